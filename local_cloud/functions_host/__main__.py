@@ -9,8 +9,8 @@ import secrets
 import sys
 from pathlib import Path
 
-from local_cloud.functions_host.errors import HostStartError
 from local_cloud.functions_host.host import HostOptions, Ready, run_host
+from local_cloud.functions_host.host_settings import HostStartError
 
 
 def main() -> int:

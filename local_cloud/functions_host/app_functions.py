@@ -13,8 +13,7 @@ from typing import Any
 
 from azure.servicebus import parse_connection_string
 
-from local_cloud.functions_host.errors import HostStartError
-from local_cloud.functions_host.host_settings import resolve_settings
+from local_cloud.functions_host.host_settings import HostStartError, resolve_settings
 from local_cloud.functions_host.schedule import Schedule, parse_schedule
 
 

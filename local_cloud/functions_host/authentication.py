@@ -23,7 +23,7 @@ import jwt
 from aiohttp import web
 from multidict import CIMultiDict
 
-from local_cloud.functions_host.errors import HostStartError
+from local_cloud.functions_host.host_settings import HostStartError
 
 _LOGGER = logging.getLogger("host")
 #: App Service gives its module the settings in this variable, and tells the app by the other.

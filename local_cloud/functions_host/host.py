@@ -19,9 +19,9 @@ from local_cloud.functions_host.app_functions import (
     parse_function,
 )
 from local_cloud.functions_host.authentication import ENABLED, Authentication, read_settings
-from local_cloud.functions_host.errors import HostStartError
 from local_cloud.functions_host.host_settings import (
     HostSettings,
+    HostStartError,
     is_disabled,
     load_host_settings,
     set_app_settings,

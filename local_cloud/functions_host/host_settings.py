@@ -10,7 +10,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from local_cloud.functions_host.errors import HostStartError
+
+class HostStartError(Exception):
+    """This host cannot run the app, or cannot obey its settings. The text names the reason."""
+
 
 _OVERRIDE = "AzureFunctionsJobHost__"
 _LEVELS = {

@@ -20,7 +20,7 @@ from local_cloud.functions_host.app_functions import (
     TimerTrigger,
 )
 from local_cloud.functions_host.authentication import Authentication
-from local_cloud.functions_host.errors import HostStartError
+from local_cloud.functions_host.host_settings import HostStartError
 from local_cloud.functions_host.routes import Route, parse_route
 from local_cloud.functions_host.rpc_messages import rpc
 from local_cloud.functions_host.timer_runner import build_timer_invocation

@@ -22,7 +22,7 @@ from typing import Any
 import azure_functions_runtime as runtime
 
 from local_cloud.functions_host.app_functions import Function
-from local_cloud.functions_host.errors import HostStartError
+from local_cloud.functions_host.host_settings import HostStartError
 from local_cloud.functions_host.rpc_messages import rpc
 
 _LOGGER = logging.getLogger("host.worker")

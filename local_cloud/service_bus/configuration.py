@@ -5,6 +5,7 @@ support is rejected by name, and never ignored.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,26 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.alias_generators import to_pascal
 
-from local_cloud.service_bus.queue_settings import QueueSettings
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSettings:
+    """The properties of a queue, as Azure names them."""
+
+    #: As clients spell it; looked up without regard to case.
+    name: str
+    #: How long a received message belongs to its receiver.
+    lock_duration: timedelta = timedelta(minutes=1)
+    #: After this many failed deliveries a message goes to the dead-letter queue.
+    max_delivery_count: int = 10
+    #: How long a MessageId is remembered; None: duplicates are not looked for.
+    duplicate_detection_window: timedelta | None = None
+    #: The longest that a message lives; None: for ever.
+    default_time_to_live: timedelta | None = None
+    #: Whether a message that outlives its time goes to the dead-letter queue or is dropped.
+    dead_letters_expired_messages: bool = False
+    #: What the roles of every client allow.
+    claims: frozenset[str] = frozenset({"Listen", "Send"})
+
 
 #: The queues of this product.
 PRODUCT_QUEUES = Path(__file__).with_name("queues.json")

@@ -9,10 +9,9 @@ from threading import Thread
 from types import TracebackType
 from typing import Self
 
-from local_cloud.service_bus.configuration import read_configuration
+from local_cloud.service_bus.configuration import QueueSettings, read_configuration
 from local_cloud.service_bus.queue_messages import QueueCounts
 from local_cloud.service_bus.queue_model import Clock
-from local_cloud.service_bus.queue_settings import QueueSettings
 from local_cloud.service_bus.server import ServiceBusServer, open_server
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from local_cloud.service_bus.configuration import QueueSettings
 from local_cloud.service_bus.queue_model import Clock, Queue
-from local_cloud.service_bus.queue_settings import QueueSettings
 from local_cloud.service_bus.queue_store import SqliteQueueStore
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID, uuid4
 
+from local_cloud.service_bus.configuration import QueueSettings
 from local_cloud.service_bus.duplicate_history import DuplicateHistory, HistoryJournal
 from local_cloud.service_bus.queue_messages import (
     Amendment,
@@ -25,7 +26,6 @@ from local_cloud.service_bus.queue_messages import (
     QueuedMessage,
     SentMessage,
 )
-from local_cloud.service_bus.queue_settings import QueueSettings
 
 Clock = Callable[[], datetime]
 

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from local_cloud.service_bus.amqp_connection import AmqpConnection
+from local_cloud.service_bus.configuration import QueueSettings
 from local_cloud.service_bus.namespace import Namespace
 from local_cloud.service_bus.queue_model import Clock
-from local_cloud.service_bus.queue_settings import QueueSettings
 from local_cloud.service_bus.queue_store import SqliteQueueStore
 
 #: Every token is accepted, so no other machine may reach it.

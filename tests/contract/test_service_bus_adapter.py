@@ -11,7 +11,7 @@ from azure.servicebus import ServiceBusReceivedMessage
 
 from local_cloud.functions_host.message_data import convert_application_properties
 from local_cloud.service_bus import LocalServiceBus
-from local_cloud.service_bus.queue_settings import QueueSettings
+from local_cloud.service_bus.configuration import QueueSettings
 from shared.adapters.service_bus import ServiceBusMessages, build_client_by_connection_string
 from shared.errors import ServiceUnavailable
 from shared.ports import QueueMessage

@@ -19,8 +19,7 @@ from local_cloud.tenant.azure.vault_contents import (
     convert_to_epoch,
 )
 from local_cloud.tenant.core.clock import format_time
-from local_cloud.tenant.core.events import SimulatedQueueMessage
-from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.core.tenant import SimulatedQueueMessage, Tenant
 from local_cloud.tenant.entra.directory import Directory
 
 

@@ -1,4 +1,4 @@
-"""Determine whether Power Platform can use the key of an enterprise policy.
+"""Determine whether Power Platform can use the key of an enterprise policy or an environment.
 
 If it cannot, every environment with the policy is locked (platform.md#key-loss). The answer is
 computed from the vault each time, so the environments are unlocked when the key is enabled again.
@@ -9,6 +9,12 @@ from datetime import datetime, timedelta
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import POLICIES, Azure
 from local_cloud.tenant.azure.vault_contents import Key, SimulatedKeyVersion
+from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.environments.environment import (
+    LinkStatus,
+    SimulatedEnvironment,
+    SimulatedPolicyLink,
+)
 
 #: How long a version must stay enabled after its successor was made.
 RETENTION = timedelta(days=28)
@@ -59,3 +65,32 @@ def _find_early_disabling(key: Key, now: datetime) -> str | None:
 def _is_still_needed(key: Key, version: SimulatedKeyVersion, now: datetime) -> bool:
     superseded_at = key.find_superseded_at(version)
     return superseded_at is None or now < superseded_at + RETENTION
+
+
+def find_policy(tenant: Tenant, system_id: str) -> SimulatedPolicyLink | None:
+    """Return the encryption policy with this system id or resource id, or None."""
+    for resource in tenant.get_part(Azure).resources.list_of_type(POLICIES):
+        known: str = resource["properties"]["systemId"]
+        names = {known.lower(), resource["id"].lower()}
+        if system_id.lower() in names and resource.get("kind") == "Encryption":
+            return SimulatedPolicyLink(
+                policy_id=known.rpartition("/")[2],
+                location=resource["location"],
+                id=resource["id"],
+                system_id=known,
+                status=LinkStatus.LINKED,
+            )
+    return None
+
+
+def is_locked(tenant: Tenant, environment: SimulatedEnvironment) -> bool:
+    """Return whether an administrator or the loss of its key has locked an environment.
+
+    See platform.md#key-loss.
+    """
+    if environment.is_locked:
+        return True
+    policy, now = environment.policy, tenant.clock.now()
+    if policy is None or policy.status != LinkStatus.LINKED:
+        return False
+    return find_lock_reason(tenant.get_part(Azure), policy.id, now) is not None

@@ -1,12 +1,42 @@
-"""The state of one simulated tenant, which its services share."""
+"""The state of one simulated tenant, which its services share.
 
+The messages that it sends to queues are in place of Event Grid's.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import cast
 
 from local_cloud.tenant.core.clock import SimulatedClock
-from local_cloud.tenant.core.events import EventPublisher, Outbox
 from local_cloud.tenant.core.faults import FaultPlan
 from local_cloud.tenant.core.requests import CallLog
 from local_cloud.tenant.core.tokens import TokenIssuer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedQueueMessage:
+    """A message that the tenant sends to a queue."""
+
+    queue: str
+    body: str
+    content_type: str = "application/json"
+    message_id: str | None = None
+    properties: dict[str, str] = field(default_factory=dict)
+
+
+#: Sends a message; set by the code that starts the tenant.
+EventPublisher = Callable[[SimulatedQueueMessage], Awaitable[None]]
+
+
+class Outbox:
+    """Stores what the tenant publishes while no Service Bus is connected."""
+
+    def __init__(self) -> None:
+        self.messages: list[SimulatedQueueMessage] = []
+
+    async def __call__(self, message: SimulatedQueueMessage) -> None:
+        """Store a message."""
+        self.messages.append(message)
 
 
 class Tenant:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from local_cloud.tenant.azure.linked_policies import is_locked
+from local_cloud.tenant.azure.key_health import is_locked
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tokens import require_token
 from local_cloud.tenant.environments.access import build_organization_disabled, find_tenant

@@ -6,8 +6,7 @@ from uuid import uuid4
 
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.dataverse.optional_tables import OPTIONAL_TABLES
-from local_cloud.tenant.dataverse.simulated_table import SimulatedTable
+from local_cloud.tenant.dataverse.simulated_table import OPTIONAL_TABLES, SimulatedTable
 from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
 
 TABLES = {

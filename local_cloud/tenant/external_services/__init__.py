@@ -4,10 +4,24 @@ The docstring of a module describes its routes and its section of the seed.
 """
 
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
-from local_cloud.tenant.core.external_service import ExternalService
+from local_cloud.tenant.core.routing import Service
+from local_cloud.tenant.core.tenant import Tenant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalService:
+    """A service, and the function that reads its section of the seed."""
+
+    service: Service
+    #: The member of the seed.
+    section: str
+    #: Adds what the section describes.
+    seed: Callable[[Tenant, Any], None]
 
 
 def list_external_services() -> Iterator[ExternalService]:

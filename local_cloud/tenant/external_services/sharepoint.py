@@ -23,10 +23,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.core.external_service import ExternalService
 from local_cloud.tenant.core.routing import Service
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.core.tokens import require_token
+from local_cloud.tenant.external_services import ExternalService
 
 type JsonObject = dict[str, Any]
 

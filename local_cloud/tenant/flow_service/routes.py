@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.enterprise_policies import LOCATIONS
-from local_cloud.tenant.azure.linked_policies import is_locked
+from local_cloud.tenant.azure.key_health import is_locked
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant

@@ -5,7 +5,7 @@ See platform.md#recurrence-start, #missed-events.
 
 from typing import Any
 
-from local_cloud.tenant.azure.linked_policies import is_locked
+from local_cloud.tenant.azure.key_health import is_locked
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState

@@ -7,7 +7,7 @@ import hmac
 import re
 from dataclasses import dataclass, field
 
-from local_cloud.tenant.azure.linked_policies import is_locked
+from local_cloud.tenant.azure.key_health import is_locked
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.core.tokens import SimulatedCaller

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.linked_policies import is_locked
+from local_cloud.tenant.azure.key_health import is_locked
 from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.core.odata import select_paths
 from local_cloud.tenant.core.paging import parse_top, select_page

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.linked_policies import find_policy
+from local_cloud.tenant.azure.key_health import find_policy
 from local_cloud.tenant.core.assumptions import Assumptions
 from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError

@@ -10,12 +10,12 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from local_cloud.tenant.azure.linked_policies import find_policy
+from local_cloud.tenant.azure.key_health import find_policy
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.core.profiles import PROFILES, Profile
 from local_cloud.tenant.core.requests import Budget
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.dataverse.optional_tables import OPTIONAL_TABLES
+from local_cloud.tenant.dataverse.simulated_table import OPTIONAL_TABLES
 from local_cloud.tenant.entra.directory import Directory, PrincipalType, SimulatedPrincipal
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow

@@ -5,7 +5,7 @@ from typing import Self
 from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
 
-from local_cloud.tenant.core.events import SimulatedQueueMessage
+from local_cloud.tenant.core.tenant import SimulatedQueueMessage
 
 
 class ServiceBusPublisher:

@@ -15,7 +15,7 @@ from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.core.profiles import Profile
 from local_cloud.tenant.core.tenant import Tenant
-from local_cloud.tenant.dataverse.optional_tables import OPTIONAL_TABLES
+from local_cloud.tenant.dataverse.simulated_table import OPTIONAL_TABLES
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
 from tests.fakes.definition_builder import build_validation_action

@@ -14,7 +14,7 @@ from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob.aio import ContainerClient
 
 from local_cloud.service_bus import LocalServiceBus
-from local_cloud.service_bus.queue_settings import QueueSettings
+from local_cloud.service_bus.configuration import QueueSettings
 from local_cloud.tenant.azure.state import Azure
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.core.profiles import Profile

@@ -11,8 +11,8 @@ from azure.servicebus.aio import ServiceBusClient
 from local_cloud.functions_host.app_functions import Function, QueueTrigger
 from local_cloud.functions_host.queue_listener import ListenerLimits, QueueListener
 from local_cloud.functions_host.worker import Invocation, InvocationOutcome, Worker
+from local_cloud.service_bus.configuration import QueueSettings
 from local_cloud.service_bus.local_service_bus import LocalServiceBus
-from local_cloud.service_bus.queue_settings import QueueSettings
 from tests.local_cloud.functions_host.functions_host_process import wait_until
 
 

@@ -12,8 +12,8 @@ import pytest
 from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient
 
+from local_cloud.service_bus.configuration import QueueSettings
 from local_cloud.service_bus.local_service_bus import LocalServiceBus
-from local_cloud.service_bus.queue_settings import QueueSettings
 from tests.local_cloud.functions_host.functions_host_process import (
     SAMPLE_APP,
     HostProcess,

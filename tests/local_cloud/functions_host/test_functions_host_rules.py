@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from local_cloud.functions_host import http_front
 from local_cloud.functions_host.app_functions import AuthLevel, Function, HttpTrigger
 from local_cloud.functions_host.authentication import CONFIGURATION, read_settings
-from local_cloud.functions_host.errors import HostStartError
+from local_cloud.functions_host.host_settings import HostStartError
 from local_cloud.functions_host.routes import parse_route
 from local_cloud.functions_host.schedule import parse_schedule
 from local_cloud.functions_host.worker import Invocation, InvocationOutcome, Worker

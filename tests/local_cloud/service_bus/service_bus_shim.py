@@ -20,8 +20,8 @@ from azure.servicebus.aio import ServiceBusClient as AsyncServiceBusClient
 from pydantic import TypeAdapter
 
 from local_cloud.service_bus import LocalServiceBus
+from local_cloud.service_bus.configuration import QueueSettings
 from local_cloud.service_bus.local_service_bus import build_connection_string
-from local_cloud.service_bus.queue_settings import QueueSettings
 from local_cloud.service_bus.server import HOST
 
 Test = Callable[..., Any]

@@ -7,8 +7,8 @@ from azure.servicebus import ServiceBusMessage, ServiceBusReceivedMessage, Servi
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
 
 from local_cloud.service_bus import LocalServiceBus
+from local_cloud.service_bus.configuration import QueueSettings
 from local_cloud.service_bus.queue_messages import QueueCounts
-from local_cloud.service_bus.queue_settings import QueueSettings
 
 LOCK_SECONDS = 30
 EMPTY = QueueCounts()

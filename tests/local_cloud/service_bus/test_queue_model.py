@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from local_cloud.service_bus.configuration import QueueSettings
 from local_cloud.service_bus.queue_messages import (
     DeadLettering,
     MessageLockLost,
@@ -14,7 +15,6 @@ from local_cloud.service_bus.queue_messages import (
     SentMessage,
 )
 from local_cloud.service_bus.queue_model import Queue
-from local_cloud.service_bus.queue_settings import QueueSettings
 from tests.fakes.clock import ManualClock
 from tests.local_cloud.service_bus.queue_journal import MemoryJournal
 

@@ -5,7 +5,7 @@ import json
 from azure.servicebus.aio import ServiceBusClient
 
 from local_cloud.service_bus import PRODUCT_QUEUES, LocalServiceBus
-from local_cloud.tenant.core.events import SimulatedQueueMessage
+from local_cloud.tenant.core.tenant import SimulatedQueueMessage
 from local_cloud.tenant.serving.service_bus import ServiceBusPublisher
 from tests.local_cloud.tenant.tenant_world import TenantWorld, serve_tenant_world
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, build_arm_route
-from local_cloud.tenant.azure.resource_provider import ResourceProvider
+from local_cloud.tenant.azure.providers import ResourceProvider
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 

@@ -1,8 +1,16 @@
-"""The document about third-party clients agrees with their recorded calls."""
+"""Documents agree with what they are generated from: the schema of callers, and recorded calls."""
+
+import json
 
 import pytest
 
+from tests.callers_schema import FILE, build_schema
 from tests.third_party_clients.documented import PAGE, read_answers, replace_table
+
+
+def test_the_published_schema_is_the_one_of_the_api() -> None:
+    """If this fails, run `python -m tests.callers_schema`, which writes the file."""
+    assert json.loads(FILE.read_text()) == build_schema()
 
 
 def test_no_recorded_call_of_a_client_fails() -> None:

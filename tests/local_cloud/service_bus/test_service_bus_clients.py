@@ -1,4 +1,7 @@
-"""Test the local Service Bus with Azure's client for JavaScript, which has its own codec."""
+"""Test the local Service Bus with Microsoft's clients for .NET and JavaScript.
+
+Each has its own codec.
+"""
 
 import os
 import subprocess
@@ -8,6 +11,30 @@ import pytest
 
 from local_cloud.service_bus import LocalServiceBus
 from tests.local_cloud.service_bus.service_bus_wire import WIRED_QUEUES
+
+#: A program of checks with Azure.Messaging.ServiceBus; its queues stand beside it.
+PROGRAM = os.environ.get("SERVICE_BUS_DOTNET", "")
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(
+    not PROGRAM, reason="needs SERVICE_BUS_DOTNET, a program of Microsoft's client: .ci/run"
+)
+def test_client_for_dotnet_passes_its_checks() -> None:
+    """A program with Microsoft's client makes its own checks, and all of them pass."""
+    with LocalServiceBus(Path(PROGRAM).with_name("queues.json")) as bus:
+        run = subprocess.run(
+            [PROGRAM, "--port", str(bus.port)],
+            env={**os.environ, "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"},
+            capture_output=True,
+            text=True,
+            timeout=500,
+            check=False,
+        )
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.splitlines()[-1] == "26 passed, 0 failed"
+
 
 SCRIPT = Path(__file__).with_name("service_bus_npm.cjs")
 #: Folder with the package `@azure/service-bus`; CI installs it with npm.
