@@ -71,6 +71,8 @@ SYNAPSE = f"{GROUP}/providers/Microsoft.Synapse/workspaces/contoso"
 VAULT_URL = "https://kv-cmk.vault.azure.net"
 #: More calls a minute than any test makes.
 PLENTY = 1_000_000
+#: Object id of the service account's application.
+OPERATOR_APP = "a0000000-0000-4000-8000-0000000000c1"
 OPERATOR = ServiceAccountSettings(
     tenant_id=TENANT_ID,
     client_id="a0000000-0000-4000-8000-0000000000c2",
@@ -84,6 +86,8 @@ def build_description() -> dict[str, Any]:
     resources that the adapters read.
     """
     full = deepcopy(SEED)
+    operator = {"id": OPERATOR_APP, "clientId": OPERATOR.client_id, "name": "Service account"}
+    full["directory"]["applications"].append(operator)
     http_flow = full["environments"][0]["flows"][0]
     http_flow["runs"] = [{"secondsAgo": age} for age in (50, 400, 4000)]
     azure = full["azure"]

@@ -22,6 +22,7 @@ from tests.third_party_clients.installed_clients import (
     serve_third_party_world,
 )
 from tests.third_party_clients.third_party_tenant import (
+    CLI_CLIENT,
     DIGEST,
     ENVIRONMENT,
     MAX,
@@ -37,7 +38,7 @@ MODULES = INSTALLED / "node_modules"
 IDS = {
     "ENVIRONMENT": ENVIRONMENT,
     "TENANT": TENANT_ID,
-    "APP": "31359c7f-bd7e-475c-86db-fdb8c937548e",
+    "APP": CLI_CLIENT,
     "ORDERS": ORDERS,
     "NIGHTLY": NIGHTLY,
     "DIGEST": DIGEST,

@@ -18,6 +18,11 @@ ADA = "b0000000-0000-4000-8000-000000000001"
 MAX = "b0000000-0000-4000-8000-000000000002"
 APP = "a0000000-0000-4000-8000-000000000001"
 APP_CLIENT = "a0000000-0000-4000-8000-00000000c11e"
+#: The clients with which people sign in.
+CLI = "a0000000-0000-4000-8000-000000000002"
+CLI_CLIENT = "31359c7f-bd7e-475c-86db-fdb8c937548e"
+POWERSHELL = "a0000000-0000-4000-8000-000000000003"
+POWERSHELL_CLIENT = "1950a258-227b-4e31-a9cf-717495945fc2"
 
 ENVIRONMENT = "e0000000-0000-4000-8000-000000000001"
 DEFAULT = f"Default-{TENANT_ID}"
@@ -67,7 +72,9 @@ SEED: dict[str, Any] = {
             {"id": MAX, "name": "Max", "upn": "max@contoso.example"},
         ],
         "applications": [
-            {"id": APP, "clientId": APP_CLIENT, "name": "Automation", "isAdmin": True}
+            {"id": APP, "clientId": APP_CLIENT, "name": "Automation", "isAdmin": True},
+            {"id": CLI, "clientId": CLI_CLIENT, "name": "CLI for Microsoft 365"},
+            {"id": POWERSHELL, "clientId": POWERSHELL_CLIENT, "name": "Azure PowerShell"},
         ],
         "managedIdentity": APP_CLIENT,
         "deviceCodeUser": ADA,

@@ -87,8 +87,14 @@ async def get_public_keys(request: Request) -> Response:
 
 
 async def start_device_code(request: Request) -> Response:
-    """Return a device code. The directory's `device_code_user` enters it at once."""
+    """Return a device code to an application of the directory.
+
+    The directory's `device_code_user` enters it at once.
+    """
+    tenant: Tenant = request.app.state.tenant
     form = await _read_form(request)
+    if tenant.get_part(Directory).find_client(form.get("client_id", "")) is None:
+        return _build_unknown_client_error()
     code = secrets.token_urlsafe(16)
     _get_device_codes(request)[code] = (form.get("client_id", ""), form.get("scope", ""))
     user_code = secrets.token_hex(4).upper()
@@ -133,9 +139,7 @@ def _answer_application(request: Request, form: dict[str, str]) -> Response:
     tenant: Tenant = request.app.state.tenant
     client = tenant.get_part(Directory).find_client(form.get("client_id", ""))
     if client is None:
-        return _build_error(
-            "unauthorized_client", "AADSTS700016: the application is not in the directory."
-        )
+        return _build_unknown_client_error()
     if client.secret is None or not secrets.compare_digest(
         client.secret, form.get("client_secret", "")
     ):
@@ -283,6 +287,12 @@ class _DeviceCodes:
 
     def __init__(self) -> None:
         self.pending: dict[str, tuple[str, str]] = {}
+
+
+def _build_unknown_client_error() -> Response:
+    return _build_error(
+        "unauthorized_client", "AADSTS700016: The application was not found in the directory."
+    )
 
 
 def _build_error(error: str, description: str, status: int = 400) -> Response:

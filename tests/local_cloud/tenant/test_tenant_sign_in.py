@@ -99,6 +99,24 @@ async def test_msal_signs_a_person_in_by_device_code_and_refreshes(world: Tenant
     assert world.tenant.tokens.read(second["access_token"]).audience == BAP_AUDIENCE
 
 
+async def test_unknown_application_gets_no_device_code(world: TenantWorld) -> None:
+    """Entra answers with AADSTS700016, so a mistyped client id is found before anybody signs in."""
+
+    def ask() -> dict[str, str]:
+        with build_http_client(world) as client:
+            app = msal.PublicClientApplication(
+                "a0000000-0000-4000-8000-00000000dead", authority=AUTHORITY, http_client=client
+            )
+            answer: dict[str, str] = app.initiate_device_flow([f"{FLOW_AUDIENCE}/.default"])
+            return answer
+
+    answer = await asyncio.to_thread(ask)
+
+    assert answer["error"] == "unauthorized_client"
+    assert "AADSTS700016" in answer["error_description"]
+    assert "device_code" not in answer
+
+
 async def test_azure_identity_gets_a_managed_identity_token(
     world: TenantWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
