@@ -21,6 +21,7 @@ from azure.servicebus.aio import ServiceBusClient
 
 from local_cloud.demo.app_client import App
 from local_cloud.stack import Stack, StackOptions
+from tests.e2e.log_reader import LogReader
 from tests.functional.wire.wire_scenario import WIDE, build_cache_secret_url
 from tests.functional.wire.wire_seed import (
     OPERATOR_CLIENT,
@@ -99,12 +100,15 @@ class Cloud:
         self.stack = stack
         self.app = App(session, lambda: stack.app)
         self._session = session
+        self._log = LogReader(stack.locate_log("app"))
+        self._lines: list[dict[str, Any]] = []
 
     @property
     def lines(self) -> list[dict[str, Any]]:
         """Return all complete log lines of the host."""
-        text = self.stack.locate_log("app").read_text().rpartition("\n")[0]
-        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        new = self._log.read_new_lines()
+        self._lines += [json.loads(line) for line in new if line.startswith("{")]
+        return self._lines
 
     @property
     def fired(self) -> set[str]:

@@ -141,7 +141,7 @@ async def _type(terminal: Terminal, one: Typed) -> None:
             return
         may_come = one.command.startswith(_LOOKS) and time.monotonic() < until
         assert may_come, f"{one.command}: {code}, no {text!r} in\n{output}"
-        await asyncio.sleep(1)
+        await asyncio.sleep(3)
 
 
 def test_find_missing_text_requires_the_order_of_the_page() -> None:

@@ -1,11 +1,13 @@
 """Test that the demo ends as usual if the app's process is killed several times."""
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from local_cloud.demo.run import DemoOptions, DemoRun
+from tests.e2e.log_reader import LogReader
 
 #: What the app's log says when its process is killed, one after the other: text and how often it
 #: has to stand there. Between two of them another process has taken over.
@@ -30,10 +32,15 @@ async def test_demo_ends_as_usual_although_the_app_is_killed(tmp_path: Path) -> 
     """
     async with DemoRun(DemoOptions(folder=tmp_path / "demo")) as demo:
         scenario = asyncio.create_task(demo.play())
-        kills = 0
+        counts, kills = Counter[str](), 0
+        log = LogReader(demo.stack.locate_log("app"))
 
         for text, times in POINTS:
-            if await _wait_for_log_text(demo, scenario, text, times):
+            while not scenario.done() and counts[text] < times:
+                await asyncio.sleep(0.02)
+                for line in log.read_new_lines():
+                    counts.update(text for text, _ in POINTS if text in line)
+            if not scenario.done():
                 await demo.stack.kill_app()
                 kills += 1
                 await demo.stack.start_app()
@@ -42,18 +49,3 @@ async def test_demo_ends_as_usual_although_the_app_is_killed(tmp_path: Path) -> 
     assert kills == len(POINTS)
     assert outcome.failures == []
     assert demo.traffic.account.count_answered() == len(demo.traffic.account.calls) > 0
-
-
-async def _wait_for_log_text(
-    demo: DemoRun, scenario: asyncio.Task[object], text: str, times: int
-) -> bool:
-    """Wait until the app's log contains a text this number of times.
-
-    Returns False if the demo ends before.
-    """
-    while not scenario.done():
-        log = await asyncio.to_thread(demo.stack.locate_log("app").read_text)
-        if log.count(text) >= times:
-            return True
-        await asyncio.sleep(0.02)
-    return False

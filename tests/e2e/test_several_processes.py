@@ -16,6 +16,7 @@ import pytest
 from local_cloud.collector import read_spans_file
 from local_cloud.demo.app_client import App
 from local_cloud.stack import Stack
+from tests.e2e.log_reader import LogReader
 from tests.e2e.test_deployment_under_way import (
     FLOWS,
     change_tenant,
@@ -62,17 +63,20 @@ async def test_processes_share_the_work(tmp_path: Path) -> None:
         await sign_in_service_account(stack)
         stack.options = replace(stack.options, settings={**stack.options.settings, **HOST})
         app, first = App(session, lambda: stack.app), 0
+        logs = [LogReader(stack.locate_log(name)) for name in NAMES]
         for processes in PROCESSES:
             names, last = NAMES[:processes], first + FLOWS_EACH * processes
             for name in names[len(names) // 2 :]:
                 await stack.start_app(name)
             remediation = await start_remediation(app, flows[first:last])
-            while len(find_times(stack, names, FIRST)) == first:
+            while not any(FIRST in line for log in logs for line in log.read_new_lines()):
                 stack.check()
                 await asyncio.sleep(0.05)
             await change_tenant(stack, session, "POST", "faults", SLOW_ANSWERS)
             await wait_until_ended(app, remediation)
             await change_tenant(stack, session, "DELETE", "faults")
+            for log in logs:
+                log.read_new_lines()
             started, ended = (find_times(stack, names, text) for text in (FIRST, LAST))
             times[processes], first = (started[first], ended[-1]), last
         await check_nothing_was_done_twice(stack, session, len(flows))
