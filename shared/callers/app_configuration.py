@@ -6,12 +6,14 @@ A reference to a Key Vault secret is not a caller, but its secret is.
 import json
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import replace
+from http import HTTPStatus
 from typing import override
 
 from shared.callers.search import (
     SearchedCallers,
     UnreadableCallers,
     build_manual_caller_error,
+    compute_max_url_length,
     find_callers_in_text,
     give_up_on_host,
     read_all,
@@ -28,6 +30,12 @@ from shared.settings import Settings
 #: The content type of a reference (platform.md#app-configuration).
 _REFERENCE = "application/vnd.microsoft.appconfig.keyvaultref+json;charset=utf-8"
 _LOCKED = "It is locked. Unlock it, or change it yourself."
+#: Most characters of key, label, value, content type and tags together.
+_LONGEST = 10_000
+_TOO_LONG = (
+    f"With the new URL, it has more than {_LONGEST:,} characters (key, label, value, content type "
+    "and tags), and App Configuration rejects that. Shorten it."
+)
 
 
 class AppConfigurationCallers(SearchedCallers):
@@ -93,7 +101,7 @@ class AppConfigurationCallers(SearchedCallers):
         """Replace the value if the key-value still has `value.etag`.
 
         `value.text_format` is its content type, as JSON. Raises `Conflict` if it has changed,
-        `NotFound` if it does not exist, and `JobBlocked` if it is locked.
+        `NotFound` if it does not exist, and `JobBlocked` if it is locked or becomes too long.
         """
         key_value = await self._read_key_value(caller)
         text, content_type = value.text, key_value.content_type
@@ -107,7 +115,12 @@ class AppConfigurationCallers(SearchedCallers):
             raise Conflict(f"The {caller.label} was changed")
         if key_value.is_locked:
             raise build_manual_caller_error(caller, _LOCKED)
-        await self._stores.write(replace(key_value, content_type=content_type), text)
+        try:
+            await self._stores.write(replace(key_value, content_type=content_type), text)
+        except PlatformError as err:
+            if err.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                raise
+            raise build_manual_caller_error(caller, _TOO_LONG) from err
 
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
         """Return "" for each address, because this app does not know which apps read the
@@ -178,10 +191,13 @@ def _get_text(key_value: KeyValue) -> str:
 def _build_caller(key_value: KeyValue) -> Caller:
     address = json.dumps([key_value.store_url, key_value.key, key_value.label])
     label = f" (label {key_value.label})" if key_value.label else ""
+    others = (key_value.key, key_value.label, key_value.content_type or "")
+    rest = sum(map(len, (*others, *key_value.tags, *key_value.tags.values())))
     return Caller(
         kind=AppConfigurationCallers.kind,
         address=address,
         label=f"key {key_value.key}{label} in {key_value.store_url}",
         resource_id=f"{AppConfigurationCallers.kind}/{address}",
         manual_reason=_LOCKED if key_value.is_locked else "",
+        max_url_length=compute_max_url_length(key_value.value, _LONGEST - rest),
     )

@@ -152,7 +152,7 @@ class AppConfiguration(Protocol):
         """Replace the value if the ETag matches.
 
         The content type and tags stay. Raises `Conflict` if it does not match, and `PlatformError`
-        if the key-value is locked.
+        if the key-value is locked or, with status 413, becomes too long.
         """
 
 

@@ -4,11 +4,13 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, NotFound, PlatformError
 from shared.ports import KeyValue
 from tests.fakes.test_world import World
 
 REFERENCE_TYPE = "application/vnd.microsoft.appconfig.keyvaultref+json;charset=utf-8"
+#: Most characters of key, label, value, content type and tags together.
+_LONGEST = 10_000
 
 
 def read_key_value(world: World, place: tuple[str, str, str]) -> str:
@@ -47,11 +49,18 @@ class FakeAppConfiguration:
             raise NotFound(f"there is no key {key}") from None
 
     async def write(self, key_value: KeyValue, value: str) -> None:
-        """Replace the value. Raises `Conflict` if the ETag has changed or the key is locked."""
+        """Replace the value.
+
+        Raises `Conflict` if the ETag has changed or the key is locked, and `PlatformError` if it
+        becomes too long.
+        """
         place = (key_value.store_url, key_value.key, key_value.label)
         there = self._world.key_values[place]
         if there.is_locked or there.etag != key_value.etag:
             raise Conflict(f"the key {key_value.key} is locked, or was changed")
+        texts = (key_value.key, key_value.label, value, key_value.content_type or "")
+        if sum(map(len, (*texts, *key_value.tags, *key_value.tags.values()))) > _LONGEST:
+            raise PlatformError("the service gave no reason", code="Http413", status=413)
         etag = str(int(key_value.etag) + 1)
         with self._world.record_write(None, "write key-value", "|".join(place)):
             self._world.key_values[place] = replace(key_value, value=value, etag=etag)

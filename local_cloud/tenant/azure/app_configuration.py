@@ -11,7 +11,7 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.key_values import SimulatedKeyValue
@@ -34,6 +34,8 @@ OPTIONS = {
     **dict.fromkeys(_OF_ONE, ("label",)),
 }
 _PAGE_SIZE = 100
+#: Most characters of key, label, value, content type and tags together.
+_LONGEST = 10_000
 _SET = "application/vnd.microsoft.appconfig.kvset+json; charset=utf-8"
 _ITEM = "application/vnd.microsoft.appconfig.kv+json; charset=utf-8"
 
@@ -90,7 +92,10 @@ async def get_key_value(call: _StoreCall) -> Response:
 
 
 async def put_key_value(call: _StoreCall) -> Response:
-    """Create or replace a key-value. Content type and tags that the body omits are removed."""
+    """Create or replace a key-value. Content type and tags that the body omits are removed.
+
+    Rejects (413) a key-value that is too long, without a reason, as the service does.
+    """
     before = call.key_values.get(call.address)
     if not _is_precondition_met(call.request, before):
         return Response(status_code=412)
@@ -98,7 +103,7 @@ async def put_key_value(call: _StoreCall) -> Response:
         return _build_locked_response(before)
     body = json.loads(await call.request.body() or b"{}")
     key, label = call.address
-    call.key_values[key, label] = written = SimulatedKeyValue(
+    written = SimulatedKeyValue(
         key=key,
         label=label,
         value=body.get("value") or "",
@@ -107,6 +112,9 @@ async def put_key_value(call: _StoreCall) -> Response:
         locked=False,
         modified_at=call.now,
     )
+    if _count_characters(written) > _LONGEST:
+        return HTMLResponse("<h1>413 Request Entity Too Large</h1>", 413)
+    call.key_values[key, label] = written
     return _build_response(written)
 
 
@@ -138,6 +146,11 @@ def _set_lock(call: _StoreCall, *, is_locked: bool) -> Response:
         return Response(status_code=404)
     found.locked, found.etag = is_locked, uuid.uuid4().hex
     return _build_response(found)
+
+
+def _count_characters(found: SimulatedKeyValue) -> int:
+    texts = (found.key, found.label or "", found.value, found.content_type or "")
+    return sum(map(len, (*texts, *found.tags, *found.tags.values())))
 
 
 def _is_match(pattern: str, text: str) -> bool:

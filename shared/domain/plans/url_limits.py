@@ -22,7 +22,7 @@ def describe_url_limits(host: str, trigger_name: str, caller: Caller) -> str:
     if caller.max_url_length is not None and length > caller.max_url_length:
         found.append(
             f"It can hold URLs of {caller.max_url_length} characters, but the copy's URL may have "
-            f"{length}: extend the field before you approve."
+            f"{length}: make room for it before you approve."
         )
     if caller.allowed_hosts and not any(
         _is_host_allowed(one, host) for one in caller.allowed_hosts

@@ -103,7 +103,14 @@ async def test_key_values_are_written_with_their_etag(side: Side) -> None:
         await stores.write(listed["Fixed", ""], "yellow")
     with pytest.raises(NotFound):
         await stores.read(url, "Colour", "test")
+    rest = len("Colour" + "p&d") + sum(map(len, [*red.tags, *red.tags.values()]))
+    await stores.write(changed, "x" * (10_000 - rest))
+    longest = await stores.read(url, "Colour", "p&d")
+    with pytest.raises(PlatformError) as too_long:
+        await stores.write(longest, longest.value + "x")
 
+    assert too_long.value.status == 413
+    assert (await stores.read(url, "Colour", "p&d")) == longest
     assert [*listed] == [("Colour", ""), ("Colour", "p&d"), ("Fixed", "")]
     assert [one.is_locked for one in listed.values()] == [False, False, True]
     assert (after.value, after.content_type) == ("orange", "text/plain")

@@ -256,3 +256,23 @@ async def test_key_that_was_locked_after_the_search_is_named(tenant: Tenant) -> 
         await tenant.kinds["app_configuration"].write(caller, replace(content, text="x"))
 
     assert "Unlock it" in raised.value.fix
+
+
+async def test_key_that_becomes_too_long_is_known_before_and_named(tenant: Tenant) -> None:
+    """App Configuration rejects the write, and the error says what to shorten."""
+    tenant.builder.add_key_value_caller(tenant.original)
+    [(place, held)] = tenant.world.key_values.items()
+    rest = len("".join([held.key, held.label, held.content_type or "", *held.tags]))
+    rest += len("".join(held.tags.values()))
+    full = held.value + "#" + "x" * (9_999 - rest - len(held.value))
+    tenant.world.key_values[place] = replace(held, value=full)
+    [caller] = await tenant.list_found_callers("app_configuration")
+    content = await tenant.read(caller)
+    longer = CallerContent(text=content.text + "x", etag=content.etag)
+
+    with pytest.raises(JobBlocked, match=held.key) as error:
+        await tenant.kinds["app_configuration"].write(caller, longer)
+
+    assert "more than 10,000 characters" in error.value.fix
+    assert caller.max_url_length == len(tenant.builder.get_trigger_url(tenant.original))
+    assert tenant.world.key_values[place].value == full

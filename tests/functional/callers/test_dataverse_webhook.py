@@ -79,4 +79,4 @@ async def test_plan_names_a_webhook_whose_field_is_too_short(tenant: Tenant) -> 
     [caller] = await tenant.list_found_callers(KIND)
 
     assert caller.max_url_length == len(url) + 10
-    assert "extend the field" in describe_url_limits("a" * 300, "manual", caller)
+    assert "make room for it" in describe_url_limits("a" * 300, "manual", caller)
