@@ -11,7 +11,7 @@ import azure.functions as func
 from pydantic import ValidationError
 
 from functions import function_key, queue_triggers, routes, timers
-from shared.logging_redaction import install_redaction
+from shared.logs.redaction import install_redaction
 from shared.settings import AccessSettings
 
 install_redaction()

@@ -20,8 +20,8 @@ from shared.domain.audit_seal import (
     parse_seal,
 )
 from shared.domain.evidence_file import AUDIT_DIFFERENCES, read_files
-from shared.rows import get_type_adapter
 from shared.signatures import compute_fingerprint, is_signature_valid
+from shared.state.rows import get_type_adapter
 
 
 @dataclass(slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from shared.adapters.state.versioned_store import IMPORT, SCHEMA, VERSION
 from shared.concurrency import do_each, read_each
 from shared.errors import InvalidInput
 from shared.ports import Archive, DeleteRow, InsertRow, Operation, Store, StoreRow, UpsertRow
-from shared.rows import split_into_batches
+from shared.state.rows import split_into_batches
 
 #: Rows of a record, and records of an import that are stored at a time.
 _ROWS, _RECORDS = 200, 16

@@ -53,7 +53,7 @@ from shared.domain.audit import AuditEntry
 from shared.domain.principal import Principal, Role
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, PreconditionFailed, UnusableSetting
-from shared.log_fields import get_product_log, log_with
+from shared.logs.fields import get_product_log, log_with
 from shared.queues import TRACEPARENT
 from shared.services import Services
 from shared.settings import SignInSettings, describe_faults

@@ -39,7 +39,7 @@ from shared.errors import (
     ThrottledError,
     TransientError,
 )
-from shared.log_fields import get_product_log, log_with
+from shared.logs.fields import get_product_log, log_with
 from shared.ports import QueueMessage
 from shared.queues import DIAGNOSTIC_ID, TRACE_LINK, TRACEPARENT
 from shared.services import Services

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from shared.log_fields import get_product_log, log_with
+from shared.logs.fields import get_product_log, log_with
 
 if TYPE_CHECKING:
     from shared.services import Services

@@ -21,8 +21,8 @@ from shared.errors import (
     UnreadableRow,
 )
 from shared.reason import Reason
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 
 #: How long a temporary reason is shown; if it persists, it is reported again.
 _REPEATED = timedelta(days=1)

@@ -22,7 +22,7 @@ from shared.ports import (
     Telemetry,
 )
 from shared.settings import Settings
-from shared.tables import Tables
+from shared.state.tables import Tables
 
 #: Maximum number of values; the least recently used is dropped first.
 _MOST = 16

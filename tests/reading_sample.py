@@ -41,7 +41,7 @@ _SHORTEST_TEXT = 3
 
 @dataclass(frozen=True, slots=True, order=True)
 class Text:
-    """A text and its place, such as `shared/rows.py:12`."""
+    """A text and its place, such as `shared/state/rows.py:12`."""
 
     where: str
     text: str

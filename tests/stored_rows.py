@@ -16,8 +16,8 @@ from typing import Any
 from shared.adapters.state.versioned_store import COLUMN, SCHEMA_VERSION, VersionedStore
 from shared.domain.environment import ApprovalPolicy
 from shared.ports import StoreRow
-from shared.rows import FENCE, Table
-from shared.tables import Tables
+from shared.state.rows import FENCE, Table
+from shared.state.tables import Tables
 from shared.use_cases.poll_environments import poll_environments
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.memory_store import MemoryStore

@@ -22,7 +22,7 @@ union traces, exceptions
 '''
 
 // The host forwards only the message, without fields. The app appends the fields as a JSON object
-// after ' | ', which no other text of a message can contain: shared/log_fields.py.
+// after ' | ', which no other text of a message can contain: shared/logs/fields.py.
 var bothOff = '''
 traces
 | where severityLevel >= 3

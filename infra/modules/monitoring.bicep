@@ -1,4 +1,4 @@
-// Logs. shared/logging_redaction.py redacts trigger URLs in them.
+// Logs. shared/logs/redaction.py redacts trigger URLs in them.
 import * as types from 'types.bicep'
 
 param location string

@@ -70,7 +70,7 @@ def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     from shared.adapters.function_keys import HostFunctionKeys
     from shared.callers import build_caller_kinds
     from shared.firewalls import build_firewall_kinds
-    from shared.tables import Tables
+    from shared.state.tables import Tables
 
     ground = build_core_services(settings, closing)
     outside = MicrosoftServices(ground)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.errors import UnusableSetting
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.ports import NoTelemetry
 from shared.settings import Settings
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from shared.adapters.http.client import HttpClient
     from shared.adapters.state.request_budget import StoredRequestBudget
     from shared.adapters.state.store_clock import StoreClock
-    from shared.circuit_breakers import CircuitBreakers
     from shared.ports import (
         Archive,
         Clock,
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
         Store,
         Telemetry,
     )
+    from shared.state.circuit_breakers import CircuitBreakers
 
 _log = get_product_log(__name__)
 
@@ -65,8 +65,8 @@ def build_core_services(settings: Settings, closing: AsyncExitStack) -> CoreServ
     from shared.adapters.http.client import HttpClient, build_default_transport
     from shared.adapters.state.store_clock import StoreClock
     from shared.adapters.system_clock import SystemClock
-    from shared.circuit_breakers import CircuitBreakers
-    from shared.tables import Tables
+    from shared.state.circuit_breakers import CircuitBreakers
+    from shared.state.tables import Tables
 
     if not settings.subscription_ids:
         raise _build_missing_setting("CMK_SUBSCRIPTION_IDS")
@@ -114,7 +114,7 @@ def _build_store(
 ) -> "Store":
     """Return the store. The times of its responses set the clock."""
     from shared.adapters.state.versioned_store import VersionedStore
-    from shared.tables import Tables
+    from shared.state.tables import Tables
 
     if settings.storage_account:
         from shared.adapters.state.table_store import TableStore, build_table_service

@@ -117,7 +117,7 @@ class MicrosoftServices:
         from shared.adapters.power_apps.connections import PowerAppsConnections
         from shared.adapters.time_stamps import TimeStampAuthorities
         from shared.resumable_resources import ResumableResources
-        from shared.tables import Tables
+        from shared.state.tables import Tables
 
         http, dataverse = self._ground.http, self.dataverse
         secrets = VaultSecrets(self.vaults, self.resources)

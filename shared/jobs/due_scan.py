@@ -28,8 +28,8 @@ from shared.jobs.engine import SOON, JobKind
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.ports import Operation
 from shared.reason import Reason
-from shared.rows import StoredItem, format_sortable_time
 from shared.services import Services
+from shared.state.rows import StoredItem, format_sortable_time
 
 #: Wake-ups per batch; each needs two of a hundred operations.
 _BATCH_SIZE = 50

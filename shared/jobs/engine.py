@@ -33,12 +33,12 @@ from shared.errors import (
 from shared.jobs.error_handling import apply_error
 from shared.jobs.leased_job import JobRowKind, LeasedJob
 from shared.jobs.traces import build_trace_properties
-from shared.log_fields import log_with
+from shared.logs.fields import log_with
 from shared.ports import QueueMessage
 from shared.reason import Reason
 from shared.request_count import count_in
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 
 #: How early a message may arrive, because clocks differ.
 EARLY = timedelta(seconds=1)

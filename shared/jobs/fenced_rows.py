@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from shared.errors import Conflict, LeaseLost, NotFound
 from shared.ports import Condition, DeleteRow, InsertRow, Operation, ReplaceRow, StoreRow
-from shared.rows import FENCE, Table
+from shared.state.rows import FENCE, Table
 
 
 class FencedRows[T]:

@@ -13,11 +13,11 @@ from shared.domain.jobs.transitions import with_request_count
 from shared.domain.request_demand import RequestDemand
 from shared.errors import CmkflowError, Conflict, LeaseLost, MustWait
 from shared.jobs.fenced_rows import FencedRows
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.request_count import CallCount
-from shared.rows import StoredItem, Table
 from shared.services import Services
-from shared.tables import Tables
+from shared.state.rows import StoredItem, Table
+from shared.state.tables import Tables
 
 log = get_product_log(__name__)
 

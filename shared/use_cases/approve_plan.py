@@ -21,8 +21,8 @@ from shared.domain.plans.remediation import ApprovedPlan, EnvironmentJob
 from shared.errors import Conflict, JobBlocked
 from shared.jobs.job_kinds import ENVIRONMENT
 from shared.reason import Reason
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.name_flows import select_flows
 from shared.use_cases.read_remediation_rows import get_remediation, reject_self_approval

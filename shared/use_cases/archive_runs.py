@@ -14,8 +14,8 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.run_archive import TICKET_WINDOW, RunArchive, RunArchiveState
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 from shared.errors import Conflict, ThrottledError, UnreadableRow
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 from shared.steps.deleting.archive_runs import archive_run_page
 from shared.use_cases.read_remediation_rows import get_remediation, read_jobs, select_named_jobs
 

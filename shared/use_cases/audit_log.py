@@ -12,7 +12,7 @@ from shared.domain.audit import AuditEntry
 from shared.domain.ids import NAMESPACE
 from shared.domain.trigger_urls.signatures import mask_signatures
 from shared.errors import AlreadyExists, CmkflowError
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.services import Services
 
 log = get_product_log(__name__)

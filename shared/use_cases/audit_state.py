@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from shared.domain.environment import EnvironmentSettings
 from shared.domain.ids import normalize_environment_id
-from shared.rows import get_type_adapter
 from shared.services import Services
+from shared.state.rows import get_type_adapter
 from shared.steps.write_permission import find_kill_switch, read_environment_settings
 from shared.use_cases.archive_runs import show_run_archives
 from shared.use_cases.audit_log import State

@@ -9,7 +9,7 @@ from shared.alerts import read_readable
 from shared.domain.environment import Environment, EnvironmentSettings
 from shared.errors import Conflict, NotFound
 from shared.jobs.job_kinds import DELETION, FLOW
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services

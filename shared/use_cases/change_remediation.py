@@ -15,8 +15,8 @@ from shared.domain.plans.retries import explain_empty_retry
 from shared.errors import JobBlocked, NotFound, UnreadableRow
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.reason import Reason
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 from shared.use_cases.deletion_rows import cancel_all_allowed, cancel_if_allowed
 from shared.use_cases.read_remediation_rows import (
     RowReader,

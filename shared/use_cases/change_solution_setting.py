@@ -20,8 +20,8 @@ from shared.domain.solution_setting import (
 )
 from shared.errors import Conflict, JobBlocked, NotFound
 from shared.reason import Reason
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 from shared.steps.flows.effect import Write, perform
 from shared.steps.flows.lease_resource import LeasedResource, RequestHolder, lease_resource
 from shared.steps.flows.read_back import WriteNotVisible, poll

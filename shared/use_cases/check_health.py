@@ -5,7 +5,6 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.circuit_breakers import read_open_circuit_breakers
 from shared.domain.alert import Alert
 from shared.domain.circuit_breaker import CircuitBreaker
 from shared.domain.kill_switch import KillSwitch
@@ -18,6 +17,7 @@ from shared.ports import UnusableChannel
 from shared.queues import POISON
 from shared.reason import Reason
 from shared.services import Services
+from shared.state.circuit_breakers import read_open_circuit_breakers
 from shared.steps.write_permission import find_kill_switch
 from shared.use_cases.read_job_index import NeedsPeople, count_overdue, read_jobs_needing_people
 from shared.use_cases.read_remediation_rows import RowReader

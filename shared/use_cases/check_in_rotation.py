@@ -15,7 +15,7 @@ from shared.domain.flow import WorkflowSummary
 from shared.domain.timer_run import CheckPosition, DailyCheckTarget, rotate_to_first
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, Conflict, NotFound, ServiceOutage, ThrottledError
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.reason import Reason
 from shared.services import Services
 

@@ -19,7 +19,7 @@ from shared.domain.keys.key_alert import KeyAlert
 from shared.domain.keys.key_check import POLICY_HEALTH, KeyCheckResult, check_key
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, Conflict, NotFound, TransientError
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.assessing.read_key import read_key, read_named_key

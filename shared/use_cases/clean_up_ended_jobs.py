@@ -24,11 +24,11 @@ from shared.errors import CmkflowError, JobBlocked, NotFound, PlatformError
 from shared.jobs.engine import JobKind
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.jobs.leased_job import LeasedJob
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.ports import Condition
 from shared.reason import Reason
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 from shared.steps.flows.effect import perform
 from shared.steps.flows.original import find_original
 from shared.steps.flows.temporary_co_ownership import (

@@ -14,10 +14,10 @@ from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import JobBlocked, PlatformError
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.reason import Reason
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 from shared.steps.flows.temporary_co_ownership import revoke_grant
 from shared.steps.step_context import StepContext
 from shared.use_cases.change_remediation import cancel_job

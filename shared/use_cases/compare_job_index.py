@@ -25,10 +25,10 @@ from shared.domain.plans.job_index import (
 )
 from shared.domain.timer_run import TimerRun
 from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
-from shared.job_index import build_empty_counts
 from shared.ports import DeleteRow, InsertRow, Operation, ReplaceRow
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.job_index import build_empty_counts
+from shared.state.rows import StoredItem
 from shared.use_cases.read_job_index import COMPARED
 
 #: Number of names that one transaction removes, beside the counts.

@@ -22,8 +22,8 @@ from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import UnreadableRow
 from shared.ports import Condition
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 from shared.use_cases.read_job_index import read_flow_jobs_of
 from shared.use_cases.read_remediation_rows import RowReader
 from shared.use_cases.show_status import PendingActions

@@ -18,8 +18,8 @@ from shared.domain.jobs.called_sides import choose_side_to_leave, get_copy_ids, 
 from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import DeclaredCallerNotFound, FlowNotFound, JobBlocked, NotFound
 from shared.reason import Reason
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 from shared.use_cases.change_remediation import retry_job
 from shared.use_cases.name_flows import select_flows
 

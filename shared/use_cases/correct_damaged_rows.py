@@ -8,10 +8,10 @@ from typing import Any
 
 from shared.alerts import alert_unreadable_row, catch_row_errors
 from shared.errors import NotFound, UnreadableRow
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.ports import DeleteRow, ReplaceRow, StoreRow
-from shared.rows import FENCE, Table
 from shared.services import Services
+from shared.state.rows import FENCE, Table
 
 log = get_product_log(__name__)
 

@@ -15,8 +15,8 @@ from shared.alerts import catch_row_errors
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept
 from shared.errors import Conflict, NotFound
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 
 
 async def delete_old_assessments(

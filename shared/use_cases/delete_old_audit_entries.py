@@ -12,10 +12,10 @@ from itertools import batched
 from shared.domain.audit import build_boundary_key
 from shared.domain.audit_seal import AuditSeal, build_entries_name
 from shared.errors import Conflict, NotFound
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.ports import DeleteRow
-from shared.rows import FENCE, StoredItem
 from shared.services import Services
+from shared.state.rows import FENCE, StoredItem
 from shared.use_cases.seal_audit_log import AUDIT, SEALS
 
 log = get_product_log(__name__)

@@ -17,9 +17,9 @@ from shared.domain.plans.remediation import EnvironmentJob, PlanKept, Remediatio
 from shared.domain.plans.superseded import find_superseded_jobs, mark_removal_started
 from shared.errors import Conflict, NotFound, UnreadableRow
 from shared.jobs.job_kinds import FLOW
-from shared.log_fields import get_product_log
-from shared.rows import StoredItem
+from shared.logs.fields import get_product_log
 from shared.services import Services
+from shared.state.rows import StoredItem
 from shared.use_cases.delete_old_assessments import delete_old_assessments
 
 log = get_product_log(__name__)

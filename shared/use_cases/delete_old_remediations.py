@@ -14,10 +14,10 @@ from shared.domain.jobs.deletion import RECYCLE_BIN, Deletion
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import Conflict, NotFound
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.ports import Condition
-from shared.rows import Table
 from shared.services import Services
+from shared.state.rows import Table
 
 log = get_product_log(__name__)
 

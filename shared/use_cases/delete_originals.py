@@ -28,11 +28,11 @@ from shared.errors import (
 from shared.jobs.error_handling import apply_error
 from shared.jobs.job_kinds import DELETION, FLOW
 from shared.jobs.leased_job import LeasedJob
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.ports import Condition
 from shared.reason import Reason
-from shared.rows import StoredItem, format_sortable_time
 from shared.services import Services
+from shared.state.rows import StoredItem, format_sortable_time
 from shared.steps.deleting import delete_original as step
 from shared.steps.deleting.archive_runs import archive_run_page
 from shared.steps.flows.original import find_original

@@ -6,8 +6,8 @@ from shared.domain.jobs.deletion import Deletion, mark_cancelled
 from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import UnreadableRow
 from shared.jobs.job_kinds import DELETION
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 from shared.use_cases.read_remediation_rows import RowReader
 
 

@@ -18,8 +18,8 @@ from shared.domain.plans.support_request import (
     build_run_history_draft,
 )
 from shared.errors import AlreadyExists, Conflict, NotFound
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 from shared.steps.flows.discovery_pages import read_all_pages
 from shared.steps.optional_read import read_or_no_answer
 

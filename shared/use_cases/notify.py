@@ -45,10 +45,10 @@ from shared.errors import (
     TransientError,
     UnreadableRow,
 )
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.ports import NotificationChannel
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.completed_remediations import read_completed_work
 from shared.use_cases.confirm_by_link import build_link_path

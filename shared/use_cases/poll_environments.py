@@ -11,11 +11,11 @@ from shared.domain.environment import Environment
 from shared.domain.environment_records import PolicyLinkRecord
 from shared.domain.ids import hash_key
 from shared.errors import CmkflowError
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.ports import QueueMessage
 from shared.queues import POLICY_EVENTS
-from shared.rows import format_sortable_time
 from shared.services import Services
+from shared.state.rows import format_sortable_time
 from shared.use_cases.check_keys import has_key_problem, record_key_checks
 from shared.use_cases.react_to_policy_event import LINKED, STATUS_CHANGED, UNLINKED
 

@@ -5,7 +5,7 @@ import json
 
 from shared.domain.ids import hash_key
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.ports import QueueMessage
 from shared.queues import POISON
 from shared.services import Services

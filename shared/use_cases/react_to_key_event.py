@@ -10,7 +10,7 @@ from shared.domain.events import Event
 from shared.domain.ids import hash_key
 from shared.domain.keys.key import EnterprisePolicy
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.ports import QueueMessage
 from shared.queues import KEY_EVENTS
 from shared.services import Services

@@ -10,7 +10,7 @@ from shared.domain.environment import PolicyLinkStatus
 from shared.domain.events import Event, UnreadableEvent
 from shared.domain.ids import is_identifier, normalize_environment_id
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.services import Services
 from shared.use_cases.check_keys import (
     alert_unwatched_policy,

@@ -22,8 +22,8 @@ from shared.domain.plans.not_migrated import ClosedCounts
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import UnreadableRow
 from shared.ports import Condition
-from shared.rows import StoredItem, Table, format_sortable_time
 from shared.services import Services
+from shared.state.rows import StoredItem, Table, format_sortable_time
 from shared.use_cases.read_remediation_rows import RowReader
 
 #: Timer name of the last comparison of the index with all jobs.

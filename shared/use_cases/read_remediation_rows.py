@@ -9,8 +9,8 @@ from shared.domain.plans.remediation import Remediation
 from shared.errors import JobBlocked, NotFound, UnreadableRow
 from shared.ports import Condition
 from shared.reason import Reason
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 from shared.use_cases.name_flows import select_flows
 
 

@@ -26,8 +26,8 @@ from shared.domain.network.service_tags import ServiceTagList
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, InvalidInput
 from shared.reason import Reason
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 from shared.steps.flows.calling_flows import CallingFlows, read_calling_flows
 from shared.steps.flows.check_network import ANY_HOST, build_network_view, read_all_firewalls
 from shared.steps.write_permission import read_environment_settings

@@ -7,7 +7,7 @@ from typing import Any
 from shared.domain.jobs.durable_job import DurableJob
 from shared.domain.plans.environment_status import count_by_state
 from shared.errors import CmkflowError
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.read_job_index import read_known_jobs

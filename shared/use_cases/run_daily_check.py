@@ -20,7 +20,7 @@ from shared.domain.timer_run import TimerRun
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, JobBlocked, UnreadableRow
 from shared.jobs.due_scan import restore_wake_ups
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.ports import Condition
 from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS, KEY_EVENTS, POISON, POLICY_EVENTS
 from shared.reason import Reason

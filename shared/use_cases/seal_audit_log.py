@@ -18,10 +18,10 @@ from shared.domain.audit_seal import (
     hash_text,
 )
 from shared.errors import AlreadyExists
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.ports import StoreRow
-from shared.rows import FENCE, get_stored_text
 from shared.services import Services
+from shared.state.rows import FENCE, get_stored_text
 from shared.use_cases.sign_content import sign_content
 
 log = get_product_log(__name__)

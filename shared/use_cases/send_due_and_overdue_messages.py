@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from shared.alerts import catch_row_errors, delete_settled_alerts, send_alert
-from shared.circuit_breakers import read_open_circuit_breakers
 from shared.domain.jobs.dependent_jobs import parse_job_reference
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
@@ -13,8 +12,9 @@ from shared.domain.request_demand import RequestQueueStatus
 from shared.jobs.due_scan import promote_waiters, send_due_messages
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.reason import ClearedBy, Reason
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.circuit_breakers import read_open_circuit_breakers
+from shared.state.rows import StoredItem
 from shared.use_cases.check_keys import has_key_problem
 from shared.use_cases.clean_up_ended_jobs import revoke_leftover_grants
 from shared.use_cases.start_remediation import create_missing_jobs

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from shared.domain.kill_switch import KillSwitch
 from shared.errors import UnreadableRow
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.services import Services
 from shared.steps.write_permission import KILL_SWITCH, find_kill_switch
 

@@ -23,8 +23,8 @@ from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, Remediation
 from shared.errors import NotFound, UnreadableRow
 from shared.ports import Condition
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 from shared.steps.flows.read_original_facts import build_archive_name
 from shared.use_cases.change_remediation import list_dependent_jobs
 from shared.use_cases.name_flows import select_flows

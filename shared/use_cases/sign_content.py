@@ -6,7 +6,7 @@ import hashlib
 from shared.domain.signature import Signature
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.services import Services
 
 log = get_product_log(__name__)

@@ -27,8 +27,8 @@ from shared.domain.principal import Principal
 from shared.domain.shared_snapshot import SharedSnapshot
 from shared.errors import AlreadyExists, Conflict, InvalidInput, NotFound, PlatformError
 from shared.jobs.leased_job import LeasedJob
-from shared.rows import get_type_adapter
 from shared.services import Services
+from shared.state.rows import get_type_adapter
 from shared.steps.assessing.read_flow_facts import FlowReadResult
 from shared.steps.assessing.read_flow_parts import look_up_trigger_urls, read_flow_parts
 from shared.steps.assessing.read_power_apps import read_power_apps_parts

@@ -26,8 +26,8 @@ from shared.jobs.job_kinds import ENVIRONMENT
 from shared.jobs.traces import begin_trace
 from shared.ports import Condition
 from shared.reason import Reason
-from shared.rows import format_sortable_time
 from shared.services import Services
+from shared.state.rows import format_sortable_time
 from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.name_flows import require_flows
 

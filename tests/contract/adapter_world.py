@@ -29,12 +29,12 @@ from shared.adapters.http.transport import PlainTransport
 from shared.adapters.system_clock import SystemClock
 from shared.bootstrap.core_services import CoreServices
 from shared.bootstrap.microsoft_services import MicrosoftServices
-from shared.circuit_breakers import CircuitBreakers
 from shared.domain.clouds import PUBLIC
 from shared.domain.environment import Environment
 from shared.ports import PlatformPorts
 from shared.settings import Settings
-from shared.tables import Tables
+from shared.state.circuit_breakers import CircuitBreakers
+from shared.state.tables import Tables
 from tests.fakes.azure_caller_builder import SECRETS_USER
 from tests.fakes.memory_store import MemoryStore
 from tests.kinds.cases import find_opt_in_places

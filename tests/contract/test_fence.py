@@ -7,7 +7,7 @@ from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.errors import LeaseLost
 from shared.jobs.fenced_rows import FencedRows
 from shared.ports import Store, UpsertRow
-from shared.tables import Tables
+from shared.state.tables import Tables
 from tests.contract.test_store import store as store
 
 CALLER = Caller(kind="flow", address="a", label="flow A", resource_id="a")

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import fields, replace
 from typing import Any
 
-from shared.circuit_breakers import CircuitBreakers
 from shared.domain.environment import Environment
 from shared.settings import Settings
-from shared.tables import Tables
+from shared.state.circuit_breakers import CircuitBreakers
+from shared.state.tables import Tables
 from tests.fakes.crash import is_async_method
 from tests.fakes.ports import Ports
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from shared.domain.callers.declared_caller import DeclaredCaller
 from shared.errors import UnreadableRow
-from shared.rows import StoredItem, Table
+from shared.state.rows import StoredItem, Table
 from tests.fakes.test_world import World
 
 

@@ -17,7 +17,7 @@ from shared.ports import (
     Store,
 )
 from shared.resumable_resources import ResumableResources
-from shared.tables import Tables
+from shared.state.tables import Tables
 from tests.fakes.app_configuration import FakeAppConfiguration
 from tests.fakes.app_settings import FakeAppSettings, FakeConnectionStrings
 from tests.fakes.assessment import FakeCanvasApps, FakeConnections, FakeMachineGroups

@@ -8,7 +8,7 @@ from shared.firewalls import build_firewall_kinds
 from shared.ports import CallerKind, PlatformPorts
 from shared.services import Services, map_platform_ports
 from shared.settings import Settings
-from shared.tables import Tables
+from shared.state.tables import Tables
 from tests.fakes.circuits import with_circuits
 from tests.fakes.ports import Ports
 from tests.fakes.runtime import OneFunctionKey, PlentyOfCalls

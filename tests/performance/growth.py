@@ -38,7 +38,7 @@ from shared.domain.plans.remediation import (
 )
 from shared.ports import StoreRow, UpsertRow
 from shared.services import Services
-from shared.tables import Tables
+from shared.state.tables import Tables
 from shared.use_cases import change_remediation
 from shared.use_cases.check_health import check_health
 from shared.use_cases.compare_job_index import compare_job_index

@@ -37,7 +37,7 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.ports import DeleteRow, Operation, Store, StoreRow
-from shared.rows import format_sortable_time
+from shared.state.rows import format_sortable_time
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes.driver import USE_CASES

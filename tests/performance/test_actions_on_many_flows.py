@@ -17,7 +17,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.job_index import is_closed
 from shared.ports import Operation, StoreRow
 from shared.services import Services
-from shared.tables import Tables
+from shared.state.tables import Tables
 from shared.use_cases import change_remediation
 from shared.use_cases.archive_runs import archive_runs
 from shared.use_cases.compare_job_index import compare_job_index

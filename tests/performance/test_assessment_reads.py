@@ -14,7 +14,7 @@ from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_pair import Copy, Original
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.ports import StoreRow
-from shared.tables import Tables
+from shared.state.tables import Tables
 from shared.use_cases.assess import assess_environment
 from tests.fakes.builder import Builder
 from tests.fakes.memory_store import MemoryStore

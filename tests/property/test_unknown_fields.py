@@ -18,8 +18,8 @@ from shared.domain.environment import ApprovalPolicy
 from shared.errors import UnreadableRow
 from shared.jobs.fenced_rows import FencedRows
 from shared.ports import StoreRow
-from shared.rows import FENCE, StoredItem, Table, get_stored_text
-from shared.tables import Tables
+from shared.state.rows import FENCE, StoredItem, Table, get_stored_text
+from shared.state.tables import Tables
 from tests.fakes.memory_store import MemoryStore
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.property.examples import count_examples

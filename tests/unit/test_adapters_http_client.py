@@ -10,7 +10,6 @@ from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from azure.core.rest import HttpRequest
 
 from shared.adapters.http.client import HttpClient, HttpService, ServiceRequest
-from shared.circuit_breakers import CircuitBreakers
 from shared.errors import (
     PlatformError,
     ServiceOutage,
@@ -19,7 +18,8 @@ from shared.errors import (
     TokenRejected,
 )
 from shared.settings import Settings
-from shared.tables import Tables
+from shared.state.circuit_breakers import CircuitBreakers
+from shared.state.tables import Tables
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
 from tests.unit.adapter_wire import (

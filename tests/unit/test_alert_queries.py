@@ -18,8 +18,8 @@ from shared.adapters.channels.log import LogAlertSender, LogNotificationChannel
 from shared.domain.alert import Alert
 from shared.domain.plans.notification import Notification
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
-from shared.log_fields import get_product_log
-from shared.logging_redaction import install_redaction
+from shared.logs.fields import get_product_log
+from shared.logs.redaction import install_redaction
 from shared.reason import Reason
 from tests.telemetry import Telemetry, read_log_alerts
 

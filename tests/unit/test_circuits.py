@@ -9,7 +9,6 @@ from itertools import pairwise
 
 import pytest
 
-from shared.circuit_breakers import CircuitBreakers, read_open_circuit_breakers
 from shared.errors import (
     CmkflowError,
     EnvironmentDisabled,
@@ -21,7 +20,8 @@ from shared.errors import (
 from shared.ports import StoreRow
 from shared.reason import Reason
 from shared.settings import Settings
-from shared.tables import Tables
+from shared.state.circuit_breakers import CircuitBreakers, read_open_circuit_breakers
+from shared.state.tables import Tables
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
 

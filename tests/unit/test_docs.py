@@ -20,7 +20,7 @@ from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 from shared.kind_discovery import find_kinds
 from shared.reason import Reason
 from shared.settings import Settings
-from shared.tables import Tables
+from shared.state.tables import Tables
 from shared.use_cases.show_settings import read_meanings
 from tests import documented_commands, runbook_tables, settings_tables
 from tests.pins import read_requirements

@@ -9,8 +9,8 @@ import pytest
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.grants import Grants
 from shared.domain.jobs.replace_fields import replace
-from shared.flat_rows import STORED_NAMES
-from shared.rows import get_row_adapter
+from shared.state.flat_rows import STORED_NAMES
+from shared.state.rows import get_row_adapter
 from tests.unit.flow_rows import FLOW_JOB
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.log_fields import get_product_log, log_with
-from shared.logging_redaction import install_redaction
+from shared.logs.fields import get_product_log, log_with
+from shared.logs.redaction import install_redaction
 
 ROOT = Path(__file__).parents[2]
 #: The fields of a message, as the queries of infra/modules/alerts.bicep find them.

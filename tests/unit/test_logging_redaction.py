@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.logging_redaction import RedactExtras, install_redaction
+from shared.logs.redaction import RedactExtras, install_redaction
 
 SIGNATURE = "abcDEF0123456789abcDEF0123456789abcDEF01234"
 URL = (

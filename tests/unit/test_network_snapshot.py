@@ -7,7 +7,7 @@ from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
 from shared.domain.network.snapshot import NetworkSnapshot, build_snapshot
-from shared.rows import get_type_adapter
+from shared.state.rows import get_type_adapter
 
 HOST = "erp.contoso.example"
 TAGS = {

@@ -18,7 +18,7 @@ from shared.domain.jobs.remediation_states import REMEDIATION_STATES, Remediatio
 from shared.domain.jobs.state_machine import InvalidTransition, StateProperties, require_transition
 from shared.domain.jobs.transitions import wait_until, with_history, with_request_count
 from shared.reason import Reason
-from shared.rows import get_row_adapter
+from shared.state.rows import get_row_adapter
 from shared.use_cases import run_environment_job, run_flow_job
 from tests.unit.flow_rows import FLOW_JOB
 

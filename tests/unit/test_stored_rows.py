@@ -6,8 +6,8 @@ import pytest
 
 from shared.adapters.state.versioned_store import COLUMN, SCHEMA_VERSION, VersionedStore
 from shared.ports import StoreRow
-from shared.rows import FENCE
-from shared.tables import Tables
+from shared.state.rows import FENCE
+from shared.state.tables import Tables
 from tests.fakes.memory_store import MemoryStore
 from tests.stored_rows import FOLDER
 

@@ -10,7 +10,7 @@ from shared.adapters.state.versioned_store import COLUMN, EARLIER_TABLES, Versio
 from shared.bootstrap.core_services import _build_store
 from shared.errors import JobBlocked
 from shared.ports import InsertRow, StoreRow
-from shared.tables import Tables
+from shared.state.tables import Tables
 from tests.fakes.memory_store import MemoryStore
 
 NEW = StoreRow(table="remediations", partition="remediation", key="r", columns={"chunks": 0})

@@ -14,7 +14,7 @@ from shared.domain.plans.row_limits import (
     select_fitting_findings,
     with_firewall_issues,
 )
-from shared.tables import Tables
+from shared.state.tables import Tables
 from tests.fakes.memory_store import MemoryStore
 from tests.unit.test_plan_approval import JOB, build_item
 

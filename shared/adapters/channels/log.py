@@ -5,7 +5,7 @@ import logging
 from shared.domain.alert import Alert
 from shared.domain.plans.notification import Notification
 from shared.domain.plans.pending_actions import PendingActionKind
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 
 log = get_product_log(__name__)
 

@@ -28,7 +28,7 @@ from shared.adapters.http.client import (
 )
 from shared.domain.clouds import Cloud
 from shared.errors import NotFound
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 
 _VERSION = {"api-version": "2016-11-01"}
 #: Error of the global host if it cannot determine the region, sometimes inside another error.

@@ -15,7 +15,7 @@ from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, Async
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from shared.errors import ThrottledError
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.request_count import count_call
 
 _log = get_product_log(__name__)

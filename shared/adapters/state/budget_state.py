@@ -30,7 +30,7 @@ from shared.adapters.state.request_queue import (
 )
 from shared.domain.alert import RowName
 from shared.errors import AlreadyExists, Conflict, NotFound, ThrottledError
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.ports import (
     Clock,
     Condition,

@@ -28,7 +28,7 @@ from shared.adapters.state.reserved_requests import ReservedRequests
 from shared.adapters.state.reserved_slices import ReservedSlice
 from shared.domain.request_demand import QueuedJob, RequestDemand, RequestQueueStatus
 from shared.errors import CmkflowError, Conflict, NotFound, ThrottledError
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.ports import Clock, Operation, RequestBudget, Store, StoreRow
 
 #: Maximum total wait of an invocation for requests; longer if the requests need longer. The

@@ -22,7 +22,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import MustWait, PlatformMigrationInProgress
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.ports.telemetry import Attributes, NoSpan, Span
 
 _log = get_product_log(__name__)

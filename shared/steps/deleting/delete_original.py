@@ -20,8 +20,8 @@ from shared.jobs.fenced_rows import FencedRows
 from shared.jobs.leased_job import LeasedJob
 from shared.ports import ResultPage
 from shared.reason import Reason
-from shared.rows import format_sortable_time
 from shared.services import Services
+from shared.state.rows import format_sortable_time
 from shared.steps.flows.discovery_pages import has_expired
 from shared.steps.flows.effect import Write, perform
 from shared.steps.flows.key_report import open_key_report

@@ -17,10 +17,10 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.network.blocked_call import BlockedCall, group_symptoms_by_host
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, Conflict, JobBlocked, NotFound, PlatformError
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.reason import Reason
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 from shared.steps.flows.check_network import ANY_HOST, find_blocking_issues, read_network
 from shared.steps.step_context import StepContext
 from shared.steps.write_permission import read_environment_settings

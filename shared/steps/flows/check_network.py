@@ -12,7 +12,7 @@ from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.service_tags import ServiceTagList
 from shared.domain.network.snapshot import NetworkSnapshot, build_snapshot
 from shared.errors import TransientError
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.ports import FirewallKind, ReadsByHost
 from shared.services import Services
 from shared.steps.flows.network_snapshot import NETWORK_RESTART_AFTER, NetworkReading

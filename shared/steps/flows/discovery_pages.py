@@ -20,10 +20,10 @@ from shared.domain.plans.discovery import (
 )
 from shared.errors import NotFound, PlatformError, ServiceUnavailable, UnreadableRow
 from shared.jobs.fenced_rows import FencedRows
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.ports import Condition, ResultPage
-from shared.rows import format_sortable_time
 from shared.services import Services
+from shared.state.rows import format_sortable_time
 
 log = get_product_log(__name__)
 

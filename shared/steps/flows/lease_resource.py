@@ -16,8 +16,8 @@ from shared.domain.leases import ResourceLease
 from shared.errors import Conflict, MustWait, NotFound
 from shared.jobs.leased_job import keep_renewed
 from shared.reason import Reason
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 from shared.steps.step_context import WRITE_TAKES
 
 

@@ -19,8 +19,8 @@ from shared.domain.trigger_urls.signatures import mask_signatures
 from shared.errors import CmkflowError, ThrottledError
 from shared.ports import Condition
 from shared.resumable_resources import resume_reading
-from shared.rows import format_sortable_time
 from shared.services import Services
+from shared.state.rows import format_sortable_time
 from shared.steps.flows.shared_snapshots import READING_TAKES, SharedSnapshotStore
 
 #: A reading that made no progress for this long is started again, because the network may have

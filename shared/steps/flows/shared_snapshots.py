@@ -13,8 +13,8 @@ from typing import Any, cast
 from shared.domain.ids import hash_key
 from shared.domain.shared_snapshot import SharedSnapshot
 from shared.errors import CmkflowError
-from shared.rows import get_type_adapter
 from shared.services import Services
+from shared.state.rows import get_type_adapter
 
 #: How long other jobs wait for a reader; then they read themselves.
 READING_TAKES = timedelta(seconds=30)

@@ -23,7 +23,7 @@ from shared.errors import (
     TransientError,
     UnreadableRow,
 )
-from shared.log_fields import get_product_log
+from shared.logs.fields import get_product_log
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.flow_names import read_flow_name

@@ -9,7 +9,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import move_to_state
 from shared.errors import JobBlocked, MustWait, NotFound
 from shared.reason import Reason
-from shared.rows import StoredItem
+from shared.state.rows import StoredItem
 from shared.steps.flows.effect import Refusal, Reply, Write, perform
 from shared.steps.flows.original import find_original
 from shared.steps.step_context import StepContext

@@ -19,8 +19,8 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import CmkflowError, Conflict, MustWait, NotFound, UnreadableRow
 from shared.jobs.job_kinds import FLOW
 from shared.reason import Reason
-from shared.rows import StoredItem
 from shared.services import Services
+from shared.state.rows import StoredItem
 from shared.steps.flows.read_back import poll
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.record_callers import list_original_ids

@@ -19,8 +19,8 @@ from shared.domain.flow import Workflow
 from shared.errors import JobBlocked, PermanentError, TransientError
 from shared.jobs.fenced_rows import FencedRows
 from shared.ports import Condition, FoundInDefinitions, InJsonService, WritesWholeResource
-from shared.rows import format_sortable_time
 from shared.services import Services
+from shared.state.rows import format_sortable_time
 
 #: Index entries that are stored together: a crash loses no more.
 _BATCH_SIZE = 500

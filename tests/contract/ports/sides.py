@@ -21,7 +21,7 @@ from local_cloud.tenant.flows.runtime import Start, start_run
 from shared.domain.callers.declared_caller import DeclaredCaller
 from shared.domain.environment import Environment
 from shared.ports import PlatformPorts
-from shared.rows import Table
+from shared.state.rows import Table
 from tests.contract.adapter_world import Adapters, run_adapters
 from tests.contract.ports import described_fakes
 from tests.contract.ports.described_tenant import build_description

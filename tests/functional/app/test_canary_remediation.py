@@ -27,7 +27,7 @@ from shared.adapters.state.sqlite_store import SqliteStore
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.notification import Notification
-from shared.logging_redaction import install_redaction
+from shared.logs.redaction import install_redaction
 from shared.queues import POISON
 from shared.use_cases.notify import notify
 from tests.fakes import definition_builder as define

@@ -31,8 +31,8 @@ from shared.domain.plans.support_request import (
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.errors import JobBlocked, UnreadableRow
 from shared.ports import Scalar, StoreRow
-from shared.rows import FENCE, Table
-from shared.tables import Tables
+from shared.state.rows import FENCE, Table
+from shared.state.tables import Tables
 from shared.use_cases import change_remediation
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.notify import notify

@@ -16,7 +16,7 @@ from shared.domain.plans.notification import GROWN_AFTER, REPEATED_AFTER
 from shared.domain.plans.pending_actions import PendingActionKind
 from shared.errors import ThrottledError
 from shared.ports import StoreRow
-from shared.rows import StoredItem
+from shared.state.rows import StoredItem
 from shared.use_cases.check_health import check_health
 from shared.use_cases.notify import notify
 from shared.use_cases.show_status import read_pending_actions

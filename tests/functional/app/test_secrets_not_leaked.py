@@ -21,7 +21,7 @@ from functions import (
 )
 from functions.message_handling import FIRST
 from shared.bootstrap import provide
-from shared.logging_redaction import install_redaction
+from shared.logs.redaction import install_redaction
 from shared.queues import POISON
 from tests.fakes.services import build_fake_settings
 from tests.functional.scenarios.app_calls import (

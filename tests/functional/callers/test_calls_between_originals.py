@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.ports import Operation, Store, StoreRow
-from shared.tables import Tables
+from shared.state.tables import Tables
 from shared.use_cases.run_flow_job import run_flow_job_step
 from tests.fakes import definition_builder as define
 from tests.fakes.snapshot import find_differences, take_snapshot

@@ -15,8 +15,8 @@ from shared.errors import InternalErrorRepeated, MustWait, PlatformError
 from shared.jobs.job_kinds import FLOW
 from shared.ports import Operation, StoreRow
 from shared.reason import Reason
-from shared.rows import FENCE
 from shared.services import Services
+from shared.state.rows import FENCE
 from shared.use_cases import change_remediation
 from shared.use_cases.run_flow_job import run_flow_job_step
 from shared.use_cases.set_kill_switch import set_kill_switch

@@ -16,8 +16,8 @@ from shared.errors import LeaseLost
 from shared.jobs.job_kinds import FLOW
 from shared.jobs.leased_job import LeasedJob
 from shared.ports import Operation, StoreRow
+from shared.state.tables import Tables
 from shared.steps.step_context import StepContext
-from shared.tables import Tables
 from shared.use_cases.change_remediation import cancel
 from shared.use_cases.clean_up_ended_jobs import lease_ended_job
 from tests.functional.scenarios.remediation_scenario import Scenario

@@ -32,7 +32,7 @@ from shared.domain.permissions import (
 )
 from shared.queues import POISON
 from shared.settings import Settings, name_setting
-from shared.tables import Tables
+from shared.state.tables import Tables
 from shared.use_cases.check_deployment import _CHECKS, check_deployment
 from shared.use_cases.run_daily_check import QUEUES
 from tests.contract.test_storage_key import KEY, serve_account

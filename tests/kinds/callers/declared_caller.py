@@ -5,7 +5,7 @@ change it.
 from typing import TYPE_CHECKING
 
 from shared.domain.callers.declared_caller import CalledFlow, DeclaredCaller
-from shared.rows import Table
+from shared.state.rows import Table
 from tests.fakes.builder import Builder
 from tests.fakes.tenant import FakeFlow
 from tests.kinds.case import CallerCase, SearchRequests

@@ -19,11 +19,11 @@ from shared.adapters.entra.identity import build_application_credential
 from shared.adapters.system_clock import SystemClock
 from shared.bootstrap.core_services import CoreServices
 from shared.bootstrap.notification_channels import build_channels
-from shared.circuit_breakers import CircuitBreakers
 from shared.domain.plans.notification import Notification
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.settings import Settings
-from shared.tables import Tables
+from shared.state.circuit_breakers import CircuitBreakers
+from shared.state.tables import Tables
 from tests.contract.adapter_world import Adapters, build_description, run_adapters
 from tests.fakes.memory_store import MemoryStore
 from tests.local_cloud.tenant.tenant_world import APP, APP_CLIENT

@@ -46,9 +46,9 @@ from shared.domain.shared_snapshot import SharedSnapshot
 from shared.domain.solution_setting import SolutionSettingChange
 from shared.domain.timer_run import CheckPosition, TimerRun
 from shared.domain.trigger_urls.known_url import KnownUrl
-from shared.job_index import index_environment_jobs, index_flow_jobs
 from shared.ports import Scalar, Store
-from shared.rows import Table, format_sortable_time
+from shared.state.job_index import index_environment_jobs, index_flow_jobs
+from shared.state.rows import Table, format_sortable_time
 
 _NEWER = "Deploy the version of the app that wrote it, or a newer one. If no version did, "
 #: Fix for an unreadable row with data that exists nowhere else.

@@ -27,9 +27,9 @@ from shared.errors import (
 )
 from shared.ports import Clock
 from shared.reason import Reason
-from shared.rows import StoredItem
 from shared.settings import Settings
-from shared.tables import Tables
+from shared.state.rows import StoredItem
+from shared.state.tables import Tables
 
 #: Time after an outage starts until the service is first retried.
 _FIRST_TRY = timedelta(seconds=30)

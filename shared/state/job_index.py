@@ -22,7 +22,7 @@ from shared.domain.plans.job_index import (
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
 from shared.ports import InsertRow, Operation, ReplaceRow, StoreRow
-from shared.rows import Table
+from shared.state.rows import Table
 
 type _Change[J] = tuple[J | None, J]
 

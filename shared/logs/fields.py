@@ -9,7 +9,7 @@ invocation id (`on_logging` in proxy_worker/dispatcher.py). It drops `extra`. So
 `log_with` adds the ids of trace, remediation, job and flow to each line of an invocation.
 
 The marker ` | {` occurs nowhere else in a message: `without_marker` changes it in the text, and
-`logging_redaction` does so in the lines of libraries and in stacks. So no name that a person chose
+`redaction.py` does so in the lines of libraries and in stacks. So no name that a person chose
 can add a field or change one. A query reads the fields with
 
     parse_json(extract(@' \\| (\\{.*\\})', 1, message))

@@ -14,7 +14,6 @@ from shared.concurrency import do_each
 from shared.domain.alert import RowName
 from shared.domain.trigger_urls.signatures import mask_signatures
 from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
-from shared.flat_rows import STORED_NAMES, FlatAdapter
 from shared.ports import (
     Condition,
     DeleteRow,
@@ -25,7 +24,8 @@ from shared.ports import (
     StoreRow,
     UpsertRow,
 )
-from shared.unknown_fields import UnknownFields
+from shared.state.flat_rows import STORED_NAMES, FlatAdapter
+from shared.state.unknown_fields import UnknownFields
 
 #: Characters of JSON per property: Tables allow 64 KiB of UTF-16, and a character can take 4 bytes.
 CHUNK = 16_000

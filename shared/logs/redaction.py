@@ -1,7 +1,7 @@
 """Redact trigger URLs in all logs, because anyone with a URL can start the flow (docs/security.md).
 
 Adapters already redact them. This also covers messages of libraries and bugs: it works where
-records are created, so no handler gets a complete URL. It also changes the marker of `log_fields`
+records are created, so no handler gets a complete URL. It also changes the marker of `fields.py`
 in texts from elsewhere.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.log_fields import Line, without_marker
+from shared.logs.fields import Line, without_marker
 
 
 def install_redaction() -> None:

@@ -1,0 +1,1 @@
+"""Write log lines with fields, and redact trigger URLs in them."""
