@@ -10,8 +10,9 @@ from cmkflow.api_command import api_command
 from cmkflow.listing import Facts
 from cmkflow.signed_in_name import Name
 from cmkflow.timestamps import format_minute
+from shared.domain.kill_switch import EFFECT
 
-app = typer.Typer(no_args_is_help=True, help="Stop every write of the app, or allow writes again.")
+app = typer.Typer(no_args_is_help=True, help="Stop the app's writes, or allow them again.")
 
 Justification = Annotated[
     str, typer.Option(help="The reason, which is shown with the kill switch.")
@@ -21,10 +22,10 @@ Justification = Annotated[
 def _format_switch(answer: Any) -> Text:
     if not answer["changed_at"]:
         return Text("The kill switch is off. It was never used.")
-    state = "on. The app writes nothing" if answer["is_on"] else "off. Writes are allowed"
+    state = f"on. {EFFECT}" if answer["is_on"] else "off. Writes are allowed."
     at = f"{format_minute(answer['changed_at'])} UTC"
     return Text(
-        f"The kill switch is {state}.\n{answer['changed_by']}, {at}: {answer['justification']}",
+        f"The kill switch is {state}\n{answer['changed_by']}, {at}: {answer['justification']}",
         style="bold red" if answer["is_on"] else "",
     )
 
@@ -83,7 +84,9 @@ def show_kill_switch(api: ApiClient) -> object:
 
 @api_command(app, "on", show=_format_switch)
 def turn_kill_switch_on(api: ApiClient, justification: Justification, by: Name) -> object:
-    """Stop every write of the app. A write that is already being sent completes.
+    """Stop the app's writes, except those that turn on a flow that a cutover left off.
+
+    A write that is already being sent completes.
 
     Examples:
         cmkflow kill-switch on --justification "change freeze"

@@ -1,4 +1,4 @@
-"""API: the kill switch, which stops every write of the app."""
+"""API: the kill switch, which stops the app's writes."""
 
 from datetime import datetime
 
@@ -53,7 +53,9 @@ async def set_kill_switch(call: ApiRequest[NoQuery, KillSwitchRequest]) -> KillS
 async def turn_kill_switch_on(
     call: ApiRequest[NoQuery, KillSwitchChangeRequest],
 ) -> KillSwitchResponse:
-    """Turn the kill switch on, so that the app writes nothing."""
+    """Turn the kill switch on, so that the app writes nothing, except to turn on a flow that a
+    cutover left off.
+    """
     return await _set_kill_switch(call, is_on=True, reason=call.body.justification)
 
 

@@ -495,7 +495,7 @@ class Reason(StrEnum):
     # -- services, rows and settings
     KILL_SWITCH_ON = (
         "kill_switch_on",
-        "The kill switch is on: the app writes nothing.",
+        "The kill switch is on: the app writes nothing for this job.",
         (
             "Turn the kill switch off when its cause is fixed: `cmkflow kill-switch off "
             "--justification "

@@ -60,17 +60,17 @@ def build_kill_switch_off_action(
 
 
 def build_kill_switch_on_action(principal: Principal) -> PageAction:
-    """Return the action that stops every write of the app."""
+    """Return the action that stops the app's writes."""
     return build_page_action(
         "on",
-        "Stop all changes",
+        "Stop changes",
         "",
         principal,
         path="kill-switch/on",
         asks=_JUSTIFICATION,
         does=[
             "The app makes no change after the one in progress, in any environment.",
-            "Only an original that is off in the middle of a cutover is turned on again.",
+            "Only a flow that a cutover left off is turned on.",
             "Flows in progress wait until the kill switch is turned off.",
         ],
     )

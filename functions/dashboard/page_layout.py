@@ -10,7 +10,7 @@ from typing import Any
 
 from functions.dashboard.display_state import choose_look
 from functions.dashboard.live_sections import add_hashes
-from shared.domain.kill_switch import KillSwitch
+from shared.domain.kill_switch import EFFECT, KillSwitch
 from shared.domain.plans.display_text import CONVERSION_WORDS
 from shared.domain.plans.pending_actions import format_count
 from shared.domain.principal import Principal, PrincipalKind
@@ -40,7 +40,7 @@ _DONE = {
     "deletions-cancel": "Cancelled {deletions}. The originals are kept.",
     "rollback": "Rollback started for {flows}.",
     "ignored-issues": "Firewall ignored. Retried {jobs}.",
-    "on": "The kill switch is on. The app changes nothing.",
+    "on": f"The kill switch is on. {EFFECT}",
     "off": "The kill switch is off. The app continues.",
     "settings": "The settings are saved.",
     "solution-setting": "New flows are created in a solution.",

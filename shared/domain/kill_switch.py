@@ -1,7 +1,10 @@
-"""Define the kill switch, which stops every write of the app."""
+"""Define the kill switch, which stops the app's writes."""
 
 from dataclasses import dataclass
 from datetime import datetime
+
+#: What the app does while the switch is on (docs/adr/0016-never-both-off.md).
+EFFECT = "The app writes nothing, except to turn on a flow that a cutover left off."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,9 +51,11 @@ async def require_write_allowed(
     switch = await find_kill_switch(services)
     if switch and switch.is_on:
         until = services.now + services.settings.wait_poll_interval
-        text = "The kill switch is on: the app writes nothing."
+        text = "The kill switch is on: the app writes nothing for this job."
         if not switch.changed_by:
-            text = f"{switch.justification} The app treats it as on and writes nothing."
+            text = (
+                f"{switch.justification} The app treats it as on and writes nothing for this job."
+            )
         raise MustWait(text, until=until, code=Reason.KILL_SWITCH_ON)
     settings = settings or await read_environment_settings(services, environment_id)
     if settings.approval_policy is ApprovalPolicy.READ_ONLY:

@@ -18,6 +18,7 @@ from shared.concurrency import read_each
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.environment import ApprovalPolicy, Environment, EnvironmentSettings
 from shared.domain.finding import Finding, passed, problem, unknown, warning
+from shared.domain.kill_switch import EFFECT
 from shared.domain.permissions import IN_DATAVERSE, IN_POWER_PLATFORM, WATCHED
 from shared.domain.plans.channel_settings import format_channel_setting_names
 from shared.errors import (
@@ -242,7 +243,7 @@ async def _check_state(services: Services) -> list[Finding]:
     switch = await find_kill_switch(services)
     found = [passed("state", "The store is available.")]
     if switch and switch.is_on:
-        text = f"The kill switch is on, so the app writes nothing: {switch.justification}"
+        text = f"The kill switch is on: {switch.justification} {EFFECT}"
         found.append(
             warning("kill_switch", text, "When the reason is fixed: cmkflow kill-switch off.")
         )

@@ -1,4 +1,4 @@
-"""Read and set the kill switch, a row that stops every write of the app."""
+"""Read and set the kill switch, a row that stops the app's writes."""
 
 from collections.abc import Callable
 

@@ -10,7 +10,7 @@ from shared.domain.alert import Alert
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.kill_switch import KillSwitch
+from shared.domain.kill_switch import EFFECT, KillSwitch
 from shared.domain.plans.changes_needed import list_waiting_changes
 from shared.domain.plans.current_plan import CurrentPlan
 from shared.domain.plans.environment_status import (
@@ -331,4 +331,4 @@ def _describe_kill_switch(switch: KillSwitch) -> str:
     If its row is unreadable, nobody is named.
     """
     by = f"{switch.changed_by} turned the kill switch on: " if switch.changed_by else ""
-    return f"The app writes nothing. {by}{switch.justification}"
+    return f"{EFFECT} {by}{switch.justification}"

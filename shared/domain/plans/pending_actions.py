@@ -26,7 +26,7 @@ class PendingActionKind(StrEnum):
     """What kind of action a person has to do. The most urgent kind comes first."""
 
     BOTH_OFF = "both_off"
-    KILL_SWITCH_ON = "kill_switch_on"  #: the kill switch stops every write
+    KILL_SWITCH_ON = "kill_switch_on"  #: the kill switch stops the app's writes
     FLOWS_BLOCKED = "flows_blocked"  #: flows that are blocked or failed
     ENVIRONMENT_BLOCKED = "environment_blocked"  #: an environment job that is blocked or failed
     PLAN_AWAITING_APPROVAL = "plan_awaiting_approval"  #: a plan that awaits approval

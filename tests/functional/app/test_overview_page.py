@@ -246,7 +246,7 @@ async def test_kill_switch_needs_a_justification(scenario: Scenario) -> None:
     )
 
     assert reply.status == 400
-    assert "All changes are stopped" in (await show_page()).text
+    assert "Changes are stopped" in (await show_page()).text
 
 
 async def test_unreadable_kill_switch_is_treated_as_on(scenario: Scenario) -> None:
@@ -264,7 +264,7 @@ async def test_unreadable_kill_switch_is_treated_as_on(scenario: Scenario) -> No
     off = await send_form(
         kill_switch_api.turn_kill_switch_off, {"changed_by": "Eve", "justification": "Fixed."}
     )
-    assert "All changes are stopped" not in off.text
+    assert "Changes are stopped" not in off.text
 
 
 async def test_headline_counts_flows_not_migrated_by_a_completed_remediation(

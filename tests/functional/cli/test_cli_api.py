@@ -309,7 +309,7 @@ async def test_kill_switch_commands_turn_and_show_it(cli: CommandLine) -> None:
     after = await cli.run("kill-switch", "off", "--justification", "over")
 
     assert "It was never used" in before.stdout
-    assert "on. The app writes nothing" in during.stdout
+    assert "on. The app writes nothing, except to turn on a flow" in during.stdout
     assert "admin@contoso.example" in during.stdout
     assert "change freeze" in during.stdout
     assert health.stdout.splitlines()[1].split() == ["Kill", "switch", "on"]
