@@ -84,6 +84,8 @@ class FirewallCase:
 
     #: Name of the firewall.
     name: str
+    #: The command of its fix, as its reference page names it (learn.microsoft.com/cli/azure).
+    command: str
     #: What the fake of the resource reader holds by path, where these sources are let in.
     resources: Callable[[Sequence[str]], Mapping[str, Json]]
     #: The same as a part of the local tenant's seed.
@@ -120,13 +122,18 @@ def build_resource(resource_type: str, *names: str, properties: Json, **more: ob
 
 
 def build_resources_case(
-    name: str, build: Callable[[Sequence[str]], Sequence[Json]], *, takes_service_tags: bool = False
+    name: str,
+    command: str,
+    build: Callable[[Sequence[str]], Sequence[Json]],
+    *,
+    takes_service_tags: bool = False,
 ) -> FirewallCase:
     """Return the test data of a firewall kind whose resources are equal on the fakes and in the
     local tenant.
     """
     return FirewallCase(
         name=name,
+        command=command,
         resources=lambda sources: {one["id"]: one for one in build(sources)},
         seed=lambda sources: {"resources": [*build(sources)]},
         takes_service_tags=takes_service_tags,

@@ -17,7 +17,7 @@ from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import VAULTS, Azure
 
 #: How these services write every address of Azure: flows are among them.
-_AZURE = "0.0.0.0"
+AZURE = "0.0.0.0"
 
 type _LetIn = Callable[[Azure, JsonObject, str], Ranges]
 
@@ -25,18 +25,29 @@ type _LetIn = Callable[[Azure, JsonObject, str], Ranges]
 def find_ip_lists(azure: Azure, host: str, region: str) -> Iterator[tuple[str, Ranges]]:
     """Yield each service of a host, and the addresses that it allows to callers of a region."""
     for kind, (member, let_in) in _SERVICES.items():
-        for one in azure.resources.list_of_type(kind):
-            if host in _list_hosts(one["properties"].get(member)):
-                yield one["id"], let_in(azure, one, region)
+        for one in find_resources_at(azure, host, kind, member):
+            yield one["id"], let_in(azure, one, region)
+
+
+def find_resources_at(
+    azure: Azure, host: str, resource_type: str, member: str
+) -> Iterator[JsonObject]:
+    """Yield each resource of a type that has an endpoint at a host.
+
+    `member` is the property that holds its endpoints.
+    """
+    for one in azure.resources.list_of_type(resource_type):
+        if host in _list_hosts(one["properties"].get(member)):
+            yield one
 
 
 def is_address_allowed(resource: JsonObject, address: str) -> bool:
     """Return whether the network rules of a vault allow an address."""
-    return not subtract_ranges(parse_ranges([address]), _list_acl_ranges(resource))
+    return not subtract_ranges(parse_ranges([address]), list_acl_ranges(resource))
 
 
 def _list_vault_ranges(_: Azure, vault: JsonObject, __: str) -> Ranges:
-    return _list_acl_ranges(vault)
+    return list_acl_ranges(vault)
 
 
 def _get_account_ranges(_: Azure, account: JsonObject, region: str) -> Ranges:
@@ -44,7 +55,7 @@ def _get_account_ranges(_: Azure, account: JsonObject, region: str) -> Ranges:
 
     Callers in the account's own region have private addresses, which no rule can contain.
     """
-    allowed = _list_acl_ranges(account)
+    allowed = list_acl_ranges(account)
     is_own = account.get("location", "").replace(" ", "").lower() == region.lower()
     return () if is_own and allowed != EVERY_ADDRESS else allowed
 
@@ -55,32 +66,24 @@ def _list_namespace_ranges(azure: Azure, namespace: JsonObject, _: str) -> Range
     return _list_ranges(rules["properties"] if rules else {}, "ipMask")
 
 
-def _list_acl_ranges(resource: JsonObject) -> Ranges:
+def list_acl_ranges(resource: JsonObject) -> Ranges:
+    """Return the addresses that the member `networkAcls` of a resource allows."""
     properties = resource["properties"]
-    if _is_off(properties):
+    if is_off(properties):
         return ()
     return _list_ranges(properties.get("networkAcls") or {}, "value")
 
 
 def _list_ranges(rules: JsonObject, member: str) -> Ranges:
-    if _is_off(rules):
+    if is_off(rules):
         return ()
     if str(rules.get("defaultAction", "Allow")).lower() == "allow":
         return EVERY_ADDRESS
     return parse_ranges(rule[member] for rule in rules.get("ipRules") or ())
 
 
-def _list_cosmos_ranges(_: Azure, account: JsonObject, __: str) -> Ranges:
-    properties = account["properties"]
-    rules = [rule["ipAddressOrRange"] for rule in properties.get("ipRules") or ()]
-    if _is_off(properties):
-        return ()
-    is_open = not rules and not properties.get("isVirtualNetworkFilterEnabled")
-    return EVERY_ADDRESS if is_open or _AZURE in rules else parse_ranges(rules)
-
-
 def _list_server_ranges(azure: Azure, server: JsonObject, _: str) -> Ranges:
-    if _is_off(server["properties"]) or _is_off(server["properties"].get("network") or {}):
+    if is_off(server["properties"]) or is_off(server["properties"].get("network") or {}):
         return ()
     start = f"{server['id']}/".lower()
     rules = [
@@ -89,12 +92,13 @@ def _list_server_ranges(azure: Azure, server: JsonObject, _: str) -> Ranges:
         if rule["id"].lower().startswith(start)
     ]
     ends = [(rule["startIpAddress"], rule["endIpAddress"]) for rule in rules]
-    if (_AZURE, _AZURE) in ends:
+    if (AZURE, AZURE) in ends:
         return EVERY_ADDRESS
     return merge_ranges((parse_ranges([a])[0][0], parse_ranges([b])[0][1]) for a, b in ends)
 
 
-def _is_off(properties: JsonObject) -> bool:
+def is_off(properties: JsonObject) -> bool:
+    """Return whether a resource denies all public addresses."""
     return str(properties.get("publicNetworkAccess")).lower() == "disabled"
 
 
@@ -107,7 +111,6 @@ def _list_hosts(endpoints: str | dict[str, str] | None) -> set[str]:
 _SERVICES: dict[str, tuple[str, _LetIn]] = {
     VAULTS: ("vaultUri", _list_vault_ranges),
     "Microsoft.Storage/storageAccounts": ("primaryEndpoints", _get_account_ranges),
-    "Microsoft.DocumentDB/databaseAccounts": ("documentEndpoint", _list_cosmos_ranges),
     "Microsoft.Sql/servers": ("fullyQualifiedDomainName", _list_server_ranges),
     "Microsoft.DBforPostgreSQL/flexibleServers": ("fullyQualifiedDomainName", _list_server_ranges),
     "Microsoft.DBforPostgreSQL/servers": ("fullyQualifiedDomainName", _list_server_ranges),

@@ -3,8 +3,8 @@
 A flow calls from the ranges of a service tag in its region: `LogicApps` on Microsoft's key, and
 `PowerPlatformPlex` on the customer's key (platform.md#plex-tag). In front of the host, there may be
 a network security group, an Azure Firewall, the access restrictions of an App Service site, an
-address list of another service, or an `ip-filter` of API Management. One denied range is enough to
-deny the call, because the range of a call cannot be predicted.
+address list of another service, an `ip-filter` of API Management, or a firewall of a provider. One
+denied range is enough to deny the call, because the range of a call cannot be predicted.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,6 +22,7 @@ from local_cloud.tenant.azure.addresses import (
 from local_cloud.tenant.azure.api_policies import find_filters
 from local_cloud.tenant.azure.azure_firewall import find_published_hosts
 from local_cloud.tenant.azure.ip_rules import find_ip_lists
+from local_cloud.tenant.azure.providers import list_resource_providers
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.service_tags import SimulatedServiceTags
 from local_cloud.tenant.azure.site_restrictions import build_effective_restrictions
@@ -89,8 +90,14 @@ def find_denial(azure: Azure, host: str, origin: FlowOrigin, port: int = 443) ->
         rules = [_Rule(published.refused, False), _Rule(published.let_in, True)]
         if not _is_allowed(sources, rules):
             return DeniedCall(resource_id=published.firewall_id)
-    lists = find_ip_lists(azure, host.lower(), origin.region)
-    for resource_id, let_in in chain(lists, find_filters(azure, host.lower())):
+    for resource_id, let_in in chain(
+        find_ip_lists(azure, host.lower(), origin.region),
+        find_filters(azure, host.lower()),
+        *(
+            one.find_firewalls(azure, host.lower(), origin.region)
+            for one in list_resource_providers()
+        ),
+    ):
         if not _is_allowed(sources, [_Rule(let_in, True)]):
             return DeniedCall(resource_id=resource_id)
     return None

@@ -80,7 +80,6 @@ READABLE = {
     ("older_postgresql_firewall_rules", "older_postgresql_firewall_rule"): (
         "Microsoft.DBforPostgreSQL/servers/firewallRules"
     ),
-    ("cosmos_accounts", "cosmos_account"): "Microsoft.DocumentDB/databaseAccounts",
     ("service_bus_namespaces", "service_bus_namespace"): "Microsoft.ServiceBus/namespaces",
     ("service_bus_rule_sets", "service_bus_rule_set"): (
         "Microsoft.ServiceBus/namespaces/networkRuleSets"

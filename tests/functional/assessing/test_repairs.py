@@ -177,22 +177,6 @@ async def test_terraform_and_commands_of_a_fix_can_be_parsed(kind: str) -> None:
         assert command[0] == "sed" or where & set(command)
 
 
-#: The commands, as their reference pages list them (learn.microsoft.com/cli/azure), by kind.
-COMMANDS = {
-    "api_management": "rest",
-    "app_service": "webapp config access-restriction add",
-    "azure_firewall": "resource update",
-    "cosmos_account": "cosmosdb update",
-    "event_hubs_namespace": "eventhubs namespace network-rule-set ip-rule add",
-    "key_vault": "keyvault network-rule add",
-    "network_security_group": "network nsg rule create",
-    "postgresql_server": "postgres flexible-server firewall-rule create",
-    "service_bus_namespace": "servicebus namespace network-rule-set ip-rule add",
-    "sql_server": "sql server firewall-rule create",
-    "storage_account": "storage account network-rule add",
-}
-
-
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_texts_of_a_fix_contain_no_unused_declaration(kind: str) -> None:
     """An unused declaration would cause a compiler warning."""
@@ -215,7 +199,7 @@ async def test_fix_uses_the_command_of_its_kind(kind: str) -> None:
     """The fix of each firewall kind uses the kind's own command of the Azure CLI."""
     repair = await build_estate(kind).require_only_fix()
 
-    assert f"az {COMMANDS[kind]} \\\n" in repair.azure_cli
+    assert f"az {load_firewall_case(kind).command} \\\n" in repair.azure_cli
 
 
 async def test_rule_of_a_group_contains_one_service_tag() -> None:

@@ -56,4 +56,4 @@ def _build_resources(sources: Sequence[str]) -> list[Json]:
     ]
 
 
-CASE = build_resources_case("apis", _build_resources)
+CASE = build_resources_case("apis", "rest", _build_resources)

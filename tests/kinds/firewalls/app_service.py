@@ -47,6 +47,7 @@ def _build_resources(tags: Sequence[str]) -> Mapping[str, Json]:
 
 CASE = FirewallCase(
     name="orders-api",
+    command="webapp config access-restriction add",
     resources=_build_resources,
     seed=lambda tags: {
         "sites": [

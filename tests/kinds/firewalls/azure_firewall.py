@@ -107,4 +107,4 @@ def _build_resources(sources: Sequence[str]) -> list[Json]:
     ]
 
 
-CASE = build_resources_case(f"edge → {ADDRESS}", _build_resources)
+CASE = build_resources_case(f"edge → {ADDRESS}", "resource update", _build_resources)

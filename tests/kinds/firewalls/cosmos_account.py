@@ -25,4 +25,4 @@ def _build_resources(sources: Sequence[str]) -> list[Json]:
     return [build_account(*sources)]
 
 
-CASE = build_resources_case("orders-db", _build_resources)
+CASE = build_resources_case("orders-db", "cosmosdb update", _build_resources)

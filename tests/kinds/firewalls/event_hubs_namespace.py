@@ -33,4 +33,6 @@ def _build_resources(sources: Sequence[str]) -> list[Json]:
     return [build_namespace(), build_rule_set(*sources)]
 
 
-CASE = build_resources_case("orders-ns", _build_resources)
+CASE = build_resources_case(
+    "orders-ns", "eventhubs namespace network-rule-set ip-rule add", _build_resources
+)

@@ -16,5 +16,7 @@ def build_vault(rules: Sequence[Json] = (), default: object = "Deny", **properti
 
 
 CASE = build_resources_case(
-    "kv-orders", lambda sources: [build_vault([{"value": source} for source in sources])]
+    "kv-orders",
+    "keyvault network-rule add",
+    lambda sources: [build_vault([{"value": source} for source in sources])],
 )

@@ -60,6 +60,7 @@ def _build_resources(tags: Sequence[str]) -> Mapping[str, Json]:
 
 CASE = FirewallCase(
     name="edge",
+    command="network nsg rule create",
     resources=_build_resources,
     seed=lambda tags: {
         "networkSecurityGroups": [

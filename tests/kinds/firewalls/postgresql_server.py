@@ -29,4 +29,6 @@ def _build_resources(sources: Sequence[str]) -> list[Json]:
     return [build_server(), *rules]
 
 
-CASE = build_resources_case("orders-db", _build_resources)
+CASE = build_resources_case(
+    "orders-db", "postgres flexible-server firewall-rule create", _build_resources
+)

@@ -29,4 +29,4 @@ def _build_resources(sources: Sequence[str]) -> list[Json]:
     return [build_server(), *rules]
 
 
-CASE = build_resources_case("orders-db", _build_resources)
+CASE = build_resources_case("orders-db", "sql server firewall-rule create", _build_resources)

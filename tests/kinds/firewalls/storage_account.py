@@ -41,4 +41,4 @@ def _build_resources(sources: Sequence[str]) -> list[Json]:
     return [build_account([{"value": value, "action": "Allow"} for value in values])]
 
 
-CASE = build_resources_case("orders", _build_resources)
+CASE = build_resources_case("orders", "storage account network-rule add", _build_resources)

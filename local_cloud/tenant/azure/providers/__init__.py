@@ -4,18 +4,21 @@ The docstring of a module describes what is served.
 """
 
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 
 from starlette.routing import Route
 
+from local_cloud.tenant.azure.addresses import Ranges
 from local_cloud.tenant.azure.resources import JsonObject
+from local_cloud.tenant.azure.state import Azure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceProvider:
-    """A resource provider: the types that can be listed and read, and further routes."""
+    """A resource provider: its types that can be listed and read, further routes, and firewalls."""
 
     #: What a list and an item are called in route names → resource type.
     readable: Mapping[tuple[str, str], str]
@@ -23,10 +26,13 @@ class ResourceProvider:
     routes: Callable[[], Sequence[Route]] = tuple
     #: Resource type → returns a resource as it is shown, without secret values.
     shown: Mapping[str, Callable[[JsonObject], JsonObject]] = field(default_factory=dict)
+    #: Yields each of its firewalls before a host, and the addresses that it allows to callers of a
+    #: region.
+    find_firewalls: Callable[[Azure, str, str], Iterable[tuple[str, Ranges]]] = lambda *_: ()
 
 
-def list_resource_providers() -> Iterator[ResourceProvider]:
-    """Yield the provider of each module, in the order of their names."""
-    for file in pkgutil.iter_modules(__path__):
-        provider: ResourceProvider = import_module(f"{__name__}.{file.name}").PROVIDER
-        yield provider
+@cache
+def list_resource_providers() -> tuple[ResourceProvider, ...]:
+    """Return the provider of each module, in the order of their names."""
+    names = [file.name for file in pkgutil.iter_modules(__path__)]
+    return tuple(import_module(f"{__name__}.{name}").PROVIDER for name in names)
