@@ -39,7 +39,7 @@ from shared.domain.definitions.flow_summary import DefinitionSummary
 from shared.domain.definitions.trigger_kinds import TriggerCategory
 from shared.domain.environment import Environment, PolicyLink, PolicyLinkStatus
 from shared.domain.finding import Finding, FindingLevel
-from shared.domain.network.firewall_issue import FirewallIssue
+from shared.domain.network.firewall_issue import FirewallIssue, build_issue_for_external_host
 from shared.domain.plans.flow_facts import FlowFacts
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 
@@ -367,7 +367,7 @@ def test_severity_of_a_firewall_issue_depends_on_its_certainty_and_requirement(
         is_certain=is_certain,
         missing_tags=("PowerPlatformPlex.WestEurope",),
         missing_prefixes=("20.61.88.128/26",),
-        message="erp refuses addresses.",
+        message="erp denies addresses.",
         fix="Allow them.",
     )
     orders = build_flow("Orders", TriggerCategory.HTTP)
@@ -376,6 +376,46 @@ def test_severity_of_a_firewall_issue_depends_on_its_certainty_and_requirement(
     there = build_facts(calling, firewall_issues=(gap,))
 
     assert get_by_code(list_network_findings(there), "firewall").level is level
+
+
+def test_equal_warnings_about_firewalls_are_one_finding() -> None:
+    """It names five firewalls and the number of the others. Hosts without a known firewall are a
+    finding too.
+    """
+    gaps = [
+        FirewallIssue(
+            name=f"app_service:/erp{number}",
+            kind="app_service",
+            firewall_id=f"/erp{number}",
+            firewall_name=f"erp{number}",
+            is_required=False,
+            is_certain=number > 2,
+            missing_tags=("PowerPlatformInfra.WestEurope",),
+            missing_prefixes=("20.61.88.128/26",),
+            message=f"erp{number} denies addresses.",
+            fix=f"Allow them on erp{number}.",
+        )
+        for number in range(1, 8)
+    ]
+    hosts = [
+        build_issue_for_external_host(host, ["Orders"], {})
+        for host in ("a.fabrikam.example", "b.fabrikam.example")
+    ]
+    calling = build_flow("Orders", TriggerCategory.HTTP)
+    assert calling.summary is not None
+    calling = replace(
+        calling, summary=replace(calling.summary, http_hosts=("erp.contoso.example",))
+    )
+    there = build_facts(calling, firewall_issues=(*gaps, *hosts))
+
+    warnings = [one for one in list_network_findings(there) if one.code == "firewall"]
+
+    assert [one.level for one in warnings] == [FindingLevel.WARNING] * 2
+    assert "7 firewalls" in warnings[0].message
+    assert warnings[0].message.endswith(": erp1, erp2, erp3, erp4, erp5 and 2 more.")
+    assert "CMK_ADDITIONAL_REQUIRED_TAGS" in warnings[0].fix
+    assert warnings[1].message.endswith(": a.fabrikam.example, b.fabrikam.example.")
+    assert "Ask their owners" in warnings[1].fix
 
 
 @pytest.mark.parametrize(

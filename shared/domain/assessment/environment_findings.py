@@ -4,7 +4,7 @@ If the platform did not answer a question, its finding is *unknown*, never *ok*.
 platform.md#environment-requirements, #solution-by-default, #canvas-apps.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from shared.domain.assessment.assessment import AssessedFlow, AssessmentPhase
 from shared.domain.assessment.flows import find_phase
@@ -21,6 +21,7 @@ from shared.domain.keys.environment_checks import (
     check_geography,
     check_managed,
 )
+from shared.domain.network.firewall_issue import NOT_REQUIRED, FirewallIssue
 from shared.domain.plans.flow_facts import FlowFacts
 from shared.domain.power_apps import CanvasApp
 
@@ -30,6 +31,8 @@ _FLOW_HOSTS = tuple(
     for cloud in CLOUDS.values()
     for domain in (cloud.power_platform_domain, cloud.logic_apps_domain)
 )
+#: Firewalls that a finding names.
+_NAMED = 5
 _POWER_APPS = frozenset({TriggerCategory.POWER_APPS_V1, TriggerCategory.POWER_APPS_V2})
 
 
@@ -191,10 +194,37 @@ def list_network_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
         )
         return
     for issue in facts.firewall_issues:
-        finding = problem if issue.is_certain else unknown
+        if issue.is_required:
+            finding = problem if issue.is_certain else unknown
+            yield finding("firewall", issue.message, issue.fix, issue.name)
+    yield from _list_unrequired_firewall_findings(facts.firewall_issues)
+
+
+def _list_unrequired_firewall_findings(issues: Iterable[FirewallIssue]) -> Iterator[Finding]:
+    """Yield one finding for all hosts without a known firewall, and one for all firewalls that lack
+    the same unrequired tags.
+    """
+    groups: dict[tuple[bool, tuple[str, ...]], list[FirewallIssue]] = {}
+    for issue in issues:
         if not issue.is_required:
-            finding = warning
-        yield finding("firewall", issue.message, issue.fix, issue.name)
+            groups.setdefault((bool(issue.firewall_id), issue.missing_tags), []).append(issue)
+    for (is_firewall, tags), equal in groups.items():
+        if len(equal) == 1:
+            yield warning("firewall", equal[0].message, equal[0].fix, equal[0].name)
+        elif is_firewall:
+            names = _format_names([one.firewall_name for one in equal])
+            text = f"{len(equal)} firewalls do not surely allow {', '.join(tags)}: {names}."
+            fix = f"Allow inbound HTTPS from these service tags on each of them.{NOT_REQUIRED}"
+            yield warning("firewall", text, fix)
+        else:
+            names = _format_names([one.name.partition(":")[2] for one in equal])
+            text = f"The app reads no firewall of {len(equal)} called hosts: {names}."
+            yield warning("firewall", text, equal[0].fix.replace("its owner", "their owners"))
+
+
+def _format_names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def list_canvas_app_findings(

@@ -14,7 +14,8 @@ from shared.domain.network.firewall_decision import (
 _SHOWN = 12
 _FLOWS_SHOWN = 5
 _UNKNOWN_ADDRESSES = "the flows' new addresses, which this app does not know"
-_NOT_REQUIRED = (
+#: Added to the fix of an issue that blocks no flow.
+NOT_REQUIRED = (
     " Microsoft's page on IP addresses names these tags in addition to PowerPlatformPlex. They "
     "block no flow unless they are in CMK_ADDITIONAL_REQUIRED_TAGS."
 )
@@ -116,7 +117,7 @@ def find_firewall_issue(
         missing_tags=tags,
         missing_prefixes=missing.list_prefixes(),
         message=" ".join(texts),
-        fix=" ".join(instructions) + ("" if is_required else _NOT_REQUIRED),
+        fix=" ".join(instructions) + ("" if is_required else NOT_REQUIRED),
         rules=denying + doubting,
         denies_all_public_access=firewall.denies_all_public_access,
     )
