@@ -457,7 +457,10 @@ class Reason(StrEnum):
             "The rollback would turn on a polling original, which then processes again the "
             "events that its copy has processed."
         ),
-        "Add `--accept-replay` to accept that, or roll back without these flows.",
+        (
+            "Add `--accept-replay` to accept that, or roll back only the other flows: `--flow`, "
+            "once for each."
+        ),
     )
 
     # -- the deletion of an original

@@ -141,8 +141,8 @@ def _require_replay_accepted(
     if found and not replay:
         raise JobBlocked(
             describe_replays(found, services.now),
-            fix='Repeat the request with "accept_replay": true (--accept-replay) to accept that,'
-            " or exclude these flows.",
+            fix='Repeat the request with "accept_replay": true (--accept-replay) to accept that. '
+            "Or roll back only the other flows: name each in `flow_ids` (--flow).",
             code=Reason.BACKLOG_REPLAY,
         )
     return found

@@ -54,6 +54,7 @@ async def test_rollback_without_consent_to_the_replay_is_rejected(undo: object) 
 
     assert caught.value.code == "backlog_replay"
     assert "--accept-replay" in caught.value.fix
+    assert "only the other flows: name each in `flow_ids` (--flow)" in caught.value.fix
     assert not poll.is_on
     after = await scenario.read_jobs()
     assert {name: job.requested_command for name, job in after.items()} == dict.fromkeys(before)
