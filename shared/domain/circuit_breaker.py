@@ -12,8 +12,11 @@ from shared.reason import Reason
 
 #: This many different targets failed in a row: the fault is the service's.
 SEVERAL = 3
-#: Failures that are further apart than this are not in a row, unless probes are as rare.
+#: Failures that are further apart than this are not in a row.
 _MAX_INTERVAL = timedelta(minutes=30)
+#: A failure so long after the last one begins another outage, unless probes are as rare: an answer
+#: in between may not have been recorded.
+_MAX_PAUSE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +34,7 @@ class CircuitBreaker:
     #: The first error of the service, or of the connection to it.
     message: str
     reason_code: Reason = Reason.SERVICE_OUTAGE
-    #: Since when failures have followed one another while it is open; None: it is closed.
+    #: Since when it is open, without a known answer; None: it is closed.
     opened_at: datetime | None = None
     #: When the next request may probe the service, and the delay until the probe after that.
     probe_at: datetime | None = None
@@ -70,7 +73,7 @@ def add_failure(
         )
     interval = failure.at - breaker.last_failure_at
     if breaker.opened_at is not None:
-        is_new = interval > max(_MAX_INTERVAL, 2 * policy.longest_interval)
+        is_new = interval > max(_MAX_PAUSE, 2 * policy.longest_interval)
         opened_at = failure.at if is_new else breaker.opened_at
         return replace(breaker, opened_at=opened_at, last_failure_at=failure.at)
     if interval > _MAX_INTERVAL:

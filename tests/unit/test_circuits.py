@@ -197,15 +197,16 @@ async def test_one_request_tries_a_failing_service_and_each_next_try_is_later(wo
     ("max_delay", "interval", "counts"),
     [
         (timedelta(minutes=10), timedelta(minutes=20), True),
-        (timedelta(minutes=10), timedelta(hours=12), False),
-        (timedelta(hours=1), timedelta(hours=1), True),
+        (timedelta(minutes=10), timedelta(hours=5), True),
+        (timedelta(minutes=10), timedelta(hours=25), False),
+        (timedelta(days=2), timedelta(days=2), True),
     ],
 )
-async def test_outage_lasts_while_probes_fail_as_often_as_the_settings_allow(
+async def test_outage_lasts_until_an_answer_or_a_day_without_requests(
     world: World, max_delay: timedelta, interval: timedelta, counts: bool
 ) -> None:
-    """An alert and a search for callers need to know how long an outage lasts. A failure long after
-    the last one begins another.
+    """An outage that is noticed only every five hours is shown since its start. A failure more than
+    a day after the last one begins another outage, unless the settings make probes as rare.
     """
     circuits = world.build_circuits(max_delay)
     await world.fail(circuits, 5)
