@@ -27,6 +27,7 @@ from shared.steps.flows.effect import Write, perform
 from shared.steps.flows.key_report import open_key_report
 from shared.steps.flows.original import OriginalFlow, find_original, read_shown_original
 from shared.steps.flows.read_original_facts import build_archive_name
+from shared.steps.flows.runs_in_progress import require_no_run_in_progress
 from shared.steps.flows.temporary_co_ownership import revoke_all_grants
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.find_callers import (
@@ -179,9 +180,8 @@ async def require_no_runs(
         if page is None:  # its cursor has expired
             check = replace(check, cursor="")
             continue
-        if any(run.is_running for run in page.items):
-            reason = "A run of the original is still going: a delete would end it."
-            raise MustWait(reason, until=later, code=Reason.FLOW_RUN_IN_PROGRESS)
+        reason = "A run of the original is in progress: a delete would end it."
+        require_no_run_in_progress(services, page.items, reason)
         oldest = min((run.started_at for run in page.items), default=check.oldest)
         check = replace(check, oldest=oldest, cursor=page.cursor, is_complete=not page.cursor)
         is_done = is_first and check.is_complete

@@ -33,6 +33,7 @@ from shared.steps.flows.observed_callers import (
     name_observed_callers,
     read_new_calls,
 )
+from shared.steps.flows.runs_in_progress import require_no_run_in_progress
 from shared.steps.retiring.wait_for_job import wait_for_end
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
@@ -73,12 +74,6 @@ async def _wait_for_no_call_period(work: StepContext) -> None:
         job.no_call_period or timedelta(0),
         2 * find_longest_pause([run for run in runs if run.started_at < cut_over]),
     )
-    if any(run.is_running for run in runs):
-        raise MustWait(
-            "A run of the original is in progress.",
-            until=_compute_next_check(services),
-            code=Reason.FLOW_RUN_IN_PROGRESS,
-        )
     called_at = max([cut_over, *(run.started_at for run in runs)])
     last = max(called_at, await _read_last_disabled_at(services, job) or called_at)
     if last + period > services.now:
@@ -97,6 +92,7 @@ async def _wait_for_no_call_period(work: StepContext) -> None:
             if is_late
             else "",
         )
+    require_no_run_in_progress(services, runs, "A run of the original is in progress.")
 
 
 async def _read_last_disabled_at(services: Services, job: FlowJob) -> datetime | None:
@@ -227,23 +223,22 @@ async def wait_for_runs(work: StepContext, flows: Iterable[CallingFlow]) -> None
             continue
         home = flow.environment_id
         name = flow.flow_name or await read_flow_name(services, home, flow.id)
-        if name and await _has_run_from_before(services, replace(flow, flow_name=name)):
+        if name:
+            runs = await _read_runs_from_before(services, replace(flow, flow_name=name))
             reason = "A run of a caller that started before its change is in progress."
-            raise MustWait(
-                reason, until=_compute_next_check(services), code=Reason.FLOW_RUN_IN_PROGRESS
-            )
+            require_no_run_in_progress(services, runs, reason)
         work.stage(replace(work.job, drained_callers=(*work.job.drained_callers, flow.id)))
 
 
-async def _has_run_from_before(services: Services, flow: CallingFlow) -> bool:
+async def _read_runs_from_before(services: Services, flow: CallingFlow) -> list[FlowRun]:
     since = services.now - RUN_HISTORY
     try:
         runs = await services.flow_reports.read_runs(
             flow.environment_id, flow.flow_name, since=since
         )
     except NotFound:
-        return False
-    return any(run.is_running and run.started_at <= flow.began_by for run in runs)
+        return []
+    return [run for run in runs if run.started_at <= flow.began_by]
 
 
 def find_longest_pause(runs: list[FlowRun]) -> timedelta:
@@ -253,7 +248,3 @@ def find_longest_pause(runs: list[FlowRun]) -> timedelta:
     starts = sorted(run.started_at for run in runs)
     intervals = (later - earlier for earlier, later in pairwise(starts))
     return max(intervals, default=timedelta(0))
-
-
-def _compute_next_check(services: Services) -> datetime:
-    return services.now + services.settings.wait_poll_interval

@@ -18,6 +18,7 @@ from shared.errors import JobBlocked, MustWait, NotFound
 from shared.reason import Reason
 from shared.steps.copying.turn_copy_on_or_off import toggle_copy
 from shared.steps.flows.original import read_original
+from shared.steps.flows.runs_in_progress import require_no_run_in_progress
 from shared.steps.flows.toggle_flow import rename_flow, toggle_original
 from shared.steps.retiring.check_for_calls import (
     CallingFlow,
@@ -189,23 +190,18 @@ async def _require_no_run_of_copy(work: StepContext) -> None:
         )
     except NotFound:
         return
-    if any(run.is_running for run in runs):
-        until = services.now + services.settings.wait_poll_interval
-        raise MustWait(
-            "A run of the copy is in progress.", until=until, code=Reason.FLOW_RUN_IN_PROGRESS
-        )
-    last = [run.started_at for run in runs if run.is_answered_call] + (
-        [job.observation_started_at] if job.observation_started_at else []
-    )
-    if not last:
-        return  # no caller was ever changed to it
-    until = max(last) + max(services.settings.no_call_period, job.no_call_period or timedelta(0))
+    called_at = [run.started_at for run in runs if run.is_answered_call]
+    if job.observation_started_at:
+        called_at.append(job.observation_started_at)
+    period = max(services.settings.no_call_period, job.no_call_period or timedelta(0))
+    until = max(called_at, default=services.now - period) + period
     if until > services.now:
         raise MustWait(
             "The copy must receive no calls before it is turned off.",
             until=until,
             code=Reason.NO_CALL_PERIOD,
         )
+    require_no_run_in_progress(services, runs, "A run of the copy is in progress.")
 
 
 async def _wait_for_runs_of_callers(work: StepContext) -> None:

@@ -282,7 +282,7 @@ async def test_deletion_waits_for_the_end_of_a_flow_run() -> None:
     await scenario.run(2 * DAY)
     await run_timers(scenario)
 
-    assert "still going" in held.message
+    assert "in progress" in held.message
     assert not any(run.error for run in orders.runs)
     assert '"ended": null' not in str(scenario.fakes.archive.contents)
     assert orders.is_deleted
