@@ -98,6 +98,15 @@ class FlowReports(Protocol):
         at `FlowPages`.
         """
 
+    async def read_runs_in_progress(
+        self, environment_id: str, flow_name: str, *, since: datetime, until: datetime
+    ) -> list[FlowRun]:
+        """Return the runs in progress that began between `since` and `until`.
+
+        Sends a second request if there are more than 250 runs. Raises `NotFound` if the flow does
+        not exist.
+        """
+
     def read_calls(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int
     ) -> AsyncGenerator[ObservedCall]:

@@ -45,3 +45,12 @@ async def test_page_of_runs_is_read_with_one_request(app: Adapters) -> None:
 
     assert first.cursor
     assert count_requests_for_runs(app) == 2
+
+
+async def test_runs_in_progress_are_read_with_two_requests(app: Adapters) -> None:
+    """The number of runs does not matter."""
+    now = app.world.tenant.clock.now()
+
+    await app.flow_reports.read_runs_in_progress(ENVIRONMENT, HTTP_FLOW, since=now - DAY, until=now)
+
+    assert count_requests_for_runs(app) == 2

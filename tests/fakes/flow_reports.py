@@ -123,6 +123,13 @@ class FakeFlowReports:
         items = tuple(run for run in page.items if run.started_at <= until)
         return ResultPage(items=items, cursor=page.cursor and f"{page.cursor}~{listed_until}")
 
+    async def read_runs_in_progress(
+        self, environment_id: str, flow_name: str, *, since: datetime, until: datetime
+    ) -> list[FlowRun]:
+        """Return the runs in progress that began between `since` and `until`."""
+        runs = self._list_runs(environment_id, flow_name, since, until)
+        return [run for run in runs if run.is_running]
+
     def _list_runs(
         self, environment_id: str, flow_name: str, since: datetime, until: datetime
     ) -> list[FlowRun]:

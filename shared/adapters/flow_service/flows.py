@@ -57,7 +57,12 @@ async def read_report_page(
 
 
 def _build_runs_request(
-    flow_name: str, since: datetime, until: datetime | None = None, *, top: int
+    flow_name: str,
+    since: datetime,
+    until: datetime | None = None,
+    *,
+    top: int = _PAGE,
+    status: str = "",
 ) -> ServiceRequest:
     """Return the request for runs of a flow.
 
@@ -66,6 +71,8 @@ def _build_runs_request(
     began = f"startTime ge {since:%Y-%m-%dT%H:%M:%SZ}"
     if until:
         began += f" and startTime le {until + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
+    if status:
+        began += f" and status eq '{status}'"
     params = {"$filter": began, "$top": str(top)}
     return ServiceRequest(method="GET", url=f"flows/{flow_name}/runs", params=params)
 
@@ -161,7 +168,7 @@ class FlowServiceReports(FlowReports):
 
         Sends one request.
         """
-        call = _build_runs_request(flow_name, since, until, top=_PAGE)
+        call = _build_runs_request(flow_name, since, until)
         rows, following = await self._service.read_page(environment_id, call, cursor)
         runs = [parse_wire(RunEntity, row).to_domain() for row in rows]
         if cursor and runs and all(run.started_at > until for run in runs):
@@ -172,6 +179,23 @@ class FlowServiceReports(FlowReports):
         items = tuple(run for run in runs if since <= run.started_at <= until)
         return ResultPage(items=items, cursor=following if goes_on else "")
 
+    async def read_runs_in_progress(
+        self, environment_id: str, flow_name: str, *, since: datetime, until: datetime
+    ) -> list[FlowRun]:
+        """Return the runs in progress that began between `since` and `until`.
+
+        The newest runs are read whatever their status, because a run in progress may have another
+        status than `Running`. If there are more, those with this status are read, too.
+        """
+        page = await self.read_run_page(environment_id, flow_name, since=since, until=until)
+        runs = [*page.items]
+        if page.cursor:
+            call = _build_runs_request(flow_name, since, until, status="Running")
+            rows, _ = await self._service.read_page(environment_id, call, "")
+            runs += [parse_wire(RunEntity, row).to_domain() for row in rows]
+        found = {run.run_id: run for run in runs if run.is_running and run.started_at <= until}
+        return [*found.values()]
+
     async def read_calls(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int
     ) -> AsyncGenerator[ObservedCall]:
@@ -181,7 +205,7 @@ class FlowServiceReports(FlowReports):
         Reads the headers of the newest `limit` of them, by one request each. Raises `NotFound` if
         the flow does not exist.
         """
-        call = _build_runs_request(flow_name, since, top=_PAGE)
+        call = _build_runs_request(flow_name, since)
         calls: list[tuple[datetime, RunEntity]] = []
         async with aclosing(self._service.read_items(environment_id, call)) as items:
             async for item in items:

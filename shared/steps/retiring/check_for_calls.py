@@ -233,12 +233,11 @@ async def wait_for_runs(work: StepContext, flows: Iterable[CallingFlow]) -> None
 async def _read_runs_from_before(services: Services, flow: CallingFlow) -> list[FlowRun]:
     since = services.now - RUN_HISTORY
     try:
-        runs = await services.flow_reports.read_runs(
-            flow.environment_id, flow.flow_name, since=since
+        return await services.flow_reports.read_runs_in_progress(
+            flow.environment_id, flow.flow_name, since=since, until=flow.began_by
         )
     except NotFound:
         return []
-    return [run for run in runs if run.started_at <= flow.began_by]
 
 
 def find_longest_pause(runs: list[FlowRun]) -> timedelta:

@@ -86,6 +86,9 @@ class Hands(Protocol):
         `is_skipped`.
         """
 
+    def let_oldest_run_continue(self, flow_id: str) -> None:
+        """Let the oldest run of a flow be in progress for another day."""
+
     async def declare(self, caller: DeclaredCaller) -> None:
         """Add a declared caller."""
 
@@ -168,6 +171,10 @@ class _FakeHands:
         run.headers, run.is_skipped = headers, is_skipped
         run.ends = run.started
 
+    def let_oldest_run_continue(self, flow_id: str) -> None:
+        run = min(self.world.get_workflow(ENVIRONMENT, flow_id).runs, key=lambda one: one.started)
+        run.ends = self.world.clock.now() + timedelta(days=1)
+
     async def declare(self, caller: DeclaredCaller) -> None:
         self.world.declared_callers.append(caller)
 
@@ -242,6 +249,11 @@ class _TenantHands:
         start = Start(cause=RunStartKind.URL, by="", headers=headers)
         run = start_run(world.tenant, world.environment, flow, start)
         run.outcome = "Skipped" if is_skipped else run.outcome
+
+    def let_oldest_run_continue(self, flow_id: str) -> None:
+        runs = self.app.world.environment.workflows[flow_id].runs
+        run = min(runs, key=lambda one: one.started)
+        run.ends = self.app.world.tenant.clock.now() + timedelta(days=1)
 
     async def declare(self, caller: DeclaredCaller) -> None:
         rows = self.app.declared_callers

@@ -229,6 +229,25 @@ async def test_pages_of_runs_end_at_the_given_time(side: Side) -> None:
         await reports.read_run_page(ENVIRONMENT, STRANGER, since=since, until=until)
 
 
+async def test_run_in_progress_is_found_behind_newer_runs(side: Side) -> None:
+    """A caller that runs every minute may have a run that began before a page of others."""
+    reports, now = side.ports.flow_reports, side.hands.read_time()
+    since = now - timedelta(days=1)
+    side.hands.set_run_page(1)
+    *_, oldest = await reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since)
+    assert await reports.read_runs_in_progress(ENVIRONMENT, HTTP_FLOW, since=since, until=now) == []
+
+    side.hands.let_oldest_run_continue(HTTP_FLOW)
+    [found] = await reports.read_runs_in_progress(ENVIRONMENT, HTTP_FLOW, since=since, until=now)
+    before = oldest.started_at - timedelta(seconds=1)
+    earlier = await reports.read_runs_in_progress(ENVIRONMENT, HTTP_FLOW, since=since, until=before)
+
+    assert found.run_id == oldest.run_id
+    assert earlier == []
+    with pytest.raises(NotFound):
+        await reports.read_runs_in_progress(ENVIRONMENT, STRANGER, since=since, until=now)
+
+
 async def test_runs_are_kept_for_28_days(side: Side) -> None:
     """After 28 days, a run is in no list, and a read of the run raises `NotFound`."""
     reports, now = side.ports.flow_reports, side.hands.read_time()
