@@ -33,7 +33,7 @@ from shared.use_cases.name_flows import require_flows
 
 _RECENT = timedelta(days=2)
 #: Seconds.
-_FORM_REPEATED_WITHIN = 30
+_FORM_REPEATED_WITHIN = 3600
 _FIRST = EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
 
 
@@ -68,9 +68,10 @@ async def start_manual_remediation(services: Services, request: Remediation) -> 
 async def find_form_idempotency_key(services: Services, beginning: str, sent: str) -> str:
     """Return the idempotency key for a form that a person sent.
 
-    It is the same for the same form for at least 30 seconds. After its remediation is over, a
-    person who sends the form again wants another remediation. The key has this `beginning`. `sent`
-    is the sender and the content of the form.
+    It is the same for the same form for at least an hour, so that a second click or tab leads to
+    the same remediation. After that remediation has started its flow jobs or is over, a person who
+    sends the form again wants another one. The key has this `beginning`. `sent` is the sender and
+    the content of the form.
     """
     period, ended = int(services.now.timestamp()) // _FORM_REPEATED_WITHIN, ""
     while True:
@@ -78,7 +79,7 @@ async def find_form_idempotency_key(services: Services, beginning: str, sent: st
             key = f"{beginning} {uuid.uuid5(NAMESPACE, f'{sent} {one}{ended}')}"
             known = Remediation.derive_id_for(StartSource.API_REQUEST, key)
             if await services.tables.remediations.get("remediation", known):
-                if not await _is_over(services, known):
+                if not await _is_decided(services, known):
                     return key
                 ended = f" after {known}"
                 break
@@ -86,11 +87,15 @@ async def find_form_idempotency_key(services: Services, beginning: str, sent: st
             return key
 
 
-async def _is_over(services: Services, remediation_id: str) -> bool:
-    """Return whether a remediation has environment jobs, and all of them are over."""
+async def _is_decided(services: Services, remediation_id: str) -> bool:
+    """Return whether a remediation has environment jobs, and each has started its flow jobs or is
+    over.
+    """
     jobs = [row async for row in services.tables.environment_jobs.scan(remediation_id)]
     return bool(jobs) and all(
-        not isinstance(row, UnreadableRow) and row.item.state_properties.is_over for row in jobs
+        not isinstance(row, UnreadableRow)
+        and (row.item.has_started_flow_jobs or row.item.state_properties.is_over)
+        for row in jobs
     )
 
 

@@ -1,6 +1,7 @@
 """The remediation page shows causes and forms for rows that the app wrote."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from html import unescape
 from urllib.parse import urlencode
@@ -23,6 +24,18 @@ async def show_page(scenario: Scenario) -> str:
     """Return the page of the scenario's remediation."""
     reply = await call(dashboard_api.show_remediation_page, id=scenario.remediation.id)
     return unescape(reply.text)
+
+
+async def send_start_form(fields: Sequence[tuple[str, str]]) -> str:
+    """Start a remediation with a form. Return the address to which the browser is redirected."""
+    done = await call(
+        remediations_api.start_remediation,
+        urlencode(fields).encode(),
+        path="remediations",
+        headers={"Content-Type": FORM, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"},
+    )
+    assert done.status == 303
+    return done.headers["Location"]
 
 
 async def test_blocked_flow_links_to_the_fix_of_its_firewall() -> None:
@@ -82,17 +95,11 @@ async def test_flows_that_need_changes_are_planned_again_from_their_form() -> No
 
     async def send(seconds: int, by: str) -> str:
         scenario.world.clock.advance(timedelta(seconds=seconds))
-        done = await call(
-            remediations_api.start_remediation,
-            urlencode([*fields, ("started_by", by)]).encode(),
-            path="remediations",
-            headers={"Content-Type": FORM, "Sec-Fetch-Site": "same-origin", "Accept": "text/html"},
-        )
-        assert done.status == 303
-        return done.headers["Location"]
+        return await send_start_form([*fields, ("started_by", by)])
 
     location = await send(0, "Ada")
     assert await send(29, "Ada") == location  # a second click
+    assert await send(600, "Ada") == location  # a second tab
     rows = await scenario.services.tables.remediations.read_all("remediation")
     [started] = [row for row in rows if row.id != scenario.remediation.id]
     [listed] = [
@@ -109,4 +116,29 @@ async def test_flows_that_need_changes_are_planned_again_from_their_form() -> No
     again = await send(0, "Ada")
     assert again != location  # the first one is over
     assert await send(1, "Ada") == again
-    assert await send(60, "Ada") != again
+    assert await send(7200, "Ada") != again
+
+
+async def test_second_tab_leads_to_the_remediation_until_its_flow_jobs_start() -> None:
+    """The second tab sends the same form while the plan is made and while it awaits approval."""
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
+    await scenario.opt_in()
+    provide(scenario.services)
+    fields = [("mode", "apply"), ("environment_ids[]", scenario.build.environment.id)]
+
+    first = await send_start_form(fields)
+    scenario.world.clock.advance(timedelta(minutes=1))
+    during_the_plan = await send_start_form(fields)
+    await scenario.run(timedelta(minutes=10))
+    [started] = await scenario.services.tables.remediations.read_all("remediation")
+    before_the_approval = await send_start_form(fields)
+    await approve_shown(scenario.services, started.id)
+    await scenario.run(timedelta(minutes=10))
+    after_the_approval = await send_start_form(fields)
+
+    assert first == during_the_plan == before_the_approval
+    assert started.id in first
+    assert after_the_approval != first
