@@ -1,4 +1,4 @@
-"""For tests of the dashboard: build a remediation of dependent and called flows."""
+"""Build a remediation of dependent and called flows, for tests of the dashboard."""
 
 from datetime import timedelta
 
@@ -25,18 +25,15 @@ async def build_dashboard_scenario() -> Scenario:
 
 
 def find_flow_id(scenario: Scenario, title: str) -> str:
-    """Return the workflow id of a flow."""
     flows = scenario.build.environment.flows.values()
     return next(one.workflow_id for one in flows if one.name == title)
 
 
 async def show_remediation_page(scenario: Scenario, **query: str) -> Reply:
-    """Return the page of the scenario's remediation."""
     return await call(dashboard_api.show_remediation_page, id=scenario.remediation.id, query=query)
 
 
 async def show_flow_page(scenario: Scenario, title: str, **query: str) -> Reply:
-    """Return the page of the flow with this title."""
     return await call(
         dashboard_api.show_flow_page,
         id=scenario.remediation.id,
@@ -53,7 +50,7 @@ async def run_until_no_call_period(scenario: Scenario) -> None:
 
 
 async def block_flow(scenario: Scenario, title: str) -> None:
-    """Store the job of a flow as blocked, because the flow's owner has left."""
+    """Store the job of a flow as blocked, with the reason that the flow's owner has left."""
     job = await scenario.read_job(title)
     blocked = stop_with_reason(
         job, FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",

@@ -16,7 +16,7 @@ from typing import Any
 
 
 def import_module_at(path: str) -> ModuleType:
-    """Import a file as a module of the given name."""
+    """Import a file as the worker's message module."""
     spec = importlib.util.spec_from_file_location("worker_messages", path)
     assert spec is not None
     assert spec.loader is not None

@@ -19,7 +19,8 @@ SIGNED = "https://h.example/workflows/1/triggers/manual/paths/invoke?sig=canary-
 
 @dataclass
 class RecordingChannel:
-    """A channel that records its notifications, and fails if the test says so."""
+    """A channel that records its notifications. It can be out, or mute: then the response is lost.
+    """
 
     name: str = "heard"
     told: list[Notification] = field(default_factory=list)
@@ -30,9 +31,8 @@ class RecordingChannel:
     tries: int = 0
 
     async def send(self, notification: Notification) -> None:
-        """Record the notification, unless the channel is out.
-
-        Raises `says` if it is out or mute.
+        """Record the notification, unless the channel is out. Raises `says` if the channel is out
+        or mute.
         """
         self.tries += 1
         if not self.is_out:
@@ -47,7 +47,7 @@ class RecordingChannel:
 
 
 async def build_notified_scenario() -> Scenario:
-    """Return an environment with three flows, in which changes are permitted."""
+    """Return an environment that permits changes, with three flows."""
     scenario = Scenario()
     for title in ("Orders", "Returns", "Stock"):
         scenario.build.add_http_flow(title)

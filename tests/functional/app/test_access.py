@@ -1,4 +1,4 @@
-"""Each route checks the role of the person, rejects requests without a sign-in, and forged ones."""
+"""Test that routes require a role and a sign-in, and reject forged requests."""
 
 import base64
 import json
@@ -88,9 +88,7 @@ async def test_route_rejects_a_person_without_its_role(
 async def test_only_the_sign_in_configuration_needs_no_sign_in(
     signs_in: str, client_id: str
 ) -> None:
-    """Without a sign-in, the app returns only what the sign-in page needs.
-
-    Confirmation links need no sign-in either (`test_confirmation_links.py`).
+    """Besides this route, only confirmation links need no sign-in (`test_confirmation_links.py`).
     """
     by_link = {"show_confirmation_page", "confirm_by_link"}
     without_role = {one.name: one for one in ENDPOINTS.values() if one.role is None}
@@ -126,8 +124,8 @@ async def test_route_answers_401_without_sign_in(route: Endpoint) -> None:
     assert "cmkflow login" in reply.document["fix"]
 
 
-async def test_stored_form_shows_some_of_many_values_and_sends_all() -> None:
-    """The page shows 20 of 25 values, and the form sends all of them again."""
+async def test_form_without_sign_in_shows_some_of_many_values_and_sends_all() -> None:
+    """Without a sign-in, the page shows 20 of the form's 25 values and sends all of them again."""
     provide_scenario(build_fake_settings(**SIGNED_IN))
     form = {"Content-Type": FORM, "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
     body = urlencode([("flow_ids[]", f"flow-{number}") for number in range(25)])
@@ -222,7 +220,6 @@ async def test_wrong_function_key_is_rejected(signs_in: str) -> None:
 
 
 async def test_function_key_is_not_checked_if_no_key_has_a_role() -> None:
-    """If no key has a role, the app does not check the key."""
     provide_scenario(build_fake_settings(**SIGNED_IN))
 
     assert (await call(kill_switch_api.show_kill_switch)).status == 401
@@ -266,7 +263,7 @@ def build_principal_header(**changes: object) -> dict[str, str]:
     ids=["bytes", "text", "list", "another provider", "nobody", "no list", "no value"],
 )
 async def test_invalid_principal_header_is_answered_401(header: dict[str, str]) -> None:
-    """A request with an invalid header, or one of another provider, is not signed in."""
+    """A header from another sign-in provider, or without a person, is invalid too."""
     provide_scenario(build_fake_settings(**SIGNED_IN))
 
     assert (await call(health_api.show_health, headers=header)).status == 401
@@ -345,7 +342,7 @@ def test_app_does_not_start_with_an_unknown_role_in_the_setting(
 
 
 def test_functions_are_registered_despite_an_unknown_role(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With an invalid role in the setting, the routes exist, so that they can report it."""
+    """The routes exist in spite of the invalid setting, so that they can report it."""
     monkeypatch.setenv("CMK_FUNCTION_KEY_ROLES", "everybody")
 
     app = runpy.run_path(str(function_app.__file__))["app"]
@@ -399,7 +396,6 @@ async def test_person_cannot_approve_their_own_remediation() -> None:
 
 
 async def test_person_cannot_schedule_deletions_of_their_own_remediation() -> None:
-    """The person who started a remediation may not schedule the deletion of its originals."""
     scenario = provide_scenario(build_fake_settings(**SIGNED_IN))
     identity, _ = await start_remediation_as(scenario, ANNA)
 
@@ -414,7 +410,6 @@ async def test_person_cannot_schedule_deletions_of_their_own_remediation() -> No
 
 
 async def test_setting_for_self_approval_permits_start_and_approval_by_one_person() -> None:
-    """With the setting for self-approval, one person may start and approve."""
     scenario = provide_scenario(build_fake_settings(**SIGNED_IN, allow_self_approval=True))
     identity, order = await start_remediation_as(scenario, ANNA)
 

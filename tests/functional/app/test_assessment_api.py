@@ -1,4 +1,6 @@
-"""The API starts assessments in the background, and their remediation's page shows the progress."""
+"""Test that the API starts assessments in the background, and that their remediation's page shows
+the progress.
+"""
 
 from datetime import timedelta
 

@@ -22,7 +22,7 @@ FLOWS = ("Orders", "Invoices", "Returns", "Stock")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment with four flows, in which changes are permitted."""
+    """Return an environment that permits changes, with four flows."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in FLOWS:
@@ -34,20 +34,20 @@ async def scenario() -> Scenario:
 
 
 async def read_status() -> Any:
-    """Return the answer of the status API."""
     reply = await call(status_api.show_status)
     assert reply.status == 200
     return reply.document
 
 
 async def list_blocked_remediations() -> list[str]:
-    """Return the ids of the blocked remediations."""
     reply = await call(remediations_api.list_remediations, query={"state": "blocked"})
     return [item["remediation"]["id"] for item in reply.document["items"]]
 
 
 async def store_settings(scenario: Scenario, **settings: Any) -> None:
-    """Store these settings of the environment, with changes permitted after approval."""
+    """Store these settings of the environment, and the approval policy that permits changes after
+    an approval.
+    """
     environment = scenario.build.environment.id
     decided = EnvironmentSettings(
         environment_id=environment, approval_policy=ApprovalPolicy.REQUIRED, **settings
@@ -149,7 +149,7 @@ async def test_action_with_different_fixes_names_the_flow_of_the_shown_fix(
 async def test_completed_remediation_counts_flows_not_migrated_by_reason(
     scenario: Scenario,
 ) -> None:
-    """One flow is over the limit, one excluded, and one excluded from the approval."""
+    """One flow is over the flow limit, one excluded, and one excluded from the approval."""
     ids = {flow.name: flow.workflow_id for flow in scenario.build.environment.flows.values()}
     await store_settings(scenario, max_flows=2, excluded_flows=frozenset({ids["Invoices"]}))
     await scenario.order()
@@ -179,7 +179,6 @@ async def test_completed_remediation_counts_flows_not_migrated_by_reason(
 
 
 async def test_rolled_back_flow_is_counted_as_not_migrated(scenario: Scenario) -> None:
-    """A rolled-back flow is counted as not migrated."""
     await scenario.order()
     provide(scenario.services)
     await approve_shown(scenario.services, scenario.remediation.id)
@@ -197,7 +196,6 @@ async def test_rolled_back_flow_is_counted_as_not_migrated(scenario: Scenario) -
 
 
 async def test_all_flows_are_not_migrated_after_a_dry_run(scenario: Scenario) -> None:
-    """After a dry run, all flows are counted as not migrated."""
     await store_settings(scenario)
     order = {"mode": "dry_run", "environment_ids": [scenario.build.environment.id]}
     started = await call(remediations_api.start_remediation, order)

@@ -1,4 +1,6 @@
-"""The audit log has who requested what, when and from where, and the state before and after."""
+"""Test that the audit log records who requested what, when and from where, and the state before and
+after.
+"""
 
 import json
 from datetime import timedelta
@@ -37,7 +39,6 @@ async def scenario() -> Scenario:
 
 
 async def list_entries(**query: str) -> list[dict[str, object]]:
-    """Return the audit entries that the API lists."""
     reply = await call(audit_api.list_audit, query=query)
     assert reply.status == 200, reply.text
     items: list[dict[str, object]] = reply.document["items"]
@@ -78,7 +79,6 @@ async def test_entry_of_a_change_has_person_request_and_state(scenario: Scenario
 
 
 async def test_entry_has_the_change_if_the_id_is_in_capitals(scenario: Scenario) -> None:
-    """The entry has the change also if the id is in capital letters."""
     done = await call(
         environments_api.update_environment_settings,
         {"approval_policy": "required"},
@@ -127,8 +127,8 @@ async def test_entry_of_an_approval_has_state_and_plan_version(scenario: Scenari
     assert (after[environment], after[f"{environment} approved"]) == ("approved", plan["version"])
 
 
-async def test_rejected_role_is_recorded_once_per_route_and_hour(scenario: Scenario) -> None:
-    """The app writes one entry per route and hour, however often the person tries."""
+async def test_request_without_the_role_is_recorded_once_per_route_and_hour(scenario: Scenario) -> None:
+    """However often a person tries, the app writes one entry for each route in an hour."""
     eve = build_sign_in_header("eve@contoso.example", [Role.READER])
     change = {"is_on": True, "justification": "odd"}
     for _ in range(3):
@@ -215,7 +215,6 @@ async def test_request_is_rejected_if_its_entry_cannot_be_written(
 
 
 async def test_read_requests_are_not_recorded(scenario: Scenario) -> None:
-    """Requests that only read have no entry."""
     await call(health_api.show_health)
     await call(environments_api.list_environments)
 
@@ -270,8 +269,6 @@ async def test_change_remains_if_its_result_cannot_be_recorded(
 async def test_entry_of_an_interrupted_request_has_no_status(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the process dies during the request, its entry has no status."""
-
     async def die(*_: object, **__: object) -> None:
         raise Killed
 
@@ -343,7 +340,7 @@ async def test_simultaneous_requests_have_separate_rows(scenario: Scenario) -> N
 
 
 async def test_entry_contains_no_signature(scenario: Scenario) -> None:
-    """No part of the entry contains a signature: request, state, target or client."""
+    """Request, target and client of an entry are stored without the signatures in them."""
     order = {"is_on": True, "justification": f"see {URL}"}
     headers = ANNA | {"User-Agent": URL, "X-Forwarded-For": URL}
     await call(
@@ -358,7 +355,6 @@ async def test_entry_contains_no_signature(scenario: Scenario) -> None:
 
 
 async def test_long_state_is_cut_and_has_its_sha256(scenario: Scenario) -> None:
-    """A value that is too long for a row is cut, with its SHA-256."""
     flows = [f"8c2e3f7a-0000-4000-8000-{number:012}" for number in range(4000)]
     accepted = await read_environment_settings(scenario.services, scenario.build.environment.id)
     await scenario.services.tables.environment_settings.upsert(

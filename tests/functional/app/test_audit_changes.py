@@ -65,7 +65,7 @@ def test_each_changing_route_declares_the_subject_of_its_entry(declared: Endpoin
 
 
 async def test_entry_of_a_firewall_fix(scenario: Scenario) -> None:
-    """The entry has the added and removed entries, and the environment."""
+    """The entry has the rule entries of the fix, its state and its environment."""
     order = {"resource": "edge"}
 
     await call(firewall_fixes_api.apply_firewall_fix, order, headers=ANNA)
@@ -164,7 +164,6 @@ async def test_entry_of_a_started_remediation(scenario: Scenario) -> None:
 async def test_command_shows_the_state_before_if_the_state_after_is_empty(
     scenario: Scenario,
 ) -> None:
-    """The command shows the state before also if the state after is empty."""
     gone, scenario.world.keys = scenario.world.keys, {}
     await call(keys_api.check_keys, {}, headers=ANNA)
     scenario.world.keys = gone

@@ -79,7 +79,7 @@ async def retry_flows(identity: str, *flow_ids: str) -> None:
 
 
 async def send_rejected_request(path: str = "kill-switch") -> None:
-    """Send a request that Eve may not send."""
+    """Send a request as Eve, who has no right to send it."""
     await call(
         kill_switch_api.set_kill_switch,
         {"is_on": True, "justification": "odd"},
@@ -138,15 +138,16 @@ async def test_each_entry_is_one_line_with_names_instead_of_ids(scenario: Scenar
     assert "id-anna@contoso.example" in page.text
 
 
-async def test_page_names_the_time_zone_outside_the_head_of_the_table(scenario: Scenario) -> None:
-    """The time zone is outside the table's head, because phones do not show the head."""
+async def test_page_names_the_time_zone(scenario: Scenario) -> None:
     page = (await call(audit_page_api.show_audit_page, headers=ANNA)).text
 
     assert "Times are UTC." in page
 
 
-async def test_lines_say_the_reason_the_version_and_the_page_in_words(scenario: Scenario) -> None:
-    """A line names the reason, the plan version and the page in words, without codes."""
+async def test_lines_name_the_reason_the_version_and_the_page(scenario: Scenario) -> None:
+    """A line names the reason for a kill switch change, the approved plan version, or the page that
+    a person tried to open.
+    """
     identity = await start_remediation(scenario)
     (plan,) = await show_plan(scenario.services, identity)
     approval = {"versions": [plan.version]}
@@ -177,7 +178,6 @@ async def test_lines_say_the_reason_the_version_and_the_page_in_words(scenario: 
 async def test_entry_about_an_unknown_remediation_has_its_id_and_no_link(
     scenario: Scenario,
 ) -> None:
-    """If a request names an unknown remediation, its line shows the id without a link."""
     await retry_flows("11111111-0000-4000-8000-000000000000", "No/such flow")
 
     page = await show_page()
@@ -227,7 +227,7 @@ async def test_filters_are_in_the_address_and_apply_to_the_exports(scenario: Sce
 
 @pytest.mark.parametrize("query", [{"since": "2026-02-30"}, {"operation": "Retry!"}, {"who2": "a"}])
 async def test_invalid_filter_is_rejected(query: dict[str, str]) -> None:
-    """The page shows an error instead of other entries."""
+    """If the page ignored the filter, it would show entries that nobody asked for."""
     provide(Scenario().services)
 
     reply = await call(audit_page_api.show_audit_page, headers=EVE, query=query)
@@ -343,7 +343,8 @@ async def test_page_names_entries_that_differ_from_their_seal(
 
 
 async def test_page_reports_a_missing_list_of_a_seal(scenario: Scenario) -> None:
-    """Without the list, the app cannot name the entries that differ."""
+    """Without the list of the sealed entries, the app cannot name those that differ from the seal.
+    """
     await change_settings(scenario, max_flows=1)
     scenario.world.clock.advance(timedelta(days=1))
     await seal_audit_log(scenario.services)
@@ -378,7 +379,8 @@ async def test_export_contains_no_formula(scenario: Scenario) -> None:
 
 
 async def test_export_has_names_of_environments(scenario: Scenario) -> None:
-    """The export has the same names as the page. The column of the target has the ids."""
+    """The export has the same environment names as the page. The column of the target has the ids.
+    """
     await change_settings(scenario, max_flows=1)
     await start_remediation(scenario)
 

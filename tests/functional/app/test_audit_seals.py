@@ -1,4 +1,6 @@
-"""Seals of the audit log are made daily, compared in each export, and checked offline."""
+"""Test that seals of the audit log are made daily, and that the app and `cmkflow` compare the
+entries with them.
+"""
 
 import io
 import json
@@ -70,7 +72,6 @@ def list_audit_rows(scenario: Scenario) -> list[tuple[tuple[str, str, str], Stor
 
 
 async def list_seals(scenario: Scenario) -> list[AuditSeal]:
-    """Return the seals, newest first."""
     return await scenario.services.tables.audit_seals.read_all("seal")
 
 
@@ -144,7 +145,7 @@ async def test_day_without_a_signature_is_sealed_with_the_next_day(scenario: Sce
 async def test_evidence_contains_the_seals_of_its_entries_and_no_later_ones(
     scenario: Scenario,
 ) -> None:
-    """Without later seals, the evidence of the same state has the same bytes a day later."""
+    """A later seal would change the bytes of the evidence, although the state is the same."""
     await seal_audit_log(scenario.services)
     first = await export_evidence(scenario)
     scenario.world.clock.advance(timedelta(days=1))
@@ -159,7 +160,6 @@ async def test_evidence_contains_the_seals_of_its_entries_and_no_later_ones(
 
 
 def remove_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
-    """Delete the row of an audit entry."""
     del store.rows[name]
 
 
@@ -170,7 +170,7 @@ def change_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) ->
 
 
 def add_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
-    """Add a copy of an entry under another key."""
+    """Add a copy of an entry's row under another row key."""
     key = name[2][:-1] + "9"
     store.rows[name[0], name[1], key] = replace(row, key=key)
 
@@ -192,7 +192,7 @@ def write_empty_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRo
 async def test_entry_that_differs_from_its_seal_is_named(
     scenario: Scenario, attack: Callable[[MemoryStore, Any, Any], None], said: str
 ) -> None:
-    """The manifest and the page name the entry."""
+    """The manifest and the report in the evidence file name the entry."""
     await seal_audit_log(scenario.services)
     name, row = list_audit_rows(scenario)[0]
     attack(scenario.fakes.store, name, row)
@@ -205,7 +205,6 @@ async def test_entry_that_differs_from_its_seal_is_named(
 
 
 async def test_differences_are_found_without_the_list_of_entries(scenario: Scenario) -> None:
-    """The difference is found also if the list of entries is missing in the archive."""
     await seal_audit_log(scenario.services)
     name, _ = list_audit_rows(scenario)[0]
     del scenario.fakes.store.rows[name]
@@ -292,7 +291,6 @@ async def test_check_names_differences_that_the_app_found_at_the_export(
 async def test_check_finds_changed_entries_seals_and_lists(
     scenario: Scenario, cli: CommandLine, tmp_path: Any
 ) -> None:
-    """The check uses the seals only, whatever the manifest says."""
     await seal_audit_log(scenario.services)
     files = await export_evidence(scenario)
     (entry_list,) = [name for name in files if name.startswith("audit-seals/0")]
@@ -322,7 +320,7 @@ async def test_check_finds_changed_entries_seals_and_lists(
 async def test_check_names_a_seal_of_many_days(
     scenario: Scenario, cli: CommandLine, tmp_path: Any
 ) -> None:
-    """The check names a seal of several days, as one is made after earlier seals are deleted."""
+    """Such a seal is made after earlier seals are deleted."""
     await seal_audit_log(scenario.services)
     scenario.world.clock.advance(timedelta(days=5))
     await cancel_remediation(scenario)

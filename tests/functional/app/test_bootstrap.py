@@ -49,7 +49,6 @@ def environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPat
 
 
 def read_settings() -> Settings:
-    """Read the settings from the environment."""
     return Settings()
 
 
@@ -77,7 +76,9 @@ def test_resources_are_closed_at_the_end_of_the_loop(environ: pytest.MonkeyPatch
 async def test_invalid_value_of_a_setting_is_rejected_at_the_start(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """A mistyped value such as `copy-again` fails at the start instead of being ignored."""
+    """With a mistyped value such as `copy-again`, the app does not start, instead of ignoring the
+    setting.
+    """
     environ.setenv("CMK_ON_ORIGINAL_EDITED", "copy_again")
     assert read_settings().on_original_edited is OnOriginalEdited.COPY_AGAIN
 
@@ -119,7 +120,8 @@ async def test_subscriptions_are_separated_by_commas(environ: pytest.MonkeyPatch
 async def test_unknown_additional_required_tag_is_rejected(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """The settings reject a tag that is not on Microsoft's page, as it would require nothing."""
+    """The settings reject a tag that is not on Microsoft's page, because it would require nothing.
+    """
     environ.setenv("CMK_ADDITIONAL_REQUIRED_TAGS", "LogicApps, PowerPlatformInfra")
     assert read_settings().additional_required_tags == TAGS_BESIDE
 
@@ -233,7 +235,7 @@ async def test_fix_names_the_missing_setting_of_the_service_account(
 async def test_doctor_of_an_app_that_cannot_start_names_the_setting(
     environ: pytest.MonkeyPatch, name: str, value: str | None
 ) -> None:
-    """The answer names the setting to a person with the role reader, and to nobody else."""
+    """The answer names the setting to a reader, and hides it from a person without a role."""
     environ.setenv("CMK_SERVICE_ACCOUNT_CLIENT_ID", "c")
     environ.setenv("CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET", "https://kv.vault.azure.net/secrets/s")
     environ.setenv("WEBSITE_AUTH_ENABLED", "True")
@@ -308,7 +310,6 @@ def test_text_of_settings_contains_no_secret(environ: pytest.MonkeyPatch) -> Non
 async def test_namespace_has_precedence_over_connection_string(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """With a namespace, the app uses its identity, whatever else is set."""
     environ.setenv("ServiceBusConnection__fullyQualifiedNamespace", "contoso.servicebus.example")
 
     async with AsyncExitStack() as closing:

@@ -52,7 +52,6 @@ async def scenario() -> Scenario:
 
 
 async def show_page(headers: dict[str, str] = ANNA, /, **query: str) -> Reply:
-    """Return the Callers page."""
     reply = await call(callers_page_api.show_callers_page, headers=headers, query=query)
     assert reply.status == 200, reply.text
     return reply
@@ -278,9 +277,8 @@ async def test_environment_without_an_answer_costs_only_its_own_lines(scenario: 
 async def test_unknown_flows_beyond_the_request_budget_cost_only_their_lines(
     scenario: Scenario,
 ) -> None:
-    """Each unknown flow needs a request.
-
-    Lines without a request left are rejected, and others stay valid.
+    """Each unknown flow takes a request. When none is left, the other lines of unknown flows are
+    rejected unread.
     """
     unknown = [f"Unknown-{number}" for number in range(8)]
     lines = [f"{name},Alex,1,HOME,{name},,," for name in unknown]
@@ -299,9 +297,8 @@ async def test_unknown_flows_beyond_the_request_budget_cost_only_their_lines(
 async def test_many_flows_in_neither_list_are_declared_at_once(
     scenario: Scenario, *, has_list: bool
 ) -> None:
-    """The list of all flows finds them with few requests.
-
-    Without it, the error says to send fewer lines.
+    """With the list of all flows, the app finds them with few requests. Without this list, the
+    error asks for fewer lines at once.
     """
     flows = [scenario.build.add_http_flow(f"Hidden {number}") for number in range(12)]
     lines = [f"Till,Alex,1,HOME,{flow.flow_name},,," for flow in flows]
@@ -321,10 +318,7 @@ async def test_many_flows_in_neither_list_are_declared_at_once(
 
 
 async def test_unknown_flows_within_the_request_budget_are_named(scenario: Scenario) -> None:
-    """If requests run out, the error names the unknown flows found so far.
-
-    A retry finds no others.
-    """
+    """If requests run out, the error names the unknown flows found so far."""
     lines = [f"Till,Alex,1,HOME,Unknown-{number},,," for number in range(8)]
     found = parse_caller_lines(build_file(scenario, *lines)).lines
     till = replace(found[0].caller, flows=tuple(one.caller.flows[0] for one in found))
@@ -375,7 +369,6 @@ class _NoFlows:
     """A Dataverse environment without flows."""
 
     async def read_workflow_summaries(self, *_: object) -> ResultPage[WorkflowSummary]:
-        """Return an empty page."""
         return ResultPage(items=(), cursor="")
 
 
@@ -436,7 +429,6 @@ async def test_a_file_without_columns_is_rejected(
 
 
 async def test_a_file_from_another_site_or_of_a_reader_is_rejected(scenario: Scenario) -> None:
-    """An upload from another site or by a reader is rejected, as every form is."""
     text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,")
 
     foreign = await upload_file(text, ANNA, **{"Sec-Fetch-Site": "cross-site"})

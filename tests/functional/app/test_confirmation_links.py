@@ -32,15 +32,12 @@ FORM = {**BROWSER, "Content-Type": "application/x-www-form-urlencoded"}
 
 
 class RecordingChannel:
-    """A channel that records its notifications."""
-
     name = "heard"
 
     def __init__(self) -> None:
         self.notifications: list[Notification] = []
 
     async def send(self, notification: Notification) -> None:
-        """Record the notification."""
         self.notifications.append(notification)
 
 
@@ -197,7 +194,7 @@ async def test_each_flow_is_confirmed_by_its_button_and_a_repetition_changes_not
 
 
 async def test_in_a_rollback_the_link_confirms_the_original() -> None:
-    """During a rollback, a page that was opened before it cannot confirm by accident."""
+    """A page that was opened before the rollback cannot confirm the original by accident."""
     scenario = await build_scenario("Orders")
     token = await read_token(scenario)
     job = await scenario.read_job("Orders")
@@ -291,7 +288,6 @@ async def test_a_link_of_a_removed_caller_says_that_nothing_is_to_do() -> None:
 
 
 async def test_a_form_of_another_site_is_rejected() -> None:
-    """A form that a page of another site sends confirms nothing."""
     scenario = await build_scenario("Orders")
     token = await read_token(scenario)
     job = await scenario.read_job("Orders")

@@ -144,7 +144,6 @@ async def test_live_update_gets_the_changed_sections_or_an_empty_response(
 async def test_remediation_page_lists_planned_actions_before_the_approval(
     scenario: Scenario,
 ) -> None:
-    """Before there are flow jobs, the page lists the planned actions."""
     page = await show_remediation_page(scenario)
     listed = await show_remediation_page(scenario, state="awaiting")
 
@@ -173,7 +172,7 @@ async def test_names_from_the_tenant_are_escaped(scenario: Scenario) -> None:
 
 
 async def test_control_and_bidirectional_characters_of_names_are_replaced() -> None:
-    """Every page replaces control and bidirectional characters, and keeps text of any script."""
+    """No page contains such characters of a name. Text of any script is kept."""
     name = "Orders \u202egpj.exe\x1b[2J\x07\u2066\r\u2028 خبر 👩\u200d🚀"
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
@@ -200,7 +199,7 @@ async def test_control_and_bidirectional_characters_of_names_are_replaced() -> N
 async def test_pages_load_only_assets_of_the_app_with_a_hash_in_their_name(
     scenario: Scenario,
 ) -> None:
-    """No page contains style or script, and each file in it exists."""
+    """No page contains inline styles or scripts, and each file that a page loads exists."""
     pages = [
         await call(dashboard_api.show_status_page),
         await call(dashboard_api.show_remediations_page),
@@ -240,7 +239,6 @@ async def test_exported_plan_loads_nothing_and_has_no_form(
 
 
 async def test_unknown_remediation_flow_and_filter_have_an_error_page(scenario: Scenario) -> None:
-    """An unknown remediation, flow or filter has a page that reports the error."""
     found = [
         await call(dashboard_api.show_remediation_page, id=NOWHERE),
         await call(
@@ -257,7 +255,6 @@ async def test_unknown_remediation_flow_and_filter_have_an_error_page(scenario: 
 
 
 async def test_list_links_to_each_remediation(scenario: Scenario) -> None:
-    """The list has a link to the page of each remediation."""
     page = await call(dashboard_api.show_remediations_page)
 
     assert f'href="/api/dashboard/remediations/{scenario.remediation.id}"' in page.text

@@ -182,7 +182,6 @@ async def test_form_redirects_to_pages_of_the_dashboard_only(
 
 
 async def test_form_redirects_to_the_list_of_remediations(scenario: Scenario) -> None:
-    """A form that is sent from the list of remediations redirects to that list."""
     there = {"Referer": "https://app.example/api/dashboard/remediations?state=stuck"}
     done = await send_form(scenario, remediation_actions_api.cancel_remediation, OWN | there)
 
@@ -237,7 +236,6 @@ async def test_rollback_of_a_flow_names_and_includes_dependent_flows(
 
 
 async def test_cancel_changes_the_flows_that_its_form_counts(scenario: Scenario) -> None:
-    """The page counts exactly the flows that a cancel or a rollback changes."""
     cancel = (await list_actions(scenario))["cancel"]
     assert cancel.does == ("No further flows start, including those that await approval.",)
     assert "rollback" not in await list_actions(scenario)
@@ -273,7 +271,7 @@ async def test_form_asks_for_consent_to_the_backlog_replay() -> None:
 
 
 async def test_actions_name_the_required_role(scenario: Scenario) -> None:
-    """A reader sees the actions and the required role, and the API rejects the reader."""
+    """A reader sees each action with the role that it needs."""
     await run_until_no_call_period(scenario)
     await block_flow(scenario, "Invoices")
     reader = Principal(name="r", roles=frozenset({Role.READER}), kind=PrincipalKind.USER)
@@ -364,7 +362,6 @@ async def test_fix_that_only_a_person_can_apply_has_no_button() -> None:
 
 
 async def test_firewall_fix_requires_the_role_approver() -> None:
-    """The page shows an operator that a fix requires the role approver, as the API does."""
     scenario = await build_guarded_scenario(GROUP)
     await scenario.order()
     job = await scenario.read_environment_job()

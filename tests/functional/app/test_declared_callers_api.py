@@ -20,7 +20,7 @@ URL_ID = "A16D54F586E52346F4BEB14221F84C30"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one environment with two flows of the same name, and another."""
+    """Return a tenant of one environment, which has two flows of the same name and a third flow."""
     scenario = Scenario()
     for name in ("Orders", "Orders", "Returns"):
         scenario.build.add_http_flow(name)
@@ -35,7 +35,6 @@ def build_till(scenario: Scenario, **more: Any) -> dict[str, Any]:
 
 
 async def declare(*callers: dict[str, Any], headers: dict[str, str] | None = None) -> Reply:
-    """Declare these callers over the API, and return the answer."""
     body = {"callers": callers}
     return await call(declared_callers_api.declare_callers, body, headers=headers or ANNA)
 

@@ -47,7 +47,6 @@ async def scenario() -> Scenario:
 
 
 def find_workflow_id(scenario: Scenario, title: str) -> str:
-    """Return the id of an original."""
     return find_original(scenario, title).workflow_id
 
 
@@ -66,7 +65,6 @@ def read_text(page: Reply, part: str = "main") -> str:
 
 
 def list_titles(page: Reply) -> list[str]:
-    """Return the names of the listed originals."""
     names = re.findall(r'<(?:th scope="row"|li data-part[^>]*)><a [^>]+>([^<]+)</a>', page.text)
     return [unescape(one) for one in names]
 
@@ -129,7 +127,7 @@ async def test_deletions_are_grouped_by_approver_and_date(scenario: Scenario) ->
 
 
 async def test_a_blocked_deletion_comes_first_with_its_fix(scenario: Scenario) -> None:
-    """The group with it is open, although another one has an earlier date."""
+    """Its group is the only one that is unfolded, although another group has an earlier date."""
     await request_deletions(scenario, find_workflow_id(scenario, "Orders"), within=DAY / 2)
     await request_deletions(scenario, find_workflow_id(scenario, "Bills"), within=DAY)
     find_original(scenario, "Bills").state = FlowState.ON
@@ -187,7 +185,7 @@ async def test_filters_apply_to_page_list_and_exports(scenario: Scenario) -> Non
 
 
 async def test_export_has_the_next_step_of_each_deletion(scenario: Scenario) -> None:
-    """Each row has the names, the dates, the approver and the next step."""
+    """Each row also has the name of the environment and the approver."""
     await request_deletions(scenario, find_workflow_id(scenario, "Orders"))
 
     reply = await call(deletions_api.export_deletions, headers=EVE, query={"format": "csv"})
@@ -217,9 +215,8 @@ async def test_cancel_keeps_the_originals_of_its_group_only(scenario: Scenario) 
 async def test_an_original_without_a_deletion_is_counted_and_can_be_scheduled(
     scenario: Scenario,
 ) -> None:
-    """The index has the number of such originals.
-
-    The app reads their list only when a person opens it.
+    """The page counts such originals from stored rows, and lists them only when a person asks for
+    them.
     """
     await request_deletions(scenario, find_workflow_id(scenario, "Orders"))
     environment = scenario.build.environment.id
@@ -240,7 +237,7 @@ async def test_an_original_without_a_deletion_is_counted_and_can_be_scheduled(
 
 
 async def test_without_a_comparison_the_number_of_originals_is_not_shown() -> None:
-    """The page offers to read the originals instead."""
+    """Until the app has compared the job index, the page offers to read the originals instead."""
     scenario = await build_retired_scenario()
     provide(scenario.services)
 

@@ -84,12 +84,12 @@ class _NoFunctionKeys:
     """A function key check that cannot reach the Functions host."""
 
     async def accepts(self, key: str) -> bool:
-        """Raise an error, because the host does not answer."""
         raise ServiceUnavailable(f"no answer about {len(key)} characters")
 
 
 async def test_function_keys_that_cannot_be_checked_are_reported(scenario: Scenario) -> None:
-    """The finding is unknown if function keys have roles, and missing if they have none."""
+    """The finding has the level unknown. If function keys have no roles, there is no such finding.
+    """
     without = replace(scenario.services, function_keys=_NoFunctionKeys())
     provide(without)
     reply = await call(doctor_api.check_deployment, headers=build_sign_in_header("admin"), key="")
@@ -231,7 +231,6 @@ async def test_vault_that_cannot_be_found_stops_no_check_of_callers(scenario: Sc
 
 
 async def test_finding_shows_the_fix_of_its_error(scenario: Scenario) -> None:
-    """If the error has its own fix, the finding shows that fix."""
     error = JobBlocked("No operator.", fix="Do that.", code=Reason.SERVICE_ACCOUNT_SIGNED_OUT)
     provide(replace(scenario.services, flow_access=Failing(error)))
 
@@ -304,7 +303,6 @@ async def test_finding_names_missing_role_in_a_synapse_workspace(
 async def test_write_permission_for_firewalls_that_plans_may_change_is_checked(
     scenario: Scenario, action: str, level: str
 ) -> None:
-    """The app must be able to write the firewalls that plans may change."""
     scenario.has_azure_firewalls = True
     provide(scenario.services)
     group = "/subscriptions/s/resourcegroups/rg"
@@ -411,7 +409,6 @@ async def test_wrong_clock_of_the_machine_is_a_warning(
 
 
 async def test_poison_messages_and_kill_switch_are_warnings(scenario: Scenario) -> None:
-    """Poison messages and the kill switch each have a finding with a fix."""
     await scenario.services.messages.send(QueueMessage(queue=POISON, message_id="x", body={}))
     await set_kill_switch(scenario.services, is_on=True, by="admin", reason="an audit")
 
@@ -456,7 +453,7 @@ async def test_evidence_key_that_can_sign_is_ok(scenario: Scenario) -> None:
 
 
 async def test_evidence_key_that_is_off_or_missing_is_a_problem(scenario: Scenario) -> None:
-    """The fix says how to create the key."""
+    """The fix for a missing key says how to create it."""
     add_evidence_key(scenario.world, is_enabled=False)
     disabled = await find_finding("evidence_key")
     scenario.world.keys.clear()

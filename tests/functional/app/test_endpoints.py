@@ -26,7 +26,6 @@ ENDPOINTS = list_endpoints()
 
 
 async def _return_nothing(_call: ApiRequest[NoQuery, NoBody]) -> ApiResponse:
-    """Return nothing."""
     return ApiResponse()
 
 
@@ -34,7 +33,6 @@ async def _return_nothing(_call: ApiRequest[NoQuery, NoBody]) -> ApiResponse:
 def test_handler_with_an_unknown_role_cannot_be_declared(
     role: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A handler without an existing role cannot be declared."""
     route = Route("GET", "open", __name__.rpartition(".")[2], _return_nothing.__name__)
     monkeypatch.setitem(ROUTES, ("GET", "open"), route)
 
@@ -58,7 +56,6 @@ def test_handler_without_a_route_cannot_be_declared() -> None:
 
 
 def test_routes_have_unique_paths_and_names() -> None:
-    """Two routes have neither the same path nor the same name."""
     assert len(LISTED) == len(ROUTES) == len({route.name for route in LISTED})
 
 
@@ -69,7 +66,6 @@ def test_handler_is_declared_in_the_module_of_its_route() -> None:
 
 
 async def test_route_of_a_module_that_cannot_be_imported_answers_500() -> None:
-    """If the module of a route cannot be imported, the route answers 500."""
     broken = Route("GET", "broken", "no_such_module", "show_broken")
     request = func.HttpRequest("GET", "https://app.example/api/broken", body=b"")
 
@@ -81,7 +77,7 @@ async def test_route_of_a_module_that_cannot_be_imported_answers_500() -> None:
 
 @pytest.mark.parametrize("declared", ENDPOINTS.values(), ids=lambda one: f"{one.method} {one.path}")
 def test_declaration_has_a_description_and_a_model_for_json(declared: Endpoint) -> None:
-    """A declaration has a description, and a model for JSON that is not a file."""
+    """A route with JSON needs a model, unless the JSON is a file."""
     is_file = DIGEST in declared.answer_headers
     assert declared.description.endswith(".")
     assert (declared.answer is not None) == (JSON in declared.media_types and not is_file)
@@ -89,7 +85,7 @@ def test_declaration_has_a_description_and_a_model_for_json(declared: Endpoint) 
 
 
 def test_role_reader_permits_no_changing_route() -> None:
-    """A route that changes something requires another role than a route that reads."""
+    """The only form for readers is `keep_plan_ticks`, which changes nothing."""
     for_readers = {
         one.name for one in ENDPOINTS.values() if one.role is Role.READER and one.method != "GET"
     }

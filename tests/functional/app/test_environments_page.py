@@ -41,7 +41,7 @@ ADA = build_sign_in_header("ada@contoso.example")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment with one flow, in which changes are permitted after approval."""
+    """Return an environment with one flow, which permits changes after approval."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow("Orders")
@@ -65,7 +65,6 @@ async def scenario() -> Scenario:
 async def show_page(
     query: Mapping[str, str] = NOTHING, headers: Mapping[str, str] = NOTHING
 ) -> Reply:
-    """Return the Environments page."""
     reply = await call(
         dashboard_api.show_environments_page, headers={**BROWSER, **headers}, query=query
     )
@@ -152,7 +151,7 @@ async def test_form_changes_the_approval_policy_only(scenario: Scenario) -> None
 
 
 async def test_read_only_environment_offers_no_remediation(scenario: Scenario) -> None:
-    """The page gives the reason, and offers a dry run and an assessment."""
+    """The page gives the reason, and offers a dry run."""
     row = EnvironmentSettings(environment_id=scenario.build.environment.id)
     await scenario.services.tables.environment_settings.upsert(row)
     provide(scenario.services)
@@ -239,7 +238,7 @@ async def test_environment_shows_progress_and_links_to_the_plan(scenario: Scenar
 
 
 async def test_page_shows_the_kill_switch(scenario: Scenario) -> None:
-    """The page says that new work waits for the kill switch."""
+    """The page says that all changes are stopped, and why."""
     await set_kill_switch(scenario.services, is_on=True, by="Ada", reason="INC-4411")
     provide(scenario.services)
 
@@ -331,7 +330,7 @@ async def test_each_setting_is_changed_by_its_form(
 
 
 async def test_excluded_flow_is_added_by_its_name(scenario: Scenario) -> None:
-    """The settings store its id, and the flows that were excluded before stay so."""
+    """The settings store the flow's id, and keep the flows that were excluded before."""
     fields = await read_settings_form(scenario, "excluded_flows[]")
     entered = urlencode(
         [*fields.items(), ("excluded_flows[]", "payroll"), ("excluded_flows[]", "Orders")]
@@ -388,7 +387,9 @@ async def test_environment_name_is_stored_before_the_first_remediation(scenario:
 
 
 async def test_job_has_the_name_of_its_environment_from_its_start(scenario: Scenario) -> None:
-    """Pages and notifications name an environment that the app has not read yet."""
+    """Otherwise, pages and notifications could not name an environment that the app has not read
+    yet.
+    """
     environment = scenario.build.environment
     form = await read_settings_form(scenario, "max_flows")
     await send_form(

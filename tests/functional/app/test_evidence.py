@@ -163,7 +163,6 @@ async def test_evidence_contains_no_signature(scenario: Scenario) -> None:
 
 
 async def test_evidence_names_an_archived_plan_that_is_missing(scenario: Scenario) -> None:
-    """The evidence file says that the archived plan is missing."""
     await retire_originals(scenario)
     for name in [one for one in scenario.fakes.archive.contents if one.startswith("plans/")]:
         del scenario.fakes.archive.contents[name]
@@ -201,7 +200,6 @@ async def test_export_reads_each_row_once(
 
 
 async def test_evidence_contains_audit_entries_of_its_remediation_only(scenario: Scenario) -> None:
-    """The audit entries of this remediation are included, and no others."""
     await scenario.order()
     provide(scenario.services)
     strange = {"is_on": False, "justification": "a test", "changed_by": "tests"}

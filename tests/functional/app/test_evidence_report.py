@@ -35,7 +35,6 @@ async def scenario() -> Scenario:
 
 
 async def test_tables_and_report_show_each_flow(scenario: Scenario) -> None:
-    """The evidence file has tables for a spreadsheet and a report to print."""
     await retire_originals(scenario)
 
     found = extract_files(await export_evidence(scenario))
@@ -137,7 +136,7 @@ async def test_report_counts_archived_calls_before_and_after_the_cutover(
 
 
 async def test_report_shows_reverted_changes(scenario: Scenario) -> None:
-    """The caller names the original again, and the copy is off."""
+    """The report counts reverted callers and copies, and originals that are on again."""
     await retire_originals(scenario)
     await scenario.roll_back()
 
@@ -154,7 +153,7 @@ async def test_report_shows_reverted_changes(scenario: Scenario) -> None:
 async def test_report_shows_each_request_once_and_counts_rejected_ones(
     scenario: Scenario,
 ) -> None:
-    """A request has two audit entries, but one line in the report. The start has its source."""
+    """A request has two audit entries, but one line in the report."""
     await scenario.order()
     provide(scenario.services)
     path = f"remediations/{scenario.remediation.id}/cancel"
@@ -175,7 +174,7 @@ async def test_report_shows_each_request_once_and_counts_rejected_ones(
 
 
 async def test_report_lists_only_decisions_and_ends_with_the_last_one(scenario: Scenario) -> None:
-    """The end of the app's work is not a decision. The title names the last day."""
+    """The end of the app's work is not a decision. The title names the day of the last decision."""
     await retire_originals(scenario)
     began = scenario.remediation.created_at
     scenario.world.clock.advance(timedelta(days=30))
@@ -194,7 +193,6 @@ async def test_report_lists_only_decisions_and_ends_with_the_last_one(scenario: 
 
 
 async def test_report_before_the_approval_has_no_flow_job(scenario: Scenario) -> None:
-    """Before the approval, the report says that no flow job was started."""
     await scenario.order()
 
     found = extract_files(await export_evidence(scenario))

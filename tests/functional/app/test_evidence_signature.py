@@ -61,7 +61,6 @@ async def test_evidence_is_signed_with_the_current_key_version(scenario: Scenari
 async def test_evidence_without_a_key_has_the_reason_instead_of_a_signature(
     scenario: Scenario,
 ) -> None:
-    """Without a key, the file says that it is not signed."""
     await scenario.order()
 
     _, signature = read_signature(io.BytesIO(await export_evidence(scenario)))
@@ -120,7 +119,6 @@ async def test_evidence_is_exported_without_signature_if_the_vault_fails(
 async def test_evidence_is_exported_without_signature_if_the_key_is_missing_or_off(
     scenario: Scenario,
 ) -> None:
-    """Without a usable key, the evidence file has the reason instead of a signature."""
     await scenario.order()
 
     _, missing = await export_signed_manifest(scenario)
@@ -183,7 +181,6 @@ class _FailingAuthority:
         self._error = error
 
     async def stamp(self, authority: str, content: bytes) -> bytes:
-        """Raise the error."""
         raise self._error
 
 

@@ -80,8 +80,10 @@ async def test_missing_report_says_how_to_turn_reports_on() -> None:
     assert "No report of failed runs yet" in page.text
 
 
-async def test_reports_are_turned_on_by_page_and_command() -> None:
-    """The settings show that reports are on, and the page then links to the report."""
+async def test_command_turns_reports_on_and_the_page_links_to_the_report() -> None:
+    """The page offers the reports before the command turns them on, and links to the report
+    afterwards.
+    """
     scenario = await build_scenario()
     provide(scenario.services)
     identity = scenario.build.environment.id

@@ -65,7 +65,6 @@ class Hanging(Receiver):
     """A channel that never answers."""
 
     async def send(self, notification: Notification) -> None:
-        """Never return."""
         self.tries += 1
         await asyncio.Event().wait()
 
@@ -122,7 +121,6 @@ class _Client:
     """An HTTP client for channels that send nothing."""
 
     def without_circuits(self) -> "_Client":
-        """Return this client."""
         return self
 
 
@@ -323,8 +321,6 @@ async def test_thousand_causes_are_sent_as_a_digest(scenario: Scenario) -> None:
 async def test_causes_of_a_rejected_digest_are_sent_in_the_next_run(
     scenario: Scenario,
 ) -> None:
-    """The causes in a rejected digest are sent in the next run."""
-
     class Choosy(Receiver):
         async def send(self, notification: Notification) -> None:
             if notification.pending_action.kind is PendingActionKind.DIGEST and self.raises:

@@ -21,7 +21,9 @@ from tests.functional.scenarios.remediation_scenario import Scenario, approve_sh
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a planned environment whose three flows have an owner, a disabled one and none."""
+    """Return an environment with a plan for three flows: the owner of the first is active, of the
+    second disabled, of the third deleted.
+    """
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     world = scenario.world
@@ -38,7 +40,6 @@ async def scenario() -> Scenario:
 
 
 def list_titles(page: Reply) -> set[str]:
-    """Return the titles of the lines of a list of flows."""
     return set(re.findall(r'<li[^>]*><b><a href="[^"]+">([^<]+)</a>', page.text))
 
 
@@ -48,7 +49,6 @@ async def read_page(scenario: Scenario, **query: str) -> Reply:
 
 
 async def read_plan_page(scenario: Scenario, **query: str) -> Reply:
-    """Return the plan page."""
     return await call(plan_page_api.show_plan_page, id=scenario.remediation.id, query=query)
 
 
@@ -84,7 +84,7 @@ async def test_discovery_stores_owners_in_plan_items_and_flow_jobs(scenario: Sce
 async def test_remediation_page_filters_flows_by_owner(
     scenario: Scenario, asked: str, titles: set[str]
 ) -> None:
-    """The name, the id and the status of an owner match."""
+    """The name or the status of an owner matches."""
     assert list_titles(await read_page(scenario, owner=asked)) == titles
 
 
@@ -111,7 +111,7 @@ async def test_plan_page_lists_flows_of_one_owner_and_finds_owners(scenario: Sce
 
 
 async def test_approval_of_a_filtered_plan_includes_the_other_flows(scenario: Scenario) -> None:
-    """The bar shows how many flows are not listed. A filter does not change the approval."""
+    """The page says how many flows the approval includes that are not listed."""
     page = await read_plan_page(scenario, owner="Ana")
 
     assert "Approve <span" in page.text
@@ -119,7 +119,7 @@ async def test_approval_of_a_filtered_plan_includes_the_other_flows(scenario: Sc
 
 
 async def test_flow_page_links_to_the_flows_of_its_owner(scenario: Scenario) -> None:
-    """The link selects the owner by id, as names may be equal."""
+    """The link selects the owner by id, because two owners may have the same name."""
     flow = next(one for one in scenario.build.environment.flows.values() if one.name == "Orders")
     page = await call(
         dashboard_api.show_flow_page,

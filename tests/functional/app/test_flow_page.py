@@ -215,7 +215,6 @@ async def test_flow_page_counts_pending_callers_after_other_callers_were_updated
 async def test_flow_page_shows_the_number_of_requests_that_a_waiting_job_needs(
     scenario: Scenario,
 ) -> None:
-    """The page shows the next check, and the number of requests that the job needs."""
     await run_until_no_call_period(scenario)
     job = await scenario.read_job("Orders")
     need = estimate_flow_job_demand(job)

@@ -17,7 +17,6 @@ from tests.functional.scenarios.two_environments import TwoEnvironments
 
 
 async def read_flow_page(scenario: Scenario, title: str) -> Reply:
-    """Return the page of a flow."""
     provide(scenario.services)
     job = (await scenario.read_jobs())[title]
     return await call(

@@ -86,7 +86,6 @@ async def test_requests_before_the_migration_accept_a_title(scenario: Scenario, 
 
 @pytest.mark.parametrize("what", AFTER)
 async def test_requests_after_the_migration_accept_a_title(scenario: Scenario, what: str) -> None:
-    """Requests about jobs, deletions and archives accept a title."""
     await migrate_flows(scenario)
 
     assert (await send_request(scenario, what, "Returns")).status in {200, 202}
@@ -96,7 +95,7 @@ async def test_requests_after_the_migration_accept_a_title(scenario: Scenario, w
 async def test_title_of_several_flows_is_rejected_with_their_ids(
     scenario: Scenario, what: str
 ) -> None:
-    """A title of several flows is rejected with their ids, and so is a title of no flow."""
+    """A title of no flow is rejected with a similar title."""
     ids = {
         flow.workflow_id
         for flow in scenario.build.environment.flows.values()
@@ -155,7 +154,8 @@ def find_ids(scenario: Scenario, title: str) -> list[str]:
 
 
 async def test_title_in_the_same_case_has_precedence(scenario: Scenario) -> None:
-    """A title that matches two flows only without regard to case is rejected with both."""
+    """A title that matches two flows only without regard to case is rejected with the ids of both.
+    """
     scenario.build.add_http_flow("RETURNS")
 
     exact = await send_request(scenario, "exclude", "RETURNS")

@@ -1,4 +1,4 @@
-"""The HTTP API about environments, the kill switch and health."""
+"""Test the HTTP API about environments, the kill switch and health."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -32,7 +32,6 @@ async def scenario() -> Scenario:
 
 
 async def change_settings(scenario: Scenario, body: object) -> Reply:
-    """Change the environment's settings."""
     return await call(
         environments_api.update_environment_settings, body, id=scenario.build.environment.id
     )
@@ -120,7 +119,9 @@ async def test_change_keeps_settings_that_it_omits(scenario: Scenario) -> None:
 async def test_unknown_flow_in_a_list_is_rejected_with_suggestions(
     scenario: Scenario, setting: str
 ) -> None:
-    """A mistyped flow would be copied. A deleted flow may stay in the list."""
+    """If a mistyped flow were ignored, the flow that was meant would be copied. A deleted flow may
+    stay in the list.
+    """
     flow = scenario.build.add_http_flow("Orders")
     kept = await change_settings(scenario, {setting: [flow.workflow_id]})
     slip = flow.workflow_id[:-1]
@@ -139,7 +140,7 @@ async def test_unknown_flow_in_a_list_is_rejected_with_suggestions(
 async def test_flow_can_be_excluded_during_an_outage_of_the_flow_service(
     scenario: Scenario,
 ) -> None:
-    """The flow is found in Dataverse, so that the flow service is not needed."""
+    """The app finds the flow in Dataverse, so it does not need the flow service."""
     flow = scenario.build.add_http_flow("Orders")
     out: Any = Failing(ServiceUnavailable("out"))
     provide(replace(scenario.services, flow_reports=out))
@@ -194,7 +195,7 @@ async def test_invalid_change_is_rejected_with_field_and_message(
 
 
 async def test_error_does_not_repeat_the_request_body(scenario: Scenario) -> None:
-    """A secret in the wrong member is not in the answer, and so not in logs."""
+    """A person may have entered a secret in the wrong member."""
     reply = await change_settings(
         scenario, {"approval_policy": "hunter2", "hunter2": 1, "max_flows": "hunter2"}
     )
@@ -213,7 +214,6 @@ async def test_invalid_id_is_rejected(scenario: Scenario, bad: str) -> None:
 
 
 async def test_unknown_environment_is_not_found(scenario: Scenario) -> None:
-    """Reading and changing an unknown environment are both answered 404."""
     shown = await call(environments_api.show_environment, id=NOWHERE)
     changed = await call(
         environments_api.update_environment_settings, {"approval_policy": "automatic"}, id=NOWHERE
@@ -295,7 +295,7 @@ async def test_internal_error_is_answered_without_its_text(
 
 
 async def test_unknown_query_parameter_is_rejected(scenario: Scenario) -> None:
-    """A misspelled filter must not return everything. The function key is not a parameter."""
+    """A misspelled filter must not return everything."""
     reply = await call(environments_api.list_environments, query={"environmnt": "a"})
 
     assert reply.status == 400
@@ -432,7 +432,6 @@ async def test_invalid_character_in_the_principal_name_is_replaced(
 
 
 async def test_health_counts_poison_messages_and_shows_the_kill_switch(scenario: Scenario) -> None:
-    """Health counts the poison message and shows the kill switch."""
     await scenario.fakes.messages.send(QueueMessage(queue=POISON, message_id="p", body={}))
     await call(
         kill_switch_api.set_kill_switch,

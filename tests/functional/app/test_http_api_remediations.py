@@ -1,4 +1,4 @@
-"""The HTTP API for remediations: start, read, approve, cancel, retry and roll back."""
+"""Test that the HTTP API starts, shows, approves, cancels, retries and rolls back remediations."""
 
 from datetime import timedelta
 from typing import Any
@@ -21,7 +21,7 @@ NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment with one flow and a caller, in which changes are permitted."""
+    """Return an environment that permits changes, with one flow and its caller."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     orders = scenario.build.add_http_flow("Orders")
@@ -165,7 +165,6 @@ async def test_invalid_idempotency_key_is_rejected(scenario: Scenario, key: str)
 
 
 async def test_request_for_an_unknown_environment_is_not_found(scenario: Scenario) -> None:
-    """The answer names the unknown environment."""
     reply = await start_remediation(scenario, environment_ids=[NOWHERE])
 
     assert reply.status == 404
@@ -273,7 +272,6 @@ async def test_approval_needs_a_name(scenario: Scenario) -> None:
 
 
 async def test_second_approval_is_rejected_with_a_reason(scenario: Scenario) -> None:
-    """The error says that no plan awaits approval."""
     identity = (await start_remediation(scenario)).document["id"]
 
     await approve_plans(identity, approved_by="a")
@@ -283,8 +281,7 @@ async def test_second_approval_is_rejected_with_a_reason(scenario: Scenario) -> 
     assert reply.document["reason_code"] == "nothing_to_approve"
 
 
-async def test_cancel_of_a_plan_that_awaits_approval(scenario: Scenario) -> None:
-    """The remediation is cancelled and nothing was written."""
+async def test_cancel_ends_a_remediation_whose_plan_awaits_approval(scenario: Scenario) -> None:
     started = await start_remediation(scenario)
 
     reply = await call(remediation_actions_api.cancel_remediation, id=started.document["id"])
@@ -354,7 +351,7 @@ async def test_request_for_an_unknown_flow_is_rejected_with_suggestions(scenario
 
 
 async def test_named_flows_are_rolled_back(scenario: Scenario) -> None:
-    """The original is on and the caller has its old value. An unknown flow is not found."""
+    """An unknown flow is not found, and an empty list of flows is rejected."""
     started = await start_remediation(scenario)
     identity = started.document["id"]
     await approve_plans(identity, approved_by="admin")

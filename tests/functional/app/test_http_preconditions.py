@@ -1,4 +1,4 @@
-"""ETags, preconditions and rejected bodies of the API, on fakes."""
+"""Test that the API uses ETags as preconditions, and which bodies it rejects."""
 
 from datetime import timedelta
 
@@ -23,7 +23,7 @@ STALE = '"0123456789abcdef0123456789abcdef"'
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment in which changes are permitted."""
+    """Return an environment that permits changes."""
     scenario = Scenario()
     scenario.build.apply_key()
     await scenario.opt_in()
@@ -44,7 +44,6 @@ async def set_limit(scenario: Scenario, limit: int, **headers: str) -> Reply:
 
 
 async def show_environment(scenario: Scenario, **headers: str) -> Reply:
-    """Return the API's answer about the environment."""
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     environment = scenario.build.environment.id
     return await call(environments_api.show_environment, id=environment, headers=sent)
@@ -148,7 +147,6 @@ async def test_body_of_another_content_type_is_rejected(scenario: Scenario, kind
 
 
 async def test_too_large_body_is_answered_413(scenario: Scenario) -> None:
-    """The app stops reading a body that is too large for any route."""
     body = b'{"mode": "' + b"x" * MAX_BODY_BYTES + b'"}'
 
     assert (await call(remediations_api.start_remediation, body)).status == 413
@@ -196,7 +194,7 @@ async def test_members_of_another_type_are_rejected(scenario: Scenario, body: ob
 
 
 async def test_approval_requires_the_etag_of_the_plan(scenario: Scenario) -> None:
-    """The ETag of a plan stays the same until its approval. An outdated ETag is rejected first."""
+    """The ETag of a plan stays the same until its approval."""
     scenario.build.add_http_flow("Orders")
     await scenario.order()
     provide(scenario.services)

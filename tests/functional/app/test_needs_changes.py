@@ -21,15 +21,12 @@ CHANGE_FIRST = ["List of flows", "Other list of flows"]
 
 
 class RecordingChannel:
-    """A channel that records its notifications."""
-
     name = "heard"
 
     def __init__(self) -> None:
         self.told: list[Notification] = []
 
     async def send(self, notification: Notification) -> None:
-        """Record the notification."""
         self.told.append(notification)
 
     def count_flows(self) -> list[int]:
@@ -56,13 +53,11 @@ async def scenario() -> Scenario:
 
 
 def find_flow_id(scenario: Scenario, title: str) -> str:
-    """Return the workflow id of a flow."""
     flows = scenario.build.environment.flows.values()
     return next(flow.workflow_id for flow in flows if flow.name == title)
 
 
 async def list_pending_actions() -> list[Any]:
-    """Return the actions required that the status API lists."""
     found: list[Any] = (await call(status_api.show_status)).document["pending_actions"]
     return found
 
@@ -94,7 +89,7 @@ async def test_flows_that_need_changes_are_an_action_with_a_fix_for_each(
 
 
 async def test_all_views_count_the_flows_as_needing_changes(scenario: Scenario) -> None:
-    """Status, list, page and remediation count these flows as needing changes, not as blocked."""
+    """The API and the commands count these flows as needing changes, not as blocked."""
     attention = (await call(status_api.show_status)).document
     shown = (await call(remediations_api.show_remediation, id=scenario.remediation.id)).document
     (listed,) = (await call(remediations_api.list_remediations)).document["items"]
@@ -168,7 +163,8 @@ async def test_dry_run_requires_no_action(scenario: Scenario) -> None:
 async def test_retry_without_flows_to_retry_gives_the_reason(
     scenario: Scenario, *, named: bool
 ) -> None:
-    """The retry says why it does nothing, with or without a title. Its exit code is not zero."""
+    """The command says why it retries nothing, with or without a flow. Its exit code is not zero.
+    """
     flows = ("--flow", CHANGE_FIRST[0]) if named else ()
     async with serve_app() as cli:
         done = await cli.run("retry", scenario.remediation.id, *flows)

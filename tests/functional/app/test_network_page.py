@@ -66,7 +66,6 @@ async def scenario() -> Scenario:
 async def show_page(
     query: Mapping[str, str] = NOTHING, headers: Mapping[str, str] = NOTHING
 ) -> str:
-    """Return the text of the page."""
     reply: Reply = await call(network_page_api.show_network_page, query=query, headers=headers)
     assert reply.status == 200, reply.text
     return unescape(reply.text)
@@ -167,7 +166,7 @@ async def test_changed_list_is_one_line_and_its_ranges_are_folded(scenario: Scen
 
 
 async def test_page_reports_lists_and_firewalls_that_were_not_read(scenario: Scenario) -> None:
-    """The page shows nothing about an unread list, and names a failed read with its fix."""
+    """The page says what the app has not read yet, and names a failed read with its fix."""
     empty = Scenario()
     provide(empty.services)
     nothing = await show_page()
@@ -290,7 +289,6 @@ async def test_firewall_is_listed_while_its_flows_are_tried_again(scenario: Scen
 
 
 async def test_unreadable_row_does_not_hide_other_rows(scenario: Scenario) -> None:
-    """Lists and firewalls of other rows are still shown."""
     await run_next_daily_check(scenario, "before")
     await publish_list(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]}, "after")
     rows = scenario.fakes.store.rows

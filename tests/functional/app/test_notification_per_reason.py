@@ -72,13 +72,10 @@ type Arrange = Callable[[Scenario], Awaitable[None]]
 
 @dataclass
 class RecordingChannel:
-    """A channel that records its notifications."""
-
     name: str = "heard"
     told: list[Notification] = field(default_factory=list)
 
     async def send(self, notification: Notification) -> None:
-        """Record the notification."""
         self.told.append(notification)
 
 
@@ -88,7 +85,6 @@ class UnavailableChannel:
     name = "out"
 
     async def send(self, _: Notification) -> None:
-        """Raise `ServiceUnavailable`."""
         raise ServiceUnavailable(f"no answer of {SIGNED}")
 
 
@@ -165,7 +161,6 @@ async def plan_flow_that_needs_changes(scenario: Scenario) -> None:
 
 
 async def create_plan(scenario: Scenario) -> None:
-    """Create a plan that awaits approval."""
     await scenario.order()
 
 
@@ -236,7 +231,6 @@ async def block_deletion(scenario: Scenario) -> None:
 
 
 async def add_poison_message(scenario: Scenario) -> None:
-    """Put a message into the poison queue."""
     counted = scenario.fakes.messages.count
 
     async def count(queue: str, *, dead_letters: bool = False) -> int:
@@ -247,7 +241,6 @@ async def add_poison_message(scenario: Scenario) -> None:
 
 
 async def disable_channel(scenario: Scenario) -> None:
-    """Let another channel fail for hours."""
     await scenario.order()
     services = replace(scenario.services, channels=(UnavailableChannel(),))
     for _ in range(3):
@@ -256,7 +249,6 @@ async def disable_channel(scenario: Scenario) -> None:
 
 
 async def turn_kill_switch_on(scenario: Scenario) -> None:
-    """Turn the kill switch on."""
     flag = KillSwitch(
         name=KILL_SWITCH,
         is_on=True,
@@ -354,12 +346,12 @@ THERE_TOO = (PendingActionKind.PLAN_EXPIRES_SOON, PendingActionKind.REMEDIATION_
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment with two flows, in which changes are permitted."""
+    """Return an environment that permits changes, with two flows."""
     return await build_tenant_with("Stock")
 
 
 async def build_tenant_with(*titles: str) -> Scenario:
-    """Return an environment with `Orders` and these flows, in which changes are permitted."""
+    """Return an environment that permits changes, with `Orders` and these flows."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     scenario.build.add_http_flow("Orders", {"Call": define.build_http_action(f"https://{HOST}/")})
     for title in titles:

@@ -29,12 +29,11 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment with three flows, in which changes are permitted."""
+    """Return an environment that permits changes, with three flows."""
     return await build_notified_scenario()
 
 
 async def test_completion_notification_counts_flows_not_migrated(scenario: Scenario) -> None:
-    """One notification about the completion counts the flows that are not migrated."""
     heard = RecordingChannel()
     await scenario.opt_in(max_flows=2)
     await run_to_no_call_period(scenario)
@@ -91,7 +90,6 @@ async def test_completion_names_cancelled_flows_and_those_that_need_changes(
 
 
 async def test_app_without_channels_stores_no_deliveries(scenario: Scenario) -> None:
-    """Without a channel, the app stores no notifications."""
     assert scenario.mode is ApprovalPolicy.REQUIRED
     await scenario.order()
 
@@ -142,7 +140,7 @@ async def test_late_call_of_an_original_is_reported(scenario: Scenario) -> None:
 async def test_signed_out_service_account_is_reported_by_the_daily_check(
     scenario: Scenario,
 ) -> None:
-    """The daily check uses the sign-in, so that its loss is reported early."""
+    """The daily check uses the sign-in, so a lost sign-in is reported early."""
     heard = RecordingChannel()
     settings = scenario.settings.model_copy(update={"service_account_client_id": "operator"})
     await run_daily_check(replace(scenario.services, settings=settings), "2026-01-01")
@@ -223,7 +221,6 @@ async def test_alerts_with_one_code_share_a_notification(
 async def test_poison_messages_and_dead_letters_are_reported(
     scenario: Scenario, is_dead: bool
 ) -> None:
-    """Poison messages and dead letters are reported in the same way."""
     heard, bus = RecordingChannel(), scenario.fakes.messages
     counted = bus.count
 

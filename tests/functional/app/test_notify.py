@@ -34,7 +34,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, approve_sh
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment with three flows, in which changes are permitted."""
+    """Return an environment that permits changes, with three flows."""
     return await build_notified_scenario()
 
 

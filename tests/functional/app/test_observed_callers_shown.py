@@ -88,7 +88,6 @@ async def test_remediation_page_names_the_unknown_caller(scenario: Scenario) -> 
 
 
 async def test_evidence_contains_the_callers_of_an_original(scenario: Scenario) -> None:
-    """The callers are in the data and in the report."""
     files = extract_files(await export_evidence(scenario))
 
     [line] = parse_lines(files["flows.jsonl"])

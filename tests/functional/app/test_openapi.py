@@ -53,7 +53,9 @@ def resolve_reference(reference: str) -> Any:
 
 
 async def test_document_describes_exactly_the_routes() -> None:
-    """The document is at the address in the documentation for generators of clients."""
+    """If function keys have no roles, the document names the sign-in as the only way to
+    authenticate.
+    """
     scenario = Scenario()
     provide(scenario.services)
 
@@ -70,7 +72,6 @@ async def test_document_describes_exactly_the_routes() -> None:
 
 
 def test_every_reference_can_be_resolved() -> None:
-    """Each reference points to a schema or a response."""
     assert all(resolve_reference(one) for one in list_references(DOCUMENT))
 
 
@@ -108,7 +109,7 @@ def test_every_response_is_described() -> None:
 
 
 def test_optional_members_of_requests_are_not_nullable() -> None:
-    """The API rejects null in requests. The schemas of responses allow null where it can occur."""
+    """The API rejects null in requests."""
     bodies = [
         resolve_reference(operation["requestBody"]["content"]["application/json"]["schema"]["$ref"])
         for operation in list_operations().values()

@@ -61,7 +61,6 @@ async def retry_and_notify(scenario: Scenario, *channels: RecordingChannel, days
 
 
 async def test_blocked_flows_of_a_completed_job_cause_one_notification(scenario: Scenario) -> None:
-    """The notification about blocked flows is enough, so there is none about the completion."""
     heard = RecordingChannel()
     await block_all_flows(scenario, heard)
     for _ in range(3):
@@ -115,7 +114,6 @@ async def test_flows_blocked_again_at_once_cause_a_notification(scenario: Scenar
 
 
 async def test_recovered_channel_gets_the_current_situation_only(scenario: Scenario) -> None:
-    """The channel gets the current situation only, and the completion once."""
     heard, out = RecordingChannel(), RecordingChannel(name="out", is_out=True)
     await block_all_flows(scenario, heard, out)
     await retry_and_notify(scenario, heard, out, days=2)
@@ -136,7 +134,6 @@ async def test_recovered_channel_gets_the_current_situation_only(scenario: Scena
 
 
 async def test_delivery_row_is_deleted_after_a_week_of_failures(scenario: Scenario) -> None:
-    """The app deletes the row of a completed remediation after a week of failures."""
     heard, out = RecordingChannel(), RecordingChannel(name="out", is_out=True)
     for _ in range(20):
         await scenario.run(timedelta(hours=12))
@@ -153,7 +150,6 @@ async def test_delivery_row_is_deleted_after_a_week_of_failures(scenario: Scenar
 async def test_cancelled_flows_cause_one_notification_after_their_rollback(
     scenario: Scenario,
 ) -> None:
-    """The notification is sent when all flows are rolled back."""
     heard = RecordingChannel()
     await scenario.driver.call(
         lambda services: change_remediation.cancel(services, scenario.remediation.id)
@@ -171,7 +167,6 @@ async def test_cancelled_flows_cause_one_notification_after_their_rollback(
 
 
 async def test_title_names_a_cancelled_remediation() -> None:
-    """The title says that the remediation was cancelled."""
     scenario, heard = Scenario(), RecordingChannel()
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -203,7 +198,7 @@ async def test_plan_without_changes_causes_one_notification() -> None:
 
 
 async def test_failed_flow_is_one_action(scenario: Scenario) -> None:
-    """The blocked flow is listed once, although there is also an alert about its row."""
+    """The failed flow is listed once, although there is also an alert about its row."""
     job = await scenario.read_job("Orders")
     failed = stop_with_reason(
         job, FlowJobState.FAILED, "A bug.", "Report it.",

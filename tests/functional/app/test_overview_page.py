@@ -49,7 +49,7 @@ MOST_BYTES = 300_000
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment with three flows, in which changes are permitted."""
+    """Return an environment that permits changes, with three flows."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in FLOWS:
@@ -89,20 +89,17 @@ async def turn_kill_switch_on(scenario: Scenario) -> None:
 async def show_page(
     headers: Mapping[str, str] = BROWSER, query: Mapping[str, str] = NOTHING
 ) -> Reply:
-    """Return the Overview page."""
     reply = await call(dashboard_api.show_status_page, headers=headers, query=query)
     assert reply.status == 200, reply.text
     return reply
 
 
 def find_headline(page: Reply) -> str:
-    """Return the first heading."""
     (found,) = re.findall(r"<h1[^>]*>(.*?)</h1>", page.text, re.DOTALL)
     return unescape(re.sub(r"<[^>]+>", "", found)).strip()
 
 
 def list_titles(page: Reply) -> list[str]:
-    """Return the titles of the actions required."""
     return [unescape(one) for one in re.findall(r"<div><h[23]>([^<]+)</h[23]>", page.text)]
 
 

@@ -134,9 +134,9 @@ def read_values_after_an_edit(folder: Path, tmp_path: Path) -> list[int]:
 def test_byte_code_of_every_module_is_validated_by_hash(
     prepare: ModuleType, tmp_path: Path
 ) -> None:
-    """The package has byte code of each module, so that a start compiles nothing.
-
-    Python compares the hash of a module of the app, and nothing for a module of a wheel.
+    """The package has byte code of each module, so that a start compiles nothing. Python compares
+    the hash of a module of the app with the source, and uses the byte code of a wheel's module
+    unchecked.
     """
     package = tmp_path / "package"
     copy_app(package)

@@ -57,8 +57,7 @@ def test_settings_page_counts_notes_and_changed_settings_apart(pages: Pages) -> 
     assert re.search(r"3 of \d+ settings differ from the default\.", page)
 
 
-def test_plan_of_one_environment_is_announced_once_on_the_remediation_page(pages: Pages) -> None:
-    """Only the head of the page has the sentence and the button about the plan."""
+def test_remediation_page_links_once_to_the_plan_of_one_environment(pages: Pages) -> None:
     page = pages["remediation-awaiting"]
 
     assert page.count("Review the plan") == 1

@@ -54,7 +54,6 @@ async def scenario() -> Scenario:
 async def show_page(
     scenario: Scenario, headers: Mapping[str, str] | None = None, /, **query: str
 ) -> str:
-    """Return the text of the plan page."""
     page = await call(
         plan_page_api.show_plan_page, id=scenario.remediation.id, query=query, headers=headers
     )
@@ -71,7 +70,6 @@ def list_ticked_flows(page: str) -> dict[str, str]:
 
 
 async def send_form(scenario: Scenario, *fields: tuple[str, str]) -> Reply:
-    """Send the form of the plan page."""
     there = f"https://app.example/api/dashboard/remediations/{scenario.remediation.id}/plan"
     headers = {"Accept": "text/html", "Referer": there, "Sec-Fetch-Site": "same-origin"}
     return await call(
@@ -211,9 +209,8 @@ async def press_button(
 
 
 async def test_flow_without_a_tick_is_excluded_on_every_page(scenario: Scenario) -> None:
-    """The flow is excluded with its parent, also if the next page does not list it.
-
-    No script runs.
+    """The flow is excluded with its parent, also if the next page does not list it. This needs no
+    script.
     """
     whole = await show_page(scenario)
     ticked = [flow for name, flow in list_ticked_flows(whole).items() if name != "Orders"]
@@ -480,7 +477,6 @@ async def test_place_that_was_not_searched_is_shown_with_its_fix_without_a_click
 
 
 async def test_plan_after_its_approval_shows_no_ticks(scenario: Scenario) -> None:
-    """The page shows the content of the plan without ticks."""
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(hours=6))
     provide(scenario.services)

@@ -21,7 +21,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario, approve_sh
 
 
 async def show_page(scenario: Scenario) -> str:
-    """Return the page of the scenario's remediation."""
     reply = await call(dashboard_api.show_remediation_page, id=scenario.remediation.id)
     return unescape(reply.text)
 

@@ -51,7 +51,6 @@ def provide_app(**changes: Any) -> Scenario:
 async def read_page(
     query: Mapping[str, str] = NOTHING, headers: Mapping[str, str] = NOTHING
 ) -> str:
-    """Return the text of the Settings page."""
     reply = await call(settings_page_api.show_settings_page, query=query, headers=headers)
     assert reply.status == 200, reply.text
     return unescape(reply.text)

@@ -226,7 +226,7 @@ async def test_program_without_sign_in_gets_a_problem_document(app: SignedApp) -
 
 
 async def test_live_update_without_sign_in_is_answered_401(app: SignedApp) -> None:
-    """A redirect would lead the script to another host. The page shows that the session ended."""
+    """A redirect would lead the script to another host."""
     asked = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
     async with app.session.get(
         f"{app.url}/api/dashboard", headers=asked, allow_redirects=False
@@ -343,7 +343,7 @@ async def test_managed_identity_with_a_role_is_accepted(new_app: SignedApp) -> N
 
 
 async def test_forged_principal_headers_are_removed(app: SignedApp) -> None:
-    """Forged headers give no role, with the session of a reader or without a session."""
+    """Forged headers give no role, with or without the token of a reader."""
     forged = build_sign_in_header("admin@contoso.example")
     assert (await app.get(**forged))[0] == 401
 
@@ -405,7 +405,9 @@ async def test_app_ignores_forged_headers_without_app_service_authentication(
 
 
 async def test_invalid_tokens_are_rejected(app: SignedApp) -> None:
-    """Tokens for another audience, of another key, without a signature or expired are rejected."""
+    """Tokens that are for another audience, from another issuer, signed with another key, unsigned
+    or expired are rejected.
+    """
     for_another = app.build_token_header(ADMIN, BAP_AUDIENCE)["Authorization"]
     claims = jwt.decode(
         app.build_token_header(ADMIN)["Authorization"].removeprefix("Bearer "),

@@ -87,7 +87,7 @@ async def test_person_signs_in_with_device_code_and_signs_out(run: Run, tmp_path
 
 
 async def test_managed_identity_signs_in_and_stores_no_token(run: Run, tmp_path: Path) -> None:
-    """The identity of a pipeline has the role operator, so it cannot approve."""
+    """The identity of a pipeline has the role operator, so it may not change an approval policy."""
     login = await run("login", "--managed-identity")
     shown = await run("kill-switch", "show")
     refused = await run(

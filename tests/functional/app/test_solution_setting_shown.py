@@ -84,7 +84,6 @@ async def test_operator_needs_an_approver_where_changes_need_approval(
 
 
 async def show_page(headers: dict[str, str], query: dict[str, str] | None = None) -> str:
-    """Return the text of the Environments page."""
     reply = await call(dashboard_api.show_environments_page, headers=headers | BROWSER, query=query)
     return unescape(reply.text)
 

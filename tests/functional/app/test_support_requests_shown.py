@@ -40,7 +40,6 @@ async def opened() -> tuple[Scenario, SupportRequest]:
 
 
 async def read_page_text(handler: Any, **named: Any) -> str:
-    """Return the text of a page."""
     reply: Reply = await call(handler, **{"headers": ADA | BROWSER, **named})
     assert reply.status == 200, reply.text
     return unescape(reply.text)
@@ -150,7 +149,7 @@ async def test_reader_sees_the_draft_and_no_form(opened: tuple[Scenario, Support
 
 
 async def test_commands_list_show_file_and_reopen(opened: tuple[Scenario, SupportRequest]) -> None:
-    """`show` prints the draft exactly as a person pastes it into a support ticket."""
+    """`show` accepts the id, its beginning, or the name of the environment."""
     _, request = opened
     async with serve_app() as cli:
         listed = await cli.run("support-request", "list")

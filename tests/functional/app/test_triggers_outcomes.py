@@ -104,7 +104,7 @@ async def test_event_is_retried_for_three_days(scenario: Scenario) -> None:
 
 
 async def test_message_is_delayed_as_retry_after_requests(scenario: Scenario) -> None:
-    """The app waits at least as long as `Retry-After` says."""
+    """The app waits as long as `Retry-After` says."""
     await handle_failing_message(
         scenario, TransientError("later", retry_after=timedelta(minutes=30))
     )
@@ -117,7 +117,6 @@ async def test_message_is_delayed_as_retry_after_requests(scenario: Scenario) ->
 async def test_message_that_must_wait_never_becomes_a_poison_message(
     scenario: Scenario, kind: str
 ) -> None:
-    """A message that has to wait is never a poison message."""
     later = scenario.world.clock.now() + timedelta(hours=1)
     error = (
         MustWait("not yet", until=later, code=Reason.NO_CALL_PERIOD)
@@ -136,7 +135,6 @@ async def test_message_that_must_wait_never_becomes_a_poison_message(
 
 
 async def test_message_handled_twice_is_sent_again_once(scenario: Scenario) -> None:
-    """A message that is handled twice before it is completed is sent again once."""
     await handle_failing_message(scenario, ServiceUnavailable())
     await handle_failing_message(scenario, ServiceUnavailable())
 
@@ -187,8 +185,6 @@ async def test_internal_error_contains_no_trigger_url(scenario: Scenario) -> Non
 
 
 async def test_message_is_not_completed_if_its_copy_cannot_be_sent(scenario: Scenario) -> None:
-    """If the copy cannot be sent, the app raises, so that the message is not completed."""
-
     async def refuse(*messages: object) -> None:
         raise ServiceUnavailable("no broker")
 

@@ -141,7 +141,6 @@ async def test_internal_error_with_one_row_blocks_no_other_row(
 
 
 async def test_alert_of_a_deleted_row_is_not_counted(scenario: Scenario) -> None:
-    """Health counts only alerts about rows that still exist."""
     job = await scenario.read_job("Orders")
     store_as_newer_version(scenario, job)
     await send_due_and_overdue_messages(scenario.services)
@@ -223,7 +222,6 @@ async def test_request_for_a_flow_with_an_unreadable_row_is_rejected(
 async def test_cancel_with_an_unreadable_environment_job_cancels_flow_jobs(
     scenario: Scenario,
 ) -> None:
-    """A cancel of the remediation still cancels the flow jobs."""
     job = await scenario.read_environment_job()
     name = scenario.services.tables.environment_jobs.name_of(job)
     store_row_as_newer_version(scenario, name, job.state)

@@ -37,7 +37,6 @@ class Tenant:
         self.kinds = build_kinds(self.ports)
 
     async def list_found_callers(self, kind: str) -> list[Caller]:
-        """Return the callers of a kind that refer to the original."""
         environments = await self.ports.environments.list()
         return [
             caller
@@ -47,7 +46,6 @@ class Tenant:
         ]
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the content of a caller."""
         return await self.kinds[caller.kind].read(caller)
 
     async def update_caller(self, caller: Caller) -> CallerContent:

@@ -56,7 +56,6 @@ class LateCopies:
         scenario.renew()
 
     def __getattr__(self, name: str) -> Any:
-        """Return the port's own attribute."""
         return getattr(self._port, name)
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:

@@ -17,7 +17,6 @@ LOCK = "/providers/Microsoft.Authorization/locks/frozen"
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return a tenant without callers."""
     return Tenant()
 
 

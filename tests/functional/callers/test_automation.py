@@ -19,12 +19,10 @@ KIND = AutomationCallers.kind
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return a tenant without callers."""
     return Tenant()
 
 
 def change_value(tenant: Tenant, resource_id: str, value: str) -> None:
-    """Replace the value of a variable, as a person does."""
     before = tenant.world.resources[resource_id.lower()]
     properties = {**mapping_at(before, "properties"), "value": value}
     tenant.world.resources[resource_id.lower()] = {**before, "properties": properties}

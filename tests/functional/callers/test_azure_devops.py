@@ -22,7 +22,6 @@ SET_BY_SERVICE = {"url": "https://dev.azure.com/x", "createdBy": {"id": "x"}}
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return a tenant without callers."""
     return Tenant()
 
 

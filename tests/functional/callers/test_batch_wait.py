@@ -59,7 +59,6 @@ async def test_flow_that_is_copied_in_time_is_part_of_the_batched_write() -> Non
 
 
 async def test_jobs_do_not_wait_for_a_job_with_a_later_check() -> None:
-    """The other jobs do not wait for a job whose next check is later than their wait may last."""
     scenario = Scenario(settings=PROMPT)
     site, flows = add_app(scenario, 3)
     await plan_remediation(scenario)
@@ -71,7 +70,6 @@ async def test_jobs_do_not_wait_for_a_job_with_a_later_check() -> None:
 
 
 async def test_jobs_write_at_once_if_the_batch_wait_is_zero() -> None:
-    """With caller_batch_wait zero, the app writes for the jobs that are ready at once."""
     scenario = Scenario(settings=PROMPT.model_copy(update={"caller_batch_wait": timedelta(0)}))
     site, flows = add_app(scenario, 3)
     before = dict(site.settings)
@@ -101,7 +99,6 @@ async def test_jobs_do_not_wait_for_a_blocked_job() -> None:
 
 
 async def exclude_flow(scenario: Scenario, flow: FakeFlow) -> None:
-    """Exclude a flow, as an administrator does."""
     settings = EnvironmentSettings(
         environment_id=scenario.build.environment.id,
         approval_policy=ApprovalPolicy.REQUIRED,

@@ -12,7 +12,6 @@ from tests.kinds.cases import CALLER_KINDS, MOVED_KINDS, load_caller_case
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return a tenant without callers."""
     return Tenant()
 
 
@@ -70,7 +69,6 @@ async def test_texts_of_callers_contain_no_signature(tenant: Tenant) -> None:
 
 @pytest.mark.parametrize("kind", CALLER_KINDS)
 async def test_read_of_a_deleted_caller_raises_not_found(tenant: Tenant, kind: str) -> None:
-    """Reading a caller that was deleted after the search raises NotFound."""
     case = load_caller_case(kind)
     case.add(tenant.builder, tenant.original)
     [caller] = await tenant.list_found_callers(kind)

@@ -231,7 +231,6 @@ async def test_rollback_continues_after_the_other_environment_is_rolled_back(
 
 
 async def test_copy_stays_on_while_a_run_of_its_callers_copy_continues() -> None:
-    """The copy stays on while a run of the caller's copy may still call it."""
     scenario, orders, shop = build_two_environments()
     before = take_snapshot(scenario.world)
     await scenario.opt_in_both()

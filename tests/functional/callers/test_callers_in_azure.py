@@ -20,7 +20,6 @@ from tests.functional.callers.called_tenant import Tenant
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return a tenant without callers."""
     return Tenant()
 
 
@@ -153,7 +152,6 @@ async def test_reference_to_an_unknown_vault_is_ignored(tenant: Tenant) -> None:
 def test_both_forms_of_a_secret_reference_are_parsed(
     value: str, expected: tuple[str, str] | None
 ) -> None:
-    """The app reads both forms in which App Service can refer to a secret."""
     reference = parse_reference(value)
 
     assert (reference and (reference.name, reference.version)) == expected
@@ -173,7 +171,6 @@ async def test_write_of_a_secret_adds_a_version_and_keeps_its_properties(tenant:
 
 
 async def test_write_of_a_secret_with_a_newer_version_is_a_conflict(tenant: Tenant) -> None:
-    """The write is a conflict, and another writer's version stays the current one."""
     secret = tenant.builder.add_secret_caller(tenant.original)
     [caller] = await tenant.list_found_callers("key_vault_secret")
     value = await tenant.kinds["key_vault_secret"].read(caller)
@@ -227,7 +224,6 @@ async def test_search_reports_an_inaccessible_vault_after_searching_others(tenan
 
 
 async def test_search_reports_a_setting_with_an_unreadable_secret(tenant: Tenant) -> None:
-    """The search names a setting whose secret it cannot read."""
     site = tenant.builder.add_app_setting_caller(tenant.original)
     uri = "https://a-closed.vault.azure.net/secrets/flow-url/1a2b"
     site.settings["PINNED"] = f"@Microsoft.KeyVault(SecretUri={uri})"

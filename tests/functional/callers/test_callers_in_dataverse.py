@@ -13,7 +13,6 @@ from tests.functional.callers.called_tenant import Tenant, write_caller
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return a tenant without callers."""
     return Tenant()
 
 
@@ -30,7 +29,6 @@ async def test_flow_is_found_by_the_url_in_its_http_action(tenant: Tenant) -> No
 
 
 async def test_parent_is_found_by_its_child_flow(tenant: Tenant) -> None:
-    """A flow that runs a child flow is a caller of it."""
     parent = tenant.builder.add_parent("Parent", tenant.original)
 
     [caller] = await tenant.list_found_callers("flow")
@@ -73,7 +71,6 @@ async def test_flow_with_a_computed_signature_is_partly_manual(tenant: Tenant) -
 
 
 async def test_environment_without_dataverse_has_no_callers(tenant: Tenant) -> None:
-    """The search finds no callers and raises no error."""
     tenant.builder.environment.dataverse_url = None
 
     assert await tenant.list_found_callers("flow") == []

@@ -27,11 +27,9 @@ class ActionBeforeWrite:
         self._action: Callable[[], Awaitable[object]] | None = action
 
     def __getattr__(self, name: str) -> Any:
-        """Return the attribute of the store."""
         return getattr(self._store, name)
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Run the action, then write."""
         action, rows = self._action, [operation.row for operation in operations]
         if action and any((row.table, row.key) == ("flowjobs", self._job_id) for row in rows):
             self._action = None
@@ -85,7 +83,6 @@ async def test_flows_in_a_call_loop_are_all_retired() -> None:
 
 
 async def test_call_loop_by_url_is_rolled_back_exactly() -> None:
-    """Rolling back two flows that call each other restores both exactly."""
     scenario = Scenario()
     first, second = scenario.build.add_http_flow("A"), scenario.build.add_http_flow("B")
     first.client_data = add_call(first, scenario.build.get_trigger_url(second))
@@ -105,7 +102,6 @@ async def test_call_loop_by_url_is_rolled_back_exactly() -> None:
 
 
 async def test_rollback_of_a_caller_includes_the_flow_that_it_calls() -> None:
-    """A rollback of the caller also rolls back the flow that its original calls."""
     scenario = Scenario()
     called, caller = scenario.build.add_http_flow("Called"), scenario.build.add_http_flow("Caller")
     caller.client_data = add_call(caller, scenario.build.get_trigger_url(called))
@@ -144,7 +140,6 @@ async def test_called_flow_is_retired_within_a_minute_after_its_caller() -> None
 
 
 async def test_jobs_that_wait_for_each_other_at_the_same_time_are_retired() -> None:
-    """If two jobs start to wait for each other at the same time, both still retire."""
     scenario = Scenario()
     flows = [scenario.build.add_http_flow(name) for name in ("A", "B")]
     for flow, called in zip(flows, reversed(flows), strict=True):

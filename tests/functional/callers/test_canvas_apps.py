@@ -76,7 +76,6 @@ async def test_original_is_retired_after_the_maker_changes_the_canvas_app(name: 
 
 
 async def test_daily_check_continues_job_after_canvas_app_is_changed() -> None:
-    """The daily check continues the job after the app is changed, and does nothing before that."""
     scenario = Scenario()
     form = scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, form.workflow_id)
@@ -127,7 +126,6 @@ async def test_plan_names_an_unreadable_canvas_app() -> None:
 
 
 async def test_rollback_keeps_the_copy_on_until_the_maker_changes_the_app() -> None:
-    """The copy stays on until the maker has changed the app back to the original."""
     scenario = Scenario()
     form = scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, form.workflow_id)

@@ -16,7 +16,6 @@ KIND = "container_app"
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return a tenant without callers."""
     return Tenant()
 
 

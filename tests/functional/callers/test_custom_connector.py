@@ -18,7 +18,6 @@ KIND = CustomConnectorCallers.kind
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return a tenant without callers."""
     return Tenant()
 
 

@@ -14,7 +14,6 @@ KIND = DataverseWebhookCallers.kind
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return a tenant without callers."""
     return Tenant()
 
 

@@ -213,7 +213,6 @@ async def test_a_caller_that_is_declared_later_still_stops_the_job() -> None:
 
 
 async def test_the_plan_names_a_declared_caller() -> None:
-    """The plan names the declared caller and the contact of its owner."""
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     await declare_callers(scenario.services, [build_till(build_called_flow_by_name(original))])

@@ -19,7 +19,6 @@ KIND = "event_grid_subscription"
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return a tenant without callers."""
     return Tenant()
 
 

@@ -124,7 +124,6 @@ async def test_search_that_lost_its_lease_removes_its_progress(
 
 
 async def test_continued_search_reports_an_unreadable_app_once() -> None:
-    """A search that reads the canvas apps again reports an unreadable app only once."""
     scenario = Scenario()
     gap = "Cannot read the document of app Requests (Refused)."
     app = CanvasApp(

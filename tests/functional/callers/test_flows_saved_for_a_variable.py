@@ -21,7 +21,6 @@ class SaveCounter:
     """Counts the saves of one flow, and ignores them while `drops` is true."""
 
     def __init__(self, scenario: Scenario, flow: FakeFlow) -> None:
-        """Wrap the update method of the `workflows` port."""
         self.count = 0
         self.drops = False
         workflows = scenario.fakes.ports.workflows

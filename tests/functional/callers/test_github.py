@@ -21,7 +21,6 @@ SERVICE = GITHUB.name
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return a tenant without callers."""
     return Tenant()
 
 

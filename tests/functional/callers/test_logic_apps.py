@@ -13,18 +13,15 @@ from tests.functional.callers.called_tenant import Tenant
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return a tenant without callers."""
     return Tenant()
 
 
 def change_resource(tenant: Tenant, resource_id: str, **members: object) -> None:
-    """Replace members of a resource, as another writer does."""
     before = tenant.world.resources[resource_id.lower()]
     tenant.world.resources[resource_id.lower()] = {**before, **members}
 
 
 def read_properties(tenant: Tenant, resource_id: str) -> Mapping[str, Any]:
-    """Return the properties of a resource."""
     properties = tenant.world.resources[resource_id.lower()]["properties"]
     assert isinstance(properties, dict)
     return properties

@@ -23,7 +23,6 @@ KIND = "logic_app_standard"
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return a tenant without callers."""
     return Tenant()
 
 
@@ -52,7 +51,6 @@ async def test_write_changes_only_the_url(tenant: Tenant, path: str) -> None:
 
 
 async def test_write_after_an_edit_is_a_conflict(tenant: Tenant) -> None:
-    """The write is a conflict if a deployment or a person has changed the file since the read."""
     place = tenant.builder.add_workflow_file_caller(tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
@@ -159,12 +157,10 @@ class RestartingFiles:
         return getattr(self._port, name)
 
     async def read(self, site_id: str, path: str) -> SiteFile:
-        """Return a file."""
         self._require_runtime()
         return await self._port.read(site_id, path)
 
     async def write(self, site_id: str, path: str, text: str, *, etag: str) -> None:
-        """Replace a file."""
         self._require_runtime()
         await self._port.write(site_id, path, text, etag=etag)
         self._back_at = self._clock.now() + timedelta(minutes=1)

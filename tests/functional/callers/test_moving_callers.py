@@ -36,7 +36,6 @@ async def test_setting_that_a_deployment_restores_is_updated_again() -> None:
 
 
 async def test_rollback_restores_a_caller_that_was_updated_twice() -> None:
-    """The rollback restores the caller exactly after two updates."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     site = scenario.build.add_app_setting_caller(orders)
@@ -94,7 +93,6 @@ async def test_caller_found_by_a_later_search_is_updated() -> None:
 
 
 async def test_remediation_after_a_rollback_updates_callers_again() -> None:
-    """The next remediation updates a caller that was reverted like any other caller."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     site = scenario.build.add_app_setting_caller(orders)
@@ -237,7 +235,6 @@ async def test_job_names_a_caller_whose_save_the_platform_rejects() -> None:
 
 
 async def test_jobs_that_write_one_app_lose_no_setting() -> None:
-    """Two jobs update the settings of one app, and no other setting is lost."""
     scenario = Scenario()
     site = None
     for name in ("A", "B"):

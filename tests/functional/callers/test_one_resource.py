@@ -164,7 +164,6 @@ async def test_caller_of_several_flows_is_written_once(kind: str) -> None:
 
 
 async def test_rollback_of_one_flow_changes_only_its_setting() -> None:
-    """Only the setting of the flow that is rolled back changes."""
     scenario = Scenario(settings=PROMPT)
     site, flows = add_app(scenario, 3)
     before = dict(site.settings)

@@ -18,7 +18,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 def add_run(scenario: Scenario, flow: FakeFlow) -> None:
-    """Add a run that shows the flow's trigger URL id."""
     now = scenario.world.clock.now()
     run = FakeRun(run_id="r", started=now, ends=now, trigger_url_id=flow.trigger_url_id)
     flow.runs.append(run)

@@ -49,7 +49,6 @@ both = pytest.mark.parametrize("service", [FACTORY, SYNAPSE], ids=lambda one: on
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return a tenant without callers."""
     return Tenant()
 
 

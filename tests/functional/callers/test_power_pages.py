@@ -19,7 +19,6 @@ SITE = {"adx_websiteid": {"adx_name": "Fabrikam"}}
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return a tenant without callers."""
     return Tenant()
 
 

@@ -21,7 +21,6 @@ KINDS: dict[str, Callable[..., str]] = {
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return a tenant without callers."""
     return Tenant()
 
 

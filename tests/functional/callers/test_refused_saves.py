@@ -112,7 +112,6 @@ async def test_flow_is_converted_first_if_the_requirement_is_recorded(make: Any)
 
 @SCENARIOS
 async def test_format_requirement_of_an_environment_is_recorded(make: Any) -> None:
-    """The app records the requirement, so that it converts the next flow first."""
     scenario, flow = make(older_host_shapes_refused=True)
 
     await update_callers(scenario)
@@ -152,7 +151,6 @@ async def test_flow_whose_save_is_forbidden_is_named() -> None:
 
 @SCENARIOS
 async def test_fix_names_references_that_cannot_be_restored(make: Any) -> None:
-    """The fix names the flow and the connection references that are missing in it."""
     scenario, flow = make()
     refuse_saves(scenario, flow, wipes=99)
 

@@ -193,7 +193,6 @@ async def test_choice_during_an_approval_rejects_the_approval(
 
 
 async def test_invocation_that_runs_meanwhile_keeps_the_choice() -> None:
-    """An invocation that read the row before the choice does not overwrite the choice."""
     scenario, _, _ = build_scenario(1)
     await plan_remediation(scenario)
     services, job = scenario.services, await scenario.read_environment_job()

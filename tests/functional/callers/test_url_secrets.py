@@ -63,13 +63,11 @@ def build_with_container_app() -> tuple[Scenario, FakeFlow, str]:
 
 
 def read_app_secrets(scenario: Scenario, path: str) -> list[Mapping[str, object]]:
-    """Return the secrets of a container app."""
     configuration = mapping_at(scenario.world.resources[path], "properties", "configuration")
     return objects_at(configuration, "secrets")
 
 
 def read_properties(scenario: Scenario, path: str) -> dict[str, object]:
-    """Return the properties of a resource."""
     return dict(mapping_at(scenario.world.resources[path], "properties"))
 
 
@@ -551,7 +549,6 @@ async def test_job_that_cannot_create_the_secret_continues_without_url_secrets()
 
 
 async def test_environment_without_url_secrets_keeps_urls() -> None:
-    """If the setting of the environment forbids URL secrets, callers get the copy's URL."""
     scenario, flow, (site,) = build_scenario(1)
     scenario.build.apply_key()
     scenario.build.share_connections()

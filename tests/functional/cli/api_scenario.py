@@ -13,7 +13,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def build_api_scenario() -> Scenario:
-    """Return an environment with one flow and a caller, which is still read-only."""
+    """Return a read-only environment with one flow and its caller."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))

@@ -25,7 +25,7 @@ NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment with one flow and a caller, which is still read-only."""
+    """Return a read-only environment with one flow and its caller."""
     return await build_api_scenario()
 
 

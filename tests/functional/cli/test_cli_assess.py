@@ -193,7 +193,6 @@ async def test_interrupted_wait_prints_the_command_to_resume(
 
 
 async def test_cancelled_assessment_exits_with_1(cli: CommandLine, build: Builder) -> None:
-    """The exit code is 1, and the error says that the assessment is cancelled."""
     done = await cli.run("assess", "show", "--environment", build.environment.id, "--no-wait")
     identity = done.output.split()[-1]
     await cli.run("assess", "show", "--resume", identity)

@@ -22,7 +22,7 @@ URL = (
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment with one flow, in which changes are permitted."""
+    """Return an environment that permits changes, with one flow."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow("Orders")
@@ -127,7 +127,6 @@ async def test_each_format_declares_the_same_callers(
 async def test_an_error_names_the_entry(
     scenario: Scenario, cli: CommandLine, tmp_path: Path, name: str, content: str, text: str
 ) -> None:
-    """The error names the wrong entry. No caller is declared."""
     file = tmp_path / name
     file.write_text(content)
 

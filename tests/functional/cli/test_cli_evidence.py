@@ -100,12 +100,10 @@ def change_files(file: Path, change: Callable[[dict[str, bytes]], None]) -> None
 
 
 def remove_signature(files: dict[str, bytes]) -> None:
-    """Remove the signature file."""
     del files[SIGNATURE]
 
 
 def remove_time_stamp(files: dict[str, bytes]) -> None:
-    """Remove the time stamp file."""
     del files[TIME_STAMP]
 
 
@@ -278,8 +276,6 @@ async def test_check_with_key_id_reads_the_public_key_from_the_vault(
 async def test_check_with_key_id_of_closed_vault_names_the_reason(
     scenario: Scenario, cli: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command names the reason, and nothing is confirmed."""
-
     async def reject(key_id: str) -> SigningKey:
         raise PlatformError(f"no right to read {key_id}", code="Forbidden", status=403)
 
@@ -326,7 +322,6 @@ async def test_file_that_is_no_evidence_is_named(
 async def test_export_of_an_unknown_remediation_writes_no_file(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The command shows the error of the API and writes no file."""
     file = tmp_path / "evidence.zip"
 
     nowhere = "00000000-0000-4000-8000-00000000dead"

@@ -20,7 +20,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment with one flow and a caller, which is still read-only."""
+    """Return a read-only environment with one flow and its caller."""
     return await build_api_scenario()
 
 

@@ -57,7 +57,6 @@ async def test_commands_replace_control_characters_in_names(
 
 
 async def test_json_output_keeps_and_escapes_the_name(scenario: Scenario, cli: CommandLine) -> None:
-    """JSON output escapes control characters, so it keeps the name."""
     result = await cli.run("plan", "show", scenario.remediation.id, "-o", "json")
 
     (plan,) = json.loads(result.stdout)["items"]

@@ -99,7 +99,6 @@ async def test_approve_accepts_a_version_or_yes(scenario: Scenario, cli: Command
 
 
 async def test_approve_excludes_flows(scenario: Scenario, cli: CommandLine) -> None:
-    """The command excludes the flows of `--except` from the approved version."""
     version = await read_version(scenario, cli)
     flow = (await scenario.plan())["Orders"].workflow_id
 

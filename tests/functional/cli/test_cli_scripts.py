@@ -122,7 +122,7 @@ def test_command_reports_that_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
             self.wfile.write(b'{"items": []}')
 
         def log_message(self, *_: object) -> None:
-            """Do not log the request."""
+            ...
 
     heard: list[str] = []
 
@@ -161,7 +161,6 @@ def test_short_help_option_is_accepted(option: str) -> None:
 
 
 def test_version_option_prints_the_version() -> None:
-    """`--version` prints the name of the command and its version."""
     result = CliRunner().invoke(app, ["--version"])
 
     assert (result.exit_code, result.stdout.split()[0]) == (0, "cmkflow")

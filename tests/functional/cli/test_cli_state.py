@@ -42,7 +42,6 @@ class FailingStore(MemoryStore):
         self.writes_left: Iterator[int] = count()
 
     async def write(self, *operations: Any) -> list[StoreRow]:
-        """Do all operations, or raise `ServiceUnavailable` if no write is left."""
         if next(self.writes_left, None) is None:
             raise ServiceUnavailable("The store does not answer.")
         return await super().write(*operations)
@@ -254,7 +253,6 @@ async def test_row_of_a_running_app_is_found_in_a_table_that_the_file_does_not_h
 
 
 async def test_import_after_a_request_of_a_person_is_rejected(tmp_path: Path) -> None:
-    """The import writes nothing to a store in which a person has changed a setting."""
     _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
     first = await build_first_start()
     await first.opt_in()

@@ -48,13 +48,10 @@ class Metered:
     """A port that takes a request from a budget for each call of a method."""
 
     def __init__(self, port: object, budget: FlowServiceBudget) -> None:
-        """Wrap a port, whose calls take requests from `budget`."""
         self._port = port
         self._budget = budget
 
     def __getattr__(self, name: str) -> Any:
-        """Return the port's method, which first takes a request from the budget."""
-
         async def take_and_call(*arguments: Any, **named: Any) -> Any:
             self._budget.take()
             return await getattr(self._port, name)(*arguments, **named)

@@ -95,7 +95,6 @@ async def test_flow_that_the_platform_migrated_is_not_copied() -> None:
 
 
 async def test_daily_check_deletes_pages_of_a_cancelled_plan() -> None:
-    """The daily check deletes the pages of a cancelled plan after a day."""
     scenario = await build_waiting_scenario()
     table, job = scenario.services.tables.discovery_pages, await scenario.read_environment_job()
     kept = await table.read_all(job.id)

@@ -38,15 +38,12 @@ FIREWALL = Firewall(
 
 
 class RecordingChannel:
-    """A channel that records the kinds of its notifications."""
-
     name = "heard"
 
     def __init__(self) -> None:
         self.kinds: list[str] = []
 
     async def send(self, notification: Notification) -> None:
-        """Record the kind of the notification."""
         self.kinds.append(notification.pending_action.kind)
 
 

@@ -47,7 +47,6 @@ class RecordedPages:
     async def read_workflows(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[Workflow]:
-        """Return a page of flows from Dataverse."""
         self._count(cursor)
         page: ResultPage[Workflow] = await self.pages.read_workflows(environment, cursor)
         return page
@@ -55,7 +54,6 @@ class RecordedPages:
     async def read_workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
-        """Return a page of flows from Dataverse without their definitions."""
         page: ResultPage[WorkflowSummary] = await self.pages.read_workflow_summaries(
             environment, cursor
         )
@@ -64,12 +62,10 @@ class RecordedPages:
     async def read_workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
-        """Return these flows from Dataverse."""
         flows: list[Workflow] = await self.pages.read_workflows_by_id(environment, workflow_ids)
         return flows
 
     async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """Return a page of flows from the flow service."""
         self._count(cursor)
         page: ResultPage[FlowListEntry] = await self.pages.read_flows(environment_id, cursor)
         return page
@@ -153,7 +149,6 @@ async def test_discovery_after_a_kill_reads_only_the_remaining_pages(
 
 
 async def test_discovery_after_a_kill_at_any_request_finds_the_same_flows(tenant: Tenant) -> None:
-    """After a kill at any request, the next process finds the same flows."""
     whole = await tenant.discover(tenant.services, reconcile=True)
     rows = await tenant.services.tables.discovery_pages.read_all(JOB)
     calls = Plan()
@@ -207,7 +202,6 @@ async def test_throttled_discovery_continues_with_the_same_page(tenant: Tenant) 
 
 
 async def test_discovery_reads_a_source_again_after_its_cursor_expired(tenant: Tenant) -> None:
-    """If a cursor has expired, the app reads all pages of that source again."""
     with pytest.raises(Killed):
         await tenant.discover(tenant.build_services(fails_at=3))
     tenant.scenario.world.cursors_expired = True
@@ -224,7 +218,6 @@ async def test_discovery_reads_a_source_again_after_its_cursor_expired(tenant: T
 async def test_discovery_after_a_kill_while_pages_are_deleted_finds_every_flow(
     tenant: Tenant,
 ) -> None:
-    """After a kill while the app deletes pages, the next discovery still finds every flow."""
     whole = await tenant.discover(tenant.services)
     for at in range(1, 3 * PAGES):
         await forget_discovery(tenant)
@@ -255,7 +248,6 @@ async def test_other_errors_of_a_page_are_raised(tenant: Tenant) -> None:
 async def test_interrupted_discovery_reads_all_pages_again_after_half_an_hour(
     tenant: Tenant,
 ) -> None:
-    """After more than half an hour, the app reads all pages again."""
     with pytest.raises(Killed):
         await tenant.discover(tenant.build_services(fails_at=3))
     tenant.scenario.world.clock.advance(timedelta(minutes=31))
@@ -333,7 +325,6 @@ async def test_flows_without_a_dataverse_row_are_read_once_despite_kills(tenant:
 
 
 async def test_completed_plan_leaves_no_discovery_page() -> None:
-    """No discovery page is left when the plan exists."""
     scenario = Scenario()
     for number in range(FLOWS_IN_A_ROW + 1):
         scenario.build.add_http_flow(f"Flow {number}")

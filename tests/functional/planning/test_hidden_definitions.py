@@ -177,7 +177,6 @@ async def test_grant_of_a_killed_invocation_is_revoked(call: str) -> None:
 
 
 async def test_timer_revokes_the_grant_of_a_cancelled_job() -> None:
-    """After a cancel during a grant, the app revokes the grant."""
     scenario, flow = build_hidden_scenario()
     await scenario.opt_in()
     disturb(

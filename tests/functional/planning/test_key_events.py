@@ -217,7 +217,6 @@ async def test_deleted_key_is_a_problem_and_inaccessible_key_is_unknown(
 
 
 async def test_missing_policy_is_reported(scenario: Scenario) -> None:
-    """There is an alert if the policy of an environment is missing."""
     scenario.world.policies.clear()
 
     await run_daily_check(scenario.services, "day-1")
@@ -226,7 +225,6 @@ async def test_missing_policy_is_reported(scenario: Scenario) -> None:
 
 
 async def test_key_without_a_policy_is_checked_without_an_alert(scenario: Scenario) -> None:
-    """The app checks a key that no policy uses yet, and creates no alert."""
     scenario.world.policies.clear()
     change_key_version(scenario, size=4096)
 

@@ -51,7 +51,6 @@ async def read_names(scenario: Scenario) -> set[str]:
 
 
 async def count_stored_pages(scenario: Scenario) -> int:
-    """Return the number of pages that the app has stored."""
     return len(await scenario.services.tables.discovery_pages.read_all())
 
 
@@ -194,7 +193,6 @@ async def test_complete_report_is_stored_before_its_pages_are_deleted(
 async def test_report_with_old_pages_is_read_again(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """If the stored pages are too old, the app reads all pages again."""
     report.throttled_after = 2
     with pytest.raises(ThrottledError):
         await read_names(scenario)

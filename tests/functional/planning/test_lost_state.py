@@ -42,7 +42,6 @@ async def lose_state(scenario: Scenario) -> None:
 
 
 def find_copy(scenario: Scenario, original: FakeFlow) -> FakeFlow:
-    """Return the copy of an original."""
     policy = scenario.build.environment.policy
     assert policy
     identity = derive_copy_id(original.environment_id, original.workflow_id, policy.policy_id)

@@ -58,7 +58,6 @@ async def run_days(scenario: Scenario, number: int) -> None:
 
 
 def count_rows(scenario: Scenario) -> Counter[str]:
-    """Return the number of rows in each table."""
     return Counter(table for table, _, _ in scenario.fakes.store.rows)
 
 
@@ -225,7 +224,6 @@ async def test_interrupted_removal_of_plans_is_completed_by_the_next() -> None:
 
 
 async def test_removal_of_plans_takes_limited_time_per_run() -> None:
-    """A run stops after a limited time, and the next runs delete the rest."""
     scenario = await build_superseded_scenario()
     clock, delete = scenario.world.clock, MemoryStore.write
 
@@ -244,7 +242,6 @@ async def test_removal_of_plans_takes_limited_time_per_run() -> None:
 
 
 async def test_unreadable_row_keeps_only_its_own_remediation() -> None:
-    """The app keeps the remediation of an unreadable row, and deletes the other old ones."""
     scenario = await build_superseded_scenario()
     store = scenario.fakes.store
     jobs = await scenario.services.tables.environment_jobs.read_all()

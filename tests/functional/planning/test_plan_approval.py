@@ -24,7 +24,6 @@ HOUR = timedelta(hours=1)
 
 
 async def show_only_plan(services: Services, remediation_id: str) -> PlanView:
-    """Return the plan of the only environment."""
     (plan,) = await show_plan(services, remediation_id)
     return plan
 
@@ -87,7 +86,6 @@ async def test_approval_of_an_outdated_plan_version_names_the_change() -> None:
 
 
 async def test_unchanged_plan_keeps_its_version() -> None:
-    """The version of a plan is the same three days later."""
     scenario = Scenario()
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
     await plan_remediation(scenario)

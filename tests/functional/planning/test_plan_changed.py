@@ -78,7 +78,6 @@ async def test_second_approval_does_not_start_jobs_in_progress_again() -> None:
 
 
 async def test_flow_with_a_new_caller_needs_a_second_approval() -> None:
-    """The app does not write a new caller before a second approval."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_external_system("shop", scenario.build.get_trigger_url(orders))
@@ -100,7 +99,6 @@ async def test_flow_with_a_new_caller_needs_a_second_approval() -> None:
 
 
 async def test_flow_with_fewer_callers_needs_no_second_approval() -> None:
-    """A flow with fewer callers than approved needs no second approval."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     site = scenario.build.add_app_setting_caller(orders)

@@ -61,7 +61,6 @@ async def test_event_of_a_link_keeps_its_id_after_a_kill(moment: Moment) -> None
 
 
 async def test_repeated_link_is_a_new_event() -> None:
-    """A link that is removed and applied again is a new event."""
     scenario = Scenario()
     link = scenario.build.apply_key()
 

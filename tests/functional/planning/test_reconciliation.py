@@ -43,7 +43,6 @@ def _build_scenario() -> Scenario:
 
 
 async def test_flow_without_dataverse_row_is_found_only_by_a_full_comparison() -> None:
-    """Only a comparison of all flows finds a flow that Dataverse lacks."""
     assert LACKING not in await _read_findings(_build_scenario(), reconcile=False)
     found = await _read_findings(_build_scenario(), reconcile=True)
 

@@ -52,14 +52,13 @@ def get_text(shown: SupportRequestView) -> str:
 
 
 async def find_actions(scenario: Scenario) -> list[PendingAction]:
-    """Return the actions required about support requests."""
     found = await read_pending_actions(scenario.services)
     return [one for one in found.items if one.kind is PendingActionKind.SUPPORT_REQUEST]
 
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment with two flows, in which the app may write."""
+    """Return an environment that permits changes, with two flows."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.add_mail_flow("Mail")
@@ -208,7 +207,6 @@ async def test_key_that_is_removed_and_applied_again_opens_a_new_request(
 
 
 async def test_unknown_request_is_not_found(scenario: Scenario) -> None:
-    """The app raises `NotFound` for an id without a request."""
     with pytest.raises(NotFound):
         await record_filing(scenario.services, LIMIT, by="ada", ticket_number="1")
 

@@ -55,7 +55,6 @@ async def test_flow_with_an_unknown_trigger_that_is_off_needs_a_person() -> None
 
 
 async def test_job_is_blocked_if_the_trigger_becomes_unknown() -> None:
-    """If an accepted edit makes the trigger unknown, the job is blocked."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)

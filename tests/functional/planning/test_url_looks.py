@@ -51,7 +51,6 @@ def list_flows_with_callers(plan: dict[str, PlanItem]) -> set[str]:
 
 
 async def test_no_runs_are_read_if_no_caller_has_a_trigger_url() -> None:
-    """If no caller holds a trigger URL, the app reads no runs."""
     scenario = build_recorded_scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_external_system("shop", scenario.build.get_trigger_url(orders))
@@ -65,7 +64,6 @@ async def test_no_runs_are_read_if_no_caller_has_a_trigger_url() -> None:
 
 
 async def test_run_reads_end_when_each_trigger_url_has_a_flow() -> None:
-    """The app stops reading runs when each trigger URL has a flow."""
     scenario = build_recorded_scenario()
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
     scenario.world.traffic.beat(scenario.world)

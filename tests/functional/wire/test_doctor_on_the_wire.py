@@ -243,7 +243,6 @@ async def test_each_right_at_the_storage_account_is_named(
 async def test_each_missing_queue_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, taken: str
 ) -> None:
-    """The finding names the one queue that the Service Bus does not have."""
     queues = [QueueSettings(name=name) for name in (*QUEUES, POISON) if name != taken]
     with LocalServiceBus(queues) as bus:
         found = await check_app_with_bus(monkeypatch, tmp_path, bus.connection_string)

@@ -61,7 +61,6 @@ def reject_copy(status: str, code: str, message: str) -> Step:
 
 
 def clear_faults(scenario: WireScenario) -> None:
-    """Remove all injected faults."""
     scenario.tenant.faults.clear()
 
 
@@ -82,17 +81,14 @@ class Case:
 
 
 def assign_licence(scenario: WireScenario) -> None:
-    """Assign the trainee a licence."""
     scenario.tenant.get_part(Directory).principals[TRAINEE].has_premium = True
 
 
 def share_connection(scenario: WireScenario) -> None:
-    """Share the connection with the app."""
     scenario.environment.connections["mail-1"].shared_with.add(APP)
 
 
 def choose_connection(scenario: WireScenario) -> None:
-    """Set the connection of each connection reference."""
     for row in scenario.environment.get_table("connectionreferences").values():
         row["connectionid"] = "mail-1"
 
@@ -119,22 +115,18 @@ def open_to_applications(scenario: WireScenario) -> None:
 
 
 def remove_service_account(scenario: WireScenario) -> None:
-    """Remove the service account from the environment's users."""
     del scenario.environment.users[OPERATOR]
 
 
 def add_service_account(scenario: WireScenario) -> None:
-    """Add the service account to the environment's users."""
     scenario.environment.users[OPERATOR] = {"azureactivedirectoryobjectid": OPERATOR}
 
 
 def share_with_owner(scenario: WireScenario) -> None:
-    """Share the connection with the flow's owner."""
     scenario.environment.connections["mail-1"].shared_with.add(MAKER)
 
 
 def permit_applications_to_activate(scenario: WireScenario) -> None:
-    """Permit applications to turn flows on."""
     scenario.assumptions.applications_activate = True
 
 

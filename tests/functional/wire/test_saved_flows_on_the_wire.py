@@ -74,7 +74,6 @@ async def test_calling_flow_is_converted_and_keeps_its_connection_references(
 async def test_flow_that_reads_an_environment_variable_is_converted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The variable gets the copy's URL, and the flow is saved so that it uses the new value."""
     variable: dict[str, Any] = {"schemaName": VARIABLE, "schemaname": VARIABLE, "name": VARIABLE}
     variable |= {"displayname": "Orders", "value": "x", "type": 100000000}
     seed = build_tenant_with_caller(environmentVariables=[variable])

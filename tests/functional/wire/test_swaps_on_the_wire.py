@@ -18,7 +18,6 @@ from tests.local_cloud.tenant.tenant_world import DAILY, build_definition
 async def test_cutover_completes_although_reads_lag(
     lag: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The cutover completes without a person, however long reads lag."""
     daily = build_flow_seed(ORDERS, "Daily", build_definition(DAILY), heldBack=True)
     description = build_tenant_seed(daily, assumptions={"read_lag_seconds": [lag, lag]})
     async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:

@@ -107,13 +107,11 @@ def build_tenant(profile: Profile) -> dict[str, Any]:
 
 
 def read_settings(scenario: WireScenario) -> list[dict[str, Any]]:
-    """Return the stored settings of each app."""
     azure = scenario.tenant.get_part(Azure)
     return [dict(get_configuration(azure, site, "appsettings")) for site in SITES]
 
 
 def read_named_value_properties(scenario: WireScenario) -> dict[str, Any]:
-    """Return the stored properties of the named value."""
     resources = scenario.tenant.get_part(Azure).resources
     document = resources.find("Microsoft.ApiManagement/service/namedValues", NAMED_VALUE)
     assert document
@@ -154,7 +152,6 @@ def read_url_in_store(scenario: WireScenario) -> str:
 
 
 def read_app_secrets(scenario: WireScenario) -> list[dict[str, Any]]:
-    """Return the stored secrets of the container app."""
     document = scenario.tenant.get_part(Azure).resources.find(CONTAINER_APPS, CONTAINER_APP)
     assert document
     return [dict(one) for one in document["properties"]["configuration"]["secrets"]]
