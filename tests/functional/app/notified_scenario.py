@@ -19,7 +19,8 @@ SIGNED = "https://h.example/workflows/1/triggers/manual/paths/invoke?sig=canary-
 
 @dataclass
 class RecordingChannel:
-    """A channel that records its notifications. It can be out, or mute: then the response is lost.
+    """A channel that records its notifications. If it is out, it accepts none. If it is mute, its
+    response is lost.
     """
 
     name: str = "heard"

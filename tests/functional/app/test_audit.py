@@ -127,7 +127,9 @@ async def test_entry_of_an_approval_has_state_and_plan_version(scenario: Scenari
     assert (after[environment], after[f"{environment} approved"]) == ("approved", plan["version"])
 
 
-async def test_request_without_the_role_is_recorded_once_per_route_and_hour(scenario: Scenario) -> None:
+async def test_request_without_the_role_is_recorded_once_per_route_and_hour(
+    scenario: Scenario,
+) -> None:
     """However often a person tries, the app writes one entry for each route in an hour."""
     eve = build_sign_in_header("eve@contoso.example", [Role.READER])
     change = {"is_on": True, "justification": "odd"}

@@ -343,8 +343,7 @@ async def test_page_names_entries_that_differ_from_their_seal(
 
 
 async def test_page_reports_a_missing_list_of_a_seal(scenario: Scenario) -> None:
-    """Without the list of the sealed entries, the app cannot name those that differ from the seal.
-    """
+    """Without the list of sealed entries, the app cannot name those that differ from the seal."""
     await change_settings(scenario, max_flows=1)
     scenario.world.clock.advance(timedelta(days=1))
     await seal_audit_log(scenario.services)
@@ -379,8 +378,7 @@ async def test_export_contains_no_formula(scenario: Scenario) -> None:
 
 
 async def test_export_has_names_of_environments(scenario: Scenario) -> None:
-    """The export has the same environment names as the page. The column of the target has the ids.
-    """
+    """The export has the same environment names as the page. The target column has the ids."""
     await change_settings(scenario, max_flows=1)
     await start_remediation(scenario)
 

@@ -120,8 +120,7 @@ async def test_subscriptions_are_separated_by_commas(environ: pytest.MonkeyPatch
 async def test_unknown_additional_required_tag_is_rejected(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """The settings reject a tag that is not on Microsoft's page, because it would require nothing.
-    """
+    """The settings reject a tag that is not on Microsoft's page: it would require nothing."""
     environ.setenv("CMK_ADDITIONAL_REQUIRED_TAGS", "LogicApps, PowerPlatformInfra")
     assert read_settings().additional_required_tags == TAGS_BESIDE
 

@@ -261,7 +261,9 @@ async def test_the_same_file_changes_nothing_the_second_time(scenario: Scenario)
     assert 'method="post"' not in again.text
 
 
-async def test_environment_without_an_answer_costs_only_its_own_lines(scenario: Scenario) -> None:
+async def test_environment_that_cannot_be_read_rejects_only_its_own_lines(
+    scenario: Scenario,
+) -> None:
     """If the flows of an environment cannot be read, only the lines about it are rejected."""
     text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,", f"Gate,Sam,7,,,{'0' * 32},,")
     rejected = PlatformError("no role", code="Forbidden", status=403)
@@ -274,7 +276,7 @@ async def test_environment_without_an_answer_costs_only_its_own_lines(scenario: 
     assert [one.after.name for one in preview.changes] == ["Gate"]
 
 
-async def test_unknown_flows_beyond_the_request_budget_cost_only_their_lines(
+async def test_unknown_flows_beyond_the_request_budget_reject_only_their_lines(
     scenario: Scenario,
 ) -> None:
     """Each unknown flow takes a request. When none is left, the other lines of unknown flows are
@@ -294,7 +296,7 @@ async def test_unknown_flows_beyond_the_request_budget_cost_only_their_lines(
 
 
 @pytest.mark.parametrize("has_list", [True, False])
-async def test_many_flows_in_neither_list_are_declared_at_once(
+async def test_many_flows_that_only_the_list_of_all_flows_has_are_declared_at_once(
     scenario: Scenario, *, has_list: bool
 ) -> None:
     """With the list of all flows, the app finds them with few requests. Without this list, the
@@ -460,8 +462,8 @@ async def test_a_flow_that_is_gone_since_the_preview_stores_nothing(scenario: Sc
     assert await list_declared_callers(scenario.services) == []
 
 
-async def test_a_wrong_form_says_what_is_wrong(scenario: Scenario) -> None:
-    """The answer to a form without an environment is 400, and nothing is stored."""
+async def test_a_form_without_an_environment_is_rejected(scenario: Scenario) -> None:
+    """Nothing is stored."""
     values = {"name": "Till", "owner": "Alex", "contact": "1234", "flow": "Orders"}
 
     reply = await send_form(await show_page(), "Declare a caller", **values)

@@ -158,8 +158,7 @@ async def test_an_unknown_flow_names_the_callers_that_name_it(
     assert "Fine" not in reply.document["detail"]
 
 
-async def test_readers_only_read(scenario: Scenario) -> None:
-    """A reader may neither declare, confirm nor remove a caller."""
+async def test_a_reader_can_change_no_caller(scenario: Scenario) -> None:
     confirm = {"name": "Till", "flow": "Returns"}
 
     rejected = [

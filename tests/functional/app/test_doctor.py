@@ -88,8 +88,7 @@ class _NoFunctionKeys:
 
 
 async def test_function_keys_that_cannot_be_checked_are_reported(scenario: Scenario) -> None:
-    """The finding has the level unknown. If function keys have no roles, there is no such finding.
-    """
+    """The finding has the level unknown. If function keys have no roles, there is no finding."""
     without = replace(scenario.services, function_keys=_NoFunctionKeys())
     provide(without)
     reply = await call(doctor_api.check_deployment, headers=build_sign_in_header("admin"), key="")

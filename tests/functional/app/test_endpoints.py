@@ -76,7 +76,7 @@ async def test_route_of_a_module_that_cannot_be_imported_answers_500() -> None:
 
 
 @pytest.mark.parametrize("declared", ENDPOINTS.values(), ids=lambda one: f"{one.method} {one.path}")
-def test_declaration_has_a_description_and_a_model_for_json(declared: Endpoint) -> None:
+def test_each_route_has_a_description_and_a_model_for_json(declared: Endpoint) -> None:
     """A route with JSON needs a model, unless the JSON is a file."""
     is_file = DIGEST in declared.answer_headers
     assert declared.description.endswith(".")

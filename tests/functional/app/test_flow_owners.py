@@ -192,7 +192,7 @@ async def test_filter_by_owner_reads_the_store_equally_often_for_many_flows(
     count("query")
     few = await read_page(scenario, owner="Ana")
     of_few = reads.copy()
-    await add_copies(scenario, "Orders", 1_999)
+    await add_similar_flows(scenario, "Orders", 1_999)
     reads.clear()
     many = await read_page(scenario, owner="Ana", start="1900")
 
@@ -202,7 +202,7 @@ async def test_filter_by_owner_reads_the_store_equally_often_for_many_flows(
     assert reads == of_few
 
 
-async def add_copies(scenario: Scenario, title: str, number: int) -> None:
+async def add_similar_flows(scenario: Scenario, title: str, number: int) -> None:
     """Add rows of flows that differ from this one only by id and title."""
     tables, job = scenario.services.tables, (await scenario.read_jobs())[title]
     kept = await tables.plan_items.get(job.environment_job_id, job.original.id)

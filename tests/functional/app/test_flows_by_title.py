@@ -154,8 +154,7 @@ def find_ids(scenario: Scenario, title: str) -> list[str]:
 
 
 async def test_title_in_the_same_case_has_precedence(scenario: Scenario) -> None:
-    """A title that matches two flows only without regard to case is rejected with the ids of both.
-    """
+    """A title that matches two flows only without regard to case is rejected with both ids."""
     scenario.build.add_http_flow("RETURNS")
 
     exact = await send_request(scenario, "exclude", "RETURNS")

@@ -88,7 +88,7 @@ async def test_flows_that_need_changes_are_an_action_with_a_fix_for_each(
     assert one["next_command"] == f"cmkflow plan show {scenario.remediation.id} --needs-changes"
 
 
-async def test_all_views_count_the_flows_as_needing_changes(scenario: Scenario) -> None:
+async def test_api_and_commands_count_the_flows_as_needing_changes(scenario: Scenario) -> None:
     """The API and the commands count these flows as needing changes, not as blocked."""
     attention = (await call(status_api.show_status)).document
     shown = (await call(remediations_api.show_remediation, id=scenario.remediation.id)).document
@@ -163,8 +163,7 @@ async def test_dry_run_requires_no_action(scenario: Scenario) -> None:
 async def test_retry_without_flows_to_retry_gives_the_reason(
     scenario: Scenario, *, named: bool
 ) -> None:
-    """The command says why it retries nothing, with or without a flow. Its exit code is not zero.
-    """
+    """The command says why it retries nothing, and its exit code is not zero."""
     flows = ("--flow", CHANGE_FIRST[0]) if named else ()
     async with serve_app() as cli:
         done = await cli.run("retry", scenario.remediation.id, *flows)

@@ -88,10 +88,9 @@ class UnavailableChannel:
         raise ServiceUnavailable(f"no answer of {SIGNED}")
 
 
-def arrange_flow_with(code: str, state: FlowJobState | None = None) -> Arrange:
-    """Return a function that stores this reason code in the job of `Orders`.
-
-    With `state`, it also stops the job in this state.
+def build_flow_arranger(code: str, state: FlowJobState | None = None) -> Arrange:
+    """Return a function that stores this reason code in the job of `Orders`. With `state`, the
+    function also stops the job in this state.
     """
 
     async def arrange(scenario: Scenario) -> None:
@@ -107,7 +106,7 @@ def arrange_flow_with(code: str, state: FlowJobState | None = None) -> Arrange:
     return arrange
 
 
-def arrange_alert_with(code: str) -> Arrange:
+def build_alert_arranger(code: str) -> Arrange:
     """Return a function that stores an alert with this code."""
 
     async def arrange(scenario: Scenario) -> None:
@@ -174,7 +173,7 @@ async def create_expiring_plan(scenario: Scenario) -> None:
     )
 
 
-def arrange_support_request(days: int) -> Arrange:
+def build_support_request_arranger(days: int) -> Arrange:
     """Return a function that opens a support request, and leaves this number of days to file it."""
 
     async def arrange(scenario: Scenario) -> None:
@@ -262,7 +261,7 @@ async def turn_kill_switch_on(scenario: Scenario) -> None:
 async def raise_many_alerts(scenario: Scenario) -> None:
     """Raise more alerts than one run sends separately."""
     for number in range(MOST_IN_A_RUN + 5):
-        await arrange_alert_with(f"code_{number}")(scenario)
+        await build_alert_arranger(f"code_{number}")(scenario)
 
 
 async def omit_daily_check(scenario: Scenario) -> None:
@@ -296,12 +295,12 @@ def list_alert_codes() -> list[str]:
 
 
 CATALOGUE: dict[tuple[PendingActionKind, str], Arrange] = {
-    (PendingActionKind.BOTH_OFF, Reason.BOTH_OFF): arrange_flow_with(Reason.BOTH_OFF),
+    (PendingActionKind.BOTH_OFF, Reason.BOTH_OFF): build_flow_arranger(Reason.BOTH_OFF),
     (PendingActionKind.FLOWS_BLOCKED, Reason.FIREWALL_DENIES): deny_calls_of_copy,
-    (PendingActionKind.FLOWS_BLOCKED, Reason.OWNER_UNAVAILABLE): arrange_flow_with(
+    (PendingActionKind.FLOWS_BLOCKED, Reason.OWNER_UNAVAILABLE): build_flow_arranger(
         Reason.OWNER_UNAVAILABLE, FlowJobState.BLOCKED
     ),
-    (PendingActionKind.FLOWS_BLOCKED, Reason.INTERNAL_ERROR): arrange_flow_with(
+    (PendingActionKind.FLOWS_BLOCKED, Reason.INTERNAL_ERROR): build_flow_arranger(
         Reason.INTERNAL_ERROR, FlowJobState.FAILED
     ),
     (
@@ -309,11 +308,11 @@ CATALOGUE: dict[tuple[PendingActionKind, str], Arrange] = {
         Reason.PLATFORM_MIGRATION_STALLED,
     ): block_environment_job,
     (PendingActionKind.PLAN_AWAITING_APPROVAL, ""): create_plan,
-    (PendingActionKind.LATE_CALLER, Reason.LATE_CALLER): arrange_flow_with(Reason.LATE_CALLER),
+    (PendingActionKind.LATE_CALLER, Reason.LATE_CALLER): build_flow_arranger(Reason.LATE_CALLER),
     (PendingActionKind.DELETION_BLOCKED, Reason.RETIRED_ORIGINAL_ON): block_deletion,
     (PendingActionKind.NEEDS_CHANGES, ""): plan_flow_that_needs_changes,
     **{
-        (PendingActionKind.ALERT, code): arrange_alert_with(code)
+        (PendingActionKind.ALERT, code): build_alert_arranger(code)
         for code in list_alert_codes()
         if code != Reason.BOTH_OFF  # its flow tells it
     },
@@ -325,9 +324,9 @@ CATALOGUE: dict[tuple[PendingActionKind, str], Arrange] = {
     (PendingActionKind.CALLER_UNCONFIRMED, Reason.MANUAL_CALLER): await_unconfirmed_caller,
     (PendingActionKind.PLAN_EXPIRES_SOON, ""): create_expiring_plan,
     (PendingActionKind.FAILED_RUNS, "2026-03-01"): report_failures,
-    (PendingActionKind.SUPPORT_REQUEST, "run_history"): arrange_support_request(20),
+    (PendingActionKind.SUPPORT_REQUEST, "run_history"): build_support_request_arranger(20),
     (PendingActionKind.SUPPORT_REQUEST, "environment_limit"): reach_environment_limit,
-    (PendingActionKind.SUPPORT_WINDOW_CLOSES, "run_history"): arrange_support_request(6),
+    (PendingActionKind.SUPPORT_WINDOW_CLOSES, "run_history"): build_support_request_arranger(6),
     (PendingActionKind.REMEDIATION_COMPLETED, ""): complete_remediation,
     (PendingActionKind.DIGEST, ""): raise_many_alerts,
 }

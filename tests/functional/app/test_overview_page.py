@@ -426,7 +426,7 @@ async def test_headline_counts_every_flow_that_is_not_migrated(scenario: Scenari
         assert (said.text, said.look == "done") == (expected, why in settled), why
 
 
-async def test_lead_counts_environments_that_are_planned(scenario: Scenario) -> None:
+async def test_page_counts_environments_that_are_being_planned(scenario: Scenario) -> None:
     """The number of flows is not known yet, so the page shows none."""
     await add_environment(
         scenario.services, 1, EnvironmentJobState.DISCOVERING, planned_at=None, not_migrated=None

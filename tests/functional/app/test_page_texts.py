@@ -69,8 +69,8 @@ def test_environment_without_a_plan_has_no_known_flows(pages: Pages) -> None:
     assert pages["environments-new"].count("not known yet") == 3
 
 
-def test_migrated_tenant_names_its_last_daily_check(pages: Pages) -> None:
-    """ "No action required" is true as of the last daily check, so the Overview shows its date."""
+def test_overview_of_a_migrated_tenant_names_the_last_daily_check(pages: Pages) -> None:
+    """ "No action required" is true as of this check."""
     assert "Last daily check 2026-05-01" in pages["status-migrated"]
 
 
@@ -99,8 +99,7 @@ def test_plan_and_evidence_count_the_same_callers(pages: Pages) -> None:
     assert "1 needs changes first" in evidence
 
 
-def test_sentences_about_one_flow_have_a_verb_for_one(pages: Pages) -> None:
-    """A count of one is followed by a singular verb."""
+def test_sentences_about_one_flow_have_a_singular_verb(pages: Pages) -> None:
     wrong = re.compile(
         r"\b1 (?:flow|firewall|caller|copy)(?: in \w+)? (?:continue|need|are|have)\b"
     )

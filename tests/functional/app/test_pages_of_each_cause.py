@@ -43,8 +43,7 @@ async def test_no_text_of_a_cause_is_faulty(kind: PendingActionKind, code: str) 
         assert _FAULT.findall(page) == []
 
 
-async def test_flow_that_is_off_twice_does_not_work_as_before() -> None:
-    """If original and copy are both off, the page does not say that the flow works as before."""
+async def test_flow_whose_original_and_copy_are_off_is_not_shown_as_working() -> None:
     scenario = await build_tenant_with("Stock")
     await CATALOGUE[PendingActionKind.BOTH_OFF, Reason.BOTH_OFF](scenario)
 

@@ -98,7 +98,7 @@ async def test_app_configuration_has_no_button_while_callers_hold_urls(scenario:
     assert "keys of App Configuration refer to it, too" in page.text
 
 
-async def test_command_line_lets_keys_of_app_configuration_refer(
+async def test_command_line_lets_keys_of_app_configuration_refer_to_url_secrets(
     scenario: Scenario, cli: CommandLine
 ) -> None:
     """The page shows the changed setting.
@@ -136,7 +136,7 @@ async def test_page_and_command_line_state_what_app_configuration_needs(
     assert f"App Configuration: {need}" in " ".join(shown.stdout.split())
 
 
-async def test_buttons_of_the_plan_page_choose_for_a_flow(scenario: Scenario) -> None:
+async def test_buttons_of_the_plan_page_choose_url_secrets_for_a_flow(scenario: Scenario) -> None:
     """The button of a flow sends the other choice, and the plan then shows it."""
     page = await plan_page.show_page(scenario)
     (flow,) = list(scenario.world.list_flows())
@@ -160,7 +160,9 @@ async def test_buttons_of_the_plan_page_choose_for_a_flow(scenario: Scenario) ->
     assert "Key Vault secret gets" not in changed
 
 
-async def test_command_line_chooses_for_a_flow(scenario: Scenario, cli: CommandLine) -> None:
+async def test_command_line_chooses_url_secrets_for_a_flow(
+    scenario: Scenario, cli: CommandLine
+) -> None:
     """The command prints the version to approve, and the plan shows the choice."""
     identity = scenario.remediation.id
 

@@ -1,4 +1,4 @@
-"""A tenant in memory with an original and callers that a test can find, change and revert."""
+"""Provide a tenant in memory, with an original and with callers that a test can find and change."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""An app whose settings hold the URLs of many flows, the last of which may be copied late."""
+"""Add an app whose settings hold the URLs of many flows, of which some can be copied late."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ class LateCopies:
         return getattr(self._port, name)
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
-        """Create the workflow. Raises the error that is set for the flow it is a copy of."""
+        """Create the workflow. Raises the error that is set for the original of this copy."""
         failure = self._failures.get(find_lineage(draft.client_data))
         if failure:
             raise failure
@@ -81,7 +81,7 @@ NOT_YET = ThrottledError("not yet", retry_after=MINUTE / 2)
 async def run_until_waiting_for_last(
     scenario: Scenario, count: int = 3
 ) -> tuple[FakeSite, list[FakeFlow], LateCopies]:
-    """Run until the jobs of all flows of an app wait for that of the last flow."""
+    """Run until the jobs of an app's other flows wait for the job of its last flow."""
     site, flows = add_app(scenario, count)
     await plan_remediation(scenario)
     late = LateCopies(scenario, NOT_YET, flows[-1])

@@ -12,7 +12,6 @@ from tests.fakes.resource_secrets import FakeResourceSecrets
 from tests.functional.callers.called_tenant import Tenant
 
 PLACES = ["backend", "named value", "policy"]
-LOCK = "/providers/Microsoft.Authorization/locks/frozen"
 
 
 @pytest.fixture
@@ -194,26 +193,6 @@ async def test_fragment_is_one_caller_and_names_its_users(tenant: Tenant) -> Non
     )
     assert mapping_at(tenant.world.resources[path.lower()], "properties")["description"]
     assert tenant.count_runs_after_a_beat() == (0, 1)
-
-
-@pytest.mark.parametrize(("level", "is_manual"), [("ReadOnly", True), ("CanNotDelete", False)])
-@pytest.mark.parametrize("place", PLACES)
-async def test_read_only_lock_is_known_before_a_write(
-    tenant: Tenant, place: str, level: str, *, is_manual: bool
-) -> None:
-    """A read-only lock on the resource group makes each caller in it a manual caller."""
-    scope = "/".join(add_callers(tenant)[place].split("/")[:5])
-    tenant.world.resources["lock"] = {
-        "id": scope + LOCK,
-        "name": "frozen",
-        "type": "Microsoft.Authorization/locks",
-        "properties": {"level": level},
-    }
-
-    caller = await find_only_caller(tenant, place)
-
-    assert ("lock frozen at" in caller.manual_reason) is is_manual
-    assert bool(caller.manual_reason) is is_manual
 
 
 async def test_service_in_a_resource_group_named_service_is_searched(tenant: Tenant) -> None:

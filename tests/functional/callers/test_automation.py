@@ -96,18 +96,3 @@ async def test_encrypted_variables_are_found_by_their_names_only(
 
     assert search.unreadable == [text]
     assert "encrypted variables yourself" in raised.value.fix
-
-
-async def test_read_only_lock_is_known_before_a_write(tenant: Tenant) -> None:
-    """A read-only lock on the resource group makes each caller in it a manual caller."""
-    scope = "/".join(tenant.builder.add_automation_caller(tenant.original).split("/")[:5])
-    tenant.world.resources["lock"] = {
-        "id": f"{scope}/providers/Microsoft.Authorization/locks/frozen",
-        "name": "frozen",
-        "type": "Microsoft.Authorization/locks",
-        "properties": {"level": "ReadOnly"},
-    }
-
-    [caller] = await tenant.list_found_callers(KIND)
-
-    assert "lock frozen at" in caller.manual_reason

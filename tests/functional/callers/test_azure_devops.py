@@ -107,7 +107,9 @@ async def test_write_of_a_hook_edited_after_the_read_is_a_conflict(tenant: Tenan
 
 
 async def test_hook_with_a_secret_input_is_changed_by_a_person(tenant: Tenant) -> None:
-    """Azure DevOps returns asterisks for a secret, with which a write would replace it."""
+    """Azure DevOps returns asterisks in place of a secret. A write would replace the secret with
+    them.
+    """
     path = add_hook(tenant, httpHeaders="X-Key:********")
     before = get_document(tenant, path)
 
@@ -132,7 +134,9 @@ async def test_shared_variable_group_is_changed_by_a_person(tenant: Tenant) -> N
 
 
 async def test_organization_that_rejects_the_app_does_not_hide_another(tenant: Tenant) -> None:
-    """The search names the organization that rejects it, and finds the callers of the others."""
+    """The search names the organization that it could not read, and finds the callers of the other
+    one.
+    """
     add_hook(tenant)
     tenant.world.rejecting_scopes[AZURE_DEVOPS.name] = {"apart"}
     search = CallerSearchPosition()

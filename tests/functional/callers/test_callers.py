@@ -23,7 +23,7 @@ def add_callers(tenant: Tenant) -> None:
 
 
 async def test_callers_of_every_kind_are_reverted_exactly(tenant: Tenant) -> None:
-    """After all callers are moved and reverted, the tenant is as before and no call is lost."""
+    """After all callers are updated and reverted, the tenant is as before."""
     add_callers(tenant)
     before = take_snapshot(tenant.world)
     found = [caller for kind in tenant.kinds for caller in await tenant.list_found_callers(kind)]

@@ -29,11 +29,8 @@ def build_two_environments() -> tuple[TwoEnvironments, FakeFlow, FakeFlow]:
     return scenario, orders, shop
 
 
-def assert_whole(scenario: TwoEnvironments) -> None:
-    """Let each system call once more.
-
-    Require that no call is lost and that no invariant is violated.
-    """
+def assert_no_call_is_lost(scenario: TwoEnvironments) -> None:
+    """Let each system call once more. Require that no call is lost and no invariant is violated."""
     scenario.world.traffic.beat(scenario.world)
     assert scenario.world.violations == []
     assert scenario.world.traffic.lost == []
@@ -70,7 +67,7 @@ async def test_only_the_copy_of_a_caller_is_changed() -> None:
         for title, job in jobs.items()
     }
     assert retired["Shop"] <= retired["Orders"]
-    assert_whole(scenario)
+    assert_no_call_is_lost(scenario)
 
 
 @pytest.mark.parametrize("is_first", [True, False])
@@ -90,7 +87,7 @@ async def test_separate_remediations_of_two_environments_retire_both_flows(is_fi
     copy = scenario.world.get_workflow(shop.environment_id, jobs["Shop"].copy.id)
     assert scenario.get_trigger_url(orders) not in copy.client_data
     assert (shop.client_data == before) is is_first
-    assert_whole(scenario)
+    assert_no_call_is_lost(scenario)
 
 
 async def test_caller_is_not_changed_while_its_plan_awaits_approval() -> None:
@@ -115,7 +112,7 @@ async def test_caller_is_not_changed_while_its_plan_awaits_approval() -> None:
     copy = scenario.world.get_workflow(shop.environment_id, jobs["Shop"].copy.id)
     await assert_retired(scenario)
     assert scenario.get_trigger_url(orders) not in copy.client_data
-    assert_whole(scenario)
+    assert_no_call_is_lost(scenario)
 
 
 async def test_call_loop_across_environments_is_retired_and_rolled_back() -> None:
@@ -159,11 +156,13 @@ async def test_rollback_on_any_day_restores_both_environments(days: int) -> None
         FlowJobState.CANCELLED,
     }, [(job.display_name, job.state, job.message) for job in jobs.values()]
     assert find_differences(before, scenario.world) == []
-    assert_whole(scenario)
+    assert_no_call_is_lost(scenario)
 
 
 async def test_called_flow_is_not_rolled_back_before_its_caller() -> None:
-    """Rolled back alone, the called flow's job names the caller whose copy still calls its copy."""
+    """If only the called flow is rolled back, its job names the flow `Shop`, which still calls its
+    copy.
+    """
     scenario, _, _ = build_two_environments()
     await scenario.opt_in_both()
     await scenario.start_remediation_of(scenario.build, cause="here")
@@ -187,7 +186,7 @@ async def test_called_flow_is_not_rolled_back_before_its_caller() -> None:
     assert {job.state for job in jobs.values()} == {FlowJobState.ROLLED_BACK}, [
         (job.display_name, job.state, job.message) for job in jobs.values()
     ]
-    assert_whole(scenario)
+    assert_no_call_is_lost(scenario)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +226,7 @@ async def test_rollback_continues_after_the_other_environment_is_rolled_back(
     }
     assert orders.is_on
     assert find_differences(before, scenario.world) == []
-    assert_whole(scenario)
+    assert_no_call_is_lost(scenario)
 
 
 async def test_copy_stays_on_while_a_run_of_its_callers_copy_continues() -> None:
@@ -254,7 +253,7 @@ async def test_copy_stays_on_while_a_run_of_its_callers_copy_continues() -> None
         FlowJobState.ROLLED_BACK
     }
     assert find_differences(before, scenario.world) == []
-    assert_whole(scenario)
+    assert_no_call_is_lost(scenario)
 
 
 async def test_recorded_grant_is_not_made_in_a_read_only_environment() -> None:

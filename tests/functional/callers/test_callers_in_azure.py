@@ -105,7 +105,7 @@ async def test_concurrent_write_of_the_same_app_is_a_conflict(tenant: Tenant) ->
 
 
 async def test_setting_that_refers_to_the_latest_secret_is_no_caller(tenant: Tenant) -> None:
-    """The secret is the caller, and the app may use its old value for a day."""
+    """The secret is the caller. Its readers may use the old value for a day."""
     site = tenant.builder.add_app_setting_caller(tenant.original)
     secret = tenant.builder.add_secret_caller(tenant.original)
     reference = f"SecretUri={secret.vault_url}secrets/{secret.name}/"
@@ -241,7 +241,7 @@ async def test_search_reports_a_setting_with_an_unreadable_secret(tenant: Tenant
 
 
 async def test_key_that_was_locked_after_the_search_is_named(tenant: Tenant) -> None:
-    """App Configuration answers as for a changed key, so that only the lock says what to do."""
+    """App Configuration answers as if the key had changed, so the fix depends on the lock."""
     tenant.builder.add_key_value_caller(tenant.original)
     [caller] = await tenant.list_found_callers("app_configuration")
     [(place, held)] = tenant.world.key_values.items()

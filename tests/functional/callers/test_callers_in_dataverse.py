@@ -17,7 +17,6 @@ def tenant() -> Tenant:
 
 
 async def test_flow_is_found_by_the_url_in_its_http_action(tenant: Tenant) -> None:
-    """The caller's content is the flow's whole definition."""
     holder = tenant.builder.add_flow_caller(tenant.original)
 
     [caller] = await tenant.list_found_callers("flow")

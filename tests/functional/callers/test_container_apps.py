@@ -78,7 +78,7 @@ async def test_write_changes_only_the_values(tenant: Tenant) -> None:
 
 
 async def test_secrets_and_variables_are_written_in_one_request(tenant: Tenant) -> None:
-    """The new revision reads the new secrets, so it is not restarted."""
+    """A new revision reads the new secrets, so it needs no restart."""
     app_id = tenant.builder.add_container_app_caller(tenant.original, tenant.original)
     callers, kind = await tenant.list_found_callers(KIND), tenant.kinds[KIND]
     assert isinstance(kind, WritesWholeResource)

@@ -62,7 +62,7 @@ async def test_webhook_with_its_signature_in_the_hidden_value_is_changed_by_a_pe
 async def test_webhook_of_a_managed_solution_is_changed_where_it_is_developed(
     tenant: Tenant,
 ) -> None:
-    """The next import of the solution would replace a change of the app."""
+    """The next import of the solution would overwrite what the app writes."""
     tenant.builder.add_webhook_caller(tenant.original, ismanaged=True)
 
     [caller] = await tenant.list_found_callers(KIND)

@@ -32,7 +32,7 @@ NAMES = {
 
 
 async def find_azure_kinds() -> list[str]:
-    """Return the kinds of callers that are Azure resources which the app writes."""
+    """Return the kinds of callers in Azure that the app can write."""
     tenant = Tenant()
     found = []
     for kind in MOVED_KINDS:
@@ -46,7 +46,9 @@ async def find_azure_kinds() -> list[str]:
 async def test_missing_permission_is_named_with_its_scope(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The fix is that of the doctor, and names the role that the deployment creates."""
+    """The fix is the same as that of the doctor. It names the role that the deployment creates, if
+    there is one.
+    """
     scenario = Scenario()
     load_caller_case(kind).add(scenario.build, scenario.build.add_http_flow("Orders"))
     await plan_remediation(scenario)

@@ -26,7 +26,7 @@ BUDGET = 4
 
 
 class ScarceSettings(FakeAppSettings):
-    """An app settings port of many apps, of which the budget permits to read a few at a time."""
+    """An app settings port with many apps. The budget allows a few reads at a time."""
 
     def __init__(self, scenario: Scenario) -> None:
         super().__init__(scenario.world)
@@ -98,7 +98,9 @@ async def test_search_of_more_apps_than_the_budget_allows_completes() -> None:
 async def test_search_that_lost_its_lease_removes_its_progress(
     numbers: tuple[int | None, int | None],
 ) -> None:
-    """A search whose lease a newer one has taken raises `LeaseLost` and leaves no progress rows."""
+    """A search raises `LeaseLost` if a newer search has taken its lease. Neither leaves progress
+    rows.
+    """
     scenario = Scenario()
     services, here = scenario.services, scenario.build.environment.build_environment()
     request = CallerSearchRequest(environment=here, everywhere=[here])

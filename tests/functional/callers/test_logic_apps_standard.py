@@ -114,7 +114,7 @@ async def test_settings_of_a_logic_app_are_callers_of_the_kind_app_setting(tenan
 async def test_app_whose_files_cannot_be_read_is_reported(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The search names the app, for example a stopped one, which does not return its files."""
+    """For example, a stopped app does not return its files."""
 
     async def reject(*_: object) -> None:
         raise PlatformError("no", code="AuthorizationFailed", status=403)
@@ -129,24 +129,8 @@ async def test_app_whose_files_cannot_be_read_is_reported(
     assert search.unreadable == ["logic app hub (AuthorizationFailed)"]
 
 
-async def test_read_only_lock_is_known_before_a_write(tenant: Tenant) -> None:
-    """A read-only lock on the resource group makes each caller in it a manual caller."""
-    site_id, _ = tenant.builder.add_workflow_file_caller(tenant.original)
-    scope = "/".join(site_id.split("/")[:5])
-    tenant.world.resources["lock"] = {
-        "id": f"{scope}/providers/Microsoft.Authorization/locks/frozen",
-        "name": "frozen",
-        "type": "Microsoft.Authorization/locks",
-        "properties": {"level": "ReadOnly"},
-    }
-
-    [caller] = await tenant.list_found_callers(KIND)
-
-    assert "lock frozen at" in caller.manual_reason
-
-
 class RestartingFiles:
-    """Wraps the files of apps; for a minute after each change, the runtime does not answer."""
+    """A port of the files of apps. For a minute after each change, the runtime does not answer."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._port = scenario.fakes.ports.site_files

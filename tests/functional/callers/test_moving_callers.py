@@ -165,7 +165,7 @@ async def test_rollback_does_not_write_a_caller_in_a_read_only_environment() -> 
 
 
 async def test_excluded_flow_is_a_manual_caller() -> None:
-    """The flow is a manual caller: the original retires after its owner has changed it."""
+    """The original retires after a person has changed the calling flow."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     caller = scenario.build.add_flow_caller(orders)
@@ -299,7 +299,7 @@ async def test_value_and_default_of_a_variable_are_updated_and_its_flows_saved()
 
 
 async def test_rollback_during_the_caller_update_keeps_the_copy_on() -> None:
-    """A rollback keeps the copy on, because a caller may still have read its URL."""
+    """A caller may already have read the URL of the copy."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_secret_caller(orders, name="first")

@@ -103,7 +103,9 @@ async def test_callers_are_written_when_the_awaited_flow_stops(
 
 
 async def test_jobs_wait_for_an_app_with_several_unmatched_urls() -> None:
-    """If no run shows whose URLs an app holds, its jobs wait, but not for a single URL."""
+    """If no run shows whose URLs an app holds, the jobs of its flows wait for one another. An app
+    with a single URL is written at once.
+    """
     scenario = Scenario(settings=PROMPT)
     site, flows = add_app(scenario, 3)
     alone = scenario.build.add_app_setting_caller(
@@ -123,7 +125,7 @@ async def test_jobs_wait_for_an_app_with_several_unmatched_urls() -> None:
 
 @pytest.mark.parametrize("kind", MOVED_KINDS)
 async def test_caller_of_several_flows_is_written_once(kind: str) -> None:
-    """Each resource is written once, and rollbacks in any order restore it exactly."""
+    """Each resource is written once. Rollbacks in another order restore it exactly."""
     scenario = Scenario(settings=PROMPT)
     flows = [scenario.build.add_http_flow(f"Flow {number}") for number in range(3)]
     load_caller_case(kind).add(scenario.build, *flows)

@@ -144,7 +144,9 @@ async def test_part_that_the_app_must_not_write_is_changed_by_a_person(
     is_connected: bool,
     reason: str,
 ) -> None:
-    """Plan and write name the reason, such as a Git repository that would revert the change."""
+    """The caller and the error of a write name the reason, such as a Git repository that would
+    revert the change.
+    """
     url = tenant.builder.get_trigger_url(tenant.original)
     repository = service.repository if is_connected else None
     service.add(tenant.builder, path, {**properties, "url": url}, repository=repository)
@@ -221,7 +223,7 @@ async def test_secure_parameter_is_found_by_its_name_only(tenant: Tenant, servic
 async def test_time_that_each_write_sets_is_no_change_by_somebody_else(
     tenant: Tenant, service: Service
 ) -> None:
-    """A pipeline shows when it was last published."""
+    """A pipeline shows when it was last published, and each write changes that time."""
     url = tenant.builder.get_trigger_url(tenant.original)
     properties = {"url": url, "lastPublishTime": "2021-02-24T03:06:23Z", "activities": []}
     resource_id = service.add(tenant.builder, "pipelines/nightly", properties).lower()

@@ -11,11 +11,17 @@ from tests.fakes.resource_secrets import FakeResourceSecrets
 from tests.functional.callers.called_tenant import Tenant
 from tests.kinds.cases import load_caller_case
 
-KINDS: dict[str, Callable[..., str]] = {
+#: How to add a caller, by its kind and, if the kind has several places, its place.
+PLACES: dict[str, Callable[..., str]] = {
     "action_group": Builder.add_action_group_caller,
+    "api_management backend": lambda *flow: Builder.add_backend_caller(*flow)[0],
+    "api_management named value": Builder.add_named_value_caller,
+    "api_management policy": Builder.add_policy_caller,
+    "automation": Builder.add_automation_caller,
     "container_app": Builder.add_container_app_caller,
     "event_grid_subscription": Builder.add_event_grid_caller,
     "logic_app": Builder.add_logic_app_caller,
+    "logic_app_standard": lambda *flow: Builder.add_workflow_file_caller(*flow)[0],
 }
 
 
@@ -25,12 +31,12 @@ def tenant() -> Tenant:
 
 
 @pytest.mark.parametrize(("level", "is_manual"), [("ReadOnly", True), ("CanNotDelete", False)])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("place", PLACES)
 async def test_read_only_lock_is_known_before_a_write(
-    tenant: Tenant, kind: str, level: str, *, is_manual: bool
+    tenant: Tenant, place: str, level: str, *, is_manual: bool
 ) -> None:
     """A read-only lock on the resource group makes each caller in it a manual caller."""
-    resource_id = KINDS[kind](tenant.builder, tenant.original)
+    resource_id = PLACES[place](tenant.builder, tenant.original)
     group = "/".join(resource_id.split("/")[:5])
     tenant.world.resources["lock"] = {
         "id": f"{group}/providers/Microsoft.Authorization/locks/frozen",
@@ -39,7 +45,7 @@ async def test_read_only_lock_is_known_before_a_write(
         "properties": {"level": level},
     }
 
-    [caller] = await tenant.list_found_callers(kind)
+    [caller] = await tenant.list_found_callers(place.partition(" ")[0])
 
     assert ("lock frozen at" in caller.manual_reason) is is_manual
     assert bool(caller.manual_reason) is is_manual

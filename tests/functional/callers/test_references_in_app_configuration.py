@@ -12,7 +12,7 @@ from shared.ports import KeyValue
 from tests.fakes.app_configuration import REFERENCE_TYPE, read_key_value
 from tests.fakes.invariants import find_signatures_in_store
 from tests.fakes.tenant import FakeFlow
-from tests.functional.callers.test_url_secret_choices import choose_for_flows, show
+from tests.functional.callers.test_url_secret_choices import choose_for_flows, read_shown_plan
 from tests.functional.callers.test_url_secrets import (
     VAULT,
     assign_user_identity,
@@ -21,7 +21,7 @@ from tests.functional.callers.test_url_secrets import (
     find_copy,
     format_secret_name,
     list_caller_writes,
-    make_plain,
+    make_named_value_plain,
     read_app_secrets,
     read_properties,
 )
@@ -62,11 +62,13 @@ def clear_etag(key_value: KeyValue) -> KeyValue:
 
 
 async def test_key_holds_the_url_by_default_and_the_plan_says_why() -> None:
-    """The reason says what readers of the key need, and that no other key refers to a secret."""
+    """The reason says what the readers of the key need, and that no key of the store is a
+    reference.
+    """
     scenario, flow = build_with_key_value()
     await plan_remediation(scenario)
 
-    item = (await show(scenario))[1]["Orders"]
+    item = (await read_shown_plan(scenario))[1]["Orders"]
     await scenario.approve()
 
     [caller] = item.callers
@@ -87,7 +89,7 @@ async def test_references_in_the_store_are_named_as_evidence() -> None:
     add_reference(scenario)
     await plan_remediation(scenario)
 
-    item = (await show(scenario))[1]["Orders"]
+    item = (await read_shown_plan(scenario))[1]["Orders"]
 
     text = f"1 key of {STORE} already is a Key Vault reference: its readers seem to resolve them."
     assert item.unknown_readers.endswith(text)
@@ -100,7 +102,7 @@ async def test_key_refers_by_choice_and_is_reverted_byte_for_byte(content_type: 
     before = scenario.world.key_values[PLACE]
     await plan_remediation(scenario)
     await choose_for_flows(scenario, UrlSecretUse.WITH_APP_CONFIGURATION, "Orders")
-    item = (await show(scenario))[1]["Orders"]
+    item = (await read_shown_plan(scenario))[1]["Orders"]
     scenario.world.writes.clear()
     await scenario.approve()
     first, policy = scenario.remediation, scenario.build.environment.policy
@@ -129,7 +131,7 @@ async def test_key_refers_by_choice_and_is_reverted_byte_for_byte(content_type: 
     assert_nothing_lost(scenario)
 
 
-async def test_setting_of_the_environment_lets_keys_refer() -> None:
+async def test_setting_of_the_environment_lets_keys_refer_to_url_secrets() -> None:
     """The setting is the default for each flow. An approver can choose otherwise for a flow."""
     scenario, flow = build_with_key_value()
     other = scenario.build.add_http_flow("Returns")
@@ -149,7 +151,7 @@ async def test_setting_of_the_environment_lets_keys_refer() -> None:
 
 
 @pytest.mark.parametrize("why", ["locked", "more"])
-async def test_key_that_cannot_refer_is_not_offered(why: str) -> None:
+async def test_key_that_cannot_refer_has_no_choice(why: str) -> None:
     """A locked key cannot refer, and neither can a key with more than the URL."""
     scenario, _ = build_with_key_value()
     kept = scenario.world.key_values
@@ -159,7 +161,7 @@ async def test_key_that_cannot_refer_is_not_offered(why: str) -> None:
         kept[PLACE] = replace(kept[PLACE], value=f"{kept[PLACE].value} ")
     await plan_remediation(scenario)
 
-    item = (await show(scenario))[1]["Orders"]
+    item = (await read_shown_plan(scenario))[1]["Orders"]
 
     assert (item.can_choose_url_secret, item.unknown_readers) == (False, "")
 
@@ -178,7 +180,7 @@ async def test_second_key_change_writes_one_secret_for_callers_of_all_kinds() ->
     scenario.build.add_key_value_caller(flow)
     service = secret_value.partition("/namedvalues/")[0]
     scenario.build.add_url_vault(site, strings, app, service)
-    make_plain(scenario, plain_value)
+    make_named_value_plain(scenario, plain_value)
     for path in (service, app):
         assign_user_identity(scenario, path)
 

@@ -37,7 +37,9 @@ def add_caller(scenario: Scenario, uri: str, name: str = "Caller") -> FakeFlow:
 
 
 def build_scenario_of_caller(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
-    """Return a scenario in which such a flow calls the flow `Orders`. Rejected saves damage it."""
+    """Return a scenario in which a flow in the older format calls the flow `Orders`. A rejected
+    save damages the calling flow.
+    """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     flow = add_caller(scenario, scenario.build.get_trigger_url(orders))
@@ -46,9 +48,8 @@ def build_scenario_of_caller(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
 
 
 def build_scenario_of_variable(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
-    """Return a scenario in which such a flow reads the URL from a variable.
-
-    Rejected saves damage it.
+    """Return a scenario in which a flow in the older format reads the URL of `Orders` from a
+    variable. A rejected save damages the calling flow.
     """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
@@ -138,7 +139,9 @@ async def test_references_removed_by_a_rejected_save_are_restored(make: Any) -> 
 
 
 async def test_flow_whose_save_is_forbidden_is_named() -> None:
-    """The job names the flow that cannot be saved, as the app may change the variable."""
+    """A 403 names the flow that cannot be saved, not the variable that it uses: the app may change
+    the variable.
+    """
     scenario, flow = build_scenario_of_variable()
     refuse_saves(scenario, flow, wipes=1, error=PlatformError("no", code="Strange", status=403))
 

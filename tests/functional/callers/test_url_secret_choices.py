@@ -33,7 +33,7 @@ async def choose_for_flows(scenario: Scenario, use: UrlSecretUse, *flows: str) -
     return await choose_url_secrets(scenario.services, scenario.remediation.id, flows, use)
 
 
-async def show(scenario: Scenario) -> tuple[str, dict[str, PlanItem]]:
+async def read_shown_plan(scenario: Scenario) -> tuple[str, dict[str, PlanItem]]:
     """Return the version of the shown plan, and its items by display name."""
     (plan,) = await show_plan(scenario.services, scenario.remediation.id)
     return plan.version, {item.display_name: item for item in plan.items}
@@ -53,10 +53,10 @@ async def test_choice_replaces_the_setting_of_the_environment_for_one_flow() -> 
     _, other = add_flow(scenario)
     before = dict(site.settings)
     await plan_remediation(scenario, has_url_secrets=False)
-    version, items = await show(scenario)
+    version, items = await read_shown_plan(scenario)
 
     chosen = await choose_for_flows(scenario, UrlSecretUse.VERIFIED_CALLERS, "Orders")
-    changed_version, changed = await show(scenario)
+    changed_version, changed = await read_shown_plan(scenario)
     await scenario.approve()
     moved, held = site.settings["FLOW_URL"], other.settings["FLOW_URL"]
     await scenario.roll_back()
@@ -79,7 +79,7 @@ async def test_callers_of_a_flow_hold_the_url_by_choice() -> None:
     await plan_remediation(scenario)
 
     await choose_for_flows(scenario, UrlSecretUse.NONE, "Orders")
-    item = (await show(scenario))[1]["Orders"]
+    item = (await read_shown_plan(scenario))[1]["Orders"]
     await scenario.approve()
 
     assert [one.by_value_reason for one in item.callers] == [None]
@@ -94,21 +94,21 @@ async def test_second_choice_restores_the_plan() -> None:
     """A second choice that equals the setting restores the plan and its version."""
     scenario, _, _ = build_scenario(1)
     await plan_remediation(scenario)
-    before = await show(scenario)
+    before = await read_shown_plan(scenario)
 
     await choose_for_flows(scenario, UrlSecretUse.NONE, "Orders")
-    without = await show(scenario)
+    without = await read_shown_plan(scenario)
     await choose_for_flows(scenario, UrlSecretUse.VERIFIED_CALLERS, "Orders")
 
     assert without[0] != before[0]
-    assert await show(scenario) == before
+    assert await read_shown_plan(scenario) == before
 
 
 async def test_version_from_before_a_choice_cannot_be_approved() -> None:
     """A choice changes the plan, so the approver has to read it again."""
     scenario, _, (site,) = build_scenario(1)
     await plan_remediation(scenario)
-    version, _ = await show(scenario)
+    version, _ = await read_shown_plan(scenario)
     await choose_for_flows(scenario, UrlSecretUse.NONE, "Orders")
     approval = ApprovalInput(versions=(version,), approved_by="tests")
 
@@ -159,13 +159,13 @@ async def test_number_of_choices_is_limited(monkeypatch: pytest.MonkeyPatch) -> 
     """
     scenario, _, _ = build_scenario(1)
     await plan_remediation(scenario)
-    before = await show(scenario)
+    before = await read_shown_plan(scenario)
     monkeypatch.setattr(use_case, "MOST_CHOICES", 0)
 
     with pytest.raises(InvalidInput, match="setting of the environment"):
         await choose_for_flows(scenario, UrlSecretUse.NONE, "Orders")
 
-    assert await show(scenario) == before
+    assert await read_shown_plan(scenario) == before
 
 
 async def test_choice_during_an_approval_rejects_the_approval(
@@ -174,7 +174,7 @@ async def test_choice_during_an_approval_rejects_the_approval(
     """A choice changes the row that an approval replaces, so the approval is rejected."""
     scenario, _, _ = build_scenario(1)
     await plan_remediation(scenario)
-    version, _ = await show(scenario)
+    version, _ = await read_shown_plan(scenario)
     approve_one = approve_plan._approve_one_plan
 
     async def choose_first(*given: Any) -> object:
@@ -189,7 +189,7 @@ async def test_choice_during_an_approval_rejects_the_approval(
         await approve_plans(scenario.services, scenario.remediation.id, approval)
 
     assert rejected.value.code == "plan_changed"
-    assert (await show(scenario))[1]["Orders"].url_secret == ""
+    assert (await read_shown_plan(scenario))[1]["Orders"].url_secret == ""
 
 
 async def test_invocation_that_runs_meanwhile_keeps_the_choice() -> None:

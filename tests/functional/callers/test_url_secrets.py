@@ -238,7 +238,7 @@ async def test_named_value_that_cannot_refer_holds_the_url(lacks: str, why: str)
     assert_nothing_lost(scenario)
 
 
-def make_plain(scenario: Scenario, path: str) -> None:
+def make_named_value_plain(scenario: Scenario, path: str) -> None:
     """Change a named value from a secret to a plain one."""
     value = {**read_properties(scenario, path), "secret": False}
     scenario.world.resources[path] = {**scenario.world.resources[path], "properties": value}
@@ -268,7 +268,7 @@ async def test_plain_named_value_is_a_secret_while_it_refers() -> None:
     A rollback restores a plain one.
     """
     scenario, _, path = build_with_named_value()
-    make_plain(scenario, path)
+    make_named_value_plain(scenario, path)
     before = read_properties(scenario, path)
     await plan_remediation(scenario)
 
@@ -329,7 +329,7 @@ async def test_named_value_whose_secret_is_not_read_holds_the_url(
     """The service may read the secret, but rejects the reference or does not resolve it."""
     scenario, flow, path = build_with_named_value()
     if is_plain:
-        make_plain(scenario, path)
+        make_named_value_plain(scenario, path)
     before = read_properties(scenario, path)
     await plan_remediation(scenario)
     match fault:

@@ -68,7 +68,9 @@ def test_page_of_an_unread_environment_shows_no_zero() -> None:
 def test_page_begins_with_the_answer_whether_the_key_can_be_applied(
     found: dict[str, list[str]], answer: str
 ) -> None:
-    """A problem of a firewall does not make the answer a no, and without findings it is unknown."""
+    """A problem of a firewall does not make the answer *No*. Without findings, the answer is
+    *Unknown*.
+    """
     sections = [
         {
             "topic": topic,
@@ -275,7 +277,6 @@ def test_to_dos_are_numbered_and_broken_callers_are_first() -> None:
 
 
 def test_problem_of_the_key_is_the_first_to_do() -> None:
-    """The problem of the key precedes broken callers."""
     sections = [
         READY[0],
         build_section("key", build_finding("problem", message="The key is disabled.")),
@@ -299,7 +300,6 @@ def test_flows_with_the_same_reason_and_recommendation_share_one_text() -> None:
 
 
 def test_each_environment_has_its_answer_and_every_link_has_a_target() -> None:
-    """The links are fragments of the page, so that a reload keeps the position."""
     sections = [build_section("key", build_finding("problem"))]
 
     page = build_page(

@@ -120,7 +120,7 @@ async def test_cancelled_plan_is_named_although_no_job_has_started(
 async def test_ids_and_next_commands_are_not_broken_over_lines(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """A person can copy each id and command, also from a narrow terminal."""
+    """A person can copy each id and command."""
     identity = await start_planned_remediation(scenario, cli)
     listed = await cli.run("remediation", "list")
     waiting = await cli.run("remediation", "show", identity)
@@ -209,7 +209,7 @@ async def test_health_names_a_failing_channel(scenario: Scenario, cli: CommandLi
 async def test_flow_show_prints_state_callers_and_history(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The command shows the flow's job in the newest remediation. An unknown name is not found."""
+    """An unknown name is not found, and the error suggests a similar one."""
     scenario.world.traffic.beat(scenario.world)
     identity = await start_planned_remediation(scenario, cli)
     await cli.run("approve", identity, "--yes")
@@ -240,7 +240,7 @@ async def test_flow_show_prints_state_callers_and_history(
 async def test_remediation_of_a_read_only_environment_is_shown_as_assessed(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The output names the mode assess, as "completed" alone would suggest changes."""
+    """The output names the mode assess, because "completed" alone would suggest changes."""
     order = Remediation(
         created_at=scenario.services.now,
         mode=RemediationMode.APPLY,

@@ -76,7 +76,7 @@ async def test_name_is_found_on_any_page_of_a_list(
 async def test_ambiguous_name_is_rejected_with_the_matching_ids(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The error lists the id of each match, and nothing is requested."""
+    """The error lists the id of each match, and nothing is changed."""
     environment = scenario.build.environment
     words = ("environment", "set", environment.id, "--exclude", "Orders")
 
@@ -102,7 +102,6 @@ async def test_ambiguous_name_is_rejected_with_the_matching_ids(
 async def test_unknown_name_is_rejected_with_suggestions(
     scenario: Scenario, cli: CommandLine, words: tuple[str, ...]
 ) -> None:
-    """The error suggests similar names before the command asks or requests anything."""
     ids = {"ENVIRONMENT": scenario.build.environment.id, "REMEDIATION": scenario.remediation.id}
 
     result = await cli.run(*(ids.get(one, one) for one in words))

@@ -251,7 +251,7 @@ async def test_check_with_another_sha256_fails(
 async def test_check_with_key_id_reads_the_public_key_from_the_vault(
     scenario: Scenario, cli: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The key is read from the vault, as anybody can write a key and its id into the file."""
+    """The key is read from the vault, because anybody can write a key and its id into the file."""
     monkeypatch.setattr(signing_key, "read_signing_key", scenario.services.signing_keys.read)
     file = await export_evidence(scenario, cli, tmp_path)
     arguments = ("evidence", "check", str(file), "--key-id")

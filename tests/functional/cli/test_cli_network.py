@@ -241,7 +241,6 @@ async def test_network_fix_is_applied_after_a_question_and_reverted() -> None:
     ],
 )
 async def test_network_fix_rejects_ambiguous_options(options: tuple[str, ...], said: str) -> None:
-    """The command rejects the options before it sends a request."""
     async with serve_app() as cli:
         result = await cli.run("network", "fix", *options)
 

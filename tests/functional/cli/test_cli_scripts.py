@@ -71,7 +71,6 @@ async def test_csv_output_contains_no_formula(scenario: Scenario, cli: CommandLi
 
 
 async def test_invalid_query_is_a_usage_error(scenario: Scenario, cli: CommandLine) -> None:
-    """The error says where the query is invalid."""
     result = await cli.run("remediation", "list", "--query", "items[?")
 
     assert result.exit_code == 2
@@ -121,8 +120,7 @@ def test_command_reports_that_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
             self.end_headers()
             self.wfile.write(b'{"items": []}')
 
-        def log_message(self, *_: object) -> None:
-            ...
+        def log_message(self, *_: object) -> None: ...
 
     heard: list[str] = []
 

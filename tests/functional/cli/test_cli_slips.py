@@ -189,7 +189,6 @@ async def test_key_is_not_sent_over_http_to_another_machine(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["http://[", "ftp://app.example", "app.example", ""])
 async def test_invalid_address_is_rejected(url: str) -> None:
-    """The error has an example of an address."""
     result = await CommandLine(url=url).run("health")
 
     assert result.exit_code != 0

@@ -123,7 +123,9 @@ async def test_file_contains_no_readable_text_and_only_its_owner_may_read_it(
 
 
 async def test_interrupted_export_continues(tmp_path: Path) -> None:
-    """An export that was cut at any byte is incomplete. Another export completes it."""
+    """An export file that was cut at one of forty places is incomplete. Another export completes
+    it.
+    """
     scenario = await build_running_scenario()
     place, _ = await export_scenario(scenario, tmp_path / "state")
     whole = (tmp_path / "state").read_bytes()
@@ -146,8 +148,8 @@ async def test_interrupted_export_continues(tmp_path: Path) -> None:
 async def test_export_to_a_file_of_an_earlier_state_is_rejected(
     is_complete: bool, tmp_path: Path
 ) -> None:
-    """The app ran since: a complete file is not reported as a new export, and an interrupted one
-    does not get rows of two states.
+    """The app has run since the first export. A complete file is not reported as a new export, and
+    an interrupted one gets no rows of the later state.
     """
     place, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
     whole = file.path.read_bytes()
@@ -166,7 +168,7 @@ async def test_export_to_a_file_of_an_earlier_state_is_rejected(
 
 
 async def test_row_that_changes_during_an_export_is_reported(tmp_path: Path) -> None:
-    """A running app could write a row that was already read and one that was not."""
+    """A running app could write a row that was already read, and another that was not."""
     place, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
     file = StateFile.create(tmp_path / "another", SECRET)
     list_names = place.archive.list_names
@@ -299,7 +301,7 @@ async def test_import_into_a_place_with_content_is_rejected(change: str, tmp_pat
 
 @pytest.mark.parametrize("place", range(0, 1000, 37))
 async def test_changed_file_is_rejected(place: int, tmp_path: Path) -> None:
-    """If any byte of the file has changed, the import stores nothing."""
+    """If a byte anywhere in the file has changed, the import stores nothing."""
     path = tmp_path / "state"
     _, _ = await export_scenario(await build_running_scenario(), path)
     content = bytearray(path.read_bytes())

@@ -35,7 +35,7 @@ class FlowServiceBudget:
         self._taken.append(self.now())
 
     def wrap_ports(self, ports: Ports) -> Ports:
-        """Return the ports, of which those of the flow service take requests from this budget."""
+        """Return the ports. Those of the flow service take their requests from this budget."""
         return replace(
             ports,
             flow_reports=Metered(ports.flow_reports, self),

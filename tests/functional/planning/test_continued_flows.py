@@ -1,4 +1,4 @@
-"""A later plan approves and changes no flow that another remediation migrates already."""
+"""A later plan leaves alone each flow that another remediation already migrates."""
 
 import re
 from dataclasses import replace
@@ -151,7 +151,9 @@ async def test_pages_of_the_day_after_an_approval_are_true() -> None:
 
 
 async def test_plan_with_continued_flows_awaits_approval_for_new_flows_only() -> None:
-    """The approval starts the new flow. The history says that the other flows belong elsewhere."""
+    """The approval starts the new flow. The history says that the other flows belong to another
+    remediation.
+    """
     scenario = await build_started_scenario()
     first = scenario.remediation.id
     scenario.build.add_http_flow("Returns")

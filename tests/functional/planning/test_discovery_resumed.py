@@ -175,7 +175,7 @@ async def test_discovery_after_a_kill_at_any_request_finds_the_same_flows(tenant
 
 
 async def test_discovery_that_lost_its_lease_leaves_no_rows(tenant: Tenant) -> None:
-    """A discovery whose lease a newer one has taken raises `LeaseLost` and leaves no rows."""
+    """A discovery raises `LeaseLost` if a newer discovery has taken its lease."""
     environment = await tenant.describe_environment()
 
     async def overtake() -> None:
@@ -192,7 +192,7 @@ async def test_discovery_that_lost_its_lease_leaves_no_rows(tenant: Tenant) -> N
 
 
 async def test_throttled_discovery_continues_with_the_same_page(tenant: Tenant) -> None:
-    """After it is throttled at the third page, the next invocation starts with the third page."""
+    """If a discovery is throttled at the third page, the next invocation starts with that page."""
     with pytest.raises(ThrottledError):
         await tenant.discover(tenant.build_services(fails_at=3, failure=ThrottledError()))
     found = await tenant.discover(tenant.build_services())

@@ -43,7 +43,7 @@ def build_hidden_scenario(
 
 
 async def test_flow_with_a_hidden_definition_is_planned_and_copied() -> None:
-    """The app is a co-owner only while it reads the flow, and the flow is retired."""
+    """The service account is a co-owner only while the app reads the flow."""
     scenario, flow = build_hidden_scenario()
     await scenario.opt_in()
     await scenario.order()
@@ -91,7 +91,7 @@ async def test_plan_is_made_without_a_grant_while_the_kill_switch_is_on() -> Non
 
 
 async def test_service_account_that_is_a_co_owner_needs_no_grant() -> None:
-    """A dry run reads the flow as the co-owner that the account already is, and revokes nothing."""
+    """A dry run uses the co-ownership that the service account already has, without revoking it."""
     scenario, flow = build_hidden_scenario()
     flow.co_owners[scenario.world.operator.entra_id] = "CanEdit"
     await scenario.opt_in()

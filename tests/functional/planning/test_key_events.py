@@ -1,4 +1,4 @@
-"""After an event about a key, the app checks the key at once and a day later, without copies."""
+"""Test that after an event about a key, the app checks the key at once and a day later."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -149,7 +149,9 @@ async def test_event_of_a_key_without_a_policy_starts_nothing(scenario: Scenario
 
 
 async def test_finding_about_a_key_is_reported_once_and_then_cleared(scenario: Scenario) -> None:
-    """The app sends one notification for a warning and one when it becomes a problem."""
+    """The app sends one notification for a warning, and one more when the warning becomes a
+    problem.
+    """
     notices = scenario.fakes.notices
     now = scenario.world.clock.now()
     change_key_version(scenario, expires_at=now + timedelta(days=20))
@@ -201,8 +203,6 @@ async def test_unreadable_key_is_reported_on_the_second_day(
 async def test_deleted_key_is_a_problem_and_inaccessible_key_is_unknown(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A deleted key is a problem, but a key that the app may not read is unknown."""
-
     async def raise_forbidden(vault: KeyVault, name: str) -> list[KeyVersion]:
         raise PlatformError("Forbidden", status=403, code="Forbidden")
 

@@ -1,4 +1,4 @@
-"""The app reads a list with more pages than it has requests a minute, and reads each page once."""
+"""The app reads a list of many pages over several minutes, and reads each page once."""
 
 from datetime import timedelta
 
@@ -57,7 +57,7 @@ async def count_stored_pages(scenario: Scenario) -> int:
 async def test_plan_is_completed_with_one_request_a_minute(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """The plan reads two lists of five pages each, with ten requests in ten minutes."""
+    """The plan reads two lists of five pages each."""
     meter = Meter()
     limit = BudgetLimit(name="flow-service", calls=1, window=timedelta(minutes=1))
     put_on_budget(scenario, limit, meter)
@@ -119,9 +119,8 @@ async def test_list_is_read_again_after_its_cursor_expired(
 async def test_check_during_a_platform_migration_reads_one_page(
     report: WatchedReport,
 ) -> None:
-    """One page shows that the migration continues.
-
-    When it takes too long, the job names all flows.
+    """One page shows that the migration continues. When the migration takes too long, the job names
+    all flows.
     """
     scenario = Scenario()
     for number in range(FLOWS):
@@ -160,7 +159,9 @@ async def test_several_readers_complete_a_report_together(
 
 
 async def test_overtaken_reader_raises_an_error(scenario: Scenario, report: WatchedReport) -> None:
-    """A process whose rows another one has taken raises an error. The other one has all pages."""
+    """A reader raises an error if another process has taken its rows. The other process has all
+    pages.
+    """
     home, found = scenario.build.environment.id, set[str]()
 
     async def overtake(_: object) -> None:
@@ -221,7 +222,9 @@ async def test_read_of_names_waits_between_pages(
 async def test_copies_are_verified_with_a_list_read_by_several_invocations(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """With two requests a minute, invocations share a list, which verifies several copies."""
+    """With two requests a minute, several invocations read one list together. It verifies several
+    copies.
+    """
     meter = Meter()
     limit = BudgetLimit(name="flow-service", calls=2, window=timedelta(minutes=1))
     put_on_budget(scenario, limit, meter)

@@ -291,7 +291,6 @@ async def test_trigger_url_ids_of_older_plans_are_indexed_once() -> None:
 
 @pytest.mark.parametrize("past", [0, 40])
 async def test_store_requests_of_a_plan_do_not_depend_on_old_plans(past: int) -> None:
-    """The number of store requests for a plan does not grow with the number of old plans."""
     assert await count_plan_queries(past) == await count_plan_queries(1)
 
 

@@ -68,7 +68,9 @@ async def test_approval_of_another_plan_version_is_rejected() -> None:
 
 
 async def test_approval_of_an_outdated_plan_version_names_the_change() -> None:
-    """If the plan has changed since, the error names the change, and nothing is written."""
+    """If the plan has changed since that version, the error names the change, and nothing is
+    written.
+    """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -217,7 +219,9 @@ async def test_approval_of_chosen_flows_excludes_others_and_their_parents() -> N
 
 
 async def test_approval_of_offered_flows_includes_those_that_were_not_offered() -> None:
-    """If a page offers only some flows, the approval excludes those that it offers unchosen."""
+    """If a page offers only some flows, the approval excludes those that are offered but not
+    chosen.
+    """
     scenario = Scenario()
     sales, invoices = (scenario.build.add_http_flow(name) for name in ("Orders", "Invoices"))
     scenario.build.add_http_flow("Receipts")

@@ -14,7 +14,9 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def test_plan_is_completed_within_minutes_after_a_kill() -> None:
-    """After a kill at any request, the plan is completed within five minutes."""
+    """The process is killed at every fifth request. Each time, the plan is completed within five
+    minutes.
+    """
     at, struck = 0, True
     while struck:
         at += 5

@@ -30,9 +30,8 @@ LIMIT = "environment-limit"
 
 
 async def open_support_request(scenario: Scenario, cause: str = "first") -> SupportRequest:
-    """Let the poll see a key being applied and its migration end.
-
-    Return the request that this opens.
+    """Let the poll see that a key is applied and that its migration ends. Return the request that
+    the app then opens.
     """
     link = scenario.build.apply_key()
     environment = scenario.build.environment

@@ -46,7 +46,9 @@ async def test_flow_with_an_unknown_trigger_is_cut_over_only_if_named() -> None:
 
 
 async def test_flow_with_an_unknown_trigger_that_is_off_needs_a_person() -> None:
-    """A person has to decide about the flow even while it is off, as it may be turned on later."""
+    """A person has to decide about the flow even while it is off, because it may be turned on
+    later.
+    """
     scenario = Scenario()
     turn_off(scenario.world, add_flow_with_unknown_trigger(scenario))
     await plan_remediation(scenario)

@@ -66,7 +66,9 @@ TYPES_WITH_PROPERTIES = (
 
 
 def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
-    """Return the seed of a tenant whose flow has a caller of each kind, beside other values."""
+    """Return the seed of a tenant whose flow has a caller of each kind. The callers also hold other
+    values.
+    """
     flow = build_orders_seed()
     flow["definition"] = build_definition(HTTP, {"Validate": build_validation_action()})
     webhook = {"name": "sales", "url": f"{URL}&from=crm", "authvalue": "x", "contract": 8}

@@ -68,7 +68,7 @@ async def test_copy_has_the_same_definition_and_a_connection_reference(
     *,
     in_solution: bool,
 ) -> None:
-    """This holds for an original that is on or off, inside or outside a solution."""
+    """The original may be on or off, inside or outside a solution."""
     seed = build_tenant(
         build_orders_with_connections(state=state, inSolution=in_solution),
         profile=profile,

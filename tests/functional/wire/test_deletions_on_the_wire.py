@@ -42,7 +42,7 @@ async def delete_on_the_next_day(scenario: WireScenario) -> Deletion:
 async def test_deleted_original_is_archived_and_leaves_the_microsoft_key_list(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, in_solution: bool, has_row: bool
 ) -> None:
-    """Its runs are archived, calls to its URL fail, and no trigger URL is stored."""
+    """The original's runs are archived, calls to its URL fail, and no trigger URL is stored."""
     assumptions = {"my_flows_have_rows": has_row}
     description = build_tenant_seed(
         build_orders_seed(inSolution=in_solution), assumptions=assumptions

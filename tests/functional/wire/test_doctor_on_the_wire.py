@@ -367,7 +367,9 @@ def test_each_setting_and_role_of_a_deployment_is_checked_or_documented() -> Non
 async def test_each_setting_with_another_value_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """One setting of a complete deployment at a time gets a wrong value, which a finding names."""
+    """The settings of a complete deployment get a wrong value one by one. A finding names each such
+    setting.
+    """
     seed = build_tenant_with_callers(Profile.DOCUMENTED)
     seed["azure"]["vaults"][0]["keys"].append({"name": "evidence", "versions": [{}]})
     complete = {

@@ -1,7 +1,4 @@
-"""Test faults of the platform that pass, or that a person fixes, over TLS.
-
-These are false answers, changed names, deletions, migrations, throttling and lost answers.
-"""
+"""Test faults of the platform that pass, or that a person fixes, over TLS."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -157,7 +154,7 @@ async def test_failed_cutover_turns_the_original_on(
 async def test_deleted_original_blocks_the_job_until_it_is_restored(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The fix names the flow and the last day for a restore."""
+    """The message names the flow, and the fix says for how long it can be restored."""
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
@@ -303,7 +300,6 @@ PASSING = {
 async def test_passing_fault_never_blocks_the_job(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The job is never blocked, and the original is retired."""
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
@@ -347,7 +343,7 @@ async def test_job_continues_after_an_outage_of_a_service(
 async def test_job_completes_on_a_tenant_that_throttles(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The app waits as long as the tenant asks, and does not count these waits as tries."""
+    """The tenant accepts two requests a minute to the flow service."""
     description = build_tenant_seed(build_orders_seed()) | {
         "budgets": {"flow_service": {"calls": 2, "seconds": 60}}
     }

@@ -48,7 +48,9 @@ async def allow_new_addresses(scenario: WireScenario) -> None:
 async def test_copies_are_verified_with_the_service_tags_that_the_plan_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Verifying three copies reads the service tags and the firewalls only once."""
+    """The plan and the verification of three copies read the service tags and the firewalls once in
+    all.
+    """
     ids = [f"f0000000-0000-4000-8000-00000000000{number}" for number in range(3)]
     flows = [build_flow_seed(one, f"Flow {one[-1]}", CALLING) for one in ids]
     async with serve_wire_scenario(monkeypatch, tmp_path, build_tenant_seed(*flows)) as scenario:

@@ -44,7 +44,7 @@ async def read_status(scenario: WireScenario) -> list[dict[str, str]]:
     return found
 
 
-def serve_api(scenario: WireScenario) -> None:
+def provide_services_to_api(scenario: WireScenario) -> None:
     """Provide the scenario's services to the API and the dashboard.
 
     The function key has all roles.
@@ -72,7 +72,7 @@ async def test_revoked_key_stops_the_app_until_it_is_restored(
     """
     seed = build_tenant_seed(build_orders_seed(), profile=profile)
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
-        serve_api(scenario)
+        provide_services_to_api(scenario)
         originals = len(scenario.environment.order)
         await scenario.order(run=timedelta(0))
         await pass_time(scenario, after, poll=max(POLL, after / 4))

@@ -45,9 +45,8 @@ async def run_next_daily_check(scenario: WireScenario, date: str) -> None:
 async def test_changed_service_tags_raise_an_alert(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The alert names the new prefix.
-
-    The list names the firewall and the remediation that it affects.
+    """The alert names the new prefix. The stored list version names the firewall and the
+    remediation that the change affects.
     """
     flow = build_orders_seed(
         definition=build_definition(HTTP, build_http_action(f"https://{HOST}/orders"))

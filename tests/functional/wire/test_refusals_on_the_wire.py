@@ -50,14 +50,14 @@ def wrap_error(status: str, code: str, message: str) -> dict[str, Any]:
     return {"status": 400, "code": "0x80060467", "message": text}
 
 
-def reject_requests(route: str, **answer: Any) -> Step:
+def build_request_rejection(route: str, **answer: Any) -> Step:
     """Return a step that makes the tenant reject all requests of this route."""
     return lambda scenario: scenario.tenant.faults.add(Fault(route=route, times=None, **answer))
 
 
-def reject_copy(status: str, code: str, message: str) -> Step:
+def build_copy_rejection(status: str, code: str, message: str) -> Step:
     """Return a step that makes the flow service reject the copy with this error."""
-    return reject_requests("dataverse.patch_workflow", **wrap_error(status, code, message))
+    return build_request_rejection("dataverse.patch_workflow", **wrap_error(status, code, message))
 
 
 def clear_faults(scenario: WireScenario) -> None:
@@ -99,17 +99,17 @@ def remove_connection(scenario: WireScenario) -> None:
         row["connectionid"] = None
 
 
-def exempt_environment(scenario: WireScenario) -> None:
-    """Remove the data policy from the environment, which blocked a connector."""
+def remove_data_policy(scenario: WireScenario) -> None:
+    """Remove from the environment the data policy that blocked a connector."""
     scenario.environment.blocked_connectors.clear()
 
 
-def close_to_applications(scenario: WireScenario) -> None:
+def reject_co_owner_lists_by_app(scenario: WireScenario) -> None:
     """Make the platform reject the app's own requests to list co-owners."""
     scenario.assumptions.delegated_only.add("flow_service.admin_list_permissions")
 
 
-def open_to_applications(scenario: WireScenario) -> None:
+def accept_co_owner_lists_by_app(scenario: WireScenario) -> None:
     """Make the platform accept the app's own requests to list co-owners."""
     scenario.assumptions.delegated_only.discard("flow_service.admin_list_permissions")
 
@@ -166,7 +166,7 @@ CASES = {
         ),
         code="DlpViolation",
         names=("shared_office365", "Tenant policy"),
-        remedy=exempt_environment,
+        remedy=remove_data_policy,
     ),
     "a data policy suspends the flow": Case(
         seed=build_tenant_seed(
@@ -176,20 +176,22 @@ CASES = {
         ),
         code="CompanyDlpViolation",
         names=("suspended",),
-        remedy=exempt_environment,
+        remedy=remove_data_policy,
     ),
     "the owner has too many flows": Case(
-        cause=reject_copy("Forbidden", "Unheard", "The user has reached the limit of 600 flows."),
+        cause=build_copy_rejection(
+            "Forbidden", "Unheard", "The user has reached the limit of 600 flows."
+        ),
         code="FlowCountLimitExceeded",
         names=("600",),
     ),
     "the definition is refused": Case(
-        cause=reject_copy("BadRequest", "InvalidTemplate", "Unable to process 'Compose'."),
+        cause=build_copy_rejection("BadRequest", "InvalidTemplate", "Unable to process 'Compose'."),
         code="InvalidTemplate",
         names=("Compose",),
     ),
     "the connector shape is refused": Case(
-        cause=reject_copy(
+        cause=build_copy_rejection(
             "BadRequest",
             "InvalidOpenApiFlow",
             "Code: WorkflowRunActionInputsMissingProperty. Property "
@@ -199,7 +201,7 @@ CASES = {
         names=("'Send'",),
     ),
     "a child asks its runner for connections": Case(
-        cause=reject_copy(
+        cause=build_copy_rejection(
             "BadRequest",
             "ChildFlowUnsupportedForInvokerConnections",
             f"The workflow with id '{CHILD}', name Book cannot be used as a child workflow.",
@@ -208,7 +210,7 @@ CASES = {
         names=("Book",),
     ),
     "a text is too long for its column": Case(
-        cause=reject_requests(
+        cause=build_request_rejection(
             "dataverse.patch_workflow",
             status=400,
             code="0x80044331",
@@ -218,7 +220,7 @@ CASES = {
         names=("'name'",),
     ),
     "a variable has no value": Case(
-        cause=reject_copy(
+        cause=build_copy_rejection(
             "BadRequest",
             "XrmEnvironmentVariableAttributeNotFound",
             "Attribute value was not found for environment variable cr1_url.",
@@ -227,7 +229,7 @@ CASES = {
         names=("cr1_url",),
     ),
     "the callback URL is refused": Case(
-        cause=reject_requests(
+        cause=build_request_rejection(
             "flow_service.list_callback_url",
             status=400,
             code="ListCallbackUrlOperationBlocked",
@@ -236,7 +238,7 @@ CASES = {
         code="ListCallbackUrlOperationBlocked",
     ),
     "the trigger has no URL yet": Case(
-        cause=reject_requests(
+        cause=build_request_rejection(
             "flow_service.list_callback_url",
             status=400,
             code="WorkflowTriggerIsNotEnabled",
@@ -246,7 +248,9 @@ CASES = {
         names=("'manual'",),
     ),
     "an application's flow has no licence": Case(
-        cause=reject_copy("Forbidden", "NonCompliantServicePrincipalFlow", "No Process licence."),
+        cause=build_copy_rejection(
+            "Forbidden", "NonCompliantServicePrincipalFlow", "No Process licence."
+        ),
         code="NonCompliantServicePrincipalFlow",
     ),
     "the app turns the copy on as itself": Case(
@@ -262,13 +266,13 @@ CASES = {
         remedy=permit_applications_to_activate,
     ),
     "the flow of a solution is unpublished": Case(
-        cause=reject_copy(
+        cause=build_copy_rejection(
             "BadRequest", "CannotStartUnpublishedSolutionFlow", "The flow is not published."
         ),
         code="CannotStartUnpublishedSolutionFlow",
     ),
     "no host knows the environment's region": Case(
-        cause=reject_requests(
+        cause=build_request_rejection(
             "flow_service.admin_get_flow",
             status=400,
             code="AzureResourceManagerRequestFailed",
@@ -283,7 +287,7 @@ CASES = {
     ),
     "the operator may not be given the role": Case(
         seed=build_tenant_seed(build_orders_seed(), assumptions=LENT_BY_THE_FLOW_SERVICE),
-        cause=reject_requests(
+        cause=build_request_rejection(
             "flow_service.admin_list_permissions",
             status=400,
             code="PermissionDowngradeNotAllowed",
@@ -292,7 +296,7 @@ CASES = {
         code="PermissionDowngradeNotAllowed",
     ),
     "the operator may not ask for the URL": Case(
-        cause=reject_requests(
+        cause=build_request_rejection(
             "flow_service.list_callback_url",
             status=403,
             code="ConnectionAuthorizationFailed",
@@ -302,7 +306,7 @@ CASES = {
         code="NoCoOwner",
     ),
     "the environment is closed to the app": Case(
-        cause=reject_requests(
+        cause=build_request_rejection(
             "flow_service.admin_get_flow",
             status=403,
             code="EnvironmentAccessDenied",
@@ -311,13 +315,13 @@ CASES = {
         code="EnvironmentAccessDenied",
     ),
     "the app has no user in Dataverse": Case(
-        cause=reject_requests(
+        cause=build_request_rejection(
             "dataverse.get_workflow", status=403, code="0x80072560", message="Not a member."
         ),
         code="0x80072560",
     ),
     "the app lacks a privilege": Case(
-        cause=reject_requests(
+        cause=build_request_rejection(
             "dataverse.patch_workflow",
             status=403,
             code="0x80040220",
@@ -328,13 +332,13 @@ CASES = {
     ),
     "an operation is closed to applications": Case(
         seed=build_tenant_seed(build_orders_seed(), assumptions=LENT_BY_THE_FLOW_SERVICE),
-        cause=close_to_applications,
+        cause=reject_co_owner_lists_by_app,
         code="ApplicationTokenNotSupported",
         names=("admin_list_permissions",),
-        remedy=open_to_applications,
+        remedy=accept_co_owner_lists_by_app,
     ),
     "the token is refused again and again": Case(
-        cause=reject_requests(
+        cause=build_request_rejection(
             "dataverse.patch_workflow",
             status=401,
             code="ExpiredAuthenticationToken",

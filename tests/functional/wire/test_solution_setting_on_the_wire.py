@@ -23,9 +23,8 @@ SETTING = "enableflowsinsolutionbydefault"
 async def test_setting_is_changed_and_restored(
     profile: Profile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Late reads and a change that is not kept delay the result only.
-
-    Other settings of the environment stay.
+    """Late reads and a change that is not kept only delay the result. Other settings of the
+    environment stay.
     """
     seed = build_tenant_seed(build_orders_seed(), profile=profile)
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:

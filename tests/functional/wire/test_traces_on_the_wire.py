@@ -22,8 +22,8 @@ from tests.functional.wire.wire_scenario import SHORT, WireScenario, serve_wire_
 from tests.functional.wire.wire_seed import build_orders_seed, build_tenant_seed
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, VAULT_ID
 
-#: Of a caller of the app, or of a service before the app.
-CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+#: The trace header of a client of the app, or of a service before the app.
+SENDER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.fixture
@@ -73,11 +73,11 @@ async def test_trace_from_a_key_event_to_each_request(
     tenant = build_tenant_seed(build_orders_seed())
     async with serve_wire_scenario(monkeypatch, tmp_path, tenant) as scenario:
         scenario.use_cases = TRIGGERS
-        await send_key_event(scenario, traceparent=CALLER)
+        await send_key_event(scenario, traceparent=SENDER)
         await scenario.run(SHORT)
         job = await scenario.read_job()
         signature = scenario.find_flow().compute_signature()
-    spans = [one for one in collector.spans if one.trace_id == CALLER.split("-")[1]]
+    spans = [one for one in collector.spans if one.trace_id == SENDER.split("-")[1]]
 
     assert job.step is FlowJobState.CHECKING_FOR_CALLS
     [create] = [one for one in spans if one.name.startswith("PATCH /api/data/v9.2/workflows")][:1]
@@ -98,7 +98,7 @@ async def test_trace_from_a_key_event_to_each_request(
     assert {one.name for one in spans if "{}/{}" in one.name} <= secret
 
 
-async def test_request_to_the_api_continues_the_trace_of_its_caller(
+async def test_request_to_the_api_continues_the_trace_of_its_sender(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, collector: Collector
 ) -> None:
     """The started remediation belongs to the same trace. A malformed trace header is ignored."""
@@ -107,7 +107,7 @@ async def test_request_to_the_api_continues_the_trace_of_its_caller(
         scenario.use_cases = TRIGGERS
         provide(replace(scenario.services, function_keys=OneFunctionKey()))
         body = {"mode": "assess", "environment_ids": [ENVIRONMENT], "started_by": "tests"}
-        for number, parent in enumerate((CALLER, "00-malformed", "")):
+        for number, parent in enumerate((SENDER, "00-malformed", "")):
             headers = {"traceparent": parent, "Idempotency-Key": f"key-{number}"}
             started = await call(remediations_api.start_remediation, body, headers=headers)
             assert started.status == 202, started.text
@@ -115,7 +115,7 @@ async def test_request_to_the_api_continues_the_trace_of_its_caller(
     [request, *others] = [one for one in collector.spans if one.name == "POST /api/remediations"]
     inside = {one.name for one in collector.spans if one.parent_id == request.span_id}
 
-    assert (request.trace_id, request.parent_id) == tuple(CALLER.split("-")[1:3])
+    assert (request.trace_id, request.parent_id) == tuple(SENDER.split("-")[1:3])
     assert "process environment-jobs" in inside
     assert [one.parent_id for one in others] == ["", ""]
     assert len({one.trace_id for one in (request, *others)}) == 3
