@@ -22,6 +22,7 @@ from shared.use_cases.declare_callers import (
 )
 from shared.use_cases.notify import notify
 from tests.fakes.tenant import FakeFlow
+from tests.functional.app.notified_scenario import RecordingChannel
 from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
@@ -29,16 +30,6 @@ DAY = timedelta(days=1)
 SECRET = "https://till.vault.azure.net/secrets/post-url"
 BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 FORM = {**BROWSER, "Content-Type": "application/x-www-form-urlencoded"}
-
-
-class RecordingChannel:
-    name = "heard"
-
-    def __init__(self) -> None:
-        self.notifications: list[Notification] = []
-
-    async def send(self, notification: Notification) -> None:
-        self.notifications.append(notification)
 
 
 def build_till(*flows: FakeFlow, secret: str = SECRET) -> DeclaredCaller:
@@ -75,7 +66,7 @@ async def send_notification(scenario: Scenario) -> Notification:
     await notify(services)
     scenario.world.clock.advance(timedelta(minutes=10))
     await notify(replace(scenario.services, channels=(heard,)))
-    [found] = heard.notifications
+    [found] = heard.told
     return found
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from functions import dashboard_api, remediation_actions_api, remediations_api, status_api
 from shared.bootstrap import provide
-from shared.domain.plans.notification import Notification
 from shared.domain.plans.pending_actions import PendingActionKind
 from shared.domain.plans.remediation import RemediationMode
 from shared.use_cases.notify import notify
+from tests.functional.app.notified_scenario import RecordingChannel
 from tests.functional.cli.cli_app import serve_app
 from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
@@ -20,19 +20,10 @@ from tests.functional.scenarios.remediation_scenario import Scenario, approve_sh
 CHANGE_FIRST = ["List of flows", "Other list of flows"]
 
 
-class RecordingChannel:
-    name = "heard"
-
-    def __init__(self) -> None:
-        self.told: list[Notification] = []
-
-    async def send(self, notification: Notification) -> None:
-        self.told.append(notification)
-
-    def count_flows(self) -> list[int]:
-        """Return the number of flows in each notification about flows that need changes."""
-        told = [one.pending_action for one in self.told]
-        return [one.count for one in told if one.kind is PendingActionKind.NEEDS_CHANGES]
+def count_flows(heard: RecordingChannel) -> list[int]:
+    """Return the number of flows in each notification about flows that need changes."""
+    told = [one.pending_action for one in heard.told]
+    return [one.count for one in told if one.kind is PendingActionKind.NEEDS_CHANGES]
 
 
 @pytest.fixture
@@ -122,18 +113,18 @@ async def test_notification_is_repeated_only_for_additional_flows(scenario: Scen
     heard = RecordingChannel()
     for _ in range(3):
         await send_notifications(scenario, heard, timedelta(days=1))
-    assert heard.count_flows() == [2]
+    assert count_flows(heard) == [2]
 
     await scenario.order(cause="order-2")
     for _ in range(3):
         await send_notifications(scenario, heard, timedelta(days=1))
-    assert heard.count_flows() == [2]
+    assert count_flows(heard) == [2]
 
     scenario.build.add_admin_list_flow("A third list")
     await scenario.order(cause="order-3")
     for _ in range(3):
         await send_notifications(scenario, heard, timedelta(days=1))
-    assert heard.count_flows() == [2, 3]
+    assert count_flows(heard) == [2, 3]
 
 
 async def test_flow_of_a_later_remediation_is_removed_from_the_action(scenario: Scenario) -> None:

@@ -5,7 +5,7 @@ import logging
 import re
 import shlex
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -39,6 +39,7 @@ from shared.use_cases.report_failed_runs import read_failed_run_report, report_f
 from tests.command_tree import build_command_tree, is_group
 from tests.fakes import definition_builder as define
 from tests.fakes.tenant import FakeRun
+from tests.functional.app.notified_scenario import RecordingChannel
 from tests.functional.cli.cli_app import serve_app
 from tests.functional.deleting.deletion_scenario import (
     find_original,
@@ -68,15 +69,6 @@ CARRIED = {
 }
 
 type Arrange = Callable[[Scenario], Awaitable[None]]
-
-
-@dataclass
-class RecordingChannel:
-    name: str = "heard"
-    told: list[Notification] = field(default_factory=list)
-
-    async def send(self, notification: Notification) -> None:
-        self.told.append(notification)
 
 
 class UnavailableChannel:

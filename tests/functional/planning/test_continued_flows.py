@@ -12,7 +12,6 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
-from shared.domain.plans.notification import Notification
 from shared.domain.plans.plan_item import NotMigratedReason, PlannedAction
 from shared.domain.plans.remediation import RemediationMode
 from shared.use_cases.change_remediation import cancel
@@ -21,6 +20,7 @@ from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.show_remediation import list_remediations, show_plan
 from shared.use_cases.show_status import show_status
 from tests.fakes import definition_builder as define
+from tests.functional.app.notified_scenario import RecordingChannel
 from tests.functional.scenarios.app_calls import TRIGGERS
 from tests.functional.scenarios.page_visitor import Visitor
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -35,16 +35,6 @@ FIREWALL = Firewall(
     rules=(FirewallRule(name="flows", action=RuleAction.ALLOW, sources=("LogicApps",)),),
     default=RuleAction.DENY,
 )
-
-
-class RecordingChannel:
-    name = "heard"
-
-    def __init__(self) -> None:
-        self.kinds: list[str] = []
-
-    async def send(self, notification: Notification) -> None:
-        self.kinds.append(notification.pending_action.kind)
 
 
 async def plan_daily_check(scenario: Scenario) -> str:
@@ -124,7 +114,7 @@ async def test_status_counts_each_flow_once_after_a_second_remediation() -> None
     for _ in range(2):  # notifications about flows are gathered before they are sent
         await notify(replace(scenario.services, channels=(heard,)))
         scenario.world.clock.advance(timedelta(hours=1))
-    assert heard.kinds == ["flows_blocked"]
+    assert heard.causes == ["flows_blocked"]
 
 
 async def test_pages_of_the_day_after_an_approval_are_true() -> None:
