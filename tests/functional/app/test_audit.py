@@ -32,7 +32,7 @@ URL = f"https://prod-1.westeurope.logic.azure.com/workflows/0/triggers/manual/ru
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one environment, which the app under test uses."""
+    """Provide a tenant of one environment to the app under test."""
     scenario = Scenario()
     provide(scenario.services)
     return scenario

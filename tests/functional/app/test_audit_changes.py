@@ -33,7 +33,7 @@ WEST = "PowerPlatformPlex.WestEurope"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A flow that calls a host behind a network security group that denies the call."""
+    """Return a flow that calls a host, and a network security group that denies the call."""
     scenario = Scenario(has_azure_firewalls=True)
     scenario.world.service_tags = {WEST: ["20.61.88.128/26"]}
     group = build_security_group()

@@ -36,7 +36,7 @@ NO_ROLE = "eve@contoso.example does not have the role operator. Roles: reader."
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant with one flow, whose app can seal its audit log."""
+    """Return a tenant with one flow, and an app that can seal its audit log."""
     scenario = Scenario(settings=build_fake_settings(evidence_key=KEY_URL))
     add_evidence_key(scenario.world)
     scenario.build.add_http_flow("Orders")

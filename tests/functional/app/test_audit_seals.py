@@ -31,7 +31,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An app with an evidence key, a day after a remediation was cancelled."""
+    """Return an app with an evidence key, a day after a remediation was cancelled."""
     scenario = Scenario(settings=build_fake_settings(evidence_key=KEY_URL))
     add_evidence_key(scenario.world)
     scenario.build.add_http_flow("Orders")

@@ -43,7 +43,7 @@ ROUTES = {
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one environment with two flows."""
+    """Return a tenant of one environment with two flows."""
     scenario = Scenario()
     for name in ("Orders", "Returns"):
         scenario.build.add_http_flow(name)

@@ -66,7 +66,9 @@ def redacting(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @pytest.fixture
 async def scenario(tmp_path: Path) -> AsyncIterator[Scenario]:
-    """Flows that call one another, callers of each kind, and names that contain whole URLs."""
+    """Yield a tenant of flows that call one another, callers of each kind, and names that contain
+    whole URLs.
+    """
     store, scenario = SqliteStore(tmp_path / "state" / "state.db"), Scenario()
     scenario.fakes = replace(scenario.fakes, ports=replace(scenario.fakes.ports, store=store))
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, use_cases=TRIGGERS)

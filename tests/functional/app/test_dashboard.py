@@ -28,9 +28,8 @@ NOWHERE = "00000000-0000-4000-8000-000000000000"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A plan that awaits approval.
-
-    It has dependent flows, a flow with a caller, and one with markup in its title.
+    """Return a plan that awaits approval. It has dependent flows, a flow with a caller, and one
+    with markup in its title.
     """
     return await build_dashboard_scenario()
 

@@ -41,7 +41,7 @@ EVERYBODY = Principal(name="a", roles=frozenset(Role), kind=PrincipalKind.USER)
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A plan that awaits approval, for dependent flows, a polling flow and a single flow."""
+    """Return a plan that awaits approval, for dependent flows, a polling flow and a single flow."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_parent("Close of day", scenario.build.add_http_flow("Orders"))

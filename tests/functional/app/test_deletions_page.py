@@ -35,7 +35,7 @@ EVE = build_sign_in_header("eve@contoso.example", [Role.READER])
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A remediation with three retired originals, which the app under test uses."""
+    """Provide a remediation with three retired originals to the app under test."""
     scenario = await build_retired_scenario(
         lambda s: [s.build.add_http_flow(name) for name in ("Orders", "Bills", "<b>Labels</b>")]
     )

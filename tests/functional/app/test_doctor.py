@@ -36,7 +36,7 @@ OUT = ServiceUnavailable("out")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one environment with your key, and an app that holds a trigger URL."""
+    """Return a tenant of one environment with your key, and an app that holds a trigger URL."""
     scenario = Scenario(
         settings=build_fake_settings(subscription_ids=(SUBSCRIPTION,), evidence_key=KEY_URL)
     )

@@ -33,7 +33,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment with two flows, one of which is called from an app setting."""
+    """Return an environment with two flows, one of which is called from an app setting."""
     return await build_evidence_scenario()
 
 

@@ -22,7 +22,7 @@ ADA = build_sign_in_header("ada@contoso.example") | {"Accept": "text/html"}
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment with a stored report of the failed runs of one flow."""
+    """Return an environment with a stored report of the failed runs of one flow."""
     scenario = await build_scenario(report_failed_runs=True)
     add_flow(scenario, "Orders", 8, 9)
     await report_failed_runs_of_day(scenario)

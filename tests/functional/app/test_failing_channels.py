@@ -71,7 +71,7 @@ class Hanging(Receiver):
 
 @pytest.fixture
 def scenario() -> Scenario:
-    """A tenant without any action required."""
+    """Return a tenant without any action required."""
     return Scenario()
 
 

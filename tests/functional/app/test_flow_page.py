@@ -27,9 +27,8 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A plan that awaits approval.
-
-    It has dependent flows, a flow with a caller, and one with markup in its title.
+    """Return a plan that awaits approval. It has dependent flows, a flow with a caller, and one
+    with markup in its title.
     """
     return await build_dashboard_scenario()
 

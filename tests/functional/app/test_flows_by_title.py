@@ -22,7 +22,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant with a plan for three flows, two of which have the same title."""
+    """Return a tenant with a plan for three flows, two of which have the same title."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Orders", "Returns"):

@@ -25,7 +25,7 @@ NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one environment, which the app under test uses."""
+    """Provide a tenant of one environment to the app under test."""
     scenario = Scenario()
     provide(scenario.services)
     return scenario

@@ -28,7 +28,7 @@ def count_flows(heard: RecordingChannel) -> list[int]:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A completed remediation: one flow is migrated, and two need changes first."""
+    """Return a completed remediation: one flow is migrated, and two need changes first."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow("Orders")

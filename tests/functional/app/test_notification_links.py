@@ -42,7 +42,7 @@ ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant in which every cause in `CATALOGUE` can be arranged."""
+    """Return a tenant in which every cause in `CATALOGUE` can be arranged."""
     return await build_tenant_with("Stock", "Payroll")
 
 

@@ -39,7 +39,7 @@ async def report_failures_to(
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant with one flow."""
+    """Return a tenant with one flow."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()

@@ -27,7 +27,7 @@ HEADERS = {
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An original that an unknown caller has called twice after its known callers were updated."""
+    """Return an original that an unknown caller called twice after known callers were updated."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     flow = scenario.build.add_http_flow("Orders")

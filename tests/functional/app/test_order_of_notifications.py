@@ -27,7 +27,7 @@ FLOWS = ("Orders", "Returns", "Stock")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A remediation of three flows in progress."""
+    """Return a remediation of three flows in progress."""
     scenario = Scenario()
     for title in FLOWS:
         scenario.build.add_http_flow(title)

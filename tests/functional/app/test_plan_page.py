@@ -35,9 +35,8 @@ from tests.functional.scenarios.two_environments import TwoEnvironments
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A plan that awaits approval.
-
-    It has two dependent flows, a self-starting flow and a single one.
+    """Return a plan that awaits approval. It has two dependent flows, a self-starting flow and a
+    single one.
     """
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS

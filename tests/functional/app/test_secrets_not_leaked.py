@@ -59,7 +59,7 @@ def redacting(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant whose names and settings contain trigger URLs."""
+    """Return a tenant whose names and settings contain trigger URLs."""
     planted_settings = {
         "teams_webhook": build_planted_url("teams"),
         "webhook": build_planted_url("webhook"),

@@ -124,21 +124,21 @@ async def run_signed_app(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def unchanged_app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SignedApp]:
-    """The deployed app behind App Service authentication. No test changes its rows."""
+    """Yield the deployed app behind App Service authentication. No test changes its rows."""
     async with run_signed_app(tmp_path_factory.mktemp("app")) as app:
         yield app
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def app(unchanged_app: SignedApp) -> AsyncIterator[SignedApp]:
-    """The same app with a browser that has no cookies."""
+    """Yield the app of `unchanged_app` with a browser that has no cookies."""
     async with aiohttp.ClientSession(cookie_jar=build_cookie_jar()) as session:
         yield replace(unchanged_app, session=session)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def new_app(tmp_path: Path) -> AsyncIterator[SignedApp]:
-    """An app for one test, which changes rows."""
+    """Yield an app for a single test that changes rows."""
     async with run_signed_app(tmp_path) as app:
         yield app
 

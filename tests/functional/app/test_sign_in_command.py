@@ -21,7 +21,7 @@ type Run = Callable[..., Awaitable[Result]]
 
 @pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[SignedApp]:
-    """The deployed app without roles for function keys."""
+    """Yield the deployed app without roles for function keys."""
     async with run_signed_app(tmp_path) as app:
         yield app
 

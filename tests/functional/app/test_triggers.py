@@ -28,7 +28,7 @@ class _Tick(func.TimerRequest):
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant of one environment, which the app under test uses."""
+    """Provide a tenant of one environment to the app under test."""
     scenario = Scenario()
     provide(scenario.services)
     return scenario

@@ -33,7 +33,7 @@ BODY = {"id": "event-1", "eventType": "Some.Type"}
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A scenario that the app under test uses."""
+    """Provide an empty scenario to the app under test."""
     scenario = Scenario()
     provide(scenario.services)
     return scenario

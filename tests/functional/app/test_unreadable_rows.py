@@ -35,7 +35,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, plan_remed
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A remediation of two flow jobs that are overdue by an hour."""
+    """Return a remediation of two flow jobs that are overdue by an hour."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.add_http_flow("Orders")
     scenario.build.add_http_flow("Invoices")

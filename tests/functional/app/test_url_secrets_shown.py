@@ -23,7 +23,7 @@ REASON = "app-0 has no identity that resolves Key Vault references."
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A plan for a flow with two callers, of which one can read the vault."""
+    """Return a plan for a flow with two callers. One of them can read the vault."""
     scenario, _, (closed, _) = build_scenario(2)
     scenario.driver.use_cases = TRIGGERS
     closed.principal_id = ""

@@ -24,7 +24,7 @@ NAME = "Orders <script>alert(1)</script>"
 
 @pytest.fixture
 async def build(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Builder]:
-    """A tenant of one environment with a called flow that has a parent and two callers."""
+    """Yield a tenant of one environment with a called flow that has a parent and two callers."""
     world = World()
     build = Builder(world)
     orders = build.add_http_flow(NAME)

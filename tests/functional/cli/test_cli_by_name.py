@@ -18,7 +18,9 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A plan that awaits approval, with two flows of the same name and one with another name."""
+    """Return a plan that awaits approval, with two flows of the same name and one with another
+    name.
+    """
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Orders", "Returns"):

@@ -29,7 +29,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A remediation that is completed, in an app that signs its evidence."""
+    """Return a completed remediation of an app that signs its evidence."""
     scenario = Scenario(
         settings=build_fake_settings(
             evidence_key=KEY_URL, time_stamp_authority="https://tsa.example/"

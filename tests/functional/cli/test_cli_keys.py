@@ -13,7 +13,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment whose policy has a fixed key version, which is disabled."""
+    """Return an environment with a policy that names a disabled key version."""
     scenario = Scenario()
     provide(scenario.services)
     link = scenario.build.apply_key()

@@ -20,7 +20,7 @@ SHOWN = "Orders�[2J�]0;pwned"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A plan that awaits approval, for a flow whose name contains control characters."""
+    """Return a plan that awaits approval, for a flow whose name contains control characters."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow(NAME))

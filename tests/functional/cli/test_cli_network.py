@@ -40,7 +40,7 @@ def write_list(path: Path, number: int, prefixes: Mapping[str, Sequence[str]]) -
 
 @pytest.fixture
 def list_options(tmp_path: Path) -> tuple[str, ...]:
-    """The options for two service tag lists. The second adds one prefix and removes one."""
+    """Return the options for two service tag lists. The second adds one prefix and removes one."""
     before = write_list(tmp_path / "370.json", 370, {WEST: ["10.0.0.0/24", "10.1.0.0/24"]})
     after = write_list(tmp_path / "371.json", 371, {WEST: ["10.0.0.0/24", "10.2.0.0/24"]})
     return "--from", before, "--to", after

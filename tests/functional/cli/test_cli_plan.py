@@ -16,7 +16,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, edit
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A plan that awaits approval, for two flows, one of which has a caller."""
+    """Return a plan that awaits approval, for two flows, one of which has a caller."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))

@@ -19,7 +19,7 @@ _MODE = ("--mode", "prepare")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant without a customer-managed key, where changes are permitted."""
+    """Return a tenant without a customer-managed key, whose approval policy permits changes."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     await scenario.opt_in()

@@ -23,7 +23,7 @@ NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A plan that awaits approval, for two flows."""
+    """Return a plan that awaits approval, for two flows."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Returns"):

@@ -73,7 +73,7 @@ VALUES = _list_parameters()
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A tenant with a plan that awaits approval."""
+    """Return a tenant with a plan that awaits approval."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow("Orders")
@@ -86,7 +86,7 @@ async def scenario() -> Scenario:
 
 @pytest.fixture
 async def cli(scenario: Scenario) -> AsyncIterator[CommandLine]:
-    """The command line, connected to the app."""
+    """Yield the command line, connected to the app."""
     async with serve_app() as served:
         yield served
 

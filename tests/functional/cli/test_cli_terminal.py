@@ -25,7 +25,7 @@ STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A remediation in progress with one blocked flow and two flows in the no-call period."""
+    """Return a remediation with one blocked flow and two flows in the no-call period."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     flows = [scenario.build.add_http_flow(title) for title in ("Invoices", LONG, "Orders")]

@@ -61,7 +61,7 @@ class Metered:
 
 @pytest.fixture
 def scenario() -> Scenario:
-    """A scenario whose flow service accepts five requests a minute."""
+    """Return a scenario whose flow service accepts five requests a minute."""
     scenario = Scenario()
     budget = FlowServiceBudget(now=scenario.world.clock.now)
     scenario.around = budget.wrap_ports

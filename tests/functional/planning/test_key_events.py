@@ -25,7 +25,9 @@ DAY = timedelta(hours=24)
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment with a flow that the platform has migrated, and a policy with a valid key."""
+    """Return an environment with a flow that the platform has migrated, and a policy with a valid
+    key.
+    """
     scenario = Scenario()
     provide(scenario.services)
     scenario.driver.use_cases = TRIGGERS

@@ -44,10 +44,7 @@ async def call_flow(scenario: WireScenario) -> int:
 async def test_late_write_during_a_rollback_loses_no_call(
     writes: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """One write is late, or three, after which the job has to wait.
-
-    The rollback restores the settings.
-    """
+    """Three late writes make the job wait. The rollback restores the settings."""
     async with serve_wire_scenario(monkeypatch, tmp_path, build_tenant()) as scenario:
         before, statuses = read_settings(scenario), []
         fault = Fault(
