@@ -70,7 +70,7 @@ async def call_route(route: Endpoint, headers: dict[str, str]) -> Reply:
 async def test_route_rejects_a_person_without_its_role(
     route: Endpoint, roles: Iterable[Role]
 ) -> None:
-    """The route rejects a person without its role. Any role may read."""
+    """A route for readers accepts any role."""
     provide_scenario(build_fake_settings(**SIGNED_IN))
     roles = list(roles)
     may = route.role in roles or (route.role is Role.READER and roles != [])
@@ -269,7 +269,6 @@ async def test_invalid_principal_header_is_answered_401(header: dict[str, str]) 
 
 
 async def test_unknown_role_permits_nothing() -> None:
-    """A role that the app does not know permits nothing, not even to read."""
     provide_scenario(build_fake_settings(**SIGNED_IN))
     claims = [{"typ": OBJECT_ID, "val": "id"}, {"typ": "roles", "val": "Owner"}]
 

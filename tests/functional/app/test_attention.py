@@ -97,7 +97,6 @@ async def test_plan_that_awaits_approval_has_count_expiry_and_next_command(
 async def test_flows_with_one_reason_are_one_action_and_others_are_ongoing(
     scenario: Scenario,
 ) -> None:
-    """Two flows blocked for one reason are one action. The others are counted as ongoing."""
     await scenario.order()
     provide(scenario.services)
     await approve_shown(scenario.services, scenario.remediation.id)
@@ -129,9 +128,6 @@ async def test_flows_with_one_reason_are_one_action_and_others_are_ongoing(
 async def test_action_with_different_fixes_names_the_flow_of_the_shown_fix(
     scenario: Scenario,
 ) -> None:
-    """If the flows of an action need different fixes, the status shows one fix and names its
-    flow.
-    """
     await scenario.order()
     provide(scenario.services)
     await approve_shown(scenario.services, scenario.remediation.id)

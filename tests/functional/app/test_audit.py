@@ -105,7 +105,6 @@ async def test_entry_of_a_rejected_request_has_status_and_reason(scenario: Scena
 
 
 async def test_entry_of_an_approval_has_state_and_plan_version(scenario: Scenario) -> None:
-    """The entry has the state of the environment and the approved plan version."""
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
     await scenario.opt_in()
@@ -327,7 +326,6 @@ async def test_pages_list_each_request_once_newest_first(scenario: Scenario) -> 
 
 
 async def test_simultaneous_requests_have_separate_rows(scenario: Scenario) -> None:
-    """A second request at the same moment has its own rows."""
     await change_settings(scenario, {"max_flows": 5})
     first = {
         name: row.etag for name, row in scenario.fakes.store.rows.items() if name[0] == "auditlog"

@@ -51,7 +51,6 @@ async def cancel_remediation(scenario: Scenario) -> None:
 
 
 async def export_evidence(scenario: Scenario) -> dict[str, bytes]:
-    """Return the files of the evidence file."""
     provide(scenario.services)
     reply = await call(evidence_api.show_evidence, id=scenario.remediation.id)
     assert reply.status == 200
@@ -242,7 +241,6 @@ async def test_seal_by_another_key_with_the_same_id_is_named(scenario: Scenario)
 
 
 async def test_unavailable_public_key_is_named(scenario: Scenario) -> None:
-    """The manifest names the omitted public key and the reason."""
     await seal_audit_log(scenario.services)
     scenario.world.keys.clear()
     files = await export_evidence(scenario)

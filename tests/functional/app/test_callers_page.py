@@ -187,7 +187,6 @@ def build_file(scenario: Scenario, *lines: str) -> str:
 async def upload_file(
     content: str | bytes, headers: dict[str, str] = ANNA, /, **more: str
 ) -> Reply:
-    """Send a file with the form of the page."""
     shown = await show_page()
     assert 'action="/api/dashboard/callers/file" enctype="multipart/form-data"' in shown.text
     assert '<input type="file" name="file"' in shown.text
@@ -264,7 +263,6 @@ async def test_the_same_file_changes_nothing_the_second_time(scenario: Scenario)
 async def test_environment_that_cannot_be_read_rejects_only_its_own_lines(
     scenario: Scenario,
 ) -> None:
-    """If the flows of an environment cannot be read, only the lines about it are rejected."""
     text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,", f"Gate,Sam,7,,,{'0' * 32},,")
     rejected = PlatformError("no role", code="Forbidden", status=403)
     services = replace(scenario.services, flow_pages=Failing(rejected))

@@ -71,7 +71,6 @@ async def send_notification(scenario: Scenario) -> Notification:
 
 
 async def read_token(scenario: Scenario) -> str:
-    """Send the notification, and return the token in its link."""
     link = (await send_notification(scenario)).link
     assert link.startswith("https://app.example/api/declared-callers/confirmation?")
     [token] = parse_qs(urlsplit(link).query)["token"]
@@ -87,7 +86,6 @@ async def open_page(token: str) -> Reply:
 async def confirm_flow(
     token: str, job_id: str, *, calls_copy: bool = True, headers: Mapping[str, str] = FORM
 ) -> Reply:
-    """Send the form of the page that confirms a flow."""
     fields = {"token": token, "job_id": job_id, "calls_copy": str(calls_copy).lower()}
     body = urlencode(fields).encode()
     return await call(confirmation_link_api.confirm_by_link, body, headers=headers)

@@ -46,7 +46,6 @@ def list_flows(page: Reply) -> list[tuple[str, str]]:
 
 
 async def test_overview_links_to_the_plan_that_awaits_approval(scenario: Scenario) -> None:
-    """The plan that awaits approval is one link away."""
     page = await call(dashboard_api.show_status_page)
 
     assert page.status == 200

@@ -81,7 +81,6 @@ async def run_until_no_call_period(scenario: Scenario) -> None:
 
 
 async def block_flow(scenario: Scenario, title: str) -> None:
-    """Store the job of a flow as blocked."""
     blocked = stop_with_reason(
         await scenario.read_job(title),
         FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
@@ -251,7 +250,6 @@ async def test_cancel_changes_the_flows_that_its_form_counts(scenario: Scenario)
 
 
 async def test_form_asks_for_consent_to_the_backlog_replay() -> None:
-    """The form asks for consent to the backlog replay, and is rejected without it."""
     scenario, _ = await build_cut_over_scenario()
     provide(scenario.services)
 

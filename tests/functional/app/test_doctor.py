@@ -49,7 +49,6 @@ async def scenario() -> Scenario:
 
 
 async def list_findings() -> list[dict[str, str]]:
-    """Return the findings of the API."""
     reply = await call(doctor_api.check_deployment)
     assert reply.status == 200
     items: list[dict[str, str]] = reply.document["items"]
@@ -173,7 +172,6 @@ class _NoAnswer(SynapseCallers):
     """A caller search in two workspaces, one of which never answers."""
 
     async def read_scopes(self) -> list[str]:
-        """Return both workspaces."""
         return ["silent", "there"]
 
     async def require_searchable_scope(self, scope: str) -> None:
@@ -326,7 +324,6 @@ async def test_write_permission_for_firewalls_that_plans_may_change_is_checked(
 async def test_read_permission_for_a_watched_subscription_is_checked(
     scenario: Scenario, given: Mapping[str, object], level: str
 ) -> None:
-    """The app needs read permission for the resources and keys of a watched subscription."""
     scenario.world.permissions[f"/subscriptions/{SUBSCRIPTION}"] = given
 
     found = await find_finding("subscriptions", SUBSCRIPTION)
@@ -463,7 +460,6 @@ async def test_evidence_key_that_is_off_or_missing_is_a_problem(scenario: Scenar
 
 
 async def test_evidence_key_that_permits_more_than_signing_is_a_warning(scenario: Scenario) -> None:
-    """The evidence key should permit signing only."""
     (version,) = scenario.world.keys[VAULT_URL, "evidence"]
     operations = version.operations | {"wrapkey"}
     scenario.world.keys[VAULT_URL, "evidence"] = [replace(version, operations=operations)]

@@ -177,7 +177,6 @@ async def test_evidence_names_an_archived_plan_that_is_missing(scenario: Scenari
 async def test_export_reads_each_row_once(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The app reads each row once for all files."""
     await retire_originals(scenario)
     read: list[tuple[str, str, str]] = []
     query = type(scenario.fakes.store).query

@@ -49,7 +49,6 @@ class Receiver:
     accepted: list[Notification] = field(default_factory=list)
 
     async def send(self, notification: Notification) -> None:
-        """Accept the notification, or raise the error."""
         self.tries += 1
         if self.raises and self.rejects in ("", notification.pending_action.reason_code):
             raise self.raises
@@ -88,7 +87,6 @@ async def raise_alerts(scenario: Scenario, *codes: str) -> None:
 
 
 def build_services_with(scenario: Scenario, *channels: NotificationChannel) -> Services:
-    """Return the scenario's services with these channels."""
     return replace(scenario.services, channels=channels)
 
 

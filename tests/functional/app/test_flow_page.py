@@ -196,7 +196,6 @@ async def test_page_of_a_retired_flow_shows_that_its_copy_has_replaced_it(
 async def test_flow_page_counts_pending_callers_after_other_callers_were_updated(
     scenario: Scenario,
 ) -> None:
-    """A manual caller is counted as pending only after the other callers were updated."""
     await run_until_no_call_period(scenario)
     job = await scenario.read_job("<b>Invoices</b>")
     (record,) = await scenario.services.tables.callers.read_all(job.id)

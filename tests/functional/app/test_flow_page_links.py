@@ -58,7 +58,6 @@ async def test_reason_of_a_blocked_flow_links_to_its_fix(code: Reason, link: str
 
 
 async def test_flow_page_names_the_environment_of_a_caller() -> None:
-    """The page shows the environment's name and not its id."""
     scenario = TwoEnvironments()
     called = scenario.build.add_http_flow("Orders")
     scenario.other.add_flow_caller(called, name="Close of day")

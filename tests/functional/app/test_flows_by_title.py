@@ -181,7 +181,6 @@ async def test_title_shared_with_a_flow_without_a_row_is_rejected_with_both_ids(
 
 
 async def test_flow_named_by_title_and_id_is_included_once(scenario: Scenario) -> None:
-    """A flow that is named by its title and its id is one flow of the request."""
     (returns,) = find_ids(scenario, "Returns")
     body = {"mode": "dry_run", "environment_ids": [scenario.build.environment.id]}
     headers = {"Idempotency-Key": "tuesday"}

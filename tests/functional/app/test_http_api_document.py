@@ -48,7 +48,6 @@ def test_every_route_is_documented() -> None:
     ],
 )
 def test_every_state_and_mode_is_documented(kind: type[StrEnum]) -> None:
-    """Each state and mode in an answer is in the document."""
     assert [word for word in kind if f"`{word}`" not in TEXT] == []
 
 

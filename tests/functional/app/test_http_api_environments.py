@@ -225,8 +225,6 @@ async def test_unknown_environment_is_not_found(scenario: Scenario) -> None:
 
 
 async def test_service_outage_is_answered_503_with_retry_after(scenario: Scenario) -> None:
-    """The answer is 503 with Retry-After, as a problem document."""
-
     async def fail(environment_id: str) -> None:
         raise ServiceUnavailable(f"no answer about {environment_id}")
 
@@ -262,7 +260,7 @@ async def test_request_for_a_leased_resource_is_answered_409_with_retry_after(
 async def test_exhausted_request_budget_is_answered_429_with_retry_after(
     scenario: Scenario,
 ) -> None:
-    """The answer is 429, after which clients retry automatically."""
+    """Clients repeat a request automatically after a 429."""
 
     async def fail(environment_id: str) -> None:
         raise ThrottledError(f"no call for {environment_id}", retry_after=timedelta(seconds=23))

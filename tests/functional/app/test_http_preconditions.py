@@ -32,7 +32,6 @@ async def scenario() -> Scenario:
 
 
 async def set_limit(scenario: Scenario, limit: int, **headers: str) -> Reply:
-    """Change the flow limit of the environment."""
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     environment = scenario.build.environment.id
     return await call(

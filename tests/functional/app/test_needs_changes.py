@@ -128,7 +128,6 @@ async def test_notification_is_repeated_only_for_additional_flows(scenario: Scen
 
 
 async def test_flow_of_a_later_remediation_is_removed_from_the_action(scenario: Scenario) -> None:
-    """A remediation of this flow removes only this flow from the action."""
     first = find_flow_id(scenario, CHANGE_FIRST[0])
     await scenario.order(RemediationMode.APPLY, first, cause="order-2")
     provide(scenario.services)

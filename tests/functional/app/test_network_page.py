@@ -72,7 +72,6 @@ async def show_page(
 
 
 async def run_next_daily_check(scenario: Scenario, date: str) -> None:
-    """Advance the clock by a day, and run the daily check."""
     scenario.world.clock.advance(timedelta(days=1))
     await scenario.driver.call(lambda services: run_daily_check(services, date))
     provide(scenario.services)
@@ -208,7 +207,6 @@ async def test_page_shows_when_an_outdated_list_was_last_read(scenario: Scenario
 
 
 async def test_unknown_geography_is_shown_separately(scenario: Scenario) -> None:
-    """An unknown geography is not counted as a firewall."""
     table = scenario.services.tables.environment_jobs
     [job] = await table.read_all()
     lacking = FirewallIssueSummary(

@@ -147,7 +147,6 @@ async def open_page(link: str) -> str:
 
 
 def list_expected_texts(action: PendingAction, scenario: Scenario) -> list[str]:
-    """Return the texts that the page has to show."""
     if action.kind in {PendingActionKind.DIGEST, PendingActionKind.REMEDIATION_COMPLETED}:
         return [action.environment_name]
     if action.kind is PendingActionKind.KILL_SWITCH_ON:

@@ -99,8 +99,6 @@ def build_flow_arranger(code: str, state: FlowJobState | None = None) -> Arrange
 
 
 def build_alert_arranger(code: str) -> Arrange:
-    """Return a function that stores an alert with this code."""
-
     async def arrange(scenario: Scenario) -> None:
         row = ("table", "partition", "key")
         notice = Alert(
@@ -146,7 +144,6 @@ async def block_environment_job(scenario: Scenario) -> None:
 
 
 async def plan_flow_that_needs_changes(scenario: Scenario) -> None:
-    """Plan a flow that its maker has to change first."""
     scenario.build.add_admin_list_flow("List of flows")
     await scenario.order()
 

@@ -48,7 +48,6 @@ async def scenario() -> Scenario:
 
 
 async def set_recipients(scenario: Scenario, recipients: list[str]) -> Any:
-    """Set the recipients over the API."""
     return await call(
         environments_api.update_environment_settings,
         {"notification_recipients": recipients},

@@ -126,7 +126,6 @@ async def test_nothing_is_deleted_while_a_plan_is_unreadable(scenario: Scenario)
 
 
 async def test_entry_that_is_not_sealed_is_kept(scenario: Scenario) -> None:
-    """An old entry is kept until a seal covers it."""
     scenario.world.clock.advance(100 * DAY)
     set_retention(scenario, DAY)
 

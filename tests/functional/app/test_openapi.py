@@ -33,7 +33,6 @@ def list_operations() -> dict[tuple[str, str], Any]:
 
 
 def list_references(value: Any) -> Iterator[str]:
-    """Yield every reference below a value."""
     if isinstance(value, dict):
         if "$ref" in value:
             yield value["$ref"]

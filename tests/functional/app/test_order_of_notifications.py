@@ -96,7 +96,6 @@ async def test_flows_blocked_again_after_a_retry_cause_a_notification(scenario: 
 
 
 async def test_flows_blocked_again_at_once_cause_a_notification(scenario: Scenario) -> None:
-    """Flows that are blocked again before the timer runs cause a new notification."""
     heard = RecordingChannel()
     await block_all_flows(scenario, heard)
     scenario.world.clock.advance(timedelta(minutes=1))

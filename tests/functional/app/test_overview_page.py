@@ -393,7 +393,6 @@ async def test_only_pages_of_a_session_link_to_the_sign_out(scenario: Scenario) 
 
 
 async def test_unknown_page_links_to_the_pages(scenario: Scenario) -> None:
-    """The answer to an unknown address is 404, with a page that links to the other pages."""
     page = await call(dashboard_api.show_unknown_page, headers=BROWSER)
 
     assert (page.status, page.media_type) == (404, "text/html")

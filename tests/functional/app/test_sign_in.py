@@ -88,7 +88,6 @@ class SignedApp:
             return reply.status, await reply.json(content_type=None)
 
     def build_token_header(self, object_id: str, audience: str = API_CLIENT) -> dict[str, str]:
-        """Return the header with a person's token."""
         token = issue_user_token(self.tenant, object_id, audience, API_CLIENT)
         return {"Authorization": f"Bearer {token}"}
 
@@ -313,7 +312,6 @@ async def test_account_without_a_role_is_not_redirected_to_the_sign_in(app: Sign
 
 
 async def test_account_without_a_role_is_rejected(app: SignedApp) -> None:
-    """An account of the tenant may use the app only with one of its roles."""
     status, document = await sign_in(app, "trainee@contoso.example")
 
     assert status == 403

@@ -34,7 +34,6 @@ async def build_scenario(mode: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> Scen
 
 
 async def send_request(scenario: Scenario, handler: Any, headers: dict[str, str]) -> Reply:
-    """Send a request for the scenario's environment."""
     return await call(handler, id=scenario.build.environment.id, headers=headers)
 
 

@@ -104,7 +104,6 @@ async def test_event_is_retried_for_three_days(scenario: Scenario) -> None:
 
 
 async def test_message_is_delayed_as_retry_after_requests(scenario: Scenario) -> None:
-    """The app waits as long as `Retry-After` says."""
     await handle_failing_message(
         scenario, TransientError("later", retry_after=timedelta(minutes=30))
     )

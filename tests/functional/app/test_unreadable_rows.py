@@ -81,7 +81,6 @@ def build_policy_event(environment_id: object) -> dict[str, object]:
 async def test_event_with_an_invalid_environment_id_becomes_a_poison_message(
     environment_id: object,
 ) -> None:
-    """The poison message has the reason, and no remediation is started."""
     scenario = Scenario()
     provide(scenario.services)
 

@@ -32,7 +32,6 @@ def replace_flow(topic: FakeRow, old: str, new: str) -> None:
 
 
 def publish_agent(topic: FakeRow) -> None:
-    """Publish the agent of a topic."""
     topic.values["parentbotid"] = {"name": "Travel", "publishedon": CHANGED}
 
 

@@ -20,7 +20,6 @@ def tenant() -> Tenant:
 
 
 def change_properties(tenant: Tenant, resource_id: str, **properties: object) -> None:
-    """Change properties of a resource, as a person does."""
     before = tenant.world.resources[resource_id.lower()]
     after = {**mapping_at(before, "properties"), **properties}
     tenant.world.resources[resource_id.lower()] = {**before, "properties": after, "etag": "new"}

@@ -39,7 +39,6 @@ def add_hook(tenant: Tenant, **inputs: str) -> str:
 
 
 def get_document(tenant: Tenant, path: str) -> Json:
-    """Return the stored JSON of a path of Azure DevOps."""
     return dict(tenant.world.json_documents[AZURE_DEVOPS.name][path])
 
 

@@ -140,7 +140,6 @@ async def test_call_loop_across_environments_is_retired_and_rolled_back() -> Non
 
 @pytest.mark.parametrize("days", [0, 1, 5, 12, 40])
 async def test_rollback_on_any_day_restores_both_environments(days: int) -> None:
-    """A rollback on any day restores the flows of both environments exactly."""
     scenario, _, _ = build_two_environments()
     before = take_snapshot(scenario.world)
     await scenario.opt_in_both()

@@ -119,7 +119,6 @@ async def test_rollback_of_a_caller_includes_the_flow_that_it_calls() -> None:
 
 
 async def test_called_flow_is_retired_within_a_minute_after_its_caller() -> None:
-    """The called flow waits for its caller and retires within a minute after it."""
     scenario = Scenario()
     orders, sales = scenario.build.add_http_flow("Orders"), scenario.build.add_http_flow("Sales")
     sales.client_data = add_call(sales, scenario.build.get_trigger_url(orders))

@@ -18,7 +18,6 @@ DAY = timedelta(days=1)
 
 
 def add_app(scenario: Scenario, *flow_ids: str, gap: str = "") -> CanvasApp:
-    """Add a canvas app that uses these flows."""
     app = CanvasApp(
         name="app-1",
         display_name="Requests",

@@ -188,7 +188,6 @@ async def test_app_whose_secrets_are_unreadable_is_named(tenant: Tenant) -> None
         """A port that rejects each read of secrets."""
 
         async def read(self, resource_id: str, action: str, api_version: str) -> Any:
-            """Raise `AuthorizationFailed`."""
             raise PlatformError("no", code="AuthorizationFailed", status=403)
 
     tenant.builder.add_container_app_caller(tenant.original, tenant.original)

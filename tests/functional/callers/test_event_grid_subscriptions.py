@@ -127,7 +127,6 @@ async def test_url_that_is_not_returned_is_named(tenant: Tenant) -> None:
         """A port that rejects each read of a URL."""
 
         async def read(self, resource_id: str, action: str, api_version: str) -> Any:
-            """Raise `AuthorizationFailed`."""
             raise PlatformError("no", code="AuthorizationFailed", status=403)
 
     tenant.builder.add_event_grid_caller(tenant.original)

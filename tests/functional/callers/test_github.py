@@ -25,7 +25,6 @@ def tenant() -> Tenant:
 
 
 def get_document(tenant: Tenant, path: str) -> Json:
-    """Return the stored JSON of a path of GitHub."""
     return dict(tenant.world.json_documents[SERVICE][path])
 
 

@@ -138,7 +138,6 @@ async def test_caller_in_a_read_only_environment_is_a_manual_caller() -> None:
 
 
 async def test_rollback_does_not_write_a_caller_in_a_read_only_environment() -> None:
-    """The rollback does not write in an environment that is read-only by then."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     other = Builder(scenario.world, name="Other")

@@ -259,7 +259,6 @@ async def test_jobs_write_separately_if_the_batched_write_is_rejected() -> None:
 async def test_batched_write_omits_a_flow_of_a_read_only_environment(
     mode: ApprovalPolicy, written: set[str]
 ) -> None:
-    """The app does not write the caller of a flow whose environment is read-only by then."""
     scenario = TwoEnvironments(settings=PROMPT)
     here = scenario.build.add_http_flow("Here")
     site = scenario.build.add_app_setting_caller(here, setting="HERE")

@@ -140,7 +140,6 @@ async def test_unreadable_table_hides_no_other_caller(
 async def test_unreadable_environment_is_named_once(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If all tables are unreadable, the search names the environment and not each table."""
     found, unreadable = await search_without(tenant, monkeypatch)
 
     assert (found, unreadable) == ([], ["environment Contoso (0x80040220)"])

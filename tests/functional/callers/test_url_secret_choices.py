@@ -120,7 +120,6 @@ async def test_version_from_before_a_choice_cannot_be_approved() -> None:
 
 
 async def test_choice_applies_after_the_setting_has_changed() -> None:
-    """A later change of the setting does not affect a flow with a choice."""
     scenario, flow, (site,) = build_scenario(1)
     await plan_remediation(scenario)
     await choose_for_flows(scenario, UrlSecretUse.VERIFIED_CALLERS, "Orders")

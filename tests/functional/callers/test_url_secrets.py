@@ -77,7 +77,6 @@ def format_secret_name(flow: FakeFlow) -> str:
 
 
 def format_reference(flow: FakeFlow) -> str:
-    """Return the reference to the secret of a flow."""
     return f"@Microsoft.KeyVault(SecretUri={VAULT}/secrets/{format_secret_name(flow)})"
 
 
@@ -239,7 +238,6 @@ async def test_named_value_that_cannot_refer_holds_the_url(lacks: str, why: str)
 
 
 def make_named_value_plain(scenario: Scenario, path: str) -> None:
-    """Change a named value from a secret to a plain one."""
     value = {**read_properties(scenario, path), "secret": False}
     scenario.world.resources[path] = {**scenario.world.resources[path], "properties": value}
 

@@ -97,12 +97,10 @@ def find_answer(page: str) -> str:
 
 
 def build_finding(level: str, code: str = "code", subject: str = "", message: str = "t") -> Any:
-    """Return the finding of a check."""
     return {"level": level, "code": code, "subject": subject, "message": message, "fix": "Do it."}
 
 
 def build_section(topic: str, *findings: Any) -> dict[str, Any]:
-    """Return the section about a topic, with these findings."""
     return {"topic": topic, "findings": list(findings)}
 
 

@@ -54,7 +54,6 @@ async def test_commands_accept_names(scenario: Scenario, cli: CommandLine) -> No
 
 
 async def test_commands_accept_the_beginning_of_an_id(scenario: Scenario, cli: CommandLine) -> None:
-    """The beginning of an id, as tables print it, is enough."""
     shown = await cli.run("remediation", "show", scenario.remediation.id[:8], "-o", "json")
 
     assert json.loads(shown.stdout)["remediation"]["id"] == scenario.remediation.id

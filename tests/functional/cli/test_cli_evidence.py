@@ -332,7 +332,6 @@ async def test_export_of_an_unknown_remediation_writes_no_file(
 
 
 def write_root_certificate(folder: Path, authority: TokenSigner) -> Path:
-    """Write the root certificate of a time stamp authority."""
     path = folder / f"{authority.name}.pem"
     path.write_bytes(authority.pem)
     return path
@@ -421,7 +420,6 @@ async def test_check_of_file_without_time_stamp_fails_if_one_is_expected(
 async def test_file_without_certificates_is_rejected(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The error names the file that contains no certificate."""
     file = await export_evidence(scenario, cli, tmp_path)
     text = tmp_path / "text.pem"
     text.write_text("no certificate")

@@ -111,7 +111,6 @@ async def test_approve_excludes_flows(scenario: Scenario, cli: CommandLine) -> N
 
 
 async def test_approval_question_counts_only_included_flows(cli: CommandLine) -> None:
-    """The question does not count excluded flows and the flows that run them."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_parent("Nightly", orders)

@@ -272,7 +272,6 @@ async def test_daily_check_deletes_old_discovery_pages(tenant: Tenant) -> None:
 async def test_daily_check_keeps_pages_of_a_discovery_in_progress(
     tenant: Tenant,
 ) -> None:
-    """The daily check keeps old pages of a discovery in progress, which then continues."""
     whole = await tenant.discover(tenant.services)
     await forget_discovery(tenant)
     with pytest.raises(Killed):

@@ -125,7 +125,6 @@ async def test_plan_names_a_missing_service_account() -> None:
 
 
 async def test_plan_waits_until_a_grant_takes_effect() -> None:
-    """The app waits until the grant takes effect, reads the flow, and revokes the grant."""
     scenario, flow = build_hidden_scenario()
     access = SlowRights(scenario.fakes.ports.flow_access, flow.flow_name, 0, definitions=3)
 
@@ -164,7 +163,6 @@ async def test_plan_waits_during_a_platform_migration(call: str) -> None:
 
 @pytest.mark.parametrize("call", ["grant", "read_definition", "revoke"])
 async def test_grant_of_a_killed_invocation_is_revoked(call: str) -> None:
-    """After a kill at any of these requests, the next invocation revokes the grant."""
     scenario, flow = build_hidden_scenario()
     await scenario.opt_in()
     plan = kill_after(scenario, f"FakeFlowAccess.{call}")

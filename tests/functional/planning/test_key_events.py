@@ -61,7 +61,6 @@ async def list_alerts(scenario: Scenario) -> list[tuple[str, str]]:
 
 
 def change_key_version(scenario: Scenario, **changes: Any) -> None:
-    """Change the newest version of the key."""
     versions = scenario.world.keys[(VAULT_URL, "pp-cmk")]
     versions[0] = replace(versions[0], **changes)
 

@@ -212,7 +212,6 @@ async def test_plan_with_only_changed_flows_awaits_approval_again() -> None:
 
 
 async def test_changed_flow_is_not_migrated_after_its_approval_expired() -> None:
-    """The flow is not migrated, and the remediation completes with the other one."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_http_flow("Invoices")
@@ -277,7 +276,6 @@ async def _approve_with_faults(at: int | None, moment: Moment) -> tuple[Scenario
 
 @pytest.mark.parametrize("moment", Moment)
 async def test_same_flows_await_approval_after_a_kill_at_any_request(moment: Moment) -> None:
-    """After a kill at any request, the same flows await approval and the same flow has a job."""
     _, plan = await _approve_with_faults(None, moment)
     for at in range(1, plan.calls + 1):
         scenario, _ = await _approve_with_faults(at, moment)

@@ -168,7 +168,6 @@ async def assert_plan_came_true(
 async def test_every_public_flow_reaches_the_end_that_its_plan_names(
     share: slice, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Each flow is retired with an equal copy, or needs changes and stays unchanged."""
     description = build_tenant_seed() | {"environments": build_environments()[share]}
     async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:
         seeded = {

@@ -127,5 +127,4 @@ class _Entered:
     async def __aenter__(self) -> Credential:
         return self._credential
 
-    async def __aexit__(self, *_: object) -> None:
-        """Close nothing."""
+    async def __aexit__(self, *_: object) -> None: ...

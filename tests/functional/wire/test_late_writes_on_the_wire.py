@@ -31,7 +31,6 @@ def build_tenant() -> dict[str, Any]:
 
 
 def read_settings(scenario: WireScenario) -> dict[str, str]:
-    """Return the web app's current settings."""
     return dict(get_configuration(scenario.tenant.get_part(Azure), SITE_ID, "appsettings"))
 
 

@@ -30,14 +30,12 @@ def build_web_app(*prefixes: str) -> dict[str, Any]:
 
 
 def get_prefixes(tags: ServiceTagList, name: str) -> tuple[str, ...]:
-    """Return the address prefixes of the tag in this list."""
     found = tags.find(name)
     assert found is not None
     return found.prefixes
 
 
 async def run_next_daily_check(scenario: WireScenario, date: str) -> None:
-    """Advance the clock by a day, and run the daily check."""
     scenario.tenant.clock.advance(DAY)
     await run_daily_check(scenario.services, date)
 
