@@ -218,7 +218,7 @@ def read_reported_rows(attention: TenantStatus) -> set[RowName]:
 
 
 def is_row_usable(scenario: Scenario, table: Table[Any], name: RowName) -> bool:
-    """Return whether a row is deleted, or readable with the columns that it needs."""
+    """Return whether a row is deleted, is a fence, or needs no correction."""
     row = scenario.fakes.store.rows.get(name)
     with suppress(UnreadableRow):
         return row is None or row.key == FENCE or table.correct_row(row) is None

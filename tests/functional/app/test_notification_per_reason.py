@@ -190,7 +190,7 @@ async def report_failures(scenario: Scenario) -> None:
 
 
 async def reach_environment_limit(scenario: Scenario) -> None:
-    """Check the number of environments under a key, with enough of them for a warning."""
+    """Let the app see enough environments under a key for a warning."""
     policy = scenario.build.apply_key()
     described = await scenario.services.environments.get(scenario.build.environment.id)
     many = [replace(described, policy=policy) for _ in range(ENVIRONMENT_WARNING)]

@@ -24,7 +24,7 @@ DOCUMENT: Any = json.loads(json.dumps(build_openapi_document(frozenset(SCHEMES))
 
 
 def list_operations() -> dict[tuple[str, str], Any]:
-    """Return each operation by method and path, as they are declared."""
+    """Return each operation by method and path, in the spelling of `ENDPOINTS`."""
     return {
         (method.upper(), path.removeprefix("/")): operation
         for path, methods in DOCUMENT["paths"].items()

@@ -154,7 +154,7 @@ SENT = OPENED | {"Sec-Fetch-Site": "same-origin", "Content-Type": FORM}
 
 
 async def sign_in(app: SignedApp, upn: str, path: str = "/api/kill-switch") -> tuple[int, Any]:
-    """Follow every redirect of a sign-in as a browser does, and return the last response."""
+    """Sign in with this account as a browser does, and return the last response."""
     async with app.session.get(f"{app.url}{path}", headers=OPENED) as page:
         text = await page.text()
         assert "choose who you are" in text, text

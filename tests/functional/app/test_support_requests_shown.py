@@ -30,7 +30,7 @@ BROWSER = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Site": "same-origin"}
 
 @pytest.fixture
 async def opened() -> tuple[Scenario, SupportRequest]:
-    """Return an environment with an open request for its run history."""
+    """Return an environment, and an open support request for its run history."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await scenario.opt_in()

@@ -32,7 +32,7 @@ NAMES = {
 
 
 async def find_azure_kinds() -> list[str]:
-    """Return the kinds of callers in Azure that the app can write."""
+    """Return the kinds of callers that are Azure resources and that the app can write."""
     tenant = Tenant()
     found = []
     for kind in MOVED_KINDS:

@@ -27,8 +27,8 @@ def read_properties(tenant: Tenant, resource_id: str) -> Mapping[str, Any]:
     return properties
 
 
-def replace_etag(content: CallerContent) -> CallerContent:
-    """Return the content with the ETag of another version."""
+def replace_team_tag(content: CallerContent) -> CallerContent:
+    """Return the content with another value of the tag `team`."""
     return replace(content, text=content.text.replace('"integration"', '"platform"'))
 
 
@@ -68,7 +68,7 @@ async def test_write_of_a_logic_app_edited_after_the_read_is_a_conflict(tenant: 
     change_resource(tenant, resource_id, tags={"team": "sales"})
 
     with pytest.raises(Conflict):
-        await tenant.kinds["logic_app"].write(caller, replace_etag(content))
+        await tenant.kinds["logic_app"].write(caller, replace_team_tag(content))
 
     assert tenant.world.resources[resource_id.lower()]["tags"] == {"team": "sales"}
 
@@ -86,7 +86,7 @@ async def test_concurrent_write_of_a_logic_app_is_a_conflict(tenant: Tenant) -> 
 
     tenant.world.watchers.append(overwrite)
     with pytest.raises(Conflict, match="somebody else"):
-        await tenant.kinds["logic_app"].write(caller, replace_etag(content))
+        await tenant.kinds["logic_app"].write(caller, replace_team_tag(content))
 
 
 def add_secure_parameter(tenant: Tenant, resource_id: str) -> None:
@@ -107,7 +107,7 @@ async def test_logic_app_that_got_a_secure_parameter_after_the_search_is_not_wri
     content = await tenant.read(caller)
 
     with pytest.raises(JobBlocked) as raised:
-        await tenant.kinds["logic_app"].write(caller, replace_etag(content))
+        await tenant.kinds["logic_app"].write(caller, replace_team_tag(content))
 
     assert "a write by the app would remove them" in raised.value.fix
     assert await tenant.read(caller) == content

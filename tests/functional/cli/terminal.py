@@ -38,9 +38,8 @@ async def run_in_terminal(
     interrupt_at: str = "",
     **variables: str,
 ) -> Screen:
-    """Run a command in a terminal of this size in front of the app.
-
-    The command is interrupted after it has printed `interrupt_at`.
+    """Run a command for the app of `cli` in a terminal of this size. The command is interrupted
+    after it has printed `interrupt_at`.
     """
     return await asyncio.to_thread(_run, cli, arguments, (columns, rows), variables, interrupt_at)
 

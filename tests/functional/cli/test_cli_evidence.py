@@ -108,7 +108,9 @@ def remove_time_stamp(files: dict[str, bytes]) -> None:
 
 
 def replace_approver(file: Path) -> None:
-    """Replace the approver's name in each file except the manifest and its signatures."""
+    """Replace the approver's name in each file except the manifest, its signature and its time
+    stamp.
+    """
 
     def change(files: dict[str, bytes]) -> None:
         for name in files.keys() - {MANIFEST, SIGNATURE, TIME_STAMP}:
@@ -133,7 +135,9 @@ def remake_manifest(file: Path) -> None:
 
 
 async def sign_again(scenario: Scenario, file: Path, key_id: str = "") -> None:
-    """Sign an evidence file with a newer version of the key, under another id if one is given."""
+    """Sign an evidence file with a newer version of the key, under another id if one is given.
+    Remove its time stamp.
+    """
     add_evidence_key(scenario.world)
     with zipfile.ZipFile(file) as source:
         signature = await sign_content(scenario.services, source.read(MANIFEST))

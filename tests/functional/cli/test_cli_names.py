@@ -32,7 +32,7 @@ async def scenario() -> Scenario:
 
 
 def find_control_characters(text: str) -> set[str]:
-    """Return the control characters of an output, except tabs of a pipe."""
+    """Return the control characters of an output, except line breaks and the tabs of a pipe."""
     return {one for one in text if unicodedata.category(one) in {"Cc", "Cf", "Cs"}} - {"\n", "\t"}
 
 

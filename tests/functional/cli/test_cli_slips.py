@@ -51,9 +51,8 @@ EXAMPLES = {
 
 
 def _list_parameters() -> dict[str, list[str]]:
-    """Return the parameters that take a value, by command.
-
-    Commands that do not use the API are omitted.
+    """Return the parameters that take a value, by command. Omits the groups `service-account` and
+    `network`.
     """
     found = {
         " ".join(words): [

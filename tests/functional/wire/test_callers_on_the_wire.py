@@ -222,7 +222,7 @@ def describe_sites() -> dict[str, list[dict[str, Any]]]:
 
 
 def describe_api_management() -> list[dict[str, Any]]:
-    """Return an API Management service with a URL in each place. The app can write four of them."""
+    """Return an API Management service with a URL in each kind of place."""
     call = f'<send-request><set-url>@("{URL}")</set-url></send-request>'
     inbound = f'<choose a="@(1 < 2)" />{call}<include-fragment fragment-id="notify" />'
     policy = f"<policies>\r\n  <inbound>{inbound}</inbound>\r\n</policies>"

@@ -56,7 +56,9 @@ def build_request_rejection(route: str, **answer: Any) -> Step:
 
 
 def build_copy_rejection(status: str, code: str, message: str) -> Step:
-    """Return a step that makes the flow service reject the copy with this error."""
+    """Return a step that makes the platform reject each change of a workflow with this error of the
+    flow service.
+    """
     return build_request_rejection("dataverse.patch_workflow", **wrap_error(status, code, message))
 
 

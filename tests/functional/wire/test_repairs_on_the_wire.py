@@ -29,7 +29,7 @@ ADDRESS, LOCATION = "203.0.113.10", "westeurope"
 TODAY = ["13.69.71.160/27", "13.69.231.160/27"]
 
 
-async def build_firewall(network: Any) -> None:
+async def create_firewall(network: Any) -> None:
     """Create an Azure Firewall with a DNAT rule, whose sources are the addresses of an IP group."""
     group_id = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
     place = f"{group_id}/providers/Microsoft.Network"
@@ -98,7 +98,7 @@ async def build_firewall(network: Any) -> None:
     ).result()
 
 
-async def build_group(network: Any) -> None:
+async def create_security_group(network: Any) -> None:
     """Create a network security group that allows only LogicApps to call the ERP system."""
     rule = {
         "name": "flows",
@@ -153,8 +153,8 @@ async def test_fixes_of_sdk_written_firewalls_are_applied_and_reverted(
         serve_wire_scenario(monkeypatch, tmp_path, build_tenant_seed(flow)) as scenario,
         build_network_client(scenario) as network,
     ):
-        await build_firewall(network)
-        await build_group(network)
+        await create_firewall(network)
+        await create_security_group(network)
         await scenario.order()
         blocked = await scenario.read_job()
         shown = await propose_fixes(scenario.services)
@@ -200,7 +200,7 @@ async def test_fix_keeps_a_concurrent_change_of_an_ip_group(
         serve_wire_scenario(monkeypatch, tmp_path, build_tenant_seed(flow)) as scenario,
         build_network_client(scenario) as network,
     ):
-        await build_firewall(network)
+        await create_firewall(network)
         writer = scenario.services.resource_writer
         puts = 0
 
