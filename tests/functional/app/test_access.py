@@ -56,7 +56,7 @@ def provide_scenario(settings: Settings) -> Scenario:
 
 
 async def call_route(route: Endpoint, headers: dict[str, str]) -> Reply:
-    """Send a request to a route, with an id if its path has one, and with a body that is not JSON."""
+    """Send a request whose body is not JSON to a route, with an id if its path has one."""
     identity = "a6f2c1de" if "{id}" in route.path else None
     return await call(HANDLERS[route.name], b"no JSON", id=identity, headers=headers)
 

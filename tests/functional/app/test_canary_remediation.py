@@ -113,7 +113,7 @@ class Client:
             return json.loads(content) if "json" in reply.content_type else None
 
     async def read_everything(self) -> None:
-        """Send each GET request of the API, and three of them with a query."""
+        """Send each GET request of the API, and some of them with a query, too."""
         flows = [flow.workflow_id for flow in self.scenario.build.environment.flows.values()]
         environment, remediation = self.scenario.build.environment.id, self.scenario.remediation.id
         for (method, path), _ in sorted(ENDPOINTS.items()):
