@@ -25,6 +25,7 @@ from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.use_cases.manage_firewall_fixes import propose_fixes
 from shared.use_cases.show_flow import show_flow
 from shared.use_cases.show_remediation import show_remediation
+from tests.functional.app.dashboard_scenario import run_until_no_call_period
 from tests.functional.rolling_back.test_replay import build_cut_over_scenario
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
 from tests.functional.scenarios.guarded_scenario import (
@@ -32,7 +33,7 @@ from tests.functional.scenarios.guarded_scenario import (
     build_guarded_scenario,
     list_issue_names,
 )
-from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
 BROWSER = {"Accept": "text/html,*/*;q=0.8", "Host": "app.example"}
@@ -71,13 +72,6 @@ async def send_form(
         }
         | (OWN if headers is None else headers),
     )
-
-
-async def run_until_no_call_period(scenario: Scenario) -> None:
-    """Approve the plan, and let the app work until the no-call period."""
-    await approve_shown(scenario.services, scenario.remediation.id)
-    await scenario.run(timedelta(hours=6))
-    provide(scenario.services)
 
 
 async def block_flow(scenario: Scenario, title: str) -> None:

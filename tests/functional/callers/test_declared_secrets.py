@@ -7,23 +7,19 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.callers.caller_records import CallerState
-from shared.domain.callers.declared_caller import CalledFlow, DeclaredCaller
+from shared.domain.callers.declared_caller import CalledFlow
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import Conflict, JobBlocked, PlatformError
 from shared.use_cases.confirm_caller import confirm_caller
 from shared.use_cases.declare_callers import declare_callers
 from tests.fakes.secrets import FakeSecrets
 from tests.fakes.tenant import FakeFlow, FakeSecret
+from tests.functional.callers.test_declared_callers import build_till
 from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 DAY = timedelta(days=1)
 VAULT, NAME = "https://till.vault.azure.net", "post-url"
 SECRET = f"{VAULT}/secrets/{NAME}"
-
-
-def build_till(*flows: CalledFlow, name: str = "Till") -> DeclaredCaller:
-    """Return a declared caller of these flows, by default named `Till`."""
-    return DeclaredCaller(name=name, owner="Alex", contact="+49 30 1234", flows=flows)
 
 
 def build_called_flow_by_id(flow: FakeFlow) -> CalledFlow:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.bootstrap import provide
+from tests.functional.cli.api_scenario import pass_time
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import TRIGGERS
 from tests.functional.scenarios.remediation_scenario import Scenario, edit
@@ -34,12 +35,6 @@ async def read_version(scenario: Scenario, cli: CommandLine) -> str:
     shown = await cli.run("plan", "show", scenario.remediation.id, "-o", "json")
     (plan,) = json.loads(shown.stdout)["items"]
     return str(plan["version"])
-
-
-async def pass_time(scenario: Scenario, time: timedelta) -> None:
-    """Let the app work for this time, then provide the current services to the API."""
-    await scenario.run(time)
-    provide(scenario.services)
 
 
 async def test_plan_show_prints_version_totals_and_flows(
