@@ -1,4 +1,6 @@
-"""Forms of the dashboard announce what they do, and only people with the role can send them."""
+"""Forms of the dashboard announce what they do, and only people with the required role can send
+them.
+"""
 
 import re
 from dataclasses import replace

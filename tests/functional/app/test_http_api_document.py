@@ -1,7 +1,4 @@
-"""docs/http-api.md documents each route except pages, and each state, mode and problem.
-
-The OpenAPI document has every member.
-"""
+"""docs/http-api.md documents each route and each problem, and the states and modes in answers."""
 
 import re
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Each channel gets a notification once for each cause, and again if it did not accept it."""
+"""Test when a channel gets a notification, and when the notification is repeated."""
 
 import json
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Each change in the state of the flows causes exactly one notification."""
+"""Test which notifications a remediation causes while flows are blocked, retried and migrated."""
 
 from datetime import timedelta
 

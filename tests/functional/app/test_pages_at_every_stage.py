@@ -1,4 +1,4 @@
-"""Every page of the dashboard and every report is correct at each stage of a remediation."""
+"""Test every page of the dashboard and every report at each stage of a remediation."""
 
 import re
 

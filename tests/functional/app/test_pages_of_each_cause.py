@@ -1,4 +1,4 @@
-"""The Overview and the page of a remediation are true for each cause of a required action."""
+"""Test the Overview and the page of a remediation for each cause of a required action."""
 
 import re
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""For a caller in another environment that is itself an original, only its copy is changed."""
+"""If a caller in another environment is itself an original, the app changes only its copy."""
 
 from datetime import timedelta
 

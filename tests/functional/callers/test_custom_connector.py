@@ -1,6 +1,5 @@
-"""A custom connector holds the parts of a trigger URL, by which the app finds it.
-
-A person changes it.
+"""The app finds a custom connector by the parts of a trigger URL that it holds. A person changes
+the connector.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Every command prints names from the tenant without control characters."""
+"""Commands print names from the tenant without control characters."""
 
 import json
 import unicodedata

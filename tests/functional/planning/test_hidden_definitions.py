@@ -1,4 +1,4 @@
-"""The app reads some flows without a Dataverse row only with temporary co-ownership."""
+"""The app needs temporary co-ownership to read some flows that have no Dataverse row."""
 
 from dataclasses import replace
 from datetime import timedelta

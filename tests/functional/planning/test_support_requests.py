@@ -1,4 +1,6 @@
-"""Requests to Microsoft's support are drafted with all facts, counted down, filed and reopened."""
+"""Test that requests to Microsoft's support are drafted, shown with the days left, filed and
+reopened.
+"""
 
 from dataclasses import replace
 from datetime import timedelta

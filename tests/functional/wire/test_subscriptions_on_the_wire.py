@@ -1,6 +1,5 @@
-"""Test flows with a Dataverse trigger, whose subscription has the flow's own id as its name.
-
-See platform.md#trigger-subscriptions.
+"""Test flows with a Dataverse trigger. The subscription of the trigger has the flow's own id as its
+name. See platform.md#trigger-subscriptions.
 """
 
 from pathlib import Path
