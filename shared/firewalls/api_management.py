@@ -34,7 +34,11 @@ class ApiManagement(AzureResources):
     resource_type = "Microsoft.ApiManagement/service"
 
     async def read(self) -> list[Firewall]:
-        """Return the firewall of every service, and of each API that has its own filters."""
+        """Return the firewall of each service.
+
+        If the service has public access, each of its APIs with other filters has its own firewall
+        too.
+        """
         listed = await self._resources.list(self.resource_type, API_VERSION)
         found = await read_each(listed, self._read_service)
         return [firewall for service in found for firewall in service]
@@ -98,7 +102,7 @@ class ApiManagement(AzureResources):
 def _format_commands(scope: str, ends: Iterable[tuple[str, str]]) -> str:
     """Return commands that read the policy, add the ranges and write the policy.
 
-    The policy is one line of JSON, so its quotation marks are escaped.
+    The file with the policy is JSON, so quotation marks in the policy are escaped.
     """
     url = f"{scope}/policies/policy?api-version={API_VERSION}"
     reading = format_az_command("rest", {"method": "get", "url": f"{url}&format=rawxml"})

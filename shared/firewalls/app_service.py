@@ -66,7 +66,7 @@ class AppServices(AzureResources):
     )
 
     async def read(self) -> list[Firewall]:
-        """Return the firewall of every app.
+        """Return two firewalls for each app: that of the site and that of its deployment site.
 
         Open apps are included, because a firewall also shows which hosts it protects.
         """
@@ -82,8 +82,8 @@ class AppServices(AzureResources):
         return [read(*one) for one in configured for read in (parse_site, parse_scm_site)]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix with one allowing restriction per missing service tag, before those that
-        deny it.
+        """Return a fix that adds an allowing restriction for each missing service tag, before the
+        restrictions that deny it.
         """
         site = await self._resources.get(issue.resource_id, API_VERSION)
         config = await self._read_config(issue.resource_id)
@@ -170,8 +170,9 @@ class AppServices(AzureResources):
         """Replace the access restrictions of a site.
 
         They have no ETag, so they are read again right before the write. A change between that read
-        and the write is lost (docs/network.md). Raises `Conflict` if they have changed. Raises
-        `JobBlocked` if no restriction would remain, because then the site would be open.
+        and the write is lost (docs/network.md). Raises `Conflict` if they differ from
+        `change.present`. Raises `JobBlocked` if no restriction would remain, because then the site
+        would be open.
         """
         there = await self._read_restrictions(opening)
         if json.dumps(there, sort_keys=True) != change.present.etag:
@@ -217,7 +218,7 @@ def parse_site(site: Mapping[str, object], config: Mapping[str, object]) -> Fire
 def parse_scm_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firewall:
     """Return the firewall of a site's deployment site.
 
-    With `…UseMain`, it has the restrictions of the site.
+    If `scmIpSecurityRestrictionsUseMain` is set, it has the restrictions of the site.
     """
     properties = mapping_at(config, "properties")
     main = parse_site(site, config)
@@ -345,7 +346,7 @@ def _is_scm(host: str) -> bool:
 
 
 def _derive_scm_hosts(main: Firewall) -> frozenset[str]:
-    """Return the hosts of a deployment site, which the resource does not list."""
+    """Return the hosts of a deployment site, derived from the hosts of the site."""
     own = [host for host in main.hosts if is_of_microsoft(host)]
     own = own or [f"{main.name}.{PUBLIC.app_service_domain}"]
     return frozenset(host.replace(".", ".scm.", 1) for host in own)

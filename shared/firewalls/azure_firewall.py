@@ -100,9 +100,9 @@ class AzureFirewalls(AzureResources):
     async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
-        """Replace the addresses of an IP group if it has the ETag that was read.
+        """Replace the addresses of an IP group if it still has the ETag that was read.
 
-        Azure has no smaller write.
+        Azure cannot add or remove single addresses.
         """
         group = await self._resources.get(opening.resource_id, API_VERSION)
         if _get_version(group) != change.present.etag:
@@ -201,8 +201,8 @@ def _list_addresses(group: Document) -> list[str]:
 
 
 def _get_version(group: Document) -> str:
-    """Return a value that changes when the group changes: its ETag, or its addresses if it has
-    none.
+    """Return a value that changes when the group changes: its ETag, or its addresses if it has no
+    ETag.
     """
     return text_at(group, "etag") or json.dumps(_list_addresses(group))
 
@@ -216,8 +216,8 @@ def _get_policy_id(resource: Document, member: str) -> str:
 
 
 def _find_used_policies(listed: Sequence[Document], policies: Mapping[str, Document]) -> set[str]:
-    """Return the policies that firewalls or other policies use, and those for which Azure lists
-    firewalls.
+    """Return the ids of policies that a firewall or another policy uses, and of those with a member
+    `firewalls`, even if it is empty.
     """
     used = {_get_policy_id(one, "firewallPolicy") for one in listed}
     used |= {_get_policy_id(one, "basePolicy") for one in policies.values()}
@@ -238,7 +238,7 @@ def _find_private_address(firewall: Document) -> str | None:
 
 
 def _find_routed_subnets(address: str | None, route_tables: Sequence[Document]) -> Iterator[str]:
-    """Yield the subnets, as `network/subnet`, whose routes lead to an address."""
+    """Yield `network/subnet` for each subnet with a route whose next hop is the address."""
     for table in route_tables:
         properties = mapping_at(table, "properties")
         hops = (

@@ -21,7 +21,7 @@ class AzureResources:
 async def read_below_each[R](
     resources: Iterable[Resource], read: Callable[[str], Coroutine[Any, Any, R]]
 ) -> list[tuple[Resource, R]]:
-    """Return each resource with the result of `read` for its id, which reads child resources.
+    """Return each resource with what `read` returns for its id, such as its child resources.
 
     Resources that were deleted after they were listed are omitted.
     """

@@ -37,8 +37,8 @@ class CosmosAccounts(AzureResources):
         return [parse_cosmos_account(one) for one in listed]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix with the complete list of rules, because every tool writes
-        complete lists.
+        """Return a fix with the complete list of rules, because Azure CLI, Bicep and Terraform
+        replace the whole list.
         """
         account = await self._resources.get(issue.resource_id, API_VERSION)
         there = objects_at(mapping_at(account, "properties"), "ipRules")

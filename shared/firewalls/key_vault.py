@@ -42,7 +42,7 @@ class KeyVaults(AzureResources):
         return [parse_vault(one) for one in listed]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix that adds rules to the vault's list."""
+        """Return a fix that adds an IP rule to the vault for each missing prefix."""
         vault = await self._resources.get(issue.resource_id, API_VERSION)
         rules = mapping_at(vault, "properties", "networkAcls")
         there, name = objects_at(rules, "ipRules"), issue.resource_name

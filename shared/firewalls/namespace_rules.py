@@ -52,7 +52,7 @@ class NamespaceRules(AzureResources, ABC):
         return await self._resources.get(namespace_id, API_VERSION, "/networkRuleSets/default")
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix that adds rules to the namespace's rule set."""
+        """Return a fix that adds an IP rule to the namespace for each missing prefix."""
         rule_set = await self._read_rule_set(issue.resource_id)
         rules = mapping_at(rule_set, "properties")
         there = objects_at(rules, "ipRules")

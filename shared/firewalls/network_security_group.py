@@ -1,9 +1,9 @@
 """Read network security groups: the inbound rules for HTTPS.
 
-The hosts behind a group are those with public addresses on network interfaces to which the group,
-or its subnet, is attached. For hosts behind a load balancer or a gateway, the tag `cmkflow-hosts`
-on the group lists them (`api.contoso.com,*.shop.contoso.com`). Without either, docs/network.md says
-which flows the group affects. See platform.md#firewall-resources.
+The hosts behind a group are those of network interfaces with public addresses, if the group is
+attached to the interface or to its subnet. The tag `cmkflow-hosts` on the group lists hosts behind
+a load balancer or a gateway (`api.contoso.com,*.shop.contoso.com`). If a group has no hosts,
+docs/network.md says which flows it affects. See platform.md#firewall-resources.
 """
 
 import json
@@ -79,7 +79,7 @@ class NetworkSecurityGroups(AzureResources):
     )
 
     async def read(self) -> list[Firewall]:
-        """Return the firewalls of every network security group in the watched subscriptions."""
+        """Return the firewalls of every network security group."""
         listed = await self._list_resources("networkSecurityGroups")
         if not listed:
             return []
@@ -90,8 +90,8 @@ class NetworkSecurityGroups(AzureResources):
         return [firewall for resource in listed for firewall in parse_group(resource, machines)]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix with one allowing rule per missing service tag, before the rules that
-        deny it.
+        """Return a fix that adds an allowing rule for each missing service tag, before the rules
+        that deny it.
         """
         group = await self._resources.get(issue.resource_id, API_VERSION)
         there = objects_at(mapping_at(group, "properties"), "securityRules")
@@ -152,10 +152,12 @@ class NetworkSecurityGroups(AzureResources):
     async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
-        """Create rules and delete others.
+        """Delete the rules in `change.remove`, create those in `change.add` and return the created
+        ones.
 
         Each rule is a separate resource. A rule is created only if none has its name. A delete has
-        no ETag, so the group is read again right before.
+        no ETag, so the group is read again first. Raises `Conflict` if it differs from
+        `change.present`.
         """
         group = await self._resources.get(opening.resource_id, API_VERSION)
         if _list_entries(group) != change.present:
@@ -194,8 +196,8 @@ def parse_group(
     """Return the firewalls of a group from Azure Resource Manager or a template.
 
     Rules may name a destination. Each such destination is a separate firewall, beside the one for
-    all others, because a rule for one destination says nothing about another. A group whose hosts
-    are listed is one firewall, in which rules for some destinations are uncertain. Each of the
+    all others, because a rule for one destination says nothing about another. A group whose tag
+    lists hosts is one firewall, in which rules for some destinations are uncertain. Each of the
     `machines` behind the group is a firewall with a known destination.
     """
     properties = mapping_at(resource, "properties")
@@ -303,8 +305,8 @@ def _select_rules_towards(
 
 
 def _covers_destination(rule: Mapping[str, object], destination: str | None) -> bool | None:
-    """Return whether a rule covers all of a destination, or None if it covers a part or that is
-    unknown.
+    """Return whether a rule covers all of a destination, or None if it covers only a part or the
+    answer is unknown.
     """
     if _has_any_destination(rule):
         return True

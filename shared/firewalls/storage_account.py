@@ -50,9 +50,9 @@ class StorageAccounts(AzureResources):
         return [parse_storage_account(one) for one in listed]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix that adds rules to the account's list.
+        """Return a fix that adds IP rules to the account for the missing prefixes.
 
-        The list accepts no prefix for one or two addresses.
+        An account accepts no prefix of one or two addresses, so such addresses get single rules.
         """
         account = await self._resources.get(issue.resource_id, API_VERSION)
         rules = mapping_at(account, "properties", "networkAcls")
