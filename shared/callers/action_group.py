@@ -1,4 +1,5 @@
-"""Read and write Azure Monitor action groups as callers: URLs of webhooks and logic apps.
+"""Read and write Azure Monitor action groups as callers: the URLs of their webhook, logic app and
+Azure function receivers.
 
 See platform.md#action-groups.
 """

@@ -1,6 +1,7 @@
-"""Read and write URLs in API Management as callers: backends, named values and policies.
+"""Read and write API Management as callers: URLs of backends and APIs, named values, policies and
+policy fragments.
 
-Each has an ETag, so a write keeps a person's edit. See platform.md#api-management.
+Each has an ETag, so a write does not overwrite a person's edit. See platform.md#api-management.
 """
 
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
@@ -40,9 +41,9 @@ _NO_REFERENCE = "Only a named value can refer to a secret."
 
 
 class ApiManagementCallers(SearchedCallers):
-    """The caller kind of API Management: backends, named values and policies.
+    """The caller kind of API Management.
 
-    A caller's address is a resource id.
+    A caller's address is the id of a backend, an API, a named value, a policy or a policy fragment.
     """
 
     kind = "api_management"
@@ -142,8 +143,9 @@ class ApiManagementCallers(SearchedCallers):
         await self._find_places(caller).write(caller.address, now, value)
 
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
-        """Return, by address, why a service may be unable to read the secret of a named value, or
-        "" if it can read it.
+        """Return, by address, why a service may be unable to read its secret, or "" if it can.
+
+        Only a named value can refer to a secret.
         """
         rights = SecretRights(self._keys)
         readers: dict[str, Sequence[SecretReader]] = {}
@@ -164,8 +166,8 @@ class ApiManagementCallers(SearchedCallers):
         return found
 
     async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return, by address, the status of each named value whose secret the service could not
-        read.
+        """Return, by address, the status of each named value whose secret the service has not read,
+        or why the status is unknown.
         """
         found = {}
         for address in addresses:
@@ -183,7 +185,7 @@ class ApiManagementCallers(SearchedCallers):
     async def _list_parents(
         self, unreadable: UnreadableCallers
     ) -> tuple[list[Mapping[str, object]], ReadOnlyLocks]:
-        """Return all services, APIs and products, and the locks of their subscriptions."""
+        """Return the services, APIs and products, and the read-only locks of their subscriptions."""
         try:
             services = await unreadable.list_readable(
                 self._reader.list(_SERVICES, API_VERSION), "API Management services"

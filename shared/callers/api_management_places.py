@@ -43,7 +43,9 @@ _REST = ("", "triggers", "manual", "paths", "invoke")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A place in API Management that can contain a trigger URL, or the error of reading it."""
+    """A place in API Management that can contain a trigger URL, with its text or the error of
+    reading it.
+    """
 
     resource_id: str
     label: str
@@ -81,7 +83,7 @@ class ServiceUrls:
 
     async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
         """Return the URL of an API, or of each backend of a service."""
-        match get_collection(parent):
+        match get_collection_name(parent):
             case "apis":
                 found = [parent]
             case "service":
@@ -99,9 +101,10 @@ class ServiceUrls:
         ]
 
     async def read(self, resource_id: str) -> CallerContent:
-        """Return the URL of a backend or an API, with its end completed if a policy adds the end.
+        """Return the URL of a backend or an API.
 
-        Raises `NotFound` if it does not exist.
+        If it is only the beginning of a trigger URL, the rest is added. Raises `NotFound` if the
+        backend or API does not exist.
         """
         found = await self._reader.get_tagged_resource(resource_id, API_VERSION)
         return CallerContent(text=_get_url(found.document), etag=found.etag)
@@ -125,22 +128,19 @@ class NamedValues:
         writer: ResourceWriter,
         keys: Keys,
     ) -> None:
-        """Use `reader` to read, `secrets` to read secret values, and `writer` to write.
-
-        Write with `writer`. `keys` reads which identities may read a secret.
-        """
+        """`secrets` reads secret values. `keys` reads which identities may read a Key Vault secret."""
         self._reader, self._secrets, self._writer = reader, secrets, writer
         self._keys = keys
 
     async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
-        """Return the named values of a service. Each secret one takes a request."""
-        if get_collection(parent) != "service":
+        """Return the named values of a service. Each secret value takes another request."""
+        if get_collection_name(parent) != "service":
             return []
         listed = await self._reader.list_children(get_id(parent), "namedValues", API_VERSION)
         return await read_each(listed, self._read_place)
 
     async def read(self, resource_id: str) -> CallerContent:
-        """Return the value. Raises `NotFound` if it does not exist."""
+        """Return the value, or the reference to Key Vault. Raises `NotFound` if it does not exist."""
         found = await self._reader.get_tagged_resource(resource_id, API_VERSION)
         # The ETag is read first: if the value changes in between, the write is a conflict.
         properties = mapping_at(found.document, "properties")
@@ -154,8 +154,8 @@ class NamedValues:
     async def write(self, resource_id: str, before: CallerContent, value: CallerContent) -> None:
         """Replace the value, or the reference to Key Vault, and nothing else of the named value.
 
-        `value.text_format` says whether the value was secret before it was a reference, which is
-        always secret.
+        A reference is always secret. If a value replaces it, `value.text_format` says whether the
+        value is secret.
         """
         if not (is_reference(value.text) or is_reference(before.text)):
             body = {"properties": {"value": value.text}}
@@ -180,8 +180,8 @@ class NamedValues:
         return {"secretIdentifier": uri, **client}
 
     async def read_status(self, resource_id: str) -> str:
-        """Return the result of the gateway's last read of the secret: `Success` or an
-        error code.
+        """Return the code of the service's last read of the secret, such as `Success`, or `no
+        status`.
         """
         properties = await self._read_properties(resource_id)
         return text_at(mapping_at(properties, "keyVault", "lastStatus"), "code") or "no status"
@@ -204,9 +204,8 @@ class NamedValues:
             return replace(place, error=err)
 
     async def _read_value(self, resource_id: str, named_value: Mapping[str, object]) -> str:
-        """Return the value, or the reference to Key Vault.
-
-        A secret value is returned only by an action.
+        """Return the value, or the reference to Key Vault. To read a secret value takes another
+        request.
         """
         properties = mapping_at(named_value, "properties")
         if "keyVault" in properties:
@@ -218,10 +217,10 @@ class NamedValues:
 
 
 def describe_place(resource_id: str, name: str = "") -> str:
-    """Return what a service or a resource below it is, for people, such as `backend crm in the API
+    """Return a description of a service, or of a resource in it, such as `backend crm in the API
     Management service contoso`.
 
-    `name` replaces the name in the id.
+    `name` replaces the resource's name in the id.
     """
     service, *path = resource_id.split("/")[8:] or [""]
     pairs = [*zip(path[::2], path[1::2], strict=True)]
@@ -242,10 +241,9 @@ def get_id(resource: Mapping[str, object]) -> str:
     return text_at(resource, "id") or ""
 
 
-def get_collection(resource: Mapping[str, object]) -> str:
-    """Return the collection that a resource is in, such as `apis`.
-
-    For a service, return `service`.
+def get_collection_name(resource: Mapping[str, object]) -> str:
+    """Return the name of the collection that a resource is in, such as `apis`. For a service,
+    return `service`.
     """
     return get_id(resource).split("/")[-2]
 
@@ -256,7 +254,7 @@ def _get_url(resource: Mapping[str, object]) -> str:
     If it has only the beginning of a trigger URL, return it with the rest added, so that the URL is
     found but counts as not replaceable.
     """
-    text = text_at(mapping_at(resource, "properties"), _URLS[get_collection(resource)]) or ""
+    text = text_at(mapping_at(resource, "properties"), _URLS[get_collection_name(resource)]) or ""
     found = _BEGINNING.search(text)
     if found is None or found.end() < len(text):
         return text

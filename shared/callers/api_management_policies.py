@@ -7,7 +7,7 @@ from shared.callers.api_management_places import (
     API_VERSION,
     Place,
     describe_place,
-    get_collection,
+    get_collection_name,
     get_id,
 )
 from shared.concurrency import read_each
@@ -36,11 +36,11 @@ class Policies:
         self._reader, self._secrets, self._writer = reader, secrets, writer
 
     async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
-        """Return the policies of a parent and of its operations, and the parent's
-        policy fragments.
+        """Return the policies of a service, of an API and its operations, or of a product, and the
+        policy fragments of a service.
         """
         parent_id, scopes, fragments = get_id(parent), [get_id(parent)], list[str]()
-        match get_collection(parent):
+        match get_collection_name(parent):
             case "apis":
                 scopes += await self._list_ids(parent_id, "operations")
             case "service":
@@ -49,7 +49,7 @@ class Policies:
         return await read_each([*policies, *fragments], self._read_place)
 
     async def read(self, resource_id: str) -> CallerContent:
-        """Return the text of a policy, as a person writes it.
+        """Return the text of a policy or policy fragment, in the format that people write.
 
         Raises `NotFound` if it does not exist.
         """
@@ -91,8 +91,8 @@ class Policies:
         return replace(place, label=f"{place.label}{users}", text=text)
 
     async def _describe_users(self, fragment_id: str) -> str:
-        """Return a text that names the policies which include a fragment, because a write changes
-        all of them.
+        """Return a text that names policies that include a fragment. A write of the fragment
+        changes all of them.
         """
         answer = await self._secrets.read(fragment_id, "listReferences", API_VERSION)
         users = sorted(

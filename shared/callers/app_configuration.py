@@ -63,8 +63,7 @@ class AppConfigurationCallers(SearchedCallers):
     def __init__(self, app_configuration: AppConfiguration, settings: Settings) -> None:
         """Use `app_configuration` to read and write key-values.
 
-        `settings` says how long apps may use an old value, because each app decides when it reads
-        again.
+        `settings` says how long apps may use an old value: each app decides when it reads again.
         """
         self._stores = app_configuration
         self.old_value_lifetime = settings.secret_old_value_lifetime
@@ -136,8 +135,8 @@ class AppConfigurationCallers(SearchedCallers):
         return {}
 
     async def find_reader_evidence(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return, for each address, a text about how many keys of its store already are
-        references.
+        """Return, by address, how many keys of the store are Key Vault references already, or why
+        its keys cannot be read.
         """
         found: dict[str, str] = {}
         by_store: dict[str, str] = {}
@@ -177,7 +176,7 @@ def _is_reference(key_value: KeyValue) -> bool:
 def _get_text(key_value: KeyValue) -> str:
     """Return the value of a key-value.
 
-    If it refers to a secret, return the text that `build_reference` returns.
+    If it refers to a secret, return the reference as `build_reference` formats it.
     """
     if not _is_reference(key_value):
         return key_value.value

@@ -1,8 +1,8 @@
 """Read and write settings of App Service and Functions apps as callers.
 
-The platform writes all settings of an app at once and has no ETag (platform.md#app-settings). So a
-write compares before and after, and the caller's `resource` is the app, whose lease keeps other
-jobs out.
+The platform writes all settings of an app at once and has no ETag (platform.md#app-settings). So
+the settings are compared before a write and after it. The `resource_id` of a caller is that of the
+app, so that only one job at a time writes the app's settings.
 """
 
 import re
@@ -68,7 +68,7 @@ class SecretReference:
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
-    """The names of the secrets in the watched vaults."""
+    """The secrets in the watched vaults, and the vaults whose secrets cannot be listed."""
 
     #: URL of the vault and name of the secret, by vault and name in lower case.
     places: Mapping[tuple[str, str], tuple[str, str]]
@@ -100,7 +100,7 @@ class AppSettingCallers(SearchedCallers):
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
         """Yield every setting with a trigger URL, or with a reference to a fixed version of a
-        secret with one.
+        secret that has a trigger URL.
 
         A reference without a version is not a caller, but its secret is.
         """
@@ -141,7 +141,7 @@ class AppSettingCallers(SearchedCallers):
             raise NotFound(f"The {caller.label} no longer exists") from None
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace one setting. Does the same as `write_all` with one setting."""
+        """Replace one setting, as `write_all` does."""
         await self.write_all([(caller, value)])
 
     async def read_all(self, callers: Sequence[Caller]) -> Mapping[str, CallerContent]:
@@ -156,11 +156,11 @@ class AppSettingCallers(SearchedCallers):
         return build_contents(settings, callers)
 
     async def write_all(self, values: Sequence[tuple[Caller, CallerContent]]) -> None:
-        """Replace settings of one app, which restarts it once.
+        """Replace settings of one App Service app, which restarts once, and read them back.
 
-        Raises `Conflict` if any of its settings has changed since the read, and `NotFound` if the
-        app does not exist. After a `Conflict` from the second read, the settings of this app or of
-        the other writer may be lost: read again.
+        Raises `Conflict` if any of the app's settings has changed since the read, and `NotFound` if
+        the app does not exist. Also raises `Conflict` if other settings are read back: the written
+        settings, or those of another writer, may be lost. Read again.
         """
         callers = [caller for caller, _ in values]
         site_id, label = get_resource_id(callers), callers[0].label
@@ -178,10 +178,10 @@ class AppSettingCallers(SearchedCallers):
             raise Conflict(f"The settings beside the {label} were changed by somebody else")
 
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
-        """Return, by address, why an app or one of its slots may be unable to read a secret, or ""
-        if all can read it.
+        """Return, by address, why an app or one of its slots may be unable to read its secret, or
+        "" if all of them can.
 
-        Slots are checked too, because they can exchange their settings.
+        Slots are checked too, because an app and its slots can exchange their settings.
         """
         rights = SecretRights(self._keys)
         readers: dict[str, Sequence[SecretReader]] = {}
@@ -198,7 +198,7 @@ class AppSettingCallers(SearchedCallers):
 
     async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
         """Return, by address, the status of each Key Vault reference that App Service has not
-        resolved.
+        resolved, or why the status is unknown.
         """
         found = {}
         for site_id in {address.partition("|")[0] for address in addresses}:
@@ -249,7 +249,7 @@ class AppSettingCallers(SearchedCallers):
     async def _read_pinned_secret(self, reference: SecretReference, watched: _Watched) -> str:
         """Return the current value of a secret to which a reference with a fixed version points.
 
-        Only secrets of watched vaults are read: a setting may name any address, and the app must
+        Only secrets of watched vaults are read: a setting can name any address, and the app must
         not send a token there. The port reads no old versions, so a URL in an old version is not
         found.
         """

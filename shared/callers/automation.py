@@ -1,7 +1,7 @@
-"""Read and write variables of Automation accounts as callers, and find runbooks with a URL, which
-only a person changes.
+"""Read and write variables of Automation accounts as callers, and find runbooks with a URL.
 
-Azure has no ETag for them, so a write compares before and after. See platform.md#automation.
+Only a person changes a runbook. Azure has no ETag for variables, so a variable is compared before a
+write and after it. See platform.md#automation.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -51,7 +51,7 @@ class _AccountReading:
 class AutomationCallers(SearchedCallers):
     """The caller kind of Automation variables and runbooks.
 
-    A caller's address is its resource id.
+    A caller's address is the id of the variable or runbook.
     """
 
     kind = "automation"
@@ -121,11 +121,11 @@ class AutomationCallers(SearchedCallers):
         return CallerContent(text=text, etag=hash_value(caller.address, text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the value if it is unchanged since the read, and read it back.
+        """Replace the value of a variable if it is unchanged since the read, and read it back.
 
         Raises `Conflict` if it has changed, `NotFound` if it does not exist, and `JobBlocked` for a
-        runbook. After a `Conflict` from the second read, the change of this app or of the other
-        writer may be lost: read again.
+        runbook. Also raises `Conflict` if another value is read back: the written value, or that of
+        another writer, may be lost. Read again.
         """
         if _is_runbook(caller.address):
             raise JobBlocked(
@@ -187,7 +187,9 @@ def _build_caller(place: _Place, manual_reason: str) -> Caller:
 
 
 def _describe_encrypted_variables(account: Mapping[str, object], names: Sequence[str]) -> str:
-    """Return one text that names all encrypted variables of an account."""
+    """Return a text with the number of encrypted variables of an account and at most 20 of their
+    names.
+    """
     named = ", ".join(sorted(names)[:_MOST_NAMED])
     more = len(names) - _MOST_NAMED
     named += f" and {more} more" if more > 0 else ""

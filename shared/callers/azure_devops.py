@@ -1,6 +1,6 @@
 """Read and write service hooks and variable groups of Azure DevOps as callers.
 
-Azure DevOps has no ETag for them, so a write compares before and after. See
+Azure DevOps has no ETag for them, so they are compared before a write and after it. See
 platform.md#azure-devops.
 """
 
@@ -16,7 +16,7 @@ from shared.callers.azure_devops_documents import (
     build_content,
     find_manual_reason,
     format_secret_names,
-    get_content_member,
+    get_content_member_name,
     select_written_members,
 )
 from shared.callers.json_service import JsonServiceCallers
@@ -69,8 +69,8 @@ class _Place:
 class AzureDevOpsCallers(JsonServiceCallers):
     """The caller kind of Azure DevOps service hooks and variable groups.
 
-    A caller's address is the path of a hook or group. The content is its `consumerInputs` or
-    `variables` as JSON.
+    A caller's address is the path of a hook or group. A caller's content is the `consumerInputs` of
+    the hook, or the `variables` of the group, as JSON.
     """
 
     kind = "azure_devops"
@@ -86,7 +86,7 @@ class AzureDevOpsCallers(JsonServiceCallers):
     )
 
     async def require_readable_scope(self, scope: str) -> None:
-        """Check that the app can read the service hooks of an organization."""
+        """Raise an error if the app cannot read the service hooks of the organization."""
         await self._read_place(_Place(organization=scope))
 
     @override
@@ -115,12 +115,12 @@ class AzureDevOpsCallers(JsonServiceCallers):
         return build_content(await self._api.get(AZURE_DEVOPS, caller.address))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the inputs or variables if nothing has changed since the read, and read them
-        back.
+        """Replace the inputs or variables if the hook or group is unchanged since the read, and
+        read them back.
 
-        Raises `Conflict` if something has changed, `NotFound` if the hook or group does not exist,
-        and `JobBlocked` if only a person can change it. After a `Conflict` from the second read,
-        the change of this app or of the other writer may be lost: read again.
+        Raises `Conflict` if it has changed, `NotFound` if it does not exist, and `JobBlocked` if
+        only a person can change it. Also raises `Conflict` if something else is read back: what was
+        written, here or by another writer, may be lost. Read again.
         """
         before = await self._api.get(AZURE_DEVOPS, caller.address)
         now = build_content(before)
@@ -134,7 +134,7 @@ class AzureDevOpsCallers(JsonServiceCallers):
                 fix=f"{reason} Then retry.",
                 code=Reason.MANUAL_CALLER,
             )
-        member = get_content_member(before)
+        member = get_content_member_name(before)
         wanted = order_names_like(before.get(member), json.loads(value.text))
         await self._api.put(
             AZURE_DEVOPS,
@@ -199,8 +199,8 @@ def _build_caller(place: _Place, document: Mapping[str, object]) -> Caller:
 
 
 def _get_write_path(address: str) -> str:
-    """Return the path for a write: that of the read without the project, because variable groups
-    are read in a project and written outside of it.
+    """Return the path for a write: the address without the project, because variable groups are
+    read in a project but written in the organization.
     """
     organization, _, path = address.partition("/")
     return f"{organization}/{path[path.index('_apis/') :]}"

@@ -1,5 +1,5 @@
-"""Take callers from the documents of Azure DevOps: the `consumerInputs` of a service hook, the
-`variables` of a variable group.
+"""Convert documents of Azure DevOps to contents of callers: the `consumerInputs` of a service hook,
+or the `variables` of a variable group.
 """
 
 import json
@@ -35,12 +35,12 @@ def build_content(document: Mapping[str, object]) -> CallerContent:
 
     Its ETag is a digest of all that a write sends.
     """
-    text = json.dumps(mapping_at(document, get_content_member(document)), sort_keys=True)
+    text = json.dumps(mapping_at(document, get_content_member_name(document)), sort_keys=True)
     digest = hash_value(json.dumps(select_written_members(document), sort_keys=True))
     return CallerContent(text=text, etag=digest)
 
 
-def get_content_member(document: Mapping[str, object]) -> str:
+def get_content_member_name(document: Mapping[str, object]) -> str:
     """Return the name of the document's member that can contain a URL."""
     return "consumerInputs" if "consumerId" in document else "variables"
 

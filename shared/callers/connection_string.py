@@ -14,5 +14,5 @@ class ConnectionStringCallers(AppSettingCallers):
     noun = "connection string"
 
     def __init__(self, connection_strings: AppSettings, secrets: Secrets, keys: Keys) -> None:
-        """Use the same ports as `AppSettingCallers`."""
+        """`connection_strings` takes the place of the `app_settings` of `AppSettingCallers`."""
         super().__init__(connection_strings, secrets, keys)

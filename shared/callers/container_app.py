@@ -1,8 +1,8 @@
 """Read and write secrets and environment variables of Container Apps as callers.
 
-One request writes all of an app, without an ETag. So a write compares before and after, and the
-caller's `resource_id` is the app. If a secret refers to Key Vault, the vault's secret is the
-caller. See platform.md#container-apps.
+Azure has no ETag for an app. So its texts are compared before a write and after it, and the
+`resource_id` of a caller is that of the app. If a secret refers to Key Vault, the vault's secret is
+the caller. See platform.md#container-apps.
 """
 
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
@@ -133,7 +133,7 @@ class ContainerAppCallers(SearchedCallers):
             raise NotFound(f"The {caller.label} no longer exists") from None
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the text of one place. Does the same as `write_all` with one place."""
+        """Replace the text of one place, as `write_all` does."""
         await self.write_all([(caller, value)])
 
     async def read_all(self, callers: Sequence[Caller]) -> Mapping[str, CallerContent]:
@@ -145,12 +145,13 @@ class ContainerAppCallers(SearchedCallers):
         return build_contents(app.values, callers)
 
     async def write_all(self, values: Sequence[tuple[Caller, CallerContent]]) -> None:
-        """Replace the texts of places of one app, and restart its containers, which then read them.
+        """Replace the texts of places of one container app, whose containers restart to read them.
 
-        Equal secrets restart the app too, because an earlier write may have been interrupted before
-        the restart. Raises `TransientError` while Azure applies a change, `Conflict` if a place has
-        changed since the read, and `NotFound` if the app does not exist. After a `Conflict` from
-        the second read, the change of this app or of the other writer may be lost: read again.
+        Unchanged secrets restart the containers too, because an earlier write may have been
+        interrupted before the restart. Raises `TransientError` while Azure applies a change,
+        `Conflict` if a place has changed since the read, and `NotFound` if the container app does
+        not exist. Also raises `Conflict` if other texts are read back: the written texts, or those
+        of another writer, may be lost. Read again.
         """
         callers = [caller for caller, _ in values]
         app_id, label = get_resource_id(callers), callers[0].label
@@ -174,8 +175,10 @@ class ContainerAppCallers(SearchedCallers):
                 await self._writer.restart(path, _VERSION)
 
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
-        """Return, by address, why an app may be unable to read a secret, or "" if it
-        can read it.
+        """Return, by address, why a container app may be unable to read its secret, or "" if it
+        can.
+
+        Only a secret of the app can refer to Key Vault.
         """
         rights = SecretRights(self._keys)
         readers: dict[str, Sequence[SecretReader]] = {}
@@ -198,8 +201,8 @@ class ContainerAppCallers(SearchedCallers):
     async def _find_identities(
         self, app: ContainerApp, texts: Mapping[str, str]
     ) -> Mapping[str, str]:
-        """Return, for each place that gets a reference, the resource id of the user-assigned
-        identity that reads the secret.
+        """Return, for each place that gets a reference, the resource id of the identity that reads
+        the secret, or "" for the system-assigned identity.
         """
         rights, readers = SecretRights(self._keys), list_readers(app.resource, "app")
         return {
@@ -226,7 +229,7 @@ class ContainerAppCallers(SearchedCallers):
         return await self._read_container_app(await self._reader.get(app_id, _VERSION))
 
     async def _read_container_app(self, resource: Mapping[str, object]) -> ContainerApp:
-        """Return an app with the secrets and revisions that a list of apps does not return."""
+        """Return an app, with its secrets and revisions, which a list of apps omits."""
         app_id = _get_id(resource)
         configuration = mapping_at(resource, "properties", "configuration")
         secrets = objects_at(configuration, "secrets")

@@ -1,7 +1,7 @@
-"""Read topics and tools of Copilot Studio agents as callers, which only a person changes.
+"""Read topics and tools of Copilot Studio agents as callers.
 
-An agent uses a change only after its maker has published it, and no documented API changes and
-publishes one part of an agent. See platform.md#agents.
+Only a person changes them: an agent uses a change only after its maker has published it, and no
+documented API changes and publishes one part of an agent. See platform.md#agents.
 """
 
 import json
@@ -64,8 +64,8 @@ class CopilotAgentCallers(DataverseRowCallers):
     async def read(self, caller: Caller) -> CallerContent:
         """Return the flow ids and trigger URLs of a topic or tool.
 
-        Raises `NotFound` if it does not exist. Raises `JobBlocked` if one of them was removed and
-        the change is not published, because the agent still uses it.
+        Raises `NotFound` if it does not exist. Raises `JobBlocked` if an id or URL of the caller
+        was removed but the change is not published, because the agent still uses it.
         """
         _, row = await self._read_row(caller)
         flow_ids, urls = _find_flow_ids(row.text), find_trigger_urls(row.text)
@@ -89,15 +89,12 @@ class CopilotAgentCallers(DataverseRowCallers):
 
 
 def _find_flow_ids(text: str) -> frozenset[str]:
-    """Return the GUIDs in lower case, if the text refers to flows."""
+    """Return the GUIDs of a text that contains `flowid`, in lower case."""
     return frozenset(one.lower() for one in _GUID.findall(text) if "flowid" in text.lower())
 
 
 def _is_published(row: TextRow) -> bool:
-    """Return whether the agent's last change was published.
-
-    An agent without a published version has nothing to publish.
-    """
+    """Return whether the agent was published after the row's last change, or was never published."""
     published = text_at(mapping_at(row.others, "parentbotid"), "publishedon")
     # Both are UTC times in the same format.
     return not published or published >= (text_at(row.others, "modifiedon") or "")

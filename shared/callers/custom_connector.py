@@ -1,6 +1,6 @@
-"""Find the custom connectors of Dataverse environments that call a flow.
+"""Find custom connectors that call a flow, in Dataverse environments.
 
-A person changes them. A connector's definition (OpenAPI 2.0) has host, base path and path of a
+Only a person changes them. A connector's definition (OpenAPI 2.0) has host, base path and path of a
 trigger URL in separate members, and the rest as defaults of query parameters. See
 platform.md#custom-connectors.
 """
@@ -47,7 +47,7 @@ class CustomConnectorCallers(DataverseRowCallers):
     )
 
     def build_callers(self, place: Caller, row: TextRow) -> Iterator[Caller]:
-        """Yield a connector once for each way in which it names flows."""
+        """Yield the callers in a connector's definition."""
         name = text_at(row.others, "displayname") or row.name
         place = replace(
             place,
@@ -74,7 +74,7 @@ class CustomConnectorCallers(DataverseRowCallers):
 
 
 def _add_urls(definition: str) -> str:
-    """Return a definition, followed by a line with the URL of each operation, without its query."""
+    """Return a definition, followed by a line for each of its paths: the URL without the query."""
     try:
         document = as_mapping(parse_json_value(definition))
     except ValueError:

@@ -29,7 +29,8 @@ _NOUNS = {
 class DataFactoryCallers(PublishedPartCallers):
     """The caller kind of Data Factory.
 
-    A caller's address is a resource id. The content is its `properties` as JSON.
+    A caller's address is the id of a part of a factory. A caller's content is the part's
+    `properties` as JSON.
     """
 
     kind = "data_factory"
@@ -67,9 +68,8 @@ class DataFactoryCallers(PublishedPartCallers):
         self._writer = resource_writer
 
     async def list_parts(self, owner: Mapping[str, object]) -> Sequence[PublishedPart]:
-        """Return all pipelines and other parts of a factory.
-
-        Raises `NotFound` if it does not exist.
+        """Return the pipelines and other parts of a factory. Raises `NotFound` if it does not
+        exist.
         """
         return [
             _build_part(part)
@@ -89,15 +89,15 @@ class DataFactoryCallers(PublishedPartCallers):
         return await self._reader.get("/".join(address.split("/")[:-2]), _VERSION)
 
     async def write_part(self, part: PublishedPart, properties: Mapping[str, object]) -> None:
-        """Replace the properties of a part if it still has its ETag.
+        """Replace the properties of a part.
 
-        Raises `Conflict` if it has another.
+        Raises `Conflict` if it no longer has `part.etag`. An empty ETag is not checked.
         """
         body = {"properties": properties}
         await self._writer.put(part.address, _VERSION, body, etag=part.etag or "*")
 
     async def read_locks(self) -> ReadOnlyLocks:
-        """Return the locks of the configured subscriptions."""
+        """Return the read-only locks of the configured subscriptions."""
         return await read_read_only_locks(self._reader)
 
 

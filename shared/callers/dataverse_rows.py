@@ -1,4 +1,4 @@
-"""The base class of all caller kinds whose places are text columns of Dataverse rows."""
+"""The base class of caller kinds whose places are text columns of Dataverse rows."""
 
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -19,10 +19,10 @@ type _Reading = tuple[TextColumn, Sequence[TextRow] | PlatformError]
 
 
 class DataverseRowCallers(SearchedCallers):
-    """A caller kind for text columns, which a subclass names.
+    """A caller kind for text columns.
 
-    The subclass also builds the callers. A caller's address is `environment/table/column/row`.
-    Searching an environment takes one request for any number of columns.
+    A subclass names the columns and builds the callers. A caller's address is
+    `environment/table/column/row`. All columns of an environment are read with one request.
     """
 
     kind: str
@@ -91,9 +91,9 @@ class DataverseRowCallers(SearchedCallers):
         raise NotFound(f"The app no longer reads {entity_set}")
 
     async def _read_environment(self, environment: Environment) -> list[_Reading]:
-        """Return the rows of each column, or why the column is unreadable.
+        """Return each column with its rows, or with the error of reading it.
 
-        Raises `PlatformError` if all are unreadable.
+        Raises `PlatformError` if no column can be read.
         """
 
         async def read(column: TextColumn) -> _Reading:

@@ -1,8 +1,8 @@
 """Read and write webhooks of Dataverse as callers (`serviceendpoints`).
 
-Dataverse never returns a webhook's authentication value. So the app does not know whether it
-contains a secret, and could not verify that a rollback restores it. A person changes each webhook
-that has such a value and whose URL has no signature. See platform.md#dataverse-webhooks.
+Dataverse never returns a webhook's authentication value. So the app does not know whether the value
+contains a secret, and could not verify that a rollback restores it. Only a person changes a webhook
+with such a value and a URL without a signature. See platform.md#dataverse-webhooks.
 """
 
 from collections.abc import Iterator

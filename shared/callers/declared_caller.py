@@ -56,9 +56,10 @@ class DeclaredCallerKind(SearchedCallers):
                 yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return a reference to the flow that the system calls, by the declaration.
+        """Return a text with the ids of the flow that the system calls according to its
+        declaration.
 
-        Raises `NotFound` if it is no longer declared.
+        Raises `NotFound` if the system is no longer declared to call the flow.
         """
         identity, _, flow_id = caller.address.partition("/")
         kept = await self._declared.get(DECLARED_CALLER, identity)
@@ -78,7 +79,7 @@ class DeclaredCallerKind(SearchedCallers):
 
 
 def _format_reference(flow: CalledFlow) -> str:
-    """Return a text in which a search finds the ids of the flow. Its URL does not work."""
+    """Return a text in which a search finds the ids of the flow. The URL in it does not work."""
     url, flow_id = flow.current_trigger_url_id, flow.current_flow_id
     path = f"workflows/{url}/triggers/any/paths/invoke"
     return json.dumps(

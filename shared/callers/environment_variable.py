@@ -81,8 +81,8 @@ class EnvironmentVariableCallers(SearchedCallers):
         """Replace the value or the default if it still has the ETag.
 
         Raises `Conflict` if it has changed, and `NotFound` if it does not exist. An equal value is
-        not written again, because an earlier invocation wrote it and may have been interrupted
-        before the flows were saved.
+        not written again: an earlier invocation may have written it, and been interrupted before
+        the flows were saved.
         """
         environment, part, variable = await self._read_place(caller)
         if _build_content(variable, part).text != value.text:
@@ -96,9 +96,10 @@ class EnvironmentVariableCallers(SearchedCallers):
                 )
 
     async def read_flows_to_save(self, caller: Caller) -> FlowsToSave:
-        """Return the flows that use the variable.
+        """Return the flows that use the variable, and when the variable was written.
 
-        Flows of managed solutions are omitted, because only a person changes their variables.
+        Flows of managed solutions are omitted, because only a person changes a variable that they
+        use.
         """
         environment, part, variable = await self._read_place(caller)
         users = (await self._read_flows_by_variable(environment)).get(_get_schema_key(variable), [])

@@ -1,7 +1,7 @@
 """Read and write event subscriptions of Event Grid as callers: the URL of a webhook.
 
-A GET of an event subscription returns a part of the URL. An action returns all of it. Event Grid
-validates a new URL before it uses it. See platform.md#event-subscriptions.
+A GET of an event subscription returns only a part of the URL; the action `getFullUrl` returns all
+of it. Event Grid validates a new URL before it uses it. See platform.md#event-subscriptions.
 """
 
 import json
@@ -99,7 +99,7 @@ class EventGridSubscriptionCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every event subscription whose webhook is a trigger URL."""
+        """Yield every event subscription with a webhook whose URL is a trigger URL."""
         found = await self._list_webhooks(unreadable)
         locks = await self._read_locks(unreadable) if found else ReadOnlyLocks({})
         readings = unreadable.read_readable(found, _get_id, self._read_destination, _format_label)
@@ -174,7 +174,7 @@ class EventGridSubscriptionCallers(SearchedCallers):
             return ReadOnlyLocks({})
 
     async def _list_webhooks(self, unreadable: UnreadableCallers) -> list[Mapping[str, object]]:
-        """Return the event subscriptions with a webhook. Each list takes one request."""
+        """Return the event subscriptions with a webhook."""
         what = "event subscriptions of subscriptions and resource groups"
         found = [*await unreadable.list_readable(self._reader.list(_SUBSCRIPTIONS, _VERSION), what)]
         for resource_type in _TOPICS:

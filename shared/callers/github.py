@@ -1,6 +1,7 @@
 """Read and write webhooks and Actions variables of GitHub repositories as callers.
 
-GitHub has no ETag for a write, so a write compares before and after. See platform.md#github.
+GitHub has no ETag for a write, so a text is compared before a write and after it. See
+platform.md#github.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -37,7 +38,7 @@ _NAMES = {_HOOKS: "webhooks", _SECRETS: "secrets", _VARIABLES: "variables"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """A list of a repository: its webhooks or its variables."""
+    """A list of a repository: its webhooks, its variables or the names of its secrets."""
 
     repository: str
     list_name: str
@@ -110,8 +111,9 @@ class GitHubCallers(JsonServiceCallers):
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace the URL or value if it is unchanged since the read, and read it back.
 
-        Raises `Conflict` if it has changed, and `NotFound` if it does not exist. After a `Conflict`
-        from the second read, the change of this app or of the other writer may be lost: read again.
+        Raises `Conflict` if it has changed, and `NotFound` if it does not exist. Also raises
+        `Conflict` if something else is read back: what was written, here or by another writer, may
+        be lost. Read again.
         """
         now = await self.read(caller)
         if now.text == value.text:

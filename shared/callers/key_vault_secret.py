@@ -71,7 +71,8 @@ class KeyVaultSecretCallers(SearchedCallers):
     ) -> AsyncGenerator[Caller]:
         """Yield every secret whose current version has a trigger URL.
 
-        Also yields every secret into which a declared caller wants the new URL to be written.
+        Also yields each secret that a declared caller names, because the new URL is to be written
+        to it.
         """
         places = {one.resource_id: one for one in await self._read_declared_secrets()}
         vaults = read_all(self._secrets.read_vault_urls())
@@ -123,9 +124,9 @@ class KeyVaultSecretCallers(SearchedCallers):
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Add a version if the current one is still `value.etag`.
 
-        A secret that a declared caller names is created if it is missing. Raises `Conflict` if the
-        secret has changed, `NotFound` if another one is missing, and `JobBlocked` if a deleted
-        secret has the name.
+        Creates a missing secret that a declared caller names. Raises `Conflict` if the secret has
+        changed, `NotFound` if any other secret is missing, and `JobBlocked` if a deleted secret has
+        the name.
         """
         vault_url, name = _parse_address(caller)
         try:
@@ -170,8 +171,10 @@ class KeyVaultSecretCallers(SearchedCallers):
 
 
 def _find_callers(value: str, place: Caller) -> list[Caller]:
-    """Return a secret as callers, or as one caller if a declared caller names it, even if it has no
-    URL.
+    """Return the callers that a secret's value contains.
+
+    A secret that a declared caller names is always exactly one caller, even if its value contains
+    no URL.
     """
     found = [*find_callers_in_text(value, place)]
     if not place.is_created_if_missing:

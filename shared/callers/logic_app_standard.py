@@ -1,6 +1,6 @@
 """Read and write files of Logic Apps (Standard) as callers: workflows, connections, parameters.
 
-Their settings are callers of the kind app_setting. See platform.md#logic-apps-standard.
+Settings of such an app are callers of the kind `app_setting`. See platform.md#logic-apps-standard.
 """
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -30,7 +30,7 @@ _FROM_PACKAGE = (
 
 @dataclass(frozen=True, slots=True)
 class _SiteReading:
-    """The existing files of an app by path, and why only a person can change them."""
+    """The files of an app by path, and the reason if only a person can change them."""
 
     texts: dict[str, str] = field(repr=False)
     manual_reason: str
@@ -97,7 +97,7 @@ class LogicAppStandardCallers(SearchedCallers):
 
         Raises `NotFound` if it does not exist, and `TransientError` while the runtime restarts.
         """
-        with _expect_restart(caller):
+        with _convert_runtime_errors(caller):
             found = await self._files.read(*_parse_address(caller))
         return CallerContent(text=found.text, etag=found.etag)
 
@@ -112,7 +112,7 @@ class LogicAppStandardCallers(SearchedCallers):
             return
         if value.etag not in {"", now.etag}:
             raise Conflict(f"The {caller.label} was changed")
-        with _expect_restart(caller):
+        with _convert_runtime_errors(caller):
             await self._files.write(*_parse_address(caller), value.text, etag=now.etag)
 
     async def _read_site(self, site: Site) -> _SiteReading:
@@ -141,8 +141,11 @@ def _build_caller(site: Site, path: str, manual_reason: str) -> Caller:
 
 
 @contextmanager
-def _expect_restart(caller: Caller) -> Iterator[None]:
-    """Raise `TransientError` if the app's runtime does not answer, as after a change of a file."""
+def _convert_runtime_errors(caller: Caller) -> Iterator[None]:
+    """Convert the error of a runtime that does not answer to `TransientError`.
+
+    A runtime restarts after a change of a file.
+    """
     try:
         yield
     except PlatformError as err:

@@ -1,5 +1,4 @@
-"""Functions of caller kinds whose places are named values of one resource, all written by one
-request.
+"""Functions of caller kinds that write named values of a resource, all of them in one request.
 
 A caller's address is `resource id|name`.
 """
@@ -14,9 +13,11 @@ from shared.domain.callers.unchanged_content import hash_value
 def build_contents(
     values: Mapping[str, str], callers: Sequence[Caller]
 ) -> dict[str, CallerContent]:
-    """Return the contents of those callers of one resource that exist, by address.
+    """Return the contents of callers of one resource by address, without the callers that do not
+    exist.
 
-    `values` contains all values of the resource by name. A digest of them is the ETag of each.
+    `values` contains all values of the resource by name. A digest of them is the ETag of each
+    content.
     """
     resource_id = get_resource_id(callers)
     addresses = {name: f"{resource_id}|{name}" for name in values}

@@ -39,7 +39,7 @@ _SET_BY_AZURE = frozenset({"lastPublishTime"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedPart:
-    """A part of a factory or workspace: a pipeline, or something that pipelines use."""
+    """A part of a factory or workspace, such as a pipeline or a dataset."""
 
     #: Address of its caller.
     address: str
@@ -62,7 +62,7 @@ class PublishedPart:
         return CallerContent(text=text, etag=self.etag or hash_value(text))
 
     def find_secure_parameters(self) -> Iterator[str]:
-        """Yield the names of secure parameters with a default value, because it is hidden and may
+        """Yield the names of secure parameters with a default value, which is hidden and may
         contain a URL.
         """
         for name, parameter in mapping_at(self.properties, "parameters").items():
@@ -110,13 +110,13 @@ class PublishedPartCallers(SearchedCallers):
 
     @abstractmethod
     async def write_part(self, part: PublishedPart, properties: Mapping[str, object]) -> None:
-        """Replace the properties of a part if it still has its ETag.
+        """Replace the properties of a part.
 
-        Raises `Conflict` if it has another.
+        Raises `Conflict` if it no longer has `part.etag`. An empty ETag is not checked.
         """
 
     async def read_locks(self) -> ReadOnlyLocks:
-        """Return the locks that would reject a write of a part."""
+        """Return the read-only locks that may apply to a part; none by default."""
         return ReadOnlyLocks({})
 
     @override
@@ -155,8 +155,8 @@ class PublishedPartCallers(SearchedCallers):
         """Replace the properties of a part if they are unchanged since the read.
 
         Raises `Conflict` if they have changed, `NotFound` if the part does not exist, and
-        `JobBlocked` if only a person can change it. A part without an ETag is read back: after a
-        `Conflict`, read again.
+        `JobBlocked` if only a person can change it. A part without an ETag is read back, and a
+        different text is a `Conflict` too: read again.
         """
         before = await self.read_part(caller.address)
         if before.content.text == value.text:

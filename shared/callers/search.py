@@ -54,11 +54,11 @@ async def read_remaining_ahead[T, R](
     key: Callable[[T], str],
     read: Callable[[T], Coroutine[Any, Any, R]],
 ) -> AsyncGenerator[tuple[T, Awaitable[R]]]:
-    """Yield each place that is not searched yet with its read, while the next reads are in
-    progress.
+    """Yield each place that is not searched yet with an awaitable of its read. The next reads are
+    in progress meanwhile.
 
-    An awaited read raises the errors of `read`. Close the generator to cancel reads that are not
-    awaited.
+    The awaitable raises the errors of `read`. Close the generator to cancel the reads that it has
+    not yielded.
     """
     following = iter(
         sorted((place for place in places if key(place) > search.continue_after), key=key)
@@ -78,7 +78,7 @@ async def read_remaining_ahead[T, R](
 async def read_all[T](items: AsyncIterator[T]) -> list[T]:
     """Return all items.
 
-    If some subscriptions cannot be read, the error has the items of the others.
+    If some subscriptions cannot be read, the raised error has the items of the others.
     """
     found: list[T] = []
     try:
@@ -97,7 +97,7 @@ def get_environment_id(environment: Environment) -> str:
 
 @contextmanager
 def give_up_on_host() -> Iterator[None]:
-    """Raise `PlatformError` for a long outage of a host that serves one resource.
+    """Convert a long outage of a host that serves one resource to `PlatformError`.
 
     A search then continues without the resource, such as a vault in a network that the app does not
     reach.
@@ -179,8 +179,8 @@ class UnreadableCallers:
     ) -> AsyncGenerator[tuple[T, R]]:
         """Yield each remaining place that can be read, with what was read.
 
-        Record the others. Deleted places are omitted. `name` returns the text by which a place is
-        recorded. Close the generator.
+        Records the places that cannot be read. Deleted places are omitted. `name` returns the text
+        by which a place is recorded. Close the generator to cancel the next reads.
         """
         async with aclosing(read_remaining_ahead(self.search, places, key, read)) as readings:
             async for place, reading in readings:
@@ -194,9 +194,9 @@ class UnreadableCallers:
                 yield place, found
 
     async def list_readable[T](self, listing: Awaitable[Sequence[T]], what: str) -> Sequence[T]:
-        """Return the items of a list.
+        """Return the items of a list, as far as they can be read.
 
-        Record the subscriptions that cannot be read, or the whole list.
+        Records the subscriptions that cannot be read, or the whole list.
         """
         try:
             return await listing
@@ -225,7 +225,7 @@ class UnreadableCallers:
 
 
 class SearchedCallers(ABC):
-    """The base class of most caller kinds: it reports the places that a search could not read."""
+    """The base class of caller kinds. It reports the places that a search could not read."""
 
     is_environment_only = False
     is_assessed_separately = False

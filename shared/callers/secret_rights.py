@@ -21,7 +21,7 @@ class SecretRights:
         """Return why one of the readers may be unable to read a secret, or "" if all can read it.
 
         `secret` is its address. Raises `NotFound` if the vault does not exist, and `PlatformError`
-        if the app may not read it.
+        if the app may not read the vault.
         """
         vault_url, _, name = secret.partition("|")
         vault_name = vault_url.partition("://")[2].partition(".")[0]
@@ -35,7 +35,7 @@ class SecretRights:
         return ""
 
     async def find_reader(self, secret: str, readers: Sequence[SecretReader]) -> SecretReader:
-        """Return the first of a resource's identities that can read a secret, or the first of all
+        """Return the first of a resource's identities that can read a secret, or the first identity
         if none can.
 
         Raises the errors of `find_obstacle`.

@@ -35,9 +35,9 @@ _NOUNS = {
 class SynapseCallers(PublishedPartCallers):
     """The caller kind of Synapse.
 
-    A caller's address is `workspace/collection/name`. The content is its `properties` as JSON.
-    Locks and policies of Resource Manager do not apply, because the workspace takes the writes
-    itself.
+    A caller's address is `workspace/collection/name`. A caller's content is the `properties` of a
+    part, as JSON. Locks and policies of Resource Manager do not apply, because the workspace itself
+    receives the writes.
     """
 
     kind = "synapse"
@@ -68,14 +68,14 @@ class SynapseCallers(PublishedPartCallers):
     async def require_searchable_scope(self, scope: str) -> None:
         """Raise `PlatformError` if the app may not search or write a workspace.
 
-        It names the missing actions.
+        The error names the missing actions.
         """
         if denied := await self._artifacts.find_denied_actions(scope, _ACTIONS):
             text = f"No role of the app's own identity permits {', '.join(denied)}."
             raise PlatformError(text, code="Unauthorized", status=403)
 
     async def list_parts(self, owner: Mapping[str, object]) -> Sequence[PublishedPart]:
-        """Return all pipelines and other parts of a workspace.
+        """Return the pipelines and other parts of a workspace.
 
         Raises `NotFound` if it does not exist.
         """
@@ -105,9 +105,9 @@ class SynapseCallers(PublishedPartCallers):
         raise NotFound(f"The Synapse workspace {name} no longer exists")
 
     async def write_part(self, part: PublishedPart, properties: Mapping[str, object]) -> None:
-        """Replace the properties of a part if it still has its ETag.
+        """Replace the properties of a part.
 
-        Raises `Conflict` if it has another.
+        Raises `Conflict` if it no longer has `part.etag`. An empty ETag is not checked.
         """
         workspace, collection, name = part.address.split("/", 2)
         etag = part.etag or "*"

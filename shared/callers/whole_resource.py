@@ -1,6 +1,6 @@
 """The base class of caller kinds in Azure resources that are read and replaced as a whole.
 
-Azure has no ETag for them, so a write compares before and after.
+Azure has no ETag for them, so a resource is compared before a write and after it.
 """
 
 import json
@@ -97,8 +97,8 @@ class WholeResourceCallers(SearchedCallers):
         """Replace the resource if it is unchanged since the read, and read it back.
 
         Raises `Conflict` if it has changed, `NotFound` if it does not exist, and `JobBlocked` if
-        only a person can change it. After a `Conflict` from the second read, the change of this app
-        or of the other writer may be lost: read again.
+        only a person can change it. Also raises `Conflict` if something else is read back: what was
+        written, here or by another writer, may be lost. Read again.
         """
         before = await self._get_resource(caller)
         text = self._format_content(before)
