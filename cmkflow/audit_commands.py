@@ -24,7 +24,7 @@ from shared.domain.audit_text import (
     find_target,
     format_changes,
     list_operations,
-    with_names,
+    replace_known_ids,
 )
 
 _STYLES = {
@@ -41,7 +41,7 @@ def build_audit_table(answer: Any, names: Mapping[str, str]) -> Listing:
     """
 
     def format_name(text: str) -> str:
-        return shorten_command(shorten_resource_ids(with_names(text, names)))
+        return shorten_command(shorten_resource_ids(replace_known_ids(text, names)))
 
     columns = (
         Column("Time (UTC)", lambda one: format_minute(one["recorded_at"]), Kind.WORD),

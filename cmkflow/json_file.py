@@ -11,7 +11,7 @@ import typer
 
 from cmkflow.terminal import echo
 from shared.domain.definitions.json_values import JsonTooDeep, parse_json_value
-from shared.domain.network.service_tags import ServiceTagList, read_service_tags
+from shared.domain.network.service_tags import ServiceTagList, parse_service_tags
 
 
 class UnreadableFile(Exception):
@@ -70,7 +70,7 @@ def _require_short_paths(document: object) -> None:
 def read_service_tag_list(path: Path) -> ServiceTagList:
     """Return the service tag list in a file. Prints an error and exits if the file has none."""
     try:
-        return read_service_tags(json.loads(path.read_bytes()))
+        return parse_service_tags(json.loads(path.read_bytes()))
     except OSError as err:
         problem = err.strerror or str(err)
     except (ValueError, RecursionError) as err:

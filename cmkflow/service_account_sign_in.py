@@ -69,6 +69,6 @@ async def sign_in(account: ServiceAccountSignIn, show: Callable[[str], None]) ->
             tenant_id=account.tenant_id,
             client_id=account.client_id,
             cache_secret=account.cache_secret,
-            authority=cloud.authority,
+            authority=cloud.authority_url,
         )
         await ServiceAccountCredential(settings, secrets).sign_in(cloud.flow_service_scope, show)

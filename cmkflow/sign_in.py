@@ -45,7 +45,7 @@ class SignInSession:
     @property
     def authority(self) -> str:
         """Return the URL of the sign-in service."""
-        return CLOUDS[self.cloud].authority
+        return CLOUDS[self.cloud].authority_url
 
 
 def read_sign_in_session(url: str) -> SignInSession | None:

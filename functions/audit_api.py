@@ -21,7 +21,7 @@ from shared.domain.audit_text import (
     find_result,
     find_target,
     format_changes,
-    with_names,
+    replace_known_ids,
 )
 from shared.domain.principal import PrincipalKind, Role
 from shared.use_cases.read_job_index import read_environment_names
@@ -127,7 +127,7 @@ def _build_row(one: AuditEntry, names: Mapping[str, str]) -> tuple[object, ...]:
         describe_operation(one.operation, one.status),
         names.get(about, about),
         find_result(one.status),
-        with_names(format_changes(one.state_before, one.state_after), names),
+        replace_known_ids(format_changes(one.state_before, one.state_after), names),
         one.message,
         one.who_id,
         one.client,

@@ -19,7 +19,7 @@ from shared.domain.audit_text import (
     list_changes,
     list_operations,
     parse_state,
-    with_names,
+    replace_known_ids,
 )
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -148,7 +148,7 @@ def _build_line(entry: AuditEntry, names: AuditNames, seals: PageSeals) -> Audit
         more_flows=max(len(flow_ids) - FLOWS_NAMED, 0),
         text=_shorten_text(
             replace_ids_by_names(
-                with_names(entry.message or _summarize_changes(entry), names.environments)
+                replace_known_ids(entry.message or _summarize_changes(entry), names.environments)
             ),
             _LONGEST_CHANGES,
         ),

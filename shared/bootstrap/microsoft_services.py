@@ -219,7 +219,7 @@ class MicrosoftServices:
                 tenant_id=settings.tenant_id,
                 client_id=settings.service_account_client_id,
                 cache_secret=settings.service_account_token_cache_secret,
-                authority=self._cloud.authority,
+                authority=self._cloud.authority_url,
             )
             operator = ServiceAccountCredential(chosen, secrets)
         as_account = self._build_flow_service(replace(self._flows, credential=operator))

@@ -128,7 +128,9 @@ class NamedValues:
         writer: ResourceWriter,
         keys: Keys,
     ) -> None:
-        """`secrets` reads secret values. `keys` reads which identities may read a Key Vault secret."""
+        """`secrets` reads secret values. `keys` reads which identities may read secrets in Key
+        Vault.
+        """
         self._reader, self._secrets, self._writer = reader, secrets, writer
         self._keys = keys
 
@@ -140,7 +142,7 @@ class NamedValues:
         return await read_each(listed, self._read_place)
 
     async def read(self, resource_id: str) -> CallerContent:
-        """Return the value, or the reference to Key Vault. Raises `NotFound` if it does not exist."""
+        """Return the value or the Key Vault reference. Raises `NotFound` if it does not exist."""
         found = await self._reader.get_tagged_resource(resource_id, API_VERSION)
         # The ETag is read first: if the value changes in between, the write is a conflict.
         properties = mapping_at(found.document, "properties")

@@ -94,7 +94,10 @@ def _find_flow_ids(text: str) -> frozenset[str]:
 
 
 def _is_published(row: TextRow) -> bool:
-    """Return whether the agent was published after the row's last change, or was never published."""
+    """Return whether the agent was published after the row's last change.
+
+    True for an agent that was never published: it has nothing to publish.
+    """
     published = text_at(mapping_at(row.others, "parentbotid"), "publishedon")
     # Both are UTC times in the same format.
     return not published or published >= (text_at(row.others, "modifiedon") or "")

@@ -43,7 +43,7 @@ class JsonServiceCallers(SearchedCallers):
 
     @abstractmethod
     async def require_readable_scope(self, scope: str) -> None:
-        """Raise an error if the app cannot read a certain list of the scope, such as its webhooks."""
+        """Raise an error if the app cannot read a list of the scope, such as its webhooks."""
 
     def _is_well_formed(self, scope: str) -> bool:
         return re.fullmatch(self.service.scope_pattern, scope) is not None

@@ -156,7 +156,7 @@ def build_statement(
 
 
 def format_statement(statement: SealStatement) -> str:
-    """Return the text of a statement, which is signed."""
+    """Return the text of a statement, which is the text to sign."""
     content = {"format": _FORMAT, **asdict(statement)}
     return json.dumps(content, sort_keys=True, default=lambda at: at.isoformat())
 
@@ -178,8 +178,8 @@ def find_chain_differences(
 ) -> Iterator[str]:
     """Yield each fault in consecutive seals, oldest first.
 
-    A fault is a seal that is unreadable, missing or changed, or that does not follow the one
-    before.
+    A fault is a seal that is missing, changed or without a valid signature, or that does not follow
+    the seal before it. A seal that cannot be read is the last fault.
     """
     before: AuditSeal | None = None
     for seal in seals:

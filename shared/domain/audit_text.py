@@ -131,7 +131,9 @@ def describe_principal(kind: str, who: str) -> str:
 
 
 def describe_operation(operation: str, status: int | None) -> str:
-    """Return what was done, or tried without success, in the past tense."""
+    """Return in the past tense what was done, tried without success, or requested with an unknown
+    result.
+    """
     plain = operation.replace("_", " ")
     if page := _PAGE.fullmatch(operation):
         plain = f"open the {_PAGE_TITLES.get(page[1], page[1].replace('_', ' '))} page"
@@ -184,7 +186,7 @@ def format_changes(state_before: str, state_after: str) -> str:
     return "; ".join(map(str, list_changes(state_before, state_after)))
 
 
-def with_names(text: str, names: Mapping[str, str]) -> str:
+def replace_known_ids(text: str, names: Mapping[str, str]) -> str:
     """Return the text with each id replaced by its name in `names`."""
     for identity, name in names.items():
         text = text.replace(identity, name)

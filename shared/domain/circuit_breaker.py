@@ -1,8 +1,10 @@
 """Decide when a service counts as down, and when to try it again.
 
 There is one circuit breaker for each service and place, such as an environment. A service is down
-if several requests in a row get no answer, or if requests for several different targets fail in a
-row. An error with a single target concerns only that target. Any answer closes the circuit breaker.
+if several requests in a row get no answer, if requests for several different targets fail in a row,
+or if it says that the environment is disabled. An error with a single target concerns only that
+target. A success closes the circuit breaker, and so does a rejection for any reason other than
+throttling, the token or a server error.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +23,7 @@ _MAX_PAUSE = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitBreaker:
-    """The failures of one service since its last answer."""
+    """The consecutive failures of one service."""
 
     service: str
     #: An environment id or a host; empty: the service has only one place.
@@ -102,6 +104,8 @@ def add_failure(
 def schedule_next_probe(
     breaker: CircuitBreaker, now: datetime, policy: CircuitBreakerPolicy
 ) -> CircuitBreaker:
-    """Return an open circuit breaker with its next probe, after twice the last delay."""
+    """Return an open circuit breaker with its next probe, after twice the last delay or the longest
+    allowed one.
+    """
     wait = min(breaker.probe_interval * 2, policy.longest_interval)
     return replace(breaker, probe_interval=wait, probe_at=now + wait)

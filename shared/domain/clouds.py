@@ -1,6 +1,6 @@
 """Name what differs between Microsoft's clouds: hosts, token audiences and domains.
 
-Nothing else in the app names a host of a cloud. The values of the others than the public cloud are
+Nothing else in the app names a host of a cloud. The values of all clouds except the public one are
 untested: they come from Microsoft's PowerShell module and documentation (platform.md#clouds).
 """
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class CloudName(StrEnum):
-    """Where a tenant is."""
+    """The Microsoft cloud in which a tenant is."""
 
     PUBLIC = "public"
     GCC = "gcc"  #: Power Platform for US Government; Azure and Entra are those of the public cloud
@@ -48,19 +48,19 @@ class Cloud:
     app_service_domain: str
 
     @property
-    def authority(self) -> str:
+    def authority_url(self) -> str:
         """Return the URL of the sign-in service."""
         return f"https://{self.sign_in_host}"
 
     @property
-    def resource_manager(self) -> str:
+    def resource_manager_url(self) -> str:
         """Return the URL of Azure Resource Manager."""
         return f"https://{self.resource_manager_host}"
 
     @property
     def resource_manager_scope(self) -> str:
         """Return the scope of tokens for Azure Resource Manager."""
-        return f"{self.resource_manager}/.default"
+        return f"{self.resource_manager_url}/.default"
 
     @property
     def power_apps_scope(self) -> str:
@@ -97,7 +97,7 @@ class Cloud:
 
     @property
     def domains(self) -> frozenset[str]:
-        """Return the domains whose hosts are Microsoft's, and whose firewalls nobody else sets."""
+        """Return the domains of the hosts of Microsoft's services."""
         return frozenset(
             {
                 self.sign_in_host,
@@ -119,7 +119,7 @@ class Cloud:
         place = f"environments/{environment_id}/flows/{flow_name}/runs"
         return f"https://{self.maker_portal_host}/{place}"
 
-    def environment_host(self, environment_id: str) -> str:
+    def derive_environment_host(self, environment_id: str) -> str:
         """Return the host of an environment's trigger URLs, derived as in Microsoft's clients."""
         name, digits = environment_id.replace("-", "").lower(), self.environment_digits
         return f"{name[:-digits]}.{name[-digits:]}.environment.{self.power_platform_domain}"

@@ -74,8 +74,10 @@ def _extends_character(character: str, one: str) -> bool:
     if unicodedata.category(one) in _CONTINUING or character.endswith(_JOINER):
         return True
     is_skin_tone = "\U0001f3fb" <= one <= "\U0001f3ff"
-    return is_skin_tone or (_is_flag_half(one) and len(character) == 1 and _is_flag_half(character))
+    return is_skin_tone or (
+        _is_regional_indicator(one) and len(character) == 1 and _is_regional_indicator(character)
+    )
 
 
-def _is_flag_half(one: str) -> bool:
+def _is_regional_indicator(one: str) -> bool:
     return "\U0001f1e6" <= one <= "\U0001f1ff"

@@ -52,7 +52,7 @@ class EvidenceFile:
     """An evidence file that is being built. Its files are kept in a folder instead of in memory."""
 
     def __init__(self, folder: Path) -> None:
-        """Keep files in this folder, which is empty. The caller removes it."""
+        """Keep files in this folder, which is empty. Nothing here removes the folder."""
         self._folder = folder
         self._files: dict[str, Path] = {}
 
@@ -97,7 +97,10 @@ class EvidenceFile:
 
 
 def find_manifest_differences(file: IO[bytes]) -> Iterator[str]:
-    """Yield each difference between a zip and its manifest. Raises `ValueError` for other files."""
+    """Yield each difference between a zip and its manifest.
+
+    Raises `ValueError` if the file is not an evidence file.
+    """
     with _open_archive(file) as archive:
         files = json.loads(_read_member(archive, MANIFEST, _LARGEST_MANIFEST))["files"]
         named = {name: (one["sha256"], one["bytes"]) for name, one in files.items()}

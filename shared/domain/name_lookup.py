@@ -63,9 +63,9 @@ def format_suggestion(candidates: Sequence[NamedItem]) -> str:
 
 
 def shorten_ids(ids: Iterable[str]) -> dict[str, str]:
-    """Return the first characters of each id, by id. They have equal length and all differ.
+    """Return the first characters of each id, by id: at least eight, and so many that all differ.
 
-    They have at least eight characters, so that `find_by_id_or_name` accepts them.
+    `find_by_id_or_name` accepts them.
     """
     every = sorted(set(ids))
     length = 8

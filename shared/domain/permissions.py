@@ -126,11 +126,11 @@ def describe_grant(needs: RequiredPermissions, resource_id: str) -> str:
     return f"The app's identity needs {what} on {where}. {needs.fix}"
 
 
-def find_written_type(needs: RequiredPermissions, resource_type: str) -> str:
-    """Return the resource type that Azure Resource Manager replaces when it writes a resource.
+def find_type_replaced_by_write(needs: RequiredPermissions, resource_type: str) -> str:
+    """Return the resource type that Azure Resource Manager replaces when the app writes a resource.
 
     This is the resource's own type, or that of its only child that may be written
-    (`Microsoft.Web/sites/config`). Returns "" if it writes neither.
+    (`Microsoft.Web/sites/config`). Returns "" if the app writes neither.
     """
     wanted = resource_type.lower()
     written = [one.removesuffix("/write") for one in needs.actions if one.endswith("/write")]

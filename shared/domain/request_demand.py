@@ -31,8 +31,8 @@ class RequestDemand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedJob:
-    """A job in the queue that should be woken earlier, because requests are available before
-    then.
+    """A job in the queue that is to be woken before its next check, because requests are available
+    earlier.
     """
 
     row: tuple[str, str, str]

@@ -21,7 +21,7 @@ class SolutionSetting:
 
 
 class SolutionSettingState(StrEnum):
-    """How far the app has changed the solution setting."""
+    """The state of the app's change of the solution setting."""
 
     APPLYING = "applying"  #: recorded; may be written already
     APPLIED = "applied"  #: read back

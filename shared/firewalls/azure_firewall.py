@@ -75,7 +75,7 @@ class AzureFirewalls(AzureResources):
     )
 
     async def read(self) -> list[Firewall]:
-        """Return every firewall, once for each destination that callers reach through it."""
+        """Return every firewall, once for each destination that requests reach through it."""
         return [one for one, _ in (await self._read_resources()).places]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:

@@ -1,7 +1,7 @@
 """Read the IP rules of storage accounts.
 
-They do not apply to callers in the account's own region, which use private addresses (Microsoft:
-*Configure Azure Storage firewalls*), so the result for such flows is unknown.
+They do not apply to requests from the account's own region, which use private addresses (Microsoft:
+*Configure Azure Storage firewalls*), so the result for flows there is unknown.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -73,7 +73,7 @@ async def require_write_allowed(
 
 def reject_excluded_flow(settings: EnvironmentSettings, job: FlowJob) -> None:
     """Raise `JobBlocked` if an administrator has excluded the original of this job."""
-    if job.original.names & settings.excluded_flows:
+    if job.original.ids & settings.excluded_flows:
         raise JobBlocked(
             f"{job.display_name} is excluded: the app does not change it.",
             code=Reason.FLOW_EXCLUDED,

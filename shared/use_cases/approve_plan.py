@@ -10,9 +10,9 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.transitions import move_to_state
 from shared.domain.plans.choose_url_secret import apply_url_secret_choices
 from shared.domain.plans.plan_approval import (
+    build_approved_plan_name,
     compute_plan_version,
     format_plan_text,
-    name_approved_plan,
     parse_awaiting_flows,
 )
 from shared.domain.plans.plan_item import PlanItem
@@ -229,7 +229,9 @@ async def _approve_one_plan(
     """
     left_out, content = approval.list_excluded_among(plan.awaiting), plan.text
     version = compute_plan_version(content)
-    where = await services.archive.put(name_approved_plan(plan.job.id, version), content.encode())
+    where = await services.archive.put(
+        build_approved_plan_name(plan.job.id, version), content.encode()
+    )
     approved = ApprovedPlan(
         version=version,
         approved_by=approval.approved_by,
@@ -283,5 +285,5 @@ async def _read_approved_flows(
     """
     if approval.included_flow_ids is None:
         return frozenset()
-    content = await services.archive.get(name_approved_plan(job.id, job.approved_version))
+    content = await services.archive.get(build_approved_plan_name(job.id, job.approved_version))
     return parse_awaiting_flows(content.decode())

@@ -18,7 +18,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.run_archive import RunArchive, format_part_name
 from shared.domain.network.blocked_call import BlockedCall
 from shared.domain.network.firewall_fix_record import FirewallFixRecord
-from shared.domain.plans.plan_approval import name_approved_plan
+from shared.domain.plans.plan_approval import build_approved_plan_name
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import ApprovedPlan, EnvironmentJob, Remediation
 from shared.errors import NotFound
@@ -80,7 +80,7 @@ class EvidenceReader:
 
         Raises `NotFound` if the remediation has no such plan.
         """
-        return await self.services.archive.get(name_approved_plan(job.id, approved.version))
+        return await self.services.archive.get(build_approved_plan_name(job.id, approved.version))
 
     async def read_flows(self, job: EnvironmentJob) -> AsyncIterator[FlowEvidence]:
         """Yield the records of each flow of one environment, ordered by job id."""

@@ -17,11 +17,11 @@ from shared.domain.plans.job_index import (
     add_closed_jobs,
     build_environment_job_row,
     build_flow_job_row,
+    build_row_from_key,
     correct_index_row,
     find_current_environment_jobs,
     get_count_key,
     is_closed,
-    reduce_to_key,
 )
 from shared.domain.timer_run import TimerRun
 from shared.errors import AlreadyExists, Conflict, NotFound, UnreadableRow
@@ -57,7 +57,7 @@ async def compare_job_index(services: Services) -> None:
     async for found in index.scan():
         if isinstance(found, UnreadableRow):
             _, environment_id, key = found.row
-            row, etag = reduce_to_key(environment_id, key), None
+            row, etag = build_row_from_key(environment_id, key), None
         else:
             environment_id, row, etag = found.item.environment_id, found.item, found.etag
         if row.kind is NamedKind.COUNTS:
@@ -117,7 +117,7 @@ async def _compare_flow_jobs(
     # A job that was named since the first read was named before its row was found.
     async for found in index.scan(environment_id):
         name = found.row[2] if isinstance(found, UnreadableRow) else found.item.key
-        there.add(reduce_to_key(environment_id, name).job_id)
+        there.add(build_row_from_key(environment_id, name).job_id)
     kept = await _correct_counts(
         services, environment_id, [jobs.closed[one] for one in jobs.closed.keys() - there], counts
     )

@@ -209,7 +209,7 @@ class _DeletionStep:
 
             async def permit() -> None:
                 await work.require_write_allowed()
-                recorded = rules.record_delete_intent(self.deletion, now=services.now)
+                recorded = rules.mark_deleting(self.deletion, now=services.now)
                 await self.store(replace(recorded, archived_definition=where))
                 # The lease is still valid and long enough for one request, and no rollback is
                 # requested.

@@ -45,7 +45,7 @@ class DeletionFilter:
     def accepts_original(self, one: Deletion | FlowJob) -> bool:
         """Return whether an original meets the conditions on its remediation, name and id."""
         ids: Iterable[str] = (
-            one.original.names if isinstance(one, FlowJob) else (one.original_id, one.flow_name)
+            one.original.ids if isinstance(one, FlowJob) else (one.original_id, one.flow_name)
         )
         names = " ".join((one.display_name, *ids)).casefold()
         return (

@@ -9,7 +9,7 @@ from shared.domain.ids import derive_flow_job_id
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import move_to_state
-from shared.domain.plans.not_migrated import count_not_included, list_retired_originals
+from shared.domain.plans.not_migrated import count_not_included, describe_retired_originals
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.row_limits import select_fitting_findings, with_firewall_issues
@@ -58,7 +58,7 @@ async def _discover_and_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJo
             await _alert_original_on(leased, item)
     if not leased.job.flow_ids:  # a request that names flows gets a plan item for each of them
         items = [item for item in items if item.is_on or not item.is_retired]
-        findings = (*findings, *list_retired_originals(stay - len(items)))
+        findings = (*findings, *describe_retired_originals(stay - len(items)))
     plan, still = leased.open_rows(services.tables.plan_items), {item.workflow_id for item in items}
     await plan.delete(*[item for item in await plan.read_all() if item.workflow_id not in still])
     await plan.upsert(*items)

@@ -259,7 +259,7 @@ async def _read_plan(services: Services, job: EnvironmentJob) -> PlanView:
     )
     by_original = {one.original.id: one for one in jobs}
     outgoing = list_trigger_hosts(
-        services.settings.cloud.environment_host(job.environment_id), items, by_original
+        services.settings.cloud.derive_environment_host(job.environment_id), items, by_original
     )
     policy = None
     with RowReader().collect_unreadable():

@@ -11,7 +11,7 @@ from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.kill_switch import EFFECT, KillSwitch
-from shared.domain.plans.changes_needed import list_waiting_changes
+from shared.domain.plans.changes_needed import list_pending_flow_changes
 from shared.domain.plans.current_plan import CurrentPlan
 from shared.domain.plans.environment_status import (
     EnvironmentStatus,
@@ -122,7 +122,7 @@ async def read_pending_actions(services: Services) -> PendingActions:
     waiting = [
         *list_pending_flow_actions(flow_jobs, _read_names(environment_jobs)),
         *list_pending_environment_actions(environment_jobs),
-        *list_waiting_changes(plans.values()),
+        *list_pending_flow_changes(plans.values()),
         *list_pending_deletion_actions(
             await _read_blocked_deletions(services, health.alerts, reading)
         ),

@@ -77,7 +77,7 @@ OPERATOR = ServiceAccountSettings(
     tenant_id=TENANT_ID,
     client_id="a0000000-0000-4000-8000-0000000000c2",
     cache_secret=f"{VAULT_URL}/secrets/operator-token-cache",
-    authority=PUBLIC.authority,
+    authority=PUBLIC.authority_url,
 )
 
 

@@ -13,7 +13,7 @@ from shared.adapters.http.wire import Wire, parse_wire
 from shared.adapters.power_platform import EnvironmentEntity
 from shared.domain.environment import PolicyLinkStatus
 from shared.domain.flow import FlowRun
-from shared.domain.network.service_tags import read_service_tags
+from shared.domain.network.service_tags import parse_service_tags
 
 pytestmark = [
     pytest.mark.corpus,
@@ -102,7 +102,7 @@ def test_published_service_tag_list_is_parsed() -> None:
     """The list has all regions, with IPv4 and IPv6 prefixes."""
     [file] = (find_corpus() / "servicetags").glob("ServiceTags_Public_*.json")
 
-    tags = read_service_tags(json.loads(file.read_bytes()))
+    tags = parse_service_tags(json.loads(file.read_bytes()))
 
     plex = tags.find("PowerPlatformPlex")
     assert plex is not None
@@ -114,6 +114,6 @@ def test_published_service_tag_list_is_parsed() -> None:
 def test_recorded_service_tag_list_of_the_api_is_parsed() -> None:
     file = find_corpus() / "servicetags" / "arm_api_serviceTags_before_plex.json"
 
-    tags = read_service_tags(json.loads(file.read_bytes()))
+    tags = parse_service_tags(json.loads(file.read_bytes()))
 
     assert [tag.name for tag in tags][:1] == ["ApiManagement"]

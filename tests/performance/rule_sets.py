@@ -15,7 +15,7 @@ from pathlib import Path
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
 from shared.domain.network.network_check import FLOW_TAGS, PROTECTED_TAG
-from shared.domain.network.service_tags import ServiceTag, ServiceTagList, read_service_tags
+from shared.domain.network.service_tags import ServiceTag, ServiceTagList, parse_service_tags
 
 type Network = IPv4Network | IPv6Network
 type Answers = list[object]
@@ -28,7 +28,7 @@ def read_service_tag_list() -> ServiceTagList:
     """Return Microsoft's service tag list from `FLOW_CORPUS` if it is set, else a generated one."""
     if "FLOW_CORPUS" in os.environ:
         [path] = Path(os.environ["FLOW_CORPUS"], "servicetags").glob("ServiceTags_Public_*.json")
-        return read_service_tags(json.loads(path.read_bytes()))
+        return parse_service_tags(json.loads(path.read_bytes()))
     chance = random.Random(371)  # noqa: S311 -- repeatable, not secret
     regions = [
         [

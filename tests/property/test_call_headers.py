@@ -11,8 +11,8 @@ from shared.domain.callers.observed_caller import (
     CallerNames,
     ObservedCall,
     ObservedCallers,
+    add_caller_names,
     add_calls,
-    name_callers,
 )
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -55,7 +55,7 @@ def test_no_secret_is_kept(drawn: tuple[dict[str, str], str]) -> None:
     traits = parse_traits(headers)
     row = ObservedCallers(environment_id="e", job_id="j", read_until=NOW)
     row = add_calls(row, [ObservedCall(started_at=NOW.replace(hour=1), traits=traits)])
-    named = name_callers(row, CallerNames(flows={}, known={}))
+    named = add_caller_names(row, CallerNames(flows={}, known={}))
 
     for kept in (*map(str, astuple(traits)), *(one.text for one in named)):
         assert secret.lower() not in kept.lower()

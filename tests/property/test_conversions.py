@@ -12,7 +12,7 @@ from shared.domain.conversions.conversion import ConversionKind
 from shared.domain.conversions.preview import (
     build_unified_diff,
     convert_definition,
-    list_possible_edits,
+    list_possible_conversions,
 )
 from shared.domain.definitions.expressions import find_references
 from shared.domain.definitions.flow_definition import parse_client_data
@@ -93,14 +93,16 @@ def test_definition_is_converted_completely_or_not_at_all(text: str) -> None:
 
     Otherwise nothing is left to convert.
     """
-    edits = list_possible_edits(parse_client_data(text), in_solution=False)
+    edits = list_possible_conversions(parse_client_data(text), in_solution=False)
 
     converted = convert_definition(text, edits)
 
     if converted.obstacles:
         assert converted.client_data == text
         return
-    assert list_possible_edits(parse_client_data(converted.client_data), in_solution=False) == ()
+    assert (
+        list_possible_conversions(parse_client_data(converted.client_data), in_solution=False) == ()
+    )
     assert (
         convert_definition(converted.client_data, list(ConversionKind)).client_data
         == converted.client_data

@@ -14,7 +14,7 @@ from shared.domain.audit_text import (
     find_target,
     format_changes,
     list_operations,
-    with_names,
+    replace_known_ids,
 )
 
 
@@ -118,4 +118,4 @@ def test_incomplete_state_yields_no_changes(text: str) -> None:
 
 def test_names_replace_ids() -> None:
     """Known ids are replaced by names, and other ids stay."""
-    assert with_names("e-1 and e-2", {"e-1": "Contoso"}) == "Contoso and e-2"
+    assert replace_known_ids("e-1 and e-2", {"e-1": "Contoso"}) == "Contoso and e-2"

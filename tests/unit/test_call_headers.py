@@ -21,8 +21,8 @@ from shared.domain.callers.observed_caller import (
     ObservedCall,
     ObservedCaller,
     ObservedCallers,
+    add_caller_names,
     add_calls,
-    name_callers,
 )
 
 NOW = datetime(2026, 11, 24, 8, 15, tzinfo=UTC)
@@ -227,7 +227,7 @@ def test_unknown_callers_come_first() -> None:
     calls += [build_call(5, build_traits(1))]
     names = CallerNames(flows={}, known={FLOW: "flow Billing"})
 
-    named = name_callers(add_calls(build_row(), calls), names)
+    named = add_caller_names(add_calls(build_row(), calls), names)
 
     assert [one.text for one in named] == [
         "Unknown caller, 2 calls since 2026-11-24 08:19 UTC, claims to be agent/1",

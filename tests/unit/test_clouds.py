@@ -51,7 +51,7 @@ def test_each_host_of_a_cloud_is_microsofts(name: CloudName) -> None:
     """The app recognises Microsoft's own hosts, which no firewall of the customer protects."""
     cloud = CLOUDS[name]
 
-    assert is_of_microsoft(cloud.environment_host("6f1c0000-0000-4000-8000-000000000077"))
+    assert is_of_microsoft(cloud.derive_environment_host("6f1c0000-0000-4000-8000-000000000077"))
     assert is_of_microsoft(f"contoso.crm.{cloud.dataverse_domain}")
     assert not is_of_microsoft(f"{cloud.sign_in_host}.contoso.example")
 
@@ -60,7 +60,7 @@ def test_environment_host_outside_the_public_cloud_ends_in_one_digit() -> None:
     """The environment's id in the host is split before its last digit, as Microsoft's clients
     do.
     """
-    host = CLOUDS[CloudName.GCC].environment_host("6F1C0000-0000-4000-8000-000000000077")
+    host = CLOUDS[CloudName.GCC].derive_environment_host("6F1C0000-0000-4000-8000-000000000077")
 
     assert (
         host == "6f1c000000004000800000000000007.7.environment.api.gov.powerplatform.microsoft.us"

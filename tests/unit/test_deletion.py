@@ -15,7 +15,7 @@ from shared.domain.jobs.deletion import (
     mark_blocked,
     mark_cancelled,
     mark_deleted,
-    record_delete_intent,
+    mark_deleting,
     start_archiving,
 )
 from shared.domain.jobs.deletion_states import DeletionState
@@ -116,8 +116,8 @@ def test_restore_period_begins_at_the_first_delete_request() -> None:
     """If a delete is repeated after a crash, the first request may have succeeded. So the last day
     for a restore is counted from it.
     """
-    first = record_delete_intent(start_archiving(build_deletion(), now=NOW), now=NOW)
-    second = record_delete_intent(first, now=NOW + DAY)
+    first = mark_deleting(start_archiving(build_deletion(), now=NOW), now=NOW)
+    second = mark_deleting(first, now=NOW + DAY)
 
     assert second.restorable_until == NOW + 21 * DAY
     assert mark_deleted(second, now=NOW + DAY).state is DeletionState.DELETED
@@ -125,7 +125,7 @@ def test_restore_period_begins_at_the_first_delete_request() -> None:
 
 def test_blocked_deletion_has_no_restore_date_and_no_next_check() -> None:
     """A deletion that was blocked before its delete promises no restore and waits for a person."""
-    made = record_delete_intent(start_archiving(build_deletion(), now=NOW), now=NOW)
+    made = mark_deleting(start_archiving(build_deletion(), now=NOW), now=NOW)
     text = "Allow it, then retry."
     row = mark_blocked(
         stop_with_reason(
@@ -195,7 +195,7 @@ def test_reopened_archive_begins_where_the_first_archive_ended() -> None:
 
     assert first.begins_at == NOW - 28 * DAY
     assert NOW < second.begins_at < NOW + timedelta(seconds=1)
-    assert (second.state, second.own_runs, second.parts) == (
+    assert (second.state, second.own_run_count, second.parts) == (
         RunArchiveState.IN_PROGRESS,
         0,
         ("one",),

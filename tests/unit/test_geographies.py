@@ -13,7 +13,7 @@ from shared.domain.network.geographies import (
     normalize_geography,
 )
 from shared.domain.network.network_check import PROTECTED_TAG
-from shared.domain.network.service_tags import read_service_tags
+from shared.domain.network.service_tags import parse_service_tags
 
 #: Every region of the tag in Microsoft's list of November 2025, by its geography.
 REGIONS = {
@@ -94,7 +94,7 @@ def test_every_location_of_a_policy_has_regions() -> None:
 def test_listed_regions_equal_microsofts_list() -> None:
     """The regions of the tests are the 43 regions of Microsoft's service tag list."""
     [path] = Path(os.environ["FLOW_CORPUS"], "servicetags").glob("ServiceTags_Public_*.json")
-    tags = read_service_tags(json.loads(path.read_bytes()))
+    tags = parse_service_tags(json.loads(path.read_bytes()))
 
     assert len(LISTED) == 43
     assert sorted(tags.list_regions(PROTECTED_TAG)) == sorted(LISTED)

@@ -110,7 +110,7 @@ def test_registration_trusts_the_entra_of_its_cloud(cloud: CloudName) -> None:
     load_hooks().connect(graph, environ)
 
     trusted = graph.kept[f"{NAME}/federatedIdentityCredentials(name='app-service')"]
-    assert trusted["issuer"] == f"{CLOUDS[cloud].authority}/tenant/v2.0"
+    assert trusted["issuer"] == f"{CLOUDS[cloud].authority_url}/tenant/v2.0"
 
 
 def test_unknown_cloud_is_rejected_with_the_known_ones() -> None:

@@ -12,7 +12,7 @@ from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.geographies import GEOGRAPHIES, list_regions
 from shared.domain.network.host_matching import ClaimedHosts
 from shared.domain.network.network_check import PROTECTED_TAG, NetworkCheck
-from shared.domain.network.service_tags import ServiceTagList, read_service_tags
+from shared.domain.network.service_tags import ServiceTagList, parse_service_tags
 from tests.unit.uncovered import build_tag_list, find_required_issues, find_uncovered_prefixes
 
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
@@ -309,7 +309,7 @@ def test_name_of_an_issue_does_not_depend_on_the_rules() -> None:
 
 def _read_published_tags() -> ServiceTagList:
     [path] = Path(os.environ["FLOW_CORPUS"], "servicetags").glob("ServiceTags_Public_*.json")
-    return read_service_tags(json.loads(path.read_bytes()))
+    return parse_service_tags(json.loads(path.read_bytes()))
 
 
 @pytest.mark.corpus
@@ -364,7 +364,7 @@ def test_external_host_is_reported_with_the_flows_that_call_it() -> None:
         "graph.microsoft.com": ["Mail"],
     }
 
-    partner, many = check.find_external_hosts(flows)
+    partner, many = check.find_external_host_issues(flows)
 
     assert (partner.name, partner.is_required) == ("external_target:partner.example", False)
     assert "partner.example, which Invoices calls." in partner.message

@@ -41,7 +41,7 @@ def test_trigger_host_is_derived_from_the_environment_id() -> None:
     """The expected host is the environment's id without dashes and with its last two characters
     separate.
     """
-    assert PUBLIC.environment_host(ENVIRONMENT) == EXPECTED
+    assert PUBLIC.derive_environment_host(ENVIRONMENT) == EXPECTED
 
 
 def test_trigger_host_is_expected_until_a_copy_confirms_it() -> None:

@@ -12,7 +12,7 @@ from shared.domain.conversions.preview import (
     LONGEST_DIFFERENCE,
     build_unified_diff,
     convert_definition,
-    list_possible_edits,
+    list_possible_conversions,
     preview_conversion,
 )
 from shared.domain.definitions.action_nodes import walk_actions
@@ -71,14 +71,14 @@ def test_both_edits_of_a_flow_are_proposed_together() -> None:
     actions = {"List": build_connector_action("shared_flowmanagement", "ListFlowsInEnvironment")}
     text = build_client_data("a", build_request_trigger("PowerApp"), actions)
 
-    edits = list_possible_edits(parse_client_data(text), in_solution=False)
+    edits = list_possible_conversions(parse_client_data(text), in_solution=False)
 
     assert edits == (ConversionKind.POWER_APPS_TRIGGER, ConversionKind.LIST_FLOWS_ACTION)
     shown = preview_conversion(text, edits).diff
     assert "PowerAppV2" in shown
     assert "ListFlowsInEnvironment_V2" in shown
     both = parse_client_data(convert_definition(text, edits).client_data)
-    assert list_possible_edits(both, in_solution=False) == ()
+    assert list_possible_conversions(both, in_solution=False) == ()
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_flow_that_needs_no_edit_gets_no_proposal(
     """
     text = build_client_data("a", trigger, {})
 
-    edits = list_possible_edits(parse_client_data(text), in_solution=in_solution)
+    edits = list_possible_conversions(parse_client_data(text), in_solution=in_solution)
 
     assert edits == ()
 
@@ -120,7 +120,7 @@ def test_real_flows_are_converted_completely_or_not_at_all() -> None:
     texts = [json.dumps(file.flow.resource) for file in files if file.flow]
 
     edits = {
-        text: list_possible_edits(parse_client_data(text), in_solution=False)
+        text: list_possible_conversions(parse_client_data(text), in_solution=False)
         for text in dict.fromkeys(texts)
     }
 
@@ -132,7 +132,7 @@ def test_real_flows_are_converted_completely_or_not_at_all() -> None:
             assert one.client_data == text
             continue
         after = parse_client_data(one.client_data)
-        assert list_possible_edits(after, in_solution=False) == ()
+        assert list_possible_conversions(after, in_solution=False) == ()
         assert (
             convert_definition(one.client_data, list(ConversionKind)).client_data == one.client_data
         )

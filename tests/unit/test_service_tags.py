@@ -7,7 +7,7 @@ from shared.domain.network.service_tags import (
     ServiceTag,
     ServiceTagList,
     list_changes,
-    read_service_tags,
+    parse_service_tags,
 )
 
 PLEX = "PowerPlatformPlex"
@@ -40,7 +40,7 @@ def test_list_file_and_api_answer_are_parsed_alike(number: object) -> None:
     properties = {"addressPrefixes": ["20.61.88.128/26"], "networkFeatures": None}
     entry = {"name": "PowerPlatformPlex.WestEurope", "properties": properties}
 
-    tags = read_service_tags({"changeNumber": number, "values": [entry]})
+    tags = parse_service_tags({"changeNumber": number, "values": [entry]})
 
     assert tags.change_number == 371
     assert tags.list_regions("powerplatformplex") == ("WestEurope",)
@@ -52,7 +52,7 @@ def test_list_file_and_api_answer_are_parsed_alike(number: object) -> None:
 def test_invalid_service_tag_list_raises_value_error(document: object) -> None:
     """Otherwise all tags would seem to have no addresses."""
     with pytest.raises(ValueError, match="no service tag list"):
-        read_service_tags(document)
+        parse_service_tags(document)
 
 
 def test_unreadable_tag_has_unknown_addresses_and_cannot_be_compared() -> None:

@@ -30,7 +30,7 @@ def test_no_url_of_the_platform_is_longer_than_expected(form: str) -> None:
     flow = build.add_http_flow("Original")
     flow.url_form = form
 
-    expected = estimate_url_length(PUBLIC.environment_host(build.environment.id), "manual")
+    expected = estimate_url_length(PUBLIC.derive_environment_host(build.environment.id), "manual")
 
     assert len(build.get_trigger_url(flow)) <= expected
     assert form != "capacity_unit" or len(build.get_trigger_url(flow)) == expected

@@ -43,7 +43,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         self, http: HttpClient, service: HttpService, subscriptions: Sequence[str], cloud: Cloud
     ) -> None:
         """Use `service` and its credential for all requests. `subscriptions` are ids."""
-        self._url = cloud.resource_manager
+        self._url = cloud.resource_manager_url
         self._http = http
         self._service = service
         self.subscriptions = tuple(subscriptions)

@@ -16,7 +16,7 @@ from shared.adapters.http.client import (
     require_next_on_service,
 )
 from shared.domain.clouds import Cloud
-from shared.domain.network.service_tags import ServiceTagList, read_service_tags
+from shared.domain.network.service_tags import ServiceTagList, parse_service_tags
 from shared.errors import JobBlocked, ServiceUnavailable
 from shared.ports import ServiceTags
 from shared.reason import Reason
@@ -33,7 +33,7 @@ class DiscoveredServiceTags(ServiceTags):
         self, http: HttpClient, service: HttpService, subscription: str, cloud: Cloud
     ) -> None:
         """Use `subscription`, which can be any with read access."""
-        self._url = cloud.resource_manager
+        self._url = cloud.resource_manager_url
         self._http = http
         self._service = service
         self._subscription = subscription
@@ -54,7 +54,7 @@ class DiscoveredServiceTags(ServiceTags):
             more = self._http.read_items(self._service, rest, member="values")
             entries = [*entries, *[item async for item in more]]
         try:
-            return read_service_tags({**first, "values": entries})
+            return parse_service_tags({**first, "values": entries})
         except ValueError as err:
             raise ServiceUnavailable(f"{self._service.name}: service tag list: {err}") from None
 
@@ -73,7 +73,7 @@ class DownloadedServiceTags(ServiceTags):
         """Return the list in the file. Raises `JobBlocked` if it cannot be read."""
         try:
             data = await asyncio.to_thread(self._path.read_bytes)
-            return read_service_tags(json.loads(data))
+            return parse_service_tags(json.loads(data))
         except (OSError, ValueError, RecursionError) as err:
             why = err.strerror if isinstance(err, OSError) else err
             raise JobBlocked(

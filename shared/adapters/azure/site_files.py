@@ -22,7 +22,7 @@ class RuntimeSiteFiles(SiteFiles):
         self, http: HttpClient, service: HttpService, resources: ResourceManager, cloud: Cloud
     ) -> None:
         """`service` is Azure Resource Manager of the cloud, as for `resources`."""
-        self._url = cloud.resource_manager
+        self._url = cloud.resource_manager_url
         self._http = http
         self._service = service
         self._resources = resources

@@ -128,7 +128,9 @@ class AssessmentSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffortEstimate:
-    """How much work a remediation would be: copies, callers to change, requests and minutes."""
+    """How much work a remediation would be, such as copies, callers to change, requests and
+    minutes.
+    """
 
     #: Flows to copy.
     copies: int

@@ -159,7 +159,9 @@ def list_environment_key_findings(facts: EnvironmentSnapshot) -> Iterator[Findin
 
 
 def list_network_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield a finding for the firewalls that have to allow the flows' new addresses."""
+    """Yield findings about the hosts that flows call: their firewalls have to allow the flows' new
+    addresses.
+    """
     code = "network"
     if isinstance(facts.flows, NoAnswer):
         yield unknown(code, "The hosts that the flows call could not be read.", "Assess again.")
@@ -230,7 +232,7 @@ def _format_names(names: Sequence[str]) -> str:
 def list_canvas_app_findings(
     facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]
 ) -> Iterator[Finding]:
-    """Yield findings about the canvas apps that call flows, which only their makers can change.
+    """Yield findings about canvas apps that call flows. Only the maker of an app can change it.
 
     See platform.md#canvas-apps.
     """
@@ -247,7 +249,7 @@ def list_canvas_app_findings(
     found = False
     for app in facts.canvas_apps:
         called = {staying[one].display_name for one in app.flow_ids & staying.keys()}
-        outside = _find_apps_outside_solutions(app, by_id) - called
+        outside = _find_flows_outside_solutions(app, by_id) - called
         if called:
             found = True
             yield problem(
@@ -292,14 +294,14 @@ def _format_unread_flows(app: CanvasApp, flows: Mapping[str, FlowFacts]) -> str:
     return f"The app {app.display_name} uses flows, but which ones cannot be read from it."
 
 
-def _find_apps_outside_solutions(app: CanvasApp, flows: Mapping[str, FlowFacts]) -> set[str]:
+def _find_flows_outside_solutions(app: CanvasApp, flows: Mapping[str, FlowFacts]) -> set[str]:
     called = (flows[one] for one in app.flow_ids if one in flows)
     return {one.display_name for one in called if one.in_solution is False}
 
 
 def list_solution_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield findings on whether new flows are created in solutions, and on Power Apps flows in
-    none.
+    """Yield findings on whether new flows are created in solutions, and about Power Apps flows
+    outside solutions.
     """
     code, setting = "auto_solution", facts.creates_flows_in_solutions
     fix = (

@@ -40,9 +40,9 @@ def estimate_effort(
 ) -> EffortEstimate:
     """Return the effort of copying the flows that stay, or may stay, on Microsoft's key.
 
-    It excludes flows of managed solutions, flows that their makers have to change, and flows whose
-    job has started or is complete. If `has_read_all` is False, the app could not read some flows,
-    so the effort may be higher.
+    It excludes flows of managed solutions, flows that only need an edit, and flows whose job has
+    started or is complete. If `has_read_all` is False, the app could not read some flows, so the
+    effort may be higher.
     """
     copied = [
         flow
@@ -70,7 +70,9 @@ def estimate_effort(
 
 
 def needs_only_an_edit(microsoft_key_reasons: Collection[str]) -> bool:
-    """Return whether an edit of the flow removes all these reasons, so that it is never copied."""
+    """Return whether an edit of the flow removes all these reasons, so that the flow is never
+    copied.
+    """
     return set(microsoft_key_reasons) == {MicrosoftKeyReason.LIST_FLOWS_AS_ADMIN_V1}
 
 

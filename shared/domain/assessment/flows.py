@@ -99,8 +99,8 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
 def list_flow_findings(
     facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]
 ) -> Iterator[Finding]:
-    """Yield findings about all flows: counts, differences between sources, call loops, unreadable
-    flows.
+    """Yield findings about the flows: how many stay, what remediations did with them, differences
+    between the platform's list and Microsoft's documents, call loops, and unreadable definitions.
     """
     code = "flows_staying"
     if isinstance(facts.flows, NoAnswer):
@@ -123,7 +123,7 @@ def list_flow_findings(
     if not flows and facts.has_all_flows and not isinstance(facts.microsoft_key_lists, NoAnswer):
         yield passed(code, f"None {total} stays on Microsoft's key.")
     yield from list_remediation_findings(flows, total)
-    yield from _list_differences(facts, facts.flows)
+    yield from _list_reconciliation_findings(facts, facts.flows)
     yield from _list_call_loop_findings(facts.flows, {flow.workflow_id for flow in rest})
     retired = {flow.workflow_id for flow in flows if flow.remediation_status.is_retired}
     yield from _list_definition_findings(facts, facts.flows, retired)
@@ -132,7 +132,9 @@ def list_flow_findings(
 def _list_definition_findings(
     facts: EnvironmentSnapshot, flows: Mapping[str, FlowFacts], retired: Collection[str]
 ) -> Iterator[Finding]:
-    """Yield a finding with the flows whose definition cannot be read. Ignores retired originals."""
+    """Yield a finding for each flow that may stay and whose definition cannot be read, except
+    retired originals.
+    """
     answers = _evaluate_all_flows(facts, flows)
     for flow in flows.values():
         if flow.workflow_id in retired:
@@ -192,7 +194,7 @@ def list_retired_url_findings(
         )
 
 
-def _list_differences(
+def _list_reconciliation_findings(
     facts: EnvironmentSnapshot, flows: Mapping[str, FlowFacts]
 ) -> Iterator[Finding]:
     code = "report_reconciled"
@@ -280,10 +282,8 @@ def _is_listed(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool | None:
 
 
 def _is_protected(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool:
-    """Return whether the platform has moved the flow to the key.
-
-    Always False if the environment has no policy. A flow that Microsoft's list does not have is
-    then reported as a difference.
+    """Return whether the platform has moved the flow to the key. Always False unless the key is in
+    effect.
     """
     if isinstance(facts.microsoft_key_lists, NoAnswer) or not facts.environment.is_linked:
         return False

@@ -41,7 +41,7 @@ def add_flow_job(
         status = RemediationStatus.ACTION_REQUIRED
         texts = [f"Its flow job needs an action: `cmkflow remediation show {job.remediation_id}`."]
     elif job.state is FlowJobState.RETIRED:
-        texts = [*_list_faults(facts, flow, job)]
+        texts = [*_list_faults_of_retired_flow(facts, flow, job)]
         status = RemediationStatus.ACTION_REQUIRED
         if not texts:
             status, text = _describe_retired_flow(job, is_deletion_scheduled=is_deletion_scheduled)
@@ -66,7 +66,9 @@ def _describe_retired_flow(
     )
 
 
-def _list_faults(facts: EnvironmentSnapshot, flow: AssessedFlow, job: FlowJob) -> Iterator[str]:
+def _list_faults_of_retired_flow(
+    facts: EnvironmentSnapshot, flow: AssessedFlow, job: FlowJob
+) -> Iterator[str]:
     """Yield why a retired original or its copy is not as the remediation left it."""
     if flow.is_on:
         yield "The retired original is on again. Turn it off: its copy has replaced it."
@@ -82,7 +84,7 @@ def _list_faults(facts: EnvironmentSnapshot, flow: AssessedFlow, job: FlowJob) -
 
 
 def list_remediation_findings(flows: Collection[AssessedFlow], total: str) -> Iterator[Finding]:
-    """Yield findings with the number of flows that a remediation has retired or is migrating."""
+    """Yield findings about what remediations have done with the flows."""
     code, count = "flows_in_remediation", Counter(flow.remediation_status for flow in flows)
     if retired := sum(flow.remediation_status.is_retired for flow in flows):
         are = "is a retired original" if retired == 1 else "are retired originals"

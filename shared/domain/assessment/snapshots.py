@@ -74,7 +74,8 @@ class EnvironmentSnapshot:
 
     @property
     def has_all_flows(self) -> bool:
-        """Return whether the app has read every flow of the environment.
+        """Return whether the app has read all flows of the environment, as far as the Microsoft-key
+        lists show.
 
         If not, what was found in no flow may still exist.
         """

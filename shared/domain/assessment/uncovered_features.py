@@ -35,7 +35,7 @@ _FEATURES_WITHOUT_DATA = (
 
 
 def list_connection_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield findings about the connections that the key does not cover: those without OAuth.
+    """Yield findings about connections: the key does not cover those without OAuth.
 
     See platform.md#non-oauth-connections.
     """
@@ -80,7 +80,7 @@ def list_connection_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
 
 
 def list_copilot_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield a finding for the Copilot Skills flows that use the invoking user's connections."""
+    """Yield a finding for each Copilot Skills flow that uses the invoking user's connections."""
     code = "copilot_skills"
     if isinstance(facts.flows, NoAnswer):
         yield unknown(code, "The flows could not be read.", "Assess again.")
@@ -112,8 +112,8 @@ def list_copilot_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
 
 
 def list_hosted_machine_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield a finding for the hosted machine groups, which have to be provisioned again with
-    the key.
+    """Yield a finding for each hosted machine group, which has to be provisioned again with the
+    key.
     """
     code, groups = "hosted_machine_groups", facts.hosted_machine_groups
     if isinstance(groups, NoAnswer):

@@ -48,7 +48,7 @@ class CallerSource(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallTraits:
-    """What the headers of a call show about its caller. Two calls with equal traits are grouped."""
+    """What the headers of a call show about its caller. Calls with equal traits form one group."""
 
     source: CallerSource
     #: Of a flow its name in the flow service, of a Logic App its lower-case resource id, of Event

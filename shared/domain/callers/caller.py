@@ -63,7 +63,9 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerContent:
-    """The current content of a caller. `text` may hold signatures: never log or store it."""
+    """The content of a caller, as read or to be written. `text` may hold signatures: never log or
+    store it.
+    """
 
     text: str
     #: Changes with every write; empty where the platform has none.

@@ -25,7 +25,7 @@ _MOST_FAULTS = 100
 
 
 class UnreadableCsv(ValueError):
-    """The first line of a CSV file does not name the columns."""
+    """The first line of a CSV file is not a list of known columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,8 @@ class CsvCaller:
 
 
 def parse_csv(text: str) -> tuple[list[CsvCaller], list[CsvFault]]:
-    """Return the callers in the text, and its wrong lines.
+    """Return the callers in the text, and its wrong lines. After many wrong lines, the rest is not
+    read.
 
     Raises `UnreadableCsv` for a wrong header.
     """

@@ -110,9 +110,9 @@ def contains_reference(
 
 
 def split_at_references(text: str, *, is_json: bool) -> list[str]:
-    """Return the parts of a text between its references, which the app never changes.
+    """Return the parts of a text before, between and after its references.
 
-    The first part is before the first reference, the last part after the last one.
+    The app never changes these parts.
     """
     if is_reference(text):
         return ["", ""]  # as for the URL that it replaces
@@ -195,7 +195,8 @@ def find_old_format(text: str, edits: Iterable[CallerEdit]) -> str | None:
 
 
 def replace_secret_reference(text: str, edits: Iterable[CallerEdit], url: str) -> RewrittenText:
-    """Replace the reference to a secret that an edit wrote by a trigger URL.
+    """Replace a text, which is a reference to a secret that one of the edits wrote, by a trigger
+    URL.
 
     A revert of the new edit restores the text from before the reference.
     """

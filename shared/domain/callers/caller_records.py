@@ -15,7 +15,7 @@ NO_EDITS = "[]"
 
 
 class CallerState(StrEnum):
-    """How far the app, or a person, has changed a caller."""
+    """The state of the change of a caller by the app or a person."""
 
     FOUND = "found"
     WRITING = "writing"  #: the change is recorded and may already be written
@@ -28,7 +28,7 @@ class CallerState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerRecord:
-    """The row of a caller of one original, with how far it is changed."""
+    """The row of a caller of one original, with the state of its change."""
 
     job_id: str
     id: str
@@ -39,12 +39,12 @@ class CallerRecord:
 
     @property
     def is_manual(self) -> bool:
-        """Return whether only a person can change the caller, or has changed it."""
+        """Return whether only a person can change the caller, or a person has changed it."""
         return self.state in {CallerState.MANUAL, CallerState.CHANGED}
 
     @property
     def is_pending(self) -> bool:
-        """Return whether the caller still refers to the original instead of the copy."""
+        """Return whether the caller may still refer to the original instead of the copy."""
         return self.state in {CallerState.FOUND, CallerState.WRITING, CallerState.MANUAL}
 
 
@@ -94,7 +94,9 @@ def list_active_edits(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerIndexEntry:
-    """A place that a search found, under one id that it contains or under its shared resource."""
+    """A place that a search found, under one of several keys: an id that it contains, its shared
+    resource, or the host that no longer serves flows.
+    """
 
     #: A trigger URL id, a flow id, or `RETIRED_HOST`; or the key of a shared resource.
     held_id: str

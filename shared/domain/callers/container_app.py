@@ -65,8 +65,8 @@ class ContainerApp:
 
         `identities` contains, by place, the resource id of the user-assigned identity that reads
         the secret. A place without one uses the system-assigned identity. The body repeats
-        unchanged secrets and variables, as a PATCH replaces whole lists. It removes the revision
-        suffix, which must be unique.
+        unchanged secrets and variables, because a PATCH replaces whole lists. If a variable
+        changes, the body removes the revision suffix, which must be unique.
         """
         properties: dict[str, object] = {}
         if any(name.startswith(SECRET) for name in texts):
@@ -86,7 +86,7 @@ class ContainerApp:
     def _copy_template(self, *, is_bare: bool = False) -> dict[str, Any]:
         """Return a copy of the template.
 
-        If `is_bare`, omits its suffix and its variables' values.
+        If `is_bare`, omits the revision suffix and the variables' values.
         """
         template: dict[str, Any] = deepcopy(dict(self._template))
         if is_bare:

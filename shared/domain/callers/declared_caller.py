@@ -43,7 +43,7 @@ class CalledFlow:
 
     @property
     def current_trigger_url_id(self) -> str:
-        """Return the trigger URL id that the caller calls now, or "" if it is unknown."""
+        """Return the id of the trigger URL that the caller calls now, or "" if it is unknown."""
         return self.confirmed_trigger_url_id or self.trigger_url_id
 
 

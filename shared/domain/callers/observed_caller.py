@@ -167,9 +167,9 @@ class CallerNames:
     declared: Mapping[str, DeclaredCaller] = field(default_factory=dict)
 
 
-def name_callers(row: ObservedCallers, names: CallerNames) -> list[NamedCaller]:
+def add_caller_names(row: ObservedCallers, names: CallerNames) -> list[NamedCaller]:
     """Return the callers of a row with their names: unknown ones first, then by number of calls."""
-    named = [_name_caller(one, names) for one in row.callers]
+    named = [_add_caller_name(one, names) for one in row.callers]
     return sorted(
         named,
         key=lambda one: (
@@ -181,7 +181,7 @@ def name_callers(row: ObservedCallers, names: CallerNames) -> list[NamedCaller]:
     )
 
 
-def _name_caller(caller: ObservedCaller, names: CallerNames) -> NamedCaller:
+def _add_caller_name(caller: ObservedCaller, names: CallerNames) -> NamedCaller:
     ids = [one for one in (caller.traits.source_id, caller.traits.workflow_url_id) if one]
     known = next((names.known[one] for one in ids if one in names.known), "") or next(
         (

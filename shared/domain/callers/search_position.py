@@ -1,4 +1,4 @@
-"""Record how far a caller search is, so that an interrupted search continues there."""
+"""Record the position of a caller search, so that an interrupted search continues there."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field

@@ -1,7 +1,7 @@
 """Detect values that a late write without an ETag has set back, by comparing digests.
 
 App settings are written all at once. If an invocation is suspended before its write, it later sets
-every setting back to the value that it had read. Of a secret, the app changes only the URL.
+every setting back to the value that it had read.
 """
 
 import hashlib
@@ -15,7 +15,9 @@ from shared.domain.callers.caller_records import CallerEditIntent
 
 
 def hash_value(*parts: str) -> str:
-    """Return the SHA-256 of an address and its value, so that it differs between addresses."""
+    """Return the SHA-256 of these texts. With the address among them, equal values at different
+    addresses have different digests.
+    """
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -61,7 +63,8 @@ class UnchangedContentDigests:
     def find_reverted_addresses(
         self, now: Mapping[str, str], versions: Mapping[str, Collection[str]]
     ) -> set[str]:
-        """Return the addresses whose value has changed since an invocation read it, and then back.
+        """Return the addresses whose value changed after an invocation had read it, and then
+        changed back.
 
         The value in between was read by a later invocation, or is one of the latest `versions`. If
         no invocation has read the current value, the address is not returned, because its writer

@@ -33,7 +33,9 @@ def build_url_secret(address: str, environment_id: str, workflow_id: str) -> Cal
 
 
 def format_reference(address: str) -> str:
-    """Return the app setting that refers to the current version of the secret at this address."""
+    """Return the text of an app setting that refers to the current version of the secret at this
+    address.
+    """
     vault_url, _, name = address.partition("|")
     return build_reference(f"{vault_url}/secrets/{name}")
 

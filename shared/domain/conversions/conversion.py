@@ -37,7 +37,7 @@ def has_same_actions(a: str, b: str) -> bool:
     Ignores `metadata`, `authentication` and all of `host` but `operationId`. When a flow is added
     to a solution, the platform may rename its connections and changes nothing else
     (platform.md#move-into-solution). An edit by a person that this comparison ignores is not lost:
-    the caller archives and converts the definition that it read last, with the edit.
+    the app archives and converts the definition that it read last, with the edit.
     """
     return _parse_triggers_and_actions(a) == _parse_triggers_and_actions(b)
 
@@ -53,7 +53,7 @@ def _parse_triggers_and_actions(client_data: str) -> object:
 def _remove_connections_and_metadata(value: dict[str, object]) -> dict[str, object]:
     """Reduce `host` to its `operationId`, and remove `authentication` and `metadata`.
 
-    The JSON decoder calls it for each object.
+    The JSON decoder calls this function for each object.
     """
     if host := mapping_at(value, "host"):
         value["host"] = text_at(host, "operationId")

@@ -1,8 +1,8 @@
 """Convert the action *List flows as Admin (V1)* to V2 if the flow uses only what V2 returns.
 
 V1 returned all properties of each flow. V2 returns `name` and four properties
-(platform.md#list-flows-as-admin). The module follows the result through the flow's expressions,
-loops and filters.
+(platform.md#list-flows-as-admin). The module follows the action's result through the flow's
+expressions, loops and filters.
 """
 
 import json
@@ -68,7 +68,7 @@ class _Found(NamedTuple):
 
 
 def convert_list_flows(client_data: str) -> ConversionResult:
-    """Return the definition with V2 actions instead of V1 actions, or the obstacles."""
+    """Return the definition with *List flows as Admin (V2)* instead of V1, or the obstacles."""
     document: dict[str, Any] = json.loads(client_data.removeprefix("\ufeff"))
     place = find_definition_place(document) or ()
     definition = mapping_at(document, *place)
@@ -112,7 +112,7 @@ def _find_action_obstacles(step: ActionNode) -> Iterator[str]:
 def _find_reader_obstacles(
     definition: Mapping[str, object], steps: list[ActionNode], lists: list[ActionNode]
 ) -> Iterator[str]:
-    """Yield an obstacle for each expression that reads what V2 does not return."""
+    """Yield an obstacle for each expression that reads, or may read, what V2 does not return."""
     flow = _follow_results(steps, lists)
     around = {name.lower() for step in lists for name in step.path.split("/")[:-1]}
     for step in steps:
@@ -136,7 +136,7 @@ def _list_own_texts(step: ActionNode) -> Iterator[str]:
 
 
 def _follow_results(steps: list[ActionNode], lists: list[ActionNode]) -> _Found:
-    """Find every action that gets the list of flows, from action to action."""
+    """Return where the flow contains the list of flows, followed from action to action."""
     loops = frozenset(step.name.lower() for step in steps if step.type == "Foreach")
     flow = _Found({step.name.lower(): _Result(_OUTPUTS, _BODY) for step in lists}, {}, loops)
     known = -1

@@ -41,7 +41,7 @@ class _Obstacle(Exception):
 
 
 def convert_power_apps_trigger(client_data: str) -> ConversionResult:
-    """Return the definition with a V2 trigger instead of a V1 trigger, or the obstacles."""
+    """Return the definition with the trigger Power Apps (V2) instead of V1, or the obstacles."""
     try:
         document: _Json = json.loads(client_data.removeprefix("\ufeff"))
         definition: Any = mapping_at(document, *(find_definition_place(document) or ()))
@@ -165,7 +165,7 @@ def _find_edits(
         if member in _ABOUT_RUN:
             return
     elif found.function == "triggerbody":
-        yield from _rename_input(found, keys, names)
+        yield from _find_input_edits(found, keys, names)
         return
     if member not in {"", "outputs"} or found.function not in {"trigger", "triggeroutputs"}:
         raise _build_whole_trigger_obstacle(found)
@@ -175,14 +175,14 @@ def _find_edits(
     if first != "body":
         raise _build_whole_trigger_obstacle(found)
     if not slash:
-        yield from _rename_input(found, keys[1:], names)
+        yield from _find_input_edits(found, keys[1:], names)
     elif rest in names:
         yield keys[0].start, keys[0].end, f"body/{names[rest]}"
     else:
         raise _build_undeclared_input_obstacle(rest)
 
 
-def _rename_input(
+def _find_input_edits(
     found: ExpressionReference, keys: tuple[PathSegment, ...], names: Mapping[str, str]
 ) -> Iterator[tuple[int, int, str]]:
     name = _find_first_name(keys)

@@ -36,7 +36,7 @@ class ConversionPreview:
     obstacles: tuple[str, ...] = ()
 
 
-def list_possible_edits(
+def list_possible_conversions(
     definition: FlowDefinition | DefinitionSummary, *, in_solution: bool
 ) -> tuple[ConversionKind, ...]:
     """Return the conversions that remove a reason why the flow stays on Microsoft's key.

@@ -10,9 +10,9 @@ from shared.domain.definitions.json_values import as_mapping, mapping_at, text_a
 
 
 class ActionNode(NamedTuple):
-    """An action of a definition and its path, as a tuple to save memory.
+    """An action of a definition, with its path.
 
-    An environment has hundreds of thousands of actions.
+    It is a tuple to save memory: an environment has hundreds of thousands of actions.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Find the paths at which two definitions differ. Values are omitted, as they may be secret."""
+"""Find the paths at which two definitions differ. Values may be secret, so they are omitted."""
 
 import json
 from collections.abc import Iterator

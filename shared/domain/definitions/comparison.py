@@ -24,13 +24,14 @@ _NEEDS_CHANGE = _EMPTY_BY_DEFAULT | {"triggers"}
 def is_same_definition(a: str, b: str) -> bool:
     """Return whether two JSON texts describe the same flow.
 
-    Ignores key order, whitespace, escapes, and what the platform adds on save:
+    Ignores key order, whitespace, escapes, the format of numbers, and what the platform adds on
+    save:
 
     * ids in `metadata`
     * `contentVersion` and `$schema` of the definition
-    * `schemaVersion` and state beside `properties`
+    * `schemaVersion`, `templateName` and state beside `properties`
     * the connection's name beside that of its connection reference
-    * empty `outputs`, `metadata` and `runAfter`
+    * empty `outputs`, `metadata`, `runAfter` and `impersonation`
 
     A text that is not JSON, or nests too deeply, equals only itself.
     """
@@ -62,7 +63,7 @@ class DefinitionText:
         self._text = text
         self._definitions: list[dict[str, object]] = []
         #: The decoded object without the ids and empty members that the platform adds to actions;
-        #: None: the text is no JSON object. Valid until `digest` or `canonical` is called.
+        #: None: the text is no JSON object. Valid until `digest` or `build_canonical` is called.
         self.document: dict[str, object] | None = None
         self._decoded: object = None
         self._is_json = True
@@ -95,7 +96,7 @@ class DefinitionText:
     def _remove_additions(self, value: dict[str, object]) -> dict[str, object]:
         """Remove what the platform adds to an object.
 
-        The JSON decoder calls it for inner objects first.
+        The JSON decoder calls this method, for inner objects first.
         """
         if _NEEDS_CHANGE.isdisjoint(value):
             return value  # most objects: a definition has hundreds

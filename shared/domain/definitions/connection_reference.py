@@ -115,7 +115,7 @@ def list_embedded_connections(references: Mapping[str, object]) -> tuple[Embedde
 class ConnectionUse:
     """The names by which a flow refers to a connection.
 
-    If both are empty, it names no connection.
+    If it has neither a logical name nor a connection id, it names no connection.
     """
 
     key: str

@@ -1,7 +1,6 @@
 """Find out which connector, and which of its operations, a trigger or an action uses.
 
-A definition names an operation in one of four ways, depending on its age and author. All rules
-about operations use this module.
+A definition names an operation in one of four ways, depending on its age and author.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Find what a definition's expressions read, such as `body('List')?['value']`.
 
 Parses only as much of the expression language as this needs. Parts that are only known in a run are
-marked, so that callers do not change them.
+marked, so that no conversion changes them.
 """
 
 import re

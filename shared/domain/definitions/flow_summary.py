@@ -55,6 +55,7 @@ def parse_summary(text: str) -> tuple[DefinitionSummary | None, str, str]:
 
 
 def summarize_definition(definition: FlowDefinition) -> DefinitionSummary:
+    """Return the facts of a parsed definition that a plan needs."""
     embedded = list_embedded_connections(definition.connection_references)
     return DefinitionSummary(
         format=definition.format,

@@ -1,7 +1,7 @@
 """Find string literals in JSON source, with the offset of every character.
 
-With these, a text can be changed in place. Decoding and encoding the document would change other
-bytes: whitespace, `\\u0026`, or the format of numbers.
+The offsets allow the app to change a text in place. Decoding and encoding the document would change
+other bytes: whitespace, `\\u0026`, or the format of numbers.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Rename Dataverse subscriptions in a definition whose name is the flow's own id.
+"""Rename those Dataverse subscriptions in a definition that are named after the flow's own id.
 
 Dataverse keeps one webhook registration per name. If a copy kept the name with the original's id,
 the flow that is turned on last would take over the registration, and turning either off would

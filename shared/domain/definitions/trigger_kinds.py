@@ -54,7 +54,7 @@ class TriggerCategory(StrEnum):
 
     @property
     def is_self_starting(self) -> bool:
-        """Return whether the flow starts without a caller.
+        """Return whether the flow starts, or may start, without a caller.
 
         Original and copy would then both run.
         """

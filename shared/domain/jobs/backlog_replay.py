@@ -23,7 +23,7 @@ class BacklogReplay:
     off_since: datetime
 
     def format_message(self, now: datetime) -> str:
-        """Return the flow's name, and since when it is off, in hours or minutes."""
+        """Return the flow's name, since when it is off, and for how many hours or minutes."""
         hours = (now - self.off_since).total_seconds() / 3600
         length = f"{hours:.0f} h" if hours >= 2 else f"{hours * 60:.0f} min"
         return f"{self.display_name} (since {self.off_since:%Y-%m-%d %H:%M} UTC, {length})"

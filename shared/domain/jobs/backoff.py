@@ -22,7 +22,8 @@ def compute_backoff_delay(
 
 
 def add_jitter(wait: timedelta, key: str, share: float = _JITTER_SHARE) -> timedelta:
-    """Return the delay plus up to `share` of it, always the same for the same key.
+    """Return the delay, at least two seconds, plus up to `share` of it, always the same for the
+    same key.
 
     Jobs that wait for the same thing then do not continue at the same moment.
     """

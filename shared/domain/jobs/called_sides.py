@@ -36,7 +36,7 @@ def get_original_ids(job: FlowJob) -> FlowIds:
 
 def get_copy_ids(job: FlowJob) -> FlowIds:
     """Return the ids of the job's copy."""
-    return FlowIds(job.environment_id, job.copy.names, job.copy.url_id)
+    return FlowIds(job.environment_id, job.copy.ids, job.copy.url_id)
 
 
 def choose_side_to_leave(job: FlowJob) -> FlowIds:

@@ -1,4 +1,5 @@
-"""List every change that a flow job made or intended to make, with hashes of both values.
+"""List the changes that a flow job made or intended to make, with hashes of the values before and
+after.
 
 A definition's hash is its digest (comparison.py). The hash of a caller's reference is the SHA-256
 of its text, in which the signature is replaced by its own hash. No hash reveals a secret.

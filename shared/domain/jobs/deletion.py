@@ -179,7 +179,7 @@ def start_archiving(deletion: Deletion, *, now: datetime) -> Deletion:
     return replace(_with_state(deletion, state, text, now, due=now), archive_runs_from=now)
 
 
-def record_delete_intent(deletion: Deletion, *, now: datetime) -> Deletion:
+def mark_deleting(deletion: Deletion, *, now: datetime) -> Deletion:
     """Return the deletion in the state `deleting`, with the time of the delete request.
 
     A retry after a crash keeps the time of the first request.
@@ -210,7 +210,10 @@ def mark_deleted(deletion: Deletion, *, now: datetime) -> Deletion:
 
 
 def mark_blocked(deletion: Deletion) -> Deletion:
-    """Return a blocked deletion whose fix asks to schedule it again instead of to retry."""
+    """Return a blocked deletion whose fix asks to schedule the deletion again instead of to retry.
+
+    The time of the delete request is removed.
+    """
     fix = deletion.fix.replace("then retry", "then schedule the deletion again")
     return replace(deletion, fix=fix, deleted_at=None)
 

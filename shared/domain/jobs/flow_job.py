@@ -180,7 +180,9 @@ class FlowJob(DurableJob[FlowJobState], GrantingJob):
 
     @property
     def is_turning_back_on(self) -> bool:
-        """Return whether the app must turn on again the flow that was on, as both may be off."""
+        """Return whether the app must turn on again the flow that was on, because both flows may be
+        off.
+        """
         return self.both_off_since is not None and (
             self.cutover_failure is not None or self.is_rolling_back
         )

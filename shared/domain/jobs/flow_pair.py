@@ -34,7 +34,7 @@ class Original:
     last_write: FlowStateWrite | None = None
 
     @property
-    def names(self) -> frozenset[str]:
+    def ids(self) -> frozenset[str]:
         """Return the ids by which an administrator may name the original, in lower case."""
         return frozenset({self.id.lower(), self.flow_name.lower()})
 
@@ -60,6 +60,6 @@ class Copy:
     last_write: FlowStateWrite | None = None
 
     @property
-    def names(self) -> frozenset[str]:
+    def ids(self) -> frozenset[str]:
         """Return the ids by which callers may name the copy."""
         return frozenset({self.id, self.flow_name.lower()} - {""})

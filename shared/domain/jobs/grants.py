@@ -28,7 +28,9 @@ class Grants:
         return replace(self, active=tuple(active), past=tuple(past))
 
     def mark_revoked(self, *flows: str, at: datetime) -> Self:
-        """Return the grants with those for these flows revoked. A later read has to show that."""
+        """Return the grants after those for these flows were revoked. A later read has to confirm
+        that.
+        """
         return replace(
             self,
             active=tuple(name for name in self.active if name not in flows),

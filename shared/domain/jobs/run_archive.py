@@ -1,4 +1,4 @@
-"""Record how far the run summaries of an original are archived.
+"""Record which run summaries of an original are archived.
 
 A copy starts with an empty run history, and the platform keeps an original's runs for 28 days only
 (platform.md#earlier-runs, #run-retention).
@@ -63,7 +63,7 @@ class RunArchive:
         return self.runs_since or self.started_at - RETENTION
 
     @property
-    def own_runs(self) -> int:
+    def own_run_count(self) -> int:
         """Return the number of runs in this archive's parts, without those of an earlier
         archive.
         """
@@ -103,7 +103,9 @@ def with_part(archive: RunArchive, where: str, runs: list[FlowRun]) -> RunArchiv
 
 
 def reopen_archive(archive: RunArchive, *, now: datetime) -> RunArchive:
-    """Return a complete run archive as one in progress, for the runs that started after it."""
+    """Return a complete run archive as one in progress, for the runs that started since it was
+    started.
+    """
     return replace(
         archive,
         state=RunArchiveState.IN_PROGRESS,

@@ -89,15 +89,15 @@ def with_history[J: DurableJob[Any]](job: J, state: str, text: str, *, now: date
     return replace(job, history=(*job.history, line)[-HISTORY_LENGTH:])
 
 
-def with_request_count[J: DurableJob[Any]](job: J, before: J, calls: int) -> J:
+def with_request_count[J: DurableJob[Any]](job: J, before: J, requests: int) -> J:
     """Return the job with the number of requests that the change from `before` took.
 
     They are added to the history entry that was the latest in `before`.
     """
-    if not before.history or (not calls and job.history is before.history):
+    if not before.history or (not requests and job.history is before.history):
         return job
     *earlier, last = before.history
-    known = (*earlier, replace(last, requests=last.requests + calls))
+    known = (*earlier, replace(last, requests=last.requests + requests))
     for length in range(min(len(known), len(job.history)), 0, -1):
         if known[-length:] == job.history[:length]:
             return replace(job, history=(*known[-length:], *job.history[length:]))

@@ -17,7 +17,9 @@ _UNSUPPORTED_SKUS = frozenset({"trial", "subscriptionbasedtrial", "teams"})
 
 
 def assess_environments(facts: KeySnapshot) -> Iterator[Finding]:
-    """Yield a finding for each check of the environments that are linked to the policy."""
+    """Yield findings about the environments that are linked to the policy, and about the number of
+    environments on keys.
+    """
     assert facts.policy
     for environment in facts.environments_on_policy:
         yield check_geography(facts.policy, environment)

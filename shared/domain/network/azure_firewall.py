@@ -76,11 +76,11 @@ def split_by_target(
     network: Sequence[TrafficRule],
     hosts: Mapping[str, frozenset[str]],
 ) -> list[tuple[Firewall, tuple[TrafficRule, ...]]]:
-    """Split a firewall into one for each destination that callers can reach through it.
+    """Split a firewall into one for each destination that requests can reach through it.
 
     Each firewall is returned with its rules in the order in which they apply. `whole` has only the
     rules that apply to every destination. `hosts` contains the host names of each public address. A
-    destination that only a network rule names is behind another device that keeps the callers'
+    destination that only a network rule names is behind another device that keeps the senders'
     addresses.
     """
     published = {one: None for rule in nat if _may_match_https(rule) for one in rule.destinations}
@@ -139,7 +139,9 @@ def _build_public_address_firewall(
 def _build_network_rule_firewall(
     firewall: Firewall, destinations: tuple[str, ...], network: Sequence[TrafficRule]
 ) -> tuple[Firewall, tuple[TrafficRule, ...]]:
-    """Return a firewall with those network rules that match some destinations, and these rules."""
+    """Return the firewall with the network rules that match these destinations added, and the added
+    rules.
+    """
     found = [
         *_find_matching_rules([TrafficDestination(addresses=destinations, port=HTTPS)], network)
     ]

@@ -89,8 +89,8 @@ def propose_azure_firewall_fix(
             and _is_used_only_by(groups[one], leading[0])
             and _find_group_addresses(groups[one]) is not None
         ):
-            return _extend_group(issue, groups[one], version, notes)
-    return _add_group_and_rule(issue, leading[0], version, notes)
+            return _propose_group_entries(issue, groups[one], version, notes)
+    return _propose_group_and_rule(issue, leading[0], version, notes)
 
 
 def _find_group_addresses(group: Document) -> list[object] | None:
@@ -116,7 +116,7 @@ def _is_used_only_by(group: Document, rule: TrafficRule) -> bool:
     return not policies and all(one == rule.place.lower() for one in ids)
 
 
-def _extend_group(
+def _propose_group_entries(
     issue: FirewallIssue, group: Document, version: str, notes: tuple[str, ...]
 ) -> FirewallFix:
     there = [*map(str, _find_group_addresses(group) or ())]
@@ -151,10 +151,10 @@ def _extend_group(
     )
 
 
-def _add_group_and_rule(
+def _propose_group_and_rule(
     issue: FirewallIssue, rule: TrafficRule, version: str, notes: tuple[str, ...]
 ) -> FirewallFix:
-    """Return a fix with a new IP group and a rule like `rule` that has it as its source."""
+    """Return a fix that adds an IP group, and a rule like `rule` with the group as its source."""
     place, group = ResourceIdParts.parse(rule.place), f"{PREFIX}{issue.resource_name}"[:80]
     scope = fill_id_placeholders(rule.place).partition("/providers/")[0]
     made = format_az_command(

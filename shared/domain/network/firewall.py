@@ -59,8 +59,8 @@ class Firewall:
 
 
 def build_unread_rules(name: str, text: object) -> tuple[FirewallRule, FirewallRule]:
-    """Return two rules for a list of rules that cannot be read, as it may allow or deny any
-    source.
+    """Return two rules in place of a list of rules that cannot be read, because it may allow or
+    deny any source.
     """
     allow, deny = (
         FirewallRule(name=name, action=access, sources=(str(text),)) for access in RuleAction

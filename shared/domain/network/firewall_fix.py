@@ -1,6 +1,6 @@
 """Define the firewall fix: the smallest change that allows the missing addresses.
 
-A person can read it, or the app can apply it.
+A person can make the change, and the app can make some of these changes.
 """
 
 from collections.abc import Iterable, Sequence

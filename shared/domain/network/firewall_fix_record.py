@@ -10,7 +10,7 @@ from shared.reason import Reason
 
 
 class FirewallFixState(StrEnum):
-    """How far the app has applied, or reverted, a change of a firewall."""
+    """The state of a change of a firewall by the app."""
 
     APPLYING = "applying"  #: recorded; may be written already
     APPLIED = "applied"  #: read back

@@ -1,6 +1,6 @@
 """Parse the `ip-filter` policies of API Management (Microsoft: *Restrict caller IPs*).
 
-A filter allows its addresses and denies all others, or the reverse. A caller has to pass all
+A filter allows its addresses and denies all others, or the reverse. A request has to pass all
 filters. A filter is uncertain inside a condition, or with expressions or named values as addresses.
 """
 

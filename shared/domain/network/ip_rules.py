@@ -48,12 +48,12 @@ def build_open_firewall(
 def build_firewall_with_ip_rules(
     open_one: Firewall, access: object, default: object, rules: object
 ) -> Firewall:
-    """Return a service's firewall with its IP rules. `open_one` is its firewall without them, which
-    is returned if the service allows all addresses.
+    """Return a service's firewall with its IP rules.
 
-    `access` is its public access, `default` the action for other addresses, and `rules` the list,
-    whose entries have the address under one of several names. A missing value means open, as in
-    Azure.
+    `open_one` is the firewall without rules, which is returned if the service allows all addresses.
+    `access` is the service's public access, `default` the action for addresses without a rule, and
+    `rules` the list, whose entries have the address under one of several names. A missing value
+    means open, as in Azure.
     """
     if _is_equal_ignoring_case(access, "disabled"):
         return replace(open_one, default=RuleAction.DENY, denies_all_public_access=True)
@@ -80,7 +80,8 @@ def build_namespace_firewall(kind: str, resource: Document, rule_set: Document) 
     """Return the firewall of an Event Hubs or Service Bus namespace, by its default rule set.
 
     Other addresses are denied only if there is at least one rule (Microsoft: *Allow access from
-    specific IP addresses*). It is uncertain whether a default action without rules denies them.
+    specific IP addresses*). If the default action is Deny but there are no rules, the result is
+    uncertain.
     """
     shown = mapping_at(resource, "properties")
     properties = mapping_at(rule_set, "properties")

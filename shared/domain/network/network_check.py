@@ -90,7 +90,7 @@ class NetworkCheck:
             self._evaluated.append((firewall, evaluated[rules]))
 
     def find_issues(self, hosts: Collection[str | None]) -> list[FirewallIssue]:
-        """Return the issues of a flow that calls these hosts. Those that block it come first.
+        """Return the issues of a flow that calls these hosts. Issues with required tags come first.
 
         If the result for a firewall is unknown, its issue is not certain.
         """
@@ -140,12 +140,11 @@ class NetworkCheck:
             else:  # the same holds for all firewalls with these rules
                 complete.add(id(evaluated))
 
-    def find_external_hosts(
+    def find_external_host_issues(
         self, flows_by_host: Mapping[str, Sequence[str]]
     ) -> list[FirewallIssue]:
-        """Return an issue for each host that no known firewall protects.
-
-        It names the flows that call it.
+        """Return an issue for each host that no known firewall protects. It names flows that call
+        the host.
         """
         hosts = self._claimed.list_unchecked_hosts(flows_by_host)
         return [

@@ -70,7 +70,7 @@ class AddressRangeChange:
     removed: tuple[str, ...]
 
 
-def read_service_tags(document: object) -> ServiceTagList:
+def parse_service_tags(document: object) -> ServiceTagList:
     """Return the service tag list in a decoded document: a downloaded file, or the API's response.
 
     The list may be nested at any depth, as in a recording. Raises `ValueError` if there is none.

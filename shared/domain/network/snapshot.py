@@ -1,4 +1,6 @@
-"""Define a snapshot of the network, from which firewall issues are computed."""
+"""Define the network snapshot: the firewalls and service tags from which firewall issues are
+computed.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields

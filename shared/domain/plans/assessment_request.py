@@ -1,4 +1,4 @@
-"""Define what a person asked an assessment to do, and how far it is."""
+"""Define the options and the progress of a requested assessment."""
 
 import hashlib
 import json

@@ -13,7 +13,7 @@ from shared.domain.plans.pending_actions import (
 from shared.domain.plans.plan_item import PlanItem
 
 
-def list_waiting_changes(plans: Iterable[CurrentPlan]) -> list[PendingAction]:
+def list_pending_flow_changes(plans: Iterable[CurrentPlan]) -> list[PendingAction]:
     """Return a pending action for each environment with flows that need changes first."""
     return [_build_pending_action(plan) for plan in plans if plan.needs_changes]
 
@@ -45,7 +45,7 @@ def _build_pending_action(plan: CurrentPlan) -> PendingAction:
 def format_instructions(items: Sequence[PlanItem], where: str) -> str:
     """Return what to change in each flow. Flows with the same fix are named together.
 
-    Only the first flows fit in the text. For the others it refers to `where`.
+    Only the first flows fit in the text, which refers to `where` for the others.
     """
     alike: dict[str, list[str]] = defaultdict(list)
     for item in items:

@@ -26,7 +26,8 @@ _REFERENCE = "@microsoft.keyvault("
 def check_address(setting: str, value: str, *, domain: str = "") -> str:
     """Return the URL if it is usable.
 
-    Raises `UnusableSetting` if it is not HTTPS or not in the domain.
+    Raises `UnusableSetting` if it is not an HTTPS URL, is not in the domain, or is a reference to
+    Key Vault.
     """
     _require_resolved(setting, value)
     try:
@@ -47,7 +48,8 @@ def check_address(setting: str, value: str, *, domain: str = "") -> str:
 def check_signing_key(setting: str, value: str) -> bytes:
     """Return the decoded signing key.
 
-    Raises `UnusableSetting` if it is not base64 or is too short.
+    Raises `UnusableSetting` if it is empty, too short or not base64, or is a reference to Key
+    Vault.
     """
     _require_resolved(setting, value)
     wanted = f"Set it to whsec_ and at least {SHORTEST_KEY} random bytes in base64."

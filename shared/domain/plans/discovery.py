@@ -162,7 +162,8 @@ def is_stale(parts: Iterable[DiscoveryPage], now: datetime) -> bool:
 def list_outdated_sources(parts: Sequence[DiscoveryPage], now: datetime) -> list[DiscoverySource]:
     """Return the sources to read again, because they were completely read too long ago.
 
-    Flows and connectors that were read one by one are not among them.
+    Flows and connectors that were read one by one are not among them. Returns no sources if reading
+    them again would take too long.
     """
     found: dict[DiscoverySource, timedelta] = {}
     one_by_one = {

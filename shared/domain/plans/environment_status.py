@@ -149,7 +149,10 @@ def count_by_state(jobs: Iterable[FlowJob], *closed: ClosedCounts) -> dict[str, 
 
 
 def list_ongoing_flows(jobs: Iterable[FlowJob], names: Mapping[str, str]) -> list[OngoingFlows]:
-    """Return the flows that the app continues. Those that it checks next come first."""
+    """Return the flows that the app continues, grouped by environment and step.
+
+    Those that it checks next come first.
+    """
     groups: dict[tuple[str, str], list[FlowJob]] = defaultdict(list)
     for job in jobs:
         if not job.is_inactive:

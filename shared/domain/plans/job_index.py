@@ -55,7 +55,7 @@ class NamedKind(StrEnum):
     FLOW_JOB = "flow"
 
 
-def reduce_to_key(environment_id: str, key: str) -> IndexRow:
+def build_row_from_key(environment_id: str, key: str) -> IndexRow:
     """Return the index row with this key, with only the fields that the key contains."""
     remediation_id, _, job_id = key.partition("~")[2].partition("~")
     return IndexRow(environment_id=environment_id, job_id=job_id, remediation_id=remediation_id)
@@ -76,7 +76,9 @@ def build_environment_job_row(job: EnvironmentJob) -> IndexRow:
 
 
 def needs_person(job: FlowJob) -> bool:
-    """Return whether people are notified of a flow job: it needs action, or waits for a late
+    """Return whether people are notified of a flow job.
+
+    It then needs action, or it continues to try although a person has to act, such as on a late
     caller.
     """
     return job.needs_action or job.reason_code in GO_ON_TRYING

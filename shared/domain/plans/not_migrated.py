@@ -18,10 +18,9 @@ def count_not_included(mode: RemediationMode, items: Iterable[PlanItem]) -> dict
     return dict(Counter(str(why) for item in items if (why := find_reason_for_item(mode, item))))
 
 
-def list_retired_originals(number: int) -> tuple[str, ...]:
-    """Return a finding with the number of retired originals, which a plan does not list.
-
-    Returns none if there are none.
+def describe_retired_originals(number: int) -> tuple[str, ...]:
+    """Return a finding with the number of retired originals, which a plan does not list, or none
+    for 0.
     """
     if not number:
         return ()

@@ -220,7 +220,8 @@ def build_first_delivery(
 ) -> NotificationDelivery:
     """Return the delivery of a new pending action to a channel.
 
-    It waits for `together`, so that flows that are added meanwhile are sent with the first.
+    An action that arises flow by flow waits for `together`, so that flows that are added meanwhile
+    are sent with the first.
     """
     due = now + together if cause.kind in _BY_FLOWS else now
     return NotificationDelivery(

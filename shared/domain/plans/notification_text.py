@@ -1,6 +1,5 @@
-"""Shorten a pending action to what fits in a message.
-
-The page that it links to shows everything.
+"""Shorten a pending action to what fits in a message. The page that the message links to shows
+everything.
 """
 
 import re

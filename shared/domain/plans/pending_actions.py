@@ -376,7 +376,7 @@ def _format_retry_command(remediation_id: str, code: str, environment_id: str = 
 def list_pending_alerts(alerts: Iterable[Alert]) -> list[PendingAction]:
     """Return a pending action for each reason code of the alerts.
 
-    Omits those that flow jobs show themselves.
+    Omits alerts of flows that are both off, because their flow jobs show that.
     """
     groups: dict[str, list[Alert]] = defaultdict(list)
     for alert in alerts:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from shared.domain.conversions.conversion import ConversionKind
-from shared.domain.conversions.preview import list_possible_edits
+from shared.domain.conversions.preview import list_possible_conversions
 from shared.domain.definitions.flow_definition import DefinitionFormat
 from shared.domain.definitions.flow_summary import DefinitionSummary
 from shared.domain.definitions.trigger_kinds import TriggerCategory
@@ -17,9 +17,9 @@ from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 from shared.domain.plans.microsoft_key_rule import evaluate_flow, explain_listed_flow
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
 from shared.domain.plans.preparation import (
+    mark_as_needing_changes,
     plan_edit,
     plan_preparation,
-    require_explicit_selection,
     with_proposal,
 )
 from shared.domain.platform_errors import DEFINITION_NOT_SHOWN, find_fix
@@ -52,7 +52,10 @@ class PlanCandidate:
 
     @property
     def is_off_like_its_copy(self) -> bool:
-        """Return whether the row of its flow job is lost, and original and copy are off."""
+        """Return whether the flow is off, and has a copy but no row of its flow job.
+
+        The copy is off too, unless it has replaced the flow (`is_replaced`).
+        """
         return not self.job and bool(self.copy_state) and not self.flow.is_on
 
 
@@ -183,7 +186,7 @@ def _build_item(
         parents=_select_candidates(graph.find_parents(flow.workflow_id), by_id),
         http_hosts=definition.http_hosts if definition else (),
         answers_event_grid=definition is not None and definition.answers_event_grid,
-        possible_conversions=list_possible_edits(definition, in_solution=flow.in_solution)
+        possible_conversions=list_possible_conversions(definition, in_solution=flow.in_solution)
         if definition
         else (),
     )
@@ -239,7 +242,7 @@ def _choose_action(
         return (
             plan_edit(only_action)
             if named
-            else require_explicit_selection(item, request.format_command(item))
+            else mark_as_needing_changes(item, request.format_command(item))
         )
     if item.migration_method is MigrationMethod.COPY_OFF:
         return replace(item, action=PlannedAction.COPY_OFF)
@@ -351,7 +354,7 @@ def _mark_if_child_is_not_copied(
 def _apply_limit(
     request: PlanRequest, items: Mapping[str, PlanItem], graph: DependencyGraph
 ) -> list[PlanItem]:
-    """Exclude the flows beyond the flow limit, and the parents of each of them."""
+    """Exclude the flows beyond the flow limit, and every flow that runs one of them."""
     left: set[str] = set()
     count = 0
     result: list[PlanItem] = []

@@ -1,4 +1,4 @@
-"""Approve plans by their version, and find what has changed since when flow jobs are started."""
+"""Apply the decisions of approvers to plan items, and find what has changed since an approval."""
 
 import hashlib
 import json
@@ -100,15 +100,15 @@ def parse_awaiting_flows(text: str) -> frozenset[str]:
     )
 
 
-def name_approved_plan(environment_job_id: str, version: str) -> str:
-    """Return the name in the archive of an approved plan."""
+def build_approved_plan_name(environment_job_id: str, version: str) -> str:
+    """Return the name of an approved plan in the archive."""
     return f"plans/{environment_job_id}/{version}.json"
 
 
 def list_changes_since(approved: PlanItem, now: PlanItem) -> tuple[str, ...]:
     """Return the changes since an item was approved that need a new approval.
 
-    A caller that no longer exists needs no approval. Neither does a job that another approval
+    A caller that no longer exists needs no approval. Neither does a flow job that another approval
     started.
     """
     if now.action is PlannedAction.CONTINUE_EXISTING_JOB:

@@ -39,7 +39,7 @@ class PlannedChange:
 
 
 def list_planned_changes(item: PlanItem) -> tuple[PlannedChange, ...]:
-    """Return every write that a remediation makes for a flow, in order."""
+    """Return the writes that a plan announces for a flow, in order."""
     return tuple(_list_planned_changes(item))
 
 
@@ -55,7 +55,8 @@ def list_completed_changes(
 ) -> tuple[bool, ...]:
     """Return for each planned change of a flow whether the flow's rows show that it was made.
 
-    `callers` are the records of the job. After a request for a rollback, all are False.
+    `callers` are the records of the job. After a request for a rollback or a cancellation, all are
+    False.
     """
     if job is None or not job.is_live or job.requested_command:
         return (False,) * len(item.planned_changes)

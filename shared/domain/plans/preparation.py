@@ -1,10 +1,10 @@
 """Plan changes before a key is applied, so that the platform moves a flow and it needs no copy.
 
-For a Power Apps (V1) flow outside a solution, Microsoft recommends V2. It also moves if it is added
-to a solution (platform.md#move-into-solution), which changes neither the flow nor an app. So the
-plan adds all such flows to a solution, and converts only flows that the request names. The action
-*List flows as Admin (V1)* has to be changed before or after the key is applied, also only in named
-flows.
+For a Power Apps (V1) flow outside a solution, Microsoft recommends V2. The platform also moves such
+a flow if it is added to a solution (platform.md#move-into-solution), which changes neither the flow
+nor an app. So the plan adds all such flows to a solution, and converts only flows that the request
+names. The action *List flows as Admin (V1)* has to be changed before or after the key is applied,
+also only in named flows.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ def plan_preparation(item: PlanItem, command: str, *, is_named: bool) -> PlanIte
     `command` starts a remediation that names the flow.
     """
     if ConversionKind.LIST_FLOWS_ACTION in item.possible_conversions:
-        return plan_edit(item) if is_named else require_explicit_selection(item, command)
+        return plan_edit(item) if is_named else mark_as_needing_changes(item, command)
     if ConversionKind.POWER_APPS_TRIGGER in item.possible_conversions:
         return plan_edit(item) if is_named else _plan_solution(item)
     why = next(reason for reason in MicrosoftKeyReason if reason in item.microsoft_key_reasons)
@@ -51,7 +51,7 @@ def plan_edit(item: PlanItem) -> PlanItem:
     )
 
 
-def require_explicit_selection(item: PlanItem, command: str) -> PlanItem:
+def mark_as_needing_changes(item: PlanItem, command: str) -> PlanItem:
     """Return the item as one that needs changes first, because the request does not name the flow.
 
     `command` starts a remediation that names it, so that the app makes the change.

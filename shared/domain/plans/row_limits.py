@@ -40,7 +40,8 @@ def with_firewall_issues(
     beside: Sequence[str] = (),
     external: Sequence[ExternalHost] = (),
 ) -> EnvironmentJob:
-    """Return the job with the firewall issues that fit in its row, those with the most flows first.
+    """Return the job with the firewall issues and external hosts that fit in its row, those with
+    the most flows first.
 
     Each issue names its first flows and has the number of all. `beside` are further findings.
     """

@@ -22,7 +22,7 @@ def find_superseded_jobs(
     `with_flow_jobs` are the ids of environment jobs that have flow jobs.
     """
     current = {job.id for plans in find_newest_plans(jobs).values() for job in plans}
-    newest = _find_last_whole_plans(jobs)
+    newest = _find_last_whole_plan_times(jobs)
     found = [
         (ended, job.id, job)
         for job in jobs
@@ -60,7 +60,7 @@ def _was_used(job: EnvironmentJob) -> bool:
     return job.approval_count > 0 or (job.has_started_flow_jobs and has_work)
 
 
-def _find_last_whole_plans(jobs: Iterable[EnvironmentJob]) -> dict[str, datetime]:
+def _find_last_whole_plan_times(jobs: Iterable[EnvironmentJob]) -> dict[str, datetime]:
     """Return when the last plan of each whole environment was made, by environment id."""
     last: dict[str, datetime] = {}
     for job in jobs:

@@ -33,7 +33,7 @@ _MARKER = re.compile(r"«sig:sha256:(?P<hash>[0-9a-f]{64})(?::(?P<level>[0-9]+))
 
 
 class SignatureChanged(Conflict):
-    """The signature in place of which a marker was written is no longer known."""
+    """A signature that a marker replaced is no longer known."""
 
     def __init__(self, signature_hash: str) -> None:
         super().__init__(
@@ -49,7 +49,8 @@ def hash_signature(signature: str) -> str:
 
 
 def mask_signatures(text: str) -> str:
-    """Return the text with a marker in place of every `sig` value. It contains the SHA-256.
+    """Return the text with a marker in place of every `sig` value. The marker contains the value's
+    SHA-256.
 
     Finds signatures in plain, JSON-escaped and percent-encoded URLs, and in JSON members named
     `sig`. Masking twice changes nothing.

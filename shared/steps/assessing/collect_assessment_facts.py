@@ -124,4 +124,4 @@ async def _find_firewall_issues(
     if isinstance(network, NoAnswer):
         return network
     by_host = {host: sorted(callers[host]) for host in sorted(callers)}
-    return (*network.find_issues([*by_host]), *network.find_external_hosts(by_host))
+    return (*network.find_issues([*by_host]), *network.find_external_host_issues(by_host))

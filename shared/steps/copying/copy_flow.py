@@ -161,7 +161,7 @@ async def build_copied_definition(work: StepContext, client_data: str) -> str:
                 work, called.copy.flow_name, called.original.trigger_name, called.environment_id
             )
     text = replace_references(client_data, is_json=True, urls=urls, flow_ids=flow_ids).text
-    return with_own_subscription(text, job.original.names, job.copy.id)
+    return with_own_subscription(text, job.original.ids, job.copy.id)
 
 
 async def find_job_of_url(work: StepContext, url_id: str) -> FlowJob | None:
@@ -291,14 +291,14 @@ async def _wait_for_pilot_flows(work: StepContext) -> None:
     """Raise `MustWait` until every pilot flow has been cut over."""
     job = work.job
     first = (await work.read_settings()).pilot_flows
-    if not first or job.original.names & first:
+    if not first or job.original.ids & first:
         return
     where = [Condition("environment_job_id", "eq", job.environment_job_id)]
     jobs = {
         other.id: other
         for other in await work.services.tables.flow_jobs.read_all(job.environment_id, where=where)
     }
-    pilots = _with_children(jobs, {one.id for one in jobs.values() if one.original.names & first})
+    pilots = _with_children(jobs, {one.id for one in jobs.values() if one.original.ids & first})
     if job.id in pilots:
         return
     for other in pilots:

@@ -40,7 +40,7 @@ async def archive_run_page(services: Services, archive: RunArchive) -> RunArchiv
             return replace(archive, state=RunArchiveState.ORIGINAL_DELETED)
         raise
     new = [run for run in page.items if run.run_id not in archive.oldest_run_ids]
-    part = new[: MOST_RUNS - archive.own_runs]
+    part = new[: MOST_RUNS - archive.own_run_count]
     if part:
         name = format_part_name(archive, len(archive.parts) + 1)
         where = await services.archive.put(name, format_json_lines(part))

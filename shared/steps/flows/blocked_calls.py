@@ -178,7 +178,7 @@ async def _explain_blocked_call(
         why = f"Which firewall denies it is unknown: {redact(str(err))}"
         return why, "Check the firewalls of the host: `cmkflow network check`."
     gaps = [gap for gap in network.find_issues([call.host]) if gap.is_required]
-    gaps = gaps or network.find_external_hosts({call.host: [call.display_name]})
+    gaps = gaps or network.find_external_host_issues({call.host: [call.display_name]})
     if gaps:
         return " ".join(gap.message for gap in gaps), " ".join(gap.fix for gap in gaps)
     return (

@@ -46,13 +46,13 @@ class NetworkView:
         called = [None if host == ANY_HOST else host for host in hosts]
         return self.check.may_pass_through(firewall_id, called)
 
-    def find_external_hosts(
+    def find_external_host_issues(
         self, flows_by_host: Mapping[str, Sequence[str]]
     ) -> list[FirewallIssue]:
         """Return an issue for each host whose owner has to be asked, with the flows that call the
         host.
         """
-        return self.check.find_external_hosts(
+        return self.check.find_external_host_issues(
             {host: flows for host, flows in flows_by_host.items() if host != ANY_HOST}
         )
 

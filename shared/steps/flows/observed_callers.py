@@ -16,8 +16,8 @@ from shared.domain.callers.observed_caller import (
     NamedCaller,
     ObservedCall,
     ObservedCallers,
+    add_caller_names,
     add_calls,
-    name_callers,
 )
 from shared.domain.flow import RUN_HISTORY
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
@@ -106,7 +106,7 @@ async def name_observed_callers(
         traits = observed.traits
         if traits.source in _WORKFLOWS and traits.source_id not in known:
             flows |= await _read_flow_name(services, job, traits)
-    return name_callers(row, CallerNames(flows=flows, known=known, declared=declared))
+    return add_caller_names(row, CallerNames(flows=flows, known=known, declared=declared))
 
 
 async def _read_flow_name(services: Services, job: FlowJob, traits: CallTraits) -> dict[str, str]:

@@ -242,7 +242,7 @@ def with_callers(services: Services, item: PlanItem, known: KnownCallers) -> Pla
             environment_id, known.places, url_id=item.trigger_url_id, flow_ids=_list_flow_ids(item)
         )
     ]
-    copy_host = services.settings.cloud.environment_host(environment_id)
+    copy_host = services.settings.cloud.derive_environment_host(environment_id)
     obstacles = secret.obstacles if secret else {}
     callers = {
         place.id: PlannedCaller(

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import batched
 
-from shared.domain.conversions.preview import list_possible_edits, preview_conversion
+from shared.domain.conversions.preview import list_possible_conversions, preview_conversion
 from shared.domain.definitions.flow_definition import (
     CHILD_REFERENCE,
     FlowDefinition,
@@ -305,7 +305,7 @@ def _build_flow_from_detail(
     held = _with_definition(flow, detail, client_data, detail.display_name)
     if held.definition is None:
         return held
-    edits = list_possible_edits(held.definition, in_solution=held.in_solution)
+    edits = list_possible_conversions(held.definition, in_solution=held.in_solution)
     return replace(
         held, conversion_preview=preview_conversion(client_data, edits) if edits else None
     )

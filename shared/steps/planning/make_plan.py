@@ -119,7 +119,7 @@ async def find_firewall_issues(
             workflow_ids=tuple(sorted(by_host[issue.name.partition(":")[2]])),
             flow_count=len(by_host[issue.name.partition(":")[2]]),
         )
-        for issue in network.find_external_hosts(by_host)
+        for issue in network.find_external_host_issues(by_host)
     )
     return tuple(found.values()), tuple(optional.values()), external
 

@@ -10,7 +10,7 @@ from shared.domain.callers.caller import Caller
 from shared.domain.callers.caller_records import CallerIndexEntry
 from shared.domain.definitions.json_values import as_mapping
 from shared.domain.jobs.flow_job import MigrationMethod
-from shared.domain.permissions import find_written_type, get_resource_type
+from shared.domain.permissions import find_type_replaced_by_write, get_resource_type
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.services import Services
@@ -62,7 +62,7 @@ def _find_written_resource(services: Services, caller: Caller) -> _Written | Non
     if kind is None or caller.manual_reason or not resource_id.startswith("/subscriptions/"):
         return None
     needs = kind.required_permissions
-    written_type = find_written_type(needs, get_resource_type(resource_id))
+    written_type = find_type_replaced_by_write(needs, get_resource_type(resource_id))
     return _Written(resource_id, written_type, needs.api_version) if written_type else None
 
 

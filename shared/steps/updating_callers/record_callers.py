@@ -206,7 +206,7 @@ async def holds_copy(services: Services, job: FlowJob, caller: Caller) -> bool:
     """Return whether a caller's place now contains the copy's URL or id, or refers to the secret
     with the URL.
     """
-    flow_ids = set(job.copy.names) if is_child_reference(job, caller) else set()
+    flow_ids = set(job.copy.ids) if is_child_reference(job, caller) else set()
     reference = format_reference(job.url_secret) if job.url_secret else ""
     return await _holds_reference(services, caller, {job.copy.url_id}, flow_ids, reference)
 

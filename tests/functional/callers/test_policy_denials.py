@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.permissions import find_written_type, get_resource_type
+from shared.domain.permissions import find_type_replaced_by_write, get_resource_type
 from shared.domain.plans.unknowns import UNCHECKED_POLICIES
 from shared.steps.planning.policy_denials import find_policy_denials
 from tests.fakes.services import build_kinds
@@ -32,7 +32,9 @@ async def is_written_by_resource_manager(kind: str) -> bool:
     [caller] = await tenant.list_found_callers(kind)
     resource_type = get_resource_type(caller.address.partition("|")[0])
     needs = build_kinds(tenant.ports)[kind].required_permissions
-    return caller.address.startswith("/") and bool(find_written_type(needs, resource_type))
+    return caller.address.startswith("/") and bool(
+        find_type_replaced_by_write(needs, resource_type)
+    )
 
 
 @pytest.mark.parametrize("kind", MOVED_KINDS)

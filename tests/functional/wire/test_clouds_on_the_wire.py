@@ -35,7 +35,7 @@ async def test_app_assesses_and_migrates_a_flow_in_each_cloud(
         assert [flow.display_name for flow in assessment.flows] == ["Take orders"]
         assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
         assert scenario.find_flow(job.copy.id).state == SimulatedFlowState.STARTED
-        assert job.copy.host == CLOUDS[cloud].environment_host(ENVIRONMENT)
+        assert job.copy.host == CLOUDS[cloud].derive_environment_host(ENVIRONMENT)
         after = _read_searched_places(scenario)
         assert {place for place in before if after[place] != before[place]} == {
             place for place, text in before.items() if "/invoke" in text

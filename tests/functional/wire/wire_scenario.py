@@ -295,7 +295,7 @@ async def _sign_in(services: Services) -> None:
             tenant_id=TENANT_ID,
             client_id=OPERATOR_CLIENT,
             cache_secret=build_cache_secret_url(cloud),
-            authority=cloud.authority,
+            authority=cloud.authority_url,
         ),
         secrets,
     )
