@@ -14,8 +14,8 @@ from shared.callers.search import (
     UnreadableCallers,
     build_manual_caller_error,
     compute_max_url_length,
+    convert_long_outages,
     find_callers_in_text,
-    give_up_on_host,
     read_all,
 )
 from shared.domain.callers.caller import Caller, CallerContent
@@ -77,7 +77,7 @@ class AppConfigurationCallers(SearchedCallers):
         urls = await unreadable.list_readable(stores, "App Configuration stores")
         for url in unreadable.search.list_remaining_places(urls, str):
             try:
-                with give_up_on_host():
+                with convert_long_outages():
                     found = await self._stores.list(url)
             except PlatformError as err:
                 unreadable.record_place(f"App Configuration {url}", err)

@@ -17,8 +17,8 @@ from shared.callers.named_values import build_contents, get_resource_id, get_val
 from shared.callers.search import (
     SearchedCallers,
     UnreadableCallers,
+    convert_long_outages,
     find_callers_in_text,
-    give_up_on_host,
     read_all,
 )
 from shared.callers.secret_rights import SecretRights
@@ -239,7 +239,7 @@ class AppSettingCallers(SearchedCallers):
         for vault_url in vaults:
             vault = urlsplit(vault_url).netloc.partition(".")[0].lower()
             try:
-                with give_up_on_host():
+                with convert_long_outages():
                     async for name in self._secrets.list(vault_url):
                         places[vault, name.lower()] = (vault_url, name)
             except PlatformError as err:

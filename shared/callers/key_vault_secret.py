@@ -13,8 +13,8 @@ from typing import override
 from shared.callers.search import (
     SearchedCallers,
     UnreadableCallers,
+    convert_long_outages,
     find_callers_in_text,
-    give_up_on_host,
     read_all,
     read_remaining_ahead,
 )
@@ -78,7 +78,7 @@ class KeyVaultSecretCallers(SearchedCallers):
         vaults = read_all(self._secrets.read_vault_urls())
         for vault_url in await unreadable.list_readable(vaults, "vaults"):
             try:
-                with give_up_on_host():
+                with convert_long_outages():
                     async for name in self._secrets.list(vault_url):
                         place = build_secret_caller(vault_url, name)
                         places.setdefault(place.resource_id, place)
@@ -94,7 +94,7 @@ class KeyVaultSecretCallers(SearchedCallers):
             async for place, reading in readings:
                 value = ""
                 try:
-                    with give_up_on_host():
+                    with convert_long_outages():
                         value = (await reading).value
                 except NotFound:
                     pass  # deleted after it was listed, or not created yet

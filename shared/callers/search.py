@@ -96,7 +96,7 @@ def get_environment_id(environment: Environment) -> str:
 
 
 @contextmanager
-def give_up_on_host() -> Iterator[None]:
+def convert_long_outages() -> Iterator[None]:
     """Convert a long outage of a host that serves one resource to `PlatformError`.
 
     A search then continues without the resource, such as a vault in a network that the app does not

@@ -17,7 +17,7 @@ from typing import override
 from urllib.parse import quote
 
 from shared.callers.json_service import JsonServiceCallers
-from shared.callers.search import UnreadableCallers, find_callers_in_text, give_up_on_host
+from shared.callers.search import UnreadableCallers, convert_long_outages, find_callers_in_text
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import text_at
@@ -150,7 +150,7 @@ class SharePointCallers(JsonServiceCallers):
             host = site.partition("/")[0].lower()
             hosts.add(host)
             try:
-                with give_up_on_host():
+                with convert_long_outages():
                     places += await self._read_lists(site)
                     if host not in searched_hosts:
                         places += await self._read_scripts(site)

@@ -7,7 +7,7 @@ platform.md#synapse.
 from collections.abc import Mapping, Sequence
 
 from shared.callers.published_parts import PublishedPart, PublishedPartCallers
-from shared.callers.search import give_up_on_host
+from shared.callers.search import convert_long_outages
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import NotFound, PlatformError
@@ -81,7 +81,7 @@ class SynapseCallers(PublishedPartCallers):
         """
         workspace = text_at(owner, "name") or ""
         parts: list[PublishedPart] = []
-        with give_up_on_host():
+        with convert_long_outages():
             for collection in _NOUNS:
                 found = await self._artifacts.list(workspace, collection)
                 parts += [_build_part(workspace, collection, part) for part in found]

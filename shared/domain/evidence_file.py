@@ -186,7 +186,7 @@ def _find_differences(
 
 
 def _list_empty_folders(archive: zipfile.ZipFile, names: Iterable[str]) -> Iterator[str]:
-    """Yield the entries for the folders of these files, which `zip -r` adds and which are empty."""
+    """Yield the empty entries that `zip -r` adds for the folders of these files."""
     folders = {name[: end + 1] for name in names for end, char in enumerate(name) if char == "/"}
     for info in archive.infolist():
         if info.filename in folders and not (info.file_size or info.compress_size):

@@ -194,7 +194,7 @@ class FailedAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowPermission:
-    """An owner or co-owner of a flow (platform.md#flow-permissions)."""
+    """The role of a user, group or application on a flow (platform.md#flow-permissions)."""
 
     permission_id: str
     principal_id: str

@@ -137,8 +137,8 @@ REFUSALS = (
     PlatformErrorCode(
         code="ChildFlowNeverPublished",
         meaning="a child flow was never on, or was deleted",
-        fix="Turn it (if it was copied: its copy) on once, or remove the call from the "
-        "original; then retry.",
+        fix="Turn the child flow on once, or its copy if it was copied. If it was deleted, remove "
+        "the call to it from the original; then retry.",
     ),
     PlatformErrorCode(
         code="CannotStartUnpublishedSolutionFlow",

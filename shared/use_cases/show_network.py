@@ -13,7 +13,7 @@ from shared.domain.network.service_tag_list_version import WATCHED_TAGS, Service
 from shared.domain.plans.incomplete_firewalls import (
     FirewallFacts,
     IncompleteFirewall,
-    count_flows_behind,
+    count_flows_blocked_by,
     find_incomplete_firewalls,
 )
 from shared.domain.shared_snapshot import SharedSnapshot
@@ -91,7 +91,7 @@ async def show_network(services: Services) -> NetworkStatus:
         versions=tuple(versions),
         firewalls=firewalls,
         unknowns=tuple(one for one in found if not one.is_firewall),
-        blocked_flow_count=count_flows_behind(firewalls, known.flow_jobs),
+        blocked_flow_count=count_flows_blocked_by(firewalls, known.flow_jobs),
         blocked_flows_by_remediation=Counter(
             job.remediation_id
             for job in known.flow_jobs

@@ -22,7 +22,7 @@ from shared.domain.plans.environment_status import (
 )
 from shared.domain.plans.incomplete_firewalls import (
     FirewallFacts,
-    count_flows_behind,
+    count_flows_blocked_by,
     find_blocking_firewalls,
 )
 from shared.domain.plans.job_index import sort_newest_first
@@ -166,7 +166,7 @@ async def show_status(services: Services) -> TenantStatus:
         flows=count_by_state(known.flow_jobs, *known.closed.values()),
         not_migrated={why: left[why] for why in NotMigratedReason if left[why]},
         blocking_firewall_count=len(blocking),
-        firewall_blocked_flow_count=count_flows_behind(blocking, pending.blocked_jobs),
+        firewall_blocked_flow_count=count_flows_blocked_by(blocking, pending.blocked_jobs),
         ongoing=tuple(list_ongoing_flows(known.flow_jobs, _read_names(jobs))),
         health=pending.health,
         unreadable_rows=tuple(

@@ -19,7 +19,7 @@ from shared.domain.plans.incomplete_firewalls import (
     FirewallFacts,
     FirewallStatus,
     IncompleteFirewall,
-    count_flows_behind,
+    count_flows_blocked_by,
     find_blocking_firewalls,
     find_incomplete_firewalls,
     select_firewalls,
@@ -142,7 +142,7 @@ def test_flow_behind_two_firewalls_is_counted_once_in_the_total() -> None:
     blocking = find_blocking_firewalls(facts)
 
     assert [(one.name, one.blocked_count) for one in blocking] == [("shop", 2), ("nsg-erp", 1)]
-    assert count_flows_behind(blocking, flows) == 2
+    assert count_flows_blocked_by(blocking, flows) == 2
 
 
 def test_firewall_of_a_blocked_flow_is_listed_without_an_issue() -> None:

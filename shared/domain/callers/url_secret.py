@@ -21,7 +21,7 @@ def build_url_secret_address(vault_url: str, workflow_id: str) -> str:
 
 
 def is_url_secret(address: str, vault_url: str) -> bool:
-    """Return whether an address is that of a URL secret, which only the app creates."""
+    """Return whether an address is that of a URL secret. Only the app creates URL secrets."""
     return bool(vault_url) and address.startswith(f"{vault_url.rstrip('/')}|{_PREFIX}")
 
 

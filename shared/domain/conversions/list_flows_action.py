@@ -215,7 +215,7 @@ def _is_supported(found: ExpressionReference, text: str, step: ActionNode, flow:
 def _find_shape(found: ExpressionReference, flow: _Found, item: _Shape) -> _Shape:
     """Return the shape of what a function call returns.
 
-    `item` is the shape of `item()` at its place.
+    `item` is the shape of `item()` where the function is called.
     """
     name = (found.argument or "").lower()
     match found.function:

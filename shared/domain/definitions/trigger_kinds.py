@@ -1,8 +1,8 @@
 """Classify each trigger into one category, which decides how its flow is migrated.
 
-Each row of docs/trigger-categories.md, which describes the categories for people, has one value.
-The trigger's `kind` decides, because its name is nearly always `manual`, and ten different triggers
-have the `type` `Request`.
+docs/trigger-categories.md describes the categories for people, one in each row. The trigger's
+`kind` decides, because its name is nearly always `manual`, and ten different triggers have the
+`type` `Request`.
 """
 
 from enum import StrEnum

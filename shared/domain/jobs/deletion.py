@@ -191,8 +191,8 @@ def mark_deleting(deletion: Deletion, *, now: datetime) -> Deletion:
 def return_to_checks(deletion: Deletion, *, now: datetime) -> Deletion:
     """Return the deletion in the state `archiving`, because its original still exists.
 
-    The time of the delete request stays, because the platform may have accepted it and show that
-    late.
+    The time of the delete request stays: the platform may have accepted the request and show the
+    deletion late.
     """
     text = "The original still exists. The app checks everything again."
     return _with_state(deletion, DeletionState.ARCHIVING, text, now, due=now)

@@ -1,6 +1,6 @@
 """Change fields of a job's row with the `__replace__` of `DurableJob`.
 
-`dataclasses.replace` reads and sets every field, of which a row has up to 64. That takes ten times
+A row has up to 64 fields. `dataclasses.replace` reads and sets all of them, which takes ten times
 as long.
 """
 

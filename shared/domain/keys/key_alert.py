@@ -8,7 +8,7 @@ from shared.domain.finding import Finding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyAlert:
-    """The row of a finding about the key of one policy, of which people are notified."""
+    """The row of a finding about the key of one policy. People are notified of the finding."""
 
     #: Azure resource id, lower case.
     policy_id: str

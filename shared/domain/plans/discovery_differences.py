@@ -111,7 +111,9 @@ def _describe_difference(
     flows: Collection[FlowListEntry | WorkflowSummary],
     details: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
-    """Yield one sentence that names all these flows, or nothing if there are none."""
+    """Yield one sentence that counts these flows and names the first ones, or nothing if there are
+    none.
+    """
     if not flows:
         return
     names = sorted(_format_flow(flow, details or {}) for flow in flows)

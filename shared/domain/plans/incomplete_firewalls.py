@@ -153,7 +153,7 @@ def _list_names(one: IncompleteFirewall) -> list[str]:
     return names
 
 
-def count_flows_behind(
+def count_flows_blocked_by(
     firewalls: Iterable[IncompleteFirewall], flow_jobs: Iterable[FlowJob]
 ) -> int:
     """Return how many flows are blocked by at least one of these firewalls."""

@@ -17,7 +17,7 @@ from shared.domain.definitions.trigger_kinds import TriggerCategory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluatedFlow:
-    """The facts about a flow to which the rules of Microsoft-key reasons apply."""
+    """The facts about a flow that the rules of Microsoft-key reasons use."""
 
     definition: FlowDefinition | DefinitionSummary
     #: None: unknown.

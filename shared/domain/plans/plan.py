@@ -51,11 +51,8 @@ class PlanCandidate:
         return self.copy_state is FlowState.ON and not self.flow.is_on
 
     @property
-    def is_off_like_its_copy(self) -> bool:
-        """Return whether the flow is off, and has a copy but no row of its flow job.
-
-        The copy is off too, unless it has replaced the flow (`is_replaced`).
-        """
+    def is_off_and_has_lost_job(self) -> bool:
+        """Return whether the flow is off, and has a copy but no row of its flow job."""
         return not self.job and bool(self.copy_state) and not self.flow.is_on
 
 
@@ -305,7 +302,7 @@ def _find_needed_changes(
                 f"(`{request.format_command(item)}`). Otherwise exclude it and copy it yourself."
             ),
         )
-    if candidate.is_off_like_its_copy and not _is_named(request, candidate):
+    if candidate.is_off_and_has_lost_job and not _is_named(request, candidate):
         command = request.format_command(item)
         return (
             "The flow and its copy are off, and the copy's job is lost.",
