@@ -133,7 +133,7 @@ def find_current_environment_jobs(
     remediation by id.
     """
     jobs = list(jobs)
-    current = {one.id: one for one in jobs if not _is_history(one, now)}
+    current = {one.id: one for one in jobs if not _is_long_over(one, now)}
     for newest in find_newest_plans(jobs).values():
         current |= {one.id: one for one in newest}
     last: dict[tuple[str, bool], EnvironmentJob] = {}
@@ -154,7 +154,7 @@ def sort_newest_first(
     return sorted(jobs, key=compute_age)
 
 
-def _is_history(job: EnvironmentJob, now: datetime) -> bool:
+def _is_long_over(job: EnvironmentJob, now: datetime) -> bool:
     is_over = job.state_properties.is_over and not job.has_grants_to_check
     return is_over and bool(job.history) and now - job.history[-1].changed_at > ENDED_LATELY
 
