@@ -25,5 +25,4 @@ def build_caller_kinds(ports: PlatformPorts, settings: Settings) -> dict[str, Ca
 
 @cache
 def _list_kinds() -> tuple[tuple[type[Any], tuple[str, ...]], ...]:
-    """Return each kind with the names of its constructor's parameters."""
     return tuple((kind, tuple(inspect.signature(kind).parameters)) for kind in find_kinds(__name__))

@@ -185,7 +185,6 @@ class ApiManagementCallers(SearchedCallers):
     async def _list_parents(
         self, unreadable: UnreadableCallers
     ) -> tuple[list[Mapping[str, object]], ReadOnlyLocks]:
-        """Return services, APIs and products, and the read-only locks of their subscriptions."""
         try:
             services = await unreadable.list_readable(
                 self._reader.list(_SERVICES, API_VERSION), "API Management services"

@@ -78,7 +78,6 @@ class ServiceUrls:
     """The URLs of backends, and the service URLs of APIs."""
 
     def __init__(self, reader: TaggedResourceReader, writer: ResourceWriter) -> None:
-        """Use `reader` to read and `writer` to write."""
         self._reader, self._writer = reader, writer
 
     async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:

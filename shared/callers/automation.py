@@ -79,7 +79,6 @@ class AutomationCallers(SearchedCallers):
     def __init__(
         self, tagged_resources: TaggedResourceReader, resource_writer: ResourceWriter
     ) -> None:
-        """`tagged_resources` reads the configured subscriptions."""
         self._reader = tagged_resources
         self._writer = resource_writer
 

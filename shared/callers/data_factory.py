@@ -63,7 +63,6 @@ class DataFactoryCallers(PublishedPartCallers):
     )
 
     def __init__(self, resources: ResourceReader, resource_writer: ResourceWriter) -> None:
-        """`resources` reads the configured subscriptions."""
         super().__init__(resources)
         self._writer = resource_writer
 

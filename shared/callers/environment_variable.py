@@ -130,7 +130,6 @@ class EnvironmentVariableCallers(SearchedCallers):
     async def _read_flows_by_variable(
         self, environment: Environment, *, managed_only: bool = False
     ) -> dict[str, list[Workflow]]:
-        """Return the flows that use each variable, by the variable's schema name in lower case."""
         users: defaultdict[str, list[Workflow]] = defaultdict(list)
         async for workflow in self._workflows.list(environment, managed_only=managed_only):
             for name in _find_variables(workflow):
@@ -163,9 +162,6 @@ def _build_callers(
 
 
 def _find_manual_reason(managed: Sequence[str]) -> str:
-    """Return why a person has to change a variable that managed flows use, or "" if no managed flow
-    uses it.
-    """
     if not managed:
         return ""
     return (

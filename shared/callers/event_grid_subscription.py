@@ -90,7 +90,6 @@ class EventGridSubscriptionCallers(SearchedCallers):
         resource_secrets: ResourceSecrets,
         resource_writer: ResourceWriter,
     ) -> None:
-        """`resources` reads the configured subscriptions."""
         self._reader = resources
         self._secrets = resource_secrets
         self._writer = resource_writer
@@ -174,7 +173,6 @@ class EventGridSubscriptionCallers(SearchedCallers):
             return ReadOnlyLocks({})
 
     async def _list_webhooks(self, unreadable: UnreadableCallers) -> list[Mapping[str, object]]:
-        """Return the event subscriptions with a webhook."""
         what = "event subscriptions of subscriptions and resource groups"
         found = [*await unreadable.list_readable(self._reader.list(_SUBSCRIPTIONS, _VERSION), what)]
         for resource_type in _TOPICS:
@@ -237,7 +235,6 @@ def _build_caller(resource: Mapping[str, object], locked: str) -> Caller:
 
 
 def _find_manual_reason(resource: Mapping[str, object]) -> str:
-    """Return why a person has to change a subscription, or "" if the app can change it."""
     properties = mapping_at(resource, "properties")
     if text_at(properties, _SCHEMA) == "CloudEventSchemaV1_0":
         return _CLOUD_EVENTS

@@ -31,7 +31,6 @@ class FlowCallers(SearchedCallers):
     required_permissions = IN_DATAVERSE
 
     def __init__(self, workflows: Workflows, environments: Environments) -> None:
-        """`environments` finds the Dataverse URL of an environment."""
         self._workflows = workflows
         self._environments = environments
 

@@ -13,11 +13,10 @@ from shared.domain.callers.unchanged_content import hash_value
 def build_contents(
     values: Mapping[str, str], callers: Sequence[Caller]
 ) -> dict[str, CallerContent]:
-    """Return the contents of callers of one resource by address, without the callers that do not
-    exist.
+    """Return the contents of those callers of one resource that exist, by address.
 
-    `values` contains all values of the resource by name. A digest of them is the ETag of each
-    content.
+    `values` has all values of the resource by name. The ETag of each content is a digest of them
+    all.
     """
     resource_id = get_resource_id(callers)
     addresses = {name: f"{resource_id}|{name}" for name in values}

@@ -90,7 +90,6 @@ class PublishedPartCallers(SearchedCallers):
     repository: ClassVar[str]
 
     def __init__(self, resources: ResourceReader) -> None:
-        """`resources` reads the configured subscriptions."""
         self._reader = resources
 
     @abstractmethod
@@ -176,7 +175,6 @@ class PublishedPartCallers(SearchedCallers):
         return f"{self.owner} {text_at(owner, 'name')}"
 
     def _find_manual_reason(self, owner: Mapping[str, object], part: PublishedPart) -> str:
-        """Return what a person must do to change a part, or "" if the app can change it."""
         repository = mapping_at(owner, "properties", self.repository)
         names = ("accountName", "projectName", "repositoryName")
         if name := "/".join(found for one in names if (found := text_at(repository, one))):

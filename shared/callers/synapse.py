@@ -53,7 +53,6 @@ class SynapseCallers(PublishedPartCallers):
     )
 
     def __init__(self, resources: ResourceReader, synapse_artifacts: SynapseArtifacts) -> None:
-        """`resources` reads the configured subscriptions."""
         super().__init__(resources)
         self._artifacts = synapse_artifacts
 

@@ -51,7 +51,6 @@ class WholeResourceCallers(SearchedCallers):
     parts: ClassVar[tuple[str, ...]]
 
     def __init__(self, resources: ResourceReader, resource_writer: ResourceWriter) -> None:
-        """`resources` reads the configured subscriptions."""
         self._reader = resources
         self._writer = resource_writer
 

@@ -95,7 +95,6 @@ class StateChange:
     after: str
 
     def __str__(self) -> str:
-        """Return the change as one text."""
         after = self.after or "none"
         return f"{self.name} {self.before} → {after}" if self.before else f"{self.name} {after}"
 

@@ -194,7 +194,6 @@ def _list_empty_folders(archive: zipfile.ZipFile, names: Iterable[str]) -> Itera
 
 
 def _hash_and_size(file: IO[bytes]) -> tuple[str, int]:
-    """Return the SHA-256 and the length of a file. Reads it in parts."""
     digest, size = hashlib.sha256(), 0
     while piece := file.read(_CHUNK_SIZE):
         digest.update(piece)

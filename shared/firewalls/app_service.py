@@ -66,10 +66,7 @@ class AppServices(AzureResources):
     )
 
     async def read(self) -> list[Firewall]:
-        """Return two firewalls for each app: that of the site and that of its deployment site.
-
-        Open apps are included, because a firewall also shows which hosts it protects.
-        """
+        """Return the firewalls of each app and of its deployment site, also if they are open."""
         return await self._read_sites(await self._resources.list(RESOURCE_TYPE, API_VERSION))
 
     async def read_for_hosts(self, hosts: Collection[str]) -> list[Firewall]:
@@ -346,7 +343,6 @@ def _is_scm(host: str) -> bool:
 
 
 def _derive_scm_hosts(main: Firewall) -> frozenset[str]:
-    """Return the hosts of a deployment site, derived from the hosts of the site."""
     own = [host for host in main.hosts if is_of_microsoft(host)]
     own = own or [f"{main.name}.{PUBLIC.app_service_domain}"]
     return frozenset(host.replace(".", ".scm.", 1) for host in own)

@@ -14,7 +14,6 @@ class AzureResources:
     """A firewall kind that reads Azure resources."""
 
     def __init__(self, resources: ResourceReader) -> None:
-        """`resources` reads the watched subscriptions."""
         self._resources = resources
 
 

@@ -34,10 +34,7 @@ class KeyVaults(AzureResources):
     resource_type = "Microsoft.KeyVault/vaults"
 
     async def read(self) -> list[Firewall]:
-        """Return the firewall of every vault.
-
-        Open vaults are included, because a firewall also shows which hosts it protects.
-        """
+        """Return the firewall of every vault, also if it is open."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [parse_vault(one) for one in listed]
 

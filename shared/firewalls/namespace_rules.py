@@ -40,10 +40,7 @@ class NamespaceRules(AzureResources, ABC):
         """Return the namespace's rule set in Terraform, with these prefixes allowed."""
 
     async def read(self) -> list[Firewall]:
-        """Return the firewall of every namespace.
-
-        Open namespaces are included, because a firewall also shows which hosts it protects.
-        """
+        """Return the firewall of every namespace, also if it is open."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         found = await read_below_each(listed, self._read_rule_set)
         return [build_namespace_firewall(self.kind, one, rules) for one, rules in found]

@@ -42,10 +42,7 @@ class StorageAccounts(AzureResources):
     resource_type = "Microsoft.Storage/storageAccounts"
 
     async def read(self) -> list[Firewall]:
-        """Return the firewall of every account.
-
-        Open accounts are included, because a firewall also shows which hosts it protects.
-        """
+        """Return the firewall of every account, also if it is open."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [parse_storage_account(one) for one in listed]
 

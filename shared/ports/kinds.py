@@ -175,7 +175,10 @@ class FirewallKind(Protocol):
     resource_type: str
 
     async def read(self) -> list[Firewall]:
-        """Return every firewall of this kind in the configured subscriptions."""
+        """Return every firewall of this kind in the configured subscriptions.
+
+        Open firewalls are included, because they show which hosts are protected.
+        """
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
         """Return the smallest change that fixes an issue of such a firewall.

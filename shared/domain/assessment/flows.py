@@ -328,7 +328,6 @@ def _find_reason_paths(
 
 
 def _describe_run_only_users(category: TriggerCategory | None) -> str:
-    """Return what is known about the flow's run-only users, which the platform does not show."""
     if category is None or category is TriggerCategory.UNKNOWN or category.can_have_run_only_users:
         return _RUN_ONLY_UNKNOWN
     return _RUN_ONLY_UNLIKELY

@@ -116,7 +116,6 @@ def _parse_workflow(named: Mapping[str, str]) -> CallTraits | None:
 
 
 def _accept_if_matching(pattern: re.Pattern[str], text: str) -> str:
-    """Return the text if the pattern matches all of it, otherwise ""."""
     return text if pattern.fullmatch(text) else ""
 
 

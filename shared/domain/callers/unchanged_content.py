@@ -15,9 +15,7 @@ from shared.domain.callers.caller_records import CallerEditIntent
 
 
 def hash_value(*parts: str) -> str:
-    """Return the SHA-256 of these texts. With the address among them, equal values at different
-    addresses have different digests.
-    """
+    """Return the SHA-256 of these texts, such as an address and its value."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

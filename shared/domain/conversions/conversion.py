@@ -51,10 +51,7 @@ def _parse_triggers_and_actions(client_data: str) -> object:
 
 
 def _remove_connections_and_metadata(value: dict[str, object]) -> dict[str, object]:
-    """Reduce `host` to its `operationId`, and remove `authentication` and `metadata`.
-
-    The JSON decoder calls this function for each object.
-    """
+    """Change an object that the JSON decoder has read. Returns the same object."""
     if host := mapping_at(value, "host"):
         value["host"] = text_at(host, "operationId")
         value.pop("authentication", None)

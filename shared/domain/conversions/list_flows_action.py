@@ -148,7 +148,6 @@ def _follow_results(steps: list[ActionNode], lists: list[ActionNode]) -> _Found:
 
 
 def _record_result(step: ActionNode, flow: _Found) -> None:
-    """Record what an action returns if it processes the list of flows."""
     shape = _find_passed_shape(step, flow)
     if shape is _FOREIGN:
         return

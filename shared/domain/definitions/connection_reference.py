@@ -199,7 +199,6 @@ def _decode_client_data(client_data: str) -> object:
 
 
 def _get_references(document: object) -> dict[str, dict[str, object]]:
-    """Return the object `connectionReferences` beside the definition."""
     place = find_definition_place(as_mapping(document)) or ()
     found = mapping_at(as_mapping(document), *place[:-1], "connectionReferences")
     return {key: value for key, value in found.items() if isinstance(value, dict)}

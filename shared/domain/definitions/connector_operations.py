@@ -90,9 +90,6 @@ def _find_connector(
 
 
 def _find_referenced_connector(reference: Mapping[str, object]) -> str | None:
-    """Return the connector that an entry of `connectionReferences` names in one of three
-    formats.
-    """
     api = mapping_at(reference, "api")
     api_id = text_at(reference, "id") or text_at(api, "id")
     return text_at(api, "name") or (_get_last_segment(api_id) if api_id else None)

@@ -108,7 +108,6 @@ def _tokenize(text: str, start: int, end: int) -> list[_Token]:
 
 
 def _parse_call(text: str, tokens: Sequence[_Token], place: int) -> ExpressionReference:
-    """Parse the call that starts at `place`, and the path after it."""
     name, closing = tokens[place], _find_closing_index(tokens, place + 1)
     arguments = tokens[place + 2 : closing]
     keys, end = _parse_path(tokens, closing + 1)

@@ -210,9 +210,9 @@ def mark_deleted(deletion: Deletion, *, now: datetime) -> Deletion:
 
 
 def mark_blocked(deletion: Deletion) -> Deletion:
-    """Return a blocked deletion whose fix asks to schedule the deletion again instead of to retry.
+    """Return a blocked deletion without the time of its delete request.
 
-    The time of the delete request is removed.
+    Its fix asks to schedule the deletion again instead of to retry.
     """
     fix = deletion.fix.replace("then retry", "then schedule the deletion again")
     return replace(deletion, fix=fix, deleted_at=None)

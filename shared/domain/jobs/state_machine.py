@@ -74,7 +74,6 @@ class InvalidTransition(Exception):
     """
 
     def __init__(self, before: StrEnum, after: StrEnum) -> None:
-        """Keep a message that names both states."""
         super().__init__(f"{type(before).__name__}: {before} -> {after}")
 
 

@@ -90,7 +90,6 @@ def check_environment_type(environment: Environment) -> Finding:
 
 
 def _check_link(environment: Environment) -> Finding:
-    """Return a finding on whether the environment's link to the policy works."""
     code, link, name = "environment_link", environment.policy, environment.display_name
     assert link
     if link.status is PolicyLinkStatus.LINKED:

@@ -61,9 +61,6 @@ def list_vault_findings(facts: KeySnapshot) -> Iterator[Finding]:
 
 
 def _check_network(facts: KeySnapshot, vault: KeyVault) -> Finding:
-    """Return a finding on whether the platform, a trusted service of Key Vault, can reach the
-    vault.
-    """
     code = "vault_network"
     if vault.public_access.lower() == "securedbyperimeter":
         text = (

@@ -48,7 +48,6 @@ def list_version_findings(facts: KeySnapshot) -> Iterator[Finding]:
 
 
 def _format_az_command(facts: KeySnapshot, command: str, options: str = "") -> str:
-    """Return an Azure CLI command for the key that a person can copy and run."""
     vault = facts.vault_id.rpartition("/")[2]
     return f"`az keyvault key {command} --vault-name {vault} --name {facts.key_name}{options}`"
 
@@ -123,7 +122,6 @@ def _check_operations(facts: KeySnapshot, key: KeyVersion) -> Finding:
 
 
 def _check_previous_versions(versions: Sequence[KeyVersion], now: datetime) -> Iterator[Finding]:
-    """Yield findings on previous versions, which depend on when the next version replaced each."""
     code = "previous_versions"
     found: list[Finding] = []
     for newer, older in pairwise(versions):

@@ -41,11 +41,9 @@ class AddressRanges:
         return _merge_spans([_parse_span(prefix.strip()) for prefix in prefixes])
 
     def __bool__(self) -> bool:
-        """Return whether the set contains an address."""
         return bool(self.borders)
 
     def __le__(self, other: "AddressRanges") -> bool:
-        """Return whether this set is a subset of the other."""
         ours, theirs = self.borders, other.borders
         for at in range(0, len(ours), 2):
             place = bisect_right(theirs, ours[at])
@@ -54,17 +52,14 @@ class AddressRanges:
         return True
 
     def __or__(self, other: "AddressRanges") -> "AddressRanges":
-        """Return the union."""
         return unite_ranges((self, other))
 
     def __sub__(self, other: "AddressRanges") -> "AddressRanges":
-        """Return the difference."""
         if not other:
             return self
         return AddressRanges(_clip_borders(self, other.borders, inside=False))
 
     def __and__(self, other: "AddressRanges") -> "AddressRanges":
-        """Return the intersection."""
         fewer, more = sorted((self, other), key=lambda one: len(one.borders))
         return AddressRanges(_clip_borders(fewer, more.borders, inside=True))
 
@@ -142,7 +137,6 @@ def _clip_borders(ranges: AddressRanges, other: Sequence[int], *, inside: bool) 
 
 @lru_cache(maxsize=4096)  # firewalls without a region miss the same prefixes
 def _list_span_prefixes(span: Span) -> tuple[str, ...]:
-    """Return the fewest prefixes for exactly this range."""
     first, end = span
     is_v6 = first >= _V6
     bits, start = (128, _V6) if is_v6 else (32, 0)

@@ -235,7 +235,6 @@ def _build_document(rule: TrafficRule, group_id: object) -> Document:
 
 
 def _format_bicep_rule(rule: TrafficRule, group_id: RawText, version: str) -> str:
-    """Return the rule in Bicep, inside the resource of its collection."""
     place, rules = ResourceIdParts.parse(rule.place), [_build_document(rule, group_id)]
     if not _is_policy_rule(rule):
         member = f"{'nat' if rule.translated else 'network'}RuleCollections"
@@ -276,7 +275,6 @@ def _format_rule_command(rule: TrafficRule, group_id: str) -> str:
 
 
 def _build_terraform_rule(rule: TrafficRule, group: str) -> TerraformBlock:
-    """Return the rule in Terraform, inside the resource of its collection."""
     is_policy, place = _is_policy_rule(rule), ResourceIdParts.parse(rule.place)
     word = "nat" if rule.translated else "network"
     destinations = ("destination_addresses", [*rule.destinations])

@@ -196,7 +196,6 @@ def _list_issues_without_addresses(
     geography: str,
     listed: ServiceTagList,
 ) -> Iterable[FirewallIssue]:
-    """Yield an issue for each required tag whose addresses are not known."""
     for tag in required:
         if not listed.list_regions(tag):
             yield build_issue_for_unknown_tag(tag)

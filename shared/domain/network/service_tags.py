@@ -35,7 +35,6 @@ class ServiceTagList:
         self._addresses: dict[str, AddressRanges | None] = {}
 
     def __iter__(self) -> Iterator[ServiceTag]:
-        """Yield the entries in the order of the list."""
         return iter(self._tags.values())
 
     def find(self, name: str) -> ServiceTag | None:
@@ -140,7 +139,6 @@ def _parse_addresses(prefixes: Sequence[str]) -> AddressRanges | None:
 
 
 def _find_lists(value: object) -> Iterator[tuple[int, list[Mapping[str, object]]]]:
-    """Yield each service tag list in a document, and its change number."""
     if isinstance(value, list):
         for item in value:
             yield from _find_lists(item)

@@ -77,7 +77,6 @@ def _without_flows_of_newer_plans(
     items: Sequence[PlanItem],
     planned: Mapping[str, tuple[EnvironmentJob, PlanItem]],
 ) -> EnvironmentJob:
-    """Return the environment job without counting flows that a newer plan counts."""
     again = [
         item for item in items if item.action.is_work and planned[item.workflow_id][0].id != job.id
     ]

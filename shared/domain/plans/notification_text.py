@@ -81,7 +81,6 @@ def build_digest(actions: Sequence[PendingAction]) -> PendingAction:
 
 
 def _remove_urls_and_ids(text: str) -> str:
-    """Return the text without trigger URLs and without ids in parentheses."""
     return _ID_IN_PARENTHESES.sub("", redact(text))
 
 

@@ -296,7 +296,6 @@ def list_pending_flow_actions(
 
 
 def _format_message(code: str, group: Sequence[FlowJob]) -> str:
-    """Return why these flows are blocked."""
     if code == Reason.FIREWALL_DENIES:
         return _format_denying_firewalls(group)
     return _choose_common_message(code, [job.message for job in group])
@@ -366,7 +365,6 @@ def find_pending_since(job: FlowJob) -> datetime | None:
 
 
 def _format_retry_command(remediation_id: str, code: str, environment_id: str = "") -> str:
-    """Return the command that retries only flows with this reason code."""
     words = ["cmkflow", "retry", remediation_id]
     words += ["--code", code] if code else []
     words += ["--environment", environment_id] if environment_id else []

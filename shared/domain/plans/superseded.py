@@ -61,7 +61,6 @@ def _was_used(job: EnvironmentJob) -> bool:
 
 
 def _find_last_whole_plan_times(jobs: Iterable[EnvironmentJob]) -> dict[str, datetime]:
-    """Return when the last plan of each whole environment was made, by environment id."""
     last: dict[str, datetime] = {}
     for job in jobs:
         if job.planned_at and job.not_migrated is not None and not job.flow_ids:
