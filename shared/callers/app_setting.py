@@ -160,7 +160,7 @@ class AppSettingCallers(SearchedCallers):
 
         Raises `Conflict` if any of the app's settings has changed since the read, and `NotFound` if
         the app does not exist. Also raises `Conflict` if other settings are read back: the written
-        settings, or those of another writer, may be lost. Read again.
+        settings, or those of another writer, may be lost, so read again.
         """
         callers = [caller for caller, _ in values]
         site_id, label = get_resource_id(callers), callers[0].label

@@ -124,7 +124,7 @@ class AutomationCallers(SearchedCallers):
 
         Raises `Conflict` if it has changed, `NotFound` if it does not exist, and `JobBlocked` for a
         runbook. Also raises `Conflict` if another value is read back: the written value, or that of
-        another writer, may be lost. Read again.
+        another writer, may be lost, so read again.
         """
         if _is_runbook(caller.address):
             raise JobBlocked(

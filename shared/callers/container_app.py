@@ -151,7 +151,7 @@ class ContainerAppCallers(SearchedCallers):
         interrupted before the restart. Raises `TransientError` while Azure applies a change,
         `Conflict` if a place has changed since the read, and `NotFound` if the container app does
         not exist. Also raises `Conflict` if other texts are read back: the written texts, or those
-        of another writer, may be lost. Read again.
+        of another writer, may be lost, so read again.
         """
         callers = [caller for caller, _ in values]
         app_id, label = get_resource_id(callers), callers[0].label

@@ -113,7 +113,7 @@ class GitHubCallers(JsonServiceCallers):
 
         Raises `Conflict` if it has changed, and `NotFound` if it does not exist. Also raises
         `Conflict` if something else is read back: what was written, here or by another writer, may
-        be lost. Read again.
+        be lost, so read again.
         """
         now = await self.read(caller)
         if now.text == value.text:

@@ -97,7 +97,7 @@ class WholeResourceCallers(SearchedCallers):
 
         Raises `Conflict` if it has changed, `NotFound` if it does not exist, and `JobBlocked` if
         only a person can change it. Also raises `Conflict` if something else is read back: what was
-        written, here or by another writer, may be lost. Read again.
+        written, here or by another writer, may be lost, so read again.
         """
         before = await self._get_resource(caller)
         text = self._format_content(before)

@@ -24,7 +24,7 @@ class FlowIds:
         )
 
     def is_called(self, flows: Iterable[CalledFlow]) -> bool:
-        """Return whether one of the flows that declared callers call now is this one."""
+        """Return whether this is one of `flows`, which declared callers call now."""
         return any(self.matches(one) for one in flows)
 
 

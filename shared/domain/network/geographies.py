@@ -1,10 +1,10 @@
 """Find the Azure regions from which flows of a Power Platform geography send requests.
 
-"All tags of the flow's Geo must be allow-listed regardless of target location"
-(platform.md#geography-tags), and no API returns the regions of a geography. The names of regions
-show them: `GermanyWestCentral` without the compass point is Germany. New regions in Microsoft's
-service tag list are therefore found automatically. Names that follow no such rule are in the tables
-of this module.
+Microsoft requires firewalls to allow the tags of all regions of the flow's geography, wherever the
+host is (platform.md#geography-tags), and no API returns the regions of a geography. The names of
+regions show them: `GermanyWestCentral` without the compass point is Germany. New regions in
+Microsoft's service tag list are therefore found automatically. Names that follow no such rule are
+in the tables of this module.
 """
 
 import re
