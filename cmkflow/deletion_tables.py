@@ -11,7 +11,7 @@ from rich.text import Text
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.run_archive_commands import format_archive_table
 from cmkflow.timestamps import format_minute
-from shared.domain.jobs.deletion_text import WHY_DELETE, describe_result
+from shared.domain.jobs.deletion_text import WHY_DELETE, describe_deletion_result
 
 _COLUMNS = (
     Column("Flow", itemgetter("display_name")),
@@ -63,7 +63,7 @@ def _format_action_required(deletion: Any) -> str:
 
 def _format_deletion_result(deletion: Any) -> str:
     until = deletion["restorable_until"]
-    return describe_result(
+    return describe_deletion_result(
         deletion["message"],
         deletion["notes"],
         restorable_until=datetime.fromisoformat(until) if until else None,

@@ -19,7 +19,7 @@ from cmkflow.remediation_tables import format_count_sentence
 from cmkflow.signed_in_name import Name
 from cmkflow.terminal import Terminal, confirm, echo, remove_line_breaks
 from shared.domain.environment import UrlSecretUse
-from shared.domain.plans.plan_approval import add_parents
+from shared.domain.plans.plan_approval import add_parent_flows
 from shared.domain.plans.plan_item import PlannedAction
 
 app = typer.Typer(no_args_is_help=True, help="Show plans.")
@@ -249,4 +249,6 @@ def _find_excluded_flows(plan: Any, except_flows: Sequence[str]) -> frozenset[st
         for one in waiting
         if named & {one["workflow_id"], one["flow_name"].lower()}
     ]
-    return frozenset(add_parents(flows, {one["workflow_id"]: one["children"] for one in waiting}))
+    return frozenset(
+        add_parent_flows(flows, {one["workflow_id"]: one["children"] for one in waiting})
+    )

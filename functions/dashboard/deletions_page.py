@@ -10,7 +10,7 @@ from functions.dashboard.page_layout import PageContext, render_page
 from functions.dashboard.titles import compute_natural_key
 from shared.domain.jobs.deletion import Deletion, describe_consequences
 from shared.domain.jobs.deletion_states import DeletionState
-from shared.domain.jobs.deletion_text import NEXT_STEPS, WHY_DELETE, describe_result
+from shared.domain.jobs.deletion_text import NEXT_STEPS, WHY_DELETE, describe_deletion_result
 from shared.domain.plans.pending_actions import format_count
 from shared.domain.principal import Principal
 from shared.errors import UnreadableRow
@@ -203,7 +203,7 @@ def _build_line(one: Deletion) -> DeletionLine:
         deletion=one,
         look=look,
         shape=shape,
-        text=describe_result(
+        text=describe_deletion_result(
             one.message,
             one.notes,
             restorable_until=one.restorable_until,

@@ -11,7 +11,7 @@ from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.display_text import ACTION_WORDS
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.domain.plans.plan_outlook import FlowOutlook, Outlook
-from shared.domain.plans.unknowns import UNKNOWN_CALLERS, Unknown, find_unknown
+from shared.domain.plans.unknowns import UNKNOWN_CALLERS, Unknown, find_unknown_by_text
 
 #: Maximum number of callers and dependent flows that one row names.
 _NAMED = 10
@@ -172,7 +172,7 @@ class PlanRow:
     @cached_property
     def unknowns(self) -> tuple[Unknown, ...]:
         """Return the unknowns that the approver accepts."""
-        return tuple(map(find_unknown, self.item.unknowns))
+        return tuple(map(find_unknown_by_text, self.item.unknowns))
 
     @property
     def search_text(self) -> str:

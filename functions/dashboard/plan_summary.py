@@ -15,7 +15,7 @@ from shared.domain.plans.display_text import describe_why_not_migrated
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
 from shared.domain.plans.plan_outlook import FlowOutlook, Outlook
 from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
-from shared.domain.plans.unknowns import find_unknown
+from shared.domain.plans.unknowns import find_unknown_by_text
 
 #: Maximum number of findings and of flow names of one line on a page; a file has all.
 _MOST_FINDINGS, _NAMED, _NAMED_BY_FIREWALL = 20, 8, 3
@@ -131,10 +131,12 @@ class PlanSummary:
                 flows.setdefault(text, []).extend(names)
         alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         for text, names in flows.items():
-            alike.setdefault((find_unknown(text).consequence, tuple(names)), []).append(text)
+            alike.setdefault((find_unknown_by_text(text).consequence, tuple(names)), []).append(
+                text
+            )
         return [
             AcceptedUnknowns(
-                titles=tuple(find_unknown(text).title for text in texts),
+                titles=tuple(find_unknown_by_text(text).title for text in texts),
                 consequence=consequence,
                 flow_count=len(names),
                 flow_names=tuple(sorted(names, key=compute_natural_key)[:_NAMED]),

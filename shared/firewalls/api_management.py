@@ -45,7 +45,7 @@ class ApiManagement(AzureResources):
 
     async def _read_service(self, resource: Mapping[str, object]) -> list[Firewall]:
         service_id = text_at(resource, "id") or ""
-        whole = build_open_service(resource)
+        whole = build_open_service_firewall(resource)
         if whole.rules or whole.default is RuleAction.DENY:
             return [whole]
         try:
@@ -120,7 +120,7 @@ def _format_commands(scope: str, ends: Iterable[tuple[str, str]]) -> str:
     )
 
 
-def build_open_service(resource: Mapping[str, object]) -> Firewall:
+def build_open_service_firewall(resource: Mapping[str, object]) -> Firewall:
     """Return the firewall of a service as if the service had no policy."""
     properties = mapping_at(resource, "properties")
     listed = properties.get("hostnameConfigurations")

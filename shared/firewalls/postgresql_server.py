@@ -9,7 +9,7 @@ from shared.domain.network.firewall_fix import FirewallFix, describe_added_prefi
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import build_database_server_firewall
 from shared.domain.network.range_rules import (
-    build_range_blocks,
+    format_range_blocks,
     format_range_children,
     format_range_commands,
 )
@@ -53,5 +53,5 @@ class PostgresqlServers(AzureResources):
                 f"postgres {word} firewall-rule create", "server-name", issue
             ),
             bicep=format_range_children(f"{resource_type}/firewallRules@{version}", issue),
-            terraform=build_range_blocks(terraform_type, issue),
+            terraform=format_range_blocks(terraform_type, issue),
         )

@@ -12,7 +12,7 @@ from shared.domain.network.firewall_fix import (
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import build_database_server_firewall
 from shared.domain.network.range_rules import (
-    build_range_blocks,
+    format_range_blocks,
     format_range_children,
     format_range_commands,
     list_missing_ranges,
@@ -52,5 +52,5 @@ class SqlServers(AzureResources):
             summary=describe_added_prefixes(issue),
             azure_cli=format_range_commands("sql server firewall-rule create", "server", issue),
             bicep=format_range_children(f"{self.resource_type}/firewallRules@{API_VERSION}", issue),
-            terraform=build_range_blocks("azurerm_mssql_firewall_rule", issue),
+            terraform=format_range_blocks("azurerm_mssql_firewall_rule", issue),
         )

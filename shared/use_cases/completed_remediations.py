@@ -11,9 +11,9 @@ from shared.domain.plans.completed_work import (
     RemainingFlow,
     build_completed_action,
     find_failing_channels,
-    has_completion_message,
     is_settled,
     list_remaining_flows,
+    needs_completion_message,
 )
 from shared.domain.plans.not_migrated import count_not_migrated
 from shared.domain.plans.notification import NotificationDelivery
@@ -56,7 +56,7 @@ async def read_completed_work(
         action = build_completed_action(job, {})
         rows = known.get(action.id, ())
         is_owed = any(not one.sent_count and one.channel not in out for one in rows)
-        if not has_completion_message(job, is_owed, services.now):
+        if not needs_completion_message(job, is_owed, services.now):
             continue
         if job.id in blocked:
             held.append(action)

@@ -147,7 +147,7 @@ class _DeletionStep:
         if deletion.state is DeletionState.SCHEDULED:
             await require_write_allowed(services, job.environment_id)
             await step.require_no_runs(work, self._held)
-            await self.store(rules.start_archiving(self.deletion, now=services.now))
+            await self.store(rules.mark_archiving(self.deletion, now=services.now))
         if not await self._archive_runs(job):
             text = "The run history is being archived."
             later = services.now + timedelta(seconds=1)

@@ -24,9 +24,9 @@ from shared.domain.plans.notification import (
     NotificationDelivery,
     build_first_delivery,
     choose_actions_to_send,
-    claim_delivery,
     list_actions_to_notify,
     mark_delivery_accepted,
+    mark_delivery_claimed,
     mark_delivery_rejected,
     split_into_single_and_digest,
 )
@@ -266,7 +266,7 @@ class _Sending:
         services, until = self.services, self.services.now + _CLAIM
         mine = await _run_concurrently(
             _replace_delivery(
-                services, self.kept[one.id], claim_delivery(self.kept[one.id].item, until)
+                services, self.kept[one.id], mark_delivery_claimed(self.kept[one.id].item, until)
             )
             for one in causes
         )

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from shared.domain.plans.current_plan import CurrentPlan, find_current_plan, find_newest_plans
 from shared.domain.plans.not_migrated import (
-    count_not_included,
+    count_flows_not_included,
+    count_flows_without_job,
     count_not_migrated,
-    count_without_job,
 )
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept
@@ -39,14 +39,14 @@ async def _read_without_job(
 ) -> list[PlanItem]:
     """Return at least the plan items that have no job and that no later plan may contain."""
     expected, table = sum((job.not_migrated or {}).values()), services.tables.plan_items
-    if job.mode.writes and not count_without_job(job):
+    if job.mode.writes and not count_flows_without_job(job):
         if not expected:
             return []
         items: list[PlanItem] = []
         for action in (PlannedAction.NEEDS_CHANGES, PlannedAction.NO_CHANGE):
             where = [Condition("action", "eq", action)]
             items += await RowReader().list_readable(table.scan(job.id, where=where))
-        if sum(count_not_included(job.mode, items).values()) >= expected:
+        if sum(count_flows_not_included(job.mode, items).values()) >= expected:
             return items
     return await reading.list_readable(table.scan(job.id))
 

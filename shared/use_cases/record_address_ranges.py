@@ -19,7 +19,7 @@ from shared.domain.network.service_tag_list_version import (
     AffectedRemediation,
     ServiceTagListVersion,
     build_list_version,
-    describe_change,
+    describe_list_change,
     list_changes_in_use,
 )
 from shared.domain.network.service_tags import ServiceTagList
@@ -130,7 +130,7 @@ async def _send_or_delete_alert(
     version = await _add_effects(services, kept.item, tags, in_use)
     if version.affected_firewalls or services.now - version.first_seen_at < SHOWN:
         await send_alert(
-            services, version.reason_code, table.name_of(version), describe_change(version)
+            services, version.reason_code, table.name_of(version), describe_list_change(version)
         )
     else:
         version = replace(version, reason_code="")

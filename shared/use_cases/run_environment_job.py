@@ -9,7 +9,7 @@ from shared.domain.ids import derive_flow_job_id
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import move_to_state
-from shared.domain.plans.not_migrated import count_not_included, describe_retired_originals
+from shared.domain.plans.not_migrated import count_flows_not_included, describe_retired_originals
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.plans.row_limits import select_fitting_findings, with_firewall_issues
@@ -105,7 +105,7 @@ async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     job = with_firewall_issues(job, *await find_firewall_issues(services, environment, items))
     job = replace(
         job,
-        not_migrated=count_not_included(job.mode, items),
+        not_migrated=count_flows_not_included(job.mode, items),
         planned_at=services.now,
         approval_expires_at=services.now + services.settings.approval_period,
     )

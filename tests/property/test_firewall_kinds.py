@@ -19,7 +19,7 @@ from shared.domain.network.firewall import Firewall
 from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
 from shared.domain.network.ip_filter import build_firewall_from_filters, parse_policy
 from shared.firewalls import build_firewall_kinds
-from shared.firewalls.api_management import build_open_service
+from shared.firewalls.api_management import build_open_service_firewall
 from shared.firewalls.app_service import parse_scm_site, parse_site
 from shared.firewalls.network_security_group import parse_group
 from tests.fakes.ports import build_fakes
@@ -193,7 +193,7 @@ def test_api_management_allows_addresses_that_all_filters_allow(
 
     outer = parse_policy(build_policy(common), "service")
     inner = parse_policy(build_policy(own, *(["<base />"] if has_base else [])), "api")
-    whole = build_open_service(api_management.build_service())
+    whole = build_open_service_firewall(api_management.build_service())
     firewall = build_firewall_from_filters(whole, [outer, inner] if inner.has_base else [inner])
 
     def is_allowed(caller: str, one: tuple[str, list[str]]) -> bool:

@@ -23,7 +23,7 @@ from functions.http_requests import FORM_CONTEXT
 from functions.plan_models import ApproveRequest
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.plans.plan_approval import ApprovalDecision, add_parents, apply_approval
+from shared.domain.plans.plan_approval import ApprovalDecision, add_parent_flows, apply_approval
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.use_cases.approve_plan import ApprovalInput
@@ -234,7 +234,7 @@ def test_page_selects_no_flow_that_runs_an_excluded_flow(page: Page) -> None:
     hidden = dict(page.hidden)
     offered = set(filter(None, hidden.get("offered_flow_ids[,]", "").split(",")))
     left_out = (offered or set(page.ticks)) - set(checked)
-    out = add_parents(left_out, children)
+    out = add_parent_flows(left_out, children)
 
     assert not out & set(checked)
 

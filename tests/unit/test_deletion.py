@@ -12,11 +12,11 @@ from shared.domain.jobs.deletion import (
     describe_consequences,
     find_earliest_delete_at,
     find_retired_at,
+    mark_archiving,
     mark_blocked,
     mark_cancelled,
     mark_deleted,
     mark_deleting,
-    start_archiving,
 )
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.durable_job import HistoryEntry
@@ -116,7 +116,7 @@ def test_restore_period_begins_at_the_first_delete_request() -> None:
     """If a delete is repeated after a crash, the first request may have succeeded. So the last day
     for a restore is counted from it.
     """
-    first = mark_deleting(start_archiving(build_deletion(), now=NOW), now=NOW)
+    first = mark_deleting(mark_archiving(build_deletion(), now=NOW), now=NOW)
     second = mark_deleting(first, now=NOW + DAY)
 
     assert second.restorable_until == NOW + 21 * DAY
@@ -125,7 +125,7 @@ def test_restore_period_begins_at_the_first_delete_request() -> None:
 
 def test_blocked_deletion_has_no_restore_date_and_no_next_check() -> None:
     """A deletion that was blocked before its delete promises no restore and waits for a person."""
-    made = mark_deleting(start_archiving(build_deletion(), now=NOW), now=NOW)
+    made = mark_deleting(mark_archiving(build_deletion(), now=NOW), now=NOW)
     text = "Allow it, then retry."
     row = mark_blocked(
         stop_with_reason(
@@ -141,7 +141,7 @@ def test_missing_original_is_reported_as_deleted_by_another_person() -> None:
     """If the original is gone before the app has stored its intent, somebody else has deleted
     it.
     """
-    row = mark_deleted(start_archiving(build_deletion(), now=NOW), now=NOW)
+    row = mark_deleted(mark_archiving(build_deletion(), now=NOW), now=NOW)
 
     assert "somebody else" in row.message
     assert row.restorable_until is None

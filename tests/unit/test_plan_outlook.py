@@ -11,7 +11,7 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlannedAction, PlannedCaller
 from shared.domain.plans.plan_outlook import FlowOutlook, Outlook, build_outlooks
-from shared.domain.plans.unknowns import OF_EVERY_COPY, find_unknown
+from shared.domain.plans.unknowns import OF_EVERY_COPY, find_unknown_by_text
 from tests.unit.test_plan_approval import GAP, JOB, SETTING, build_item
 
 AWAITING = replace(JOB, state=EnvironmentJobState.AWAITING_APPROVAL)
@@ -134,6 +134,6 @@ def test_each_flow_of_a_plan_has_one_outlook() -> None:
 
 def test_unknown_of_another_app_version_is_shown_as_its_text() -> None:
     """A plan that another version of the app stored stays readable."""
-    assert find_unknown(OF_EVERY_COPY[0].text) is OF_EVERY_COPY[0]
-    assert find_unknown("Whether it rains.").title == "Whether it rains."
-    assert find_unknown("Whether it rains.").consequence == ""
+    assert find_unknown_by_text(OF_EVERY_COPY[0].text) is OF_EVERY_COPY[0]
+    assert find_unknown_by_text("Whether it rains.").title == "Whether it rains."
+    assert find_unknown_by_text("Whether it rains.").consequence == ""

@@ -172,7 +172,7 @@ def build_new_deletion(
     )
 
 
-def start_archiving(deletion: Deletion, *, now: datetime) -> Deletion:
+def mark_archiving(deletion: Deletion, *, now: datetime) -> Deletion:
     """Return the deletion in the state `archiving`. The run archive must cover runs up to `now`."""
     text = "The date has come. The app archives the run summaries."
     state = DeletionState.ARCHIVING

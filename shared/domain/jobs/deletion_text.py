@@ -30,7 +30,7 @@ _LISTED = {
 }
 
 
-def describe_result(
+def describe_deletion_result(
     message: str,
     notes: Iterable[str],
     *,

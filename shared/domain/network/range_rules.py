@@ -45,7 +45,7 @@ def format_range_children(kind: str, issue: FirewallIssue) -> str:
     return format_bicep_children(kind, issue.resource_name, rules)
 
 
-def build_range_blocks(resource: str, issue: FirewallIssue) -> str:
+def format_range_blocks(resource: str, issue: FirewallIssue) -> str:
     """Return the rules that the fix adds, in Terraform."""
     if "flexible" in resource or "mssql" in resource:
         owner: tuple[tuple[str, object], ...] = (

@@ -96,7 +96,7 @@ def list_changes_in_use(
     )
 
 
-def describe_change(version: ServiceTagListVersion) -> str:
+def describe_list_change(version: ServiceTagListVersion) -> str:
     """Return in words what a version has changed, and which firewalls and remediations it
     affects.
     """

@@ -36,7 +36,7 @@ def find_failing_channels(sent: Iterable[NotificationDelivery], now: datetime) -
     }
 
 
-def has_completion_message(job: EnvironmentJob, is_owed: bool, now: datetime) -> bool:
+def needs_completion_message(job: EnvironmentJob, is_owed: bool, now: datetime) -> bool:
     """Return whether a message that an environment job is complete is to be sent, now or later.
 
     `is_owed` means that a channel has not accepted the message and may still accept it. If flows

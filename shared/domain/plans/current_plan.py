@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.plans.not_migrated import count_not_included
+from shared.domain.plans.not_migrated import count_flows_not_included
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 
@@ -55,7 +55,7 @@ def find_current_plan(
         for item in items[job.id]:
             planned.setdefault(item.workflow_id, (job, item))
     if len(jobs) > 1:
-        left = count_not_included(jobs[0].mode, (item for _, item in planned.values()))
+        left = count_flows_not_included(jobs[0].mode, (item for _, item in planned.values()))
         jobs = [
             replace(jobs[0], not_migrated=left),
             *(_without_flows_of_newer_plans(job, items[job.id], planned) for job in jobs[1:]),

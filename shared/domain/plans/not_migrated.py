@@ -13,7 +13,7 @@ from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 type ClosedCounts = Mapping[str, Mapping[str, int]]
 
 
-def count_not_included(mode: RemediationMode, items: Iterable[PlanItem]) -> dict[str, int]:
+def count_flows_not_included(mode: RemediationMode, items: Iterable[PlanItem]) -> dict[str, int]:
     """Return how many flows of a plan stay and get no flow job, by `NotMigratedReason`."""
     return dict(Counter(str(why) for item in items if (why := find_reason_for_item(mode, item))))
 
@@ -42,7 +42,7 @@ def count_not_migrated(
     for environment_job in environment_jobs:
         for why, number in (environment_job.not_migrated or {}).items():
             count[NotMigratedReason(why)] += number
-        count[_find_reason_without_job(environment_job)] += count_without_job(environment_job)
+        count[_find_reason_without_job(environment_job)] += count_flows_without_job(environment_job)
     count.update(found for job in jobs if (found := find_reason_for_job(job)))
     for states in closed:
         for state, number in states.items():
@@ -51,7 +51,7 @@ def count_not_migrated(
     return {why: count[why] for why in NotMigratedReason if count[why]}
 
 
-def count_without_job(job: EnvironmentJob) -> int:
+def count_flows_without_job(job: EnvironmentJob) -> int:
     """Return how many flows of a plan are to get a flow job and have none.
 
     For a cancelled plan, returns how many were to get one.

@@ -229,7 +229,7 @@ def build_first_delivery(
     )
 
 
-def claim_delivery(delivery: NotificationDelivery, until: datetime) -> NotificationDelivery:
+def mark_delivery_claimed(delivery: NotificationDelivery, until: datetime) -> NotificationDelivery:
     """Return a delivery that a run is sending now. From `until` on, another run may send it."""
     return replace(delivery, next_attempt_at=until, claimed_until=until)
 

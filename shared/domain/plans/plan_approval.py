@@ -14,7 +14,7 @@ from shared.domain.plans.plan_item import (
     PlannedAction,
     PlannedCaller,
 )
-from shared.domain.plans.planned_changes import describe_update
+from shared.domain.plans.planned_changes import describe_caller_update
 from shared.domain.plans.remediation import EnvironmentJob
 
 #: Fields of an item that an approver does not see.
@@ -132,7 +132,7 @@ def list_changes_since(approved: PlanItem, now: PlanItem) -> tuple[str, ...]:
     writes = (
         set(now.planned_changes)
         - set(approved.planned_changes)
-        - {describe_update(caller) for caller in new}
+        - {describe_caller_update(caller) for caller in new}
     )
     if now.action is approved.action and now.digest == approved.digest:
         found += [
@@ -151,7 +151,7 @@ def apply_approval(
     are decided.
     """
     concerned = [item for item in items if _is_concerned(item, decision)]
-    left = add_parents(
+    left = add_parent_flows(
         {
             item.workflow_id
             for item in concerned
@@ -176,7 +176,7 @@ def apply_approval(
     ]
 
 
-def add_parents(flows: Collection[str], children: Mapping[str, Collection[str]]) -> set[str]:
+def add_parent_flows(flows: Collection[str], children: Mapping[str, Collection[str]]) -> set[str]:
     """Return these flows and every flow that runs one of them, directly or through others.
 
     `children` contains the flows that each flow runs, by workflow id.

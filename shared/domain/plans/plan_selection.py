@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from shared.domain.plans.plan_approval import add_parents
+from shared.domain.plans.plan_approval import add_parent_flows
 from shared.domain.plans.plan_item import PlanItem
 
 
@@ -23,7 +23,7 @@ class PlanSelection:
         them.
         """
         children = {item.workflow_id: item.children for item in self.awaiting}
-        return frozenset(add_parents(children.keys() & set(self.left_out), children))
+        return frozenset(add_parent_flows(children.keys() & set(self.left_out), children))
 
     @cached_property
     def included(self) -> tuple[PlanItem, ...]:

@@ -11,7 +11,7 @@ from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.unconfirmed_writes import FlowStateWrite
 from shared.domain.plans.plan_item import PlanItem, PlannedCaller
-from shared.domain.plans.preparation import describe_changes
+from shared.domain.plans.preparation import describe_changes_without_copy
 
 _UPDATED = frozenset({CallerState.UPDATED, CallerState.NOT_NEEDED, CallerState.CHANGED})
 
@@ -43,7 +43,7 @@ def list_planned_changes(item: PlanItem) -> tuple[PlannedChange, ...]:
     return tuple(_list_planned_changes(item))
 
 
-def describe_update(caller: PlannedCaller) -> str:
+def describe_caller_update(caller: PlannedCaller) -> str:
     """Return in words how the app will change a caller."""
     if caller.is_to_refer:
         return f"make the {caller.label} refer to the secret"
@@ -93,7 +93,7 @@ def _list_planned_changes(item: PlanItem) -> Iterator[PlannedChange]:
     if not item.action.is_work:
         return
     if not item.action.is_copy:
-        for text in describe_changes(item):
+        for text in describe_changes_without_copy(item):
             yield PlannedChange(text=text, evidence=ChangeEvidence.COMPLETED)
         return
     title = item.display_name
@@ -142,7 +142,7 @@ def _describe_updating_callers(item: PlanItem, title: str) -> Iterator[PlannedCh
     for caller in item.callers:
         if not caller.manual_reason:
             yield PlannedChange(
-                text=describe_update(caller),
+                text=describe_caller_update(caller),
                 evidence=ChangeEvidence.COMPLETED
                 if caller.is_copied
                 else ChangeEvidence.CALLER_UPDATED,

@@ -91,7 +91,7 @@ def with_proposal(item: PlanItem, proposal: ConversionPreview) -> PlanItem:
     )
 
 
-def describe_changes(item: PlanItem) -> tuple[str, ...]:
+def describe_changes_without_copy(item: PlanItem) -> tuple[str, ...]:
     """Return a text for each planned change of a flow that gets no copy."""
     title, writes = item.display_name, []
     if not item.in_solution:

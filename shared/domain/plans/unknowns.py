@@ -95,7 +95,7 @@ _BY_TEXT = {
 }
 
 
-def find_unknown(text: str) -> Unknown:
+def find_unknown_by_text(text: str) -> Unknown:
     """Return the unknown with this text.
 
     A text from another version of the app has no consequence.

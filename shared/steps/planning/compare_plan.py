@@ -10,7 +10,7 @@ from dataclasses import replace
 from shared.domain.environment import Environment
 from shared.domain.ids import derive_copy_id
 from shared.domain.plans.choose_url_secret import apply_url_secret_choices
-from shared.domain.plans.not_migrated import count_not_included
+from shared.domain.plans.not_migrated import count_flows_not_included
 from shared.domain.plans.plan_approval import (
     ApprovalDecision,
     apply_approval,
@@ -82,7 +82,7 @@ async def require_new_approval_for_changes(
             approval_expires_at=services.now + services.settings.approval_period,
         )
     counts = Counter(str(item.action) for item in items.values())
-    left = count_not_included(job.mode, items.values())
+    left = count_flows_not_included(job.mode, items.values())
     return replace(
         job, awaiting_approval_count=awaiting, planned_action_counts=dict(counts), not_migrated=left
     )
@@ -94,7 +94,7 @@ async def exclude_unapproved_changes(held: LeasedJob[EnvironmentJob]) -> Environ
     """
     plan = held.open_rows(held.services.tables.plan_items)
     await plan.upsert(*exclude_unapproved_items(await plan.read_all()))
-    left = count_not_included(held.job.mode, await plan.read_all())
+    left = count_flows_not_included(held.job.mode, await plan.read_all())
     return replace(held.job, awaiting_approval_count=0, not_migrated=left)
 
 
