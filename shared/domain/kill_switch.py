@@ -1,4 +1,4 @@
-"""Define the kill switch. It stops the app's writes, except those that turn a flow on again."""
+"""Define the kill switch. It stops the app's writes. `EFFECT` has the exception."""
 
 from dataclasses import dataclass
 from datetime import datetime
