@@ -63,7 +63,8 @@ def format_suggestion(candidates: Sequence[NamedItem]) -> str:
 
 
 def shorten_ids(ids: Iterable[str]) -> dict[str, str]:
-    """Return the first characters of each id, by id: at least eight, and so many that all differ.
+    """Return the first characters of each id, by id: at least eight, and more if two would be
+    equal.
 
     `find_by_id_or_name` accepts them.
     """
