@@ -26,7 +26,9 @@ def import_module_at(path: str) -> ModuleType:
 
 
 async def index_functions(app: str, rpc: Any) -> list[str]:
-    """Return the names of the app's functions. Raises `RuntimeError` with the worker's reason."""
+    """Return the names of the app's functions. Raises `RuntimeError` with the reason if the worker
+    cannot start.
+    """
     import azure_functions_runtime as runtime
 
     def request(**message: Any) -> SimpleNamespace:

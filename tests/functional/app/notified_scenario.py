@@ -72,7 +72,7 @@ async def notify_after(
 
 
 async def block_flows(scenario: Scenario, *titles: str) -> None:
-    """Store the jobs of these flows as blocked for the same reason."""
+    """Store the jobs of these flows as blocked, all for one reason."""
     for title in titles:
         job = await scenario.read_job(title)
         blocked = stop_with_reason(

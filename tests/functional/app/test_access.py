@@ -88,7 +88,7 @@ async def test_route_rejects_a_person_without_its_role(
 async def test_only_the_sign_in_configuration_needs_no_sign_in(
     signs_in: str, client_id: str
 ) -> None:
-    """Only confirmation links need no sign-in either (`test_confirmation_links.py`)."""
+    """Confirmation links need none either: `test_confirmation_links.py` tests them."""
     by_link = {"show_confirmation_page", "confirm_by_link"}
     without_role = {one.name: one for one in ENDPOINTS.values() if one.role is None}
     assert by_link < without_role.keys()

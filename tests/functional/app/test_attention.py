@@ -56,7 +56,7 @@ async def store_settings(scenario: Scenario, **settings: Any) -> None:
 
 
 async def block_flows(scenario: Scenario, *titles: str, fix: str = "Name another owner.") -> None:
-    """Block these flows for the same reason."""
+    """Block these flows, all for one reason."""
     for kept in [row async for row in scenario.services.tables.flow_jobs.scan()]:
         job = kept.item  # type: ignore[union-attr]  # every row can be read
         if job.display_name in titles:

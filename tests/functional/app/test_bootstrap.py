@@ -76,9 +76,7 @@ def test_resources_are_closed_at_the_end_of_the_loop(environ: pytest.MonkeyPatch
 async def test_invalid_value_of_a_setting_is_rejected_at_the_start(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """With a mistyped value such as `copy-again`, the app does not start, instead of ignoring the
-    setting.
-    """
+    """A mistyped value such as `copy-again` would otherwise be ignored unnoticed."""
     environ.setenv("CMK_ON_ORIGINAL_EDITED", "copy_again")
     assert read_settings().on_original_edited is OnOriginalEdited.COPY_AGAIN
 

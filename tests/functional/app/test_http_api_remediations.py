@@ -326,9 +326,8 @@ async def test_blocked_environment_is_shown_with_fix_and_can_be_retried(
 
 
 async def test_request_for_an_unknown_flow_is_rejected_with_suggestions(scenario: Scenario) -> None:
-    """The error suggests similar flows.
-
-    A repeated request under its key does not need its flows.
+    """A request that is repeated with its idempotency key succeeds, although its flow was deleted
+    since.
     """
     await scenario.opt_in()
     environment = scenario.build.environment

@@ -48,7 +48,9 @@ def build_erp_firewall(*sources: str) -> Firewall:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Two flows behind a firewall that allows one of three address ranges, and so blocks both."""
+    """Return two flows that call a host. Its firewall allows one of three address ranges, and so
+    blocks both flows.
+    """
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Returns"):

@@ -128,7 +128,9 @@ async def deny_calls_of_copy(scenario: Scenario) -> None:
 
 
 async def block_environment_job(scenario: Scenario) -> None:
-    """Store the environment job as blocked, because the platform migration does not end."""
+    """Store the environment job as blocked, with the reason that the platform migration does not
+    end.
+    """
     await scenario.order()
     (job,) = await scenario.services.tables.environment_jobs.read_all()
     why, now = f"Why: {SIGNED}", scenario.services.now

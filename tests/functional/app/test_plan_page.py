@@ -293,7 +293,7 @@ async def test_flows_excluded_from_another_plan_version_are_included(
 async def test_approval_of_a_filtered_page_covers_all_flows(
     scenario: Scenario,
 ) -> None:
-    """The bar shows how many flows are not listed."""
+    """The approval bar shows how many flows the page does not list."""
     for kind, search, flows in (
         ("cut_over", "", {"Close of day", "Keyword"}),
         ("", "keyword", {"Keyword"}),

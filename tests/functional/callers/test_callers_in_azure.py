@@ -254,8 +254,8 @@ async def test_key_that_was_locked_after_the_search_is_named(tenant: Tenant) -> 
     assert "Unlock it" in raised.value.fix
 
 
-async def test_key_that_becomes_too_long_is_known_before_and_named(tenant: Tenant) -> None:
-    """App Configuration rejects the write, and the error says what to shorten."""
+async def test_key_value_that_would_become_too_long_is_not_written(tenant: Tenant) -> None:
+    """The caller has the longest URL that fits. The error of the write names the key and the limit."""
     tenant.builder.add_key_value_caller(tenant.original)
     [(place, held)] = tenant.world.key_values.items()
     rest = len("".join([held.key, held.label, held.content_type or "", *held.tags]))

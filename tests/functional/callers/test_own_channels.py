@@ -83,7 +83,7 @@ def point_channel_at(scenario: Scenario, address: str) -> None:
 
 
 async def migrate_channel_flow(scenario: Scenario) -> tuple[FakeFlow, str]:
-    """Migrate the flow behind the channel. Return the flow, and the URL of its copy."""
+    """Migrate the flow that is the channel. Return the flow, and the URL of its copy."""
     channel = scenario.build.add_http_flow("Post to a channel")
     scenario.build.apply_key()
     await scenario.opt_in()

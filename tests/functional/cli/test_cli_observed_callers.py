@@ -12,7 +12,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def test_flow_show_lists_who_still_calls_the_original(cli: CommandLine) -> None:
-    """The app reads callers only while the environment permits it. Afterwards they are deleted."""
+    """When the permission is withdrawn, the app deletes the callers that it has read."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     flow = scenario.build.add_http_flow("Sales")
