@@ -64,8 +64,9 @@ def test_each_changing_route_declares_the_subject_of_its_entry(declared: Endpoin
     assert declared.subject is not None
 
 
-async def test_entry_of_a_firewall_fix(scenario: Scenario) -> None:
-    """The entry has the rule entries of the fix, its state and its environment."""
+async def test_entry_of_a_firewall_fix_has_its_rule_entries_and_environment(
+    scenario: Scenario,
+) -> None:
     order = {"resource": "edge"}
 
     await call(firewall_fixes_api.apply_firewall_fix, order, headers=ANNA)
@@ -85,8 +86,7 @@ async def test_entry_of_a_firewall_fix(scenario: Scenario) -> None:
     assert closed[where]["state"] == "reverted"
 
 
-async def test_entry_of_an_assessment(scenario: Scenario) -> None:
-    """The entry has the id of the assessment and its environment."""
+async def test_entry_of_an_assessment_has_its_id_and_environment(scenario: Scenario) -> None:
     there = scenario.build.environment.id
     await call(assessments_api.start_assessment, {}, id=there, headers=ANNA)
 
@@ -98,8 +98,8 @@ async def test_entry_of_an_assessment(scenario: Scenario) -> None:
     assert found.document["state"] == "assessing"
 
 
-async def test_entry_of_a_key_check(scenario: Scenario) -> None:
-    """The entry has the findings about the key, and none after it is valid again."""
+async def test_entry_of_a_key_check_has_the_findings(scenario: Scenario) -> None:
+    """The entry has no findings after the key is valid again."""
     gone, scenario.world.keys = scenario.world.keys, {}
     await call(keys_api.check_keys, {}, headers=ANNA)
     before, after = await read_last_change(scenario)
@@ -114,8 +114,7 @@ async def test_entry_of_a_key_check(scenario: Scenario) -> None:
     assert well == {}
 
 
-async def test_entry_of_an_archive_of_runs(scenario: Scenario) -> None:
-    """The entry has the originals and the states of their archives."""
+async def test_entry_of_an_archive_of_runs_has_original_and_state(scenario: Scenario) -> None:
     await scenario.order()
     await scenario.approve()
     provide(scenario.services)
@@ -128,8 +127,7 @@ async def test_entry_of_an_archive_of_runs(scenario: Scenario) -> None:
     assert (archive["of"], archive["state"]) == ("Orders", "completed")
 
 
-async def test_entry_of_a_check_of_address_ranges(scenario: Scenario) -> None:
-    """The entry has the new service tag list version."""
+async def test_entry_of_a_check_of_address_ranges_has_the_list_version(scenario: Scenario) -> None:
     await scenario.driver.call(lambda services: run_daily_check(services, "before"))
     scenario.world.service_tags |= {WEST: ["20.61.88.128/26", "20.99.0.0/24"]}
     scenario.world.service_tags_edition += 1
@@ -144,8 +142,8 @@ async def test_entry_of_a_check_of_address_ranges(scenario: Scenario) -> None:
     assert after[str(number)]["reason_code"] == "address_ranges_changed"
 
 
-async def test_entry_of_a_started_remediation(scenario: Scenario) -> None:
-    """The entry has the new remediation. A repeated request has the same one."""
+async def test_entry_of_a_started_remediation_has_the_remediation(scenario: Scenario) -> None:
+    """A repeated request has an entry with the same remediation."""
     environment = scenario.build.environment.id
     order = {"mode": "dry_run", "environment_ids": [environment]}
     headers = ANNA | {"Idempotency-Key": "change-4711"}

@@ -67,7 +67,7 @@ async def test_command_line_says_why_a_caller_holds_the_url(
 async def test_forms_turn_url_secrets_on_and_off(
     scenario: Scenario, member: str, titles: dict[str, str]
 ) -> None:
-    """The Environments page has a button that sets the other value, and one for App Configuration."""
+    """The Environments page has a button for the other value, and one for App Configuration."""
     environment_id = scenario.build.environment.id
 
     for value, title in titles.items():

@@ -255,7 +255,7 @@ async def test_key_that_was_locked_after_the_search_is_named(tenant: Tenant) -> 
 
 
 async def test_key_value_that_would_become_too_long_is_not_written(tenant: Tenant) -> None:
-    """The caller has the longest URL that fits. The error of the write names the key and the limit."""
+    """The caller has the longest URL that fits. The error names the key and the limit."""
     tenant.builder.add_key_value_caller(tenant.original)
     [(place, held)] = tenant.world.key_values.items()
     rest = len("".join([held.key, held.label, held.content_type or "", *held.tags]))

@@ -167,7 +167,7 @@ def _build_firewall(*sources: str) -> Firewall:
 
 
 async def build_guarded_scenario() -> Scenario:
-    """Return a flow that calls a host, and a network security group that denies the new addresses."""
+    """Return a flow that calls a host, and a network security group that denies its calls."""
     scenario = Scenario(has_azure_firewalls=True)
     scenario.world.service_tags = {WEST: ["10.0.0.0/24"], "LogicApps.WestEurope": ["10.9.0.0/24"]}
     rule = build_security_rule("flows", 100, sourceAddressPrefix="LogicApps.WestEurope")

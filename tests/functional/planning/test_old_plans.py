@@ -180,7 +180,7 @@ async def build_superseded_scenario() -> Scenario:
     return scenario
 
 
-async def test_interrupted_removal_of_plans_is_completed_by_the_next() -> None:
+async def test_interrupted_removal_of_plans_is_completed_by_the_next_run() -> None:
     """After a kill at any write, the next run deletes the same rows as one without a kill."""
     scenario = await build_superseded_scenario()
     store = scenario.fakes.store
