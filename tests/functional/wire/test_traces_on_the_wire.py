@@ -62,7 +62,7 @@ def find_ancestors(span: ReceivedSpan, spans: list[ReceivedSpan]) -> list[str]:
     return names
 
 
-async def test_trace_from_a_key_event_to_each_request(
+async def test_one_trace_contains_a_key_event_its_jobs_and_each_request(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     collector: Collector,
