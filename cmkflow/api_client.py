@@ -57,7 +57,7 @@ class ApiError(Exception):
     """A request to the API failed. Its text says why, and what to do."""
 
     def __init__(self, text: str, exit_code: ExitCode = ExitCode.ERROR) -> None:
-        """Keep the text, and the code with which the command exits."""
+        """`text` is the text of the error, `exit_code` the code with which the command exits."""
         super().__init__(text)
         self.exit_code = exit_code
 
@@ -178,7 +178,7 @@ class ApiClient:
 
     @contextmanager
     def _report_slow_answer(self, seconds: float) -> Iterator[None]:
-        """Print a message with the timeout if the app has not answered within some seconds."""
+        """If the app does not answer soon, print that and when the request times out."""
         text = (
             f"{self._host} has not answered for {_SILENCE:.0f} s. The timeout is {seconds:.0f} s."
         )
@@ -191,8 +191,8 @@ class ApiClient:
             said.cancel()
 
     def _report_request(self, request: Request, result: str, began: float) -> None:
-        """Print a request, its result and its operation id in Application Insights, if `--debug` is
-        set.
+        """With `--debug`, print a request, its result, and its operation id in Application
+        Insights.
         """
         if self.is_debug:
             path = urlsplit(request.full_url).path

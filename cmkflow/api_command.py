@@ -33,7 +33,9 @@ type Show = Callable[[Any], RenderableType]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """The API's answer to a command, with the text, next commands and warnings to print for it."""
+    """The API's answer to a command, and what to print with it: its text, next commands and
+    warnings.
+    """
 
     answer: Any
     show: Show

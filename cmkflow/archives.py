@@ -28,14 +28,14 @@ class TooMuchUnpacked(UnreadableFile):
 
 @dataclass(slots=True, kw_only=True)
 class ArchiveAllowance:
-    """How many bytes and entries of a file and its nested archives may still be unpacked."""
+    """How many more bytes and entries of a file and its nested archives may be unpacked."""
 
     bytes: int
     entries: int = _MOST_ENTRIES
     _most_bytes: int = 0
 
     def __post_init__(self) -> None:
-        """Keep the initial number of bytes, which the error message names."""
+        """Keep the initial number of bytes, because the error message names that number."""
         self._most_bytes = self.bytes
 
     def subtract(self, *, size: int = 0, entries: int = 0) -> None:
@@ -54,13 +54,13 @@ def open_archive(stream: IO[bytes]) -> zipfile.ZipFile:
 
     If it is damaged, raises `UnreadableFile` or one of the exceptions in `DAMAGED_ARCHIVE`.
     """
-    with _reject_impossible_offsets():
+    with _convert_offset_errors():
         return zipfile.ZipFile(stream)
 
 
 def open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
     """Open a member of a zip archive. Raises the same exceptions as `open_archive`."""
-    with _reject_impossible_offsets():
+    with _convert_offset_errors():
         return archive.open(member)
 
 
@@ -71,7 +71,7 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
 
 
 @contextmanager
-def _reject_impossible_offsets() -> Iterator[None]:
+def _convert_offset_errors() -> Iterator[None]:
     try:
         yield
     except ValueError:

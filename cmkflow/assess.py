@@ -98,7 +98,7 @@ def show_assessments(
                 started = _read_assessment_job(api, name)
             else:
                 started = _start_assessment(
-                    api, name, {**about, "callers_searched_since": _find_earlier_search(found)}
+                    api, name, {**about, "callers_searched_since": _get_caller_search_time(found)}
                 )
             if no_wait:
                 ordered.append(started)
@@ -118,8 +118,10 @@ def show_assessments(
     return answer
 
 
-def _find_earlier_search(assessments: Sequence[Any]) -> str | None:
-    """Return when the first assessment searched for callers. The others reuse its result."""
+def _get_caller_search_time(assessments: Sequence[Any]) -> str | None:
+    """Return when callers were searched for the first assessment that has a search. The others
+    reuse it.
+    """
     return next(filter(None, (one["callers_searched_at"] for one in assessments)), None)
 
 

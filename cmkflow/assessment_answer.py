@@ -32,7 +32,7 @@ LEVELS = {
 
 
 def format_answer(assessment: Any) -> str:
-    """Return the answer to "Can the key be applied?" with what is uncertain, as one text."""
+    """Return one text: the answer to "Can the key be applied?", and what is uncertain."""
     _, text, doubts = build_answer(assessment)
     return f"{text}. Not sure: {doubts}." if doubts else f"{text}."
 
@@ -65,8 +65,8 @@ def build_answer(assessment: Any) -> tuple[str, str, str]:
 
 
 def _format_certain_work(assessment: Any) -> str:
-    """Return what certainly has to be done once the key is applied, as clauses, or an empty text
-    for none.
+    """Return, as clauses, what has to be done in any case once the key is applied, or "" if nothing
+    has.
     """
     flows = assessment["flows"]
     stay = sum(flow["stays_on_microsoft_key"] is True for flow in filter_unstarted_flows(flows))
@@ -90,8 +90,8 @@ def _format_certain_work(assessment: Any) -> str:
 
 
 def _format_retired_originals(assessment: Any) -> str:
-    """Return how many retired originals are still on Microsoft's key, as a clause, or an empty text
-    for none.
+    """Return a clause about the retired originals that are still on Microsoft's key, or "" if there
+    are none.
     """
     number = len(filter_retired_originals(assessment["flows"]))
     one, many = "retired original remains", "retired originals remain"
@@ -107,7 +107,7 @@ def _is_migrated(assessment: Any) -> bool:
 
 
 def _format_uncertainty(assessment: Any) -> str:
-    """Return what the app could not find out, as clauses, or an empty text for none."""
+    """Return, as clauses, what the app could not find out, or "" if it found out everything."""
     flows = filter_unstarted_flows(assessment["flows"])
     doubtful = sum(flow["stays_on_microsoft_key"] is None for flow in flows)
     perhaps = _count_firewalls(assessment)["unknown"]
@@ -122,7 +122,6 @@ def _format_uncertainty(assessment: Any) -> str:
 
 
 def _count_firewalls(assessment: Any) -> Counter[str]:
-    """Return the number of firewalls by level."""
     findings = [one for section in assessment["sections"] for one in section["findings"]]
     return Counter(one["level"] for one in findings if is_firewall(one))
 

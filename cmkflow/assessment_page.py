@@ -1,4 +1,4 @@
-"""Build one HTML file from assessments, which its readers open without access to the app."""
+"""Build one HTML file from assessments. Its readers need no access to the app."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -69,7 +69,7 @@ _LOOKS = {"warning": "wait", "ok": "done", "problem": "person", "unknown": "unkn
 def build_page(assessments: Sequence[Any]) -> str:
     """Return the HTML page for the API's assessments. Names from the tenant are escaped.
 
-    It contains every flow, because its readers cannot ask the app for another page of a list.
+    The page contains every flow, because its readers cannot ask the app for another page of a list.
     """
     return render_template(
         Path(__file__).with_name("assessment.html.j2"),
@@ -99,7 +99,7 @@ def _build_page_values(assessment: Any) -> dict[str, Any]:
         "sections": sections,
         "answer": build_answer(assessment),
         "to_do": build_to_do_list(assessment),
-        "parts": _build_parts(assessment),
+        "parts": _build_bar_parts(assessment),
         **_build_lists(assessment["flows"]),
     }
 
@@ -157,10 +157,10 @@ def _find_common_text(flows: Sequence[Any], member: str) -> str:
     return texts.pop() if len(flows) > 1 and len(texts) == 1 else ""
 
 
-def _build_parts(assessment: Any) -> list[tuple[str, int, str, str, str]]:
-    """Return how many flows move, are copied, need changes and so on, for a bar.
+def _build_bar_parts(assessment: Any) -> list[tuple[str, int, str, str, str]]:
+    """Return the parts of a bar that shows how many flows move, are copied, need changes and so on.
 
-    The numbers add up to all flows. Each has its CSS class, number, words, link and icon.
+    A part is a CSS class, a number, words, a link and an icon. The numbers add up to all flows.
     """
     every, total = assessment["flows"], assessment["flow_count"]
     if total is None:

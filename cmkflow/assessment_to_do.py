@@ -42,8 +42,8 @@ class ToDo:
 def build_to_do_list(assessment: Any) -> list[ToDo]:
     """Return what people have to do.
 
-    First comes what prevents that a key is applied, then callers that are broken today, then the
-    rest by the number of its details. Copies and deletions come last.
+    First comes what prevents applying a key or breaks callers today, then other work (that with the
+    fewest details first), then facts to check, and last copies and deletions.
     """
     found = [
         (one["topic"], finding)
@@ -83,7 +83,7 @@ def filter_retired_originals(flows: Iterable[Any]) -> list[Any]:
 
 
 def is_changed_without_copy(assessment: Any, flow: Any) -> bool:
-    """Return whether a change of the flow, made now, spares its copy."""
+    """Return whether the flow needs no copy if it is changed now."""
     reasons = set(flow["microsoft_key_reasons"])
     if flow["is_managed"] or not reasons:
         return False
@@ -92,7 +92,7 @@ def is_changed_without_copy(assessment: Any, flow: Any) -> bool:
 
 
 def is_firewall(finding: Any) -> bool:
-    """Return whether a finding is about a firewall, and names it."""
+    """Return whether a finding is about one firewall, which it names."""
     return finding.get("code") == _FIREWALL and bool(finding.get("subject"))
 
 

@@ -52,10 +52,7 @@ class CalledHostReport:
     """Builds the rows of the report, for the addresses of flows in some regions."""
 
     def __init__(self, tags: ServiceTagList, regions: Sequence[str]) -> None:
-        """Use the addresses of these regions.
-
-        Their names are spelled as in the service tag list.
-        """
+        """Use the addresses of these regions, which are spelled as in the service tag list."""
         self._regions = regions
         self._version = tags.change_number
         self._sources = RuleSources(tags, FLOW_TAGS)
@@ -86,8 +83,8 @@ class CalledHostReport:
         }
 
     def _find_worst_verdict(self, admission: FirewallDecision) -> Verdict:
-        """Return the worst verdict of a firewall on the regions: on all together, and on each one
-        none of whose addresses can reach it.
+        """Return the worst of a firewall's verdicts: on all regions together, and on each region
+        whose addresses cannot reach the host.
         """
         unlisted = filter(admission.is_without_addresses, self._by_region)
         verdicts = [find_verdict(admission, asked) for asked in (self._asked, *unlisted)]

@@ -19,15 +19,15 @@ _MAX_BYTES = 1_000_000
 def parse_callers(data: bytes, suffix: str) -> list[dict[str, Any]]:
     """Return the callers of a YAML, JSON or CSV file, in the form of the API's request.
 
-    `suffix` is the file's, such as `.csv`. Values are not checked: the API does that. Of a trigger
-    URL, only the id is returned. Raises `UnreadableFile` if the file or an entry has the wrong
-    structure.
+    `suffix` is that of the file's name, such as `.csv`. Values are not checked, because the API
+    checks them. Of a trigger URL, only the id is returned. Raises `UnreadableFile` if the file or
+    an entry has the wrong structure.
     """
     if len(data) > _MAX_BYTES:
         raise UnreadableFile(f"it is larger than {_MAX_BYTES} bytes")
     if suffix == ".csv":
-        return _parse_csv(_decode_json(data))
-    document = decode_json(data) if suffix == ".json" else _parse_yaml(_decode_json(data))
+        return _parse_csv(_decode_text(data))
+    document = decode_json(data) if suffix == ".json" else _parse_yaml(_decode_text(data))
     if not isinstance(document, dict) or not isinstance(document.get(_CALLERS), list):
         raise UnreadableFile(f"it has no list {_CALLERS} at its beginning")
     if unknown := sorted(str(name) for name in document if name != _CALLERS):
@@ -52,7 +52,9 @@ def read_callers(file: Path) -> list[dict[str, Any]]:
 
 
 class _Loader(yaml.BaseLoader):  # every value is a text: `no` and 0123 stay as they are written
-    """Loads YAML, but rejects aliases, which can make a small file huge, and repeated names."""
+    """Loads YAML, but rejects repeated names, and aliases, because these can make a small file
+    huge.
+    """
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -90,7 +92,7 @@ def _parse_csv(text: str) -> list[dict[str, Any]]:
     return [one.build_entry(*one.flows) for one in callers]
 
 
-def _decode_json(data: bytes) -> str:
+def _decode_text(data: bytes) -> str:
     try:
         return data.decode(json.detect_encoding(data)).removeprefix("\ufeff")
     except UnicodeDecodeError as error:

@@ -57,11 +57,10 @@ def declare_callers(
         ),
     ],
 ) -> object:
-    """Declare the systems of a file, outside Power Platform and Azure, that call flows: all, or
-    none.
+    """Declare the callers in a file, which are systems outside Power Platform and Azure.
 
-    Each replaces the declared caller with its name. A flow is given by id or name. Where
-    trigger_url_id is a trigger URL, only its id is sent.
+    If one of them cannot be declared, none is. Each replaces the declared caller with its name. A
+    flow is given by id or name. Where trigger_url_id is a trigger URL, only its id is sent.
 
     Examples:
         cmkflow caller declare callers.yaml
@@ -75,7 +74,7 @@ def declare_callers(
     try:
         return api.send(ApiCall(method="POST", path=(_PATH,), body={"callers": callers}))
     except ApiError as error:
-        raise ApiError(_name_callers(str(error), callers), error.exit_code) from None
+        raise ApiError(_replace_indexes_with_names(str(error), callers), error.exit_code) from None
 
 
 def list_callers(api: ApiClient) -> object:
@@ -119,8 +118,10 @@ def remove_caller(api: ApiClient, name: CallerName) -> object:
     return api.send(ApiCall(method="POST", path=(_PATH, "remove"), body={"name": name}))
 
 
-def _name_callers(text: str, callers: list[dict[str, Any]]) -> str:
-    """Return an error text in which each caller's number and name replace its index."""
+def _replace_indexes_with_names(text: str, callers: list[dict[str, Any]]) -> str:
+    """Return an error text in which the number and name of each caller replace its index in the
+    file.
+    """
 
     def name_caller(match: re.Match[str]) -> str:
         number = int(match[2])

@@ -66,10 +66,10 @@ def list_deletions(
     ] = None,
     after: After = None,
 ) -> object:
-    """Show the deletions of all remediations.
+    """Show the deletions of all remediations, or those of one remediation.
 
-    Of one remediation, also show originals and run archives. The options apply to the list of all
-    remediations.
+    For one remediation, also shows the originals that can be deleted, the run archives and the
+    support windows. The options apply only to the deletions of all remediations.
 
     Examples:
         cmkflow deletion list --state scheduled
@@ -103,7 +103,7 @@ def schedule_deletions(
     flows: Flows = None,
     yes: Yes = False,
 ) -> object:
-    """Schedule the deletion of retired originals, after listing them and asking.
+    """Schedule the deletion of retired originals, after listing them and asking for confirmation.
 
     If a deletion of an original is scheduled already, the new date replaces its date.
 

@@ -32,7 +32,9 @@ _PLACE = (
 
 
 def build_deletion_table(items: Sequence[Any]) -> RenderableType:
-    """Return the table of deletions, each with its result, and the actions that they require."""
+    """Return the table of deletions, each with its result, then the actions that the deletions
+    require.
+    """
     return Group(
         Listing(columns=_COLUMNS, items=items, note=_format_deletion_result),
         *_list_actions_required(items),
@@ -72,7 +74,9 @@ def _format_deletion_result(deletion: Any) -> str:
 
 
 def format_deletions(answer: Any) -> RenderableType:
-    """Return the deletions of a remediation, its deletable originals and its run archives."""
+    """Return the deletions of a remediation, its deletable originals, run archives and support
+    windows.
+    """
     parts: list[RenderableType] = []
     if answer["items"]:
         parts.append(build_deletion_table(answer["items"]))

@@ -45,8 +45,9 @@ class Document:
 
 
 def open_documents(paths: Iterable[Path]) -> Iterator[Document]:
-    """Yield the files at these paths, in folders and in archives. Files of a folder are sorted by
-    path.
+    """Yield the files at these paths, the files in folders, and the members of archives.
+
+    Files of a folder are sorted by path.
     """
     for path in paths:
         if not path.is_dir():

@@ -1,4 +1,5 @@
-"""Check that an import finds a place without state, and delete what a first start wrote there.
+"""Check that the place of an import has no state, and delete what a first start of the app wrote
+there.
 
 A first start of the app writes rows, but such a place still counts as empty.
 """

@@ -220,7 +220,7 @@ def ignore_issue(
     ],
     justification: Annotated[str, typer.Option(help="Why the issue does not block calls.")],
 ) -> object:
-    """Ignore a firewall issue, and retry the jobs that it blocks.
+    """Ignore an issue by its name, and retry the jobs that such issues block.
 
     Examples:
         cmkflow environment ignore Operations ISSUE --justification "own proxy"

@@ -45,7 +45,7 @@ def list_resources(
 def _nest_properties(members: Mapping[str, object]) -> Mapping[str, object]:
     """Move the members that `az … show` prints beside `id` and `type` into `properties`.
 
-    Only for network resources: for others, the Azure CLI renames or omits properties.
+    Does so only for network resources, because the Azure CLI renames or omits properties of others.
     """
     if not str(members["type"]).lower().startswith("microsoft.network/"):
         return members

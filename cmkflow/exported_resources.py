@@ -1,4 +1,4 @@
-"""Read Azure resources from files, with the port that reads them from subscriptions.
+"""Read Azure resources from files, through the port that reads them from subscriptions.
 
 So the same code checks firewalls in ARM templates, exports and recorded responses.
 """
@@ -106,7 +106,7 @@ class ExportedResources:
 
 
 def read_exported_resources(paths: Iterable[Path]) -> ExportedResources:
-    """Return the resources in these files, and in the `*.json*` files of these folders."""
+    """Return the resources in these files, and in files of these folders that match `*.json*`."""
     resources = ExportedResources()
     for path in paths:
         files = sorted(path.rglob("*.json*")) if path.is_dir() else [path]

@@ -13,7 +13,7 @@ from shared.domain.trigger_urls.trigger_url import TriggerUrl, find_trigger_urls
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """A flow in a file, with the result of whether it stays on Microsoft's key."""
+    """A flow in a file, and whether it stays on Microsoft's key."""
 
     file: FlowFile
     flow: FlowInDocument
@@ -69,12 +69,12 @@ class Inspection:
 
 
 def inspect_flows(files: Iterable[FlowFile]) -> list[Inspection]:
-    """Return for each flow in files whether it stays on Microsoft's key.
+    """Return, for each flow in files, whether it stays on Microsoft's key.
 
-    A parent's result depends on its children, so the flows are evaluated together. If files have
-    several versions of a child, the first one counts.
+    The flows are evaluated together, because the result of a parent depends on its children. If
+    files have several versions of a child, the first one counts.
     """
-    flows = {_choose_key(index, file): file for index, file in _pair_numbers_with_files(files)}
+    flows = {_choose_identity(index, file): file for index, file in _pair_numbers_with_files(files)}
     found = {key: file.flow for key, file in flows.items() if file.flow}
     assessments = evaluate_flows(
         {key: flow.definition for key, flow in found.items()},
@@ -99,7 +99,7 @@ def _pair_numbers_with_files(files: Iterable[FlowFile]) -> Iterable[tuple[int, F
         yield number, file
 
 
-def _choose_key(number: int, file: FlowFile) -> str:
+def _choose_identity(number: int, file: FlowFile) -> str:
     if file.workflow_id and number == 0:
         return file.workflow_id
     return f"{file.workflow_id or file.path}#{number}"

@@ -73,7 +73,7 @@ def _format_note(one: Inspection) -> str:
 
 
 def _format_remarks(one: Inspection) -> Iterator[str]:
-    """Yield why a flow stays on Microsoft's key, and what it runs, calls and holds."""
+    """Yield why a flow stays on Microsoft's key, and the flows, hosts and trigger URLs it uses."""
     if one.assessment.stays_on_microsoft_key is not False or _is_logic_app(one):
         yield one.assessment.message.rstrip(".")
     if one.definition.children:

@@ -15,7 +15,9 @@ from shared.domain.network.service_tags import ServiceTagList, parse_service_tag
 
 
 class UnreadableFile(Exception):
-    """A file cannot be read. The text says why, without a quotation, which could have secrets."""
+    """A file cannot be read. The text says why, without quoting the file, which may contain
+    secrets.
+    """
 
 
 #: Size below which the check of paths is not needed, in bytes.

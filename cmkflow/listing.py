@@ -78,9 +78,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """A table with a row for each item, and a second line for its note.
-
-    Empty columns are omitted.
+    """A table with a row for each item, followed by a line for the item's note. Empty columns are
+    omitted.
     """
 
     columns: Sequence[Column]

@@ -7,9 +7,8 @@ import typer
 
 
 def parse_file_name(text: str) -> Path:
-    """Return the path that a text names.
-
-    Raises `BadParameter` for an empty text, such as of an unset variable.
+    """Return the path that a text names. Raises `BadParameter` for an empty text, such as that of
+    an unset variable.
     """
     if not text:
         raise typer.BadParameter("Give a file name.")

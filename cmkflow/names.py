@@ -63,7 +63,11 @@ class NameResolver:
 def replace_names_with_ids(
     api: ApiClient, signature: Signature, arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return a command's arguments, in which ids replace names. Earlier parameters come first."""
+    """Return a command's arguments, in which ids replace names.
+
+    Names are replaced in the order of the parameters, because a name may depend on an earlier
+    parameter.
+    """
     found = dict(arguments)
     for name, parameter in signature.parameters.items():
         for names in getattr(parameter.annotation, "__metadata__", ()):

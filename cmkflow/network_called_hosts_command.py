@@ -17,7 +17,7 @@ from cmkflow.flow_files import FlowFile, read_flow_files
 from cmkflow.json_file import read_service_tag_list
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.network_check import read_exported_firewalls
-from cmkflow.network_check_command import find_canonical_region
+from cmkflow.network_check_command import resolve_region
 from cmkflow.output import Output, OutputFormat, Query
 from cmkflow.paragraphs import shorten_resource_ids
 from cmkflow.printing import AnswerPrinter, NoPager
@@ -59,8 +59,8 @@ def show_called_hosts(
     query: Query = None,
     no_pager: NoPager = False,
 ) -> None:
-    """Show which hosts flows call, whether exported firewalls allow the calls, and which owners to
-    ask.
+    """Show which hosts flows call, whether exported firewalls allow the calls, and whom to ask
+    about other hosts.
 
     Exits with 1 if a file could not be read; the others are shown.
 
@@ -70,7 +70,7 @@ def show_called_hosts(
     printer = AnswerPrinter(output, query, no_pager=no_pager)
     files = list(read_flow_files(paths))
     tags = read_service_tag_list(service_tags)
-    answers = CalledHostReport(tags, [find_canonical_region(one, tags) for one in region])
+    answers = CalledHostReport(tags, [resolve_region(one, tags) for one in region])
     read = asyncio.run(read_exported_firewalls(read_exported_resources(firewalls or ())))
     rows = [answers.build_row(one) for one in list_called_hosts(_group_hosts_by_flow(files), read)]
     printer.print({"items": rows}, lambda: _format_rows(rows))

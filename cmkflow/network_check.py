@@ -185,7 +185,9 @@ def _build_unknown_verdict(name: str) -> TagVerdict:
 def _build_other_rows(
     resources: ExportedResources, firewalls: Iterable[Firewall], read_types: Collection[str]
 ) -> Iterator[FirewallCheckRow]:
-    """Yield a row for each resource that is not a checked firewall, and each file without one."""
+    """Yield a row for each resource that is not a checked firewall, and each file without a
+    resource.
+    """
     checked = {firewall.id.partition("#")[0].lower() for firewall in firewalls}
     for resource_id, resource in resources.by_id.items():
         if resource_id not in checked:

@@ -105,7 +105,7 @@ def check_exported_firewalls(
     tags = read_service_tag_list(service_tags)
     question = Question(
         tags=tags,
-        regions=[find_canonical_region(one, tags) for one in region or ()],
+        regions=[resolve_region(one, tags) for one in region or ()],
         also_required=_parse_tags(also_required),
     )
     exported = read_exported_resources(firewalls)
@@ -115,7 +115,7 @@ def check_exported_firewalls(
     )
     echo(_format_summary(rows), err=True)
     if fail_on:
-        _fail_on_issues(rows)
+        _exit_on_issues(rows)
 
 
 def _build_json_row(row: FirewallCheckRow) -> dict[str, object]:
@@ -178,14 +178,16 @@ def _format_verdict(row: FirewallCheckRow) -> Text:
 
 
 def _format_note(row: FirewallCheckRow) -> str:
-    """Return why a firewall does not allow a tag, and the first address ranges."""
+    """Return why a firewall does not allow a tag, and the first address ranges that it does not
+    allow.
+    """
     missing = row["missing_prefixes"]
     more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
     prefixes = f"missing {', '.join(missing[:_SHOWN])}{more}" if missing else ""
     return " · ".join(filter(None, (row["message"], prefixes)))
 
 
-def _fail_on_issues(rows: Sequence[FirewallCheckRow]) -> None:
+def _exit_on_issues(rows: Sequence[FirewallCheckRow]) -> None:
     """Exit with code 6 if there is a firewall issue, an unreadable file or no firewall."""
     issues = sum(map(is_firewall_issue, rows))
     unread = sum((row["message"] or "").startswith(("no_file", "not_json")) for row in rows)
@@ -211,7 +213,7 @@ def _parse_tags(names: str) -> list[str]:
     return tags
 
 
-def find_canonical_region(region: str, tags: ServiceTagList) -> str:
+def resolve_region(region: str, tags: ServiceTagList) -> str:
     """Return a region as the service tag list spells it. Exits if the list does not have it."""
     known = tags.list_regions(PROTECTED_TAG)
     for one in known:

@@ -74,7 +74,6 @@ def show_service_tag_changes(
 
 
 def _build_change_table(name: Column, changes: Sequence[Any]) -> Listing:
-    """Return the address ranges that were added and removed, by region."""
     return Listing(columns=(name, *_COUNTS), items=changes, note=_format_ranges, is_full=True)
 
 
@@ -91,8 +90,8 @@ _COUNTS = (
 )
 
 
-def _format_versions(answer: Any) -> RenderableType:
-    """Return the newest version of the service tag list, and those that changed tags in use."""
+def _format_tag_changes(answer: Any) -> RenderableType:
+    """Return how the newest service tag list was read, and the changes of address ranges in use."""
     if not answer["items"]:
         return Text("The app has not read a service tag list yet. The daily check reads it.")
     newest = answer["items"][0]
@@ -104,11 +103,11 @@ def _format_versions(answer: Any) -> RenderableType:
     ]
     for one in answer["items"]:
         if one["changes"]:
-            lines += [Text(), *_format_version(one)]
+            lines += [Text(), *_format_changes_of_version(one)]
     return Group(*lines)
 
 
-def _format_version(one: Any) -> Iterator[RenderableType]:
+def _format_changes_of_version(one: Any) -> Iterator[RenderableType]:
     is_open = " (open)" if one["reason_code"] else ""
     lists = f"{one['previous_change_number']} to {one['change_number']}"
     heading = f"{format_minute(one['first_seen_at'])} UTC: list {lists}{is_open}"
@@ -122,7 +121,7 @@ def _format_version(one: Any) -> Iterator[RenderableType]:
         yield Text(f"  Affected flows of remediation {affected['remediation_id']}: {count}")
 
 
-@api_command(app, "tag-changes", show=_format_versions)
+@api_command(app, "tag-changes", show=_format_tag_changes)
 def show_tag_changes(
     api: ApiClient,
     refresh: Annotated[

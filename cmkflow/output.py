@@ -50,7 +50,7 @@ class JmesPathQuery:
         """Parse the expression. Raises `BadParameter` if it is not valid."""
         import jmespath
 
-        with _raise_bad_parameter():
+        with _convert_query_errors():
             self._compiled = jmespath.compile(expression)
 
     def apply(self, answer: Any) -> Any:
@@ -58,12 +58,12 @@ class JmesPathQuery:
 
         Raises `BadParameter` if it cannot be evaluated.
         """
-        with _raise_bad_parameter():
+        with _convert_query_errors():
             return self._compiled.search(answer)
 
 
 @contextmanager
-def _raise_bad_parameter() -> Iterator[None]:
+def _convert_query_errors() -> Iterator[None]:
     from jmespath.exceptions import JMESPathError
 
     try:

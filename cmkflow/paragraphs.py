@@ -32,7 +32,7 @@ def shorten_command(command: str) -> str:
 
 
 def format_argument(name: str, identity: str) -> str:
-    """Return a name as an argument of a command, or the start of the id if a shell changes the
+    """Return a name as an argument of a command, or the start of the id if a shell would change the
     name.
     """
     if not re.fullmatch(r"[\w .,()-]{1,40}", name) or name.startswith("-"):
@@ -114,7 +114,7 @@ def format_names(names: Sequence[str], most: int) -> str:
 
 
 def print_next_commands(commands: Iterable[str]) -> None:
-    """Print the commands that a user may want to run next to stderr."""
+    """Print to stderr the commands that a user may want to run next."""
     for command in commands:
         label = "See" if command.endswith(" --full") else "Next"
         Terminal(stderr=True).print(Command(label=label, command=command, indent=0), crop=False)

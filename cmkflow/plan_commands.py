@@ -112,7 +112,8 @@ def choose_url_secrets(
 ) -> object:
     """Choose, before the approval, which callers of a flow refer to its URL secret.
 
-    The plan gets another version. Other flows follow the setting of their environment.
+    The plan gets another version. For flows without a choice, the setting of their environment
+    applies.
 
     Examples:
         cmkflow plan url-secrets 2dad424e none --flow Orders

@@ -18,8 +18,8 @@ _STYLES = {"needs_changes": "bold red", "continue_existing_job": "green", "no_ch
 
 
 def format_plan_details(plan: Any, items: Sequence[Any]) -> Iterator[RenderableType]:
-    """Yield flows with their planned changes, the firewalls that may block them, and the plan's
-    hosts.
+    """Yield the flows of a plan with their planned changes, the firewalls that may block them, and
+    the hosts that the plan names.
     """
     for item in items:
         yield Text()
@@ -72,8 +72,8 @@ def _format_item(item: Any, *, is_awaiting: bool) -> Iterator[RenderableType]:
 
 
 def _may_block(issue: Any, flow_ids: Set[str]) -> bool:
-    """Return whether a firewall issue names one of the flows, or blocks flows that it does not
-    name.
+    """Return whether a firewall issue may block one of the flows. It may not name every flow that
+    it blocks.
     """
     named = issue["workflow_ids"]
     return not named or issue["flow_count"] > len(named) or not flow_ids.isdisjoint(named)

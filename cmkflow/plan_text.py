@@ -39,7 +39,9 @@ _NO_CHANGE = str(PlannedAction.NO_CHANGE)
 
 @dataclass(frozen=True)
 class PlanSummary:
-    """The plan of one environment, with what `cmkflow plan show` and the approval show of it."""
+    """The plan of one environment, and the facts that `cmkflow plan show` and `cmkflow approve`
+    show about it.
+    """
 
     plan: Any
 
@@ -50,26 +52,26 @@ class PlanSummary:
         return str(job["environment_name"] or job["environment_id"])
 
     @cached_property
-    def awaiting(self) -> frozenset[str]:
+    def awaiting_ids(self) -> frozenset[str]:
         """Return the ids of the flows that await approval."""
         return frozenset(self.plan["awaiting_flow_ids"])
 
     @cached_property
-    def included(self) -> list[Any]:
+    def included_flows(self) -> list[Any]:
         """Return the flows that the plan changes, those with a risk first."""
         left_out = {_NEEDS_CHANGES, _NO_CHANGE}
         found = [one for one in self.plan["items"] if one["action"] not in left_out]
-        return sorted(found, key=lambda one: (not self.find_risk(one), *_sort_key(one)))
+        return sorted(found, key=lambda one: (not self.find_risk(one), *_build_sort_key(one)))
 
     @cached_property
-    def needs_changes(self) -> list[Any]:
+    def flows_needing_changes(self) -> list[Any]:
         """Return the flows that their makers must change first."""
         found = [one for one in self.plan["items"] if one["action"] == _NEEDS_CHANGES]
-        return sorted(found, key=_sort_key)
+        return sorted(found, key=_build_sort_key)
 
     @cached_property
-    def firewalls(self) -> dict[str, list[str]]:
-        """Return the names of the firewalls with an issue for each flow, by its workflow id."""
+    def firewall_names(self) -> dict[str, list[str]]:
+        """Return the names of the firewalls that have an issue with each flow, by workflow id."""
         found: dict[str, list[str]] = {}
         for issue in self.plan["environment_job"]["firewall_issues"]:
             for flow in issue["workflow_ids"]:
@@ -78,7 +80,7 @@ class PlanSummary:
 
     def find_risk(self, item: Any) -> str:
         """Return the most important risk of a flow, or an empty text if it has none."""
-        firewalls = self.firewalls.get(item["workflow_id"], [])
+        firewalls = self.firewall_names.get(item["workflow_id"], [])
         manual = list_manual_callers(item)
         if item["changed_since_approval"]:
             return "changed since the approval"
@@ -92,9 +94,11 @@ class PlanSummary:
 
     def list_risks(self, flows: Sequence[Any]) -> Iterator[str]:
         """Yield a sentence for each kind of risk that an approval of these flows accepts."""
-        denied = [one for one in flows if one["workflow_id"] in self.firewalls]
+        denied = [one for one in flows if one["workflow_id"] in self.firewall_names]
         if denied:
-            names = sorted({name for one in denied for name in self.firewalls[one["workflow_id"]]})
+            names = sorted(
+                {name for one in denied for name in self.firewall_names[one["workflow_id"]]}
+            )
             firewalls = format_names(names, _NAMED)
             yield f"{_format_flows(denied)} may be blocked by firewalls: {firewalls}"
         if left := [one for one in flows if _lacks_owner(one)]:
@@ -129,16 +133,15 @@ def format_plan(answer: Any, remediation: str, *, is_full: bool = False) -> Rend
 def format_approval(plan: Any, remediation: str, excluded: Collection[str]) -> RenderableType:
     """Return what starts when the plan is approved without the flows in `excluded`."""
     one = PlanSummary(plan)
-    awaiting = [flow for flow in plan["items"] if flow["workflow_id"] in one.awaiting]
+    awaiting = [flow for flow in plan["items"] if flow["workflow_id"] in one.awaiting_ids]
     flows = [flow for flow in awaiting if flow["workflow_id"] not in excluded]
     lines = [f"{_format_flows(flows)}, {one.format_change_count(flows)}", *one.list_risks(flows)]
     if excluded:
         names = [flow["display_name"] for flow in awaiting if flow["workflow_id"] in excluded]
         lines.append(f"Excluded from the approval: {', '.join(names)}")
-    if one.needs_changes:
-        lines.append(
-            f"Not included, because they need changes first: {_format_flows(one.needs_changes)}"
-        )
+    if one.flows_needing_changes:
+        needing = _format_flows(one.flows_needing_changes)
+        lines.append(f"Not included, because they need changes first: {needing}")
     left = f"Approve plan: {one.name} · #{remediation[:8]}"
     head = Headline(left=left, right=f"version {plan['version']}")
     return Group(head, *(Paragraph(text=line) for line in lines))
@@ -169,8 +172,8 @@ def _format_single_plan(
         left=f"Plan: {one.name} · #{remediation[:8]}", right=_format_state(job), style="yellow"
     )
     yield Text(_format_totals(one))
-    yield Text(_format_version(one))
-    accepted = list(one.list_risks(one.included))
+    yield Text(_format_plan_subtitle(one))
+    accepted = list(one.list_risks(one.included_flows))
     shown = job["findings"] if is_full else [shorten_resource_ids(text) for text in job["findings"]]
     shown = shown if is_full else shown[:_FINDINGS]
     if accepted or shown:
@@ -180,15 +183,15 @@ def _format_single_plan(
         if more := len(job["findings"]) - len(shown):
             yield Paragraph(text=f"{format_number(more, 'more note')}: --full")
     if is_full:
-        yield from format_plan_details(one.plan, sorted(one.plan["items"], key=_sort_key))
+        yield from format_plan_details(one.plan, sorted(one.plan["items"], key=_build_sort_key))
         return
-    if one.included:
+    if one.included_flows:
         columns = (*_COLUMNS, Column("Risk", one.find_risk))
         yield Text()
-        yield Listing(columns=columns, items=one.included)
-    if one.needs_changes:
-        yield Text(f"\nNeeds changes first ({len(one.needs_changes)})", style="bold yellow")
-        yield Listing(columns=_NEEDED_COLUMNS, items=one.needs_changes)
+        yield Listing(columns=columns, items=one.included_flows)
+    if one.flows_needing_changes:
+        yield Text(f"\nNeeds changes first ({len(one.flows_needing_changes)})", style="bold yellow")
+        yield Listing(columns=_NEEDED_COLUMNS, items=one.flows_needing_changes)
     yield from _format_firewalls(one)
 
 
@@ -222,9 +225,9 @@ def _format_state(job: Any) -> str:
 
 def _format_totals(one: PlanSummary) -> str:
     counts = Counter(item["action"] for item in one.plan["items"])
-    at_risk = sum(bool(one.find_risk(item)) for item in one.included)
+    at_risk = sum(bool(one.find_risk(item)) for item in one.included_flows)
     parts = (
-        format_number(len(one.included), "flow") if one.included else "No flow",
+        format_number(len(one.included_flows), "flow") if one.included_flows else "No flow",
         f"{at_risk} with a risk" if at_risk else "",
         f"{counts[_NEEDS_CHANGES]} need changes first" if counts[_NEEDS_CHANGES] else "",
         f"{counts[_NO_CHANGE]} not included" if counts[_NO_CHANGE] else "",
@@ -232,15 +235,15 @@ def _format_totals(one: PlanSummary) -> str:
     return " · ".join(filter(None, parts))
 
 
-def _format_version(one: PlanSummary) -> str:
+def _format_plan_subtitle(one: PlanSummary) -> str:
     job = one.plan["environment_job"]
     expires = job["approval_expires_at"]
-    ends = f"approval expires {expires[:10]}" if one.awaiting and expires else ""
-    parts = (one.format_change_count(one.included), f"version {one.plan['version']}", ends)
+    ends = f"approval expires {expires[:10]}" if one.awaiting_ids and expires else ""
+    parts = (one.format_change_count(one.included_flows), f"version {one.plan['version']}", ends)
     return " · ".join(filter(None, parts))
 
 
-def _sort_key(item: Any) -> tuple[bool, int, str]:
+def _build_sort_key(item: Any) -> tuple[bool, int, str]:
     return build_plan_sort_key(
         changed=item["changed_since_approval"], action=item["action"], title=item["display_name"]
     )

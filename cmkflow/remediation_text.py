@@ -36,7 +36,7 @@ def format_remediation(answer: Any, *, is_full: bool = False) -> RenderableType:
     With `is_full`, also return every job, reason and note.
     """
     parts: list[RenderableType] = [*_format_head(answer), *_format_actions(answer, is_full=is_full)]
-    every = sorted([*answer["environment_jobs"], *answer["flow_jobs"]], key=_sort_key)
+    every = sorted([*answer["environment_jobs"], *answer["flow_jobs"]], key=_build_sort_key)
     if is_full:
         parts += [Text(), _format_jobs(every, answer["remediation"]["mode"], is_full=True)]
         parts += _format_notes(every)
@@ -53,14 +53,14 @@ def format_remediation(answer: Any, *, is_full: bool = False) -> RenderableType:
 def format_remediation_progress(answer: Any) -> RenderableType:
     """Return the actions required, and every job that has not succeeded, for `cmkflow watch`."""
     jobs = [*answer["environment_jobs"], *answer["flow_jobs"]]
-    shown = sorted((job for job in jobs if not _has_succeeded(job)), key=_sort_key)
+    shown = sorted((job for job in jobs if not _has_succeeded(job)), key=_build_sort_key)
     jobs_table = _format_jobs(shown, answer["remediation"]["mode"])
     table: list[RenderableType] = [Text(), jobs_table] if shown else []
     return Group(*_format_head(answer), *_format_actions(answer, is_full=False), *table)
 
 
 def format_watched_lines(answer: Any) -> dict[str, str]:
-    """Return a line about the remediation and each of its jobs, by id and name."""
+    """Return a line about the remediation, and a line about each of its jobs, by id and name."""
     remediation, progress = answer["remediation"], answer["progress"]
     lines = {remediation["id"]: format_state(progress["state"], progress["not_migrated"])}
     for job in [*answer["environment_jobs"], *answer["flow_jobs"]]:
@@ -155,7 +155,7 @@ def _format_jobs(jobs: Sequence[Any], mode: str, *, is_full: bool = False) -> Li
     )
 
 
-def _sort_key(job: Any) -> tuple[bool, bool, bool]:
+def _build_sort_key(job: Any) -> tuple[bool, bool, bool]:
     """Sort by required actions first, then environment jobs, then success last."""
     return not job["fix"], "original_id" in job, _has_succeeded(job)
 
@@ -174,7 +174,9 @@ def _format_id(job: Any) -> str:
 
 
 def _format_why_waiting(job: Any, asked: str) -> str:
-    """Return the message of a job, or why its environment has a lower mode than requested."""
+    """Return why the environment has a lower mode than the requested one, or else the job's
+    message.
+    """
     if job.get("mode", asked) != asked:
         return f"only mode {job['mode']}, because the environment's settings allow no more"
     return shorten_resource_ids(str(job["message"]))

@@ -29,9 +29,7 @@ def format_window(window: Any) -> str:
 
 
 def format_archive_and_deletion_lines(answer: Any) -> Iterable[RenderableType]:
-    """Yield how many run archives and deletions there are, if the remediation has a retired
-    original.
-    """
+    """Yield how much is archived and deleted, and support windows, if an original is retired."""
     if not any(job["state"] == "retired" for job in answer["flow_jobs"]):
         return
     archived = sum(one["state"] in _ARCHIVED for one in answer["run_archives"])

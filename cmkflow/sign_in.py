@@ -61,7 +61,7 @@ def sign_in_person(
 
     `show` prints the instructions of a device code. Without it, a browser opens.
     """
-    with _raise_sign_in_error(who):
+    with _convert_msal_errors(who):
         client, scopes = _build_client(who), _build_scopes(who)
         if show:
             flow = client.initiate_device_flow(scopes)
@@ -91,7 +91,7 @@ def sign_out(url: str) -> bool:
     if who is None:
         return False
     if not who.is_machine:
-        with _raise_sign_in_error(who):
+        with _convert_msal_errors(who):
             client = _build_client(who)
             for account in client.get_accounts(who.name):
                 client.remove_account(account)
@@ -110,7 +110,7 @@ def request_token(url: str) -> str | None:
         return None
     if who.is_machine:
         return _request_machine_token(who)
-    with _raise_sign_in_error(who):
+    with _convert_msal_errors(who):
         client = _build_client(who)
         accounts = client.get_accounts(who.name)
         answer = client.acquire_token_silent(_build_scopes(who), accounts[0]) if accounts else None
@@ -133,8 +133,7 @@ def _store_sign_in(url: str, who: SignInSession, token: str) -> SignInSession:
 
 
 @contextmanager
-def _raise_sign_in_error(who: SignInSession) -> Iterator[None]:
-    """Convert exceptions of msal to `SignInError`."""
+def _convert_msal_errors(who: SignInSession) -> Iterator[None]:
     import requests
 
     try:

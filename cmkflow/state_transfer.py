@@ -120,7 +120,7 @@ async def import_state(place: StatePlace, file: StateFile) -> Contents:
     file is not complete, the place is not empty, or the stored rows differ from the file.
     """
     expected = _require_complete(file)
-    done = await _require_place(place, file.id)
+    done = await _prepare_place(place, file.id)
     schema: list[StoreRow] = []
     numbered = enumerate(file.read_records())
     for some in batched(numbered, _RECORDS, strict=False):
@@ -144,8 +144,9 @@ def _require_complete(file: StateFile) -> Contents:
     raise InvalidInput(f"{file.path} is incomplete. Run the export again: it continues.")
 
 
-async def _require_place(place: StatePlace, export_id: str) -> int:
-    """Return how many records of this export the place has already; prepare an empty place.
+async def _prepare_place(place: StatePlace, export_id: str) -> int:
+    """Return how many records of this export the place has already. Prepares an empty place for the
+    import.
 
     Raises `InvalidInput` if the place is not empty, or has an incomplete import of another file.
     """

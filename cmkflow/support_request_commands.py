@@ -84,7 +84,8 @@ def mark_request_filed(
     by: Name,
     ticket: Annotated[str, typer.Option("--ticket", help="Number of the ticket.")],
 ) -> object:
-    """Record that you filed a support request, which ends its countdown.
+    """Record that you filed a support request, so that the days left to file it are no longer
+    shown.
 
     Examples:
         cmkflow support-request mark-filed Operations --ticket 2603020050001234
@@ -95,7 +96,7 @@ def mark_request_filed(
 
 @api_command(app, "reopen", show=_format_request)
 def reopen_request(api: ApiClient, request: SupportRequestId, by: Name) -> object:
-    """Record that a support request is not filed, so that its countdown continues.
+    """Record that a support request is not filed, so that the days left to file it are shown again.
 
     Examples:
         cmkflow support-request reopen Operations

@@ -1,8 +1,8 @@
 """Evaluate expressions of ARM templates, where the template alone determines their values.
 
-Variables are known. A parameter gets its value in a deployment. Its default is used in names, which
-exported templates have there, and never as an address. An unknown value becomes a placeholder:
-`<name>`.
+The values of variables are known. A parameter gets its value in a deployment. Its default value
+counts only in ids and names, because an exported template contains the exported names as defaults.
+An unknown value becomes a placeholder: `<name>`.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Replace what a template leaves open in firewall fixes with parameters and placeholders.
+"""Replace what a template leaves open by parameters and placeholders in firewall fixes.
 
 A template determines neither subscription nor resource group, and a deployment decides the values
 of some expressions. In Bicep and Terraform they become parameters, in Azure CLI commands
@@ -40,7 +40,7 @@ class _Placeholder:
 
 
 def explain_missing_list(issue: FirewallIssue) -> FirewallFix | None:
-    """Return a fix that says that the template lacks the rule list, or None if it does not."""
+    """Return a fix that says which rule list the template lacks, or None if it lacks none."""
     lists = sorted(_LISTS & {*issue.rules})
     if not lists:
         return None

@@ -37,7 +37,7 @@ def follow_answer(
 ) -> NoReturn:
     """Redraw the answer in a terminal, or print a line for each change. Ends the command.
 
-    `ask` requests an answer, and is repeated if the app does not answer. Without `show`, each
+    `ask` requests an answer. It is called again while the app does not answer. Without `show`, each
     changed answer is printed for programs.
     """
     if show is None:

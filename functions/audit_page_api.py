@@ -12,7 +12,7 @@ from functions.page_query import PageQuery, build_live_page, build_page_context
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.compare_audit_page import compare_audit_page
-from shared.use_cases.name_audit_targets import name_audit_targets
+from shared.use_cases.read_audit_names import read_audit_names
 from shared.use_cases.show_audit import show_audit
 
 
@@ -34,7 +34,7 @@ async def show_audit_page(call: ApiRequest[AuditPageQuery, NoBody]) -> func.Http
             after=query.after,
         ),
         found,
-        await name_audit_targets(services(), found.items),
+        await read_audit_names(services(), found.items),
         await compare_audit_page(services(), found),
         most_exported=MOST_EXPORTED,
     )

@@ -23,7 +23,7 @@ from shared.use_cases.confirm_by_link import (
     CONFIRMATION_PATH,
     LinkedCaller,
     confirm_caller_of_linked_flow,
-    name_link_holder,
+    format_link_holder,
     open_link,
 )
 
@@ -96,7 +96,7 @@ def _build_audit_entry(linked: LinkedCaller, body: ConfirmByLinkRequest) -> Audi
     return AuditEntry(
         id=str(uuid.uuid4()),
         recorded_at=services().now,
-        who=name_link_holder(linked.caller),
+        who=format_link_holder(linked.caller),
         who_id="",
         kind=PrincipalKind.LINK,
         client="",

@@ -26,7 +26,7 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.remediation import Remediation
 from shared.html_pages import replace_ids_by_names
 from shared.use_cases.compare_audit_page import EntryDifference, PageSeals
-from shared.use_cases.name_audit_targets import FLOWS_NAMED, AuditNames, list_flow_ids
+from shared.use_cases.read_audit_names import FLOWS_NAMED, AuditNames, list_flow_ids
 from shared.use_cases.show_audit import AuditPage
 
 _HERE = "/api/dashboard/audit"

@@ -9,7 +9,7 @@ from shared.domain.plans.pending_actions import format_count
 from shared.html_pages import read_style
 from shared.services import Services
 from shared.use_cases.confirm_by_link import CONFIRMATION_PATH, LinkedCaller, LinkedFlow
-from shared.use_cases.unconfirmed_callers import find_kept_until
+from shared.use_cases.unconfirmed_callers import find_earliest_turn_off_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ def build_confirmation_page(services: Services, linked: LinkedCaller, token: str
 
 
 def _build_line(services: Services, linked: LinkedFlow) -> ConfirmationLine:
-    name, until = linked.job.display_name, find_kept_until(services, linked.job)
+    name, until = linked.job.display_name, find_earliest_turn_off_at(services, linked.job)
     left = "The original" if linked.calls_copy else "The copy"
     least = f", at least until {until:%-d %B %Y}" if until and until > services.now else ""
     is_off = linked.job.state is FlowJobState.RETIRED

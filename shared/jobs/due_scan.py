@@ -1,12 +1,12 @@
 """Find the rows that are due, through an index by time: the wake-ups.
 
-The index may have too many entries, never too few. Code that makes a row due earlier (a new row, a
-command, a wake-up) writes a wake-up before the row; a step needs none, because its row was due
-before. Only the timer moves wake-ups to later times and removes those of rows with nothing to do. A
-new wake-up is checked for as long as its writer may be suspended before it writes the row.
+The index may have too many entries, but never too few. Before code makes a row due earlier (a new
+row, a command), it writes a wake-up. A step needs no new one, because its row was due and has one.
+Only the timer moves wake-ups to later times, and removes those of rows with nothing to do. A new
+wake-up stays for as long as its writer may be suspended before it writes the row.
 
-A watched row (`JobKind.is_watched`) got that way in an invocation, so it has a wake-up and keeps
-it. Other code that leases a row without one, and makes a grant, writes a wake-up.
+A watched row (`JobKind.is_watched`) keeps its wake-up. Code outside a step that leases a row and
+makes a grant writes a wake-up, because the row may have none.
 """
 
 from collections.abc import Sequence
@@ -128,10 +128,11 @@ async def restore_wake_ups(services: Services) -> None:
 
 
 async def promote_waiters(services: Services) -> RequestQueueStatus:
-    """Make jobs in the request queue due earlier if requests will be available.
+    """Make jobs in the request queue due earlier if requests will be available. Return the state of
+    the queue.
 
-    Return the state of the queue. Otherwise jobs would wait although those before them have stopped
-    or need less.
+    Otherwise these jobs would wait even if the jobs before them have stopped or need fewer
+    requests.
     """
     kinds = _group_kinds_by_table(services)
 
@@ -149,7 +150,9 @@ async def promote_waiters(services: Services) -> RequestQueueStatus:
 async def _make_due[J: DurableJob[Any]](
     services: Services, kind: JobKind[J], place: tuple[str, str], turn: QueuedJob
 ) -> bool:
-    """Make a row due when its requests are available. Return whether the row waits for requests."""
+    """If a row is due later than its requests are available, make it due then. Return whether it
+    waits for requests.
+    """
     waits = False
 
     def with_requests_due(job: J) -> J | None:
@@ -191,8 +194,8 @@ async def _check_wake_up(services: Services, wake_up: WakeUp, result: DueScanRes
 
 
 def _postpone_wake_up(services: Services, wake_up: WakeUp, *, due: datetime | None) -> _Move:
-    """Return the move of a wake-up to when the row is due, or to an earlier time if its writer may
-    still write the row.
+    """Return the move of a wake-up to the time when the row is due. If the writer of the wake-up
+    may still write the row before that, the move is to the time when it no longer can.
     """
     settled = wake_up.written_at + services.settings.in_flight_timeout
     if services.now < settled and (due is None or settled < due - SOON):

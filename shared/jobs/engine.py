@@ -88,9 +88,10 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     ) -> tuple[J, J]:
         """Run the step of a row if it is due.
 
-        Return the row as it was before and as it is now. `waits` raises `MustWait` while the step
-        cannot start, before requests are reserved. `begun` returns the row as it is while the step
-        runs. Raises `NotFound` if there is no such row. Any other exception is an internal error.
+        Return the row as it was before and as it is now. `waits` is called before requests are
+        reserved, and raises `MustWait` while the step cannot start. `begun` returns the row as it
+        is while the step runs. Raises `NotFound` if there is no such row. Any other exception is an
+        internal error.
         """
         while True:
             kept = await self.table(services.tables).get(*place)
@@ -229,8 +230,8 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     ) -> J | None:
         """Apply a command to a row and send its message.
 
-        Return None if the command changes nothing. `takes_over`: an invocation that has leased the
-        row may no longer write it.
+        Return None if the command changes nothing. `takes_over`: the command prevents an invocation
+        that has leased the row from writing it.
         """
 
         def change(job: J | None) -> J | None:
@@ -327,7 +328,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     ) -> StoredItem[J] | None:
         """Change a row as `Table.change` does.
 
-        If the change makes the row due, write a wake-up first.
+        If the change makes the row due earlier, write a wake-up first.
         """
 
         async def schedule_wake_up_if_needed(before: J | None, after: J) -> None:

@@ -52,13 +52,15 @@ def apply_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) 
                 job, job.failed_state, text, fix, code=Reason.INTERNAL_ERROR, now=now
             )
         case _:
-            return _wait_and_continue(services, job, err, text)
+            return _apply_temporary_error(services, job, err, text)
 
 
-def _wait_and_continue[J: DurableJob[Any]](
+def _apply_temporary_error[J: DurableJob[Any]](
     services: Services, job: J, err: Exception, text: str
 ) -> J | None:
-    """Return the row after an error that does not need a person, or None for any other error."""
+    """Return the row of a job that continues without a person, or is blocked after too many tries.
+    Return None for an internal error.
+    """
     now, settings = services.now, services.settings
     match err:
         case MustWait():
@@ -85,12 +87,12 @@ def _wait_and_continue[J: DurableJob[Any]](
             wait = add_jitter(err.retry_after or settings.backoff_initial_delay, repr(job))
             return wait_until(job, text, until=now + wait, now=now, code=Reason.THROTTLED)
         case TransientError() | Conflict():
-            return _try_again(services, job, err, text)
+            return _schedule_next_try(services, job, err, text)
         case _:
             return None
 
 
-def _try_again[J: DurableJob[Any]](
+def _schedule_next_try[J: DurableJob[Any]](
     services: Services, job: J, err: TransientError | Conflict, text: str
 ) -> J:
     now, settings = services.now, services.settings

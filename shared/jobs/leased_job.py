@@ -113,8 +113,8 @@ class LeasedJob[J: DurableJob[Any]]:
     async def save(self, job: J) -> J:
         """Write the row, and renew the lease.
 
-        Changes by others since the read are kept: a command, a wake-up, a new remediation. Raises
-        `LeaseLost` if another invocation, or a command, has taken the row over.
+        Keeps what others have changed in the row since it was read, such as a command or a wake-up.
+        Raises `LeaseLost` if another invocation, or a command, has taken the row over.
         """
         before = self.job
         # Including changes from a renewal since `job` was read.
@@ -165,7 +165,9 @@ class LeasedJob[J: DurableJob[Any]]:
         return after
 
     def open_rows[T](self, table: Table[T]) -> FencedRows[T]:
-        """Return the rows of this job in another table, which older leases may not write."""
+        """Return the rows of this job in another table. An invocation with an older lease cannot
+        write them.
+        """
         if table.name not in self._fenced:
             identity = self._table.get_address(self.job)[1]
             self._fenced[table.name] = FencedRows(

@@ -1,5 +1,5 @@
-"""Estimate how many requests to the flow service the next invocation of a job needs, and its rank
-in the queue.
+"""Estimate how many requests to the flow service a job's next invocation needs, and its rank in the
+request queue.
 
 The most advanced jobs come first: no job starts while one in progress needs requests.
 """
@@ -43,8 +43,8 @@ _DEPTHS = {state: f"{99 - number:02}" for number, state in enumerate(FlowJobStat
 def estimate_flow_job_demand(job: FlowJob) -> RequestDemand | None:
     """Return the requests that the next invocation of a flow job needs.
 
-    With None or zero requests, it need not wait: both flows of a pair may be off, or a command
-    cancels a job that has not started.
+    It need not wait with zero requests, because both flows of the pair might be off, or with None,
+    because a command cancels a job that has not started.
     """
     reached = job.step
     if job.both_off_since or reached is FlowJobState.CUTTING_OVER:
@@ -76,5 +76,7 @@ def _choose_counts(job: FlowJob) -> Mapping[FlowJobState, int]:
     return _FLOW_CALLS if has_url else _OTHER_CALLS
 
 
-def _build_demand(whose: str, calls: int, rank: str) -> RequestDemand:
-    return RequestDemand(job_id=whose, requests=calls, priority=rank, is_urgent=rank == _ROLLBACK)
+def _build_demand(whose: str, requests: int, rank: str) -> RequestDemand:
+    return RequestDemand(
+        job_id=whose, requests=requests, priority=rank, is_urgent=rank == _ROLLBACK
+    )

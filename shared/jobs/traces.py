@@ -17,7 +17,7 @@ def begin_trace(services: Services) -> TraceOrigin | None:
 
 
 def begin_linked_trace(services: Services, job: DurableJob[Any]) -> TraceOrigin | None:
-    """Return a new trace for a new job, which links to the trace of the current job."""
+    """Return a new trace for a new job, with a link to the current trace."""
     current = services.telemetry.current_traceparent()
     attributes = {"cmk.environment": job.environment_id}
     with services.telemetry.span(

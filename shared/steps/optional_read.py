@@ -1,4 +1,4 @@
-"""Read an answer without which the work can continue. If it cannot be read, return the reason."""
+"""Read an answer without which the work can continue. If it cannot be read, return why."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator

@@ -53,8 +53,8 @@ class StepContext:
     def must_write_again(self) -> bool:
         """Return whether a flow has to be written although a read shows the wanted state.
 
-        True in a rollback while an earlier invocation is not complete, because it may still write
-        what it read earlier.
+        True in a rollback while an earlier invocation is not complete, because that invocation may
+        still write older values.
         """
         return self.job.is_rolling_back and self.job.has_write_in_flight(self.services.now)
 
@@ -74,9 +74,8 @@ class StepContext:
     async def require_write_allowed(self, *, anytime: bool = False) -> None:
         """Raise `MustWait`, `JobBlocked` or `LeaseLost` unless a write may be sent now.
 
-        The row is saved first. `anytime`: what was started in the maintenance window may be
-        completed after it, above all a cutover in which both flows may be off. Nothing stops
-        turning a flow on again that was on.
+        The row is saved before the lease is checked. `anytime`: what was started in the maintenance
+        window may be completed after it. A flow that was on may always be turned on again.
         """
         await self._require_allowed_by_settings(anytime=anytime)
         await self.held.flush()
@@ -100,16 +99,18 @@ class StepContext:
             )
 
     async def read_settings(self) -> EnvironmentSettings:
-        """Return the environment's settings, without the kill switch."""
+        """Return the environment's settings, read within the last ten seconds. They do not include
+        the kill switch.
+        """
         read = partial(
             write_permission.read_environment_settings, self.services, self.job.environment_id
         )
         return await self.read_cached("settings", read)
 
     async def read_cached[T](self, what: str, read: Callable[[], Awaitable[T]]) -> T:
-        """Return the value that this invocation read as `what` in the last ten seconds, or read it.
+        """Return what this invocation read as `what` within the last ten seconds, or else read it.
 
-        Only for values that the invocation has not written since.
+        Use it only for what this invocation has not written since.
         """
         asked, known = self._cache.get(what, (None, None))
         if asked and self.services.now - asked <= LATELY:

@@ -22,9 +22,9 @@ async def read_environment_settings(services: Services, environment_id: str) -> 
 
 
 async def find_kill_switch(services: Services) -> KillSwitch | None:
-    """Return the kill switch, or None if it was never used, and is therefore off.
+    """Return the kill switch, or None if it was never used and is therefore off.
 
-    If its row cannot be read, it counts as on.
+    If its row cannot be read, returns a switch that is on.
     """
     try:
         kept = await services.tables.kill_switch.get("kill_switch", KILL_SWITCH)

@@ -33,7 +33,9 @@ _CHANGED = ("have changed and await approval", "has changed and awaits approval"
 
 
 def await_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:
-    """Return the environment job in the state `awaiting_approval`, until its plan expires."""
+    """Return the environment job in the state `awaiting_approval`, which is checked again when the
+    plan expires.
+    """
     until = (
         f" until {job.approval_expires_at:%Y-%m-%d %H:%M} UTC" if job.approval_expires_at else ""
     )
@@ -55,7 +57,7 @@ def describe_continued_flows(job: EnvironmentJob) -> str:
 
 
 async def expire_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Return the environment job, cancelled if its plan has expired."""
+    """Return the environment job. It is cancelled if its plan has expired."""
     services, job = leased.services, leased.job
     if job.approval_expires_at and job.approval_expires_at > services.now:
         return replace(job, next_check_at=job.approval_expires_at)
@@ -66,7 +68,8 @@ async def expire_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
 async def compare_with_approval(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Compare the approved plan with the environment, which may have changed since.
 
-    The environment job continues with the unchanged items.
+    The environment job continues with the unchanged items, or awaits approval again if there are
+    none.
     """
     services, job = leased.services, leased.job
     environment = await _require_planned_policy(services, job)

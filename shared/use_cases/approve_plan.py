@@ -201,8 +201,8 @@ async def _resolve_excluded_flows(
 def _require_known_flows(plans: Sequence[AwaitingPlan], approval: ApprovalInput) -> None:
     """Raise an error if the approval names a flow that does not await approval.
 
-    A mistyped excluded flow would otherwise be copied. Raises `JobBlocked` if a plan has no
-    included flow.
+    An excluded flow with a mistyped name would otherwise be copied. Raises `JobBlocked` if a plan
+    has no included flow.
     """
     open_items = [item for plan in plans for item in plan.awaiting_items]
     known = frozenset(item.workflow_id for item in open_items)

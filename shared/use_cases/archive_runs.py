@@ -1,7 +1,7 @@
 """Archive the run history of originals, on request and before an original is deleted.
 
-No migration step depends on it. Each call archives some parts and returns the progress, so the
-caller repeats it. After a crash the next call continues from the rows.
+No migration step depends on it. Each call archives some parts and returns the progress, so it is
+called until all is archived. After a crash the next call continues from the rows.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _DEFAULT_WAIT = timedelta(seconds=10)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupportWindow:
     """The time in which Microsoft's support can restore an environment's run history from before
-    the key.
+    the key was applied.
     """
 
     environment_id: str
@@ -38,7 +38,7 @@ class SupportWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunArchiveStatus:
-    """The progress of the run archives of one remediation."""
+    """The progress of the run archives of one remediation, and its support windows."""
 
     archives: tuple[RunArchive, ...]
     support_windows: tuple[SupportWindow, ...]
@@ -52,7 +52,7 @@ class RunArchiveStatus:
 
 
 async def show_run_archives(services: Services, remediation_id: str) -> RunArchiveStatus:
-    """Return the run archives of a remediation from stored rows.
+    """Return the run archives and support windows of a remediation from stored rows.
 
     Raises `NotFound` if there is no such remediation.
     """
@@ -70,9 +70,8 @@ async def show_run_archives(services: Services, remediation_id: str) -> RunArchi
 async def archive_runs(
     services: Services, remediation_id: str, flow_ids: Sequence[str] = ()
 ) -> RunArchiveStatus:
-    """Archive some more parts of these originals' runs, or of all originals.
-
-    Returns the progress.
+    """Archive some more parts of the runs of these originals, or of all originals. Returns the
+    progress.
 
     Raises `NotFound`, and `FlowNotFound` for a flow that is not in this remediation.
     """
@@ -142,7 +141,7 @@ def build_run_archive(services: Services, job: FlowJob, remediation_id: str) -> 
 def find_support_window(job: EnvironmentJob) -> SupportWindow:
     """Return the support window of an environment job's environment.
 
-    The platform migration had ended when the job started the discovery.
+    It is counted from the start of the discovery, because the platform migration had then ended.
     """
     over = next(
         (c.changed_at for c in job.history if c.state == EnvironmentJobState.DISCOVERING), None

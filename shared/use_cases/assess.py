@@ -20,7 +20,7 @@ from shared.services import Services
 from shared.steps.assessing.collect_assessment_facts import AssessmentInput, collect_facts
 from shared.steps.assessing.find_assessed_callers import (
     find_assessed_callers,
-    read_places_on_retired_host,
+    read_callers_on_retired_host,
 )
 from shared.steps.assessing.read_co_owners import (
     ReadShares,
@@ -55,7 +55,7 @@ async def assess_environment(
 ) -> EnvironmentAssessment:
     """Return the assessment of an environment.
 
-    `policy` is the name or Azure resource id of the policy that will be applied. Its default is the
+    `policy` is the name or Azure resource id of the policy that will be applied, by default the
     environment's own policy. `key` contains the vault (name or Azure resource id) and the name of a
     key that no policy names yet. A caller search that was made since `callers_since` is reused
     (`callers_searched_at` of another assessment). `read` reads the flows, and `search` searches for
@@ -82,7 +82,7 @@ async def assess_environment(
     flows: list[AssessedFlow] = [*assess_flows(facts)]
     if not flows:
         return build_assessment(facts, flows, rates)
-    flows = await _add_remediations(services, facts, flows)
+    flows = await _add_flow_job_status(services, facts, flows)
     searched, shares = await asyncio.gather(
         search(everywhere) if search else search_callers(services, everywhere, since=callers_since),
         read_shares(services, environment, flows),
@@ -92,9 +92,9 @@ async def assess_environment(
     names = await _read_names(services, environment, {flow.owner for flow in flows}, shares)
     flows = with_co_owners(flows, shares, names)
     flows = [replace(flow, owner=names.get(flow.owner, flow.owner)) for flow in flows]
-    retired = await read_places_on_retired_host(services, searched)
+    retired = await read_callers_on_retired_host(services, searched)
     found = build_assessment(facts, flows, rates, on_retired_host=retired)
-    return replace(found, callers_searched_at=searched.at)
+    return replace(found, callers_searched_at=searched.searched_at)
 
 
 async def read_named_policy(
@@ -132,7 +132,7 @@ async def _read_names(
 _NOT_SCHEDULED = {DeletionState.CANCELLED, DeletionState.DELETED}
 
 
-async def _add_remediations(
+async def _add_flow_job_status(
     services: Services, facts: EnvironmentSnapshot, flows: Sequence[AssessedFlow]
 ) -> list[AssessedFlow]:
     """Return the flows with the status of their flow jobs, which are read by two queries.

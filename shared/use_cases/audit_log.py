@@ -1,4 +1,4 @@
-"""Write the audit log. Rows are only added to it."""
+"""Add rows to the audit log."""
 
 import hashlib
 import json
@@ -41,7 +41,7 @@ async def record_request(
 ) -> PendingAuditEntry:
     """Record a request before it is carried out. Raises the errors of the store.
 
-    `subject` reads the state of what the request changes, by the id `about`.
+    `subject` reads the state of what the request changes; `about` is the id of that.
     """
     before = await _read_state(services, subject, about)
     await services.tables.audit_log.insert(

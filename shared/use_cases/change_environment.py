@@ -110,10 +110,12 @@ async def _wake_up_for_window(services: Services, environment_id: str) -> None:
 
 
 async def ignore_issue(services: Services, environment_id: str, gap: str, reason: str) -> int:
-    """Ignore a firewall issue, and retry the jobs that a firewall issue blocks.
+    """Ignore an issue, and retry the jobs that such issues block. Returns the number of retried
+    jobs.
 
-    Returns the number of retried jobs. A job that another issue blocks is blocked again. Raises
-    `IssueNotFound` if no issue has this name.
+    An issue is a firewall issue, a blocked call, or a reason why a flow could not be turned on
+    again. A job that another issue blocks is blocked again. Raises `IssueNotFound` if no issue has
+    this name.
     """
     environment = await services.environments.get(environment_id)
     await require_known_issues(services, environment, [gap])

@@ -32,7 +32,7 @@ _ROLLED_BACK = "Cancelled because the job is rolled back."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionResult:
-    """What a retry, rollback or cancel of a remediation affected."""
+    """What a retry, rollback or cancellation of a remediation affected."""
 
     flow_count: int
     #: Names of the affected flows or environments.
@@ -48,7 +48,7 @@ class ActionResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackResult(ActionResult):
-    """What a rollback or cancel of a remediation affected."""
+    """What a rollback or cancellation of a remediation affected, and its consequences."""
 
     #: Originals that will process their backlog again, as the request accepts.
     replays: tuple[BacklogReplay, ...]
@@ -182,7 +182,8 @@ async def retry(
     code: str = "",
     environment_id: str = "",
 ) -> ActionResult:
-    """Retry the blocked and failed jobs of these flows, or of all, including environment jobs.
+    """Retry the blocked and failed jobs of these flows. Without `flow_ids`, retry all, including
+    environment jobs.
 
     `code` and `environment_id` limit the retry to a reason code and an environment. Raises
     `NotFound` if a named flow has neither a job nor a plan item.
@@ -282,8 +283,8 @@ async def cancel_job(services: Services, job: FlowJob) -> bool:
 def list_dependent_jobs(wanted: Sequence[FlowJob], jobs: Sequence[FlowJob]) -> list[FlowJob]:
     """Return the wanted jobs with all jobs that must be rolled back together with them.
 
-    These are the jobs of their parents and children, directly or through others. A parent that
-    calls by URL is known only to the child, so calls are followed in both directions.
+    These are the jobs of their parents and children, directly or through others. If a parent calls
+    by URL, only the child's job names the parent, so calls are followed in both directions.
     """
     linked: dict[str, set[str]] = {job.id: {*job.parent_ids, *job.children} for job in jobs}
     for job in jobs:

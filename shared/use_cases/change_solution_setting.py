@@ -185,9 +185,8 @@ async def revert_solution_setting(
 
 
 async def complete_or_report_unfinished_changes(services: Services) -> None:
-    """Complete the changes that are visible an hour after they were started.
-
-    Sends alerts about changes that are not visible by then.
+    """An hour after a change was started, complete it if it is visible. Otherwise send an alert
+    about it.
     """
     rows = services.tables.solution_setting_changes.scan("environment")
     async for kept in read_readable(services, rows):
@@ -236,14 +235,14 @@ async def _write_setting(
     if since and services.now - since >= deadline:
         raise await _record_not_kept(record, environment, change)
 
-    async def permit() -> None:
+    async def record_change_if_allowed() -> None:
         await require_write_allowed(services, environment.id)
         await record.store(change)
-        await held.permit()
+        await held.require_leases()
 
     await perform(
         Write(
-            permit=permit,
+            permit=record_change_if_allowed,
             call=lambda: services.organization.write_solution_setting(
                 environment, seen.organization_id, is_on=wanted
             ),

@@ -403,9 +403,8 @@ async def _check_service_tags(services: Services) -> list[Finding]:
 
 
 async def _check_callers(services: Services) -> list[Finding]:
-    """Return findings about the caller kinds outside of Power Platform.
-
-    The checks of Power Platform cover the others.
+    """Return findings about the caller kinds outside Power Platform. The checks of Power Platform
+    cover the other kinds.
     """
     checks = []
     if vault := services.settings.trigger_url_vault:

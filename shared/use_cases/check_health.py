@@ -1,4 +1,4 @@
-"""Read the health of the app: its store, its message broker, and what requires an action."""
+"""Read the health of the app: its store, its message broker, and what requires a person."""
 
 import asyncio
 from collections import Counter
@@ -83,8 +83,7 @@ async def check_health(
 ) -> Health:
     """Return the health of the app. Raises `TransientError` if store or broker do not answer.
 
-    `known` are jobs that the caller has just read, and `reading` contains the rows that it could
-    not read.
+    `known` contains jobs that were just read, and `reading` the rows that could not be read then.
     """
     tables, reading = services.tables, reading or RowReader()
     switch = await find_kill_switch(services)

@@ -28,7 +28,8 @@ async def check_in_flow_list[T](
 ) -> int:
     """Call `found_on` for each original that is on. Returns how many were not checked.
 
-    `originals` are by flow name. An original that is on no page of a complete list is deleted.
+    `originals` are by flow name. An original that is on no page of a complete list counts as
+    deleted.
     """
     table = services.tables.check_positions
     kept = await table.get(environment.id, DailyCheckTarget.OUTSIDE)

@@ -1,4 +1,4 @@
-"""Check keys after each key or policy event, in the daily check, and on request.
+"""Check keys after events, when a poll finds a lost key, in the daily check, and on request.
 
 Each problem is a row with one alert. A check that no longer finds the problem deletes the row,
 which closes the alert.
@@ -51,9 +51,11 @@ async def check_keys(
 
 
 async def record_key_checks(services: Services, environments: Sequence[Environment]) -> None:
-    """Check the key of each policy that is watched or linked to an environment.
+    """Check the key of each watched policy, and send an alert about each other policy that is
+    linked to an environment.
 
-    Stores the findings, sends alerts about them, and deletes the findings of other policies.
+    Stores the findings, sends alerts about them, and deletes the findings of policies that are
+    neither watched nor linked.
     """
     on = {one.policy.policy_id.lower() for one in environments if one.policy}
     try:
@@ -188,7 +190,7 @@ async def _store_findings(
 
 
 def _select_causes(findings: Collection[Finding]) -> list[Finding]:
-    """Return the findings that are not `ok`.
+    """Return the findings except those of level OK.
 
     The policy's health is left out if another finding is its cause.
     """

@@ -45,7 +45,7 @@ async def check_caller_kind_permissions(
 ) -> list[Finding]:
     """Return findings on whether the app can find and update callers of an Azure kind.
 
-    They name the resource groups in which it cannot.
+    The findings name the resource groups in which it cannot.
     """
     there = await services.assessment.resources.list(needs.resource_type, needs.api_version)
     groups = {get_resource_group_id(text_at(one, "id") or "").lower() for one in there}

@@ -54,7 +54,7 @@ async def revoke_leftover_grants(
 ) -> None:
     """Revoke the grants of jobs that have no further step in which to revoke them.
 
-    Each flow is checked once more when no interrupted invocation can affect it any longer.
+    Each job is checked once more when no interrupted invocation can change anything any longer.
     """
     async with services.request_budget.reserve(None):
         await _revoke_grants_of_environment_jobs(services, plans)
@@ -143,11 +143,11 @@ async def revoke_grant_of_plan(held: LeasedJob[EnvironmentJob], flow_name: str) 
     """Revoke the grant for a flow that an environment job needed for its plan."""
     services, home = held.services, held.job.environment_id
 
-    async def permit() -> None:
+    async def require_revocation_allowed() -> None:
         await require_write_allowed(services, home, anytime=True)
         await held.ensure_lease(WRITE_TAKES)
 
-    await remove_co_ownership(services, (home, flow_name), permit)
+    await remove_co_ownership(services, (home, flow_name), require_revocation_allowed)
 
 
 async def turn_off_orphaned_copies(services: Services, environment: Environment) -> int:
@@ -225,9 +225,10 @@ def is_busy(services: Services, job: FlowJob) -> bool:
 async def lease_ended_job[J: DurableJob[Any]](
     kind: JobKind[J], services: Services, kept: StoredItem[J]
 ) -> AsyncIterator[LeasedJob[J]]:
-    """Lease an ended job, to clean up after it.
+    """Lease an ended job for the block, which cleans up after it.
 
-    A `CmkflowError` is logged, and the next daily check tries again. Any other error is raised.
+    A `CmkflowError` of the block is logged, and the next daily check tries again. Any other error
+    is raised.
     """
     held = await kind.claim(services, kept)
     try:

@@ -52,7 +52,7 @@ def _has_ended(job: EnvironmentJob) -> bool:
 
 
 async def _cancel_orphan(services: Services, job: FlowJob) -> None:
-    """Cancel a job that has not started and whose remediation is over."""
+    """Cancel a job that has not started although its remediation is over."""
     has_begun = job.step is not FlowJobState.PLANNED
     if has_begun or job.is_inactive or job.requested_command or job.lease.is_held(services.now):
         return

@@ -25,7 +25,7 @@ from shared.errors import NotFound
 from shared.ports import Condition
 from shared.services import Services
 from shared.steps.flows.read_original_facts import build_archive_name
-from shared.use_cases.observed_callers import CallersOfOriginal, read_observed_callers_of
+from shared.use_cases.observed_callers import CallersOfOriginal, read_observed_callers_of_job
 from shared.use_cases.read_audit_evidence import AuditReader
 from shared.use_cases.read_remediation_rows import RowReader, get_remediation
 
@@ -105,7 +105,7 @@ class EvidenceReader:
                     changes=tuple(changes),
                     deletion=deletion,
                     run_archive=archive_of.get(one.id),
-                    observed_callers=await read_observed_callers_of(
+                    observed_callers=await read_observed_callers_of_job(
                         self.services, one, self.reading
                     )
                     if one.id in called
@@ -128,7 +128,9 @@ class EvidenceReader:
         return callers, intents, await self._read_converted_digest(job)
 
     async def _read_converted_digest(self, job: FlowJob) -> str:
-        """Return the digest of the definition that an edit by the app wrote, or ""."""
+        """Return the digest of the definition that the app's conversion wrote, or "" if there was
+        none.
+        """
         if job.migration_method is not MigrationMethod.EDIT_DEFINITION or not job.archive_name:
             return ""
         try:

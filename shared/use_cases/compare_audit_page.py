@@ -66,7 +66,7 @@ class PageSeals:
 
 
 async def compare_audit_page(services: Services, page: AuditPage) -> PageSeals:
-    """Return what the seals show about the entries on a page."""
+    """Return what the seals show about the entries on a page of the audit log."""
     reading = RowReader()
     last, seals = None, list[AuditSeal]()
     begin, end = page.keys
@@ -75,7 +75,7 @@ async def compare_audit_page(services: Services, page: AuditPage) -> PageSeals:
         first = build_boundary_key(seal.ends_at)
         if first >= end:
             break  # all others are older too
-        if _build_end_key(seal) > begin:
+        if _build_key_after_entries(seal) > begin:
             seals.append(seal)
     if not seals:
         problems: list[str] = []
@@ -93,15 +93,20 @@ async def compare_audit_page(services: Services, page: AuditPage) -> PageSeals:
         if number >= _SEALS_COMPARED or statement.entry_count > _ENTRIES_COMPARED:
             not_compared.append(seal.number)
             continue
-        listed = await _read_list(services, statement)
+        listed = await _read_entry_list(services, statement)
         if listed is None:
             problems.append(
                 f"The list of entries of seal {seal.number} is missing or was changed, so its "
                 "entries cannot be compared"
             )
             continue
-        place = max(begin, build_boundary_key(seal.ends_at)), min(end, _build_end_key(seal))
-        changes = compare_entries(_select_between(listed, place), _select_between(page.rows, place))
+        place = (
+            max(begin, build_boundary_key(seal.ends_at)),
+            min(end, _build_key_after_entries(seal)),
+        )
+        changes = compare_entries(
+            _select_entries_between(listed, place), _select_entries_between(page.rows, place)
+        )
         entries += [
             EntryDifference(
                 recorded_at=parse_key_time(key), key=key, change=change, seal_number=seal.number
@@ -126,22 +131,26 @@ def _read_statement(seal: AuditSeal) -> SealStatement | None:
         return None
 
 
-def _build_end_key(seal: AuditSeal) -> str:
-    """Return a text that sorts after the keys of all entries of a seal."""
+def _build_key_after_entries(seal: AuditSeal) -> str:
+    """Return a key that sorts after the keys of all entries of a seal."""
     statement = _read_statement(seal)
     return build_boundary_key(statement.begins_at) if statement and statement.begins_at else "~"
 
 
 def _is_in_span(seal: AuditSeal, key: str) -> bool:
-    return build_boundary_key(seal.ends_at) < key < _build_end_key(seal)
+    return build_boundary_key(seal.ends_at) < key < _build_key_after_entries(seal)
 
 
-def _select_between(entries: Sequence[SealedEntry], place: tuple[str, str]) -> list[SealedEntry]:
+def _select_entries_between(
+    entries: Sequence[SealedEntry], place: tuple[str, str]
+) -> list[SealedEntry]:
     """Return the entries whose keys are after the first key of `place` and not after the second."""
     return [one for one in entries if place[0] < one.key <= place[1]]
 
 
-async def _read_list(services: Services, statement: SealStatement) -> list[SealedEntry] | None:
+async def _read_entry_list(
+    services: Services, statement: SealStatement
+) -> list[SealedEntry] | None:
     """Return the list of a seal's entries, or None if it is missing or was changed."""
     content = b""
     if statement.entry_count:

@@ -1,5 +1,5 @@
-"""Build the messages that the work in environments is complete, and list the flows that it has
-left.
+"""Build the messages that the work in environments is complete, and list the flows that are not
+migrated.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -24,14 +24,14 @@ from shared.errors import UnreadableRow
 from shared.ports import Condition
 from shared.services import Services
 from shared.state.rows import StoredItem
-from shared.use_cases.read_job_index import read_flow_jobs_of
+from shared.use_cases.read_job_index import read_known_flow_jobs
 from shared.use_cases.read_remediation_rows import RowReader
 from shared.use_cases.show_status import PendingActions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletedWork:
-    """Messages that the work in an environment is complete."""
+    """Messages that the work in environments is complete."""
 
     #: Messages that may be sent, or were sent.
     ready: tuple[PendingAction, ...]
@@ -47,7 +47,7 @@ async def read_completed_work(
     """Return the messages that the work in environments is complete.
 
     `known` contains the notification deliveries of each pending action, one for each channel. The
-    flow jobs of an environment job are read only while a channel has not accepted its message.
+    flow jobs of an environment job are read only if a channel has yet to accept its message.
     """
     blocked = {job.environment_job_id for job in pending.blocked_jobs}
     out = find_failing_channels(chain.from_iterable(known.values()), services.now)
@@ -89,7 +89,7 @@ async def _count_not_migrated(
     services: Services, job: EnvironmentJob
 ) -> dict[NotMigratedReason, int]:
     reading = RowReader()
-    if known := await read_flow_jobs_of(services, [job], reading):
+    if known := await read_known_flow_jobs(services, [job], reading):
         closed = known.closed.get(job.environment_id, {})
         return count_not_migrated([job], known.flow_jobs, closed.values())
     return count_not_migrated([job], await reading.list_readable(_scan_flow_jobs(services, job)))

@@ -27,7 +27,7 @@ _NOTHING_TO_DO = "You need not do anything. If you are not sure, ask the sender 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedFlow:
-    """A flow that a link may confirm."""
+    """A flow for which a link may confirm that its caller was changed."""
 
     job: FlowJob
     flow: CalledFlow
@@ -36,9 +36,8 @@ class LinkedFlow:
 
     @property
     def calls_copy(self) -> bool:
-        """Return whether the caller has to call the copy.
-
-        In a rollback it has to call the original.
+        """Return whether the caller has to call the copy, which it has to unless the job is rolled
+        back.
         """
         return not self.job.is_rolling_back
 
@@ -115,11 +114,11 @@ async def confirm_caller_of_linked_flow(
         )
     if not flow.is_confirmed:
         await confirm_caller_of_job(
-            services, linked.caller, flow.job, by=name_link_holder(linked.caller)
+            services, linked.caller, flow.job, by=format_link_holder(linked.caller)
         )
 
 
-def name_link_holder(caller: DeclaredCaller) -> str:
+def format_link_holder(caller: DeclaredCaller) -> str:
     """Return the name under which a confirmation by link is recorded."""
     return f"{caller.owner} (by link)"
 

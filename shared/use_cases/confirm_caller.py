@@ -88,7 +88,7 @@ async def confirm_caller_of_job(
 
 
 async def read_declared_caller(services: Services, name: str) -> StoredItem[DeclaredCaller]:
-    """Return the declared caller with this name. Raises `NotFound`."""
+    """Return the declared caller with this name. Raises `NotFound` if there is none."""
     identity = build_declared_caller_id(name)
     kept = await services.tables.declared_callers.get(DECLARED_CALLER, identity)
     if kept is None:
@@ -97,9 +97,9 @@ async def read_declared_caller(services: Services, name: str) -> StoredItem[Decl
 
 
 async def find_jobs_of_flow(services: Services, flow: CalledFlow) -> list[FlowJob]:
-    """Return the flow jobs whose original or copy a declared caller calls.
+    """Return the flow jobs whose original or copy is a flow that a declared caller calls.
 
-    These are only jobs in a rollback, and live jobs with a verified copy.
+    Only jobs in a rollback count, and live jobs with a verified copy.
     """
     rows = services.tables.flow_jobs.scan(flow.environment_id or None)
     return [
@@ -115,7 +115,7 @@ async def require_calls_ended(
 ) -> None:
     """Raise `JobBlocked` if an original that the caller calls still receives calls.
 
-    The flows of `but_not` are not checked.
+    The flows in `but_not` are not checked.
     """
     left = {one.id for one in but_not}
     for flow in (one for one in caller.flows if one.id not in left):

@@ -1,6 +1,6 @@
 """Check every row of every table once a day, and report or correct damaged rows.
 
-Most rows are read only when they are needed, so damage would be found too late.
+Many rows are read only when they are needed, so damage would be found too late.
 """
 
 from contextlib import suppress
@@ -26,7 +26,9 @@ async def correct_damaged_rows(services: Services) -> None:
 
 
 async def _report_or_correct_row(services: Services, table: Table[Any], row: StoreRow) -> None:
-    """Correct the search columns of one row. Raises `UnreadableRow`, which the caller reports."""
+    """Correct the search columns of one row. Raises `UnreadableRow`, unless the row's table is
+    rebuilt: then deletes the row.
+    """
     store = services.tables.store
     try:
         corrected = table.correct_row(row)

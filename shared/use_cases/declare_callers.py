@@ -75,7 +75,7 @@ async def store_declared_caller(
 ) -> DeclaredCaller:
     """Store a caller with the confirmations that its row has now. Returns the stored caller.
 
-    If `keeps_others`, other flows that the row has now stay.
+    With `keeps_others`, other flows that the row has now stay.
     """
 
     def change(old: DeclaredCaller | None) -> DeclaredCaller:

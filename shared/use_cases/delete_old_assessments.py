@@ -22,9 +22,9 @@ from shared.state.rows import StoredItem
 async def delete_old_assessments(
     services: Services, kept_jobs: Iterable[StoredItem[EnvironmentJob]], until: datetime
 ) -> None:
-    """Delete results and rows of old assessments among these jobs, until this time."""
+    """Delete the results and rows of old assessments among these jobs. Stops at time `until`."""
     jobs = [kept for kept in kept_jobs if kept.item.assessment]
-    newest = _find_newest_assessments([kept.item for kept in jobs])
+    newest = _get_newest_end_times([kept.item for kept in jobs])
     settings = services.settings
     for kept in jobs:
         job = kept.item
@@ -42,7 +42,7 @@ async def delete_old_assessments(
                     await _delete_rows(services, kept)
 
 
-def _find_newest_assessments(jobs: Iterable[EnvironmentJob]) -> dict[str, datetime]:
+def _get_newest_end_times(jobs: Iterable[EnvironmentJob]) -> dict[str, datetime]:
     """Return when the newest complete assessment of each environment ended."""
     newest: dict[str, datetime] = {}
     for job in jobs:

@@ -33,7 +33,7 @@ _LONGEST = timedelta(minutes=2)
 
 @dataclass(slots=True)
 class _Found:
-    """The rows of plans and remediations that were read to find superseded plans."""
+    """The plans and remediations among which superseded plans are found."""
 
     remediations: dict[str, StoredItem[Remediation]] = field(default_factory=dict)
     jobs: dict[str, StoredItem[EnvironmentJob]] = field(default_factory=dict)
@@ -42,7 +42,9 @@ class _Found:
 
 
 async def delete_old_plans(services: Services) -> int:
-    """Delete rows of superseded plans for at most two minutes. Returns the number of plans left."""
+    """Delete rows of superseded plans for at most two minutes. Returns the number of plans left for
+    the next check.
+    """
     tables, found = services.tables, await _find_plans(services)
     until = services.now + _LONGEST
     # The columns are readable also for rows that are not.
@@ -154,7 +156,9 @@ async def _remove_remediations(services: Services, found: _Found) -> None:
 
 
 async def _remove_known_urls(services: Services, found: _Found) -> None:
-    """Remove trigger URL ids of flows that no plan names, once the plan that found them is old."""
+    """Remove the trigger URL ids of flows that no plan names, once the plan that found the id is
+    old.
+    """
     tables = services.tables
     planned = {row.key async for row in tables.store.query(tables.plan_items.name)}
     async for kept in read_readable(services, tables.known_urls.scan()):

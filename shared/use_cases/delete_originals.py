@@ -68,7 +68,7 @@ class _MicrosoftKeyLists:
         """Return whether the platform's Microsoft-key list still contains this job's original."""
         home = job.environment_id
         if home not in self._names:
-            self._names[home] = await step.read_listed_names(self._services, home)
+            self._names[home] = await step.read_listed_ids(self._services, home)
         return bool({job.original.flow_name, job.original.id} & self._names[home])
 
 
@@ -162,9 +162,10 @@ class _DeletionStep:
         return await self._delete_original(self._work)
 
     async def _cancel_or_complete(self, work: StepContext) -> Deletion:
-        """Cancel a deletion whose flow job is no longer retired as approved.
+        """Cancel a deletion whose flow job is no longer retired as it was when the deletion was
+        approved.
 
-        If the app has already deleted the original, the deletion is complete instead. After another
+        If the app has already deleted the original, complete the deletion instead. After another
         retirement, a deletion needs another approval.
         """
         now = self._services.now
@@ -207,7 +208,7 @@ class _DeletionStep:
         if original:
             where = await step.archive_definition(work, original)
 
-            async def permit() -> None:
+            async def record_intent_if_allowed() -> None:
                 await work.require_write_allowed()
                 recorded = rules.mark_deleting(self.deletion, now=services.now)
                 await self.store(replace(recorded, archived_definition=where))
@@ -221,11 +222,11 @@ class _DeletionStep:
                         code=Reason.ORIGINAL_NOT_RETIRED,
                     )
 
-            await step.delete_original(work, original, permit)
+            await step.delete_original(work, original, record_intent_if_allowed)
         return rules.mark_deleted(self.deletion, now=services.now)
 
     async def _record_in_flow_job(self, kept: StoredItem[FlowJob]) -> Deletion:
-        """Record the deletion in the flow job, and check whether the Microsoft-key list has the
+        """Record the deletion in the flow job, and whether the Microsoft-key list still has the
         original.
         """
         services, deletion, job = self._services, self.deletion, kept.item

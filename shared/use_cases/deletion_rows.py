@@ -1,4 +1,4 @@
-"""Read deletions, and cancel them if their original must be kept."""
+"""Read deletions, and cancel scheduled ones whose original must be kept."""
 
 from collections.abc import Callable, Iterable
 

@@ -1,4 +1,4 @@
-"""Declare the callers of a file: add their flows, and change their other values.
+"""Declare the callers in a file: add their flows, and change their other values.
 
 Flows that the file does not name stay, so that a wrong line removes nothing.
 """

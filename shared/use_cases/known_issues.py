@@ -1,4 +1,4 @@
-"""Check the names of firewall issues to ignore, because a misspelled name would have no effect."""
+"""Check the names of issues to ignore, because a misspelled name would have no effect."""
 
 import re
 from collections.abc import AsyncIterator, Collection
@@ -24,7 +24,8 @@ RESOLVED_BY_NAME = (
 async def require_known_issues(
     services: Services, environment: Environment, names: Collection[str]
 ) -> None:
-    """Raise `IssueNotFound` for a name that no job, plan or firewall has an issue with.
+    """Raise `IssueNotFound` for a name that no job, plan, blocked call or firewall has an issue
+    with.
 
     Firewalls are read only for names that no row contains.
     """
@@ -51,7 +52,7 @@ def _contains_name(name: str, text: str) -> bool:
 
 
 async def _read_recorded_names(services: Services, environment_id: str) -> AsyncIterator[str]:
-    """Yield the names in plans, blocked calls and service tag list changes."""
+    """Yield the names of issues in plans, blocked calls and changes of the service tag list."""
     where = [Condition("environment_id", "eq", environment_id)]
     rows = read_readable(services, services.tables.environment_jobs.scan(where=where))
     async for job in rows:
@@ -70,7 +71,7 @@ async def _read_recorded_names(services: Services, environment_id: str) -> Async
 async def _read_texts_of_blocked_jobs(
     services: Services, environment_id: str
 ) -> AsyncIterator[str]:
-    """Yield the texts of jobs that a firewall issue blocks. They contain its name."""
+    """Yield the texts of jobs that such an issue blocks. They contain the issue's name."""
     for code in RESOLVED_BY_NAME:
         where = [Condition("reason_code", "eq", code)]
         async for job in read_readable(

@@ -1,4 +1,4 @@
-"""List the deletions of the whole tenant, and the retired originals without one, from stored
+"""List the deletions of the whole tenant, and the retired originals without a deletion, from stored
 rows.
 """
 
@@ -56,7 +56,7 @@ class DeletionFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionGroup:
-    """The deletions that a person scheduled together: for one time, in one remediation."""
+    """The deletions in one remediation that a person scheduled for one time."""
 
     remediation_id: str
     delete_at: datetime
@@ -162,7 +162,9 @@ async def list_undeleted_originals(
 
 
 def group_deletions(deletions: Sequence[Deletion]) -> list[DeletionGroup]:
-    """Return the deletions in groups, sorted by date. Groups that require an action come first."""
+    """Return the deletions in groups. Groups that require an action come first, then other open
+    ones, both by date.
+    """
     by_key: dict[tuple[str, datetime, str], list[Deletion]] = {}
     for one in deletions:
         key = (one.remediation_id, one.delete_at, one.approved_by)
@@ -188,7 +190,7 @@ def _build_sort_key(one: Deletion) -> tuple[int, str, str]:
 def _build_group_sort_key(one: DeletionGroup) -> tuple[int, float, str]:
     """Return the key by which a group is sorted.
 
-    Groups with a blocked deletion come first, then other open groups, both by date. The others
+    Groups with a blocked deletion come first, then other open groups, both by date. Closed groups
     follow, the newest first.
     """
     first = min(map(_ORDER.index, one.states))

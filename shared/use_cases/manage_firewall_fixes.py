@@ -112,7 +112,8 @@ async def apply_fix(services: Services, request: FirewallFixInput) -> list[Firew
 async def revert_fix(services: Services, request: FirewallFixInput) -> list[FirewallFixRecord]:
     """Revert the fixes that the app applied to a resource.
 
-    Raises `JobBlocked` if copies call through it, unless `even_in_use` is set.
+    Raises `JobBlocked` if copies call through the resource, unless the request has `force`, or if
+    the app has applied no fix to it.
     """
     open_fixes = [
         one
@@ -151,9 +152,8 @@ async def _read_fixes_in_progress(services: Services, resource: str) -> list[Fir
 
 
 async def complete_or_report_unfinished_fixes(services: Services) -> None:
-    """Complete the fixes that are visible an hour after they were started.
-
-    Sends alerts about fixes that are not visible by then.
+    """An hour after a fix was started, complete it if it is visible. Otherwise send an alert about
+    it.
     """
     table = services.tables.firewall_fixes
     async for kept in read_readable(services, table.scan("firewall_fix")):
@@ -173,7 +173,7 @@ async def complete_or_report_unfinished_fixes(services: Services) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Survey:
-    """The network of one environment, and the hosts that its copies call."""
+    """The firewalls and new addresses for one environment, and the hosts that its copies call."""
 
     environment: Environment
     network: NetworkView
@@ -267,11 +267,11 @@ def _build_authorization(
 def _build_permission_check(
     services: Services, environment_ids: Sequence[str]
 ) -> Callable[[], Awaitable[None]]:
-    async def permit() -> None:
+    async def require_writes_allowed() -> None:
         for one in environment_ids:
             await require_write_allowed(services, one)
 
-    return permit
+    return require_writes_allowed
 
 
 def _list_names(record: FirewallFixRecord) -> set[str]:

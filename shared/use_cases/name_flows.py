@@ -1,6 +1,7 @@
 """Find the flows that a person means by ids or names.
 
-A mistyped flow in a list of excluded flows would be copied, so unknown flows are errors.
+Unknown flows are errors, because a flow whose name is mistyped in a list of excluded flows would be
+copied.
 """
 
 from collections.abc import Collection, Sequence
@@ -62,8 +63,8 @@ async def require_flows(
     """Return the workflow id for each id or name in `flows`.
 
     Raises `FlowNotFound`, with candidates, for an unknown flow and for a name that several flows
-    have. Ids in Dataverse need no request to the flow service. Names are searched in both lists,
-    because each may contain flows that the other does not.
+    have. Ids in Dataverse need no request to the flow service. Names are searched in Dataverse and
+    on the Microsoft-key list, because each may contain flows that the other does not.
     """
     where = " or ".join(one.display_name for one in environments)
     known: list[NamedItem] = []

@@ -43,9 +43,7 @@ def build_link(
     environment_jobs: Sequence[EnvironmentJob],
     blocked_jobs: Sequence[FlowJob],
 ) -> MessageLink:
-    """Return a link to the page for an action: the plan, the firewall fix, the flow, or the
-    flows.
-    """
+    """Return a link to the page on which a person does an action, such as the plan or the flow."""
     if action.kind in _SUPPORT_REQUESTS:
         request_id = build_request_id(action.reason_code, action.environment_id)
         path = f"{_DASHBOARD}/support-requests?{urlencode({'request': request_id})}"
@@ -89,7 +87,7 @@ def _list_denying_firewalls(
     environment_jobs: Sequence[EnvironmentJob],
     blocked_jobs: Sequence[FlowJob],
 ) -> set[str]:
-    """Return the names of the plan's firewall issues that block the flows."""
+    """Return the names of the plan's firewall issues that block the action's flows."""
     place = (action.remediation_id, action.environment_id)
     issues = [
         issue

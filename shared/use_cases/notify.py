@@ -1,9 +1,9 @@
 """Send notifications through every configured channel.
 
-A timer runs this; no migration step depends on a channel. Each action is sent once, until the
-channel accepts it. The row of a delivery is claimed before it is sent, so that two runs send a
-notification once. After a crash it is sent again with the same id. Number and time are limited for
-each channel and run. What is left is sent as one digest.
+A timer runs this; no migration step depends on a channel. A notification of each action is sent
+until the channel accepts it. Before it is sent, its row is claimed, so that two runs do not both
+send it. After a crash it is sent again with the same id. Each run sends a limited number to each
+channel, within a limited time. What is left is sent as one digest.
 """
 
 import asyncio
@@ -168,8 +168,8 @@ async def _send_to_channel(
 ) -> int:
     """Send the due notifications of one channel. Returns how many it accepted.
 
-    One notification is sent first, and the others only if the channel accepts it. The others
-    include those that the channel rejected before.
+    One notification is sent first. If the channel accepts it, the others are sent too, including
+    those that the channel rejected before.
     """
     selected = {
         identity: cause
@@ -201,7 +201,7 @@ async def _read_deliveries(
     causes: Mapping[str, PendingAction],
     known: Mapping[tuple[str, str], StoredItem[NotificationDelivery]],
 ) -> dict[str, StoredItem[NotificationDelivery]]:
-    """Return the channel's deliveries by action. Creates those of new actions.
+    """Return the channel's deliveries by action. Creates a delivery for each new action.
 
     An action whose flows were retried and are blocked again counts as new.
     """

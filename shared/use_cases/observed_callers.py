@@ -14,14 +14,16 @@ from shared.jobs.job_kinds import FLOW
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.observed_callers import name_observed_callers, read_new_calls
+from shared.steps.flows.observed_callers import read_named_callers, read_new_calls
 from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.read_remediation_rows import RowReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallersOfOriginal:
-    """The callers of one original after its known callers were updated, according to its runs."""
+    """Who called one original after its known callers were updated, according to the original's
+    runs.
+    """
 
     environment_id: str
     original_id: str
@@ -35,25 +37,27 @@ class CallersOfOriginal:
 async def read_observed_callers(
     services: Services, environment_id: str, jobs: Iterable[FlowJob], reading: RowReader
 ) -> list[CallersOfOriginal]:
-    """Return the callers of each original of one environment that was called."""
+    """Return, for one environment, the callers of each original that was called."""
     by_id = {job.id: job for job in jobs if job.environment_id == environment_id}
     rows = await reading.list_readable(services.tables.observed_callers.scan(environment_id))
     return [
-        await _name_callers(services, by_id[row.job_id], row) for row in rows if row.job_id in by_id
+        await _build_callers_of_original(services, by_id[row.job_id], row)
+        for row in rows
+        if row.job_id in by_id
     ]
 
 
-async def read_observed_callers_of(
+async def read_observed_callers_of_job(
     services: Services, job: FlowJob, reading: RowReader
 ) -> CallersOfOriginal | None:
     """Return the callers of one original, or None if no call was read."""
     kept = None
     with reading.collect_unreadable():
         kept = await services.tables.observed_callers.get(job.environment_id, job.id)
-    return await _name_callers(services, job, kept.item) if kept else None
+    return await _build_callers_of_original(services, job, kept.item) if kept else None
 
 
-async def _name_callers(
+async def _build_callers_of_original(
     services: Services, job: FlowJob, row: ObservedCallers
 ) -> CallersOfOriginal:
     return CallersOfOriginal(
@@ -61,7 +65,7 @@ async def _name_callers(
         original_id=job.original.id,
         display_name=job.display_name,
         read_until=row.read_until,
-        callers=tuple(await name_observed_callers(services, job, row)),
+        callers=tuple(await read_named_callers(services, job, row)),
     )
 
 

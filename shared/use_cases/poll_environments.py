@@ -39,8 +39,8 @@ async def poll_environments(services: Services) -> int:
 async def _record_checks_of_lost_keys(
     services: Services, environments: Sequence[Environment]
 ) -> None:
-    """Check all keys if an environment under a key is disabled, or a finding says that a key does
-    not work.
+    """Check all keys if an environment under a key is disabled, or an earlier check found a key
+    that does not work.
 
     No event reports that a key was disabled, deleted or restored (platform.md#key-events).
     """
@@ -75,7 +75,9 @@ async def _poll_environment(services: Services, environment: Environment) -> int
 def _with_current_name(
     services: Services, environment: Environment, previous: PolicyLinkRecord
 ) -> PolicyLinkRecord:
-    """Return the record with the environment's current name, and the time if it is disabled."""
+    """Return the record with the environment's current name and, if the environment is disabled,
+    the time.
+    """
     return replace(
         previous,
         environment_name=environment.display_name,

@@ -1,7 +1,7 @@
 """React to events about enterprise policies, policy links and key vaults.
 
-Vault events include role assignments, which may remove the policy's access to its key and so lock
-environments.
+Vault events include changes of role assignments. Such a change may remove the policy's access to
+its key, and so lock environments.
 """
 
 import re
@@ -63,7 +63,7 @@ async def _handle_environment_change(services: Services, event: Event) -> str:
             created_at=services.now,
             mode=RemediationMode.APPLY,
             start_source=StartSource.POLICY_EVENT,
-            idempotency_key=_build_link_cause(event, environment_id),
+            idempotency_key=_build_link_idempotency_key(event, environment_id),
             environment_ids=(environment_id,),
         ),
     )
@@ -80,7 +80,7 @@ def _parse_environment_id(event: Event) -> str:
     return normalize_environment_id(text)
 
 
-def _build_link_cause(event: Event, environment_id: str) -> str:
+def _build_link_idempotency_key(event: Event, environment_id: str) -> str:
     """Return an idempotency key that is the same for all status changes of one policy link."""
     return f"{environment_id}/{event.get_text('policyId')}/{event.get_text('linkedSince')}"
 

@@ -60,14 +60,14 @@ class AuditReader:
         """Yield the audit entries about a remediation or its environments, each with its stored
         text.
 
-        The newest entries come first. The request that started the remediation is older than it.
-        The result of a request, which is read first, may name the remediation although the request
-        itself does not.
+        The newest entries come first. Entries from shortly before the remediation was created are
+        included, because one of them is the request that started it. The result of a request, which
+        is read first, may name the remediation although the request itself does not.
         """
         since = self.remediation.created_at - _LONGEST_REQUEST
         await self._collect_seals(since - _OUT_OF_PLACE)
         ends = [build_boundary_key(seal.ends_at) for seal in self._seals]
-        end = self._end_key(since - _OUT_OF_PLACE)
+        end = self._build_key_after_entries(since - _OUT_OF_PLACE)
         created, own = self.remediation.created_at, self.remediation.id.lower()
         names = {own, *map(str.lower, self.remediation.environment_ids)}
         found: set[str] = set()
@@ -110,7 +110,7 @@ class AuditReader:
             present = self._present.get(position, [])
             content = format_entries(present)
             if hashlib.sha256(content).hexdigest() != statement.entries_sha256:
-                listed = await self._read_list(build_entries_name(statement))
+                listed = await self._read_entry_list(build_entries_name(statement))
                 differences += find_entry_differences(statement, listed, present)
                 content = listed or content
             if self._newest is not None and position >= self._newest:
@@ -138,15 +138,15 @@ class AuditReader:
                 return
             self._seals.append(seal)
 
-    def _end_key(self, since: datetime) -> str:
-        """Return the key after which neither the seals nor the remediation have entries."""
+    def _build_key_after_entries(self, since: datetime) -> str:
+        """Return a key that sorts after all entries of the seals and of the remediation."""
         try:
             begins_at = self._seals[-1].statement.begins_at if self._seals else since
         except ValueError:
             begins_at = since
         return build_boundary_key(min(begins_at, since)) if begins_at else "~"
 
-    async def _read_list(self, name: str) -> bytes | None:
+    async def _read_entry_list(self, name: str) -> bytes | None:
         try:
             return await self.services.archive.get(name)
         except NotFound:

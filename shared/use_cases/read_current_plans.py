@@ -29,15 +29,15 @@ async def read_current_plans(
                 job.id: await reading.list_readable(services.tables.plan_items.scan(job.id))
                 for job in newer
             }
-            items[oldest.id] = await _read_without_job(services, oldest, reading)
+            items[oldest.id] = await _read_items_without_job(services, oldest, reading)
         plans[environment_id] = find_current_plan(jobs, items)
     return plans
 
 
-async def _read_without_job(
+async def _read_items_without_job(
     services: Services, job: EnvironmentJob, reading: RowReader
 ) -> list[PlanItem]:
-    """Return at least the plan items that have no job and that no later plan may contain."""
+    """Return the items of the oldest plan that have no job, and possibly others."""
     expected, table = sum((job.not_migrated or {}).values()), services.tables.plan_items
     if job.mode.writes and not count_flows_without_job(job):
         if not expected:

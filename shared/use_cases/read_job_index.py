@@ -38,7 +38,7 @@ _AS_FAST = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownJobs:
-    """The jobs of the tenant: open ones as rows, most closed ones as counts."""
+    """The jobs of the tenant: open ones as rows, most closed flow jobs as counts."""
 
     #: The current environment jobs.
     environment_jobs: Sequence[EnvironmentJob]
@@ -54,7 +54,7 @@ type NeedsPeople = tuple[Sequence[EnvironmentJob], Sequence[FlowJob]]
 
 @dataclass(slots=True)
 class _Names:
-    """The names and counts that the index has for one environment."""
+    """The names of jobs, and the counts of others, that the index has for one environment."""
 
     #: Partition and key of environment jobs; ids of flow jobs.
     environment_jobs: list[tuple[str, str]] = field(default_factory=list)
@@ -71,7 +71,9 @@ class _Names:
 
 
 async def read_known_jobs(services: Services, reading: RowReader) -> KnownJobs:
-    """Return the jobs of the tenant. Closed flow jobs are only counted, if the index is trusted."""
+    """Return the jobs of the tenant. If the index is trusted, most closed flow jobs are only
+    counted.
+    """
     tables = services.tables
     if not await _is_trusted(services):
         return KnownJobs(
@@ -91,7 +93,7 @@ async def read_known_jobs(services: Services, reading: RowReader) -> KnownJobs:
     )
 
 
-async def read_flow_jobs_of(
+async def read_known_flow_jobs(
     services: Services, environment_jobs: Sequence[EnvironmentJob], reading: RowReader
 ) -> KnownJobs | None:
     """Return the flow jobs of these environment jobs. Closed ones are only counted.
@@ -162,7 +164,7 @@ async def _read_current_environment_jobs(
 
 
 async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -> int:
-    """Return the number of rows that were due before `late`, without those in `but`."""
+    """Return the number of rows that were due before `late` and are not in `but`."""
     tables, where = services.tables, [Condition("next_check_at", "lt", format_sortable_time(late))]
     overdue = set[RowName]()
 
@@ -240,9 +242,8 @@ async def _read_flow_jobs(
 async def get_rows[T](
     table: Table[T], places: Iterable[tuple[str, str]], reading: RowReader
 ) -> list[T]:
-    """Read rows concurrently, and return the rows that exist.
-
-    `reading` collects those that are unreadable.
+    """Read rows concurrently, and return those that exist and are readable. `reading` collects the
+    unreadable ones.
     """
     found: list[T] = []
 

@@ -10,7 +10,7 @@ from shared.errors import UnreadableRow
 from shared.ports import Condition
 from shared.services import Services
 from shared.use_cases.read_current_plans import read_items_needing_changes
-from shared.use_cases.read_job_index import get_rows, read_flow_jobs_of
+from shared.use_cases.read_job_index import get_rows, read_known_flow_jobs
 from shared.use_cases.read_remediation_rows import RowReader, get_remediation
 from shared.use_cases.show_flow import FlowView
 from shared.use_cases.show_remediation import RemediationView, build_remediation_view
@@ -21,7 +21,7 @@ MANY = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemediationPart:
-    """A remediation, with only those of its flows that are open or need changes first."""
+    """A remediation, with its flows that are open or need changes first, and some others."""
 
     #: `shown` contains the jobs of `flows`; its progress counts all.
     shown: RemediationView
@@ -43,7 +43,7 @@ async def read_remediation_part(services: Services, remediation_id: str) -> Reme
     )
     if any(job.awaits_approval for job in jobs):
         return None
-    known = await read_flow_jobs_of(services, jobs, reading)
+    known = await read_known_flow_jobs(services, jobs, reading)
     if known is None:
         return None
     closed = [states for counts in known.closed.values() for states in counts.values()]

@@ -1,7 +1,8 @@
 """Check each day whether Microsoft's service tag list has changed, and report the effects.
 
 Each version of the list is stored before an alert is sent. After a crash, the next check sends the
-alert. An alert of a change is kept until no firewall denies the new addresses.
+alert. An alert of a change is kept for some days, and then until no firewall denies the new
+addresses.
 """
 
 from collections import Counter
@@ -83,7 +84,7 @@ async def refresh_service_tag_list(services: Services) -> list[ServiceTagListVer
 
 
 async def list_known_versions(services: Services) -> list[ServiceTagListVersion]:
-    """Return the known versions of the list, newest first."""
+    """Return the known versions of the service tag list, newest first."""
     return [kept.item async for kept in _scan_versions(services)][::-1]
 
 
@@ -100,7 +101,9 @@ async def _store_if_new(
     tags: ServiceTagList,
     in_use: Sequence[Environment],
 ) -> None:
-    """Store the list if it differs from the last known version."""
+    """Store the list if it differs from the last known version. Otherwise store when it was
+    checked.
+    """
     table, now = services.tables.service_tag_list_versions, build_list_version(tags, services.now)
     if last is None:
         await table.insert(now)

@@ -1,8 +1,8 @@
 """Check each day whether firewalls block calls by copies, at one copy for each called host.
 
 A firewall that denies one copy denies all that call its host, so one copy is enough, and the
-request budget is small. Another copy is checked the next day, while its runs are stored. Each copy
-is checked once more before its original is retired.
+request budget is small. The next day another copy is checked, as long as the platform still has its
+runs. Each copy is checked once more before its original is retired.
 """
 
 from collections import defaultdict
@@ -28,9 +28,10 @@ from shared.use_cases.change_remediation import retry_job
 
 
 async def record_blocked_calls(services: Services, environment: Environment) -> int:
-    """Check the runs of today's copies and of those with blocked calls, and store the results.
+    """Check the runs of the copies chosen for today and of copies with blocked calls, and store the
+    results.
 
-    Jobs whose calls are no longer blocked are retried. Returns their number. If runs cannot be
+    Retries the jobs whose calls are no longer blocked. Returns their number. If runs cannot be
     read, stores the results so far, then raises the error.
     """
     copies = await _read_copies(services, environment)
@@ -98,7 +99,9 @@ async def _resolve_and_delete_old(
 
 
 async def _retry_unblocked_jobs(services: Services, environment: Environment) -> int:
-    """Retry the jobs that were blocked by calls which no longer fail. Returns their number."""
+    """Retry the jobs that blocked calls stopped, if none of these calls is still blocked. Returns
+    their number.
+    """
     ignored = (await read_environment_settings(services, environment.id)).ignored_issues
     unresolved = {
         call.host

@@ -44,9 +44,9 @@ async def report_failed_runs(
 ) -> None:
     """Store the report of yesterday's failed runs of an environment.
 
-    Does nothing if it is already stored or the environment's settings permit no reports.
-    `started_at` is when the first report of this daily check started. Raises the errors of the list
-    of flows.
+    Does nothing if the report is already stored, or the environment's settings permit no reports.
+    `started_at` is when the first report of this daily check started. Raises the errors of reading
+    the list of flows.
     """
     if not (await read_environment_settings(services, environment.id)).report_failed_runs:
         return
@@ -129,8 +129,8 @@ class _Reading:
         )
 
     async def _collect_failed_runs(self) -> None:
-        """Read the runs of the flows in the list, from the stored place on, and then from the
-        start.
+        """Read the runs of the flows in the list, from the stored place to the end, and then from
+        the start.
         """
         is_whole = not (self.cursor or self.next_flow_name)
         cursors = set[str]()
@@ -168,7 +168,7 @@ class _Reading:
             )
 
     async def _collect_failed_runs_of_flow(self, flow: FlowListEntry) -> None:
-        """Read the runs of a flow that was not read yet."""
+        """Read the runs of a flow, unless they were read already."""
         if flow.flow_name in self.seen:
             return
         self._require_request_left()

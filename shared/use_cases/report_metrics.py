@@ -1,5 +1,5 @@
-"""Record metrics of the current state: flows by state, ages, late callers, and flows that are both
-off.
+"""Record metrics of the current state: flows by state, the oldest open job, late callers, and how
+long both flows of a pair are off.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Check each day whether retired originals are on again, because they and their copies then both
+"""Check each day whether retired originals are on again, because both they and their copies would
 run.
 """
 
@@ -29,7 +29,9 @@ class RetiredOriginalsResult:
 
 @dataclass(frozen=True, slots=True)
 class _Original:
-    """The ids of one original. There may be ten thousand, so only these are kept."""
+    """The ids and the title of one original. Only these are kept, because there may be ten thousand
+    originals.
+    """
 
     job_id: str
     workflow_id: str

@@ -1,4 +1,4 @@
-"""Run all checks of the day, in every environment with a policy and of jobs that are blocked."""
+"""Run all checks of the day: of the store, of each linked environment, and of blocked jobs."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -214,7 +214,8 @@ async def _renew_sign_in(services: Services, run: TimerRun) -> None:
 
 
 async def _read_undecided_environments(services: Services) -> set[str]:
-    """Return the ids of environments with an undecided plan for all their flows, in mode apply.
+    """Return the ids of environments with a plan for all their flows, in mode apply, that is being
+    made or awaits a decision.
 
     A second plan of the same flows each day would hide the one to decide on.
     """

@@ -72,7 +72,9 @@ async def _discover_and_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJo
 
 
 async def _alert_original_on(leased: LeasedJob[EnvironmentJob], item: PlanItem) -> None:
-    """Send an alert about a retired original that is on again. The daily check may not reach it."""
+    """Send an alert about a retired original that is on again, because the daily check may not
+    reach the original.
+    """
     job, table = leased.job, leased.services.tables.flow_jobs
     identity = derive_flow_job_id(job.environment_id, item.workflow_id, job.policy_id)
     text = f"{item.display_name} was retired and is on again."
@@ -101,7 +103,7 @@ async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     )
     unmatched = await find_unmatched_callers(services, urls, items)
     findings = select_fitting_findings((*job.findings, *unmatched))
-    job = replace(job, findings=findings, unmatched_trigger_urls=urls.shown)
+    job = replace(job, findings=findings, unmatched_trigger_urls=urls.unmatched_ids_to_store)
     job = with_firewall_issues(job, *await find_firewall_issues(services, environment, items))
     job = replace(
         job,

@@ -128,7 +128,7 @@ async def run_flow_job_step(services: Services, environment_id: str, job_id: str
         waits=_require_key_list,
         begun=lambda job: _start_invocation(job, services),
     )
-    await _wake_up_others(services, before, after)
+    await _wake_up_waiting_jobs(services, before, after)
     return after.state
 
 
@@ -183,7 +183,7 @@ async def _run_step(work: StepContext) -> FlowJob:
 
 
 def _can_continue(before: FlowJob, after: FlowJob) -> bool:
-    """Return whether the step led to a later step that this invocation continues with."""
+    """Return whether the step led to a later step with which this invocation may continue."""
     if not all(FLOW_STATES[one].continues_invocation for one in (before.step, after.state)):
         return False
     in_order = list(FlowJobState)
@@ -277,7 +277,7 @@ def _apply_request(job: FlowJob, services: Services) -> FlowJob:
 
 
 def _record_error(services: Services, job: FlowJob, err: Exception) -> FlowJob | None:
-    """Return the row to store after an error. The job continues while both flows may be off."""
+    """Return the row to store after an error. While both flows might be off, the job continues."""
     after = apply_error(services, job, err)
     if after is None:
         return None
@@ -294,8 +294,8 @@ def _make_due_for_grants(services: Services, job: FlowJob) -> FlowJob:
     """Return the row with its next check early enough to check its grants.
 
     Grants that could not be revoked are checked soon. Grants that an interrupted invocation may
-    have made are checked when it can no longer change anything, or at the next retry. A rollback
-    checks its grants at its end.
+    have made are checked when that invocation can no longer change anything, or at the next retry.
+    A rollback checks its grants at its end.
     """
     now, looks = services.now, [job.next_check_at] if job.next_check_at else []
     if job.grants.active:
@@ -314,9 +314,8 @@ def _make_due_for_grants(services: Services, job: FlowJob) -> FlowJob:
 def _record_error_while_both_off(
     services: Services, job: FlowJob, after: FlowJob, err: Exception
 ) -> FlowJob:
-    """Return the row, soon due, of a job whose flows are both off.
-
-    If they are off for long, an alert is sent.
+    """Return the row of a job whose flows are both off, to be checked again soon. If they are off
+    for long, an alert is sent.
     """
     since, now = job.both_off_since or services.now, services.now
     is_late = now - since >= services.settings.read_back_timeout
@@ -346,8 +345,8 @@ def _record_error_while_both_off(
 def _explain_failure(after: FlowJob, err: Exception) -> CutoverFailure:
     """Return why the cutover failed.
 
-    Without a code, it is retried when the original is on again. With a code it is not retried at
-    once, because each try turns both flows off for minutes.
+    Without a code, the cutover is tried again when the original is on again. With a code it is not
+    tried again at once, because each try turns both flows off for minutes.
     """
     reason = after.message
     if after.next_check_at is None:
@@ -362,7 +361,7 @@ def _explain_failure(after: FlowJob, err: Exception) -> CutoverFailure:
     return CutoverFailure(message=reason, fix=Reason.WRITE_NOT_VISIBLE.fix, reason_code=code)
 
 
-async def _wake_up_others(services: Services, before: FlowJob, after: FlowJob) -> None:
+async def _wake_up_waiting_jobs(services: Services, before: FlowJob, after: FlowJob) -> None:
     """Wake up the jobs that may have waited for this one."""
     await wake_waiting_jobs(services, before, after)
     if after.has_original_restored and not before.has_original_restored:

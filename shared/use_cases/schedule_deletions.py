@@ -86,7 +86,8 @@ async def schedule_deletions(
 ) -> list[Deletion]:
     """Schedule the deletion of all given retired originals, or of none.
 
-    Raises `NotFound`, and `JobBlocked` for originals that cannot be deleted at that time.
+    Raises `NotFound`, and `JobBlocked` for originals that cannot be deleted at that time, or if the
+    person started the remediation.
     """
     reject_self_approval(
         services, await get_remediation(services, remediation_id), request.approved_by_id

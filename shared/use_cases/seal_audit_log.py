@@ -37,8 +37,8 @@ async def seal_audit_log(services: Services) -> None:
 
     A day is sealed `in_flight_timeout` after its end, when no invocation can add an entry to it.
     Does nothing without a key, or if nothing is due. An interrupted seal starts again. If two
-    invocations seal at the same time, one stores its seal. Raises the errors of store, archive and
-    vault: the next seal then covers more days.
+    invocations seal at the same time, only one stores its seal. Raises the errors of store, archive
+    and vault: the next seal then covers more days.
     """
     if not services.settings.evidence_key:
         return

@@ -106,9 +106,8 @@ async def _wake_up_unblocked(services: Services, jobs: Sequence[StoredItem[FlowJ
 
 
 def _waits_for_blocked(job: FlowJob, other: FlowJob) -> bool:
-    """Return whether a job waits for another that requires an action.
-
-    The job must then report that.
+    """Return whether a job waits for another that requires an action, so that the job must report
+    that.
     """
     return other.needs_action and not (
         job.reason_code == Reason.CHILD_FLOW_NOT_READY and other.is_verified

@@ -16,8 +16,8 @@ from shared.use_cases.unconfirmed_callers import waits_for_callers
 
 
 class CalledFlowState(StrEnum):
-    """Whether a declared caller was changed, and its owner confirmed that, for one flow that it
-    calls.
+    """Whether a declared caller was changed for one flow that it calls, and whether its owner
+    confirmed that.
     """
 
     TO_CONFIRM = "to_confirm"  #: its owner has to change the caller, and to confirm it

@@ -64,7 +64,8 @@ class KnownEnvironments:
 
 
 async def show_environments(services: Services, *, with_platform: bool) -> KnownEnvironments:
-    """Return the environments in the store. `with_platform` adds all others of the tenant.
+    """Return the environments that the store knows. `with_platform` adds the other environments of
+    the tenant.
 
     Raises `TransientError` if the store or the platform does not answer.
     """
@@ -95,7 +96,7 @@ async def show_environments(services: Services, *, with_platform: bool) -> Known
     assessments = await _read_last_assessments(services, jobs, reading)
     elsewhere = await services.environments.list() if with_platform else []
     names = _read_names([*settings.values()], [*links.values()], jobs, elsewhere)
-    flow_names = await _name_flows(services, settings.values(), statuses, reading)
+    flow_names = await _read_flow_names(services, settings.values(), statuses, reading)
     ids = {*settings, *links, *statuses, *assessments, *names}
     return KnownEnvironments(
         items=tuple(
@@ -133,7 +134,7 @@ def _read_names(
     return {identity: name for identity, name in reversed(found) if name}
 
 
-async def _name_flows(
+async def _read_flow_names(
     services: Services,
     settings: Iterable[EnvironmentSettings],
     statuses: Mapping[str, EnvironmentStatus],
@@ -163,8 +164,8 @@ async def _read_last_assessments(
 ) -> Mapping[str, EnvironmentJob]:
     """Return the newest assessment of each environment, in progress or complete.
 
-    Older jobs are no longer among `jobs`. A row for each environment and request names its last
-    one.
+    `jobs` may lack it. So it is also found by the row that names the last assessment of an
+    environment and request.
     """
     snapshots = await reading.list_readable(services.tables.shared_snapshots.scan(TOPIC))
     places = {

@@ -28,7 +28,7 @@ from shared.state.rows import StoredItem
 from shared.steps.flows.read_original_facts import build_archive_name
 from shared.use_cases.change_remediation import list_dependent_jobs
 from shared.use_cases.name_flows import select_flows
-from shared.use_cases.observed_callers import CallersOfOriginal, read_observed_callers_of
+from shared.use_cases.observed_callers import CallersOfOriginal, read_observed_callers_of_job
 from shared.use_cases.read_job_index import read_environment_names
 from shared.use_cases.read_remediation_rows import RowReader, get_remediation, read_jobs
 from shared.use_cases.show_remediation import RemediationView
@@ -102,7 +102,7 @@ class FlowJobDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefinitionComparison:
-    """How the current definitions of original and copy differ from the archive.
+    """How the current definitions of original and copy differ from the archived original.
 
     Contains paths and never values, which may be secrets.
     """
@@ -178,7 +178,9 @@ async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowJ
         remediation=remediation,
         flow=FlowView(environment_job=environment_job, item=item, job=job),
         callers=callers,
-        observed_callers=await read_observed_callers_of(services, job, reading) if job else None,
+        observed_callers=await read_observed_callers_of_job(services, job, reading)
+        if job
+        else None,
         dependent_flows=await _read_jobs_to_roll_back(services, job, reading) if job else (),
         children=await _read_titles(services, environment_job, item.children if item else ()),
         parents=await _read_titles(services, environment_job, item.parents if item else ()),
@@ -201,7 +203,7 @@ async def _find_flow_id(services: Services, remediation_id: str, flow: str) -> s
 
 
 async def compare_definitions(services: Services, job: FlowJob) -> DefinitionComparison:
-    """Compare the current definitions of original and copy with the archive.
+    """Compare the current definitions of original and copy with the archived original.
 
     Sends two requests to the platform. Raises its errors, including `TransientError` and
     `MustWait`.

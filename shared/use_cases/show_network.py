@@ -1,5 +1,5 @@
-"""Show, from stored rows, Microsoft's address ranges, their changes, and firewalls that deny
-some.
+"""Show Microsoft's address ranges, their changes, and firewalls that do not allow all of them, from
+stored rows.
 """
 
 from collections import Counter
@@ -39,7 +39,9 @@ class WatchedTag:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkStatus:
-    """The watched service tags, the versions of their list, and the incomplete firewalls."""
+    """The watched service tags, the versions of their list, and the firewalls that do not allow all
+    addresses.
+    """
 
     tags: tuple[WatchedTag, ...]
     #: The lists of the last 90 days, newest first.
@@ -64,7 +66,7 @@ class NetworkStatus:
 async def show_network(services: Services) -> NetworkStatus:
     """Return the service tag lists of the last 90 days, and the incomplete firewalls.
 
-    A firewall is incomplete if it does not allow all address ranges.
+    A firewall is incomplete if it does not allow all address ranges that flows need.
     """
     tables, reading = services.tables, RowReader()
     known = await read_known_jobs(services, reading)

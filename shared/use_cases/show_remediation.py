@@ -135,8 +135,9 @@ async def list_remediations(
 ) -> RemediationViewList:
     """Return a page of at most `limit` remediations.
 
-    Reads only the page's remediations and open jobs. `begin` returns the start of the page among
-    all ids. `takes` is a filter. With a filter, every remediation is read.
+    `begin` returns the position among all ids at which the page starts. `takes` selects
+    remediations. Without it, only the page's remediations and open jobs are read; with it, every
+    remediation is.
     """
     tables, reading = services.tables, RowReader()
     known = await read_known_jobs(services, reading)
@@ -200,7 +201,9 @@ async def _read_sorted_ids(services: Services, known: KnownJobs) -> list[str]:
 
 
 async def show_remediation(services: Services, remediation_id: str) -> RemediationView:
-    """Return a remediation with its jobs. Raises `NotFound` if it does not exist."""
+    """Return a remediation with its jobs, archives and deletions. Raises `NotFound` if it does not
+    exist.
+    """
     tables, reading = services.tables, RowReader()
     remediation = await get_remediation(services, remediation_id)
     environment_jobs = await reading.list_readable(tables.environment_jobs.scan(remediation_id))

@@ -96,7 +96,7 @@ class TenantStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingActions:
-    """The actions required, with the rows from which they follow."""
+    """The actions required, and the rows from which they follow."""
 
     #: Most urgent first.
     items: tuple[PendingAction, ...]
@@ -127,7 +127,9 @@ async def read_pending_actions(services: Services) -> PendingActions:
             await _read_blocked_deletions(services, health.alerts, reading)
         ),
         *list_pending_alerts(_select_alerts_without_job(services, known, health.alerts)),
-        *_list_actions_of_app(services, health, await _read_awaited_since(services, health)),
+        *_list_actions_of_app(
+            services, health, await _read_daily_check_awaited_since(services, health)
+        ),
         *list_pending_support_requests(
             await reading.list_readable(services.tables.support_requests.scan("support_request")),
             services.now,
@@ -186,7 +188,9 @@ async def read_environment_jobs_newest_first(
 
 
 def _with_complete_command(services: Services, waiting: PendingAction) -> PendingAction:
-    """Return the action with a command that has all the options it needs."""
+    """Return the action. If its command signs in the service account, the command gets its options
+    from the settings.
+    """
     if waiting.next_command != OPERATOR_SIGN_IN:
         return waiting
     settings = services.settings
@@ -239,7 +243,7 @@ def _read_names(environment_jobs: Sequence[EnvironmentJob]) -> dict[str, str]:
     return {job.environment_id: job.environment_name for job in environment_jobs}
 
 
-async def _read_awaited_since(services: Services, health: Health) -> datetime | None:
+async def _read_daily_check_awaited_since(services: Services, health: Health) -> datetime | None:
     """Return since when the next daily check is awaited: the last check, or else the first run.
 
     Returns None if neither is known.
@@ -255,7 +259,7 @@ def _list_actions_of_app(
 ) -> list[PendingAction]:
     """Return the actions that concern the whole app.
 
-    `since` is the time of the last daily check.
+    `since` is the time since when the next daily check is awaited.
     """
     found = []
     dead = sum(health.dead_letters.values())

@@ -13,7 +13,8 @@ log = get_product_log(__name__)
 
 
 async def sign_content(services: Services, content: bytes) -> Signature:
-    """Return the signature of content with the current version of the key CMK_EVIDENCE_KEY.
+    """Return the signature of content with the current version of the key that CMK_EVIDENCE_KEY
+    names.
 
     The setting must not be empty. Raises the errors of the vault.
     """

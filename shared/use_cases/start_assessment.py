@@ -1,7 +1,7 @@
 """Assess an environment in the background, however many flows it has.
 
 The assessment is a remediation of one environment that makes no plan. Its environment job reads
-page by page, shows its progress, continues after a crash, and stores the result.
+page by page, records its progress, continues after a crash, and stores the result.
 """
 
 import uuid
@@ -56,9 +56,8 @@ class AssessmentView:
 async def start_assessment(
     services: Services, environment_id: str, request: AssessmentRequest, principal: Principal
 ) -> Remediation:
-    """Start an assessment.
-
-    Returns the one in progress for the same environment and request, if any.
+    """Start an assessment, unless one is in progress for the same environment and request. Return
+    it.
 
     Raises `NotFound` for an unknown environment or policy.
     """

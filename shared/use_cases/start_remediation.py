@@ -41,7 +41,7 @@ async def start_manual_remediation(services: Services, request: Remediation) -> 
     """Start a remediation that a person requests.
 
     Raises `NotFound` for an unknown environment, `FlowNotFound` for an unknown flow, and
-    `JobBlocked` if the environment's settings permit no writes.
+    `JobBlocked` if the mode writes and an environment is read-only.
     """
     environments = []
     for environment_id in request.environment_ids:
@@ -68,10 +68,10 @@ async def start_manual_remediation(services: Services, request: Remediation) -> 
 async def find_form_idempotency_key(services: Services, beginning: str, sent: str) -> str:
     """Return the idempotency key for a form that a person sent.
 
-    It is the same for the same form for at least an hour, so that a second click or tab leads to
-    the same remediation. After that remediation has started its flow jobs or is over, a person who
-    sends the form again wants another one. The key has this `beginning`. `sent` is the sender and
-    the content of the form.
+    The same form gets the same key for at least an hour, so that a second click or tab leads to the
+    same remediation. If that remediation has started its flow jobs or is over, the person wants
+    another one. `beginning` is the beginning of the key. `sent` contains the sender and the content
+    of the form.
     """
     period, ended = int(services.now.timestamp()) // _FORM_REPEATED_WITHIN, ""
     while True:

@@ -1,4 +1,4 @@
-"""Find the declared callers for whose confirmation flows wait, to notify their owners."""
+"""Find the declared callers that flows wait for to be confirmed, to notify their owners."""
 
 import shlex
 from collections import defaultdict
@@ -30,7 +30,9 @@ from shared.use_cases.read_remediation_rows import RowReader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnconfirmedCaller:
-    """A declared caller, with the flows of one environment that wait for its confirmation."""
+    """A declared caller, and the flows of one environment that wait until somebody confirms its
+    change.
+    """
 
     caller: DeclaredCaller
     jobs: tuple[FlowJob, ...]
@@ -75,9 +77,10 @@ def replace_blocked_actions(
     blocked: Sequence[FlowJob],
     unconfirmed: Sequence[UnconfirmedCaller],
 ) -> list[PendingAction]:
-    """Return the pending actions with those that ask callers' owners for a confirmation.
+    """Return the pending actions, plus one for each unconfirmed caller.
 
-    Actions about blocked flows that wait for nothing else are removed.
+    Omits an action about flows that manual callers block if all these flows wait only for such
+    confirmations.
     """
     waiting = {job.id for one in unconfirmed for job in one.jobs}
     others = {
@@ -98,7 +101,9 @@ def replace_blocked_actions(
 
 
 def waits_for_callers(job: FlowJob) -> bool:
-    """Return whether callers must now stop calling the original, or in a rollback the copy."""
+    """Return whether the job now waits until callers stop calling the original, or in a rollback
+    the copy.
+    """
     if job.is_rolling_back:
         return job.rollback_stage in {
             RollbackStage.CHECK_COPY_FOR_CALLS,
@@ -107,8 +112,8 @@ def waits_for_callers(job: FlowJob) -> bool:
     return job.step is FlowJobState.CHECKING_FOR_CALLS
 
 
-def find_kept_until(services: Services, job: FlowJob) -> datetime | None:
-    """Return until when the flow that callers must stop calling stays on, at least.
+def find_earliest_turn_off_at(services: Services, job: FlowJob) -> datetime | None:
+    """Return the earliest time at which the flow that callers must stop calling may be turned off.
 
     Returns None if that is not known yet.
     """
@@ -127,7 +132,9 @@ def _build_action(
     jobs = [job for job, _ in pairs]
     first, _ = pairs[0]
     wanted, left = ("original", "copy") if first.is_rolling_back else ("copy", "original")
-    until = max(filter(None, (find_kept_until(services, job) for job in jobs)), default=None)
+    until = max(
+        filter(None, (find_earliest_turn_off_at(services, job) for job in jobs)), default=None
+    )
     least = f", at least until {until:%Y-%m-%d}" if until and until > services.now else ""
     places = [] if first.is_rolling_back else [*{describe_new_url(one): 0 for _, one in pairs}]
     where = f" {places[0]}" if len(places) == 1 else ""

@@ -1,8 +1,9 @@
-"""Find the callers of the flows that stay, for an assessment. Only reads, and within a deadline.
+"""Find the callers of the flows that stay on Microsoft's key, for an assessment.
 
-Callers hold trigger URLs. The id in a flow's URL is known from an earlier plan or job, or from a
-run of the flow, which an administrator may read (platform.md#flow-runs). If an id is unknown, or a
-search did not complete, the assessment says that callers may be missing.
+Only reads, and within a deadline. Callers hold trigger URLs. The id in a flow's URL is known from
+an earlier plan or job, or from a run of the flow, which an administrator may read
+(platform.md#flow-runs). If an id is unknown, or a search did not complete, the assessment says that
+callers may be missing.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -58,8 +59,8 @@ async def _find_url_ids(
     flows: Sequence[AssessedFlow],
     searched: CallerSearchResult,
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the ids of the flows' trigger URLs, and the reasons why some are unknown, both by
-    workflow id.
+    """Return the ids of the flows' trigger URLs, and why other ids are unknown, both by workflow
+    id.
     """
     known = await read_known_url_ids(services, environment.id)
     whys: dict[str, str] = {}
@@ -131,7 +132,7 @@ def _list_callers(
     return tuple(sorted(found.values(), key=lambda one: (one.kind, one.label)))
 
 
-async def read_places_on_retired_host(
+async def read_callers_on_retired_host(
     services: Services, searched: CallerSearchResult
 ) -> list[str]:
     """Return the names of callers whose trigger URL is on a host that no longer serves flows.

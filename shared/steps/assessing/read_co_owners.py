@@ -28,7 +28,7 @@ type ReadShares = Mapping[str, Sequence[Share] | NoAnswer]
 async def read_shares(
     services: Services, environment: Environment, flows: Sequence[AssessedFlow]
 ) -> ReadShares:
-    """Return the shares of each flow. Shares that could not be read are a `NoAnswer`."""
+    """Return the shares of each flow. Where shares could not be read, a `NoAnswer` says why."""
     if environment.dataverse_url is None:
         silent = NoAnswer(message="the environment has no Dataverse")
         return {flow.workflow_id: silent for flow in flows}

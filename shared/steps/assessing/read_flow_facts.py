@@ -1,7 +1,8 @@
-"""Read every cloud flow of an environment for its assessment, and the platform's two lists.
+"""Read every cloud flow of an environment and its Microsoft-key lists, for an assessment.
 
-Bulk reads come first: two lists, and a Dataverse query with 500 definitions per request. Only flows
-without a row in Dataverse are read one by one. A definition is dropped as soon as it is summarized.
+Bulk reads come first: the two lists, and a Dataverse query with 500 definitions per request. Only
+flows without a row in Dataverse are read one by one. A definition is dropped as soon as it is
+summarized.
 """
 
 import asyncio
@@ -27,7 +28,9 @@ type ReadRow = tuple[WorkflowSummary, FlowFacts]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowReadResult:
-    """The cloud flows of one environment and its Microsoft-key lists, or why there are none."""
+    """The cloud flows of one environment and its Microsoft-key lists. A `NoAnswer` says why one of
+    them could not be read.
+    """
 
     flows: Mapping[str, FlowFacts] | NoAnswer
     reports: MicrosoftKeyLists | NoAnswer
@@ -65,9 +68,9 @@ def combine_flow_lists(
 ) -> FlowReadResult:
     """Return the flows of an environment from all sources that list them.
 
-    `everything` and `staying` are the platform's lists, `read` the rows of Dataverse. `alone` are
-    listed flows that were read one by one, and `unread` contains the reason why others were not,
-    both by listed id.
+    `everything` is the platform's list of all flows on Microsoft's key, `staying` its list of those
+    that stay there, and `read` the rows of Dataverse. `alone` contains listed flows that were read
+    one by one, and `unread` why others were not read, both by listed id.
     """
     if isinstance(everything, NoAnswer) or isinstance(staying, NoAnswer):
         silent = everything if isinstance(everything, NoAnswer) else staying
@@ -161,11 +164,10 @@ def build_facts(row: Workflow) -> FlowFacts:
 def _add_listed_facts(
     rows: Mapping[str, FlowFacts], report: Sequence[FlowListEntry]
 ) -> dict[str, FlowFacts]:
-    """Return the flows with their names in the flow service, and with whether each is in a
-    solution.
+    """Return the flows with two facts from the list: their names in the flow service, and whether
+    each is in a solution.
 
-    In the flow service's list, only flows in a solution name their row. See
-    platform.md#solution-flow-id.
+    In the list, only flows in a solution name their row. See platform.md#solution-flow-id.
     """
     known = dict(rows)
     names_rows = any(flow.workflow_id for flow in report)
@@ -188,7 +190,7 @@ async def _read_missing_flows(
 ) -> tuple[dict[str, FlowFacts], dict[str, str]]:
     """Read the listed flows that Dataverse does not have, until the request budget is used up.
 
-    Return them, and the reasons why others were not read.
+    Return these flows, and why others were not read, both by listed id.
     """
     found: dict[str, FlowFacts] = {}
     unread: dict[str, str] = {}
@@ -246,8 +248,8 @@ def _list_unread_flows(
     """Return the listed flows that were not read, so that every flow is counted.
 
     Most flows outside solutions have no row (platform.md#rows-of-flows), and only those that stay
-    are read one by one. A row that is not in the list may be one of them under another id, so flows
-    with the same name are skipped.
+    are read one by one. The list may name a flow that has a row by another id than the row. So a
+    listed flow is skipped if a row that is not in the list has the same name.
     """
     listed = {flow.identity for flow in everything}
     unlisted = {flow.display_name for key, flow in known.items() if key not in listed}
@@ -276,8 +278,6 @@ def _build_lists(
     known: Mapping[str, FlowFacts],
     alone: Mapping[str, FlowFacts],
 ) -> MicrosoftKeyLists:
-    """Return both lists of flows by workflow id."""
-
     def collect_ids(flows: Sequence[FlowListEntry]) -> frozenset[str]:
         found = (flow.identity for flow in flows)
         return frozenset(alone[one].workflow_id if one in alone else one for one in found)

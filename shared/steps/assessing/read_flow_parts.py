@@ -80,9 +80,8 @@ async def read_flow_parts(
 
 
 def build_pages(held: LeasedJob[EnvironmentJob]) -> DiscoveryPages:
-    """Return the stored pages of an assessment, which are not loaded yet.
-
-    They also store its progress.
+    """Return the store of an assessment's pages, not loaded yet. It also records the assessment's
+    progress.
     """
     services = held.services
     began = services.now
@@ -175,7 +174,8 @@ async def read_or_reason(reading: Awaitable[None]) -> NoAnswer | None:
 async def look_up_trigger_urls(
     held: LeasedJob[EnvironmentJob], environment: Environment, found: FlowReadResult
 ) -> dict[str, str]:
-    """Store the trigger URL ids of flows on Microsoft's key, and return why others are unknown.
+    """Look up the trigger URL ids of flows on Microsoft's key and store them. Return why some are
+    still unknown.
 
     Sends one request for each flow that no plan has checked. Errors that make the job wait are
     raised. If the platform rejects a request, the assessment tries once more and then says why the

@@ -129,8 +129,8 @@ async def _read_or_give_up(
 ) -> NoAnswer | None:
     """Return why a list could not be read, or None if it was read completely.
 
-    If the service does not answer for long, or in the last try of the job, only this list is
-    missing.
+    If the service does not answer for long, or in the last try of the job, the list is given up, so
+    that the assessment can complete without it.
     """
     try:
         return await read_or_reason(reading)

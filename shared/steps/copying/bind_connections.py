@@ -118,7 +118,9 @@ async def _create_reference(
 async def _record_reference(
     work: StepContext, row: ConnectionReference, connection: EmbeddedConnection
 ) -> None:
-    """Record a reference that this job created, now or in an earlier invocation."""
+    """If this job created the reference, now or in an earlier invocation, add a note about it to
+    the job.
+    """
     job = work.job
     if row.reference_id == _derive_reference_id(job, connection):
         note = (

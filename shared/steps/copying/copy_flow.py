@@ -95,9 +95,8 @@ async def check_and_start_copy(work: StepContext) -> FlowJob:
 
 
 async def create_copy(work: StepContext) -> FlowJob:
-    """Create the copy, or continue with one that an interrupted invocation created.
-
-    Turn it on or off.
+    """Create the copy, or continue with one that an interrupted invocation created. Then turn it on
+    or off, as the migration method requires.
     """
     services, environment = work.services, work.environment
     original, belonging = await work.read_cached(
@@ -141,9 +140,9 @@ async def create_copy(work: StepContext) -> FlowJob:
 async def build_copied_definition(work: StepContext, client_data: str) -> str:
     """Return the original's definition with references to the copies of the flows that it calls.
 
-    The copy of a flow that runs itself calls the original until its callers are updated, if it is
-    turned on while the original is on: the platform does not turn on a flow whose child was never
-    on.
+    If a flow runs itself and its copy is turned on while the original is on, the copy calls the
+    original at first, because the platform does not turn on a flow whose child was never on. The
+    copy then counts as a caller of the original.
     """
     job = work.job
     flow_ids = {
@@ -273,8 +272,8 @@ async def _explain_creation_error(
     """Return an explanation of an error about the owner, or None if the error is about something
     else.
 
-    Returns `SKIP` if an earlier invocation has created the copy: the platform checks on whose
-    behalf a request acts before it checks whether the row exists.
+    Returns `SKIP` if an earlier invocation has created the copy, because the platform checks the
+    right to act for the owner before it checks whether the row exists.
     """
     reply = await explain_owner(work, original, error)
     return SKIP if reply and await _read_existing_copy(work) else reply
@@ -298,7 +297,9 @@ async def _wait_for_pilot_flows(work: StepContext) -> None:
         other.id: other
         for other in await work.services.tables.flow_jobs.read_all(job.environment_id, where=where)
     }
-    pilots = _with_children(jobs, {one.id for one in jobs.values() if one.original.ids & first})
+    pilots = _list_pilots_and_children(
+        jobs, {one.id for one in jobs.values() if one.original.ids & first}
+    )
     if job.id in pilots:
         return
     for other in pilots:
@@ -312,7 +313,7 @@ async def _wait_for_pilot_flows(work: StepContext) -> None:
             )
 
 
-def _with_children(jobs: Mapping[str, FlowJob], pilots: Collection[str]) -> list[str]:
+def _list_pilots_and_children(jobs: Mapping[str, FlowJob], pilots: Collection[str]) -> list[str]:
     """Return the pilot flows and the flows that they run, because those have to be
     migrated first.
     """

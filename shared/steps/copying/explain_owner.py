@@ -47,10 +47,9 @@ async def explain_owner(
 
 
 def _is_about_acting(error: PlatformError) -> bool:
-    """Return whether an error says that the app may not act for the owner. 0x80040220 means any
-    missing privilege, including one of the owner.
+    """Return whether an error says that the app may not act for the owner.
 
-    The message names the privilege.
+    0x80040220 means any missing privilege, also one of the owner; the message names the privilege.
     """
     if error.code == _ANY_PRIVILEGE:
         return _TO_ACT in error.detail

@@ -30,8 +30,8 @@ _NO_REASON = frozenset({"", "None"})
 
 
 async def explain_rejection(work: StepContext, err: PlatformError | NotFound) -> JobBlocked:
-    """Return the error for the job's row after the platform rejected a request or an item was
-    deleted.
+    """Return the error for the job's row after the platform rejected a request or did not find an
+    item.
     """
     return (
         await _explain_error(work, err)
@@ -63,8 +63,8 @@ async def _explain_error(work: StepContext, error: PlatformError) -> JobBlocked:
 
 
 async def explain_state(work: StepContext, copy: Workflow, wanted: FlowState) -> JobBlocked:
-    """Return the error for a copy that the platform accepted to turn on or off, and that did not
-    change.
+    """Return the error for a copy whose state did not change, although the platform accepted the
+    request to change it.
     """
     title = work.job.display_name
     text = f"The platform accepted to turn the copy of {title} {wanted}, but it is {copy.state}"

@@ -1,9 +1,9 @@
 """Read the Microsoft-key list once for many copies, to verify that none of them is on it.
 
-The list is as long as the number of flows that stay, and a read may be older than a write
-(platform.md#reads-lag). So a copy waits until no read can be older than it, and then for the next
-read, which verifies all earlier copies. The list is read every few minutes, or sooner if no other
-job needs the requests.
+The list is as long as the number of flows that stay on Microsoft's key, and it may show an older
+state (platform.md#reads-lag). So a copy waits until every new read must show it, and then for the
+next read, which verifies all earlier copies too. The list is read every few minutes, or sooner if
+no other job needs the requests.
 """
 
 from datetime import datetime, timedelta
@@ -32,17 +32,15 @@ async def wait_for_key_list(services: Services, job: FlowJob) -> None:
     """
     last, shows = (
         await _build_snapshot_store(services, job).read_last(),
-        _find_visible_from(services, job),
+        _compute_visible_at(services, job),
     )
     fits = last.is_newer_than(shows, services.now - _MAX_AGE)
-    _wait_until(
-        services, shows if fits else max(shows, await _find_next_reading_at(services, last))
-    )
+    _wait_until(services, shows if fits else max(shows, await _get_next_reading_at(services, last)))
 
 
 def wait_until_shown(services: Services, job: FlowJob) -> None:
     """Raise `MustWait` until a list that is read now would show this job's copy."""
-    _wait_until(services, _find_visible_from(services, job))
+    _wait_until(services, _compute_visible_at(services, job))
 
 
 def _wait_until(services: Services, until: datetime) -> None:
@@ -51,7 +49,7 @@ def _wait_until(services: Services, until: datetime) -> None:
         raise MustWait(text, until=until, code=Reason.WAITING_FOR_MICROSOFT_KEY_LIST)
 
 
-async def _find_next_reading_at(services: Services, last: SharedSnapshot) -> datetime:
+async def _get_next_reading_at(services: Services, last: SharedSnapshot) -> datetime:
     """Return when the next list may be read, or the current reading may be continued."""
     if last.goes_on_since or last.read_at is None:
         return _estimate_reading_end(services, last) or services.now
@@ -64,7 +62,7 @@ def _estimate_reading_end(services: Services, last: SharedSnapshot) -> datetime 
     """Return when a long reading in progress is probably complete, or None if this job should
     continue it.
 
-    A short reading is waited for elsewhere.
+    Returns None also for a short reading, for which `read_cached` waits.
     """
     now, began = services.now, last.goes_on_since
     if began is None or now - began < READING_TAKES:
@@ -83,7 +81,7 @@ async def is_on_microsofts_key(work: StepContext) -> bool:
     the list could show the copy.
     """
     services, job, store = work.services, work.job, _build_snapshot_store(work.services, work.job)
-    kept = await store.read_cached(_find_visible_from(services, job), services.now - _MAX_AGE)
+    kept = await store.read_cached(_compute_visible_at(services, job), services.now - _MAX_AGE)
     if kept is None:
         last = await store.read_last()
         if last.lease.is_held(
@@ -93,10 +91,10 @@ async def is_on_microsofts_key(work: StepContext) -> bool:
                 services, _estimate_reading_end(services, last) or services.now + READING_TAKES
             )
         report = await _read_key_list(work, store)
-        if report.began < _find_visible_from(services, job):
+        if report.began < _compute_visible_at(services, job):
             await wait_for_key_list(services, job)
             _wait_until(services, services.now + timedelta(seconds=1))
-        kept = tuple(report.names)
+        kept = tuple(report.ids)
     return not {job.copy.id, job.copy.flow_name}.isdisjoint(kept)
 
 
@@ -109,15 +107,15 @@ async def _read_key_list(
         async with open_key_report(
             work.services, home, advanced=store.record_continuation
         ) as report:
-            await store.store(tuple(sorted(report.names)), report.began)
+            await store.store(tuple(sorted(report.ids)), report.began)
     except CmkflowError:
         await store.record_stop()
         raise
     return report
 
 
-def _find_visible_from(services: Services, job: FlowJob) -> datetime:
-    """Return the time from which a list shows the copy, on or off."""
+def _compute_visible_at(services: Services, job: FlowJob) -> datetime:
+    """Return the time from which every new list shows the copy if it is on Microsoft's key."""
     copied = (change.changed_at for change in job.history if change.state == FlowJobState.COPIED)
     # If the history no longer has the entry, it was before all entries.
     return max(copied, default=job.history[0].changed_at) + services.settings.read_lag

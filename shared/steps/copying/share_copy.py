@@ -69,7 +69,7 @@ async def share_copy(
     shared = Effect(
         title=f"The co-owners of the copy of {work.job.display_name}",
         read=lambda: _read_missing_shares(work, select_possible_shares()),
-        missing=lambda missing: [_grant_share(work, one, unable) for one in missing],
+        missing=lambda missing: [_build_share_write(work, one, unable) for one in missing],
         not_kept=lambda _: JobBlocked(
             f"The platform accepted to share the copy of {work.job.display_name} with "
             f"{len(select_possible_shares())} co-owners of the original, but not all of "
@@ -129,8 +129,8 @@ async def _read_wanted_shares(
 
 
 async def _with_new_owner(work: StepContext, original: OriginalFlow, found: _Wanted) -> _Wanted:
-    """Add the original's new owner to the wanted shares, if the owner was changed after the copy
-    was created.
+    """Return the wanted shares, with the original's new owner if the owner was changed after the
+    copy was created.
 
     The copy keeps its first owner.
     """
@@ -156,8 +156,10 @@ async def _with_new_owner(work: StepContext, original: OriginalFlow, found: _Wan
 
 
 async def _find_dataverse_shares(work: StepContext, others: list[FlowPermission]) -> _Wanted:
-    """Return shares with the Dataverse users and teams of co-owners whom the flow service names by
-    Entra id, with a note about each co-owner without one.
+    """Return a share for each co-owner whose user or team Dataverse knows, and a note about each
+    other co-owner.
+
+    The flow service names co-owners by Entra id.
     """
     services, environment = work.services, work.environment
     people = [one.principal_id for one in others if not one.is_group]
@@ -192,7 +194,7 @@ async def _read_missing_shares(work: StepContext, wanted: tuple[Share, ...]) -> 
     return list_missing_shares(wanted, held)
 
 
-def _grant_share(
+def _build_share_write(
     work: StepContext, missing: MissingShare, unable: dict[DataversePrincipal, str]
 ) -> Write:
     """Return the write that shares the copy with one principal.

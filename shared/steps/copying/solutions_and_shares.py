@@ -1,4 +1,6 @@
-"""Read the solutions and shares of an original and its copy at the same time as the flows."""
+"""Read the solutions of an original and its copy, and the shares of the original, at the same time
+as the flows.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +14,9 @@ from shared.steps.step_context import StepContext
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SolutionsAndShares:
-    """The solutions of both flows, and the shares of the original.
+    """The solutions of an original and its copy, and the shares of the original.
 
-    Both are empty for an original outside solutions, whose shares are only in the flow service.
+    All are empty for an original outside solutions, whose shares are only in the flow service.
     """
 
     #: Ids of the solutions that contain each of the two flows, by workflow id.
@@ -24,7 +26,7 @@ class SolutionsAndShares:
 
 
 async def read_solutions_and_shares(work: StepContext) -> SolutionsAndShares:
-    """Return the solutions of both flows and the shares of the original."""
+    """Return the solutions of original and copy, and the shares of the original."""
     job, services, home = work.job, work.services, work.environment
     if not job.original.in_solution:
         return SolutionsAndShares(solutions={})

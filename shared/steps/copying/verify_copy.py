@@ -27,8 +27,8 @@ NO_SIGNATURE = "none"
 
 
 async def verify_copy(work: StepContext) -> FlowJob:
-    """Verify that the copy reads as written, is on, is on the customer-managed key, and can reach
-    its hosts.
+    """Verify that the copy reads as written, is on or off as planned, is on the customer-managed
+    key, and can reach its hosts.
 
     Raises `JobBlocked` with the first problem.
     """
@@ -116,8 +116,8 @@ async def _require_open_firewalls(work: StepContext) -> None:
 
 
 async def _find_planned_share(work: StepContext) -> ServiceAccountShare | None:
-    """Return the share that will grant access to the original, or None if its URL is known or not
-    needed.
+    """Return the share that will give the service account access to the original, or None if the
+    original's URL is known or not needed.
 
     The share is read together with the copy, and again before the grant if that is more than ten
     seconds later.
@@ -137,7 +137,8 @@ def _has_url(job: FlowJob) -> bool:
 
 
 async def _store_url_ids(work: StepContext) -> None:
-    """Read the trigger URLs of copy and original, and store their ids and the signature's hash.
+    """Read the trigger URLs of copy and original. Store their ids, and a hash of the original's
+    signature.
 
     The URLs are not stored. If the step fails later, what was read stays stored, because the flow
     service's budget may be small.

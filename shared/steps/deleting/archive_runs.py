@@ -1,7 +1,7 @@
 """Archive one more page of summaries of an original's runs.
 
-A page is a part of the archive, which is written before the row. After a crash in between, the page
-is read again, but the archive keeps the part that it has.
+A page becomes a part of the archive, which is written before the row. After a crash in between, the
+page is read again, but the archive keeps the part that it has.
 """
 
 from dataclasses import replace

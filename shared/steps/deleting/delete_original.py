@@ -25,7 +25,7 @@ from shared.state.rows import format_sortable_time
 from shared.steps.flows.discovery_pages import has_expired
 from shared.steps.flows.effect import Write, perform
 from shared.steps.flows.key_report import open_key_report
-from shared.steps.flows.original import OriginalFlow, find_original, read_shown_original
+from shared.steps.flows.original import OriginalFlow, find_original, find_readable_original
 from shared.steps.flows.read_original_facts import build_archive_name
 from shared.steps.flows.runs_in_progress import require_no_run_in_progress
 from shared.steps.flows.temporary_co_ownership import revoke_all_grants
@@ -80,7 +80,7 @@ async def check_original(
 
     Raises `MustWait`, or `JobBlocked` with what a person has to fix.
     """
-    original = await read_shown_original(work)
+    original = await find_readable_original(work)
     await revoke_all_grants(work)
     if original is None:
         return None
@@ -134,7 +134,7 @@ async def _require_deletable_original(
 
 
 async def _require_copy(work: StepContext) -> None:
-    """Raise `JobBlocked` unless the copy exists, and is on if the original was."""
+    """Raise `JobBlocked` unless the copy exists and, if the original was on, is on."""
     job = work.job
     try:
         state = (await work.services.workflows.get(work.environment, job.copy.id)).state
@@ -220,7 +220,7 @@ async def _read_run_page(work: StepContext, check: RunCheck) -> ResultPage[FlowR
 async def _require_parents_deleted(work: StepContext) -> None:
     """Raise an error unless the originals of the parents were deleted first.
 
-    Without this original, they could not be turned on.
+    Without this original, the parents' originals could not be turned on.
     """
     for parent in await work.read_related_jobs(work.job.parents):
         if parent.id != work.job.id and await _still_calls(work, parent):
@@ -228,7 +228,7 @@ async def _require_parents_deleted(work: StepContext) -> None:
 
 
 async def _still_calls(work: StepContext, parent: FlowJob) -> bool:
-    """Return whether the parent's original still exists and refers to this one."""
+    """Return whether the parent's original still exists and refers to this job's original."""
     job, services, home = work.job, work.services, work.environment
     is_here = parent.environment_id == job.environment_id
     try:
@@ -244,7 +244,7 @@ async def _still_calls(work: StepContext, parent: FlowJob) -> bool:
 
 
 async def _wait_for_deletion(work: StepContext, parent: FlowJob) -> None:
-    """Raise an error unless the parent is only waiting for this deletion: both originals call one
+    """Raise an error unless the parent waits for this deletion because both originals call one
     another.
     """
     job, services = work.job, work.services
@@ -328,7 +328,7 @@ async def delete_original(
     """Delete the original in the version that was read, and check that it no longer exists.
 
     `permit` raises an error if the delete may not be sent. Raises `Conflict` if the original has
-    changed since, and `MustWait` if it still exists.
+    changed since it was read, and `MustWait` if it still exists after the delete.
     """
     job, services = work.job, work.services
 
@@ -338,7 +338,7 @@ async def delete_original(
             return
         # The flow service accepts no version, so the original is read again right before the
         # delete.
-        now = await read_shown_original(work)
+        now = await find_readable_original(work)
         await revoke_all_grants(work)
         if now is None or _get_version(now) != _get_version(original):
             raise Conflict(f"{job.display_name} was changed after it was read")
@@ -358,10 +358,11 @@ def _get_version(original: OriginalFlow) -> tuple[FlowState, str]:
     return original.state, original.etag or hash_definition(original.client_data)
 
 
-async def read_listed_names(services: Services, environment_id: str) -> frozenset[str]:
-    """Return the ids and names of the flows that the platform lists as being on Microsoft's key.
+async def read_listed_ids(services: Services, environment_id: str) -> frozenset[str]:
+    """Return the ids of the flows on the Microsoft-key list, both in Dataverse and in the flow
+    service.
 
     See platform.md#microsoft-key-list.
     """
     async with open_key_report(services, environment_id) as report:
-        return report.names
+        return report.ids

@@ -93,10 +93,10 @@ async def read_url_id_of_runs(services: Services, environment_id: str, flow_name
 async def read_known_url_ids(
     services: Services, environment_id: str, *, but_not: str = ""
 ) -> dict[str, str]:
-    """Return the trigger URL ids that jobs and plans of an environment found, by workflow id.
+    """Return the known trigger URL ids of an environment's flows, by workflow id. Jobs, plans and
+    assessments found them.
 
-    Uses two queries for any number of plans. `but_not` is an environment job whose own results are
-    omitted.
+    Uses two queries. `but_not` is an environment job whose own results are omitted.
     """
     known = {
         kept.item.original.id: kept.item.original.url_id

@@ -11,10 +11,10 @@ type CallingFlows = dict[tuple[str, ...], list[str]]
 
 
 async def read_calling_flows(services: Services, environment: Environment) -> CallingFlows:
-    """Return the remediations whose flows call each host.
+    """Return the remediations of an environment by the hosts that their flows call.
 
-    These are flows with a copy, with a copy in progress, or approved to get one. An approved plan
-    without jobs yet has its flows in its plan items.
+    Only flows count that have a copy, are being copied, or are approved to be copied. A plan that
+    was just approved has no jobs yet, so its items are read.
     """
     found: CallingFlows = defaultdict(list)
     known: set[str] = set()

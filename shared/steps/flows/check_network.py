@@ -27,9 +27,7 @@ _REST_TAKES = timedelta(seconds=20)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkView:
-    """The firewalls of the watched subscriptions and Microsoft's new addresses, as they
-    were read.
-    """
+    """The firewalls of the watched subscriptions, and Microsoft's new addresses in a geography."""
 
     check: NetworkCheck
 
@@ -38,7 +36,7 @@ class NetworkView:
         return self.check.find_issues([None if host == ANY_HOST else host for host in hosts])
 
     def find_required_issues(self) -> list[FirewallIssue]:
-        """Return every issue with a required service tag, whichever flows it affects."""
+        """Return every issue with a required service tag, whatever flows it affects."""
         return self.check.find_required_issues()
 
     def may_pass_through(self, firewall_id: str, hosts: Sequence[str]) -> bool:
@@ -60,11 +58,11 @@ class NetworkView:
 async def read_all_firewalls(
     services: Services, *, standstill: timedelta = NETWORK_RESTART_AFTER
 ) -> tuple[list[Firewall], ServiceTagList]:
-    """Return every firewall of every kind, and the service tags.
+    """Return every firewall of every kind, and the service tags. Store both for the verification of
+    copies.
 
-    Store both for verifications. An interrupted reading is continued if it made progress within
-    `standstill`. Raises `ThrottledError` if no request is allowed; what was read is stored for the
-    next reader.
+    An interrupted reading is continued if it made progress within `standstill`. Raises
+    `ThrottledError` if no request is allowed; what was read is stored for the next reader.
     """
     reading = NetworkReading(services, standstill)
     async with reading.open():
@@ -87,10 +85,10 @@ async def _read_firewalls_of_kind(kind: FirewallKind) -> list[Firewall]:
 async def read_network(
     services: Services, environment: Environment, hosts: Collection[str]
 ) -> NetworkView:
-    """Return the network for flows that call these hosts.
+    """Read the firewalls that a check of flows which call these hosts needs.
 
-    Store it for other verifications. Raises `ThrottledError` if no request is allowed; what was
-    read is stored for the next reader.
+    Stores all firewalls for other checks. Raises `ThrottledError` if no request is allowed; what
+    was read is stored for the next reader.
     """
     return await _read_network(NetworkReading(services), environment, hosts)
 
@@ -100,8 +98,8 @@ async def find_blocking_issues(
 ) -> list[FirewallIssue]:
     """Return the issues that are not ignored and that block a flow which calls these hosts.
 
-    If a stored network shows no issue, it suffices. Otherwise the network is read again, because
-    the firewall may have been changed since. Without hosts there is no issue.
+    Stored firewalls suffice if they show no such issue. Otherwise the firewalls are read again,
+    because one may have been changed since. Without hosts there is no issue.
     """
     if not hosts:
         return []
@@ -121,7 +119,7 @@ async def find_blocking_issues(
 async def _read_network(
     reading: NetworkReading, environment: Environment, hosts: Collection[str]
 ) -> NetworkView:
-    """Read the firewalls of these hosts, then the others for later readers."""
+    """Return the firewalls of these hosts, and try to read all other firewalls for later checks."""
     services = reading.services
 
     async def read(kind: FirewallKind) -> list[Firewall]:
@@ -160,7 +158,7 @@ async def _read_remaining_firewalls(
 def _get_cached_view(
     services: Services, environment: Environment, kept: NetworkSnapshot
 ) -> NetworkView:
-    """Return a stored network as a view for one environment. It is computed once for many flows."""
+    """Return stored firewalls as the view for one geography. It is computed once for many flows."""
 
     def build_view(kept: NetworkSnapshot) -> NetworkView:
         return build_network_view(services, environment, kept.firewalls, kept.service_tags)
@@ -176,6 +174,6 @@ def build_network_view(
     firewalls: Sequence[Firewall],
     tags: ServiceTagList,
 ) -> NetworkView:
-    """Return the network for the flows of one environment."""
+    """Return the firewalls with the new addresses of the environment's geography."""
     required = services.settings.additional_required_tags
     return NetworkView(check=NetworkCheck(firewalls, environment.geography, tags, required))

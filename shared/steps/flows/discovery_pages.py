@@ -65,9 +65,9 @@ class DiscoveryPages:
     async def load(self, *, keeps_flows: bool = False) -> None:
         """Load the stored pages.
 
-        Remove all of them if the discovery made no progress for long, and also lists that are too
-        old. `keeps_flows`: keep all flows of Dataverse, however old, if they are complete. They are
-        compared by version.
+        First removes all pages if the discovery made no progress for long, and otherwise the lists
+        that are too old. `keeps_flows`: keep the flows of Dataverse, however old, if all were read,
+        because they are compared by version.
         """
         found = await self._read_rows()
         flows = [part for part in found if part.source is DiscoverySource.DATAVERSE]
@@ -103,9 +103,8 @@ class DiscoveryPages:
         return self._positions[source]
 
     def build_row(self, source: DiscoverySource, *, read: datetime | None = None) -> DiscoveryPage:
-        """Return a row to which flows are added.
-
-        `read` is the time when they were requested (None: now).
+        """Return an empty row for flows of a source. `read` is the time when they were requested
+        (None: now).
         """
         return DiscoveryPage(
             environment_job_id=self.rows.partition,
@@ -134,8 +133,8 @@ class DiscoveryPages:
         read: Callable[[str], Awaitable[ResultPage[T]]],
         rows: Callable[[Sequence[T]], list[DiscoveryPage]],
     ) -> None:
-        """Read and store the next page of a source. If its cursor has expired, or the source
-        repeats one, the source starts again.
+        """Read and store the next page of a source. If a cursor has expired or is repeated, the
+        source starts again.
         """
         at, asked = self.get_position(source), self.services.now
         try:
@@ -190,15 +189,18 @@ def build_report_rows(empty: DiscoveryPage, flows: Iterable[FlowListEntry]) -> l
 
 
 async def remove_all_but_flows(rows: FencedRows[DiscoveryPage]) -> None:
-    """Remove all pages except those of Dataverse, with which an approval is compared."""
+    """Remove all pages except the flows of Dataverse. They are kept for the comparison with an
+    approval.
+    """
     for source in set(DiscoverySource) - {DiscoverySource.DATAVERSE}:
         await rows.clear(where=[Condition("source", "eq", source)])
 
 
 async def delete_stale_discoveries(services: Services) -> None:
-    """Remove pages that no discovery will continue, because its job was cancelled or is blocked.
+    """Remove old pages that no discovery will continue, because its job was cancelled or is
+    blocked.
 
-    The pages of a plan that awaits approval stay.
+    The pages of a plan that awaits approval or was approved stay.
     """
     waiting = set()
     async for found in services.tables.environment_jobs.scan():

@@ -32,7 +32,7 @@ type OnRefusal = Callable[[Refusal], Awaitable[Reply]]
 
 
 async def keep_error(_: Refusal) -> Reply:
-    """Return None, so that `perform` raises the error as it is."""
+    """Return None, so that `perform` raises the original error."""
     return None
 
 
@@ -76,11 +76,11 @@ class Effect[T]:
 async def apply_effect[T](
     work: StepContext, effect: Effect[T], *, seen: T | _Mark = _Mark.UNREAD
 ) -> T:
-    """Make the change unless it is there already.
+    """Make the change unless it is there already. Return what was read last.
 
-    Return what was read last. `seen` is what was just read, which saves a read. Raises the errors
-    of a denied permission, `JobBlocked`, `PlatformError`, `NotFound`, `WriteNotVisible`, and other
-    errors of the write, such as `Conflict`.
+    `seen` is what was just read, which saves a read. Raises the errors of `Write.permit`,
+    `JobBlocked`, `PlatformError`, `NotFound`, `WriteNotVisible`, and other errors of the write,
+    such as `Conflict`.
     """
     before = await effect.read() if isinstance(seen, _Mark) else seen
     writes = effect.missing(before)
@@ -97,7 +97,7 @@ async def apply_effect[T](
 async def perform(write: Write) -> None:
     """Send a write.
 
-    After an error, send the write that its error handler returns instead. The caller reads back.
+    After an error, send the write that its error handler returns instead. Does not read back.
     """
     attempt: Write | None = write
     while attempt:

@@ -85,9 +85,9 @@ async def apply_firewall_fix(
 async def revert_firewall_fix(
     services: Services, record: FirewallFixRecord, authorization: FixAuthorization
 ) -> FirewallFixRecord:
-    """Remove the app's entries that nobody has changed since.
+    """Remove those of the app's entries that nobody has changed since.
 
-    If the firewall no longer exists, there is nothing to remove. Raises the errors of
+    If the firewall no longer exists, there is nothing to remove. Raises the other errors of
     `apply_firewall_fix`.
     """
     record = replace(
@@ -218,7 +218,7 @@ async def _write_change(
     async def record_if_permitted() -> None:
         await authorization.permit()
         await _store_record(services, _with_entries(record, change.add))
-        await held.permit()
+        await held.require_leases()
 
     async def update_list() -> None:
         added.extend(await kind.update_list(services.resource_writer, record.added_entries, change))
@@ -249,8 +249,8 @@ def _find_remaining_change(
 
 
 async def _with_earlier_entries(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
-    """Return the record with the entries, and their environments, that the app added to the
-    list earlier.
+    """Return the record with the entries that the app added to the list earlier, and with their
+    environments.
     """
     recorded = await services.tables.firewall_fixes.get("firewall_fix", record.id)
     if recorded is None or recorded.item.state is FirewallFixState.REVERTED:

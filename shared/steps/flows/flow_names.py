@@ -67,9 +67,9 @@ async def _find_flow(
 async def _search_flow_list(
     services: Services, environment_id: str, workflow_id: str, state: FlowState | None
 ) -> str | None:
-    """Search the list of all flows page by page.
+    """Search the list of all flows page by page for the flow's name.
 
-    Its position is stored, so that another call continues.
+    The position in the list is stored, so that another call continues.
     """
 
     def build_matching_rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:

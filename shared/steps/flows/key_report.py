@@ -35,14 +35,13 @@ class KeyReport:
     began: datetime
 
     @property
-    def names(self) -> frozenset[str]:
+    def ids(self) -> frozenset[str]:
         """Return the ids of these flows in Dataverse and in the flow service."""
         both = ((flow.flow_name, flow.workflow_id) for flow in self.flows)
         return frozenset(name for names in both for name in names if name)
 
 
-async def _ignore_progress(_: datetime) -> None:
-    """Do nothing after a page."""
+async def _ignore_progress(_: datetime) -> None: ...
 
 
 @asynccontextmanager

@@ -38,7 +38,7 @@ class LeaseHolder(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestHolder:
-    """The holder of resource leases for one API request. It loses them only when they expire."""
+    """The holder of resource leases for one API request."""
 
     services: Services
     holder: str = field(default_factory=lambda: f"order/{uuid4().hex}")
@@ -61,10 +61,11 @@ class LeasedResource:
         self._kept = kept
         self._renewing = asyncio.Lock()
 
-    async def permit(self) -> None:
-        """Raise an error unless job and resource are leased for as long as a write may take.
+    async def require_leases(self) -> None:
+        """Raise an error unless both the holder and the resource are leased for as long as a write
+        may take.
 
-        Renews the leases if necessary. Raises `LeaseLost` if the job's lease is lost, and
+        Renews the leases if necessary. Raises `LeaseLost` if the lease of a job is lost, and
         `MustWait` if another holder has leased the resource.
         """
         if not self._kept.item.lease.is_held(self._holder.services.now + WRITE_TAKES):
@@ -107,7 +108,7 @@ async def lease_resource(holder: LeaseHolder, resource: str) -> AsyncIterator[Le
 async def require_unleased_resource(holder: LeaseHolder, resource: str) -> None:
     """Raise `MustWait` if another holder has leased the resource.
 
-    This is checked before trigger URLs are read, because those requests are limited.
+    Called before trigger URLs are read, because requests for them are limited.
     """
     kept = await holder.services.tables.resource_leases.get("lease", hash_key(resource))
     if kept:
@@ -138,7 +139,7 @@ def _require_free(holder: LeaseHolder, row: ResourceLease) -> None:
 
 
 def _build_held_error(holder: LeaseHolder, row: ResourceLease) -> MustWait:
-    """Return the error for a lease of another holder.
+    """Return the error for a resource that another holder has leased.
 
     Its delay is short, because a write takes a moment. The lease expires only if its holder
     crashed.

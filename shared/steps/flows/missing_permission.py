@@ -29,7 +29,7 @@ def is_permission_missing(error: PlatformError) -> bool:
 def build_missing_permission(
     error: PlatformError, label: str, needs: RequiredPermissions, resource_id: str
 ) -> JobBlocked:
-    """Return the error that says what to grant. `label` is the resource for people."""
+    """Return the error that says what to grant. `label` names the resource for people."""
     return JobBlocked(
         f"The app may not change the {label}: {error}",
         fix=f"{describe_grant(needs, resource_id)} Then retry.",

@@ -1,4 +1,4 @@
-"""Cache the network as it was last read, because the verifications of many copies need the same.
+"""Cache all firewalls and Microsoft's address ranges, because the checks of many flows need them.
 
 Azure may have more firewalls than one invocation has requests for. So a reading stores its answers
 until it is complete, and the next reader continues it. Only one reader at a time sends requests.
@@ -36,7 +36,9 @@ _ANY_TIME = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(slots=True)
 class NetworkReading:
-    """A reading of the network, with the responses of this invocation and of earlier ones."""
+    """A reading of all firewalls and address ranges, with the responses to this invocation and to
+    earlier ones.
+    """
 
     services: Services
     standstill: timedelta = NETWORK_RESTART_AFTER
@@ -62,9 +64,10 @@ class NetworkReading:
         )
 
     async def read_cached(self) -> NetworkSnapshot | None:
-        """Return a recently read network, or wait for one that another invocation is reading.
+        """Return recently read firewalls and address ranges, or wait for those that another
+        invocation is reading.
 
-        Returns None if this invocation has to read the network.
+        Returns None if this invocation has to read them.
         """
         age = self.services.settings.network_snapshot_max_age
         if not age:
@@ -73,11 +76,13 @@ class NetworkReading:
         return await self._snapshots.read_cached(_ANY_TIME, self.services.now - age)
 
     async def read_last(self) -> SharedSnapshot:
-        """Return when the network was last read, and since when a reading is not complete."""
+        """Return when all firewalls were last read, and since when a reading is incomplete."""
         return await self._snapshots.read_last()
 
     async def store(self, snapshot: NetworkSnapshot) -> None:
-        """Store a complete reading, unless the stored one is newer or nothing can be stored."""
+        """Store the complete firewalls and address ranges, unless newer ones are stored or the
+        archive fails.
+        """
         await self._snapshots.store(snapshot, self.began)
         if self._reading_id:
             await self.services.tables.resource_answers.clear(self._reading_id)
@@ -103,10 +108,7 @@ class NetworkReading:
 
     @contextmanager
     def stop_requests_after(self, moment: datetime) -> Iterator[None]:
-        """Send no request after this time.
-
-        Inside the block, `find` raises `ThrottledError` instead.
-        """
+        """Inside the block, let `find` raise `ThrottledError` for requests after this time."""
         self._ends_at = moment
         try:
             yield

@@ -1,7 +1,7 @@
-"""Read who still calls an original after its callers were updated, and name the callers.
+"""Read who still calls an original after its callers were updated, and the names of those callers.
 
-An environment has to permit it, because trigger outputs contain what callers sent. Only what
-`parse_traits` accepts is stored.
+An environment's settings have to permit that, because trigger outputs contain what callers sent.
+Only what `parse_traits` accepts is stored.
 """
 
 from contextlib import aclosing, suppress
@@ -46,8 +46,8 @@ def compute_start_of_late_calls(services: Services, job: FlowJob, updated_at: da
 async def read_new_calls(services: Services, job: FlowJob) -> ObservedCallers | None:
     """Count the calls to the original since the last check.
 
-    Return None if the environment's settings do not permit it. If reading runs raises an error,
-    what was read before is stored.
+    Return None if the environment's settings do not permit that, or the job does not update
+    callers. If reading runs raises an error, what was read before is stored.
     """
     settings = await read_environment_settings(services, job.environment_id)
     updated_at = job.observation_started_at
@@ -86,11 +86,11 @@ async def read_new_calls(services: Services, job: FlowJob) -> ObservedCallers | 
     return with_calls(before)
 
 
-async def name_observed_callers(
+async def read_named_callers(
     services: Services, job: FlowJob, row: ObservedCallers
 ) -> list[NamedCaller]:
-    """Return the callers of a row with the names of known callers and of flows of the
-    app's plans.
+    """Return the callers in a row with the names of known callers, and of flows in the app's plans
+    and jobs.
     """
     known: dict[str, str] = {}
     declared: dict[str, DeclaredCaller] = {}
@@ -110,8 +110,8 @@ async def name_observed_callers(
 
 
 async def _read_flow_name(services: Services, job: FlowJob, traits: CallTraits) -> dict[str, str]:
-    """Return the name of a calling flow, by its id, or "" if neither a plan nor a job of the
-    environment has it.
+    """Return the name of a calling flow by its id, or nothing if neither a plan nor a job of the
+    environment has the flow.
     """
     tables = services.tables
     with suppress(UnreadableRow):

@@ -55,7 +55,7 @@ async def read_original(work: StepContext) -> OriginalFlow:
     The service account reads it if the app may not read its definition. Raises `JobBlocked` if it
     no longer exists.
     """
-    found = await read_shown_original(work)
+    found = await find_readable_original(work)
     if found is None:
         raise JobBlocked(
             f"The original {work.job.display_name} was deleted.",
@@ -64,7 +64,7 @@ async def read_original(work: StepContext) -> OriginalFlow:
     return found
 
 
-async def read_shown_original(work: StepContext) -> OriginalFlow | None:
+async def find_readable_original(work: StepContext) -> OriginalFlow | None:
     """Return the original, or None if it no longer exists.
 
     The service account reads it if the app may not read its definition.

@@ -1,4 +1,4 @@
-"""Find flows that a plan is about to copy. They must not be changed before."""
+"""Find flows that a plan is about to copy, because they must not be changed before that."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ _NEVER = "~"
 
 @dataclass(frozen=True, slots=True)
 class PlansInProgress:
-    """The environment jobs in progress that apply a plan and have not created all of
-    its flow jobs.
+    """The environment jobs in progress that apply a plan and have yet to create some of its flow
+    jobs.
     """
 
     services: Services
     by_environment: dict[str, list[EnvironmentJob]]
 
     async def require_not_copied(self, caller: Caller) -> None:
-        """Raise `MustWait` while a plan in progress copies this caller.
+        """Raise `MustWait` while a plan in progress is about to copy this caller.
 
         A plan that awaits approval is approved or expires; until then both flows are on.
         """

@@ -25,8 +25,8 @@ class WriteNotVisible(MustWait):
     def __init__(
         self, services: Services, what: str, *, since: datetime, until: datetime | None = None
     ) -> None:
-        """Use `until` as the time of the next read, or else half of the time since the write was
-        sent.
+        """Set the time of the next read: `until`, or else a delay that grows with the time since
+        the write was sent.
         """
         #: Reads show it, but may have done so before it was sent.
         self.is_shown = until is not None
@@ -72,9 +72,8 @@ async def poll(holder: StepContext | LeaseHolder) -> AsyncIterator[None]:
 
 
 async def wait_until_visible(work: StepContext, what: str) -> None:
-    """Raise `WriteNotVisible` until the deadline.
-
-    After it, return. The next call begins a new deadline.
+    """Raise `WriteNotVisible` until the deadline, and return after it. The next call then begins a
+    new deadline.
     """
     job, services = work.job, work.services
     is_new = job.unconfirmed_write is None or job.unconfirmed_write.description != what

@@ -18,8 +18,9 @@ from shared.steps.step_context import StepContext
 async def record_original(work: StepContext, original: OriginalFlow) -> FlowJob:
     """Return the job with the current facts of the original.
 
-    Raises `JobBlocked` if the original was edited since it was planned or copied. A job without a
-    digest accepts the edit: an administrator retried it, or a setting allows it.
+    Raises `JobBlocked` if the original was edited since it was planned or copied. If the job has no
+    digest, the edit is accepted, because an administrator retried the job, or a setting allows
+    edits.
     """
     job = work.job
     if job.original.digest:
@@ -35,9 +36,7 @@ async def record_original(work: StepContext, original: OriginalFlow) -> FlowJob:
 
 
 def build_archive_name(job: FlowJob) -> str:
-    """Return the name under which the archive stores the definition with the digest in the job's
-    row.
-    """
+    """Return the name of the archived definition whose digest is in the job's row."""
     return f"{job.environment_id}/{job.original.id}/{job.original.digest[:16]}.json"
 
 
@@ -92,9 +91,8 @@ async def _build_job_for_edit(work: StepContext, original: OriginalFlow) -> Flow
 
 
 async def _read_child_jobs(work: StepContext, summary: DefinitionSummary) -> tuple[str, ...]:
-    """Return the names of the jobs of those child flows that stay on Microsoft's key.
-
-    Other child flows have no job.
+    """Return the names of the jobs of those child flows that get a copy. Other child flows are
+    omitted.
     """
     job = work.job
     children = sorted(summary.children - {job.original.id})

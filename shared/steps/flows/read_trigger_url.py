@@ -11,7 +11,8 @@ from shared.steps.step_context import StepContext
 async def read_trigger_url(
     work: StepContext, flow_name: str, trigger: str, environment_id: str = ""
 ) -> str:
-    """Return the trigger URL of a flow in an environment, by default that of the job.
+    """Return the trigger URL of a flow. The flow is in the job's environment unless
+    `environment_id` names another.
 
     An invocation reads each URL once. Raises the errors of `call_as_co_owner`.
     """

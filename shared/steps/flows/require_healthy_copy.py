@@ -21,7 +21,7 @@ async def find_copy(work: StepContext) -> Workflow | None:
 
 
 def require_healthy_copy(work: StepContext, copy: Workflow | None) -> Workflow:
-    """Return the copy if it is on, or if its original was off too.
+    """Return the copy if it is on, or stays off because its original was off.
 
     Raises `JobBlocked` if it was turned off or deleted since it was verified.
     """

@@ -74,8 +74,8 @@ class ServiceAccountShare:
         await perform(Write(permit=permit, call=revoke, on_refusal=skip_if_gone))
 
     async def remove_ineffective(self) -> None:
-        """Remove a share that does not let the service account read trigger URLs, and
-        record that.
+        """Remove a share that does not let the service account read trigger URLs, and record that
+        it does not.
         """
         await self.revoke(partial(self.work.require_write_allowed, anytime=True))
         await self.record_ineffective()
@@ -104,8 +104,8 @@ async def find_useful_share(
 async def find_share_to_revoke(
     work: StepContext, environment_id: str, flow_name: str
 ) -> ServiceAccountShare | None:
-    """Return the share by which an invocation may have granted access, or None if access was not
-    granted by a share.
+    """Return the share by which an invocation may have granted access, or None if no share can have
+    granted it.
     """
     workflow_id = _find_workflow_id(work, environment_id, flow_name)
     row = await _read_record(work) if workflow_id else None
@@ -149,8 +149,8 @@ async def _store_record(work: StepContext, row: ServiceAccountRecord) -> None:
 
 
 async def _find_or_create_record(work: StepContext) -> ServiceAccountRecord | None:
-    """Return the row about the service account if a share with it works or should be tried, or
-    None.
+    """Return the row about the service account, or None if a share with it does not work and should
+    not be tried now.
     """
     services = work.services
     account_id, row = (

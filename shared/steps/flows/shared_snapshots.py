@@ -27,10 +27,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=0.05), timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedSnapshotStore[T]:
-    """The stored answers to one question, all of type `kind`.
-
-    The order of elements in a set has no meaning.
-    """
+    """The stored answers to one question, all of type `kind`. Sets in answers are stored sorted."""
 
     services: Services
     topic: str
@@ -45,11 +42,11 @@ class SharedSnapshotStore[T]:
         return kept.item if kept else self._empty
 
     async def read_cached(self, since: datetime, ended: datetime | None = None) -> T | None:
-        """Return an answer that was read since then, or wait for one that is being read.
+        """Return an answer whose reading began after `since` and ended after `ended`, or wait for
+        one that is being read.
 
-        Returns None if the caller has to read it. A reader may crash or fail, so others wait no
-        longer than a reading takes, and not for a reading of many pages. The answer must not be
-        older than `ended`.
+        Returns None if this invocation has to read it. A reader may crash or fail, so others wait
+        no longer than a reading takes, and not for a reading of many pages.
         """
         services, readings = self.services, self.services.tables.shared_snapshots
         until, pause = services.now + READING_TAKES, _FIRST_PAUSE
@@ -77,8 +74,8 @@ class SharedSnapshotStore[T]:
     async def claim(self, began: datetime | None = None) -> SharedSnapshot | None:
         """Record that this invocation reads the answer.
 
-        Return None if another invocation is reading it. `began`: the reading has many pages, and
-        this invocation has read one of them.
+        Return None if another invocation is reading it. `began` is when a reading of many pages
+        began, of which this invocation has read one.
         """
 
         def with_claim(last: SharedSnapshot | None) -> SharedSnapshot | None:
@@ -112,9 +109,8 @@ class SharedSnapshotStore[T]:
         await self.services.tables.shared_snapshots.change(self.topic, self.id, without_refresh)
 
     async def store(self, answer: T, began: datetime) -> None:
-        """Store an answer whose reading began at `began`, unless a newer one is stored.
-
-        Does nothing if the archive fails.
+        """Store an answer whose reading began at `began`, unless a newer one is stored or the
+        archive fails.
         """
         name, readings = await self._archive_answer(answer), self.services.tables.shared_snapshots
         took = self.services.now - began

@@ -33,9 +33,9 @@ async def call_as_co_owner[T](
 ) -> T:
     """Return the result of a request that only a co-owner may send.
 
-    The flow is in this environment unless another is given. Grants the service account co-ownership
-    if it has none. The grant is revoked at the end of the step. Raises `PlatformError`,
-    `JobBlocked`, or `ServiceUnavailable` while a new grant is propagating.
+    The flow is in the job's environment unless `environment_id` names another. Grants the service
+    account co-ownership if it has none; the grant is revoked at the end of the step. Raises
+    `PlatformError` and `JobBlocked`, and `ServiceUnavailable` while a new grant is propagating.
     """
     environment_id = environment_id or work.job.environment_id
     share = await find_useful_share(work, environment_id, flow_name)
@@ -64,8 +64,8 @@ async def _grant_and_call[T](
 ) -> T:
     """Grant co-ownership by the flow service, and send the request.
 
-    The row records the grant. `has_grant`: an earlier invocation may have granted a share too. Then
-    both are revoked.
+    The row records the grant. `has_grant`: an earlier invocation may have granted a share too, so
+    that both are revoked later.
     """
     await work.services.request_budget.wait_for()
     await _require_writes_allowed_elsewhere(work, environment_id)
@@ -156,7 +156,9 @@ async def _is_listed_as_co_owner(services: Services, environment_id: str, flow_n
 
 
 async def is_granted_by_app(work: StepContext) -> bool:
-    """Return whether the original may list the service account because of this job or its plan."""
+    """Return whether the list of the original's co-owners may contain the service account because
+    of this job or its plan.
+    """
     job = work.job
     plans = await work.services.tables.environment_jobs.read_all(job.remediation_id)
     past = {name for plan in plans for name in plan.grants.past}
@@ -179,11 +181,11 @@ async def was_granted(services: Services, environment_id: str, flow_name: str) -
 async def _record_grant_if_needed(
     work: StepContext, environment_id: str, flow_name: str, share: ServiceAccountShare | None
 ) -> bool:
-    """Record a grant before it is made.
+    """Record a grant before it is made. Return whether the grant is needed.
 
-    Return whether the grant is needed. It is not needed if this job has an active grant, or if
-    somebody else made the service account co-owner: that co-ownership stays. An owner may be
-    granted a share and lose it, and stays the owner.
+    It is not needed if this job has an active grant, or if somebody else made the service account
+    co-owner: that co-ownership stays. If the service account owns the flow, a share may be granted
+    and revoked; it stays the owner.
     """
     job, services = work.job, work.services
     name = _format_grant_name(work, environment_id, flow_name)
@@ -253,7 +255,7 @@ async def revoke_remaining_grants(work: StepContext) -> None:
 
 
 def format_not_revoked(flows: Sequence[str]) -> str:
-    """Return a text which says that the access to these flows was not revoked."""
+    """Return a text that says that the access to these flows was not revoked."""
     return (
         "The platform accepted to remove the service account as co-owner, but it is still "
         f"co-owner of {', '.join(flows)}. The app has tried again."
@@ -328,8 +330,8 @@ async def remove_co_ownership(
 ) -> None:
     """Remove the service account's co-ownership of a flow.
 
-    Does nothing if the service account owns the flow or the flow was deleted. `flow` has
-    environment and name. `is_made`: it was granted a moment ago.
+    Does nothing if the service account owns the flow or the flow was deleted. `flow` contains the
+    environment's id and the flow's name. `is_made`: co-ownership was granted a moment ago.
     """
     # The read and the write each wait for a request: a budget may allow one per minute.
     if not is_made and any(one.is_owner for one in await _read_own_permissions(services, *flow)):

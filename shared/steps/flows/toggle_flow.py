@@ -55,11 +55,11 @@ class FlowToggle[F: (Workflow, OriginalFlow)]:
     explain: Callable[[F, FlowState], Awaitable[JobBlocked]]
 
     def find_last_write(self, job: FlowJob) -> FlowStateWrite | None:
-        """Return this job's last write to the flow."""
+        """Return this job's last write of the flow's state, or None."""
         return job.original.last_write if self.side == "original" else job.copy.last_write
 
     def with_last_write(self, job: FlowJob, sent: FlowStateWrite | None) -> FlowJob:
-        """Return the row with this write as the last one to the flow."""
+        """Return the row with this write as the last one of the flow's state."""
         if self.side == "original":
             return replace(job, original=replace(job.original, last_write=sent))
         return replace(job, copy=replace(job.copy, last_write=sent))
@@ -79,7 +79,7 @@ async def toggle_flow[F: (Workflow, OriginalFlow)](
     """Turn a flow on or off, and return it as read back.
 
     Nothing is sent if the flow is certainly in this state. `seen` is the flow as it was just read:
-    an edit since then raises `Conflict`. Raises `WriteNotVisible` until reads show the change,
+    if it was edited since, raises `Conflict`. Raises `WriteNotVisible` until reads show the change,
     `JobBlocked` if they do not in time, and the errors of the write.
     """
     flow = seen or await switch.read()
@@ -173,13 +173,15 @@ async def toggle_original(
 
 
 def build_original_toggle(work: StepContext, name: str | None = None) -> FlowToggle[OriginalFlow]:
-    """Return how the original is turned on and off. If possible, the same write renames it."""
+    """Return how the original is turned on and off. If possible, the same write renames the
+    original.
+    """
     job, services = work.job, work.services
 
     def write(original: OriginalFlow, state: FlowState) -> Write:
         change = WorkflowUpdate(state=state)
         if job.original.in_solution and original.etag:
-            return _change_and_rename(work, original, change, name)
+            return _build_change_with_name(work, original, change, name)
         is_on = state is FlowState.ON
         switch = services.flow_switch.start if is_on else services.flow_switch.stop
 
@@ -187,11 +189,11 @@ def build_original_toggle(work: StepContext, name: str | None = None) -> FlowTog
             if not isinstance(err, PlatformError):
                 return None
             if not original.etag:
-                return _start_as_service_account(work, err)
+                return _build_start_as_service_account(work, err)
 
             async def handle_second_error(other: Refusal) -> Reply:
                 is_gone = isinstance(other, NotFound)
-                return _start_as_service_account(work, err) if is_gone else None
+                return _build_start_as_service_account(work, err) if is_gone else None
 
             # The flow service treats the app as the user who turns it on; Dataverse treats the
             # owner as that user.
@@ -223,7 +225,7 @@ def build_original_toggle(work: StepContext, name: str | None = None) -> FlowTog
     )
 
 
-def _change_and_rename(
+def _build_change_with_name(
     work: StepContext, original: OriginalFlow, change: WorkflowUpdate, name: str | None
 ) -> Write:
     """Return the write that changes and renames the original.
@@ -238,11 +240,13 @@ def _change_and_rename(
     return with_fallback(build_flow_write(work, original, replace(change, name=name)), handle_error)
 
 
-def _start_as_service_account(work: StepContext, error: PlatformError) -> Write | PlatformError:
+def _build_start_as_service_account(
+    work: StepContext, error: PlatformError
+) -> Write | PlatformError:
     """Return the write by which the service account, as a co-owner, turns the original on.
 
-    Returns the error if it does not say that an application may not turn the flow on. If the
-    service account is not set up, the write raises that error.
+    Returns the error instead if it does not say that an application may not turn the flow on. If
+    the service account is not set up, the write raises the given error.
     """
     if find_error_code(error.code, error.detail).code != NO_USER_DETAILS:
         return error

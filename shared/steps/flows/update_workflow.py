@@ -62,8 +62,8 @@ def build_write_for_owner(
 ) -> Write:
     """Return a write on behalf of the flow's owner, or as the app if that is rejected.
 
-    `call` sends the request on behalf of a user, or as the app if its argument is None. `permit` is
-    `StepContext.require_write_allowed` by default.
+    `call` sends the request on behalf of the user whom its argument names, or as the app if that is
+    None. `permit` is `StepContext.require_write_allowed` by default.
     """
     permit = permit or work.require_write_allowed
 

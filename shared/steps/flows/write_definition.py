@@ -59,7 +59,7 @@ def build_save(work: StepContext, flow: SavedFlow, client_data: str) -> Write:
     The write raises `JobBlocked` if an error removed connection references that cannot be restored.
     """
     return with_fallback(
-        _save_in_either_format(work, flow, client_data),
+        _build_save_in_either_format(work, flow, client_data),
         lambda err: _restore_references(work, flow, err),
     )
 
@@ -78,8 +78,8 @@ async def keep_references(
     """Return the definition with all connection references that the flow had before this job's
     first save.
 
-    An invocation may have crashed after a rejected save and before it restored them. So the
-    definition is archived before its first save, and never replaced in the archive.
+    An invocation may have crashed after a rejected save had removed references. So a complete
+    definition is archived before it is saved first, and never replaced in the archive.
     """
     archive, name = (
         work.services.archive,
@@ -102,7 +102,7 @@ def is_stored(stored: str, client_data: str) -> bool:
     return is_same_definition(stored, with_reference_hosts(client_data))
 
 
-def _save_in_either_format(work: StepContext, flow: SavedFlow, client_data: str) -> Write:
+def _build_save_in_either_format(work: StepContext, flow: SavedFlow, client_data: str) -> Write:
     converted = with_reference_hosts(client_data)
     if flow.newer_shape_first or converted == client_data:
         return flow.write_of(converted)
@@ -133,7 +133,7 @@ async def _restore_references(work: StepContext, flow: SavedFlow, error: Refusal
         return _build_retry_error(error, "")
     missing = f"The {flow.title} has lost its connection references: {describe_references(lost)}."
     try:
-        await perform(_save_in_either_format(work, flow, flow.before))
+        await perform(_build_save_in_either_format(work, flow, flow.before))
     except (PlatformError, NotFound, JobBlocked) as err:
         more = find_fix(err.code, err.detail) if isinstance(err, PlatformError) else ""
         return _build_retry_error(err, missing) or _build_lost_references_error(

@@ -1,4 +1,5 @@
-"""Compare the tenant with the approved plan, and require another approval for what has changed.
+"""Compare the approved plan with the tenant as it is now, and require another approval for what has
+changed.
 
 Days may pass between the approval and the first write. Only reads from the platform.
 """
@@ -47,9 +48,9 @@ async def require_new_approval_for_changes(
 ) -> EnvironmentJob:
     """Decide which approved items may start.
 
-    Return the job with the number of items that await another approval. `now` is the plan as the
-    app would make it now, with its findings. If an item has more changes than were approved, the
-    new item replaces it and is not started (`PlanItem.changed_since_approval`).
+    Return the job with the number of items that await another approval. `now` contains the items
+    and findings of a plan made now. If an item has more changes than were approved, the new item
+    replaces it and is not started (`PlanItem.changed_since_approval`).
     """
     services, job, plan = held.services, held.job, held.open_rows(held.services.tables.plan_items)
     planned = apply_url_secret_choices(job, await plan.read_all())
@@ -73,7 +74,7 @@ async def require_new_approval_for_changes(
         job = replace(
             job,
             findings=select_fitting_findings((*findings, *unclaimed)),
-            unmatched_trigger_urls=urls.shown,
+            unmatched_trigger_urls=urls.unmatched_ids_to_store,
         )
         network = await find_firewall_issues(services, environment, list(items.values()))
         job = replace(
@@ -90,7 +91,7 @@ async def require_new_approval_for_changes(
 
 async def exclude_unapproved_changes(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Exclude the items that changed after their approval, because nobody approved the changes in
-    time.
+    time. Return the job.
     """
     plan = held.open_rows(held.services.tables.plan_items)
     await plan.upsert(*exclude_unapproved_items(await plan.read_all()))
@@ -101,7 +102,8 @@ async def exclude_unapproved_changes(held: LeasedJob[EnvironmentJob]) -> Environ
 async def _look_up_new_callers(
     held: LeasedJob[EnvironmentJob], planned: Sequence[PlanItem], urls: TriggerUrlIndex
 ) -> list[PlanItem]:
-    """Return the items with trigger URL ids, for URLs that callers hold since the plan was shown.
+    """Return the items. If callers hold trigger URLs that are new since the plan was shown and
+    match no flow, first reads runs of flows whose URL is unknown.
 
     Each result is stored, so that a used-up budget loses none. Raises `TransientError` if the next
     read has to wait.
@@ -126,13 +128,12 @@ async def _look_up_new_callers(
 async def _complete_changed_items(
     services: Services, environment: Environment, items: Sequence[PlanItem], urls: TriggerUrlIndex
 ) -> list[PlanItem]:
-    """Return the items, with all facts about the changed ones.
+    """Return the items. The changed ones have all facts.
 
     Nothing is stored before all is decided.
     """
 
-    async def keep(_: Sequence[PlanItem]) -> None:
-        """Store nothing."""
+    async def keep(_: Sequence[PlanItem]) -> None: ...
 
     changed = [replace(item, is_complete=False) for item in items if item.awaits_approval]
     looks = FlowRunLookups(urls=urls)

@@ -51,8 +51,8 @@ _BATCH_SIZE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowRunLookups:
-    """For which flows a run is read to find the trigger URL id, and the URLs that match no flow
-    yet.
+    """The flows whose runs are read for their trigger URL ids, and the trigger URL ids that no
+    known flow has.
     """
 
     urls: TriggerUrlIndex
@@ -135,7 +135,7 @@ async def _read_sharing(
     try:
         solutions = await read_solutions_to_join(services, environment, ids)
     except (PlatformError, NotFound):
-        return [], _find_first_transient(shares.values())
+        return [], _find_first_transient_error(shares.values())
     told = [
         replace(
             item,
@@ -145,10 +145,10 @@ async def _read_sharing(
         for item in items
         if not isinstance(found := shares[item.workflow_id], CmkflowError)
     ]
-    return told, _find_first_transient(shares.values())
+    return told, _find_first_transient_error(shares.values())
 
 
-def _find_first_transient(
+def _find_first_transient_error(
     answers: Iterable[Sequence[Share] | CmkflowError],
 ) -> TransientError | None:
     return next((one for one in answers if isinstance(one, TransientError)), None)
@@ -276,7 +276,7 @@ def with_callers(services: Services, item: PlanItem, known: KnownCallers) -> Pla
 
 
 def _describe_manual_change(copy_host: str, item: PlanItem, caller: Caller, denial: str) -> str:
-    """Return why a person has to change a caller, or what the caller lacks for the copy's URL."""
+    """Return why the app cannot write the copy's URL into a caller, or "" if it can."""
     has_new_url = item.has_trigger_url and item.migration_method.has_copy
     if not has_new_url:
         return caller.manual_reason

@@ -60,9 +60,10 @@ async def read_flows_still_to_move(
     """Return flows that the platform still has to move to the key.
 
     If there are none, the platform migration is complete. Returns those on the first page that has
-    any, or on every page if `all_of_them`. Excluded flows do not count. Continues with the `rows`
-    of an interrupted check. A discovery with the same `rows` does not read the list of flows that
-    stay again. `advanced`: as in `discover_flows`. See platform.md#microsoft-key-list.
+    any, or with `all_of_them` those on every page. Excluded flows do not count. Continues with the
+    `rows` of an interrupted check. They also contain the list of flows that stay, which a discovery
+    with the same `rows` does not read again. `advanced`: as in `discover_flows`. See
+    platform.md#microsoft-key-list.
     """
     parts = DiscoveryPages(services, rows, advanced)
     await parts.load()
@@ -109,8 +110,9 @@ async def discover_flows(
     Continues with the `rows` that a discovery of the same job stored. `reconcile`: compare every
     flow with the flow service's list of all flows, which takes many requests of a small budget.
     `again`: the `rows` are those of a plan, and unchanged flows are not read. `hidden` reads
-    definitions that the platform hides from the app. If it is None, they stay unknown. `advanced`
-    is called after each stored page. Callers found in the flows are stored in the caller index.
+    definitions that the platform hides from the app; if it is None, they stay unknown. `advanced`
+    is called after each stored page. Stores callers that are found in the flows in the caller
+    index.
     """
     parts = DiscoveryPages(services, rows, advanced)
     await parts.load(keeps_flows=again)

@@ -74,7 +74,7 @@ async def _read_jobs(
 async def find_firewall_issues(
     services: Services, environment: Environment, items: list[PlanItem]
 ) -> tuple[tuple[FirewallIssueSummary, ...], tuple[str, ...], tuple[ExternalHost, ...]]:
-    """Return each required firewall issue once, with the flows whose cutover it blocks.
+    """Return each issue with a required service tag once, with the flows whose cutover it blocks.
 
     Also returns texts about the other issues, and the hosts whose owners have to be asked.
     """
@@ -130,7 +130,9 @@ async def _add_planned_fixes(
     issues: Mapping[str, FirewallIssue],
     opened: frozenset[str],
 ) -> dict[str, FirewallIssueSummary]:
-    """Return the issues of firewalls that the app may change, with the planned fix."""
+    """Return those issues whose firewall the environment's settings let the app change, with the
+    planned fix.
+    """
     with_fix: dict[str, FirewallIssueSummary] = {}
     for name, issue in issues.items():
         if issue.kind not in services.firewalls:

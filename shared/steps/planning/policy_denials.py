@@ -23,7 +23,9 @@ type PolicyDenials = Mapping[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """The resource that a change of a caller writes, or whose child it writes, such as settings."""
+    """The resource that changing a caller writes. If its child is written, such as its settings,
+    the type is that of the child.
+    """
 
     resource_id: str
     written_type: str
@@ -35,7 +37,8 @@ async def find_policy_denials(
     items: Iterable[PlanItem],
     places: Mapping[str, Sequence[CallerIndexEntry]],
 ) -> PolicyDenials:
-    """Return which changes of callers Azure Policy denies, by the caller's address.
+    """Return, by the address of each caller, why Azure Policy denies its change, "" if it does not,
+    or None if that is unknown.
 
     Each resource is checked once. `places` are index entries by the ids that callers hold.
     """

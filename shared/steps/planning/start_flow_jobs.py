@@ -33,8 +33,8 @@ _MOST_IN_TRACE = 50
 async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
     """Create the rows of the jobs that may start.
 
-    Return the jobs of this remediation. A job that another remediation has started meanwhile stays
-    with that remediation.
+    Return the jobs of this remediation. A job that another remediation has started meanwhile is
+    omitted, and stays with that remediation.
     """
     work = [
         (item, _build_job(services, environment_job, item))

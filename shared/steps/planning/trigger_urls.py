@@ -1,8 +1,7 @@
-"""Find the flow of a trigger URL that a caller holds, if the URL matches no known flow.
+"""Find the flow of a trigger URL that a caller holds, if no known flow has the URL.
 
-Without co-ownership, only a run of the flow shows its URL id: one request of the flow service's
-small budget per flow (platform.md#flow-runs). So flows are read only while a caller holds an
-unmatched URL.
+Without co-ownership, only a run of a flow shows its URL id, for one request of the flow service's
+small budget (platform.md#flow-runs). So runs are read only while a caller holds an unmatched URL.
 """
 
 import re
@@ -42,8 +41,8 @@ class TriggerUrlIndex:
     unclaimed: set[str]
 
     @property
-    def shown(self) -> tuple[str, ...]:
-        """Return the first unmatched ids, which a plan stores."""
+    def unmatched_ids_to_store(self) -> tuple[str, ...]:
+        """Return the first ids that match no flow. The plan stores them."""
         return tuple(sorted(self.unclaimed)[:_MAX_STORED])
 
     async def read_url_id(
@@ -66,9 +65,8 @@ class TriggerUrlIndex:
         return replace(item, trigger_url_id=url_id, was_run_checked=True)
 
     def list_flows_to_read(self, items: Iterable[PlanItem], most: int | None) -> frozenset[str]:
-        """Return the workflow ids of the flows whose runs are read, at most `most`.
-
-        Each call returns the same.
+        """Return the workflow ids of the flows whose runs are read: always the same ones, at most
+        `most`.
         """
         flows = [
             item.workflow_id
@@ -81,9 +79,9 @@ class TriggerUrlIndex:
 async def read_trigger_urls(
     services: Services, job: EnvironmentJob, items: Iterable[PlanItem]
 ) -> TriggerUrlIndex:
-    """Return which trigger URL ids are known before any flow is read.
+    """Return the trigger URL ids that are known before any run is read.
 
-    `items` are the job's own plan.
+    `items` are the items of the job's plan.
     """
     known = await read_known_url_ids(services, job.environment_id, but_not=job.id)
     claimed = {*known.values(), *(item.trigger_url_id for item in items)}
@@ -103,7 +101,8 @@ async def read_trigger_urls(
 async def find_unmatched_callers(
     services: Services, urls: TriggerUrlIndex, items: Iterable[PlanItem]
 ) -> tuple[str, ...]:
-    """Return a finding that names the callers whose URLs match no flow, or "" if there are none.
+    """Return a finding that names the callers whose URLs match no flow, or nothing if there are
+    none.
 
     Such a caller may call a flow of the plan whose URL is unknown.
     """

@@ -34,7 +34,8 @@ _STARTS = {
 async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Return the job, ready for discovery or waiting for the platform migration.
 
-    Raises `JobBlocked` if the environment's policy does not fit the mode of the remediation.
+    Raises `JobBlocked` if an environment to prepare has a policy already, or one to migrate has
+    none. Returns a blocked job if the platform migration takes too long.
     """
     services, job = held.services, held.job
     environment = await read_environment_of_job(services, job)
@@ -84,8 +85,8 @@ async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
 def _wait_or_block(
     services: Services, job: EnvironmentJob, left: Sequence[FlowListEntry]
 ) -> EnvironmentJob:
-    """Return the job waiting for as long as a platform migration may take, then blocked with the
-    flows that were not moved.
+    """Return the job, waiting for the platform migration or, if that takes too long, blocked with
+    the flows that were not moved.
     """
     if not _is_late(services, job):
         text = "The platform is moving the environment's flows to the key."
@@ -112,7 +113,6 @@ def _wait_or_block(
 
 
 def _is_late(services: Services, job: EnvironmentJob) -> bool:
-    """Return whether the platform migration takes longer than expected."""
     since = job.platform_migration_seen_at or services.now
     return services.now - since >= MIGRATION_LONGEST
 

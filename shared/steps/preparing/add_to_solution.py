@@ -2,7 +2,7 @@
 
 The platform accepts twenty flows per request (platform.md#move-into-solution), and few requests. So
 the jobs of an environment job form batches: the first open job of a batch sends the request for
-all, and each job reads back its own flow. The API cannot revert this; the flow itself does not
+all, and each job reads back its own flow. The API cannot revert this. The flow itself does not
 change.
 """
 
@@ -66,7 +66,7 @@ async def read_solution_id(work: StepContext) -> str | None:
 
 
 async def _request_for_batch(work: StepContext, batch: tuple[FlowJob, ...]) -> None:
-    """Request that the flows of all open jobs of a batch are added.
+    """Request that the flows of all open jobs of a batch are added to a solution.
 
     A repeated request changes nothing.
     """

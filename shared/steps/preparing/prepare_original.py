@@ -139,9 +139,7 @@ def _with_references(row: Workflow, archived: str) -> str:
 
 
 def _require_current_read(work: StepContext) -> None:
-    """Raise `WriteNotVisible` while a read may be older than the writes that were made before the
-    rollback.
-    """
+    """Raise `WriteNotVisible` while a read may be older than writes before the rollback."""
     services = work.services
     begun = max(
         one.changed_at for one in work.job.history if one.state == FlowJobState.ROLLING_BACK
@@ -155,9 +153,8 @@ def _require_current_read(work: StepContext) -> None:
 async def _write_definition(
     work: StepContext, row: Workflow, client_data: str, *, before: str
 ) -> None:
-    """Save the definition and read it back.
-
-    `before` is the definition in the row, with all references.
+    """Save the definition and read it back. `before` is the definition before the save, with all
+    references.
     """
     job, workflows, environment = work.job, work.services.workflows, work.environment
 

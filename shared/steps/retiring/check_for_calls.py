@@ -30,7 +30,7 @@ from shared.steps.flows.flow_names import read_flow_name
 from shared.steps.flows.lease_resource import lease_resource
 from shared.steps.flows.observed_callers import (
     compute_start_of_late_calls,
-    name_observed_callers,
+    read_named_callers,
     read_new_calls,
 )
 from shared.steps.flows.runs_in_progress import require_no_run_in_progress
@@ -48,11 +48,11 @@ _MOST_NAMED = 3
 
 
 async def wait_for_no_calls(work: StepContext) -> None:
-    """Raise `MustWait` until the original received no calls for the no-call period and all parents
-    are retired.
+    """Raise `MustWait` until the original has received no calls for the no-call period and all
+    parents are retired.
 
-    `MustWait` contains the time of the next check. Raises `JobBlocked` if a parent cannot be
-    retired.
+    The error contains the time of the next check. Raises `JobBlocked` if the job of a parent is
+    blocked, failed or cancelled.
     """
     if work.job.migration_method is not MigrationMethod.COPY_OFF:
         await _update_parent_copies(work)
@@ -116,12 +116,12 @@ async def _describe_callers(services: Services, job: FlowJob) -> str:
         row = kept.item if kept else None
     if row is None:
         return ""
-    named = await name_observed_callers(services, job, row)
+    named = await read_named_callers(services, job, row)
     return "".join(f"{one.text}. " for one in named[:_MOST_NAMED])
 
 
 async def _wait_for_parents(work: StepContext) -> None:
-    parent = find_blocking_parent(work.job, await work.read_ancestors(), _is_settled)
+    parent = find_blocking_parent(work.job, await work.read_ancestors(), _has_released_original)
     if parent is None:
         return
     if parent.is_inactive:
@@ -133,10 +133,10 @@ async def _wait_for_parents(work: StepContext) -> None:
     await wait_for_end(work, parent, f"{parent.display_name} has to be retired first.")
 
 
-def _is_settled(parent: FlowJob) -> bool:
+def _has_released_original(parent: FlowJob) -> bool:
     """Return whether a parent no longer runs this original.
 
-    After its rollback, a parent counts as a caller like any other.
+    A parent that was rolled back counts as a caller like any other.
     """
     return parent.state_properties.releases_children
 
@@ -189,7 +189,9 @@ async def _wait_for_runs_of_callers(work: StepContext) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallingFlow:
-    """A flow whose runs that began by a certain time may still call the original or the copy."""
+    """A flow that called the original or the copy. Its runs that began by `began_by` may still call
+    that flow.
+    """
 
     id: str
     environment_id: str
@@ -213,7 +215,8 @@ async def read_recorded_calling_flows(work: StepContext, state: CallerState) -> 
 
 
 async def wait_for_runs(work: StepContext, flows: Iterable[CallingFlow]) -> None:
-    """Raise `MustWait` while a run of these flows that began by their time is in progress.
+    """Raise `MustWait` while one of these flows has a run in progress that began by the flow's
+    `began_by`.
 
     A flow without such a run never has one again, so the job's row records the flow.
     """

@@ -1,4 +1,4 @@
-"""Check, before a flow is turned off, that the copy could be turned on, and the flow itself again.
+"""Check, before the app turns a flow off, that the flow and its copy could be turned on.
 
 An original continues to run although its owner has left, its licence has expired or its connection
 is broken, but then it cannot be turned on again (platform.md#expired-licences). So nothing could be
@@ -197,11 +197,11 @@ async def _read_connection_errors(
 async def _find_child_flow_issues(
     work: StepContext, original: OriginalFlow, copy: Workflow | None
 ) -> AsyncIterator[StartIssue]:
-    """Yield child flows that do not exist or are off: some sources require a child to be on, others
-    that it was on once.
+    """Yield child flows that do not exist or are off, because some sources require a child to be on
+    (others, that it was on once).
 
-    Originals that this remediation copies are skipped: they were on, and in a call loop the app has
-    turned some off. See platform.md#child-flows-first.
+    Originals that this remediation copies are not reported as off: they were on, and in a call loop
+    the app has turned some off. See platform.md#child-flows-first.
     """
     ours = {one.original.id for one in await work.read_related_jobs(work.job.children)}
     wanted = _parse_children(original.client_data) | (
@@ -231,7 +231,7 @@ def _parse_children(client_data: str) -> frozenset[str]:
 
 
 async def _find_licence_issues(work: StepContext) -> AsyncIterator[StartIssue]:
-    """Yield an issue if the licence is missing that HTTP actions certainly need.
+    """Yield an issue if the flow has HTTP actions or an HTTP trigger, and has no premium licence.
 
     Definitions do not show which licence other connectors need.
     """

@@ -16,12 +16,14 @@ from shared.steps.step_context import StepContext
 
 
 async def start_cutover(work: StepContext) -> FlowJob:
-    """Record the intent to cut over, unless the original was edited or turned off since it was
-    copied.
+    """Record the intent to cut over.
+
+    If the original was turned off since it was copied, its copy stays off instead. Raises
+    `JobBlocked` if the original was edited.
     """
     original = await read_original(work)
     if not original.is_on and work.job.has_turned_both_off:
-        return _turn_original_on_again(work)
+        return _move_to_turning_original_on(work)
     await require_unchanged_original(work, original)
     if not original.is_on:
         job = replace(
@@ -38,10 +40,9 @@ async def start_cutover(work: StepContext) -> FlowJob:
     return move_to_state(work.job, FlowJobState.CUTTING_OVER, text, now=work.services.now)
 
 
-def _turn_original_on_again(work: StepContext) -> FlowJob:
-    """Turn the original on again, and return the job.
-
-    A read showed wrongly that the original was on.
+def _move_to_turning_original_on(work: StepContext) -> FlowJob:
+    """Return the job that turns the original on again, because a read showed wrongly that it was
+    on.
     """
     text = "This job has turned the original off. The app turns it on again."
     now = work.services.now
@@ -56,15 +57,15 @@ async def cut_over(work: StepContext) -> FlowJob:
     """
     began = work.job.both_off_since or work.services.now
     if not await toggle_pair(work, off=build_original_side(work), on=build_copy_side(work)):
-        return await _report_failure(work)
+        return await _move_back_to_verified(work)
     now = work.services.now
     job = replace(work.job, both_off_duration=now - began, observation_started_at=now)
     text = f"The copy is on. Both flows were off for {format_duration(now - began)}."
     return move_to_state(job, FlowJobState.MONITORING, text, now=now)
 
 
-async def _report_failure(work: StepContext) -> FlowJob:
-    """Return the job to the start of the cutover. Raises `JobBlocked` if a person has to act."""
+async def _move_back_to_verified(work: StepContext) -> FlowJob:
+    """Return the job in its state before the cutover. Raises `JobBlocked` if a person must act."""
     failure = work.job.cutover_failure or CutoverFailure(message="")
     text = f"The cutover failed, and the original is on again: {failure.message}"
     job = move_to_state(

@@ -89,7 +89,7 @@ def build_copy_side(work: StepContext) -> CutoverSide:
 
 
 async def are_both_off(services: Services, environment: Environment, job: FlowJob) -> bool:
-    """Return whether both flows are off, as this job has turned them, although one should be on."""
+    """Return whether this job has turned both flows off and neither is on now."""
     if not job.has_turned_both_off:
         return False
     original = await find_original(services, environment, job)
@@ -134,15 +134,16 @@ async def _turn_off_then_on(work: StepContext, *, off: CutoverSide, on: CutoverS
         if sent is None or sent.state is FlowState.ON:  # it was never turned off
             await work.save(replace(work.job, both_off_since=None))
         raise
-    await _require_link(work)
+    await _require_linked_environment(work)
     await on.turn_on()
 
 
-async def _require_link(work: StepContext) -> None:
-    """Raise an error unless the environment is linked now, or the job is rolled back.
+async def _require_linked_environment(work: StepContext) -> None:
+    """Raise an error unless the environment is linked to the job's policy now, or the job is rolled
+    back.
 
-    A copy that is turned on in an environment without a key is on Microsoft's key. An environment
-    that was read a minute ago may have been unlinked since.
+    Without a key, a copy that is turned on would be on Microsoft's key. An environment that was
+    read a minute ago may have been unlinked since.
     """
     job = work.job
     if job.policy_id and not job.is_rolling_back:
@@ -154,7 +155,7 @@ async def _require_link(work: StepContext) -> None:
 async def _turn_one_flow_on(work: StepContext, *, first: CutoverSide, second: CutoverSide) -> bool:
     """Turn one of the two flows on, `first` if possible.
 
-    Return whether it is `second`. Raises `MustWait` until one of them is on.
+    Return whether `second` is on. Raises `MustWait` until one of them is on.
     """
     sent = first.find_last_write()
     is_first_being_turned_on = sent is not None and sent.state is FlowState.ON

@@ -26,7 +26,7 @@ from shared.steps.updating_callers.record_callers import has_callers_left
 
 
 async def retire_without_calls(work: StepContext) -> FlowJob:
-    """Retire an original that callers start, when it receives no calls and is still as it was
+    """Retire an original that callers start, once it receives no calls and is still as it was
     copied.
     """
     if work.job.migration_method is not MigrationMethod.COPY_OFF:
@@ -57,8 +57,8 @@ async def retire_original(work: StepContext) -> FlowJob:
     """Turn the original off and rename it and its copy.
 
     First shares the copy with the principals that the original has gained since it was copied. If
-    the original was edited, returns a job that copies it again. If a person turned on an original
-    whose copy stays off, returns a job that turns its copy on too.
+    the original was edited, returns a job that copies it again. If an original that was off is on
+    now, returns a job that turns its copy on too.
     """
     job = work.job
     async with run_concurrently() as reads:
@@ -95,7 +95,7 @@ async def _read_probable_owner(work: StepContext) -> DataverseUser | None:
     """Return the owner that the original had when it was copied, or None if the owner need not be
     checked.
 
-    It is read together with the rest. Only later is it known whether the owner has changed.
+    The owner is read together with the flows, before it is known whether the owner has changed.
     """
     job = work.job
     if not job.original.in_solution or job.migration_method is not MigrationMethod.UPDATE_CALLERS:

@@ -13,10 +13,10 @@ from shared.steps.step_context import StepContext
 
 
 async def wait_for_end(work: StepContext, parent: FlowJob, text: str) -> NoReturn:
-    """Raise `MustWait` until the job of a parent has ended.
+    """Raise `MustWait` until the job of a parent ends, or until now if it has ended.
 
-    A parent that calls by URL does not know its callees, so this job is added to the parent's
-    `waiters`. If the parent has already ended, this job is due now.
+    The job of a parent that calls by URL does not know its callees, so this job is added to that
+    job's `waiting_job_ids`.
     """
     services, has_ended = work.services, False
     name = format_job_reference(work.job, parent.environment_id)

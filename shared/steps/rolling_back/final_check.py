@@ -1,4 +1,4 @@
-"""Check before a rollback ends whether an invocation that did not complete has changed anything.
+"""Check, before a rollback ends, whether an interrupted invocation has changed anything.
 
 Such an invocation is suspended, or one of its writes is in flight. After a time limit nothing can
 follow (`DurableJob.settles_at`). Until then the copy stays on for callers that were changed to it.

@@ -23,7 +23,7 @@ from shared.steps.updating_callers.record_callers import holds_copy, holds_origi
 async def report_stale_writes(work: StepContext, *, since: datetime) -> None:
     """Report values that an interrupted invocation changed back to what it had read.
 
-    Reads and writes before `since` do not belong to that invocation.
+    Reads and writes before `since` cannot be of that invocation.
     """
     log = await CallerEditLog.open(work)
     resources: dict[str, list[CallerRecord]] = defaultdict(list)
@@ -49,8 +49,8 @@ async def report_stale_writes(work: StepContext, *, since: datetime) -> None:
 async def _find_overwritten(
     work: StepContext, log: CallerEditLog, records: list[CallerRecord], since: datetime
 ) -> list[str]:
-    """Return the names of the places that were overwritten and that no job reverts."""
-    surroundings = log.list_surroundings(records, since)
+    """Return the names of the places whose values were overwritten, and that no job reverts."""
+    surroundings = log.combine_recorded_digests(records, since)
     if len(surroundings.digests) < 2:
         return []  # no later invocation read this resource
     now: dict[str, str] = {}

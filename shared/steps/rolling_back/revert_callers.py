@@ -29,7 +29,7 @@ from shared.steps.updating_callers.write_callers import CALLER_WRITE_ATTEMPTS
 
 
 async def revert_callers(work: StepContext) -> list[CallerRecord]:
-    """Revert every changed caller, and return their records.
+    """Revert the app's edits of each caller, and return the records of the edited callers.
 
     Raises `JobBlocked` if somebody else has changed the same reference.
     """
@@ -112,10 +112,10 @@ async def _revert_caller(
 
 
 async def _require_not_copied(work: StepContext, record: CallerRecord) -> None:
-    """Raise `JobBlocked` if the caller was copied after it was changed to this copy, and is not
+    """Raise `JobBlocked` if the caller was copied after it was changed to this copy, unless it is
     being rolled back.
 
-    Its copy calls this copy, so its job becomes a parent.
+    The caller's copy calls this copy, so the caller's job becomes a parent.
     """
     other = await read_job_copied_or_rolling_back(work, record.caller)
     if other is None or other.id == work.job.id:

@@ -176,7 +176,7 @@ async def _wait_for_no_copy_calls(work: StepContext) -> FlowJob:
 def _is_past_no_call_period(work: StepContext) -> bool:
     """Return whether callers had time to leave the copy.
 
-    A caller that still calls it then was changed again.
+    A caller that still calls the copy after that time was changed to it again.
     """
     began = work.job.observation_started_at
     return began is not None and began + work.services.settings.no_call_period <= work.services.now

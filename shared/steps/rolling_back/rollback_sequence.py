@@ -59,8 +59,9 @@ async def wait_for_flows_called_by_url(work: StepContext, *, includes_call_loop:
     """Raise an error until the originals are on that this original calls by URL, itself or through
     a child.
 
-    `includes_call_loop`: also wait for flows in the same call loop. Otherwise they would wait for
-    one another. All are turned on before the callers of any are reverted.
+    `includes_call_loop`: also wait for flows in the same call loop. At first these are left out,
+    because they would wait for one another. All are turned on before the callers of any are
+    reverted.
     """
     job, found = work.job, {work.job.id}
     jobs = await _read_possible_callees(work)
@@ -74,8 +75,8 @@ async def wait_for_flows_called_by_url(work: StepContext, *, includes_call_loop:
 
 
 async def _record_as_child(work: StepContext, called: FlowJob) -> None:
-    """Record the flow that this job waits for as a child, so that the timer notices when its job
-    ends.
+    """Record the flow that this job waits for as a child, so that the timer notices when that
+    flow's job ends.
     """
     name = format_job_reference(called, work.job.environment_id)
     if name not in work.job.children:
@@ -83,10 +84,10 @@ async def _record_as_child(work: StepContext, called: FlowJob) -> None:
 
 
 async def _read_possible_callees(work: StepContext) -> list[FlowJob]:
-    """Return the jobs of this environment, and of other environments whose originals are called
-    from elsewhere.
+    """Return the jobs of this environment, and the jobs of each other environment with an original
+    that is called from elsewhere.
 
-    The latter are few. They are found without reading every job of the tenant.
+    There are few such environments. They are found without reading every job of the tenant.
     """
     job, table = work.job, work.services.tables.flow_jobs
     foreign = await table.read_all(where=[Condition("has_foreign_parents", "eq", "yes")])

@@ -39,11 +39,11 @@ _MAY_WAIT_FOR = frozenset(
 )
 
 
-async def wait_for_others(work: StepContext, caller: Caller) -> bool:
+async def wait_for_other_jobs(work: StepContext, caller: Caller) -> bool:
     """Raise `MustWait` while other jobs are expected to write the same resource soon.
 
-    Then return whether other jobs may write it too. No job waits longer than `caller_batch_wait`
-    after it reached its callers.
+    After that, return whether other jobs may write the resource too. No job waits longer than
+    `caller_batch_wait` after it reached its callers.
     """
     job, services, key = work.job, work.services, hash_key(caller.resource_id)
     held = set[str]()
@@ -109,7 +109,9 @@ async def _read_expected_jobs(work: StepContext, held: set[str]) -> AsyncIterato
 
 
 async def wake_waiting_jobs(services: Services, before: FlowJob, after: FlowJob) -> None:
-    """Wake the jobs that wait for this job, if it will not reach its callers soon."""
+    """Wake the jobs that wait for this job to write a resource, if it will not reach its callers
+    soon.
+    """
     until = services.now + services.settings.caller_batch_wait
     has_come = after.is_verified and not after.state_properties.precedes_callers
     if has_come or not _is_before_callers(before):
@@ -162,7 +164,7 @@ def _can_reach_callers_by(job: FlowJob, until: datetime) -> bool:
 
 
 class CallerWriteBatch:
-    """The other jobs that write the same resource, leased by this invocation until `stack` is
+    """The other jobs that write the same resource. This invocation leases them until `stack` is
     closed.
     """
 
@@ -173,8 +175,8 @@ class CallerWriteBatch:
         self._stack = stack
         self._due = set[str]()
 
-    async def read_waiting_jobs(self) -> AsyncIterator[StepContext]:
-        """Yield the jobs that wait to write the resource.
+    async def lease_waiting_jobs(self) -> AsyncIterator[StepContext]:
+        """Lease and yield the jobs that wait to write the resource.
 
         Jobs that another invocation has leased are tried again for a moment, because that
         invocation will find the resource leased.

@@ -46,11 +46,11 @@ class CallerEditLog:
         """
         return list_active_edits(record, self._intents[record.id])
 
-    def list_surroundings(
+    def combine_recorded_digests(
         self, records: Sequence[CallerRecord], since: datetime
     ) -> UnchangedContentDigests:
         """Return the digests of the other values of one resource that invocations have recorded
-        since then.
+        since `since`.
         """
         intents = (intent for record in records for intent in self._intents[record.id])
         return UnchangedContentDigests.combine(
@@ -65,9 +65,10 @@ class CallerEditLog:
         *,
         is_first: bool = False,
     ) -> None:
-        """Store an edit of `value` before it is made.
+        """Store the intent of an edit of `value` before it is made.
 
-        Without edits, store a revert. `is_first`: the caller holds none of the earlier edits.
+        Without `edits`, store the intent of a revert. `is_first`: the caller holds none of the
+        earlier edits.
         """
         intent = CallerEditIntent(
             job_id=record.job_id,

@@ -23,9 +23,10 @@ def is_denied(error: PlatformError) -> bool:
 
 @asynccontextmanager
 async def explain_denied_write(services: Services, caller: Caller) -> AsyncIterator[None]:
-    """Raise `JobBlocked` in place of an error of the block that `is_denied`.
+    """Raise `JobBlocked` instead of an error that the block raises and that `is_denied` accepts.
 
-    It names the lock, the policy assignments or the missing permissions, and says what to do.
+    The new error names the lock, the policy assignments or the missing permissions, and says what
+    to do.
     """
     try:
         yield

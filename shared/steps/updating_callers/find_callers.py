@@ -44,9 +44,9 @@ async def find_callers(
 ) -> list[str]:
     """Store every place that holds a trigger URL or a child flow's id in the caller index.
 
-    Continues with the `rows` of an interrupted search. Returns what could not be searched, one
-    sentence each: callers there are found only when they call. Raises `TransientError` if it has to
-    wait; another call continues.
+    Continues with the `rows` of an interrupted search. Returns one sentence about each part that
+    could not be searched; callers there are found only when they call. Raises `TransientError` if
+    it has to wait; another call continues.
     """
     findings: list[str] = []
     begun = {progress.kind: progress for progress in await rows.read_all()}
@@ -69,7 +69,7 @@ async def find_callers(
 async def index_callers_in_flows(
     services: Services, environment: Environment, flows: Sequence[Workflow]
 ) -> None:
-    """Store the callers in definitions that were read for another purpose in the caller index."""
+    """Store in the caller index the callers in definitions that were read for another purpose."""
     kinds = [kind for kind in services.callers.values() if isinstance(kind, FoundInDefinitions)]
     places = [
         place

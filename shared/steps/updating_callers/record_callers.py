@@ -30,8 +30,8 @@ EXCLUDED = "An administrator excluded it. Change it yourself."
 
 
 async def record_callers(work: StepContext) -> list[CallerRecord]:
-    """Record the callers that the last search found, and the parents among them; return all
-    records.
+    """Record the callers that the last search found; those that are copied themselves become
+    parents. Return all records.
     """
     job, rows = work.job, work.callers
     parents = set(job.parents)
@@ -68,9 +68,8 @@ async def _find_all_callers(work: StepContext) -> AsyncIterator[Caller]:
 
 
 def _build_copy_as_caller(job: FlowJob) -> Caller:
-    """Return the copy as a caller.
-
-    As the original does, it calls the original until it is updated.
+    """Return the copy as a caller of the original, for an original that calls itself. The copy
+    calls the original until it is updated.
     """
     title = f"copy of {job.display_name}, which calls itself"
     return build_flow_caller(job.environment_id, job.copy.id, title)
@@ -148,17 +147,19 @@ def is_child_reference(job: FlowJob, caller: Caller) -> bool:
 
 
 async def read_job_copied_elsewhere(work: StepContext, caller: Caller) -> FlowJob | None:
-    """Return the job of the caller if the caller is an original that is being copied."""
+    """Return the job of the caller, or None if the caller is no original that is being copied."""
     return await _find_live_job(work, caller, "original_id")
 
 
 async def read_job_copied_or_rolling_back(work: StepContext, caller: Caller) -> FlowJob | None:
-    """Return the job of the caller if the caller is an original that has or may have a copy."""
+    """Return the job of the caller, or None if the caller is no original that is being copied or
+    rolled back.
+    """
     return await _find_live_job(work, caller, "original_id", with_rollbacks=True)
 
 
 async def read_job_of_flow(work: StepContext, caller: Caller) -> FlowJob | None:
-    """Return the job whose original or copy is the caller, in the caller's environment."""
+    """Return the job in the caller's environment whose original or copy is the caller, or None."""
     original = await _find_live_job(work, caller, "original_id")
     return original or await _find_live_job(work, caller, "copy_id")
 
@@ -204,7 +205,7 @@ async def holds_original(services: Services, job: FlowJob, caller: Caller) -> bo
 
 async def holds_copy(services: Services, job: FlowJob, caller: Caller) -> bool:
     """Return whether a caller's place now contains the copy's URL or id, or refers to the secret
-    with the URL.
+    with the copy's URL.
     """
     flow_ids = set(job.copy.ids) if is_child_reference(job, caller) else set()
     reference = format_reference(job.url_secret) if job.url_secret else ""

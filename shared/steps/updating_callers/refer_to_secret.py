@@ -97,9 +97,10 @@ async def _read_secret(work: StepContext) -> str | None:
 async def find_references(
     work: StepContext, records: Sequence[CallerRecord], urls: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the reference that each caller may get in place of the copy's URL, by address.
+    """Return the reference that each caller may get in place of the copy's URL, by the caller's
+    address.
 
-    Empty until the secret contains exactly this URL.
+    Returns none until the secret contains exactly the copy's URL.
     """
     job = work.job
     if not await _may_refer_to_secret(work):

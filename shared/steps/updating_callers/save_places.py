@@ -37,7 +37,7 @@ class NotSaved(JobBlocked):
 
 
 class ContentRejected(JobBlocked):
-    """The platform rejected what was written. Its error is the cause."""
+    """The platform rejected what was written. The platform's error is the `__cause__`."""
 
 
 type Values = Sequence[tuple[Caller, CallerContent]]
@@ -58,9 +58,8 @@ async def read_places(kind: CallerKind, callers: Sequence[Caller]) -> dict[str, 
 async def read_places_to_write(
     work: StepContext, kind: CallerKind, callers: Sequence[Caller]
 ) -> dict[str, CallerContent]:
-    """Return the content of callers before a write.
-
-    Flows have all connection references that they had before this job.
+    """Return the content of callers before a write. Flows have all connection references that they
+    had before the job's first save.
     """
     found = await read_places(kind, callers)
     if isinstance(kind, FoundInDefinitions):
@@ -91,28 +90,33 @@ async def write_places(
 ) -> None:
     """Write texts to callers, in one request if the kind can.
 
-    `standing` is what was read there. Each write is checked right before it is sent. Raises
-    `Conflict`, and `JobBlocked`, which names the caller or flow that cannot be saved.
+    `standing` contains what was read there. Each write is checked right before it is sent. Raises
+    `Conflict`, and `JobBlocked` that names the caller or the flow that cannot be saved.
     """
 
-    async def permit() -> None:
+    async def require_each_write_allowed() -> None:
         for caller, _ in values:
             await require_caller_write_allowed(work, caller)
-        await resource.permit()
+        await resource.require_leases()
 
     if isinstance(kind, WritesWholeResource):
-        await _perform_write(_build_joint_write(kind, values, permit), format_labels(values))
+        await _perform_write(
+            _build_joint_write(kind, values, require_each_write_allowed), format_labels(values)
+        )
         return
     for caller, value in values:
         if isinstance(kind, FoundInDefinitions):
             flow = await _build_caller_flow(work, kind, caller, standing[caller.address])
-            await _perform_write(await _build_save(work, flow, value.text, permit), caller.label)
+            await _perform_write(
+                await _build_save(work, flow, value.text, require_each_write_allowed), caller.label
+            )
             continue
         await _perform_write(
-            Write(permit=permit, call=partial(kind.write, caller, value)), caller.label
+            Write(permit=require_each_write_allowed, call=partial(kind.write, caller, value)),
+            caller.label,
         )
         if isinstance(kind, ReadOnSave):
-            await _save_readers(work, kind, caller, permit)
+            await _save_readers(work, kind, caller, require_each_write_allowed)
 
 
 def _build_joint_write(
@@ -176,8 +180,7 @@ async def _save_readers(
 ) -> None:
     """Save each flow that uses a value, so that it uses the new value, and read the save back.
 
-    Raises `WriteNotVisible`, and `NotSaved` with the flows whose save the platform accepted and did
-    not keep.
+    Raises `WriteNotVisible`, and `NotSaved` if the platform accepted saves and did not keep them.
     """
     environment = await _read_environment(work, caller)
     found = await kind.read_flows_to_save(caller)
@@ -225,10 +228,7 @@ async def _find_unsaved_flows(
     before: Mapping[str, Collection[str]],
     written_at: datetime | None,
 ) -> list[Workflow]:
-    """Return the flows that a read still shows as before their save.
-
-    Flows that no longer exist are omitted.
-    """
+    """Return the flows whose save reads do not show yet. Flows that no longer exist are omitted."""
     unsaved = []
     for flow in flows:
         with suppress(NotFound):
@@ -302,8 +302,8 @@ async def _read_environment(work: StepContext, caller: Caller) -> Environment:
 async def _perform_write(write: Write, label: str, why: str = "") -> None:
     """Send a write.
 
-    Raises `ContentRejected`, which names the caller, if the content is rejected. `why` says why
-    another flow is saved, whose rejection is not that of the caller.
+    Raises `ContentRejected`, which names the caller, if the content is rejected. If the write saves
+    another flow than the caller, `why` says why that flow is saved.
     """
     try:
         await perform(write)

@@ -1,7 +1,8 @@
-"""Search for callers once for all assessments that name the same time.
+"""Search for callers once for several assessments.
 
-Callers of one environment's flows may be in any other. So the results of a search are stored. An
-assessment that names the search's time uses them instead of reading the whole tenant again.
+Callers of one environment's flows may be in any other environment. So the results of a search are
+stored. An assessment that names the time of that search uses them instead of reading the whole
+tenant again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,8 +34,10 @@ class CallerSearchResult:
     unknown_urls: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def at(self) -> datetime | None:
-        """Return the time by which another assessment can use the same search."""
+    def searched_at(self) -> datetime | None:
+        """Return the time that another assessment names to reuse this search, or None if no kind
+        was searched completely.
+        """
         return min(self.began.values(), default=None)
 
     def covers(self, place: CallerIndexEntry) -> bool:
@@ -56,9 +59,9 @@ async def search_callers(
     """Search every kind of caller in all environments, except kinds that an assessment reads
     separately.
 
-    `since`: use results of searches that started since then. `rows` store the progress of the
-    search; it then raises `TransientError` when it must wait, and the next call continues. Without
-    `rows`, a kind whose search fails is omitted.
+    `since`: use the results of searches that started since that time. With `rows`, which store the
+    progress, raises `TransientError` when it must wait; the next call continues. Without `rows`, a
+    kind whose search fails is omitted.
     """
     kinds = [kind.kind for kind in services.callers.values() if not kind.is_assessed_separately]
     begun = {one.kind: one for one in await rows.read_all()} if rows else {}

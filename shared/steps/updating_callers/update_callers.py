@@ -27,7 +27,7 @@ from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.batch_caller_writes import (
     CallerWriteBatch,
     build_pending_write,
-    wait_for_others,
+    wait_for_other_jobs,
 )
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
 from shared.steps.updating_callers.explain_denied_write import explain_denied_write
@@ -71,7 +71,7 @@ async def write_new_urls(work: StepContext) -> FlowJob:
         left = await _find_unwritten_callers(work, plans, records)
         if not left:
             continue
-        is_shared = await wait_for_others(work, left[0].caller)
+        is_shared = await wait_for_other_jobs(work, left[0].caller)
         if urls is None:
             await require_unleased_resource(work, resource)
             await work.require_write_allowed()
@@ -80,7 +80,7 @@ async def write_new_urls(work: StepContext) -> FlowJob:
         own = CallerWriter(work=work, log=log, urls=urls, records=left, references=references)
         async with lease_resource(work, resource) as held, AsyncExitStack() as stack:
             batch = CallerWriteBatch(work, resource, stack)
-            others = await _prepare_others(work, batch, plans, held) if is_shared else []
+            others = await _prepare_other_jobs(work, batch, plans, held) if is_shared else []
             async with explain_denied_write(work.services, left[0].caller):
                 written = [one.work for one in await write_callers(held, own, others)]
             if is_shared:
@@ -96,25 +96,27 @@ async def write_new_urls(work: StepContext) -> FlowJob:
     return await _mark_completed(work)
 
 
-async def _prepare_others(
+async def _prepare_other_jobs(
     work: StepContext, batch: CallerWriteBatch, plans: PlansInProgress, resource: LeasedResource
 ) -> list[CallerWriter]:
-    """Return the writers of other jobs that wait for the resource, if time and requests allow.
+    """Return the writers of other jobs that wait for the resource, as far as time and requests
+    allow.
 
-    After a crashed invocation each job continues on its own, so that none of them affects others.
+    After a crashed invocation each job continues on its own, so that no job makes others crash
+    again.
     """
     found: list[CallerWriter] = []
     if work.job.consecutive_crashes > 1:
         return found
     until = work.services.now + work.services.settings.invocation_time_limit
-    async for other in batch.read_waiting_jobs():
+    async for other in batch.lease_waiting_jobs():
         try:
             found.append(await _build_writer(other, plans, resource.name))
         except ThrottledError:
             break
         except CmkflowError:
             continue  # the job's own invocation reports the error
-        await resource.permit()
+        await resource.require_leases()
         if work.services.now >= until:
             break
     return found
@@ -132,7 +134,7 @@ async def _build_writer(work: StepContext, plans: PlansInProgress, resource: str
 async def _find_unwritten_callers(
     work: StepContext, plans: PlansInProgress, records: Sequence[CallerRecord]
 ) -> list[CallerRecord]:
-    """Return the callers that have to be written. Raises `MustWait` and `JobBlocked`."""
+    """Return those of these callers that have to be written. Raises `MustWait` and `JobBlocked`."""
     if records:
         reject_excluded_flow(await work.read_settings(), work.job)
     left = []
@@ -178,10 +180,11 @@ async def _mark_completed(work: StepContext) -> FlowJob:
 
 
 async def _is_copied_by_now(work: StepContext, record: CallerRecord) -> bool:
-    """Return whether the caller is an original whose own job has started since it was recorded.
+    """Return whether the caller is an original whose own job has started since the caller was
+    recorded.
 
-    That job writes the URL into the caller's copy, so the caller itself is not changed. A verified
-    copy is written like any other caller.
+    That job writes the URL into its copy, so the caller itself is not changed. A verified copy is
+    written like any other caller.
     """
     other = await read_job_of_flow(work, record.caller)
     if other is None or other.id == work.job.id:
@@ -198,7 +201,7 @@ async def _is_copied_by_now(work: StepContext, record: CallerRecord) -> bool:
 
 async def read_new_urls(work: StepContext) -> dict[str, str]:
     """Return the copy's trigger URL by the original's trigger URL id, or nothing if the original
-    has no trigger URL.
+    has no URL id.
 
     Raises `JobBlocked` if the copy is not healthy, because then no caller may be changed to it.
     """

@@ -63,11 +63,10 @@ class CallerWriter:
     old_formats: dict[str, str | None] = field(default_factory=dict)
 
     async def prepare(self, present: Mapping[str, CallerContent], texts: Texts) -> Texts:
-        """Record the edits.
+        """Record the job's edits, and return the texts with its URL.
 
-        Return the texts with this job's URL. `present` is the current content by address. Stores
-        the state of callers that need no change. Raises the errors of
-        `StepContext.require_write_allowed`.
+        `present` is the current content by address. Stores the state of callers that need no
+        change. Raises the errors of `StepContext.require_write_allowed`.
         """
         texts, kept = dict(texts), list[CallerRecord]()
         for record in self.records:
@@ -147,8 +146,8 @@ class CallerWriter:
         url = self.urls[self.work.job.original.url_id]
         return caller_edit.replace_secret_reference(rewritten.text, edits, url)
 
-    async def is_free(self) -> bool:
-        """Return whether the job's row is still leased and has no new command."""
+    async def may_continue(self) -> bool:
+        """Return whether this invocation still leases the job's row, which has no new command."""
         try:
             await self.work.held.renew()
         except CmkflowError:
@@ -166,7 +165,7 @@ class CallerWriter:
         note = f"The {record.caller.label} holds the URL and not a reference to its secret. {why}."
         self.work.stage(add_notes(self.work.job, note))
 
-    async def store_written(self) -> None:
+    async def store_updated_callers(self) -> None:
         """Store that the callers were written."""
         done = [replace(record, state=CallerState.UPDATED) for record in self.records]
         await self.work.callers.upsert(*done)
@@ -177,10 +176,10 @@ async def write_callers(
 ) -> list[CallerWriter]:
     """Write the callers of some jobs in one resource, and read them back.
 
-    Return the other jobs. The text is rewritten for one job after the other, as if each had written
-    it alone, so that each can be reverted alone. The first job is that of this invocation: raises
-    `JobBlocked` if its content is rejected or lost. Another job with an error is left out, and its
-    own invocation reports the error.
+    Return the other jobs that were written. The text is rewritten for one job after the other, as
+    if each had written it alone, so that each can be reverted alone. The first job is that of this
+    invocation: raises `JobBlocked` if its content is rejected or lost. Another job with an error is
+    left out, and its own invocation reports the error.
     """
     work, tries, values = first.work, 0, list[tuple[Caller, CallerContent]]()
     while tries < CALLER_WRITE_ATTEMPTS:
@@ -192,8 +191,8 @@ async def write_callers(
         present |= await _read_content_of_new_places(first, present)
         texts = {address: value.text for address, value in present.items()}
         texts = await first.prepare(present, texts)
-        others, texts = await _prepare_others(others, present, texts)
-        free = [other for other in others if await other.is_free()]
+        others, texts = await _add_edits_of_other_jobs(others, present, texts)
+        free = [other for other in others if await other.may_continue()]
         if len(free) < len(others):
             others = free
             continue
@@ -220,7 +219,7 @@ async def write_callers(
             continue
         tries += 1
         if await _is_complete(kind, values, (first, *others)):
-            await first.store_written()
+            await first.store_updated_callers()
             return await _mark_callers_updated(others)
     await wait_until_visible(work, f"The new URL of {format_labels(values)}")
     raise JobBlocked(
@@ -277,10 +276,12 @@ def _list_distinct_callers(*movers: CallerWriter) -> list[Caller]:
     return [*found.values()]
 
 
-async def _prepare_others(
+async def _add_edits_of_other_jobs(
     others: Sequence[CallerWriter], present: Mapping[str, CallerContent], texts: Texts
 ) -> tuple[list[CallerWriter], Texts]:
-    """Return the other jobs without errors, and the texts with their URLs."""
+    """Record the edits of other jobs. Return the jobs without errors, and the texts with their
+    URLs.
+    """
     remaining = []
     for other in others:
         with suppress(CmkflowError, caller_edit.EditConflict):
@@ -297,7 +298,7 @@ async def _mark_callers_updated(others: Sequence[CallerWriter]) -> list[CallerWr
     done = []
     for other in others:
         with suppress(CmkflowError):
-            await other.store_written()
+            await other.store_updated_callers()
             done.append(other)
     return done
 
@@ -305,7 +306,7 @@ async def _mark_callers_updated(others: Sequence[CallerWriter]) -> list[CallerWr
 async def _is_complete(kind: CallerKind, values: Values, writers: Sequence[CallerWriter]) -> bool:
     """Return whether the callers use what was written.
 
-    If a reference is not stored or not resolved, its caller gets the URL in the next write.
+    If a reference is not stored or not resolved, makes its caller get the URL in the next write.
     """
     work = writers[0].work
     if not isinstance(kind, WritesWholeResource) and not await _are_texts_visible(
@@ -332,7 +333,7 @@ def _prepare_next_attempt(
 
 
 def _reject_references(values: Values, writers: Sequence[CallerWriter], status: str) -> bool:
-    """Let the callers that got a reference get the URL in the next write.
+    """Make the callers that got a reference get the URL in the next write.
 
     Return whether there are any.
     """

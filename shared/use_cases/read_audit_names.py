@@ -31,7 +31,7 @@ class AuditNames:
     flows: Mapping[str, str]
 
 
-async def name_audit_targets(services: Services, entries: Sequence[AuditEntry]) -> AuditNames:
+async def read_audit_names(services: Services, entries: Sequence[AuditEntry]) -> AuditNames:
     """Return the names of the objects that these entries are about.
 
     The number of reads depends only on the number of entries.
@@ -59,6 +59,6 @@ async def name_audit_targets(services: Services, entries: Sequence[AuditEntry]) 
 
 
 def list_flow_ids(entry: AuditEntry) -> list[str]:
-    """Return the ids or names by which a request names flows."""
+    """Return the ids or names of the flows that a request names."""
     found = parse_state(entry.request_body).get("flow_ids")
     return [str(one) for one in found] if isinstance(found, list) else []
