@@ -27,7 +27,7 @@ from shared.reason import Reason
 from shared.use_cases import show_remediation as shown
 from shared.use_cases.audit_state import read_new_remediation
 from shared.use_cases.start_remediation import (
-    find_form_idempotency_key,
+    choose_form_idempotency_key,
     resolve_flow_ids,
     start_manual_remediation,
 )
@@ -143,7 +143,7 @@ async def _find_idempotency_key(call: ApiRequest[NoQuery, StartRemediationReques
         if not call.is_form:
             return f"{start} {uuid.uuid4()}"
         sent = f"{call.principal.id} {start} {call.body.model_dump_json()}"
-        return await find_form_idempotency_key(services(), start, sent)
+        return await choose_form_idempotency_key(services(), start, sent)
     key = key.strip()
     if not 0 < len(key) <= _LONGEST_KEY or not (key.isascii() and key.isprintable()):
         text = f"Use 1 to {_LONGEST_KEY} printable ASCII characters."

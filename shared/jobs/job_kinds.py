@@ -28,7 +28,7 @@ def _with_outside_changes(job: FlowJob, fresh: FlowJob) -> FlowJob:
     )
 
 
-def _with_choices(job: EnvironmentJob, fresh: EnvironmentJob) -> EnvironmentJob:
+def _with_stored_choices(job: EnvironmentJob, fresh: EnvironmentJob) -> EnvironmentJob:
     """Return the job with the choices of approvers that its stored row has now."""
     return replace(job, url_secret_choices=fresh.url_secret_choices)
 
@@ -65,7 +65,7 @@ ENVIRONMENT: JobKind[EnvironmentJob] = JobKind(
     queue=ENVIRONMENT_JOBS,
     partition="remediation",
     request_demand=estimate_environment_job_demand,
-    merge_concurrent=_with_choices,
+    merge_concurrent=_with_stored_choices,
     is_watched=_is_environment_watched,
     ids=lambda job: {
         "remediation": job.remediation_id,

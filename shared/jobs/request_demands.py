@@ -55,7 +55,7 @@ def estimate_flow_job_demand(job: FlowJob) -> RequestDemand | None:
     if reached is FlowJobState.PLANNED:
         group = min(job.parents, default=job.id).rpartition("/")[2]
         demand = _build_demand(job.id, _count_requests(job), f"{_NEW}-{group}")
-        return replace(demand, later_requests=_choose_counts(job)[FlowJobState.COPIED])
+        return replace(demand, later_requests=_choose_request_counts(job)[FlowJobState.COPIED])
     if job.grants.active:  # grants are revoked first
         return _build_demand(job.id, _count_requests(job), _ROLLBACK)
     return _build_demand(job.id, _count_requests(job), f"{_IN_PROGRESS}-{_DEPTHS[reached]}")
@@ -68,10 +68,10 @@ def estimate_environment_job_demand(job: EnvironmentJob) -> RequestDemand:
 
 def _count_requests(job: FlowJob) -> int:
     looks = job.step in _RETIRING and bool(job.original.http_hosts)
-    return _choose_counts(job).get(job.step, _DEFAULT_COUNT) + looks
+    return _choose_request_counts(job).get(job.step, _DEFAULT_COUNT) + looks
 
 
-def _choose_counts(job: FlowJob) -> Mapping[FlowJobState, int]:
+def _choose_request_counts(job: FlowJob) -> Mapping[FlowJobState, int]:
     has_url = job.original.has_trigger_url and job.migration_method is not MigrationMethod.COPY_OFF
     return _FLOW_CALLS if has_url else _OTHER_CALLS
 

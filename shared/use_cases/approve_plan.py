@@ -105,7 +105,7 @@ async def approve_plans(
     )
     approval = await _resolve_excluded_flows(services, remediation_id, approval)
     while True:
-        approved_jobs = await _read_already_approved(services, remediation_id, approval)
+        approved_jobs = await _read_already_approved_jobs(services, remediation_id, approval)
         left = [version for version in approval.versions if version not in approved_jobs]
         if approved_jobs and not left:
             return list(approved_jobs.values())
@@ -258,7 +258,7 @@ async def _approve_one_plan(
     return job
 
 
-async def _read_already_approved(
+async def _read_already_approved_jobs(
     services: Services, remediation_id: str, approval: ApprovalInput
 ) -> dict[str, EnvironmentJob]:
     """Return the environment jobs that already have this approval, by plan version."""

@@ -32,7 +32,7 @@ from shared.state.rows import StoredItem
 from shared.steps.flows.effect import perform
 from shared.steps.flows.original import find_original
 from shared.steps.flows.temporary_co_ownership import (
-    format_not_revoked,
+    format_grants_not_revoked,
     is_still_co_owner,
     remove_co_ownership,
     revoke_all_grants,
@@ -132,7 +132,7 @@ async def _revoke_grants_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
         await revoke_grant_of_plan(held, flow_name)
     if kept:
         row = services.tables.environment_jobs.name_of(job)
-        await send_alert(services, Reason.GRANT_NOT_REVOKED, row, format_not_revoked(kept))
+        await send_alert(services, Reason.GRANT_NOT_REVOKED, row, format_grants_not_revoked(kept))
     returned = flows if is_checked else dict.fromkeys((*job.grants.returned, *flows))
     at = now if flows else None if is_checked else at
     after = replace(held.job.grants, active=(), returned=tuple(returned), returned_at=at)
@@ -165,13 +165,13 @@ async def turn_off_orphaned_copies(services: Services, environment: Environment)
             if kept.item.migration_method.has_copy:
                 copies[kept.item.id] = kept.item.copy.id
 
-    async def turn_off_seen(job_id: str, known: WorkflowSummary | None) -> None:
+    async def turn_off_existing(job_id: str, known: WorkflowSummary | None) -> None:
         if known is not None:
             async with catch_row_errors(services, (table.name, environment.id, job_id)):
                 await _turn_off_orphaned_copy(services, environment, job_id, known)
 
     return await check_in_rotation(
-        services, environment, DailyCheckTarget.WITHDRAWN, copies, turn_off_seen
+        services, environment, DailyCheckTarget.WITHDRAWN, copies, turn_off_existing
     )
 
 

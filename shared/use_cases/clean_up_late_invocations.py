@@ -43,7 +43,7 @@ async def clean_up_late_invocations(services: Services) -> None:
         async for job in read_readable(services, services.tables.flow_jobs.scan()):
             async with catch_row_errors(services, services.tables.flow_jobs.name_of(job.item)):
                 if (job.item.remediation_id, job.item.environment_job_id) in ended:
-                    await _cancel_orphan(services, job.item)
+                    await _cancel_orphaned_job(services, job.item)
                 await _revoke_grants(services, job)
 
 
@@ -51,7 +51,7 @@ def _has_ended(job: EnvironmentJob) -> bool:
     return job.is_inactive and not job.needs_action and not job.can_start_more_flows
 
 
-async def _cancel_orphan(services: Services, job: FlowJob) -> None:
+async def _cancel_orphaned_job(services: Services, job: FlowJob) -> None:
     """Cancel a job that has not started although its remediation is over."""
     has_begun = job.step is not FlowJobState.PLANNED
     if has_begun or job.is_inactive or job.requested_command or job.lease.is_held(services.now):

@@ -35,7 +35,7 @@ async def delete_old_audit_entries(services: Services) -> int:
     kept_for = services.settings.audit_log_kept
     if kept_for is None:
         return 0
-    ends_at = min(services.now - kept_for, await _read_oldest_open_start(services))
+    ends_at = min(services.now - kept_for, await _read_start_of_oldest_open_remediation(services))
     seals = [kept async for kept in services.tables.audit_seals.query(SEALS)]
     for kept in reversed(seals[1:]):  # the newest stays: the next one refers to it
         if kept.item.ends_at > ends_at:
@@ -63,7 +63,7 @@ def _find_deletable_until(
     return begins_at and min(begins_at, ends_at)
 
 
-async def _read_oldest_open_start(services: Services) -> datetime:
+async def _read_start_of_oldest_open_remediation(services: Services) -> datetime:
     """Return when the oldest open remediation was started, or now if none is open."""
     tables, first = services.tables, services.now
     async for job in tables.environment_jobs.query():

@@ -45,7 +45,7 @@ async def delete_old_plans(services: Services) -> int:
     """Delete rows of superseded plans for at most two minutes. Returns the number of plans left for
     the next check.
     """
-    tables, found = services.tables, await _find_plans(services)
+    tables, found = services.tables, await _read_plans(services)
     until = services.now + _LONGEST
     # The columns are readable also for rows that are not.
     with_flow_jobs = {
@@ -57,7 +57,7 @@ async def delete_old_plans(services: Services) -> int:
         one
         for one in find_superseded_jobs(jobs, with_flow_jobs)
         if _is_summary_due(services, one, found.remediations)
-        or _is_end_due(services, one, found.remediations)
+        or _is_deletion_due(services, one, found.remediations)
     ]
     for number, job in enumerate(due):
         if services.now > until:
@@ -65,7 +65,7 @@ async def delete_old_plans(services: Services) -> int:
             return len(due) - number
         async with catch_row_errors(services, tables.environment_jobs.name_of(job)):
             kept = await _reduce_to_summary(services, found.jobs[job.id])
-            if _is_end_due(services, job, found.remediations):
+            if _is_deletion_due(services, job, found.remediations):
                 await _delete_environment_job(services, kept)
                 found.count[job.remediation_id] -= 1
     await delete_old_assessments(services, found.jobs.values(), until)
@@ -75,7 +75,7 @@ async def delete_old_plans(services: Services) -> int:
     return 0
 
 
-async def _find_plans(services: Services) -> _Found:
+async def _read_plans(services: Services) -> _Found:
     tables, found = services.tables, _Found()
     async for remediation in tables.remediations.scan("remediation"):
         if isinstance(remediation, UnreadableRow):
@@ -107,7 +107,7 @@ def _is_summary_due(
     return job.plan_kept is not PlanKept.SUMMARY and _is_older(services, job.ended_at, kept_for)
 
 
-def _is_end_due(
+def _is_deletion_due(
     services: Services, job: EnvironmentJob, remediations: Mapping[str, StoredItem[Remediation]]
 ) -> bool:
     is_ordered = _was_requested(remediations, job.remediation_id)

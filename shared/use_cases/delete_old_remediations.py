@@ -40,7 +40,7 @@ async def delete_old_remediations(services: Services) -> int:
     async for kept in read_readable(services, services.tables.deletions.scan(where=where)):
         if max(kept.item.delete_at, kept.item.deleted_at or kept.item.delete_at) < before:
             old.setdefault(kept.item.remediation_id, []).append(kept.item)
-    in_use, originals = await _find_in_use(services, old)
+    in_use, originals = await _find_remediations_in_use(services, old)
     count, files = 0, list[str]()
     for remediation_id, deletions in sorted(old.items()):
         if remediation_id in in_use:
@@ -64,7 +64,7 @@ async def delete_old_remediations(services: Services) -> int:
     return count
 
 
-async def _find_in_use(
+async def _find_remediations_in_use(
     services: Services, old: Mapping[str, Sequence[Deletion]]
 ) -> tuple[set[str], Counter[str]]:
     """Return the remediations in use, and the number of flow jobs of each original.

@@ -59,7 +59,7 @@ def build_link(
         query = urlencode({**environment, "filter": "needs_changes"})
         return MessageLink(title="Open the plan", path=f"{page}/plan?{query}")
     if action.reason_code == Reason.FIREWALL_DENIES:
-        names = _list_denying_firewalls(action, environment_jobs, blocked_jobs)
+        names = _list_denying_issue_names(action, environment_jobs, blocked_jobs)
         if len(names) == 1:
             query = urlencode({"firewall_fix": names.pop(), **environment})
             return MessageLink(title="Open the firewall fix", path=f"{page}?{query}#firewall-fix")
@@ -82,7 +82,7 @@ def list_flow_paths(action: PendingAction) -> tuple[str, ...]:
     return tuple(f"{page}/flows/{quote(one, safe='')}" for one in action.workflow_ids)
 
 
-def _list_denying_firewalls(
+def _list_denying_issue_names(
     action: PendingAction,
     environment_jobs: Sequence[EnvironmentJob],
     blocked_jobs: Sequence[FlowJob],

@@ -39,7 +39,9 @@ async def react_to_key_event(services: Services, event: Event) -> str:
         return _log_ignored_event(event, f"no watched policy uses key {key} of vault {vault}")
     environments = await services.environments.list()
     linked = [
-        env for env in environments if env.is_linked and any(_is_on(env, one) for one in watched)
+        env
+        for env in environments
+        if env.is_linked and any(_has_policy(env, one) for one in watched)
     ]
     if linked:
         await start_remediation(
@@ -83,7 +85,7 @@ async def _schedule_recheck(services: Services, event: Event) -> None:
     log.info("key %s is checked again at %s", event.get_text("ObjectName"), due)
 
 
-def _is_on(environment: Environment, policy: EnterprisePolicy) -> bool:
+def _has_policy(environment: Environment, policy: EnterprisePolicy) -> bool:
     link = environment.policy
     return link is not None and link.policy_id.lower() == policy.id.lower()
 

@@ -55,7 +55,7 @@ async def record_blocked_calls(services: Services, environment: Environment) -> 
             except PlatformError as err:  # the runs of this copy only
                 rejected = err
     finally:
-        await _resolve_and_delete_old(services, environment, {one.copy.id for one in copies})
+        await _resolve_and_delete_old_calls(services, environment, {one.copy.id for one in copies})
         async for call in read_unresolved_blocked_calls(services, environment.id):
             await alert_blocked_call(services, call)
     retried = await _retry_unblocked_jobs(services, environment)
@@ -84,7 +84,7 @@ def _group_by_host(copies: Sequence[FlowJob]) -> Mapping[str, list[FlowJob]]:
     return found
 
 
-async def _resolve_and_delete_old(
+async def _resolve_and_delete_old_calls(
     services: Services, environment: Environment, in_use: set[str]
 ) -> None:
     """Resolve blocked calls by copies that are no longer in use, and delete old resolved ones."""

@@ -74,9 +74,9 @@ async def show_deletions(services: Services, remediation_id: str) -> DeletionLis
     found = await read_deletions(services, jobs, reading)
     hidden = {row.row[2] for row in reading.unreadable}  # these may already be scheduled
     candidates = [
-        _build_candidate(services, job, first)
+        _build_deletable_original(services, job, first)
         for job in _select_not_deleted(jobs, found)
-        if job.id not in hidden and (first := _find_earliest_time(services, job))
+        if job.id not in hidden and (first := _find_earliest_deletion_at(services, job))
     ]
     return DeletionList(deletions=tuple(found.values()), deletable_originals=tuple(candidates))
 
@@ -162,7 +162,7 @@ def _require_deletable_original(
     earlier: Deletion | None,
     request: DeletionInput,
 ) -> None:
-    first = _find_earliest_time(services, job)
+    first = _find_earliest_deletion_at(services, job)
     if first is None or job.requested_command:
         raise JobBlocked(
             f"{job.display_name} is not retired.",
@@ -222,14 +222,16 @@ async def _store_deletion(services: Services, job: FlowJob, request: DeletionInp
     return new
 
 
-def _find_earliest_time(services: Services, job: FlowJob) -> datetime | None:
+def _find_earliest_deletion_at(services: Services, job: FlowJob) -> datetime | None:
     settings = services.settings
     return find_earliest_delete_at(
         job, delay=settings.deletion_delay, quiet=settings.no_call_period
     )
 
 
-def _build_candidate(services: Services, job: FlowJob, first: datetime) -> DeletableOriginal:
+def _build_deletable_original(
+    services: Services, job: FlowJob, first: datetime
+) -> DeletableOriginal:
     return DeletableOriginal(
         environment_id=job.environment_id,
         job_id=job.id,

@@ -178,7 +178,7 @@ async def _read_last_assessments(
     newest: dict[str, EnvironmentJob] = {}
     for job in (*there.values(), *found):
         known = newest.get(job.environment_id)
-        if known is None or _format_begin(job) > _format_begin(known):
+        if known is None or _format_started_at(job) > _format_started_at(known):
             newest[job.environment_id] = job
     return newest
 
@@ -189,5 +189,5 @@ def _build_job_key(environment_id: str, idempotency_key: str) -> tuple[str, str]
     return identity, build_environment_job_id(identity, environment_id)
 
 
-def _format_begin(job: EnvironmentJob) -> str:
+def _format_started_at(job: EnvironmentJob) -> str:
     return str(job.history[0].changed_at) if job.history else ""

@@ -136,9 +136,7 @@ async def read_pending_actions(services: Services) -> PendingActions:
         ),
     ]
     return PendingActions(
-        items=tuple(
-            _with_complete_command(services, one) for one in sort_most_urgent_first(waiting)
-        ),
+        items=tuple(_add_sign_in_options(services, one) for one in sort_most_urgent_first(waiting)),
         environment_jobs=environment_jobs,
         plans=plans,
         blocked_jobs=[job for job in flow_jobs if job.needs_action],
@@ -187,7 +185,7 @@ async def read_environment_jobs_newest_first(
     return sort_newest_first(known.environment_jobs, {one.id: one.created_at for one in found})
 
 
-def _with_complete_command(services: Services, waiting: PendingAction) -> PendingAction:
+def _add_sign_in_options(services: Services, waiting: PendingAction) -> PendingAction:
     """Return the action. If its command signs in the service account, the command gets its options
     from the settings.
     """
@@ -218,11 +216,11 @@ def _select_alerts_without_job(
         one
         for one in alerts
         if (one.reason_code != Reason.INTERNAL_ERROR or one.row not in failed)
-        and not _is_of_deletion(services, one)
+        and not _is_about_deletion(services, one)
     ]
 
 
-def _is_of_deletion(services: Services, alert: Alert) -> bool:
+def _is_about_deletion(services: Services, alert: Alert) -> bool:
     """Return whether an alert says why a deletion is, or was, blocked."""
     return alert.row[0] == services.tables.deletions.name and alert.reason_code not in _OF_ANY_ROW
 
@@ -234,7 +232,7 @@ async def _read_blocked_deletions(
 
     Raises `TransientError` if the rows cannot be read now.
     """
-    places = {one.row[1:] for one in alerts if _is_of_deletion(services, one)}
+    places = {one.row[1:] for one in alerts if _is_about_deletion(services, one)}
     found = await get_rows(services.tables.deletions, sorted(places), reading)
     return [one for one in found if one.state is DeletionState.BLOCKED]
 

@@ -75,11 +75,11 @@ async def start_assessment(
     )
     # The row names the remediation before it starts, so that concurrent requests start the same
     # one.
-    cause = await _find_key_in_progress(services, started, f"{environment_id}-{request.digest}")
+    cause = await _claim_idempotency_key(services, started, f"{environment_id}-{request.digest}")
     return await start_remediation(services, replace(started, idempotency_key=cause))
 
 
-async def _find_key_in_progress(services: Services, started: Remediation, key: str) -> str:
+async def _claim_idempotency_key(services: Services, started: Remediation, key: str) -> str:
     """Return the idempotency key of the assessment in progress for an environment and request
     (`key`).
 

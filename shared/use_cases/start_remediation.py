@@ -65,7 +65,7 @@ async def start_manual_remediation(services: Services, request: Remediation) -> 
     return await start_remediation(services, request)
 
 
-async def find_form_idempotency_key(services: Services, beginning: str, sent: str) -> str:
+async def choose_form_idempotency_key(services: Services, beginning: str, sent: str) -> str:
     """Return the idempotency key for a form that a person sent.
 
     The same form gets the same key for at least an hour, so that a second click or tab leads to the

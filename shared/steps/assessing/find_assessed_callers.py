@@ -36,9 +36,9 @@ async def find_assessed_callers(
     flows: Sequence[AssessedFlow],
 ) -> list[AssessedFlow]:
     """Return the flows with their callers of every kind except canvas apps."""
-    url_ids, whys = await _find_url_ids(services, environment, flows, searched)
+    url_ids, whys = await _read_url_ids(services, environment, flows, searched)
     held = {flow.workflow_id for flow in flows} | {*url_ids.values()}
-    places = await _find_index_entries(services, held - {""})
+    places = await _read_index_entries(services, held - {""})
     found = []
     for flow in flows:
         url_id, why = url_ids.get(flow.workflow_id, ""), whys.get(flow.workflow_id)
@@ -53,7 +53,7 @@ async def find_assessed_callers(
     return found
 
 
-async def _find_url_ids(
+async def _read_url_ids(
     services: Services,
     environment: Environment,
     flows: Sequence[AssessedFlow],
@@ -88,7 +88,7 @@ async def _find_url_ids(
 type _Places = Mapping[str, Sequence[CallerIndexEntry | UnreadableRow]]
 
 
-async def _find_index_entries(services: Services, held: Collection[str]) -> _Places:
+async def _read_index_entries(services: Services, held: Collection[str]) -> _Places:
     """Return the entries of the caller index that hold any of these ids, by one query."""
     found: dict[str, list[CallerIndexEntry | UnreadableRow]] = {}
     async for row in services.tables.caller_index.scan():

@@ -207,13 +207,13 @@ async def _read_missing_flows(
         )
         if isinstance(read, NoAnswer):
             busy = read if read.is_throttled else None
-            unread[identity] = explain_not_read(read.message)
+            unread[identity] = explain_unread_flow(read.message)
         else:
             found[identity] = read
     return found, unread
 
 
-def explain_not_read(why: str) -> str:
+def explain_unread_flow(why: str) -> str:
     """Return the reason why a listed flow was not read."""
     return f"it is not in Dataverse, and could not be read: {why}"
 
@@ -297,10 +297,10 @@ def _summarize_definition(client_data: str | None) -> tuple[DefinitionSummary | 
     definition, problem = parse_or_explain(client_data)
     if definition is None:
         return None, problem, False
-    return summarize_definition(definition), "", _uses_invokers(definition)
+    return summarize_definition(definition), "", _uses_invokers_connection(definition)
 
 
-def _uses_invokers(definition: FlowDefinition) -> bool:
+def _uses_invokers_connection(definition: FlowDefinition) -> bool:
     """Return whether the flow uses a connection of the user who runs it.
 
     The member is `runtimeSource` in Dataverse and `source` in the flow service. See

@@ -29,7 +29,7 @@ from shared.steps.assessing.read_flow_facts import (
     ReadRow,
     build_facts,
     combine_flow_lists,
-    explain_not_read,
+    explain_unread_flow,
     map_facts_by_id,
     read_missing_flow,
 )
@@ -68,7 +68,7 @@ async def read_flow_parts(
     known = map_facts_by_id(read)
     missing = [flow for flow in staying if flow.identity not in known]
     await _store_missing_flows(parts, environment, missing[:MOST_ALONE])
-    unread = {flow.identity: explain_not_read(_TOO_MANY) for flow in missing[MOST_ALONE:]}
+    unread = {flow.identity: explain_unread_flow(_TOO_MANY) for flow in missing[MOST_ALONE:]}
     found: dict[str, FlowFacts] = {}
     for part in list_whole_pages(parts.parts, DiscoverySource.SINGLE_FLOW):
         (flow,) = part.reported
@@ -158,7 +158,7 @@ async def _store_missing_flows(
             facts = await read_missing_flow(parts.services, environment, flow)
             part = replace(part, facts=(facts,))
         except (NotFound, PlatformError, InvalidInput) as err:
-            part = replace(part, problem=explain_not_read(build_no_answer(err).message))
+            part = replace(part, problem=explain_unread_flow(build_no_answer(err).message))
         await parts.store_page([part])
 
 

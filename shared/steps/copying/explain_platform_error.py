@@ -62,7 +62,9 @@ async def _explain_error(work: StepContext, error: PlatformError) -> JobBlocked:
     )
 
 
-async def explain_state(work: StepContext, copy: Workflow, wanted: FlowState) -> JobBlocked:
+async def explain_unchanged_state(
+    work: StepContext, copy: Workflow, wanted: FlowState
+) -> JobBlocked:
     """Return the error for a copy whose state did not change, although the platform accepted the
     request to change it.
     """

@@ -1,8 +1,9 @@
 """Turn the copy on or off."""
 
+from functools import partial
+
 from shared.domain.flow import FlowState, Workflow, WorkflowUpdate
-from shared.errors import JobBlocked
-from shared.steps.copying.explain_platform_error import explain_state
+from shared.steps.copying.explain_platform_error import explain_unchanged_state
 from shared.steps.flows.effect import Write
 from shared.steps.flows.toggle_flow import FlowToggle, toggle_flow
 from shared.steps.flows.update_workflow import build_flow_write
@@ -28,10 +29,6 @@ def build_copy_toggle(work: StepContext) -> FlowToggle[Workflow]:
     def write(copy: Workflow, state: FlowState) -> Write:
         return build_flow_write(work, copy, WorkflowUpdate(state=state))
 
-    async def explain_unchanged_state(copy: Workflow, state: FlowState) -> JobBlocked:
-        return await explain_state(work, copy, state)
-
     title = f"The copy of {work.job.display_name}"
-    return FlowToggle(
-        side="copy", title=title, read=read, write=write, explain=explain_unchanged_state
-    )
+    explain = partial(explain_unchanged_state, work)
+    return FlowToggle(side="copy", title=title, read=read, write=write, explain=explain)

@@ -23,7 +23,10 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.effect import Write, perform
 from shared.steps.flows.lease_resource import LeasedResource, LeaseHolder, lease_resource
-from shared.steps.flows.missing_permission import build_missing_permission, is_permission_missing
+from shared.steps.flows.missing_permission import (
+    build_missing_permission_error,
+    is_permission_missing,
+)
 from shared.steps.flows.read_back import WriteNotVisible, poll
 
 #: Attempts in one invocation if somebody else changes the list between read and write.
@@ -228,7 +231,7 @@ async def _write_change(
     except PlatformError as err:
         if not is_permission_missing(err):
             raise
-        raise build_missing_permission(
+        raise build_missing_permission_error(
             err,
             f"firewall {record.firewall}",
             kind.required_permissions,

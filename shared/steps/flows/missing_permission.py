@@ -26,7 +26,7 @@ def is_permission_missing(error: PlatformError) -> bool:
     return find_error_code(error.code, error.detail) is OTHER
 
 
-def build_missing_permission(
+def build_missing_permission_error(
     error: PlatformError, label: str, needs: RequiredPermissions, resource_id: str
 ) -> JobBlocked:
     """Return the error that says what to grant. `label` names the resource for people."""

@@ -251,10 +251,10 @@ async def revoke_remaining_grants(work: StepContext) -> None:
     work.stage(replace(work.job, grants=grants))
     if kept:
         row = services.tables.flow_jobs.name_of(work.job)
-        await send_alert(services, Reason.GRANT_NOT_REVOKED, row, format_not_revoked(kept))
+        await send_alert(services, Reason.GRANT_NOT_REVOKED, row, format_grants_not_revoked(kept))
 
 
-def format_not_revoked(flows: Sequence[str]) -> str:
+def format_grants_not_revoked(flows: Sequence[str]) -> str:
     """Return a text that says that the access to these flows was not revoked."""
     return (
         "The platform accepted to remove the service account as co-owner, but it is still "

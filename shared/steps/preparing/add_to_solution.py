@@ -45,7 +45,7 @@ async def add_to_solution(work: StepContext) -> str:
     if found is None and is_first and is_due:
         if work.job.solution_requested_at:
             await _raise_job_blocked(work)
-        await _request_for_batch(work, batch)
+        await _request_addition_of_batch(work, batch)
         found = await read_solution_id(work)
     if found is None:
         raise _build_wait(work, "The platform has not added it to a solution yet.")
@@ -65,7 +65,7 @@ async def read_solution_id(work: StepContext) -> str | None:
     return (flow.workflow_id or job.original.id) if flow.in_solution else None
 
 
-async def _request_for_batch(work: StepContext, batch: tuple[FlowJob, ...]) -> None:
+async def _request_addition_of_batch(work: StepContext, batch: tuple[FlowJob, ...]) -> None:
     """Request that the flows of all open jobs of a batch are added to a solution.
 
     A repeated request changes nothing.

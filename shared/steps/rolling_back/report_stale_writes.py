@@ -32,7 +32,7 @@ async def report_stale_writes(work: StepContext, *, since: datetime) -> None:
     found = [
         place
         for records in resources.values()
-        for place in await _find_overwritten(work, log, records, since)
+        for place in await _find_overwritten_places(work, log, records, since)
     ]
     if not found:
         return
@@ -46,7 +46,7 @@ async def report_stale_writes(work: StepContext, *, since: datetime) -> None:
     await work.save(add_notes(work.job, cause))
 
 
-async def _find_overwritten(
+async def _find_overwritten_places(
     work: StepContext, log: CallerEditLog, records: list[CallerRecord], since: datetime
 ) -> list[str]:
     """Return the names of the places whose values were overwritten, and that no job reverts."""

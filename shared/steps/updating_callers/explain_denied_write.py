@@ -13,7 +13,10 @@ from shared.domain.platform_errors import (
 from shared.errors import JobBlocked, NotFound, PlatformError
 from shared.read_only_locks import read_read_only_locks
 from shared.services import Services
-from shared.steps.flows.missing_permission import build_missing_permission, is_permission_missing
+from shared.steps.flows.missing_permission import (
+    build_missing_permission_error,
+    is_permission_missing,
+)
 
 
 def is_denied(error: PlatformError) -> bool:
@@ -35,7 +38,7 @@ async def explain_denied_write(services: Services, caller: Caller) -> AsyncItera
             raise
         if is_permission_missing(err):
             needs = services.callers[caller.kind].required_permissions
-            raise build_missing_permission(err, caller.label, needs, caller.address) from err
+            raise build_missing_permission_error(err, caller.label, needs, caller.address) from err
         raise await _explain_denial(services, caller.label, err) from err
 
 

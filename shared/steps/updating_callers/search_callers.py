@@ -87,7 +87,7 @@ async def search_callers(
         gaps += progress.findings
         if not progress.findings:
             began[kind] = progress.began or started.began or services.now
-            await _record_complete(services, kind, began[kind], everywhere)
+            await _record_completed_search(services, kind, began[kind], everywhere)
     return CallerSearchResult(began=began, gaps=tuple(gaps))
 
 
@@ -102,7 +102,7 @@ async def _find_earlier_search(
     return None
 
 
-async def _record_complete(
+async def _record_completed_search(
     services: Services, kind: str, began: datetime, everywhere: Sequence[Environment]
 ) -> None:
     ids = frozenset(environment.id for environment in everywhere)
