@@ -119,8 +119,9 @@ async def turn_on_solution_setting(
 ) -> SolutionSettingView:
     """Turn on the solution setting, and return it after the change was read back.
 
-    Raises `JobBlocked` if the environment is read-only or Dataverse did not keep the change, and
-    `MustWait` if the kill switch is on or the change is not visible yet.
+    Raises `JobBlocked` if the environment has no Dataverse or is read-only, or Dataverse did not
+    keep the change. Raises `MustWait` if no write is allowed now, another request writes the
+    setting, or the change is not visible yet.
     """
     environment = await _get_environment(services, environment_id)
     async with lease_resource(

@@ -93,7 +93,8 @@ async def propose_fixes(
 async def apply_fix(services: Services, request: FirewallFixInput) -> list[FirewallFixRecord]:
     """Apply the fixes of a resource, and return them after they were read back.
 
-    Raises `JobBlocked`, and `Waiting` if the kill switch is on or the change is not visible yet.
+    Raises `JobBlocked`, and `Waiting`, for example if the kill switch is on or the change is not
+    visible yet.
     """
     surveys = await _read_surveys(services, request.environment_id)
     try:

@@ -96,7 +96,7 @@ async def read_known_jobs(services: Services, reading: RowReader) -> KnownJobs:
 async def read_known_flow_jobs(
     services: Services, environment_jobs: Sequence[EnvironmentJob], reading: RowReader
 ) -> KnownJobs | None:
-    """Return the flow jobs of these environment jobs. Closed ones are only counted.
+    """Return the flow jobs of these environment jobs. Most closed ones are only counted.
 
     Returns None if the index is not trusted.
     """

@@ -186,8 +186,8 @@ async def _read_network(
 ) -> NetworkView | None:
     """Return the firewalls in front of the hosts that flows call.
 
-    Returns None if flows call no host or the network could not be read. Raises errors that make the
-    job wait.
+    Returns None if flows call no host or the firewalls could not be read. Raises errors that make
+    the job wait.
     """
     hosts = {host for flow in flows.values() if flow.summary for host in flow.summary.http_hosts}
     if not hosts:
