@@ -253,10 +253,10 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         *,
         takes_over: bool = False,
     ) -> list[J]:
-        """Apply a command to many rows, as `apply_command` does.
+        """Apply a command to many rows, as `apply_command` does. Return the rows that it changes.
 
-        Return the rows that it changes. `rows` are as just read. Several are written at a time. A
-        row that has changed since is read again.
+        `rows` were just read; one that has changed since is read again. Several are written at a
+        time.
         """
         changes = [
             (row, new)

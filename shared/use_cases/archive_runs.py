@@ -95,7 +95,9 @@ async def archive_runs(
 
 
 async def _archive_parts(services: Services, remediation_id: str) -> timedelta | None:
-    """Archive some parts. Returns how long to wait if the request budget is used up."""
+    """Archive some parts of a remediation's runs. Returns how long to wait if the request budget is
+    used up.
+    """
     left = PARTS
     jobs = await services.tables.environment_jobs.read_all(remediation_id)
     for kept in await _read_archives(services, remediation_id, jobs):

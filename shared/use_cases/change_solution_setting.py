@@ -39,7 +39,7 @@ _UNFINISHED = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SolutionSettingView:
-    """The current setting, and the app's last change of it."""
+    """The current solution setting of an environment, and the app's last change of it."""
 
     environment_id: str
     #: Whether new flows are created in a solution; None: never set.

@@ -74,7 +74,10 @@ _AT_ONCE = 50
 
 
 async def notify(services: Services) -> int:
-    """Send due notifications. Returns how many were accepted. Raises `TransientError`."""
+    """Send due notifications. Returns how many were accepted.
+
+    Raises `TransientError` if the store or the broker does not answer.
+    """
     if not services.channels:
         return 0
     with suppress(AlreadyExists):

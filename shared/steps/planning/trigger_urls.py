@@ -48,7 +48,8 @@ class TriggerUrlIndex:
     async def read_url_id(
         self, services: Services, environment_id: str, item: PlanItem
     ) -> PlanItem:
-        """Return the item with its trigger URL id, if a run of the flow shows it.
+        """Return the item with its trigger URL id, if a run of the flow shows it. Store the id for
+        later plans.
 
         Raises `TransientError` if the runs cannot be read now.
         """
