@@ -89,7 +89,7 @@ def build_copy_side(work: StepContext) -> CutoverSide:
 
 
 async def are_both_off(services: Services, environment: Environment, job: FlowJob) -> bool:
-    """Return whether this job has turned both flows off and neither is on now."""
+    """Return whether this job has turned both flows off, and both are still off."""
     if not job.has_turned_both_off:
         return False
     original = await find_original(services, environment, job)
