@@ -44,13 +44,13 @@ class PlanForm:
     @cached_property
     def excluded(self) -> frozenset[str]:
         """Return the flows that the approver leaves out, with all flows that run them."""
-        return PlanSelection(awaiting=self.awaiting, left_out=self.left_out).excluded
+        return PlanSelection(awaiting=self.awaiting, left_out=self.left_out).excluded_ids
 
     def has_checkbox(self, row: PlanRow) -> bool:
         """Return whether the approver can choose a flow: it runs no flow that another page leaves
         out.
         """
-        return row.awaits_approval and row.item.workflow_id not in self.selection.excluded
+        return row.awaits_approval and row.item.workflow_id not in self.selection.excluded_ids
 
     @cached_property
     def rows_with_checkbox(self) -> list[PlanRow]:
@@ -60,7 +60,9 @@ class PlanForm:
     @cached_property
     def included_elsewhere(self) -> list[PlanItem]:
         """Return the flows of other pages that an approval includes."""
-        return [one for one in self.selection.included if one.workflow_id not in self._shown_ids]
+        return [
+            one for one in self.selection.included_items if one.workflow_id not in self._shown_ids
+        ]
 
     @cached_property
     def offered_ids(self) -> str:

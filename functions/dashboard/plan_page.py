@@ -229,7 +229,7 @@ class ShownPlan:
         If the plan awaits no approval, returns all items that it changes.
         """
         if self.job.awaits_approval:
-            return self.form.selection.included
+            return self.form.selection.included_items
         return [item for item in self.plan.items if item.action.is_work]
 
     @property

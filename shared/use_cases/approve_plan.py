@@ -212,7 +212,7 @@ def _require_known_flows(plans: Sequence[AwaitingPlan], approval: ApprovalInput)
     for plan in plans:
         left_out = approval.list_excluded_among(plan.awaiting)
         selection = PlanSelection(awaiting=plan.awaiting_items, left_out=left_out)
-        if approval.included_flow_ids is not None and not selection.included:
+        if approval.included_flow_ids is not None and not selection.included_items:
             raise JobBlocked(
                 f"The approval includes no flow of {plan.title}.",
                 fix="Include a flow with all flows that it runs.",

@@ -83,7 +83,7 @@ class CallerContent:
 
     def __repr__(self) -> str:
         """Return a text without the content, which may hold a secret."""
-        return f"CallerValue(<{len(self.text)} characters>)"
+        return f"CallerContent(<{len(self.text)} characters>)"
 
 
 def build_flow_caller(environment_id: str, workflow_id: str, name: str) -> Caller:

@@ -18,7 +18,7 @@ class PlanSelection:
     left_out: Collection[str] = ()
 
     @cached_property
-    def excluded(self) -> frozenset[str]:
+    def excluded_ids(self) -> frozenset[str]:
         """Return the workflow ids of the flows that are left out, and of all flows that run
         them.
         """
@@ -26,11 +26,11 @@ class PlanSelection:
         return frozenset(add_parent_flows(children.keys() & set(self.left_out), children))
 
     @cached_property
-    def included(self) -> tuple[PlanItem, ...]:
+    def included_items(self) -> tuple[PlanItem, ...]:
         """Return the items that the approval includes."""
-        return tuple(item for item in self.awaiting if item.workflow_id not in self.excluded)
+        return tuple(item for item in self.awaiting if item.workflow_id not in self.excluded_ids)
 
     @cached_property
     def change_count(self) -> int:
         """Return the number of planned changes of the included flows."""
-        return sum(len(item.planned_changes) for item in self.included)
+        return sum(len(item.planned_changes) for item in self.included_items)
