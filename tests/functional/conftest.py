@@ -9,6 +9,6 @@ from tests.functional.cli.cli_app import CommandLine, serve_app
 
 @pytest.fixture
 async def cli() -> AsyncIterator[CommandLine]:
-    """The `cmkflow` command line, connected to the app with the services that the test provides."""
+    """Yield the `cmkflow` command line, connected to an app that uses the services of the test."""
     async with serve_app() as served:
         yield served

@@ -1,4 +1,4 @@
-"""The request budget that all instances of the app share through the store."""
+"""Test the request budget that all instances of the app share through the store."""
 
 from datetime import datetime, timedelta
 from random import Random
@@ -35,7 +35,7 @@ def build_budgets(clock: ManualClock, calls: int, instances: int = 1) -> list[St
 async def take_all_requests(
     clock: ManualClock, instances: list[StoredRequestBudget], length: timedelta
 ) -> list[datetime]:
-    """For this length of time, take a request whenever the budget allows one. Return when each was
+    """Take a request whenever the budget allows one, for this length of time. Return when each was
     taken.
     """
     random = Random(7)  # noqa: S311  # an order of instances, no secret
@@ -67,7 +67,6 @@ def compute_most_in_any_window(made: list[datetime]) -> int:
 async def test_requests_stay_within_the_budget_and_use_90_percent_of_it(
     calls: int, instances: int
 ) -> None:
-    """No minute has more requests than the budget, and at least 90 % of it is used."""
     clock = ManualClock()
 
     made = await take_all_requests(clock, build_budgets(clock, calls, instances), 10 * MINUTE)

@@ -1,6 +1,4 @@
-"""Notifications in the format of each channel, checked with libraries that know nothing of the
-app.
-"""
+"""Test the format of each channel's notifications with libraries that know nothing of the app."""
 
 import base64
 import json
@@ -59,7 +57,7 @@ def build_open_service(name: str) -> HttpService:
 
 
 async def test_webhook_signature_is_accepted_by_the_standard_webhooks_library() -> None:
-    """The library of the Standard Webhooks specification accepts the signed body."""
+    """The library rejects the same signature for a changed body."""
     http, network = build_sender(Scripted(status=204))
     channel = SignedWebhook(http, build_open_service("Webhook"), "https://hook.example/in", KEY)
 
@@ -123,8 +121,8 @@ async def test_teams_gets_a_card(link: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
 def test_named_flows_are_links_to_their_pages_in_a_card(scheme: str) -> None:
-    """Names of flows are links only if they are https, which Teams requires. The text is the same
-    without them.
+    """A flow's name is a link only if the address of its page is https, as Teams requires. The text
+    of the card is the same in both cases.
     """
     links = tuple(f"{scheme}://app.example/{one}" for one in "ab")
     action = replace(NOTIFICATION.pending_action, count=4)

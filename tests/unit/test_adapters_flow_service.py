@@ -1,5 +1,5 @@
-"""The host of the flow service to which a request is sent, and a second try at the region that an
-error names.
+"""Test to which host of the flow service a request is sent, and that it is repeated at the region
+that an error names.
 """
 
 import pytest
@@ -141,7 +141,6 @@ async def test_the_pages_of_a_list_are_read_at_the_regional_host() -> None:
 async def test_any_other_error_is_raised_without_a_second_request(
     address: str, message: str, code: str
 ) -> None:
-    """Other errors are raised with their code after one request."""
     transport = ScriptedTransport(build_refusal(code, message))
 
     with pytest.raises(PlatformError) as caught:

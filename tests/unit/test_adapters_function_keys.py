@@ -1,4 +1,6 @@
-"""The app checks a function key with a request to a route that the Functions host protects."""
+"""Test that the app checks a function key with a request to a route that the Functions host
+protects.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -44,7 +46,6 @@ async def test_answer_of_the_host_about_a_function_key_is_cached_for_a_minute() 
 
 
 async def test_concurrent_requests_with_one_key_send_one_check() -> None:
-    """If many requests arrive with the same key, the app asks the host once."""
     keys = Keys(YES)
 
     assert await asyncio.gather(*(keys.accepts("a") for _ in range(20))) == [True] * 20
@@ -75,8 +76,8 @@ async def test_key_with_characters_that_no_header_allows_is_rejected_without_a_c
 async def test_failed_check_of_a_key_raises_transient_error_and_is_not_cached(
     answer: Scripted, address: str
 ) -> None:
-    """If the host does not answer, the caller gets an error to retry, and the next request asks
-    again.
+    """If the host gives no clear answer, the check raises an error to retry, and the next request
+    asks again.
     """
     keys = Keys(answer, YES, address=address)
 

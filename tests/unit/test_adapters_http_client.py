@@ -1,4 +1,4 @@
-"""The HTTP client of all adapters: tokens, retries, pages and request budgets."""
+"""Test the HTTP client of all adapters: its tokens, retries, pages and request budgets."""
 
 from datetime import timedelta
 from typing import Any
@@ -94,9 +94,7 @@ async def test_request_contains_a_token_for_the_scope_of_its_service() -> None:
 
 @pytest.mark.parametrize("first", [Scripted(status=503), ServiceRequestError("no connection")])
 async def test_a_read_is_tried_twice(first: Scripted | Exception) -> None:
-    """The client repeats a failed read after half a second, so that a short fault does not reach
-    the caller.
-    """
+    """The client repeats a failed read after half a second, so a short fault causes no error."""
     transport = ScriptedTransport(first, Scripted(body={"n": 1}))
 
     answer = await HttpClient(transport).send(build_service(), READ)
@@ -163,8 +161,8 @@ async def test_second_401_raises_token_rejected() -> None:
 async def test_failed_sign_in_raises_an_error_that_names_the_service(
     status: int, kind: type[Exception]
 ) -> None:
-    """If the sign-in service rejects the request or is unavailable, the error names the service for
-    which the token was.
+    """The sign-in service may reject the request or be unavailable. The error names the service
+    that the token is for.
     """
     answer: Any = ScriptedResponse(HttpRequest("GET", URL), Scripted(status=status))
     answer.reason = "of the script"
@@ -204,8 +202,8 @@ async def test_outage_in_one_environment_stops_requests_to_this_environment_only
 
 
 async def test_repeated_500_answers_open_no_circuit_breaker() -> None:
-    """A 500 concerns one flow or row, so any number of them about it does not stop other
-    requests.
+    """A 500 concerns one flow or row, so it does not stop requests about others, however often it
+    is repeated.
     """
     transport = ScriptedTransport(*[Scripted(status=500)] * 20)
     circuits = CircuitBreakers(Tables(MemoryStore()), ManualClock(), Settings(tenant_id="tests"))

@@ -1,4 +1,4 @@
-"""How responses of the platform become errors of the app."""
+"""Test how responses of the platform become errors of the app."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -221,7 +221,7 @@ def test_conflict_with_another_operation_on_the_resource_is_transient(code: str)
 
 @pytest.mark.parametrize("body", [b"", b"<html>gateway</html>", b"[]", b'"x"', b'{"error": "x"}'])
 def test_an_answer_without_an_envelope_still_has_a_reason(body: bytes) -> None:
-    """Whatever form the body has, the error contains a reason for people."""
+    """The error has a code, whatever form the body has."""
     error = build_http_error(400, body=body)
 
     assert isinstance(error, PlatformError)

@@ -1,4 +1,4 @@
-"""How long the app uses a cached read of an environment."""
+"""Test for how long the app uses a cached read of an environment."""
 
 from datetime import timedelta
 

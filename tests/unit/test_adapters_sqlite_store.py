@@ -1,4 +1,4 @@
-"""What is special to the SQLite store: one file for several processes."""
+"""Test what is special to the SQLite store, in which several processes use one file."""
 
 import asyncio
 import sqlite3
@@ -116,8 +116,8 @@ async def test_concurrent_writes_share_a_commit(tmp_path: Path) -> None:
 
 
 async def test_cancelled_write_does_not_cancel_other_writes(tmp_path: Path) -> None:
-    """One caller writes for all that wait. If it is cancelled, the writes of the others are still
-    stored.
+    """One of the waiting tasks writes for all of them. If it is cancelled, the writes of the others
+    are still stored.
     """
     store = SqliteStore(tmp_path / "state.db")
     with store._lock:  # as if the disk were slow
@@ -136,7 +136,7 @@ async def test_cancelled_write_does_not_cancel_other_writes(tmp_path: Path) -> N
 
 
 async def test_write_waits_for_a_file_lock_of_another_process(tmp_path: Path) -> None:
-    """Reads and writes continue after the other process releases the lock."""
+    """Reads do not wait for the lock."""
     store = SqliteStore(tmp_path / "state.db")
     await store.write(InsertRow(build_row("there")))
     other = sqlite3.connect(tmp_path / "state.db", isolation_level=None, check_same_thread=False)

@@ -1,4 +1,4 @@
-"""Saves of Synapse artifacts, which the service accepts first and completes, or fails, later."""
+"""Test saves of Synapse artifacts, which the service accepts at once and completes later."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""How adapters read the different forms of the platform's responses."""
+"""Test how adapters read the different forms of the platform's responses."""
 
 import json
 

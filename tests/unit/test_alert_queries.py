@@ -1,4 +1,4 @@
-"""The alerts of `infra/`, run by a KQL engine on log lines as the Functions host writes them.
+"""Run the alerts of `infra/` with a KQL engine on log lines as the Functions host writes them.
 `tests/e2e/test_alerts.py` runs them on what a whole local cloud writes.
 """
 

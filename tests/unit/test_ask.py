@@ -1,5 +1,5 @@
-"""Optional reads: if the platform does not answer, the caller gets a `NoAnswer` instead of an
-error.
+"""Test optional reads, which return a `NoAnswer` instead of an error if the platform does not
+answer.
 """
 
 import asyncio
@@ -31,7 +31,6 @@ async def test_rejected_read_is_no_answer_and_shows_no_signature() -> None:
 
 
 async def test_read_beyond_its_time_limit_is_no_answer() -> None:
-    """A read that takes longer than its time limit becomes `NoAnswer`."""
     answer = await read_or_no_answer(asyncio.Event().wait(), seconds=0.01)
 
     assert isinstance(answer, NoAnswer)

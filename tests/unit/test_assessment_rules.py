@@ -1,4 +1,4 @@
-"""The rules of an assessment, applied to facts that the tests define."""
+"""Test the rules of an assessment with facts that each test defines."""
 
 import math
 from collections.abc import Iterable
@@ -168,8 +168,8 @@ def test_unlisted_flow_with_a_reason_is_reported_before_the_key_is_applied() -> 
 
 
 def test_blocked_by_flows_ends_at_a_flow_with_its_own_reason() -> None:
-    """A parent lists the flows between it and the last one with a reason of its own, even past
-    another flow with a reason.
+    """The flows that keep a parent on Microsoft's key end at the last one with a reason of its own,
+    not at the first.
     """
     there = build_facts(
         build_flow("Child", TriggerCategory.HTTP),

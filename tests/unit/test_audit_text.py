@@ -1,4 +1,4 @@
-"""The words in which the dashboard, exports and the command line show the audit log."""
+"""Test the words in which the dashboard, exports and the command line show the audit log."""
 
 import json
 

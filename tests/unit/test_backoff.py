@@ -1,4 +1,4 @@
-"""The delay after a failure, and how jobs with the same delay are spread over time."""
+"""Test the delay after a failure, and that jobs with the same delay are spread over time."""
 
 from datetime import timedelta
 

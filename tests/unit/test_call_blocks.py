@@ -1,5 +1,5 @@
-"""Reservations in the request budget: which job gets one, in which order, and what happens if it
-dies.
+"""Test reservations in the request budget: which job gets one, in which order, and what happens if
+the job dies.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""What the headers of a call show about its caller, and how calls are counted by caller."""
+"""Test what the headers of a call show about its caller, and how calls are counted by caller."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -214,7 +214,7 @@ def test_a_row_lists_a_limited_number_of_callers() -> None:
 
 def test_unknown_callers_come_first() -> None:
     """Unknown callers that can be identified are first, because people must act on them. Calls that
-    show nothing are last.
+    were not read are last.
     """
     known = CallTraits(source=CallerSource.FLOW, source_id=FLOW, workflow_url_id=HEX)
     logic_app = replace(known, source=CallerSource.LOGIC_APP, source_id=LOGIC_APP_ID)

@@ -1,4 +1,4 @@
-"""How the app replaces URLs and ids in a caller's text, and how it reverts that."""
+"""Test how the app replaces URLs and ids in a caller's text, and how it reverts that."""
 
 import json
 import os

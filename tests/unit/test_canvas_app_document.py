@@ -1,4 +1,4 @@
-"""The document of a canvas app is a ZIP file from outside, which may be damaged in any way."""
+"""Test damaged documents of canvas apps, which are ZIP files from outside."""
 
 from contextlib import suppress
 from io import BytesIO

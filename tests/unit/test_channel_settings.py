@@ -1,5 +1,5 @@
-"""An invalid setting of a notification channel causes an error that names the setting and its
-fix.
+"""Test that an invalid setting of a notification channel causes an error that names the setting and
+its fix.
 """
 
 import base64
@@ -93,7 +93,9 @@ def test_topic_outside_the_event_grid_domain_is_rejected(value: str) -> None:
     ],
 )
 def test_weak_signing_key_is_rejected(value: str) -> None:
-    """A short key can be guessed. The error names the minimum length."""
+    """A short key can be guessed. The fix names the minimum length, or Key Vault if the value is a
+    reference to it.
+    """
     with pytest.raises(UnusableSetting) as caught:
         check_signing_key("CMK_WEBHOOK_SECRET", value)
 

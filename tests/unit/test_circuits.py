@@ -1,5 +1,5 @@
-"""When a circuit breaker opens for a failing service, which instance tries it again, and when it
-closes.
+"""Test when a circuit breaker opens for a failing service, which instance tries the service again,
+and when the breaker closes.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ SECOND = timedelta(seconds=1)
 
 
 class World:
-    """A service, two instances of the app that call it, and their circuit breakers."""
+    """A service, two instances of the app that send requests to it, and their circuit breakers."""
 
     def __init__(self) -> None:
         self.clock, self.store = ManualClock(), MemoryStore()
@@ -68,13 +68,15 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    """Return a service that works, with its two callers."""
+    """Return a service without failures so far, and two instances of the app that send requests to
+    it.
+    """
     return World()
 
 
 async def test_calls_without_an_answer_in_a_row_open_the_circuit(world: World) -> None:
-    """The fifth failure in a row opens the circuit breaker. From then on no request is sent, and
-    jobs wait until a given time.
+    """The fifth failure in a row opens the circuit breaker. Until the time of the next try, no
+    request is sent.
     """
     await world.fail(world.one, 4)
     assert await read_open_circuit_breakers(world.tables) == []

@@ -1,4 +1,4 @@
-"""The hosts of each Microsoft cloud, and that only one module names them."""
+"""Test the hosts of each Microsoft cloud, and that only one module names them."""
 
 import ast
 import re

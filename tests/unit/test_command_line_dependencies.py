@@ -1,4 +1,4 @@
-"""`pip install .` installs what the command line imports, and nothing else."""
+"""Test that `pip install .` installs what the command line imports, and nothing else."""
 
 import ast
 import re

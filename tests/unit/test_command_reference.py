@@ -1,4 +1,4 @@
-"""docs/command-reference.md equals the `--help` of all commands."""
+"""Test that docs/command-reference.md equals the `--help` of all commands."""
 
 import shlex
 
@@ -16,7 +16,7 @@ def test_command_reference_page_is_generated_from_the_commands() -> None:
 
 
 def test_help_of_each_command_contains_the_text_of_the_reference() -> None:
-    """Each `--help` also explains all options, and fits into 80 columns."""
+    """Each `--help` also names all options of its own, and fits into 80 columns."""
     text = PAGE.read_text()
     for words, command in build_command_tree().items():
         if is_group(command):
@@ -33,7 +33,6 @@ def test_help_of_each_command_contains_the_text_of_the_reference() -> None:
 
 
 def test_no_command_is_missing_in_the_help_of_its_group() -> None:
-    """The `--help` of a group lists all its commands."""
     assert [words for words, command in build_command_tree().items() if command.hidden] == []
 
 

@@ -1,4 +1,4 @@
-"""Each command that a text of the product names exists."""
+"""Test that each command that a text of the product names exists."""
 
 import ast
 import re
@@ -24,9 +24,7 @@ def _find_named_commands() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("path", "name"), sorted(set(_find_named_commands())))
 def test_every_command_named_in_a_text_exists(path: str, name: str) -> None:
-    """This also checks texts that are split over several lines. A text may name a group without a
-    command.
-    """
+    """A text may be split over several lines, and may name a group without a command."""
     tree = build_command_tree()
     words = tuple(name.split(" "))
 

@@ -1,4 +1,4 @@
-"""The notification about a completed environment job says what happened to its flows."""
+"""Test that the notification about a completed environment job says what happened to its flows."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,6 @@
-"""A caller search reads several places at the same time, and returns the results in their order."""
+"""Test that a caller search reads several places at the same time, and returns the results in the
+order of the places.
+"""
 
 import asyncio
 from contextlib import aclosing

@@ -1,4 +1,4 @@
-"""Which connections of a definition need a connection reference, and how a copy names it."""
+"""Test which connections of a definition need a connection reference, and how a copy names it."""
 
 import json
 from typing import Any

@@ -1,4 +1,6 @@
-"""docs/coverage.md: each demand of Microsoft's document is met, and existing tests show it."""
+"""Test that docs/coverage.md says how each demand of Microsoft's document is met, and names
+existing tests.
+"""
 
 import ast
 import re

@@ -1,5 +1,5 @@
-"""An unreadable row of a request budget delays work for minutes, and never lets requests exceed the
-budget.
+"""Test that an unreadable row of a request budget delays work for minutes, and never lets requests
+exceed the budget.
 """
 
 import json
@@ -100,8 +100,8 @@ async def report_waiting(_: QueuedJob) -> bool:
 
 @pytest.mark.parametrize("garbage", GARBAGE)
 async def test_damaged_budget_row_is_reset_after_a_pause(garbage: str) -> None:
-    """The app does not know how many requests the lost row counted, so it pauses until they are
-    over, and raises no error.
+    """The app does not know how many requests the lost row counted, so it pauses until none of them
+    counts any more.
     """
     work = Work()
     await work.send_requests_for(MINUTE * 3)

@@ -1,4 +1,4 @@
-"""The lines of the dashboard's list of flows, which are built without a template."""
+"""Test the lines of the dashboard's list of flows, which are built without a template."""
 
 from functions.dashboard.flow_steps import FlowSteps, shorten_text
 from functions.dashboard.table_rows import FlowTableRow, render_flow_rows

@@ -1,4 +1,4 @@
-"""The app splits the response to a Dataverse batch into the responses of its requests."""
+"""Test that the response to a Dataverse batch is split into the responses to its requests."""
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,6 @@ def format_batch_answer(*bodies: bytes, encoding: str = "binary") -> bytes:
 
 @given(BODIES)
 def test_each_part_is_returned_byte_for_byte(bodies: list[bytes]) -> None:
-    """Bodies are returned byte for byte, whatever line ends and bytes they contain."""
     parts = parse_batch_response(TYPE, format_batch_answer(*bodies))
 
     assert [part.body for part in parts] == bodies

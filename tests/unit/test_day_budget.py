@@ -1,4 +1,6 @@
-"""The daily limit of a request budget, and the tenth of it that is reserved for urgent requests."""
+"""Test the daily limit of a request budget, and the tenth of it that is reserved for urgent
+requests.
+"""
 
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -40,7 +42,9 @@ class Instance:
             self.clock.advance(MINUTE / 2)
 
     async def request_until_rejected(self) -> tuple[datetime, str]:
-        """Request once, require a rejection, and return its end and its message."""
+        """Request once and require a rejection. Return the time until which it holds, and its
+        message.
+        """
         try:
             async with self.budget.reserve(WORK):
                 await self.budget.take()

@@ -1,4 +1,4 @@
-"""Which differences between two definitions count as a change, and that equal definitions have
+"""Test which differences between two definitions count as a change, and that equal definitions have
 equal digests.
 """
 

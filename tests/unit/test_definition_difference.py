@@ -1,4 +1,4 @@
-"""The paths of changed members, from which an administrator sees what somebody has edited."""
+"""Test the paths of changed members, which show an administrator what somebody has edited."""
 
 import json
 

@@ -1,4 +1,6 @@
-"""Rules of a scheduled deletion: its earliest date, what its approval covers, and its messages."""
+"""Test the rules of a scheduled deletion: its earliest date, what its approval covers, and its
+messages.
+"""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -45,9 +47,7 @@ def build_deletion(job: FlowJob | None = None) -> Deletion:
 
 
 def test_retired_at_returns_the_time_of_the_last_retirement() -> None:
-    """A note after the retirement does not change its time, and neither does a retirement before a
-    rollback.
-    """
+    """Neither a note after the retirement nor a retirement before a rollback counts."""
     job = build_job()
     lines = (
         HistoryEntry(

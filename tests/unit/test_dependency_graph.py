@@ -1,4 +1,4 @@
-"""The order in which dependent flows are copied, and the call loops among them."""
+"""Test the order in which dependent flows are copied, and the call loops among them."""
 
 from shared.domain.plans.dependency_graph import DependencyGraph
 
@@ -34,7 +34,6 @@ def test_a_missing_child_is_named_with_its_caller() -> None:
 
 
 def test_a_chain_of_thousands_needs_no_recursion() -> None:
-    """A chain of thousands of flows does not exceed Python's recursion limit."""
     size = 20_000
     children = {f"{i:05}": [f"{i + 1:05}"] for i in range(size)} | {f"{size:05}": []}
 

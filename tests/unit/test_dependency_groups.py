@@ -1,5 +1,5 @@
-"""The remediation's page lists each group of dependent flows, with a diagram unless the group is
-large.
+"""Test that the page of a remediation lists each group of dependent flows, with a diagram unless
+the group is large.
 """
 
 import re
@@ -77,7 +77,6 @@ def test_line_to_a_flow_that_requires_an_action_is_red() -> None:
 
 
 def test_every_group_is_on_one_page() -> None:
-    """Groups are split over pages, and each group is on exactly one of them."""
     flows = [one for number in range(30) for one in build_group(f"g{number}", 3)]
     pages = [
         build_page(flows, diagrams=DiagramFilter(start=start))

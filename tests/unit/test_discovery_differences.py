@@ -1,4 +1,6 @@
-"""Findings about differences between the sources of a discovery: named, grouped and limited."""
+"""Test the findings about differences between the sources of a discovery, which name a limited
+number of flows.
+"""
 
 from shared.domain.flow import FlowListEntry, FlowState, WorkflowSummary
 from shared.domain.plans.discovery_differences import (

@@ -1,4 +1,4 @@
-"""If a flow was edited during a discovery and read again, the later data count."""
+"""Test that the later data count if a flow was edited during a discovery and read again."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Names with a suffix fit into Dataverse's limit and stay readable."""
+"""Test that names with a suffix fit into Dataverse's limit and stay readable."""
 
 import pytest
 
@@ -21,7 +21,6 @@ def count_utf16_units(text: str) -> int:
 
 
 def test_name_within_the_limit_is_not_cut() -> None:
-    """A name that fits with its suffix stays whole."""
     assert build_copy_name("Orders") == "Orders (CMK)"
     assert build_retired_name("Orders") == "Orders (retired, MMK)"
     assert shorten_with_suffix("x" * LIMIT) == "x" * LIMIT
@@ -67,7 +66,6 @@ def test_no_character_is_cut_in_two(character: str, before: int) -> None:
 
 
 def test_name_is_cut_exactly_at_the_limit() -> None:
-    """A name that must be cut keeps as many characters as fit."""
     assert count_utf16_units(build_copy_name("x" * 255)) == LIMIT
     assert count_utf16_units(build_copy_name("😀" * 255)) in {LIMIT - 1, LIMIT}
 

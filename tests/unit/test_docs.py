@@ -1,4 +1,4 @@
-"""The documents name everything that exists in the code, and nothing that does not."""
+"""Test that the documents agree with the code."""
 
 import ast
 import inspect
@@ -91,7 +91,7 @@ def test_every_kind_is_documented(package: str, name: str) -> None:
 
 
 def test_every_microsoft_key_reason_is_documented() -> None:
-    """docs/assess.md says for each reason what to do before and after a key is applied."""
+    """docs/assess.md has a row for each reason."""
     _, _, section = read_page("assess.md").partition("| `microsoft_key_reasons` |")
 
     assert {str(reason) for reason in MicrosoftKeyReason} <= find_code(find_first_cells(section))
@@ -268,7 +268,9 @@ def read_required_packages(requirements: str) -> set[str]:
 
 
 def test_documented_dependencies_equal_the_required_packages() -> None:
-    """The document gives a reason for each package that the app requires."""
+    """docs/dependencies.md lists exactly the packages in the requirements files and in
+    pyproject.toml.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {
         name
@@ -358,8 +360,8 @@ def test_every_page_is_linked_from_the_readme() -> None:
 
 
 def test_contributing_names_every_folder_and_its_tests() -> None:
-    """CONTRIBUTING.md names each folder of the product and of the functional tests, and none that
-    is missing.
+    """CONTRIBUTING.md names each folder in `shared`, `shared/steps`, `local_cloud` and
+    `tests/functional`, and no path that does not exist.
     """
     table = (ROOT / "CONTRIBUTING.md").read_text()
     named = {name.rstrip("/") for name in re.findall(r"`([\w./]+)`", table) if "/" in name}

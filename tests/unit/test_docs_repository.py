@@ -1,4 +1,6 @@
-"""No file of the repository contains machine names, local modes or real signatures."""
+"""Test that no file of the repository contains a path of a machine, a local mode or a real
+signature.
+"""
 
 import re
 import subprocess

@@ -1,6 +1,6 @@
-"""Each command in a document is run by a test, or the document says that it needs Azure.
-`functional/cli/test_documented_calls.py` runs those of `cmkflow` and the API; this file runs the
-others.
+"""Test that each command in a document is run by a test, or that the document says that it needs
+Azure. `functional/cli/test_documented_calls.py` runs those of `cmkflow` and the API; this file runs
+the others.
 """
 
 import subprocess
@@ -53,7 +53,9 @@ def test_command_that_needs_azure_is_marked_in_its_document() -> None:
 
 
 def test_every_other_command_is_run_by_a_test() -> None:
-    """Each command of another program is listed in `RUN_BY` with the test that runs it."""
+    """A command of a program other than `cmkflow`, `make` and `python` is listed in `RUN_BY` with
+    the test that runs it.
+    """
     here = {"cmkflow", "make", "python", "export"}  # export sets a variable
     others = [one for one in COMMANDS if not one.needs_azure and one.words[0] not in here]
     others = [one for one in others if "$APP/api/" not in one.text]
@@ -67,7 +69,7 @@ def test_every_other_command_is_run_by_a_test() -> None:
 
 @pytest.mark.parametrize("command", select_commands("cmkflow"), ids=str)
 def test_command_named_in_a_sentence_exists(command: Command) -> None:
-    """A command within a sentence exists. It may also be a group or an option of all commands."""
+    """It may be a command, a group, or an option of all commands."""
     if command.words[1].startswith("--"):
         assert f"{command.words[1]} " in run(sys.executable, "-m", "cmkflow", "--help")[1]
         return

@@ -1,4 +1,4 @@
-"""How durations are written for people."""
+"""Test how durations are written for people."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The line of an environment on the dashboard: its state, its bar and the next step."""
+"""Test the line of an environment on the dashboard: its state, its bar and the next step."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whether a flow answers Event Grid's validation, as its definition shows."""
+"""Test whether a flow answers Event Grid's validation, as far as its definition shows."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""An evidence file can be verified, and the verification finds each change."""
+"""Test that an evidence file can be verified, and that the verification finds each change."""
 
 import hashlib
 import io
@@ -126,7 +126,6 @@ def test_other_folders_are_a_difference(tmp_path: Path, name: str, content: byte
 def test_each_changed_file_is_reported(
     tmp_path: Path, change: Callable[[dict[str, bytes]], None], said: str
 ) -> None:
-    """The verification names each file that was changed, removed or added."""
     (difference,) = find_differences(rewrite_pack(build_pack(tmp_path / "a"), change))
 
     assert difference.startswith(said)

@@ -1,4 +1,6 @@
-"""The references that an expression of a definition contains, such as `triggerBody()?['name']`."""
+"""Test which references are found in an expression of a definition, such as
+`triggerBody()?['name']`.
+"""
 
 import pytest
 
@@ -88,9 +90,7 @@ def test_enclosing_function_of_a_reference_is_parsed() -> None:
     ],
 )
 def test_only_a_whole_value_is_a_whole_reference(text: str, is_whole: bool) -> None:
-    """A text that contains more than the reference, such as an interpolation, is not a whole
-    reference.
-    """
+    """Text with an interpolation or without `@` is no whole reference."""
     found: ExpressionReference | None = find_whole_reference(text)
 
     assert (found is not None) is is_whole

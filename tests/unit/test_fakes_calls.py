@@ -1,4 +1,4 @@
-"""How the fakes answer calls to trigger URLs, and what their flows do."""
+"""Test how the fakes answer calls to trigger URLs, and what their flows do."""
 
 from dataclasses import replace
 
@@ -63,7 +63,6 @@ def test_a_url_of_the_tenant_kind_has_no_signature(builder: Builder) -> None:
 
 
 async def test_deleted_flow_rejects_the_call(builder: Builder) -> None:
-    """The old URL does not work even if a flow with the same id is created again."""
     workflows = build_fakes(builder.world).ports.workflows
     flow, environment = builder.add_http_flow("Orders"), builder.environment.build_environment()
     url = builder.get_trigger_url(flow)
@@ -110,7 +109,6 @@ def test_a_parent_fails_when_its_child_is_off(builder: Builder) -> None:
 
 
 def test_run_of_a_flow_fails_if_its_call_is_rejected(builder: Builder) -> None:
-    """A flow whose HTTP action calls a flow that is off has a failed run."""
     flow = builder.add_http_flow("Orders")
     caller = builder.add_flow_caller(flow)
     assert not run_flow(builder.world, caller).failed

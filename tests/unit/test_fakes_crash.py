@@ -1,4 +1,6 @@
-"""How a fault plan counts the calls of ports and kills the process before or after one of them."""
+"""Test how a fault plan counts the calls of ports, and kills the process before or after one of
+them.
+"""
 
 import asyncio
 
@@ -89,7 +91,7 @@ async def test_killed_process_cannot_write(fakes: Fakes) -> None:
 
 
 async def test_fault_plan_may_lose_a_response(fakes: Fakes) -> None:
-    """The call takes effect but its caller gets an error, and the process continues."""
+    """The write takes effect, but the process gets an error, and continues."""
     ports = fakes.ports.wrap_with_plan(Plan(at=1, moment=Moment.AFTER, failure=ServiceUnavailable))
 
     with pytest.raises(ServiceUnavailable):

@@ -1,5 +1,5 @@
-"""How the driver runs the app on fakes: it delivers messages, advances the clock, and replaces
-killed processes.
+"""Test that the driver of the fakes delivers messages, advances the clock and replaces killed
+processes.
 """
 
 from datetime import datetime, timedelta
@@ -81,7 +81,7 @@ async def test_new_process_completes_the_work_after_a_kill(
 
 
 async def test_lost_settlements_repeat_the_work(fakes: Fakes) -> None:
-    """If the broker loses every other settlement, it delivers messages again, and the rows are the
+    """If the broker loses half of the settlements, it delivers messages again, and the rows are the
     same.
     """
     driver = Driver(fakes=fakes, use_cases={QUEUE: count_down}, unsettled=0.5)

@@ -1,4 +1,4 @@
-"""What the fake flow service lists as flows on Microsoft's key."""
+"""Test what the fake flow service lists as flows on Microsoft's key."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The checks of invariants find faults: each test breaks one invariant on purpose."""
+"""Test the checks of invariants, most of them by a violation on purpose."""
 
 from datetime import timedelta
 
@@ -119,7 +119,9 @@ async def test_world_records_violation_if_original_and_copy_are_both_on(watched:
 
 
 async def test_stopped_too_early_finds_a_stop_within_the_no_call_period(watched: Watched) -> None:
-    """The time of the last run when the flow was turned off decides."""
+    """A flow that is turned off six days after its last run is stopped too early for a period of
+    seven days.
+    """
     quiet = timedelta(days=7)
     call_url(watched.world, watched.builder.get_trigger_url(watched.orders))
 

@@ -1,4 +1,4 @@
-"""How the fake broker delivers, repeats and dead-letters messages."""
+"""Test how the fake broker delivers, repeats and dead-letters messages."""
 
 from datetime import timedelta
 
@@ -59,7 +59,7 @@ async def test_completed_message_is_delivered_once(messages: FakeMessages) -> No
 async def test_scheduled_message_is_not_delivered_before_its_time(
     messages: FakeMessages, clock: ManualClock
 ) -> None:
-    """The message counts as one in the queue before its time."""
+    """Before its time, the message is counted as queued."""
     due = clock.now() + timedelta(hours=1)
     await messages.send(QueueMessage(queue=QUEUE, message_id="a", body={}, due=due))
 
@@ -103,7 +103,7 @@ async def test_unsettled_message_is_delivered_again(
 
 
 async def test_message_is_dead_lettered_after_ten_failures(messages: FakeMessages) -> None:
-    """An error of the handler is raised, and the message is delivered again, up to ten times."""
+    """After each earlier failure, the message is delivered again."""
     await messages.send(build_message("a"))
 
     for _ in range(10):
@@ -136,7 +136,7 @@ async def test_random_order_depends_on_the_seed(clock: ManualClock) -> None:
 async def test_message_that_the_sdk_rejects_raises_value_error(
     messages: FakeMessages, refused: QueueMessage
 ) -> None:
-    """Like the SDK, the fake rejects an id of more than 128 characters."""
+    """Like the SDK, the fake rejects an empty id and one of more than 128 characters."""
     with pytest.raises(ValueError, match="message"):
         await messages.send(refused)
     assert messages.list_waiting_messages(QUEUE) == []

@@ -1,4 +1,4 @@
-"""Which calls and events of the fakes' traffic count as lost, or as handled twice."""
+"""Test which calls and events of the fakes' traffic count as lost, or as handled twice."""
 
 import pytest
 
@@ -88,9 +88,7 @@ async def test_systems_call_the_url_that_is_stored_in_their_caller(builder: Buil
 
 
 def test_recurrence_runs_at_activation_and_then_at_its_interval(builder: Builder) -> None:
-    """Without a start time, the first run is at activation. Runs that were missed while the flow
-    was off are not repeated.
-    """
+    """Without a start time, the first run is at activation."""
     flow, clock = builder.add_parent("Hourly"), builder.world.clock
     interval = define.build_recurrence_trigger()["recurrence"]["interval"]
     step = flow.run_duration
@@ -153,7 +151,7 @@ def test_equal_seeds_make_equal_worlds() -> None:
 
 
 async def test_second_turn_off_is_not_recorded(builder: Builder) -> None:
-    """To turn off a flow that is off changes nothing, so it does not count as another stop."""
+    """Turning off a flow that is off changes nothing, so it does not count as another stop."""
     flow, workflows = builder.add_http_flow("Orders"), build_fakes(builder.world).ports.workflows
     off = WorkflowUpdate(state=FlowState.OFF)
     before = len(builder.world.switches)

@@ -1,4 +1,4 @@
-"""Which flow the fake Dataverse creates for a draft, and when it rejects turning a flow on."""
+"""Test which flow the fake Dataverse creates for a draft, and when it rejects turning a flow on."""
 
 import pytest
 

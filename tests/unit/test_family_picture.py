@@ -1,4 +1,4 @@
-"""The diagram of a dependency group: its order, red lines, and no overlaps."""
+"""Test the diagram of a dependency group: its order, its red lines, and no overlaps."""
 
 import re
 from dataclasses import replace
@@ -41,7 +41,6 @@ def test_callers_are_drawn_above_the_flows_that_they_call() -> None:
 
 @pytest.mark.parametrize("broad", [2, 7, 40])
 def test_boxes_do_not_overlap_and_are_within_the_diagram(broad: int) -> None:
-    """Boxes neither overlap nor leave the diagram, however many flows a parent calls."""
     names = [f"child {number}" for number in range(broad)]
     drawn = draw_group(
         [build_node("day"), *map(build_node, names)], [("day", name) for name in names]
@@ -113,7 +112,6 @@ def test_callers_that_are_not_flows_are_drawn_directly_above_the_called_flow() -
 
 
 def test_line_across_a_row_passes_beside_its_flows() -> None:
-    """A line that crosses a row of boxes passes between them."""
     names = [f"child {number}" for number in range(3)]
     drawn = draw_group(
         list(map(build_node, ["month", "day", *names, "orders"])),

@@ -1,4 +1,4 @@
-"""Value objects of an item are stored as separate fields in the JSON of its row."""
+"""Test that value objects of an item are stored as separate fields in the JSON of its row."""
 
 import json
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""A definition is read from each format, at any depth and if parts are missing."""
+"""Test that a definition is read from each format, at any depth and if parts are missing."""
 
 import json
 from typing import Any
@@ -63,7 +63,7 @@ def build_client_data(**parts: Any) -> dict[str, Any]:
 def test_every_format_gives_the_same_flow(
     document: dict[str, Any], format_: DefinitionFormat
 ) -> None:
-    """Six formats, with and without a byte order mark, are read as the same flow."""
+    """A byte order mark before the text makes no difference."""
     flow = parse_client_data("\ufeff" + json.dumps(document))
 
     assert flow.format is format_
@@ -116,8 +116,8 @@ def test_the_trigger_is_read() -> None:
     ],
 )
 def test_the_connector_is_resolved(inputs: dict[str, Any], references: dict[str, Any]) -> None:
-    """A trigger names a connection reference. The connector is found through it, in each of the
-    formats.
+    """A trigger names its connector, or a connection reference through which the connector is
+    found.
     """
     trigger = {
         "type": "ApiConnectionWebhook",
@@ -136,9 +136,7 @@ def test_the_connector_is_resolved(inputs: dict[str, Any], references: dict[str,
 
 
 def test_actions_are_found_in_every_container_at_any_depth() -> None:
-    """Actions in conditions, switches, scopes and loops are found, deeper than Python's recursion
-    limit.
-    """
+    """Containers are conditions, switches and scopes, nested deeper than Python can recurse."""
     call = {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": CHILD.upper()}}}
     actions: dict[str, Any] = {"deep": call}
     for _ in range(2000):

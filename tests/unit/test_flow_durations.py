@@ -1,4 +1,4 @@
-"""How long each step of a flow job took, computed from the job's history."""
+"""Test how long each step of a flow job took, computed from the job's history."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

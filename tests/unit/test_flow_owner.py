@@ -1,4 +1,4 @@
-"""How owners of flows are shown and filtered, and how a discovery finds their names."""
+"""Test how owners of flows are shown and filtered, and how a discovery finds their names."""
 
 from datetime import UTC, datetime
 

@@ -1,5 +1,5 @@
-"""A definition that is decoded once gives the same summary, problem and digest as separate
-reads.
+"""Test that a definition that is decoded once gives the same summary, problem and digest as
+separate reads.
 """
 
 import json

@@ -1,5 +1,5 @@
-"""Names of functions begin with a verb (docs/glossary.md). The number of exceptions may only
-fall.
+"""Test that names of functions begin with a verb (docs/glossary.md). The number of exceptions may
+only fall.
 """
 
 import ast

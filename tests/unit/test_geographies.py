@@ -1,4 +1,6 @@
-"""The Azure regions of each Power Platform geography, found by their names and a small table."""
+"""Test which Azure regions belong to each Power Platform geography, by their names and a small
+table.
+"""
 
 import json
 import os

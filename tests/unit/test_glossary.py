@@ -1,4 +1,4 @@
-"""The glossary defines each term once and names only code that exists."""
+"""Test that the glossary defines each term once and names only code that exists."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Whether the app's roles grant the permissions that a capability needs."""
+"""Test whether the app's roles grant the permissions that a capability needs."""
 
 import pytest
 
@@ -58,7 +58,6 @@ def test_only_stars_of_an_action_pattern_are_wildcards() -> None:
 
 
 def test_resource_group_is_parsed_from_a_resource_id() -> None:
-    """The resource group is found in the id of a resource at any depth."""
     group = "/subscriptions/s/resourceGroups/rg"
 
     assert get_resource_group_id(f"{group}/providers/Microsoft.Web/sites/shop") == group

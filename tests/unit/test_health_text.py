@@ -1,4 +1,4 @@
-"""The text of `cmkflow health`, as a person on call reads it."""
+"""Test the text of `cmkflow health`, as a person on call reads it."""
 
 import re
 from pathlib import Path

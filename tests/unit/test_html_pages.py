@@ -1,4 +1,4 @@
-"""Texts of the dashboard and of pages that are written to files."""
+"""Test texts of the dashboard and of pages that are written to files."""
 
 import pytest
 

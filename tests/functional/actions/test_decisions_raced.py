@@ -1,4 +1,6 @@
-"""Decisions of people that race with an invocation or with one another, or come too late."""
+"""Test requests of people that arrive during an invocation, twice, or after the situation has
+changed.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -42,14 +44,14 @@ NOW = timedelta(0)
 async def plan_remediation(
     scenario: Scenario, mode: RemediationMode = RemediationMode.APPLY
 ) -> None:
-    """Share the connections, allow changes in the environment, and start a remediation."""
+    """Share the connections with the app, let it write, and start a remediation."""
     scenario.build.share_connections()
     await scenario.opt_in()
     await scenario.order(mode)
 
 
 async def build_scenario_with_copy() -> Scenario:
-    """Return a scenario whose only flow is copied, before its next step begins."""
+    """Return a scenario whose only flow has just been copied."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -96,7 +98,9 @@ async def store_remediation_without_jobs(scenario: Scenario) -> Remediation:
 
 
 async def test_job_of_another_remediation_stays_with_it() -> None:
-    """A remediation takes over no flow that another one copies, even if its own plan is older."""
+    """If another remediation has copied a flow since a plan was made, the plan starts no job for
+    the flow.
+    """
     scenario = await build_scenario_with_copy()
     await scenario.order(cause="order-2")
     before = await scenario.read_job("Orders")
@@ -123,7 +127,6 @@ async def test_rollback_requested_during_a_step_keeps_its_consent_to_backlog_rep
 
 
 async def test_rollback_request_survives_renewed_lease_and_save_of_older_row() -> None:
-    """A rollback request survives a renewed lease and a save of an older version of the row."""
     scenario = await build_scenario_with_copy()
     held = await lease_job(scenario)
     read = held.job
@@ -138,7 +141,7 @@ async def test_rollback_request_survives_renewed_lease_and_save_of_older_row() -
 
 
 async def test_approved_plan_waits_while_no_policy_is_applied() -> None:
-    """The plan waits while no enterprise policy is applied, and continues once one is."""
+    """The app carries out the plan once an enterprise policy is applied again."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -159,7 +162,6 @@ async def test_approved_plan_waits_while_no_policy_is_applied() -> None:
 
 
 async def test_approved_prepare_is_blocked_after_a_key_is_applied() -> None:
-    """The app prepares no flow after a key is applied. The job is blocked, with a fix."""
     scenario = Scenario()
     scenario.build.add_power_apps_v1_flow("Asked by an app")
     await plan_remediation(scenario, RemediationMode.PREPARE)
@@ -176,7 +178,7 @@ async def test_approved_prepare_is_blocked_after_a_key_is_applied() -> None:
 
 
 async def test_repeated_approval_is_counted_once() -> None:
-    """A client that lost the answer may repeat its approval, which then counts once."""
+    """A client that got no response may repeat its approval."""
     scenario = TwoEnvironments()
     for build in scenario.builders:
         build.add_http_flow("Orders")
@@ -198,10 +200,7 @@ async def test_repeated_approval_is_counted_once() -> None:
 
 
 async def test_cancel_of_deletions_skips_the_deletion_in_progress_and_cancels_the_others() -> None:
-    """The app cancels each deletion that has not begun.
-
-    The error names the original whose deletion is in progress.
-    """
+    """The error names the original whose deletion is in progress."""
 
     def build(scenario: Scenario) -> None:
         for title in ("Invoices", "Orders", "Returns"):
@@ -228,7 +227,7 @@ async def test_cancel_of_deletions_skips_the_deletion_in_progress_and_cancels_th
 
 
 async def test_internal_error_in_one_deletion_does_not_block_the_others() -> None:
-    """The app deletes the other originals, and sends a notification about the one that fails."""
+    """The app sends notifications about the original that it could not delete."""
 
     def build(scenario: Scenario) -> None:
         scenario.build.add_http_flow("Invoices")
@@ -262,7 +261,6 @@ async def test_internal_error_in_one_deletion_does_not_block_the_others() -> Non
 
 
 async def test_invocation_reads_row_again_if_a_rollback_was_requested_before_its_lease() -> None:
-    """An invocation obeys a rollback that is requested between its read and its lease."""
     scenario = await build_scenario_with_copy()
     job = await scenario.read_job("Orders")
 

@@ -1,4 +1,6 @@
-"""The app completes or reports a firewall fix whose request fails, is lost or is not stored."""
+"""Test that the app completes or reports a firewall fix if a request to Azure fails, gets no
+response or changes nothing.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -36,9 +38,8 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 async def run_with_faults(
     scenario: Scenario, plan: Plan, use_case: Any, order: FirewallFixInput
 ) -> None:
-    """Run a use case with the faults of this plan.
-
-    Ignore the kill or the failure that they cause.
+    """Run a use case under this fault plan, and ignore the kill or the failure that the plan
+    causes.
     """
     try:
         await use_case(build_faulty_services(scenario, plan), order)
@@ -55,7 +56,6 @@ async def run_with_faults(
 async def test_repeated_request_completes_fix_and_revert_after_any_failure(
     kind: str, moment: Moment, is_killed: bool
 ) -> None:
-    """Applying and reverting succeed when repeated after a kill or a failure at any request."""
     failure: dict[str, Any] = (
         {} if is_killed else {"failure": lambda: ServiceUnavailable("no answer")}
     )
@@ -84,7 +84,9 @@ async def test_repeated_request_completes_fix_and_revert_after_any_failure(
 
 
 async def test_error_for_a_rejected_write_contains_the_azure_code() -> None:
-    """If an Azure policy denies the write, the error has Azure's code and nothing is changed."""
+    """If an Azure policy denies the write, the error has Azure's code, and the firewall is
+    unchanged.
+    """
     scenario = await build_guarded_scenario("network_security_group")
 
     class RejectingWriter:
@@ -106,7 +108,7 @@ async def test_error_for_a_rejected_write_contains_the_azure_code() -> None:
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_missing_permission_is_named_with_its_role_and_scope(kind: str) -> None:
-    """The error names the role to assign, its scope, and the setting that lists resource groups."""
+    """The error also names the setting that lists the resource groups of firewalls."""
     scenario = await build_guarded_scenario(kind)
 
     class RejectingWriter:
@@ -175,7 +177,9 @@ async def test_daily_check_notifies_about_a_fix_of_a_firewall_that_it_cannot_rea
 
 
 async def test_daily_check_notifies_about_an_incomplete_fix() -> None:
-    """The daily check sends a notification about a fix that was begun two hours before."""
+    """A daily check right after the interruption sends no notification, but one two hours later
+    does.
+    """
     scenario = await build_guarded_scenario("network_security_group")
     plan = Plan()
 
@@ -210,16 +214,14 @@ class Forgetful:
     """A resource writer that accepts every write and stores none."""
 
     def __getattr__(self, _: str) -> Any:
-        async def accept(*_: object, **__: object) -> None:
-            """Succeed without a change."""
+        async def accept(*_: object, **__: object) -> None: ...
 
         return accept
 
 
 async def repeat_until_blocked(services: Services, use_case: Any, kind: str) -> JobBlocked:
-    """Repeat a request whose writes Azure does not keep, until the app is blocked.
-
-    Return the error.
+    """Repeat a request whose writes Azure does not keep until it raises `JobBlocked`. Return the
+    error.
     """
     for _ in range(20):
         try:
@@ -233,7 +235,9 @@ async def repeat_until_blocked(services: Services, use_case: Any, kind: str) -> 
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_error_names_entries_that_azure_did_not_store(kind: str) -> None:
-    """The error names the missing entries, and the fix is recorded as reverted, without entries."""
+    """The fix is recorded as reverted and without entries, so there is nothing that a revert could
+    remove.
+    """
     scenario = await build_guarded_scenario(kind)
     services = replace(scenario.services, resource_writer=Forgetful())
     [shown] = await propose_fixes(scenario.services, find_resource_name(kind))

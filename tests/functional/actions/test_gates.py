@@ -1,4 +1,4 @@
-"""The kill switch, policies, the maintenance window and pilot flows keep jobs from continuing."""
+"""Test what keeps a job from continuing, such as the kill switch, a firewall or a pilot flow."""
 
 from datetime import timedelta
 
@@ -29,10 +29,6 @@ async def plan_remediation(scenario: Scenario, **settings: object) -> None:
 
 
 async def test_job_writes_nothing_while_kill_switch_is_on_and_completes_afterwards() -> None:
-    """The kill switch stops all writes after the copy is made.
-
-    When it is off, the job completes.
-    """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_app_setting_caller(orders)
@@ -55,10 +51,7 @@ async def test_job_writes_nothing_while_kill_switch_is_on_and_completes_afterwar
 
 
 async def test_job_is_blocked_if_environment_becomes_read_only() -> None:
-    """The job is blocked with environment_read_only.
-
-    A retry completes it after the environment allows changes again.
-    """
+    """A retry completes the job after somebody lets the app change the environment again."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -83,7 +76,7 @@ async def test_job_is_blocked_if_environment_becomes_read_only() -> None:
 
 
 async def test_job_waits_while_no_policy_is_applied() -> None:
-    """The job waits with this reason while no enterprise policy is applied, and then completes."""
+    """The job's message says why it waits. Once the policy is applied again, the job completes."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -132,7 +125,7 @@ async def test_job_waits_while_another_policy_is_applied() -> None:
 
 
 async def test_cutover_completes_after_the_maintenance_window_closes() -> None:
-    """If the window closes between original off and copy on, the app still turns the copy on."""
+    """If the window closes after the original is turned off, the app still turns the copy on."""
     scenario = Scenario()
     keyword = scenario.build.add_keyword_flow("Keyword")
     now = scenario.world.clock.now()
@@ -158,7 +151,6 @@ async def test_cutover_completes_after_the_maintenance_window_closes() -> None:
 async def test_other_flows_are_copied_after_the_pilot_flow_reaches_the_no_call_period(
     name: str,
 ) -> None:
-    """The app copies the other flow only after the job of the pilot flow checks for calls."""
     scenario = Scenario()
     canary, rest = scenario.build.add_http_flow("Canary"), scenario.build.add_http_flow("Rest")
     canary.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
@@ -175,7 +167,7 @@ async def test_other_flows_are_copied_after_the_pilot_flow_reaches_the_no_call_p
 
 @pytest.mark.parametrize("name", ["workflow_id", "flow_name"])
 async def test_job_of_flow_excluded_while_kill_switch_is_on_writes_nothing(name: str) -> None:
-    """A job that waits for the kill switch writes nothing after its flow is excluded."""
+    """When the kill switch is off again, the job is blocked."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     orders.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
@@ -204,7 +196,7 @@ async def test_flow_can_be_excluded_by_its_flow_name() -> None:
 
 
 async def test_children_of_a_pilot_flow_are_pilot_flows() -> None:
-    """A child of a pilot flow is a pilot flow too. Otherwise each would wait for the other."""
+    """Otherwise the pilot flow would wait for its child, and the child for the pilot flow."""
     scenario = Scenario()
     _, parent, _ = scenario.build.add_family("Billing")
     scenario.build.add_http_flow("Rest")
@@ -219,7 +211,7 @@ async def test_children_of_a_pilot_flow_are_pilot_flows() -> None:
 
 
 async def test_job_is_blocked_until_firewall_allows_the_tag_and_a_person_retries() -> None:
-    """The message names the firewall. A retry succeeds once the firewall allows the service tag."""
+    """The job's message names the firewall."""
     scenario = Scenario()
     scenario.build.add_http_flow(
         "Orders", {"Call": define.build_http_action("https://erp.contoso.example/")}
@@ -240,9 +232,8 @@ async def test_job_is_blocked_until_firewall_allows_the_tag_and_a_person_retries
 
 
 async def test_job_continues_after_its_firewall_issue_is_ignored() -> None:
-    """Ignoring a firewall issue by its name retries the job.
-
-    For a wrong name, the app suggests one.
+    """The job needs no retry. If the name of the issue is misspelled, the error suggests the right
+    one.
     """
     scenario = Scenario()
     scenario.build.add_http_flow(
@@ -295,9 +286,8 @@ async def test_plan_lists_external_hosts_with_flows_and_address_ranges() -> None
 
 
 async def test_settings_accept_an_ignored_issue_that_no_longer_exists() -> None:
-    """A client may send back the name of a resolved issue.
-
-    Only a new name must be that of an existing issue.
+    """A client may send settings back that contain the name of a resolved issue. Only a new name
+    must be that of an existing issue.
     """
     scenario = Scenario()
     scenario.world.firewalls = [_build_firewall("erp", ())]
@@ -317,7 +307,7 @@ async def test_settings_accept_an_ignored_issue_that_no_longer_exists() -> None:
 
 
 async def test_missing_optional_tag_is_a_finding_and_blocks_no_flow() -> None:
-    """The plan reports a firewall that lacks an optional service tag, but the flow is retired."""
+    """The finding of the plan names the firewall, the service tag and its addresses."""
     scenario = Scenario()
     scenario.build.add_http_flow(
         "Orders", {"Call": define.build_http_action("https://erp.contoso.example/")}
@@ -340,7 +330,6 @@ async def test_missing_optional_tag_is_a_finding_and_blocks_no_flow() -> None:
 
 
 async def test_missing_tag_that_a_setting_requires_blocks_the_flow() -> None:
-    """The flow is blocked until the firewall allows the service tag that the setting requires."""
     settings = Settings(tenant_id="fakes", additional_required_tags=("PowerPlatformInfra",))
     scenario = Scenario(settings=settings)
     scenario.build.add_http_flow(
@@ -382,7 +371,6 @@ def _list_service_tags(scenario: Scenario) -> dict[str, list[str]]:
 
 
 async def test_waiting_job_continues_after_the_maintenance_window_is_removed() -> None:
-    """A job that waits for the maintenance window continues when the window is removed."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     opens = scenario.world.clock.now() + 9 * HOUR

@@ -1,4 +1,6 @@
-"""Requests to cancel, roll back, retry or approve that arrive at any moment, even during a step."""
+"""Test requests to cancel, roll back, retry or approve that arrive at any moment, even during a
+step.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -47,7 +49,7 @@ class ActionBeforeRead:
         return getattr(self._store, name)
 
     async def get(self, table: str, partition: str, key: str) -> object:
-        """Return a row, after the injected action."""
+        """Run the action if this is the first read of the table, and return the row."""
         if table == self._table and self._action:
             action, self._action = self._action, None
             await action()
@@ -64,7 +66,7 @@ async def plan_remediation(scenario: Scenario, **settings: object) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 async def test_cancel_at_any_stage_reverts_all_changes(stage: FlowJobState) -> None:
-    """The app reverts all its changes, and the job ends as cancelled or rolled back."""
+    """No call is lost, and the job ends as cancelled or rolled back."""
     scenario = Scenario()
     swaps = stage in {FlowJobState.CUTTING_OVER, FlowJobState.MONITORING}
     title = "Keyword" if swaps else "Orders"
@@ -88,7 +90,7 @@ async def test_cancel_at_any_stage_reverts_all_changes(stage: FlowJobState) -> N
 
 
 async def test_rollback_requested_during_a_step_starts_after_the_step() -> None:
-    """The rollback starts at the end of the step, although the step sets its next check later."""
+    """The rollback does not wait for the next check that the step has scheduled."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -105,7 +107,7 @@ async def test_rollback_requested_during_a_step_starts_after_the_step() -> None:
 
 
 async def test_rollback_requested_while_the_original_is_retired_is_carried_out() -> None:
-    """A rollback that is requested while a step retires the original turns it on again."""
+    """When the step has turned the original off, the rollback turns it on again."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -125,7 +127,7 @@ async def test_rollback_requested_while_the_original_is_retired_is_carried_out()
 async def test_request_between_approval_and_start_of_flow_jobs_cancels_environment_job(
     order: Undo,
 ) -> None:
-    """The app creates no flow job and ends the environment job as cancelled."""
+    """The app creates no flow job and writes nothing."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -142,7 +144,7 @@ async def test_request_between_approval_and_start_of_flow_jobs_cancels_environme
 
 @pytest.mark.parametrize("order", [change_remediation.cancel, change_remediation.roll_back])
 async def test_request_for_a_blocked_environment_cancels_environment_job(order: Undo) -> None:
-    """The environment job ends as cancelled, and a later retry starts nothing."""
+    """A later retry starts nothing."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await scenario.opt_in()
@@ -177,7 +179,7 @@ async def test_retry_of_a_job_that_is_no_longer_blocked_changes_nothing() -> Non
 
 
 async def test_cancel_while_flow_jobs_are_started_cancels_the_existing_jobs() -> None:
-    """A cancel also cancels the flow jobs that a process created before it died."""
+    """A process may die after it has created only some of the flow jobs."""
     scenario = Scenario()
     for name in ("A", "B", "C"):
         scenario.build.add_http_flow(name)
@@ -197,7 +199,6 @@ async def test_cancel_while_flow_jobs_are_started_cancels_the_existing_jobs() ->
 
 
 async def test_approval_is_rejected_for_all_environments_if_one_is_read_only() -> None:
-    """If one environment is read-only, the approval is rejected for all environments."""
     scenario = TwoEnvironments()
     for build in scenario.builders:
         build.add_http_flow("Orders")

@@ -1,4 +1,6 @@
-"""The app applies the firewall fixes of an approved plan, if the settings permit the firewalls."""
+"""Test that the app applies the firewall fixes of an approved plan to the firewalls that the
+environment's settings name.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +27,7 @@ GROUP = "network_security_group"
 
 
 async def build_opted_in_scenario(kind: str = GROUP) -> Guarded:
-    """Return a scenario whose environment lets plans change every firewall."""
+    """Return a scenario whose settings let plans change every firewall."""
     scenario = await build_guarded_scenario(kind)
     ids = frozenset(path for path in scenario.world.resources if not path.endswith("/config/web"))
     await scenario.opt_in(writable_firewalls=ids)
@@ -34,7 +36,7 @@ async def build_opted_in_scenario(kind: str = GROUP) -> Guarded:
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_plan_names_firewall_fix_and_app_applies_it_after_the_approval(kind: str) -> None:
-    """The app writes the firewall only after the approval, and records the approver in the fix."""
+    """The record of the fix names the approver."""
     scenario = await build_opted_in_scenario(kind)
     before = scenario.azure
     await scenario.order()
@@ -53,7 +55,7 @@ async def test_plan_names_firewall_fix_and_app_applies_it_after_the_approval(kin
 
 @pytest.mark.parametrize("mode", [RemediationMode.ASSESS, RemediationMode.DRY_RUN])
 async def test_dry_run_shows_firewall_fix_and_writes_nothing(mode: RemediationMode) -> None:
-    """The plan of an assessment or dry run shows the firewall fix, and nothing is written."""
+    """The same is true of an assessment."""
     scenario = await build_opted_in_scenario()
     before = scenario.azure
 
@@ -65,7 +67,7 @@ async def test_dry_run_shows_firewall_fix_and_writes_nothing(mode: RemediationMo
 
 
 async def test_plan_changes_no_firewall_that_the_settings_do_not_name() -> None:
-    """The flow is blocked until a person changes the firewall."""
+    """The flow's job is blocked, and its message names the firewall."""
     scenario = await build_guarded_scenario(GROUP)
     before = scenario.azure
     await scenario.order()
@@ -96,7 +98,7 @@ async def test_firewall_permitted_after_the_approval_is_not_changed() -> None:
 
 
 async def test_plan_version_depends_on_firewall_fixes() -> None:
-    """A plan that applies a firewall fix has another plan version than one that does not."""
+    """The approval of a plan without a firewall fix must not count for a plan with one."""
     versions = []
     for scenario in (await build_guarded_scenario(GROUP), await build_opted_in_scenario()):
         await scenario.order()
@@ -107,7 +109,6 @@ async def test_plan_version_depends_on_firewall_fixes() -> None:
 
 
 async def test_flows_behind_one_firewall_share_one_fix() -> None:
-    """Six flows behind one firewall are retired with a single firewall fix."""
     scenario = await build_opted_in_scenario()
     for number in range(5):
         call = define.build_http_action("https://api.contoso.example/")
@@ -124,7 +125,6 @@ async def test_flows_behind_one_firewall_share_one_fix() -> None:
 
 
 async def test_kill_switch_stops_firewall_fix_and_job_completes_afterwards() -> None:
-    """While the kill switch is on, the app does not change the firewall. Then the job completes."""
     scenario = await build_opted_in_scenario(GROUP)
     before = scenario.azure
     await scenario.order()
@@ -143,7 +143,7 @@ async def test_kill_switch_stops_firewall_fix_and_job_completes_afterwards() -> 
 async def test_fix_is_recorded_once_if_the_process_dies_after_the_write(
     kind: str,
 ) -> None:
-    """The next process finds the written entries, and the fix is recorded once, as applied."""
+    """The next process finds the written entries and records the fix as applied."""
     scenario = await build_opted_in_scenario(kind)
     await scenario.order()
     write = "patch" if kind == "app_service" else "put"
@@ -183,7 +183,7 @@ async def test_plan_explains_why_the_app_cannot_fix_a_firewall_and_flow_is_block
 
 
 async def test_rollback_does_not_revert_firewall_fix() -> None:
-    """The firewall stays open because other flows may use it. Only a person reverts the fix."""
+    """Other flows may need the fix, so only a person reverts it."""
     scenario = await build_opted_in_scenario()
     await scenario.order()
     await scenario.approve()
@@ -196,7 +196,7 @@ async def test_rollback_does_not_revert_firewall_fix() -> None:
 
 
 async def test_automatic_approval_policy_applies_firewall_fix_without_approval() -> None:
-    """With the approval policy automatic, the app applies the fix without an approval."""
+    """The record of the fix names the approval policy instead of a person."""
     scenario = await build_opted_in_scenario()
     settings = {"approval_policy": ApprovalPolicy.AUTOMATIC}
     await change_environment(scenario.services, scenario.build.environment.id, settings)

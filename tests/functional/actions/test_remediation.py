@@ -1,4 +1,4 @@
-"""Remediations on fakes from start to end, and their result for flows and callers of each kind."""
+"""Test remediations and dry runs on fakes from start to end."""
 
 from local_cloud.tenant.core.profiles import Profile
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -11,7 +11,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, on_both_pl
 
 @on_both_platforms
 async def test_called_flow_is_replaced_without_a_lost_call(profile: Profile) -> None:
-    """An HTTP flow with three callers is retired, and no caller has the old URL or loses a call."""
+    """Afterwards none of the three callers contains the old URL."""
     scenario = Scenario(profile=profile)
     orders = scenario.build.add_http_flow("Orders")
     site = scenario.build.add_app_setting_caller(orders)
@@ -37,7 +37,6 @@ async def test_called_flow_is_replaced_without_a_lost_call(profile: Profile) -> 
 
 @on_both_platforms
 async def test_self_starting_flow_is_cut_over(profile: Profile) -> None:
-    """The app turns a self-starting original off and its copy on, and retires the original."""
     scenario = Scenario(profile=profile)
     keyword = scenario.build.add_keyword_flow("Keyword")
     scenario.build.apply_key()
@@ -56,7 +55,6 @@ async def test_self_starting_flow_is_cut_over(profile: Profile) -> None:
 
 @on_both_platforms
 async def test_parent_flows_are_turned_off_before_their_children(profile: Profile) -> None:
-    """The app retires child, parent and grandparent, and turns the grandparent off first."""
     scenario = Scenario(profile=profile)
     child, parent, grandparent = scenario.build.add_family("Billing")
     scenario.build.apply_key()
@@ -75,7 +73,7 @@ async def test_parent_flows_are_turned_off_before_their_children(profile: Profil
 
 
 async def test_dry_run_shows_planned_writes_and_makes_none() -> None:
-    """The plan of a dry run names the callers to be written, and the app writes nothing."""
+    """The plan names the callers that the app would update."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_app_setting_caller(orders)
@@ -93,7 +91,6 @@ async def test_dry_run_shows_planned_writes_and_makes_none() -> None:
 
 @on_both_platforms
 async def test_original_that_is_off_is_retired_and_its_copy_stays_off(profile: Profile) -> None:
-    """The app turns on neither the original nor the copy."""
     scenario = Scenario(profile=profile)
     off = scenario.build.add_off_flow("Old form")
     scenario.build.apply_key()

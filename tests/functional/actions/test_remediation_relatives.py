@@ -1,4 +1,4 @@
-"""Migration of dependent flows: a blocked child, one id in two environments, and a long run."""
+"""Test migrations of parents and their children."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, approve_sh
 
 
 async def test_parent_is_blocked_if_its_child_is_blocked() -> None:
-    """Within an hour the parent is blocked too, and its fix names the child."""
+    """The parent's fix names the child."""
     scenario = Scenario()
     somebody = scenario.world.add_user("Somebody")
     scenario.build.add_connection("mail", "shared_office365", owner=somebody)
@@ -40,7 +40,7 @@ async def test_parent_is_blocked_if_its_child_is_blocked() -> None:
 
 
 async def test_parent_with_same_child_id_in_another_environment_is_not_changed() -> None:
-    """An imported flow keeps its id, so a parent elsewhere is not a caller of this child."""
+    """An imported flow keeps its id, so the parent runs the import in its own environment."""
     scenario = Scenario()
     child = scenario.build.add_http_flow("Child", {"Answer": define.build_response_action()})
     neighbour = Builder(scenario.world, name="Test")
@@ -66,7 +66,7 @@ async def test_parent_with_same_child_id_in_another_environment_is_not_changed()
 
 
 async def test_child_stays_on_until_earlier_runs_of_its_parent_end() -> None:
-    """Newer runs do not hide such a run. Most of the time, it is checked once an hour."""
+    """Newer runs do not hide an earlier one. Most of the time, the app checks it once an hour."""
     scenario = Scenario()
     child = scenario.build.add_http_flow("Child")
     nightly = scenario.build.add_parent("Nightly", child)

@@ -1,4 +1,4 @@
-"""The app applies and reverts firewall fixes on request, and changes nothing else."""
+"""Test that the app applies and reverts firewall fixes on request, and changes nothing else."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -77,7 +77,7 @@ async def test_firewall_fix_is_applied_and_reverted_exactly(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_second_request_for_a_fix_is_rejected_without_a_change(kind: str) -> None:
-    """The second request is rejected because no firewall issue is left, and writes nothing."""
+    """After the first request, the firewall has no issue that could be fixed."""
     scenario = await build_guarded_scenario(kind)
     await apply_fix(scenario.services, build_fix_input(kind))
     changed = scenario.azure
@@ -122,10 +122,9 @@ async def test_kill_switch_read_only_policy_and_maintenance_window_stop_a_fix(ki
 
 
 class Editing:
-    """A resource writer that lets somebody edit the resource right before its first use."""
+    """A resource writer that calls a function once, right before its first use."""
 
     def __init__(self, inner: Any, edit: Callable[[], None]) -> None:
-        """Wrap `inner`. `edit` is called once, before the first use."""
         self._inner, self._edits = inner, [edit]
 
     def __getattr__(self, name: str) -> Any:
@@ -184,12 +183,11 @@ def find_security_group_id(scenario: Scenario) -> str:
 
 
 async def test_concurrent_fix_waits_for_the_resource_lease() -> None:
-    """The second request must wait while the first has the lease of the resource."""
     scenario = await build_guarded_scenario("network_security_group")
     first = Plan(at=None)
 
     class Midway:
-        """A resource writer that sends the same request again in the middle of the first."""
+        """A resource writer that requests the same fix again before it writes."""
 
         async def put(self, *arguments: Any, **named: Any) -> None:
             with pytest.raises(MustWait) as second:
@@ -205,7 +203,7 @@ async def test_concurrent_fix_waits_for_the_resource_lease() -> None:
 
 
 async def test_error_for_unknown_firewall_name_suggests_existing_names() -> None:
-    """The error names a similar name, or else all names."""
+    """The app rejects a fix, a revert and a proposal of a fix for an unknown name."""
     scenario = await build_guarded_scenario("network_security_group")
 
     for use_case in (apply_fix, revert_fix):
@@ -252,9 +250,8 @@ async def test_error_for_ambiguous_firewall_names_its_parts() -> None:
 
 
 async def test_revert_is_rejected_while_a_copy_uses_the_firewall() -> None:
-    """The app rejects the revert while a copy uses the firewall.
-
-    A rollback does not revert the fix.
+    """A rollback leaves the fix in place. After it, no copy uses the firewall, and the revert
+    succeeds.
     """
     scenario = await build_guarded_scenario("network_security_group")
     await apply_fix(scenario.services, build_fix_input("network_security_group"))
@@ -275,7 +272,6 @@ async def test_revert_is_rejected_while_a_copy_uses_the_firewall() -> None:
 
 
 async def test_forced_revert_ignores_copies_that_use_the_firewall() -> None:
-    """With force, the app reverts a fix that a copy still uses."""
     scenario = await build_guarded_scenario("network_security_group")
     before = scenario.azure
     await apply_fix(scenario.services, build_fix_input("network_security_group"))

@@ -1,6 +1,5 @@
-"""A fix and its revert keep a person's edit of the firewall, whichever request the edit precedes.
-
-`UNAVOIDABLE` and docs/network.md list the exceptions.
+"""Test that a fix and its revert keep a person's edit of the firewall, whichever request the edit
+precedes. `UNAVOIDABLE` and docs/network.md list the exceptions.
 """
 
 import json
@@ -63,7 +62,7 @@ class Person:
 
     @property
     def entries(self) -> list[Any]:
-        """Return a deep copy of the entries."""
+        """Return a deep copy of the firewall's entries."""
         properties: Any = self._world.resources[self._path]["properties"]
         return deepcopy([*properties[self._member]])
 
@@ -135,7 +134,9 @@ def _format_entries(entries: list[Any]) -> list[str]:
 
 
 async def find_lost_races(kind: str, edit: str, *, is_undo: bool) -> set[tuple[str, str]]:
-    """Return the requests before which `edit` is lost, or leaves an entry of the app behind."""
+    """Make this edit before each request in turn. Return the kind and the request of each case in
+    which the edit is lost, or an entry of the app remains after the revert.
+    """
     wanted = await read_added_entries(kind)
     lost: set[tuple[str, str]] = set()
     number = 0
@@ -173,7 +174,6 @@ async def find_lost_races(kind: str, edit: str, *, is_undo: bool) -> set[tuple[s
 async def test_fix_and_revert_keep_entries_that_a_person_edits_at_the_same_time(
     kind: str, edit: str, is_undo: bool
 ) -> None:
-    """Whichever request an edit precedes, its entries stay and the revert removes the app's."""
     lost = await find_lost_races(kind, edit, is_undo=is_undo)
 
     assert lost <= UNAVOIDABLE

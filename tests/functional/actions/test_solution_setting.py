@@ -1,4 +1,4 @@
-"""On request, the app turns on the setting that creates new flows in a solution, and reverts it."""
+"""Test that the app turns on, and reverts, the setting that creates new flows in a solution."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -38,7 +38,9 @@ async def revert(services: Services, environment_id: str) -> SolutionSettingView
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment that creates new flows outside solutions, in which the app may write."""
+    """Return a scenario whose environment creates new flows outside solutions and lets the app
+    write.
+    """
     scenario = Scenario()
     scenario.build.environment.creates_flows_in_solutions = False
     scenario.build.apply_key()
@@ -128,7 +130,6 @@ async def test_kill_switch_stops_the_change(scenario: Scenario, sent: Order) -> 
 
 
 async def test_read_only_environment_is_not_changed(scenario: Scenario) -> None:
-    """While the environment is read-only, the request is rejected and the setting stays off."""
     scenario.mode = ApprovalPolicy.READ_ONLY
     await scenario.opt_in()
 
@@ -185,7 +186,9 @@ async def interrupt(scenario: Scenario, request: Order, *, is_done: bool) -> Non
 async def test_daily_check_completes_or_reports_an_interrupted_change(
     scenario: Scenario, is_done: bool
 ) -> None:
-    """After an hour, the app completes a change that it can read, and reports any other."""
+    """The app completes a change that reads show, and reports one that they do not show. A daily
+    check right after the interruption reports nothing.
+    """
     await interrupt(scenario, turn_on, is_done=is_done)
 
     await scenario.driver.call(lambda s: run_daily_check(s, "soon"))
@@ -233,7 +236,7 @@ class Reading:
         self._inner, self._read = scenario.services.organization, read
 
     async def read_solution_setting(self, environment: Environment) -> SolutionSetting:
-        """Read the setting, call the function, and return what was read before."""
+        """Read the setting, call the function with the result, and return the result."""
         seen = await self._inner.read_solution_setting(environment)
         happened = self._read(seen)
         if isinstance(happened, Awaitable):
@@ -241,7 +244,6 @@ class Reading:
         return seen
 
     async def write_solution_setting(self, *place: object, is_on: bool | None) -> None:
-        """Write the setting through the wrapped port."""
         await self._inner.write_solution_setting(*place, is_on=is_on)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""A helper of tests: a tenant on fakes, and the assessment of its environment."""
+"""Assess the environment of a tenant on fakes, for tests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class Assessed:
         return {flow.display_name: flow for flow in self.found.flows}
 
     def list_findings(self, topic: AssessmentTopic, code: str = "") -> list[Finding]:
-        """Return the findings of a topic, or with a code only those of that check."""
+        """Return the findings of a topic: all of them, or those with this code."""
         (section,) = (one for one in self.found.sections if one.topic is topic)
         return [one for one in section.findings if code in {"", one.code}]
 

@@ -1,4 +1,6 @@
-"""API Management: a call must pass the `ip-filter` policies of the service and of the API."""
+"""Test that a call to API Management must pass the `ip-filter` policies of the service and of the
+API.
+"""
 
 import pytest
 
@@ -21,7 +23,9 @@ ALL, HALF, OTHER = "20.61.88.128-20.61.88.191", "20.61.88.128-20.61.88.159", "20
 
 
 async def read_firewalls(*resources: Json) -> dict[str, Firewall]:
-    """Return the firewalls in these resources by name, without the service's name `apis`."""
+    """Return the API Management firewalls of these resources, by their names without the prefix
+    `apis`.
+    """
     world = World()
     world.resources = {one["id"].lower(): one for one in resources}
     found = await build_firewall_kinds(build_fakes(world).ports.resources)["api_management"].read()
@@ -59,15 +63,15 @@ async def read_verdict(*inbound: str) -> str:
 async def test_verdict_requires_every_filter_to_allow_the_caller(
     inbound: tuple[str, ...], expected: str
 ) -> None:
-    """The verdict is "allowed" only if each filter allows the caller. A filter with an unreadable
-    address or a condition makes it unknown.
+    """If a condition or an address of a filter cannot be evaluated and could change the verdict,
+    the verdict is unknown.
     """
     assert await read_verdict(*inbound) == expected
 
 
 async def test_api_adds_its_filters_to_those_of_its_service() -> None:
-    """An API whose policy contains `<base />` also has the filters of its service. An API without
-    filters of its own is not a separate firewall.
+    """An API whose policy contains `<base />` also has the filters of its service. An API is a
+    separate firewall only if its filters are not exactly those of the service.
     """
     found = await read_firewalls(
         build_service(),

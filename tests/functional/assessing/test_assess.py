@@ -1,4 +1,4 @@
-"""Assessments of a whole tenant in memory, before and after a key is applied."""
+"""Test assessments of a tenant on fakes, before and after a key is applied."""
 
 import json
 from dataclasses import replace
@@ -27,9 +27,7 @@ def tenant() -> Assessed:
 async def test_assessment_before_a_key_recommends_a_change_for_each_reason(
     tenant: Assessed,
 ) -> None:
-    """Before a key is applied, each flow that would stay on Microsoft's key has recommendations for
-    its reason, and a change that avoids a copy comes first.
-    """
+    """A change that avoids a copy is the first recommendation."""
     tenant.build.add_http_flow("Orders")
     tenant.build.add_teams_flow("Alerts")
     tenant.build.add_power_apps_v1_flow("Old form")
@@ -135,10 +133,7 @@ async def test_assessment_counts_callers_that_hold_the_url(tenant: Assessed) -> 
 
 
 async def test_callers_with_a_retired_url_are_reported(tenant: Assessed) -> None:
-    """A retired URL of a known flow is a problem, and of an unknown flow a warning.
-
-    A setting that also contains the current URL is not reported.
-    """
+    """A retired URL of a known flow is a problem, and one of an unknown flow a warning."""
     orders = tenant.build.add_http_flow("Orders")
     site = tenant.build.add_app_setting_caller(orders)
     tenant.world.traffic.beat(tenant.world)
@@ -163,7 +158,6 @@ async def test_callers_with_a_retired_url_are_reported(tenant: Assessed) -> None
 
 
 async def test_assessment_after_a_key_shows_only_flows_on_microsofts_key(tenant: Assessed) -> None:
-    """After a key is applied, the assessment shows only flows on Microsoft's key."""
     tenant.build.add_http_flow("Orders")
     tenant.build.add_http_flow("Orders (CMK)").is_protected = True
     tenant.build.apply_key()
@@ -182,8 +176,8 @@ async def test_assessment_after_a_key_shows_only_flows_on_microsofts_key(tenant:
 async def test_finding_about_movable_flows_of_a_linked_environment_names_a_support_ticket(
     tenant: Assessed,
 ) -> None:
-    """If flows stay on Microsoft's key without a reason, the policy may be older than the support
-    for flows. The fix then names a support ticket.
+    """The policy may have been linked before Microsoft supported flows, and only Microsoft can then
+    move the flows.
     """
     tenant.build.add_polling_flow("Messages")
     tenant.build.apply_key(migrated=False)
@@ -209,7 +203,7 @@ class _SilentReports:
 async def test_rules_apply_without_the_microsoft_key_list(
     tenant: Assessed,
 ) -> None:
-    """Without the Microsoft-key list, the findings are unknown, and the rules still apply."""
+    """The comparison with the list is unknown, and flows that stay are found by the rules."""
     tenant.build.add_http_flow("Orders")
 
     silent: Any = _SilentReports()
@@ -228,7 +222,9 @@ async def test_rules_apply_without_the_microsoft_key_list(
 
 
 class _Reports:
-    """A flow service in which one method raises these errors in turn and counts its calls."""
+    """A flow service whose method `method` counts its calls and raises these errors, one at each
+    call.
+    """
 
     def __init__(self, reports: object, method: str, *errors: Exception) -> None:
         self._reports = reports
@@ -253,7 +249,7 @@ class _Reports:
 async def test_no_request_is_sent_after_the_first_throttled_one(
     tenant: Assessed,
 ) -> None:
-    """After the first throttled request the app sends no other, and a finding names each flow."""
+    """There is a finding for each of the flows, although the app has tried to read only one."""
     tenant.world.reports_are_bare = True
     names = {"A", "B", "C"}
     for name in names:
@@ -275,9 +271,6 @@ async def test_no_request_is_sent_after_the_first_throttled_one(
 async def test_runs_are_read_if_those_of_a_deleted_flow_cannot_be_read(
     tenant: Assessed,
 ) -> None:
-    """If the runs of a deleted flow are not found, the app still reads the runs of the other
-    flow.
-    """
     for name in ("A", "B"):
         tenant.build.add_http_flow(name)
     reports: Any = _Reports(tenant.services.flow_reports, "read_runs", NotFound("no such flow"))
@@ -293,7 +286,6 @@ async def test_runs_are_read_if_those_of_a_deleted_flow_cannot_be_read(
 async def test_list_entry_without_dataverse_id_is_matched_by_reading_the_flow(
     tenant: Assessed,
 ) -> None:
-    """The app finds the flow of a list entry without a Dataverse id by reading the flow."""
     tenant.build.add_http_flow("Orders")
     tenant.world.reports_are_bare = True
 

@@ -1,4 +1,4 @@
-"""Assessments during and after a remediation show what the remediation has already done."""
+"""Test that assessments show what a remediation has already done."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,12 +25,11 @@ from tests.functional.scenarios.remediation_scenario import Scenario, plan_remed
 
 
 async def run_assessment(scenario: Scenario) -> EnvironmentAssessment:
-    """Assess the scenario's environment."""
     return await assess_environment(scenario.services, scenario.build.environment.id)
 
 
 def list_statuses(found: EnvironmentAssessment) -> dict[str, RemediationStatus]:
-    """Return the status of each flow on Microsoft's key, by the first word of its name."""
+    """Return the remediation status of each flow that stays, by the first word of its name."""
     return {flow.display_name.split()[0]: flow.remediation_status for flow in found.flows}
 
 

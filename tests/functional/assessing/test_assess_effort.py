@@ -1,4 +1,4 @@
-"""The estimate of an assessment compared with the requests of a remediation on fakes."""
+"""Test that an assessment estimates the number of requests that a remediation on fakes sends."""
 
 from collections import Counter
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Findings of an assessment about the environment itself."""
+"""Test the findings of an assessment about an environment, its policy and its key."""
 
 from dataclasses import replace
 
@@ -80,7 +80,6 @@ def _build_app(name: str, flow_id: str) -> CanvasApp:
 
 
 async def test_solution_setting_machine_group_and_skill_are_reported(tenant: Assessed) -> None:
-    """The findings name the solution setting, the hosted machine group and the skill."""
     environment = tenant.build.environment
     environment.creates_flows_in_solutions = False
     environment.hosted_machine_groups = ["Night shift"]

@@ -1,4 +1,6 @@
-"""An assessment lists owners and co-owners, and assessments share a caller search."""
+"""Test that an assessment lists owners and co-owners, and that several assessments share a caller
+search.
+"""
 
 from collections import Counter
 from dataclasses import replace
@@ -157,7 +159,7 @@ def build_counted_services(there: Services, count: Counter[str], *failing: str) 
 
 
 async def test_assessments_of_several_environments_share_a_caller_search(build: Builder) -> None:
-    """The second assessment uses the search of the first, and finds its own callers."""
+    """The second assessment uses the first one's search, and lists the callers of its own flows."""
     other = Builder(build.world, name="Other")
     build.add_flow_caller(build.add_http_flow("Orders"))
     other.add_app_setting_caller(other.add_http_flow("Invoices"))
@@ -198,7 +200,6 @@ async def test_assessment_without_a_search_time_searches_again(build: Builder) -
 
 
 async def test_next_assessment_searches_only_the_kind_that_did_not_answer(build: Builder) -> None:
-    """The next assessment searches only the kind of caller that did not answer."""
     build.add_http_flow("Orders")
     count: Counter[str] = Counter()
     there = build_services(build)
@@ -263,7 +264,7 @@ class _SilentWorkflows:
 
 
 async def test_no_finding_about_flows_is_ok_if_flows_cannot_be_read(build: Builder) -> None:
-    """If Dataverse does not answer, findings about flows are unknown and never ok."""
+    """If Dataverse does not answer, each topic about flows has an unknown finding."""
     build.add_http_flow("Orders")
     silent: Any = _SilentWorkflows()
 
@@ -301,7 +302,9 @@ async def test_named_policy_is_unknown_if_policies_cannot_be_read(build: Builder
 
 
 async def test_flow_with_different_states_in_its_sources_is_reported(build: Builder) -> None:
-    """A finding names the flow whose state in Dataverse differs from the Microsoft-key list."""
+    """A finding names the flow whose state in Dataverse differs from its state on the Microsoft-key
+    list.
+    """
     orders = build.add_http_flow("Orders")
     there = build_services(build)
     reported = await there.flow_reports.read_microsoft_key_flows(

@@ -1,4 +1,6 @@
-"""Rules of Azure Firewall, classic or in policies, allow or deny inbound HTTPS."""
+"""Test which inbound HTTPS calls an Azure Firewall allows by the rules of its policies or its
+classic rules.
+"""
 
 from collections.abc import Sequence
 
@@ -76,7 +78,7 @@ async def test_dnat_rule_allows_its_sources() -> None:
 
 
 async def test_fix_of_azure_firewall_is_an_ip_group() -> None:
-    """The fix is an IP group, because Azure Firewall does not know the service tag."""
+    """Microsoft does not publish every service tag for Azure Firewall."""
     table = build_resource(
         "Microsoft.Network/routeTables",
         "spokes",
@@ -101,7 +103,7 @@ async def test_fix_of_azure_firewall_is_an_ip_group() -> None:
 
 
 async def test_firewall_without_dnat_rules_denies_inbound_calls() -> None:
-    """A firewall without DNAT rules allows no inbound call."""
+    """Such a firewall was not made for calls by flows, so it has no issue."""
     out = build_network_rule("out", "10.0.0.0/8", destinationAddresses=["*"])
     application = {"ruleType": "ApplicationRule", "name": "web", "sourceAddresses": ["*"]}
 
@@ -128,7 +130,6 @@ async def test_firewall_without_dnat_rules_denies_inbound_calls() -> None:
     ],
 )
 async def test_dnat_rule_for_other_traffic_allows_nothing(properties: Json) -> None:
-    """A DNAT rule for other traffic than HTTPS at this address allows nothing."""
     one = await read_published_firewall(
         build_dnat_group(build_nat_rule("flows", W), build_nat_rule("other", N, **properties))
     )
@@ -181,7 +182,7 @@ async def test_network_rule_that_denies_translated_traffic_makes_the_issue_uncer
 
 
 async def test_each_destination_of_network_rules_is_a_separate_firewall() -> None:
-    """A network rule's destination is a firewall, with the rules in the order of priority."""
+    """Its rules are in the order of their priority."""
     late = build_group(
         "edge-policy", "late", 300, build_collection("c", 1, build_network_rule("all", "*"))
     )
@@ -241,9 +242,7 @@ async def test_policy_without_known_firewalls_is_read_separately() -> None:
 
 
 async def test_rules_of_a_classic_firewall_are_read_by_priority() -> None:
-    """The app applies the rule collections of a classic firewall by priority, however they are
-    ordered in the firewall.
-    """
+    """The order of the rule collections in the firewall does not matter."""
 
     def build_classic_collection(priority: int, action: str, *rules: Json) -> Json:
         shown = {"priority": priority, "action": {"type": action}, "rules": [*rules]}
@@ -323,7 +322,9 @@ async def test_missing_ip_group_makes_the_issue_uncertain() -> None:
 
 
 async def test_tags_add_hosts_to_a_firewall() -> None:
-    """Tags of the public address and of the firewall both add hosts."""
+    """The resource tag `cmkflow-hosts` of the public address and that of the firewall both add
+    hosts.
+    """
     tagged = build_public_address() | {"tags": {"cmkflow-hosts": "erp.contoso.example"}}
     whole = build_firewall() | {"tags": {"cmkflow-hosts": "*.contoso.example"}}
 

@@ -1,4 +1,4 @@
-"""Background assessments show progress, survive interruptions and return a result."""
+"""Test that background assessments show progress, survive interruptions and return a result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -38,7 +38,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 @dataclass(slots=True)
 class SlowPages:
-    """Pages of Dataverse that take time, with a limited number of requests a minute."""
+    """Pages of flows in Dataverse that take time, with a limited number of requests a minute."""
 
     all: Workflows
     clock: ManualClock
@@ -70,7 +70,7 @@ class SlowPages:
 
 @dataclass(slots=True)
 class FailingPages:
-    """Pages of Dataverse where one request raises an error."""
+    """Pages of flows in Dataverse, of which one request raises an error."""
 
     pages: FlowPages
     #: The number of the request that fails, from 1.
@@ -89,7 +89,7 @@ class FailingPages:
 
 
 @dataclass(slots=True)
-class ACallAMinute:
+class OneRequestAMinute:
     """A flow service that accepts one request a minute."""
 
     reports: FlowReports
@@ -101,7 +101,7 @@ class ACallAMinute:
     async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
-        """Return a page, or raise until the minute is over."""
+        """Return a page, or raise if the last request is less than a minute ago."""
         self._take()
         self.asked.append((cannot_migrate_only, cursor))
         return await self.reports.read_microsoft_key_flows(
@@ -109,7 +109,7 @@ class ACallAMinute:
         )
 
     async def read_runs(self, environment_id: str, flow_name: str, **named: Any) -> list[FlowRun]:
-        """Return the flow runs, or raise until the minute is over."""
+        """Return the flow runs, or raise if the last request is less than a minute ago."""
         self._take()
         self.asked.append((True, flow_name))
         return await self.reports.read_runs(environment_id, flow_name, **named)
@@ -122,7 +122,7 @@ class ACallAMinute:
 
 
 def wrap_ports(scenario: Scenario, **ports: Callable[[Any], Any]) -> None:
-    """Wrap the named ports of the app, each by its function."""
+    """Wrap each of these ports of the app with the given function."""
 
     def change(those: Ports) -> Ports:
         made = {name: make(getattr(those, name)) for name, make in ports.items()}
@@ -134,7 +134,9 @@ def wrap_ports(scenario: Scenario, **ports: Callable[[Any], Any]) -> None:
 
 @pytest.fixture
 def scenario() -> Scenario:
-    """Return a tenant with several pages of flows, one on Microsoft's key with a caller."""
+    """Return a scenario with several pages of flows. One flow is on Microsoft's key and has a
+    caller.
+    """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_flow_caller(orders)
@@ -147,7 +149,6 @@ def scenario() -> Scenario:
 async def start_background_assessment(
     scenario: Scenario, request: AssessmentRequest = ONE
 ) -> Remediation:
-    """Start an assessment of the environment that a background job makes."""
     environment_id = scenario.build.environment.id
     return await scenario.driver.call(lambda s: start_assessment(s, environment_id, request, ANNA))
 
@@ -235,7 +236,7 @@ async def test_assessment_completes_with_one_request_a_minute(scenario: Scenario
     for number in range(20):
         scenario.build.add_http_flow(f"Form {number}")
     scenario.world.report_page = SIZE
-    reports = ACallAMinute(scenario.fakes.ports.flow_reports, scenario.world.clock)
+    reports = OneRequestAMinute(scenario.fakes.ports.flow_reports, scenario.world.clock)
     wrap_ports(scenario, flow_reports=lambda _: reports)
     started = await start_background_assessment(scenario)
 
@@ -280,9 +281,8 @@ async def test_killed_process_repeats_one_page(scenario: Scenario, page: int) ->
 
 
 async def test_assessment_completes_after_a_kill_at_any_request(scenario: Scenario) -> None:
-    """After a kill at any request, there is one result and no page in the store.
-
-    A kill after one request has the same effect as a kill before the next one.
+    """There is one result and no page left in the store. The test kills at every other request,
+    because a kill after one request has the same effect as a kill before the next one.
     """
     expected = await assess_immediately(scenario)
     calls = Plan()
@@ -308,9 +308,8 @@ async def test_assessment_completes_after_a_kill_at_any_request(scenario: Scenar
 
 
 async def test_same_request_returns_the_running_assessment(scenario: Scenario) -> None:
-    """The same request returns the running assessment.
-
-    A different or later request starts another.
+    """A different request starts another assessment, and so does the same one after the assessment
+    is complete.
     """
     first, second = (
         await start_background_assessment(scenario),
@@ -372,7 +371,6 @@ async def test_list_with_a_damaged_page_is_read_again(scenario: Scenario) -> Non
 
 
 async def test_list_with_an_expired_cursor_is_read_again(scenario: Scenario) -> None:
-    """If a cursor expires, the app reads the list again."""
     refused = PlatformError("The paging cookie has expired.", code="0x80040216", status=400)
     pages = FailingPages(scenario.fakes.ports.flow_pages, 2, refused)
     wrap_ports(scenario, flow_pages=lambda _: pages)

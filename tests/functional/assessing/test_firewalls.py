@@ -1,4 +1,4 @@
-"""Firewalls as Azure Resource Manager returns them are converted to ordered rules."""
+"""Test how the app reads network security groups, sites and other firewalls as ordered rules."""
 
 import json
 import os
@@ -38,7 +38,6 @@ def find_missing_tags(*firewalls: Firewall, host: str | None = HOST) -> list[str
 
 
 def list_rule_names(firewall: Firewall) -> list[str]:
-    """Return the names of a firewall's rules."""
     return [rule.name for rule in firewall.rules]
 
 
@@ -80,7 +79,6 @@ def test_rules_for_other_traffic_are_ignored(properties: Json) -> None:
     ],
 )
 def test_rules_that_include_https_are_evaluated(properties: Json) -> None:
-    """A rule is evaluated if its ports or protocols include HTTPS."""
     [firewall] = parse_group(build_security_group(build_security_rule("ours", 100, **properties)))
 
     assert firewall.rules[0].name == "ours"
@@ -88,7 +86,6 @@ def test_rules_that_include_https_are_evaluated(properties: Json) -> None:
 
 
 def test_group_that_allows_only_the_old_ranges_has_an_issue() -> None:
-    """A group that allows only the old ranges has a firewall issue."""
     old = build_security_rule("flows", 100, sourceAddressPrefix="LogicApps")
     new = build_security_rule(
         "plex", 110, sourceAddressPrefixes=[WEST, NORTH], sourceAddressPrefix=""
@@ -155,9 +152,8 @@ def test_tag_names_the_hosts_of_a_group() -> None:
 async def test_host_of_a_public_address_belongs_to_the_group_of_its_interface(
     attached: str,
 ) -> None:
-    """The group may be attached to the subnet or to the interface.
-
-    Only rules for the interface apply.
+    """The group may be attached to the subnet or to the interface. Only rules whose destination
+    includes the interface's address apply.
     """
     subnet = {"id": "/subscriptions/s/virtualNetworks/n/subnets/Web"}
     address = build_resource(
@@ -210,7 +206,9 @@ async def test_host_of_a_public_address_belongs_to_the_group_of_its_interface(
     ],
 )
 def test_incomplete_rule_makes_the_issue_uncertain(properties: Json) -> None:
-    """A rule that lacks a property neither allows nor denies for certain."""
+    """A rule is incomplete if it covers only some destinations or ports, or has a parameter in
+    place of a value. If only its access is a parameter, the issue stays certain.
+    """
     rule = build_security_rule("half", 100, **{"sourceAddressPrefix": "*", **properties})
     [firewall] = parse_group(
         build_security_group(rule, tags={"cmkflow-hosts": "api.contoso.example"})
@@ -277,7 +275,6 @@ def test_site_without_public_access_denies_every_address() -> None:
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_firewall_of_each_kind_lacks_new_ranges_until_a_rule_allows_them(kind: str) -> None:
-    """A firewall of each kind lacks both new ranges until a rule allows them."""
     case, world = load_firewall_case(kind), World()
     read = build_firewall_kinds(build_fakes(world).ports.resources)[kind].read
 
@@ -294,7 +291,6 @@ async def test_firewall_of_each_kind_lacks_new_ranges_until_a_rule_allows_them(k
 
 
 async def test_site_deleted_between_list_and_configuration_is_omitted() -> None:
-    """A site that is deleted between the two reads is omitted without an error."""
     world = World()
     world.resources = {one["id"].lower(): one for one in (build_site("living"), build_site("gone"))}
     world.resources[f"{build_site('living')['id']}/config/web".lower()] = build_web_config()
@@ -305,7 +301,6 @@ async def test_site_deleted_between_list_and_configuration_is_omitted() -> None:
 
 
 def _find_objects(value: object) -> Iterator[Mapping[str, object]]:
-    """Yield every JSON object of a document."""
     if isinstance(value, dict):
         yield value
         for member in value.values():
@@ -318,9 +313,6 @@ def _find_objects(value: object) -> Iterator[Mapping[str, object]]:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_every_collected_group_can_be_read() -> None:
-    """The app reads the network security groups of all collected templates and recorded
-    responses.
-    """
     folder = Path(os.environ["FLOW_CORPUS"], "firewall")
     groups = [
         group

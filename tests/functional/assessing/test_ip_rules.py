@@ -1,4 +1,6 @@
-"""Azure services with IP rules allow the listed addresses, and have a default for all others."""
+"""Test that Azure services with IP rules allow the listed addresses, and have a default for all
+others.
+"""
 
 from collections.abc import Mapping
 from types import ModuleType
@@ -43,7 +45,6 @@ def find_verdict(firewall: Firewall, tag: str = WEST) -> str:
 
 
 async def test_service_without_ipv6_needs_no_ipv6_rule() -> None:
-    """A service without IPv6 addresses needs no IPv6 rule."""
     found = judge_tag(
         await read_firewall("key_vault", key_vault.build_vault([{"value": RANGES[0]}])), WEST, TAGS
     )
@@ -73,7 +74,9 @@ async def test_service_without_ipv6_needs_no_ipv6_rule() -> None:
     ],
 )
 async def test_vault_allows_the_addresses_of_its_rules(vault: Json, expected: str) -> None:
-    """A key vault without rules allows every address. One without public access allows none."""
+    """A key vault without `networkAcls` allows every address. One without public access allows
+    none.
+    """
     firewall = await read_firewall("key_vault", vault)
 
     assert find_verdict(firewall) == expected

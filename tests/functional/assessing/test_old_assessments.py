@@ -1,4 +1,6 @@
-"""Assessments that a later one replaced are deleted after the periods that apply to old plans."""
+"""Test that a replaced assessment is deleted after the same periods as old plans and old
+remediations.
+"""
 
 from contextlib import suppress
 from datetime import timedelta

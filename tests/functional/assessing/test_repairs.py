@@ -1,4 +1,4 @@
-"""The fix of each firewall kind names the missing addresses and allows them."""
+"""Test that the fix of each firewall kind names the missing addresses and allows them."""
 
 import json
 import re
@@ -45,7 +45,7 @@ class Estate:
     """A set of Azure resources and the firewalls that the app reads in them."""
 
     def __init__(self, resources: Mapping[str, Json], hosts: Sequence[str | None] = ()) -> None:
-        """Copy the resources, which are given by their paths."""
+        """Copy these resources, given by their paths. `hosts` are the hosts that flows call."""
         self.resources = {path.lower(): deepcopy(one) for path, one in resources.items()}
         self.world = World()
         self.world.resources = self.resources  # type: ignore[assignment]
@@ -58,7 +58,6 @@ class Estate:
         return find_required_issues(found, "europe", self._hosts, TAGS)
 
     async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
-        """Return the fix of an issue."""
         kinds = build_firewall_kinds(build_fakes(self.world).ports.resources)
         return explain_why_no_rule_helps(gap) or await kinds[gap.kind].propose_fix(gap)
 
@@ -118,7 +117,6 @@ def find_new_addresses(text: str, before: str) -> set[str]:
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_bicep_of_a_fix_removes_the_issue(kind: str) -> None:
-    """After the Bicep is deployed, the firewall has no issue."""
     here = build_estate(kind)
     [gap] = await here.find_issues()
 
@@ -188,7 +186,7 @@ async def test_texts_of_a_fix_contain_no_unused_declaration(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_commands_of_each_kind_need_no_extension(kind: str) -> None:
-    """A fix needs an Azure CLI extension only if it adds a rule beside existing ones."""
+    """An Azure CLI extension would first have to be installed."""
     repair = await build_estate(kind).require_only_fix()
 
     assert "az extension add" not in repair.azure_cli
@@ -196,7 +194,6 @@ async def test_commands_of_each_kind_need_no_extension(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_fix_uses_the_command_of_its_kind(kind: str) -> None:
-    """The fix of each firewall kind uses the kind's own command of the Azure CLI."""
     repair = await build_estate(kind).require_only_fix()
 
     assert f"az {load_firewall_case(kind).command} \\\n" in repair.azure_cli
@@ -359,9 +356,7 @@ async def test_fix_of_a_function_app_uses_its_own_command_and_resource() -> None
     ],
 )
 async def test_full_list_has_no_fix(build: Any, there: int, most: int) -> None:
-    """If a list of rules is full, the reason names its rules, its maximum and how many rules are
-    missing.
-    """
+    """The reason contains the number of rules, their maximum, and how many more would be needed."""
     repair = await Estate({one["id"]: one for one in build(there)}).require_only_fix()
 
     assert re.match(
@@ -380,7 +375,9 @@ async def test_service_without_public_access_has_no_fix() -> None:
 
 
 def build_azure_firewall(*more: Json, rules: Sequence[Json] | None = None) -> Estate:
-    """Return an Azure Firewall with a policy, and the IP group `flows` unless rules are given."""
+    """Return an Azure Firewall with a policy and these DNAT rules, by default one that allows the
+    IP group `flows`.
+    """
     members = azure_firewall.build_ip_group("flows", "13.69.71.0/25")
     leading = azure_firewall.build_nat_rule("orders", sourceIpGroups=[members["id"]])
     nat = azure_firewall.build_collection("published", 100, *(rules or [leading]), action="Dnat")

@@ -1,4 +1,4 @@
-"""Microsoft's Bicep compiler checks the fix of each firewall kind."""
+"""Test that Microsoft's Bicep compiler accepts the fix of each firewall kind."""
 
 import re
 from pathlib import Path
@@ -14,8 +14,8 @@ _OF_A_PART = re.compile(r": Warning (BCP035|no-unused-vars|no-unused-params): ")
 
 @needs_compiler
 async def test_bicep_of_every_firewall_fix_compiles(tmp_path: Path) -> None:
-    """The compiler accepts the fixes. It may report only on texts that are a marked part of a
-    resource.
+    """A fix that is only a part of a resource begins with a comment. The compiler may warn about
+    what is missing beside it.
     """
     texts = {kind: (await build_estate(kind).require_only_fix()).bicep for kind in FIREWALL_KINDS}
     for kind, text in texts.items():

@@ -1,4 +1,4 @@
-"""Wrappers of ports in which a grant of co-ownership takes effect late or cannot be revoked."""
+"""Wrap ports so that a grant of co-ownership takes effect late, or cannot be revoked."""
 
 from dataclasses import replace
 from typing import Any, cast
@@ -17,8 +17,8 @@ class SlowRights:
     def __init__(
         self, access: object, flow_name: str, refusals: int, *, definitions: int = 0
     ) -> None:
-        """Reject `refusals` requests for the flow's URL, and `definitions` requests for its
-        definition.
+        """Reject the first `refusals` requests for the flow's URL, and the first `definitions`
+        requests for its definition.
         """
         self._access: Any = access
         self._flow_name = flow_name

@@ -1,4 +1,4 @@
-"""Scenarios with a flow that is shared and in a solution, for tests that its copy is, too."""
+"""Build a scenario with a flow that is shared and in a solution, for tests of its copy."""
 
 from shared.domain.jobs.flow_job import FlowJob
 from tests.fakes.tenant import FakeFlow, FakeSolution

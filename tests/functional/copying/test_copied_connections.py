@@ -1,4 +1,4 @@
-"""A copy uses existing connection references, and the app creates those that are missing."""
+"""Test that a copy uses existing connection references, and that the app creates missing ones."""
 
 import json
 from dataclasses import replace
@@ -87,7 +87,7 @@ async def test_embedded_connection_gets_a_reference_of_the_owner(*, in_solution:
 
 
 async def test_plan_names_the_connection_references_to_create() -> None:
-    """A dry run lists the connection references that the app would create, before the copy."""
+    """The reference is the first planned change, because the copy needs it."""
     scenario = Scenario()
     add_mail_flow(scenario)
     scenario.build.apply_key()
@@ -120,7 +120,6 @@ async def test_existing_reference_of_the_owner_is_used() -> None:
 
 
 async def test_flow_with_references_is_copied_exactly() -> None:
-    """The copy has the same definition, and the app neither reads nor creates a reference."""
     scenario = Scenario()
     orders = add_mail_flow(scenario)
     add_reference(scenario, "cr1_mail")
@@ -134,8 +133,8 @@ async def test_flow_with_references_is_copied_exactly() -> None:
 
 
 async def test_connection_of_the_invoker_gets_an_unbound_reference() -> None:
-    """If each caller uses a connection of their own, the app creates a reference without a
-    connection.
+    """If everybody who runs the flow uses a connection of their own, the app creates a reference
+    without a connection.
     """
     scenario = Scenario()
     orders = add_mail_flow(scenario)
@@ -155,8 +154,8 @@ async def test_connection_of_the_invoker_gets_an_unbound_reference() -> None:
 async def test_no_reference_is_created_if_the_owner_is_unavailable(
     *, is_disabled: bool, in_solution: bool
 ) -> None:
-    """If the owner is disabled or deleted, no copy could use the reference. The job is blocked
-    before the app writes anything.
+    """If the owner is disabled, or the app may not act for the owner, no copy could use the
+    reference. The job is blocked before the app writes anything.
     """
     scenario = Scenario()
     add_mail_flow(scenario, in_solution=in_solution)
@@ -193,8 +192,8 @@ async def test_app_creates_the_reference_if_the_owner_may_not_use_the_connection
 
 
 async def test_inaccessible_connection_blocks_the_job_with_name_and_owner() -> None:
-    """The fix names the connection and the person who has to share it. A retry after that completes
-    the job.
+    """The message names the connection, and the fix the person who has to share it. A retry after
+    that completes the job.
     """
     scenario = Scenario()
     add_mail_flow(scenario)
@@ -246,7 +245,7 @@ async def test_custom_connector_needs_an_existing_reference() -> None:
 
 
 async def test_changed_reference_of_the_app_blocks_the_job() -> None:
-    """The app does not change back a reference that it created and a person has changed."""
+    """A person has changed the reference that the app created. The app does not change it back."""
     scenario = Scenario()
     orders = add_mail_flow(scenario)
     await run_approved(scenario, run=timedelta(days=60))
@@ -287,7 +286,6 @@ async def test_killed_process_creates_one_reference(at: int, moment: Moment) -> 
 
 
 async def test_rollback_keeps_the_reference_and_notes_it() -> None:
-    """A rollback leaves the created reference, and a note says that it stays."""
     scenario = Scenario()
     add_mail_flow(scenario)
     await run_approved(scenario, run=timedelta(days=60))

@@ -1,4 +1,6 @@
-"""A copy keeps the whole definition of its original, in a format that the platform accepts."""
+"""Test that a copy keeps the whole definition of its original, in a format that the platform
+accepts.
+"""
 
 import json
 from dataclasses import replace
@@ -81,7 +83,7 @@ ACTIONS = {
 
 
 def add_complete_flow(scenario: Scenario, *, is_on: bool = True) -> FakeFlow:
-    """Add a flow that uses every optional setting of triggers and actions."""
+    """Add a flow whose trigger and actions have many optional settings, in two older shapes."""
     actions = json.loads(json.dumps(ACTIONS))
     connections = {"mail-1": "shared_office365"}
     return scenario.build.add_flow("Orders", TRIGGER, actions, is_on=is_on, connections=connections)
@@ -118,7 +120,6 @@ async def test_copy_has_the_complete_definition() -> None:
 
 @pytest.mark.parametrize("is_on", [True, False])
 async def test_copy_is_on_only_if_the_original_was(*, is_on: bool) -> None:
-    """The copy of a flow that is off is created off and stays off."""
     scenario = Scenario()
     add_complete_flow(scenario, is_on=is_on)
 

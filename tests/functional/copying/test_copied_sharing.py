@@ -1,4 +1,4 @@
-"""A copy keeps its original's owner, description, co-owners and solutions."""
+"""Test that a copy has the owner, description, co-owners and solutions of its original."""
 
 from collections import Counter
 from dataclasses import replace
@@ -23,7 +23,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def test_copy_keeps_owner_description_shares_and_solution() -> None:
-    """Owner, description, shares and solution of the copy are those of the original."""
     scenario, original = build_team_scenario()
     before = dict(original.shares)
     await scenario.opt_in()
@@ -45,9 +44,8 @@ async def test_copy_keeps_owner_description_shares_and_solution() -> None:
 
 @pytest.mark.parametrize("moment", Moment)
 async def test_copy_is_shared_once_after_a_kill_at_any_request(moment: Moment) -> None:
-    """After a kill at any request, the next process shares the copy and makes no second one.
-
-    A kill after one request has the same effect as a kill before the next one.
+    """The app makes one copy. The test kills at every other request, because a kill after one
+    request has the same effect as a kill before the next one.
     """
     at, struck = -1, True
     while struck:
@@ -74,8 +72,9 @@ async def test_copy_is_shared_once_after_a_kill_at_any_request(moment: Moment) -
 
 @pytest.mark.parametrize(("is_shared", "most"), [(False, 15), (True, 27)])
 async def test_sharing_a_copy_needs_few_requests(*, is_shared: bool, most: int) -> None:
-    """Without shares the app sends 15 requests about sharing; a team adds 12. Eight of the 15
-    belong to two temporary grants: two reads before, two grants, two revokes, and two reads after.
+    """For a flow without shares, the app sends 15 requests about sharing. A flow with two co-owners
+    and a solution needs 12 more. Eight of the 15 are for two temporary grants: two reads before,
+    two grants, two revokes, and two reads after.
     """
     if is_shared:
         scenario, _ = build_team_scenario()
@@ -112,7 +111,6 @@ async def test_existing_shares_are_not_written_again() -> None:
 
 
 async def test_app_and_granted_service_account_get_no_share_of_the_copy() -> None:
-    """The app and the service account with a grant get no share of the copy."""
     scenario, original = build_team_scenario()
     scenario.build.share(original, scenario.world.application)
     await scenario.opt_in()
@@ -137,7 +135,6 @@ async def test_app_and_granted_service_account_get_no_share_of_the_copy() -> Non
 
 
 async def test_service_account_that_a_person_made_co_owner_keeps_its_share() -> None:
-    """A service account that a person made a co-owner is a co-owner of the copy, too."""
     scenario, original = build_team_scenario()
     scenario.build.share(original, scenario.world.operator)
     await scenario.opt_in()
@@ -150,7 +147,6 @@ async def test_service_account_that_a_person_made_co_owner_keeps_its_share() -> 
 
 
 async def test_changed_rights_of_a_co_owner_are_replaced_on_the_copy() -> None:
-    """The app replaces the rights of a co-owner of the copy when those on the original change."""
     scenario, original = build_team_scenario()
     reader = scenario.world.add_user("Reader")
     scenario.build.share(original, reader, "CanView")
@@ -167,7 +163,9 @@ async def test_changed_rights_of_a_co_owner_are_replaced_on_the_copy() -> None:
 
 
 async def test_co_owner_added_in_the_no_call_period_is_added_to_the_copy() -> None:
-    """The app adds the new co-owner and solution, and a note names the co-owner who was removed."""
+    """The app also adds the copy to a new solution. A co-owner who was removed keeps the share of
+    the copy, and a note names that person.
+    """
     scenario, original = build_team_scenario()
     await scenario.opt_in()
     await scenario.order()
@@ -215,7 +213,9 @@ async def test_new_owner_of_the_original_gets_a_share_of_the_copy(*, in_solution
 
 
 async def test_co_owners_of_a_flow_outside_solutions_are_found_in_dataverse() -> None:
-    """The app finds co-owners by their Entra ids, and a note names the one without a row."""
+    """The app finds co-owners by their Entra ids, and a note names the one without a row in
+    Dataverse.
+    """
     scenario = Scenario()
     flow = scenario.build.add_power_apps_v1_flow("App flow")
     flow.description = "For the app"
@@ -297,7 +297,7 @@ async def test_plan_names_co_owners_and_solutions() -> None:
 
 
 async def test_rollback_keeps_shares_and_solution_of_the_original() -> None:
-    """The original has the same shares and solution as before, and the copy keeps its own."""
+    """The copy keeps its shares, too."""
     scenario, original = build_team_scenario()
     before = dict(original.shares)
     await scenario.opt_in()

@@ -1,4 +1,4 @@
-"""What the app does if a copy cannot be shared as its original is, and how a person fixes it."""
+"""Test what the app does if a copy cannot be shared as its original is, and the fix for it."""
 
 from datetime import timedelta
 
@@ -89,7 +89,6 @@ async def test_copy_is_not_shared_while_the_kill_switch_is_on() -> None:
 
 
 async def test_disabled_co_owner_is_noted_and_not_shared_with() -> None:
-    """The app does not share the copy with a disabled co-owner, and a note names that person."""
     scenario, original = build_team_scenario()
     leaver = scenario.world.add_user("Leaver")
     scenario.build.share(original, leaver)
@@ -179,7 +178,9 @@ async def test_unavailable_owner_blocks_the_job_with_a_fix(
 
 
 async def kill_before_activation(*, is_disabled: bool) -> Scenario:
-    """Return a scenario whose owner was disabled or deleted while the copy was still off."""
+    """Return a scenario whose process died before it turned the copy on, and whose owner was then
+    disabled or deleted.
+    """
     scenario = Scenario()
     scenario.build.add_flow(
         "Orders",
@@ -252,8 +253,8 @@ async def test_rollback_turns_off_the_copy_of_a_disabled_owner() -> None:
 
 
 async def test_plan_and_job_note_run_only_users() -> None:
-    """No API lists run-only users, so notes of the plan and of the job say that they are not
-    copied.
+    """No API lists run-only users, so the notes say that they are not copied. An HTTP flow has none
+    and needs no note.
     """
     scenario = Scenario()
     scenario.build.add_power_apps_v1_flow("App flow")

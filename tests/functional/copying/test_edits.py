@@ -1,4 +1,4 @@
-"""Originals and copies that somebody edits during a remediation."""
+"""Test what happens if somebody edits an original or a copy during a remediation."""
 
 import json
 from datetime import timedelta
@@ -15,7 +15,7 @@ HOUR = timedelta(hours=1)
 
 
 async def test_original_edited_before_its_copy_blocks_until_a_retry() -> None:
-    """The job is blocked because the original was edited. A retry copies the new version."""
+    """The retry copies the edited version."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -120,7 +120,7 @@ async def test_edit_with_a_new_connection_is_written_on_behalf_of_the_owner() ->
 
 @pytest.mark.parametrize("choice", list(OnOriginalEdited))
 async def test_edit_of_the_copy_is_kept_until_a_retry(choice: OnOriginalEdited) -> None:
-    """The job is blocked and keeps a person's edit of the copy. A retry copies the original
+    """If original and copy were both edited, the job is blocked. A retry then copies the original
     again.
     """
     scenario = Scenario()

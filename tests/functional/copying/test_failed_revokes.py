@@ -1,5 +1,5 @@
-"""A temporary co-ownership whose revoke fails, has no effect or races with a retry is revoked
-later.
+"""Test that a temporary co-ownership is revoked later if its revoke fails, has no effect or races
+with a retry.
 """
 
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def test_failed_revoke_is_repeated_after_minutes() -> None:
-    """The kill switch stops the revoke of a grant. Minutes after it is off, the app revokes it."""
+    """The kill switch stops the revoke. The app repeats it after the switch is off."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -88,7 +88,7 @@ async def test_cancelled_job_keeps_revoked_grants_until_a_read_confirms_them() -
 
 @pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
 async def test_grant_that_cannot_be_revoked_is_reported(port: str) -> None:
-    """One notification says that the service account is still a co-owner."""
+    """A notification about the job says that a grant was not revoked."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = port == "flow_sharing"
     scenario.build.add_http_flow("Orders")
@@ -111,7 +111,6 @@ class ActionBeforeRevoke:
     """A flow service that runs an action before it revokes a co-ownership."""
 
     def __init__(self, access: object, order: Callable[[], Awaitable[object]]) -> None:
-        """Run this action once, before the first revoke."""
         self._access: Any = access
         self._orders = [order]
 
@@ -119,7 +118,7 @@ class ActionBeforeRevoke:
         return getattr(self._access, name)
 
     async def revoke(self, *flow: str) -> None:
-        """Run the action, then revoke."""
+        """Run the action if this is the first revoke, then revoke."""
         while self._orders:
             await self._orders.pop()()
         await self._access.revoke(*flow)

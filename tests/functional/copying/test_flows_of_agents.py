@@ -1,4 +1,4 @@
-"""The copy of a flow that agents run is also a flow for agents."""
+"""Test that the copy of a flow that agents run is also a flow for agents."""
 
 from dataclasses import replace
 from typing import Any, cast
@@ -10,7 +10,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, plan_remed
 
 
 class Forgetful:
-    """A Dataverse that ignores the type of new flows, so that they are ordinary ones."""
+    """A Dataverse port that ignores the type of new flows, so that they are ordinary ones."""
 
     def __init__(self, workflows: Workflows) -> None:
         self._workflows = workflows

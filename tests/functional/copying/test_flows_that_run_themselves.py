@@ -1,4 +1,4 @@
-"""A flow that runs itself, by its id or URL. Its copy must run the copy, not the original."""
+"""Test that the copy of a flow that runs itself runs the copy and not the original."""
 
 import json
 from typing import Any
@@ -31,8 +31,8 @@ def add_call_of_itself(scenario: Scenario | Assessed, flow: FakeFlow, *, by: str
 @pytest.mark.parametrize("by", ["id", "url"])
 @pytest.mark.parametrize("has_row", [True, False])
 async def test_copy_of_a_flow_that_runs_itself_runs_the_copy(by: str, *, has_row: bool) -> None:
-    """The copy's action names the copy, and a rollback changes nothing else. This also works if
-    Dataverse has no row of the flow, so that no caller search finds the action.
+    """This also works if Dataverse has no row of the flow, so that no caller search finds the
+    action. A rollback restores everything.
     """
     scenario = Scenario()
     flow = scenario.build.add_http_flow("Orders")

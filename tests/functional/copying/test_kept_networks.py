@@ -1,5 +1,5 @@
-"""Verifications share one snapshot of the network. An outdated firewall issue never blocks a
-flow.
+"""Test that verifications share one snapshot of firewalls and service tags, and that no outdated
+firewall issue blocks a flow.
 """
 
 import asyncio
@@ -60,7 +60,7 @@ class CountedFirewalls:
         return walls
 
     async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
-        """Return that the app cannot propose a fix."""
+        """Return a fix that is unavailable."""
         return build_unavailable_fix(gap, "of no kind: a fake")
 
 
@@ -148,7 +148,7 @@ class Network:
 
 
 async def test_verifications_share_a_snapshot_of_the_network() -> None:
-    """Verifications share one snapshot, and read again when it is older than its maximum age."""
+    """After the maximum age of the snapshot, the app reads the network again."""
     network = Network()
 
     found = [await network.find_issues() for _ in range(3)]
@@ -176,7 +176,6 @@ async def test_snapshot_with_an_issue_is_read_again() -> None:
 
 
 async def test_issue_is_read_again_before_it_is_reported() -> None:
-    """The app reads again before it reports a firewall issue."""
     network = Network()
     network.set_open(is_open=False)
 
@@ -197,7 +196,6 @@ async def test_ignored_issue_needs_no_second_read() -> None:
 
 
 async def test_concurrent_verifications_share_one_read() -> None:
-    """Sixteen verifications at the same time read the firewalls once."""
     network = Network()
 
     found = await asyncio.gather(*(network.find_issues() for _ in range(16)))
@@ -207,7 +205,6 @@ async def test_concurrent_verifications_share_one_read() -> None:
 
 
 async def test_throttled_kind_stops_reads_of_other_kinds() -> None:
-    """After one kind is throttled, no read of another kind starts."""
     network = Network()
     kinds = [CountedFirewalls() for _ in range(2 * MOST_CONCURRENT)]
     named = {f"kind {number}": one for number, one in enumerate(kinds)}
@@ -280,7 +277,6 @@ async def test_verifications_do_not_queue_behind_failing_readers() -> None:
 
 @pytest.mark.parametrize("content", [None, b"not whole", b'{"firewalls": [{}], "tags": []}'])
 async def test_missing_or_invalid_snapshot_is_read_again(content: bytes | None) -> None:
-    """The app reads the network again if the stored snapshot is missing or invalid."""
     network = Network()
     await network.find_issues()
     network.memory = Memory()
@@ -293,7 +289,6 @@ async def test_missing_or_invalid_snapshot_is_read_again(content: bytes | None) 
 
 
 async def test_invalid_snapshot_row_is_written_again() -> None:
-    """The app writes an invalid snapshot row again."""
     network = Network()
     await network.find_issues()
     rows = network.scenario.fakes.store.rows
@@ -335,7 +330,6 @@ async def test_other_subscriptions_need_another_snapshot() -> None:
 
 
 async def test_each_verification_reads_the_network_if_the_maximum_age_is_zero() -> None:
-    """With a maximum age of zero, each verification reads the network."""
     network = Network(settings=Settings(tenant_id="fakes", network_snapshot_max_age=timedelta()))
 
     await network.find_issues()

@@ -1,4 +1,4 @@
-"""One read of the Microsoft-key list verifies all copies that were made before it."""
+"""Test that one read of the Microsoft-key list verifies all copies that were made before it."""
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -59,7 +59,6 @@ class Asked(PlentyOfCalls):
 
 
 def add_flows(scenario: Scenario, count: int) -> None:
-    """Add HTTP flows."""
     for number in range(count):
         scenario.build.add_http_flow(f"Flow {number}")
 
@@ -111,7 +110,6 @@ async def test_copies_made_together_are_verified_with_one_list() -> None:
 
 
 async def test_copy_on_the_list_is_blocked_and_a_retry_reads_again() -> None:
-    """A copy on the Microsoft-key list blocks its job. A retry reads the list again."""
     scenario = Scenario()
     add_flows(scenario, 2)
     lists = await approve_and_copy(scenario)

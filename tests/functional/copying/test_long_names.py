@@ -1,4 +1,6 @@
-"""Flows with names near the limits: the suffix fits, and a rollback restores the whole name."""
+"""Test that a suffix fits into the limits of a flow's name, and that a rollback restores the whole
+name.
+"""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""An invocation runs several steps. It stores each step and obeys requests between two of them."""
+"""Test that an invocation runs several steps, stores each, and obeys requests between them."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -180,9 +180,6 @@ async def test_service_account_stays_the_owner_of_a_copy() -> None:
 
 
 async def test_share_without_effect_is_revoked_after_the_kill_switch_is_off() -> None:
-    """While the kill switch is on, the app does not revoke a share that had no effect. It revokes
-    it later.
-    """
     scenario = await build_approved_scenario()
     scenario.world.assumptions.shares_let_people_ask = False
     access, writes = watch_flow_service(scenario), []

@@ -1,4 +1,6 @@
-"""Originals and copies that somebody turns on, turns off or deletes during a remediation."""
+"""Test what happens if somebody turns an original or a copy on or off, or deletes a copy, during a
+remediation.
+"""
 
 from datetime import timedelta
 
@@ -39,8 +41,8 @@ async def test_original_that_a_person_turns_on_loses_no_call(
 
 
 async def test_copy_is_turned_off_if_its_original_was_turned_off() -> None:
-    """If a process dies while it turns the copy on and a person turns the original off, the next
-    invocation turns the copy off.
+    """A process may die right after it turned the copy on. If a person then turns the original off,
+    the next invocation turns the copy off.
     """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
@@ -64,7 +66,7 @@ async def test_copy_is_turned_off_if_its_original_was_turned_off() -> None:
 
 
 async def test_self_starting_flow_turned_off_before_the_cutover_stays_off() -> None:
-    """The copy stays off, because its original was turned off."""
+    """The copy stays off, too."""
     scenario = Scenario()
     keyword = scenario.build.add_keyword_flow("Keyword")
     await plan_remediation(scenario)
@@ -100,48 +102,22 @@ async def test_copy_deleted_before_its_verification_blocks_the_job() -> None:
 
 
 @pytest.mark.parametrize("is_deleted", [True, False])
-async def test_callers_are_not_updated_if_the_copy_is_off_or_deleted(*, is_deleted: bool) -> None:
-    """The job is blocked before it updates callers, and no call is lost."""
+@pytest.mark.parametrize(
+    "reached", [FlowJobState.UPDATING_CALLERS, FlowJobState.CHECKING_FOR_CALLS]
+)
+async def test_job_is_blocked_with_original_on_while_its_copy_is_off_or_deleted(
+    reached: FlowJobState, *, is_deleted: bool
+) -> None:
+    """A rollback, or a retry with the copy on, completes the job.
+
+    If the callers were not updated yet, no call is lost.
+    """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_app_setting_caller(orders)
     await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
-    job = await scenario.run_until("Orders", FlowJobState.UPDATING_CALLERS)
-    copy = scenario.world.get_workflow(orders.environment_id, job.copy.id)
-    if is_deleted:
-        delete(scenario.world, copy)
-    else:
-        turn_off(scenario.world, copy)
-
-    await scenario.run(timedelta(days=2))
-
-    blocked = await scenario.read_job("Orders")
-    assert (blocked.state, blocked.reason_code) == (
-        FlowJobState.BLOCKED,
-        "copy_changed" if is_deleted else "flow_state_not_changed",
-    )
-    assert scenario.world.traffic.lost == []
-
-    if is_deleted:
-        await scenario.roll_back()
-    else:
-        turn_on(scenario.world, copy, scenario.build.owner)
-        await scenario.retry()
-    end = FlowJobState.ROLLED_BACK if is_deleted else FlowJobState.RETIRED
-    assert (await scenario.read_job("Orders")).state is end
-    assert scenario.world.traffic.lost == []
-
-
-@pytest.mark.parametrize("is_deleted", [True, False])
-async def test_original_stays_on_while_its_copy_is_off_or_deleted(*, is_deleted: bool) -> None:
-    """The original stays on. A rollback, or a retry with the copy on, completes the job."""
-    scenario = Scenario()
-    orders = scenario.build.add_http_flow("Orders")
-    scenario.build.add_app_setting_caller(orders)
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    job = await scenario.run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
+    job = await scenario.run_until("Orders", reached)
     copy = scenario.world.get_workflow(orders.environment_id, job.copy.id)
     if is_deleted:
         delete(scenario.world, copy)
@@ -156,14 +132,16 @@ async def test_original_stays_on_while_its_copy_is_off_or_deleted(*, is_deleted:
         "copy_changed" if is_deleted else "flow_state_not_changed",
     )
     assert (orders.is_on, orders.name) == (True, "Orders")
-
     if is_deleted:
         await scenario.roll_back()
-        assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
     else:
         turn_on(scenario.world, copy, scenario.build.owner)
         await scenario.retry()
-        assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
+
+    end = FlowJobState.ROLLED_BACK if is_deleted else FlowJobState.RETIRED
+    assert (await scenario.read_job("Orders")).state is end
+    if reached is FlowJobState.UPDATING_CALLERS:
+        assert scenario.world.traffic.lost == []
 
 
 @pytest.mark.parametrize("was_stopped", [True, False])

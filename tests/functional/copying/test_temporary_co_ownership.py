@@ -1,4 +1,6 @@
-"""The service account has temporary co-ownership of a flow only while a step reads its URL."""
+"""Test that the service account is a temporary co-owner of a flow only while a step needs the
+flow's URL.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -24,43 +26,30 @@ from tests.functional.scenarios.remediation_scenario import Scenario, edit
 by_either_service = pytest.mark.parametrize("is_heard", [True, False])
 
 
-async def test_existing_co_ownership_is_never_revoked() -> None:
-    """If the service account already was a co-owner, the app waits until its rights take effect,
-    and never revokes them.
+@pytest.mark.parametrize("is_existing", [True, False])
+async def test_only_a_grant_of_the_app_is_revoked_after_its_delayed_effect(
+    *, is_existing: bool
+) -> None:
+    """The app waits until the rights of the service account take effect.
+
+    It never revokes rights that existed before.
     """
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
-    original.co_owners[scenario.world.operator.entra_id] = "CanEdit"
+    existing = {scenario.world.operator.entra_id: "CanEdit"} if is_existing else {}
+    original.co_owners |= existing
     scenario.build.apply_key()
     access = delay_rights(scenario, original, refusals=5)
+
     await scenario.opt_in()
     await scenario.order()
-
     await scenario.approve()
 
     job = await scenario.read_job("Orders")
     assert access.refusals == 0
     assert job.state is FlowJobState.RETIRED, job.message
-    assert job.original.flow_name not in job.grants.past
-    assert original.co_owners == {scenario.world.operator.entra_id: "CanEdit"}
-
-
-async def test_grant_with_a_delayed_effect_is_revoked() -> None:
-    """The grant stays until it takes effect, and the app then revokes it."""
-    scenario = Scenario()
-    original = scenario.build.add_http_flow("Orders")
-    scenario.build.apply_key()
-    access = delay_rights(scenario, original, refusals=5)
-    await scenario.opt_in()
-    await scenario.order()
-
-    await scenario.approve()
-
-    job = await scenario.read_job("Orders")
-    assert access.refusals == 0
-    assert job.state is FlowJobState.RETIRED, job.message
-    assert job.original.flow_name in job.grants.past
-    assert original.co_owners == {}
+    assert (job.original.flow_name in job.grants.past) is not is_existing
+    assert original.co_owners == existing
 
 
 class PauseAtGrant(Pause):
@@ -82,7 +71,9 @@ class PauseAtShare(PauseAtGrant):
 
 
 async def freeze_at_a_grant(scenario: Scenario, *, is_heard: bool) -> tuple[Pause, FlowJob]:
-    """Freeze the invocation that verifies the copy of Orders for nine minutes, before its grant."""
+    """Freeze the invocation that verifies the copy of Orders. It sleeps for nine minutes before its
+    grant.
+    """
     scenario.world.assumptions.shares_let_people_ask = is_heard
     scenario.build.apply_key()
     await scenario.opt_in()

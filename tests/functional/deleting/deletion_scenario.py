@@ -1,4 +1,4 @@
-"""Scenarios with retired originals whose deletion is scheduled."""
+"""Build scenarios with retired originals, and run their deletions."""
 
 import json
 from collections.abc import Callable
@@ -26,7 +26,9 @@ async def retire_all(scenario: Scenario) -> None:
 async def build_retired_scenario(
     build: Callable[[Scenario], object] | None = None, *, scenario: Scenario | None = None
 ) -> Scenario:
-    """Return a scenario with retired originals: those that `build` adds, else one named Orders."""
+    """Return a scenario with retired originals: those of `scenario`, those that `build` adds, or
+    one named Orders.
+    """
     is_built = scenario is not None
     scenario = scenario or Scenario()
     if build:
@@ -117,6 +119,6 @@ def list_deleted_flows(scenario: Scenario) -> list[str]:
 
 
 def find_original(scenario: Scenario, title: str) -> FakeFlow:
-    """Return an original by its title before its retirement."""
+    """Return the original that had this title before its retirement."""
     flows = scenario.build.environment.flows.values()
     return next(flow for flow in flows if not flow.made_by_app and flow.name.startswith(title))

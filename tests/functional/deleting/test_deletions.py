@@ -1,4 +1,4 @@
-"""Scheduled and approved deletions of retired originals, and what delays them."""
+"""Test scheduled deletions of retired originals, and what delays them."""
 
 from datetime import timedelta
 
@@ -126,7 +126,6 @@ async def test_too_early_date_is_rejected_with_the_first_possible_date() -> None
 
 
 async def test_no_deletion_is_scheduled_if_one_of_the_flows_is_excluded() -> None:
-    """If one of two flows is excluded, neither deletion is scheduled."""
     scenario = await build_retired_scenario(
         lambda s: (s.build.add_http_flow("A"), s.build.add_http_flow("B"))
     )
@@ -239,7 +238,7 @@ async def test_existing_archive_is_continued_before_a_deletion() -> None:
 
 
 async def test_deletion_waits_while_the_kill_switch_is_on() -> None:
-    """The deletion names the kill switch, and is made after the switch is off."""
+    """The deletion's message names the kill switch. It is made after the switch is off."""
     scenario = await build_retired_scenario()
     await request_deletions(scenario)
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="audit")
@@ -255,7 +254,6 @@ async def test_deletion_waits_while_the_kill_switch_is_on() -> None:
 
 
 async def test_deletion_waits_for_the_maintenance_window() -> None:
-    """The app deletes nothing before the maintenance window opens."""
     scenario = await build_retired_scenario()
     opens = scenario.world.clock.now() + timedelta(hours=30)
     await scenario.opt_in(maintenance_window=f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}")
@@ -271,7 +269,7 @@ async def test_deletion_waits_for_the_maintenance_window() -> None:
 
 
 async def test_deletion_waits_for_the_end_of_a_flow_run() -> None:
-    """The deletion waits for the end of the flow run, and archives it."""
+    """The run is archived after its end, right before the deletion."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
     add_runs(scenario, orders, 1, Runs(ago=MINUTE, lasts=3 * DAY))

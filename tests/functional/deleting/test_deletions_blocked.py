@@ -1,4 +1,4 @@
-"""What blocks the deletion of a retired original, and how a person continues it."""
+"""Test what blocks the deletion of a retired original, and how a person continues it."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def reach_blocked_date(scenario: Scenario, code: str) -> Deletion:
-    """Run to the date, require that the deletion is blocked with this code, and return it."""
+    """Run to the date of the deletions. Require that one is blocked with this code. Return it."""
     await run_on_default_date(scenario)
     (row,) = [one for one in (await read_deletions(scenario)).values() if one.fix]
     assert (row.state, row.reason_code) == (DeletionState.BLOCKED, code), row.message
@@ -124,7 +124,6 @@ async def test_original_without_a_working_copy_is_not_deleted(what: str) -> None
 
 
 async def test_original_that_was_off_is_deleted_although_its_copy_is_off() -> None:
-    """An original that was off before the remediation is deleted although its copy is off."""
     scenario = await build_retired_scenario(lambda s: s.build.add_off_flow("Idle"))
     await request_deletions(scenario)
 
@@ -166,7 +165,6 @@ async def test_deletion_is_blocked_by_a_new_caller() -> None:
 
 
 async def test_deletions_on_one_day_share_a_caller_search() -> None:
-    """Three deletions on one day share one search for callers."""
     scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
     await request_deletions(scenario)
     plan = Plan(trace=[])
@@ -189,7 +187,6 @@ async def test_original_of_a_managed_solution_is_not_deleted() -> None:
 
 
 async def test_original_excluded_after_scheduling_is_not_deleted() -> None:
-    """The deletion is blocked if the original was excluded after it was scheduled."""
     scenario = await build_retired_scenario()
     await request_deletions(scenario)
     await scenario.opt_in(excluded_flows=frozenset({find_original(scenario, "Orders").workflow_id}))
@@ -198,7 +195,6 @@ async def test_original_excluded_after_scheduling_is_not_deleted() -> None:
 
 
 async def test_deletion_is_blocked_if_the_archive_returns_another_definition() -> None:
-    """The deletion is blocked if the archive returns another definition."""
     scenario = await build_retired_scenario()
     await request_deletions(scenario)
     job = await scenario.read_job("Orders")
@@ -253,7 +249,6 @@ async def test_deletion_of_a_child_is_blocked_by_its_parent() -> None:
 
 
 async def test_edited_parent_does_not_block_the_deletion_of_a_former_child() -> None:
-    """A parent that was edited and no longer runs the child does not block its deletion."""
     scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
     child, parent = (
         find_original(scenario, "Billing child"),
@@ -291,8 +286,6 @@ async def test_flows_that_call_one_another_are_deleted_together_by_url() -> None
 
 
 async def test_one_read_of_the_list_confirms_several_deletions() -> None:
-    """One read of the list is enough for three deleted originals."""
-
     def build(scenario: Scenario) -> None:
         for title in ("Bills", "Invoices", "Orders"):
             scenario.build.add_http_flow(title)

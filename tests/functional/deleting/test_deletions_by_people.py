@@ -1,5 +1,5 @@
-"""People schedule, list and cancel deletions over HTTP and on the command line; a timer makes
-them.
+"""Test that people can schedule, list and cancel deletions over HTTP and on the command line, and
+that a timer makes them.
 """
 
 import json
@@ -33,7 +33,7 @@ class _Tick(func.TimerRequest):
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A remediation with two retired originals, whose services the app uses."""
+    """Return a scenario with two retired originals, whose services the app uses."""
     scenario = await build_retired_scenario(
         lambda s: (s.build.add_http_flow("Orders"), s.build.add_http_flow("Bills"))
     )
@@ -92,7 +92,9 @@ async def test_deletion_requested_over_http_is_made_by_the_timer(scenario: Scena
 
 
 async def test_date_requires_a_time_zone(scenario: Scenario) -> None:
-    """A time without a time zone, or a text that is not a date, is rejected."""
+    """The app accepts a time with a time zone. It rejects one without, one after the year 9999 in
+    UTC, and anything that is no time.
+    """
     moment = (scenario.world.clock.now() + 2 * DAY).replace(microsecond=0, tzinfo=None)
     body = {"delete_at": f"{moment.isoformat()}+02:00", "approved_by": "tests"}
 
@@ -183,7 +185,6 @@ async def test_command_lists_originals_and_asks(scenario: Scenario, cli: Command
 async def test_impossible_date_is_rejected_before_the_question(
     scenario: Scenario, cli: CommandLine, date: str, said: str
 ) -> None:
-    """The command reports an impossible date before it asks for a confirmation."""
     order = ("deletion", "schedule", scenario.remediation.id, "--date", date)
 
     result = await cli.run(*order, answer="y\n")
@@ -197,7 +198,7 @@ async def test_impossible_date_is_rejected_before_the_question(
 async def test_commands_cancel_list_and_reject_deletions(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The commands cancel, list and reject deletions, and list the earliest possible dates."""
+    """`deletion list` also shows the earliest possible date of each original."""
     identity, flow = scenario.remediation.id, find_original(scenario, "Orders").workflow_id
     order = ("deletion", "schedule", identity, "--date", format_day(scenario), "--yes", "--flow")
 

@@ -1,4 +1,4 @@
-"""Deletions that are killed, raced or rolled back are never made too early or twice."""
+"""Test that a deletion that is killed, raced or rolled back is never made too early or twice."""
 
 from contextlib import suppress
 from copy import deepcopy
@@ -141,7 +141,6 @@ async def test_concurrent_timers_delete_once() -> None:
 
 
 async def test_deletion_cancelled_during_its_checks_is_not_made() -> None:
-    """A deletion that is cancelled during its checks is not made."""
     scenario = await build_due_scenario()
 
     async def cancel() -> None:
@@ -156,7 +155,6 @@ async def test_deletion_cancelled_during_its_checks_is_not_made() -> None:
 
 
 async def test_rollback_during_the_checks_cancels_the_deletion() -> None:
-    """A rollback that is requested during the checks cancels the deletion."""
     scenario = await build_due_scenario()
     orders = find_original(scenario, "Orders")
 
@@ -231,7 +229,9 @@ async def test_flow_outside_solutions_edited_during_its_archive_is_not_deleted()
 
 
 async def test_deletion_whose_request_failed_can_be_cancelled() -> None:
-    """After a failed request, the app finds that the flow still exists, and allows a cancel."""
+    """While the result of the request is unknown, a cancel is rejected. It is accepted after the
+    app has read that the flow still exists.
+    """
     scenario = await build_due_scenario()
 
     async def fail() -> None:
@@ -306,7 +306,6 @@ async def test_rollback_of_a_deleted_solution_flow_waits_for_a_person() -> None:
 
 
 async def test_rollback_after_the_last_day_for_a_restore_changes_nothing() -> None:
-    """A rollback after the last day for a restore changes nothing."""
     scenario = await build_retired_scenario()
     await request_deletions(scenario)
     await run_on_default_date(scenario)

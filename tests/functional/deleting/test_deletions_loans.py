@@ -1,4 +1,4 @@
-"""Temporary co-ownership for the checks of a deletion is revoked even if the deletion is
+"""Test that temporary co-ownership for the checks of a deletion is revoked even if the deletion is
 cancelled.
 """
 
@@ -18,8 +18,8 @@ from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
 
 
 async def build_hidden_scenario() -> Scenario:
-    """Return a scenario with a due deletion, for which the app can read the definition only as a
-    co-owner.
+    """Return a scenario with a due deletion of an original whose definition the app can read only
+    as a co-owner.
     """
     scenario = Scenario()
     assumptions = scenario.world.assumptions

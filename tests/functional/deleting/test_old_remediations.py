@@ -1,4 +1,4 @@
-"""Old remediations are deleted if a setting allows it and all their originals are deleted."""
+"""Test that an old remediation is deleted if a setting allows it and no original is left."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -51,7 +51,7 @@ def build_flows(scenario: Scenario) -> None:
 
 
 async def build_deleted_scenario(kept: timedelta | None = KEPT) -> Scenario:
-    """Return a remediation whose originals were deleted longer ago than `KEPT`."""
+    """Return a scenario whose originals were deleted longer ago than `KEPT`."""
     scenario = await build_retired_scenario(build_flows)
     await request_deletions(scenario)
     await run_on_default_date(scenario)

@@ -1,4 +1,6 @@
-"""The app archives run summaries of originals in parts, however often it is interrupted."""
+"""Test that the app archives the summary of each run of an original once, however often it is
+interrupted.
+"""
 
 import json
 from contextlib import suppress
@@ -18,6 +20,7 @@ from tests.fakes.crash import Killed, Moment, Plan, wrap_with_plan
 from tests.fakes.services import build_fake_services
 from tests.fakes.tenant import FakeFlow, FakeRun
 from tests.functional.cli.cli_app import serve_app
+from tests.functional.deleting.deletion_scenario import list_archived_runs
 from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
@@ -42,7 +45,7 @@ def _run_often(scenario: Scenario, flow: FakeFlow, count: int = RUNS) -> None:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A remediation of two flows in progress, one of which has many runs."""
+    """Return a scenario with a remediation in progress. One of its two flows has many runs."""
     scenario = Scenario()
     busy, _ = scenario.build.add_http_flow("Orders"), scenario.build.add_http_flow("Idle")
     scenario.build.apply_key()
@@ -63,22 +66,15 @@ async def _archive_all(scenario: Scenario) -> list[run_archive.RunArchive]:
     pytest.fail("the archive does not end")
 
 
-def _list_archived_runs(scenario: Scenario) -> list[str]:
-    """Return the ids of all archived runs, in the order of the archive's files."""
-    contents = scenario.fakes.archive.contents
-    names = sorted(name for name in contents if name.startswith("runs/"))
-    return [json.loads(line)["run"] for name in names for line in contents[name].splitlines()]
-
-
 async def test_every_run_is_archived_once(scenario: Scenario) -> None:
-    """The app archives 450 runs in nine parts of one page, each run once."""
+    """The app archives 450 runs in nine parts."""
     archives = {one.display_name: one for one in await _archive_all(scenario)}
 
     assert archives["Orders"].state is RunArchiveState.COMPLETED
     assert archives["Orders"].runs == RUNS
     assert len(archives["Orders"].parts) == 9
     assert (archives["Idle"].state, archives["Idle"].runs) == (RunArchiveState.COMPLETED, 0)
-    kept = _list_archived_runs(scenario)
+    kept = list_archived_runs(scenario)
     assert len(kept) == len(set(kept)) == RUNS
 
 
@@ -97,7 +93,7 @@ async def test_archive_completes_after_a_kill(
     await _archive_all(scenario)
 
     assert plan.has_struck
-    kept = _list_archived_runs(scenario)
+    kept = list_archived_runs(scenario)
     assert len(kept) == len(set(kept)) == RUNS
 
 
@@ -112,7 +108,7 @@ async def test_existing_part_of_an_archive_is_not_written_again(scenario: Scenar
     archives = {one.display_name: one for one in await _archive_all(scenario)}
 
     assert plan.has_struck
-    kept = _list_archived_runs(scenario)
+    kept = list_archived_runs(scenario)
     assert len(kept) == len(set(kept)) == archives["Orders"].runs == RUNS
 
 
@@ -122,7 +118,7 @@ async def test_archive_completes_although_every_cursor_expires(scenario: Scenari
 
     await _archive_all(scenario)
 
-    kept = _list_archived_runs(scenario)
+    kept = list_archived_runs(scenario)
     assert len(kept) == len(set(kept)) == RUNS
 
 
@@ -147,14 +143,14 @@ async def test_runs_with_the_same_start_are_archived_across_pages(scenario: Scen
 async def test_archive_at_the_limit_contains_the_newest_runs(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At the limit, the archive is marked as truncated and contains the newest runs."""
+    """The archive is marked as truncated."""
     monkeypatch.setattr(step, "MOST_RUNS", 210)
 
     archives = {one.display_name: one for one in await _archive_all(scenario)}
 
     assert archives["Orders"].state is RunArchiveState.TRUNCATED
     assert archives["Orders"].runs == 210
-    assert _list_archived_runs(scenario)[0] == "run-00000"
+    assert list_archived_runs(scenario)[0] == "run-00000"
 
 
 async def test_originals_are_retired_without_an_archive(scenario: Scenario) -> None:

@@ -1,4 +1,6 @@
-"""With a daily limit of requests, jobs wait until the time that they show, and then continue."""
+"""Test that jobs wait if the daily limit of requests is used up, show until when, and then
+continue.
+"""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

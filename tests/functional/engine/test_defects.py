@@ -1,5 +1,5 @@
-"""After internal errors a job fails, names the line of code, notifies people, and can be
-retried.
+"""Test that a job fails after several internal errors, names the line of code, notifies people, and
+can be retried.
 """
 
 from collections.abc import Callable
@@ -75,7 +75,9 @@ async def start_and_run(scenario: Scenario, time: timedelta) -> None:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A called flow and a self-starting one in mode automatic, before any remediation."""
+    """Return a scenario with a called flow and a self-starting one, the approval policy automatic,
+    and no remediation.
+    """
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
     scenario.build.add_keyword_flow("Keyword")
@@ -182,10 +184,10 @@ async def test_job_with_internal_errors_in_a_cutover_turns_the_original_on(
     ("deaths", "state"),
     [(6, FlowJobState.RETIRED), (7, FlowJobState.FAILED), (999, FlowJobState.FAILED)],
 )
-async def test_job_fails_after_six_killed_invocations_in_a_row(
+async def test_job_fails_after_repeatedly_killed_invocations(
     scenario: Scenario, deaths: int, state: FlowJobState
 ) -> None:
-    """The job survives five invocations that die without storing a change, but not six."""
+    """An invocation that has stored a change before its death does not count."""
     left = iter(range(deaths))
     break_method(
         scenario, "app_settings", "write", lambda: None if next(left, None) is None else Killed()

@@ -1,4 +1,4 @@
-"""The daily report of failed runs: its limits, its content and its notification."""
+"""Test the daily report of failed runs: its limits, its content and its notification."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -33,7 +33,7 @@ CANARY = "canary-input-0"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """An environment on your key in which reports are turned on; the time is midnight."""
+    """Return a scenario on your key in which reports are turned on. The time is midnight."""
     return await build_scenario(report_failed_runs=True)
 
 
@@ -98,7 +98,7 @@ async def test_report_has_count_times_and_error_code_of_each_flow(scenario: Scen
 
 
 async def test_report_is_made_only_where_it_is_turned_on() -> None:
-    """By default there is no report. To turn reports off deletes the last one."""
+    """By default there is no report. Turning reports off deletes the last one."""
     scenario = await build_scenario()
     add_flow(scenario, "Orders", 8)
     with pytest.raises(NotFound, match="report-failed-runs"):
@@ -194,9 +194,7 @@ async def test_report_omits_only_the_flow_that_could_not_be_read(
 async def test_used_up_budget_ends_the_report_and_the_next_one_continues(
     scenario: Scenario,
 ) -> None:
-    """If the request budget is used up, the report ends, and the next one begins with the unread
-    flow.
-    """
+    """The next report also reads the flows that this one did not reach."""
     flows = sorted(
         (add_flow(scenario, name, 8) for name in ("A", "B", "C")), key=lambda one: one.flow_name
     )
@@ -251,7 +249,7 @@ async def test_deleted_flow_and_expired_cursor_do_not_stop_the_report(scenario: 
 
 
 async def test_runs_beyond_the_limit_make_the_count_a_minimum(scenario: Scenario) -> None:
-    """The app reads a limited number of runs of a flow, so the report says "at least"."""
+    """The app reads a limited number of runs of a flow, so there may be more failed ones."""
     scenario.world.run_page = 2
     add_flow(scenario, "Orders", *range(20))
 

@@ -1,5 +1,5 @@
-"""An invocation stages changes of its leased row, and stores them before each write to the
-platform.
+"""Test that an invocation stages changes of its leased row, and stores them before each write to
+the platform.
 """
 
 import asyncio
@@ -90,7 +90,6 @@ async def test_staged_change_keeps_a_cancel_request() -> None:
 
 
 async def test_staged_change_is_not_stored_without_the_lease() -> None:
-    """An invocation without the lease cannot store its staged change."""
     scenario, held = await build_leased_scenario()
     held.stage(replace(held.job, copy=replace(held.job.copy, host="copy.example")))
     scenario.world.clock.advance(scenario.settings.job_lease_duration + timedelta(seconds=1))

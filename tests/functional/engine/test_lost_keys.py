@@ -1,4 +1,4 @@
-"""While a key is revoked, work stops and says why. Afterwards it continues without a person."""
+"""Test that work stops while a key is revoked, says why, and then continues without a person."""
 
 from datetime import timedelta
 

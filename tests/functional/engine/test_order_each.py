@@ -1,4 +1,4 @@
-"""A command for many job rows is stored in batches, and each row gets it once."""
+"""Test that a command for many jobs is stored in batches, and that each row gets it once."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ FLOWS = 45
 
 
 async def build_many_jobs() -> Scenario:
-    """Return a tenant with more retired flows than two transactions can store."""
+    """Return a scenario with more retired flows than two transactions can store."""
     scenario = Scenario()
     for number in range(FLOWS):
         scenario.build.add_http_flow(f"Flow {number:02}")

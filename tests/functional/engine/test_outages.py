@@ -1,5 +1,5 @@
-"""While a service is unavailable for a day, jobs wait. Then they continue without a person and lose
-nothing.
+"""Test that jobs wait while a service is unavailable for a day, and then continue without a person
+and lose nothing.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -187,8 +187,8 @@ async def test_outage_of_one_service_during_a_rollback_needs_no_person() -> None
 
 
 async def test_unavailable_service_gets_few_requests() -> None:
-    """During an outage health shows it, one notification is sent, and waiting jobs send few
-    requests.
+    """Health shows the outage, all notifications are about it, and the waiting jobs complete
+    afterwards.
     """
     scenario, outage = await build_requested_scenario(called=12, self_starting=0)
     outage.begin("FakeWorkflows", "FakeFlowReports", lasts=2 * DAY)
@@ -304,8 +304,8 @@ class _BrokenFor:
 
 
 class _WithoutVault:
-    """Wraps a port of secrets; one vault never answers, as in a network that the app cannot
-    reach.
+    """A wrapper of the secrets port in which one vault never answers, as if the app's network could
+    not reach it.
     """
 
     def __init__(self, port: object, vault_url: str) -> None:
@@ -316,7 +316,7 @@ class _WithoutVault:
         return getattr(self._port, name)
 
     async def list(self, vault_url: str) -> AsyncIterator[str]:
-        """Yield the names of secrets, or raise the error."""
+        """Yield the names of the vault's secrets, or raise the error."""
         if vault_url == self._vault_url:
             raise ServiceUnavailable("no connection")
         async for name in cast("Any", self._port).list(vault_url):

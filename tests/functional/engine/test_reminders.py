@@ -1,4 +1,4 @@
-"""Wake-ups: the timer finds each row when it is due, whichever process died before."""
+"""Test that the timer wakes up each job when its row is due, whichever process died before."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -159,7 +159,6 @@ async def test_wake_up_of_a_frozen_writer_is_kept() -> None:
 
 
 async def test_retired_job_has_no_wake_ups() -> None:
-    """Retired jobs have no wake-ups left."""
     scenario = await build_no_call_scenario(2)
     await scenario.run(timedelta(days=9))
 
@@ -170,7 +169,6 @@ async def test_retired_job_has_no_wake_ups() -> None:
 
 
 async def test_job_retried_repeatedly_has_one_wake_up() -> None:
-    """A job that was retried five times has one wake-up."""
     scenario = await build_no_call_scenario()
     for _ in range(5):
         await retry(scenario.services, scenario.remediation.id)

@@ -1,4 +1,4 @@
-"""A job waits in the request queue while the budget allows no more requests."""
+"""Test that a job waits in the request queue while the budget allows no more requests."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -51,7 +51,7 @@ class OneTurn(PlentyOfCalls):
 
     @asynccontextmanager
     async def reserve(self, need: RequestDemand | None) -> AsyncGenerator[None]:
-        """Raise `MustWait` for a job of low priority before the time."""
+        """Raise `MustWait` if the job has a low priority and the time is not reached."""
         if need and need.priority > "3" and self.clock.now() < self.opens:
             raise MustWait("It is not its turn.", until=self.opens, code=Reason.THROTTLED)
         yield

@@ -1,4 +1,6 @@
-"""A kill switch or read-only setting stops an invocation in progress, without a read each time."""
+"""Test that the kill switch or a read-only setting stops an invocation in progress, although
+settings are not read each time.
+"""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Each job state says whether original and copy are on or off, and the tenant agrees."""
+"""Test that original and copy are on or off as the state of their job says."""
 
 import json
 from collections.abc import Callable

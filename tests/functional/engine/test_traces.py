@@ -1,4 +1,4 @@
-"""Traces: a remediation is one trace, unless it takes days or has many flows."""
+"""Test that a remediation is one trace, unless it takes days or has many flows."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -55,7 +55,7 @@ class TracedScenario(Scenario):
 
 @pytest.fixture
 def scenario() -> TracedScenario:
-    """An environment on your key with one HTTP flow that nobody calls."""
+    """Return a scenario on your key with one HTTP flow that nobody calls."""
     scenario = TracedScenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()

@@ -1,5 +1,5 @@
-"""The daily check compares Microsoft's address ranges, and reports changes with the firewalls that
-deny them.
+"""Test that the daily check compares Microsoft's address ranges, and reports new ranges with the
+firewalls that deny them.
 """
 
 from dataclasses import replace
@@ -42,7 +42,7 @@ def build_erp_firewall(*sources: str) -> Firewall:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """A migrated flow behind a firewall that allows the current prefixes."""
+    """Return a scenario with a migrated flow behind a firewall that allows the current prefixes."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders", {"Call": define.build_http_action(f"https://{HOST}/")})
     scenario.world.service_tags = {WEST: ["20.1.0.0/24", "20.1.1.0/24"], NORTH: ["20.2.0.0/24"]}
@@ -119,7 +119,7 @@ async def test_changed_ranges_are_reported_with_firewall_and_remediation(
 
 
 async def test_approved_flows_without_jobs_are_included_in_the_check() -> None:
-    """The check also counts flows of an approved plan whose jobs are not stored yet."""
+    """The flows of an approved plan count before their jobs are stored."""
     scenario = Scenario()
     for title in ("Orders", "Returns"):
         scenario.build.add_http_flow(title, {"Call": define.build_http_action(f"https://{HOST}/")})
@@ -177,8 +177,8 @@ async def test_change_of_other_regions_is_not_reported(scenario: Scenario) -> No
 
 
 async def test_optional_tag_is_reported_without_a_firewall_issue(scenario: Scenario) -> None:
-    """A change of a tag that no flow requires is in the notification, but no firewall must allow
-    it.
+    """The notification names the change, but says that no firewall denies the addresses, because no
+    flow requires the tag.
     """
     publish_list(scenario, {"PowerPlatformInfra.WestEurope": ["20.9.0.0/24"]})
 
@@ -245,7 +245,6 @@ async def test_list_that_was_not_read_for_a_week_is_reported(
 
 
 async def test_list_without_changes_for_ninety_days_is_reported(scenario: Scenario) -> None:
-    """A notification is sent when the list has not changed for ninety days."""
     assert await list_next_notifications(scenario, after=timedelta(days=89)) == []
 
     [notice] = await list_next_notifications(scenario, after=2 * DAY, date="later")

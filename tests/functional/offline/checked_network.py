@@ -1,4 +1,4 @@
-"""Helpers for tests of `cmkflow network check`."""
+"""Run `cmkflow network check` on files, for tests."""
 
 import json
 from pathlib import Path

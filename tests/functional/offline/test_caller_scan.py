@@ -1,4 +1,4 @@
-"""`cmkflow caller scan` finds callers in any file, and lists what it did not search."""
+"""Test that `cmkflow caller scan` finds callers in any file, and lists what it did not search."""
 
 import csv
 import io
@@ -104,8 +104,8 @@ def test_trigger_url_in_the_query_of_another_is_not_replaceable(tmp_path: Path) 
     ],
 )
 def test_scan_reports_a_plain_id_only_with_the_ids_option(tmp_path: Path, text: str) -> None:
-    """An id outside a URL may be anything, so it is reported only if it is in the file of ids, for
-    a person to check.
+    """An id outside a trigger URL may be anything, so it is reported only if it is in the file of
+    ids, for a person to check.
     """
     (tmp_path / "a.txt").write_text(text)
 

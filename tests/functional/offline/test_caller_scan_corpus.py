@@ -1,4 +1,4 @@
-"""`cmkflow caller scan` finds the labelled callers in a corpus of public files."""
+"""Test that `cmkflow caller scan` finds the labelled callers in a corpus of public files."""
 
 import json
 import os

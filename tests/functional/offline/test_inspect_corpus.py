@@ -1,4 +1,6 @@
-"""`cmkflow inspect` agrees with labels of public flows that were derived from the raw JSON."""
+"""Test that `cmkflow inspect` agrees with the labels of public flows, which were derived from the
+raw JSON.
+"""
 
 import json
 import os
@@ -41,7 +43,7 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def inspected() -> dict[tuple[str, str], dict[str, Any]]:
-    """The rows that the command prints for the corpus, by path and JSON pointer of the
+    """Return the rows that the command prints for the corpus, by path and JSON pointer of the
     definition.
     """
     result = CliRunner().invoke(app, ["inspect", "-o", "json", str(_locate_corpus() / "flows")])
@@ -55,7 +57,7 @@ def inspected() -> dict[tuple[str, str], dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def labels() -> dict[tuple[str, str], dict[str, Any]]:
-    """The labels of the corpus, by path and JSON pointer of the definition."""
+    """Return the labels of the corpus, by path and JSON pointer of the definition."""
     rows = _read_lines(_locate_corpus() / "flows" / "labels.jsonl")
     return {(row["path"], row["definition_pointer"]): row for row in rows}
 

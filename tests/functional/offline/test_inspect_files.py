@@ -1,4 +1,6 @@
-"""`cmkflow inspect` reads the files that makers export. A bad file does not hide the others."""
+"""Test that `cmkflow inspect` reads the files that makers export, and that a bad file does not hide
+the others.
+"""
 
 import io
 import json
@@ -111,7 +113,7 @@ def test_power_apps_v1_flow_migrates_only_if_its_file_is_in_a_solution(tmp_path:
 
 
 def test_unpacked_solution_is_recognised(tmp_path: Path) -> None:
-    """A repository has the files of a solution in folders, and Solution.xml in the folder Other."""
+    """A repository contains a solution as folders, with Solution.xml in the folder Other."""
     (tmp_path / "Other").mkdir()
     (tmp_path / "Other" / "Solution.xml").write_text("<x/>")
     (tmp_path / "Workflows").mkdir()

@@ -1,4 +1,6 @@
-"""`cmkflow inspect` reports unusual files in a folder with one line each, and reads the others."""
+"""Test that `cmkflow inspect` reports each unusual file of a folder on one line, and reads the
+others.
+"""
 
 import io
 import json

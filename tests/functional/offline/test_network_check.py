@@ -1,4 +1,4 @@
-"""`cmkflow network check` checks exported firewalls and prints a row for each resource and tag."""
+"""Test that `cmkflow network check` prints a verdict for each exported firewall and service tag."""
 
 import json
 import os
@@ -58,7 +58,7 @@ _DOCUMENT = Path(__file__).parents[3] / "docs" / "network.md"
 
 @pytest.fixture
 def tags(tmp_path: Path) -> Path:
-    """A service tag list with two regions, in Microsoft's format."""
+    """Return a file with a service tag list of two regions, in Microsoft's format."""
     return write_service_tags(tmp_path)
 
 

@@ -1,4 +1,6 @@
-"""`cmkflow network check` reads firewalls in several formats, and has a row for each other file."""
+"""Test that `cmkflow network check` reads firewalls in several formats, and prints a row for each
+file without a firewall.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from tests.kinds.firewalls.network_security_group import build_security_group, b
 
 @pytest.fixture
 def tags(tmp_path: Path) -> Path:
-    """A service tag list with two regions, in Microsoft's format."""
+    """Return a file with a service tag list of two regions, in Microsoft's format."""
     return write_service_tags(tmp_path)
 
 

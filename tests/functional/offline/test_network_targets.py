@@ -1,4 +1,6 @@
-"""`cmkflow network called-hosts` lists hosts that flows call and writes emails to their owners."""
+"""Test that `cmkflow network called-hosts` lists the hosts that flows call, and writes emails to
+the hosts' owners.
+"""
 
 import csv
 import io
@@ -21,7 +23,9 @@ WEST, NORTH = ["20.61.88.128/26", "2603:1061:2004:7800::/56"], ["4.207.189.192/2
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with flows that call four hosts, one of them a vault, and a service tag list."""
+    """Return a folder with flows that call four hosts, the vault that is one of these hosts, and a
+    service tag list.
+    """
     calls = {
         "Orders": {"a": "https://PARTNER.example/orders", "b": f"https://{HOST}/secrets/x"},
         "=Invoices": {"a": "https://partner.example:8443/", "b": "https://graph.microsoft.com/v1"},

@@ -1,5 +1,5 @@
-"""Fixes for firewalls in Resource Manager templates contain no file path, expression or unused
-declaration.
+"""Test that fixes for firewalls in Resource Manager templates contain no file path, expression or
+unused declaration.
 """
 
 import json
@@ -52,8 +52,8 @@ def remove_comments(text: str) -> str:
 
 
 def check_fix(repair: Mapping[str, Any], folder: Path) -> None:
-    """Require that a fix names no file of the folder, declares only what it uses, and can be
-    parsed.
+    """Require that a fix names no file of the folder, contains expressions in comments only,
+    declares only what it uses, and can be parsed.
     """
     files = [file.name.lower() for file in folder.rglob("*.json")]
     assert files != []
@@ -100,7 +100,7 @@ def build_template(resources: Mapping[str, Json]) -> Json:
 
 @pytest.fixture
 def tags(tmp_path: Path) -> Path:
-    """A service tag list in Microsoft's format."""
+    """Return a file with a service tag list in Microsoft's format."""
     values = [
         {"name": name, "properties": {"addressPrefixes": listed, "networkFeatures": ["NSG"]}}
         for name, listed in TAGS.items()

@@ -1,4 +1,4 @@
-"""Helpers for tests of the remediation mode `prepare`."""
+"""Build and inspect scenarios for tests of the mode `prepare`."""
 
 from shared.domain.plans.remediation import RemediationMode
 from tests.fakes import definition_builder as define

@@ -1,4 +1,4 @@
-"""Older connector actions of real exports are converted to the format with connection
+"""Test that older connector actions of real exports are converted to the format with connection
 references.
 """
 

@@ -1,4 +1,4 @@
-"""Mode `prepare`: which flows the app changes before a key is applied, and how it adds them to a
+"""Test which flows the mode `prepare` changes before a key is applied, and how it adds them to a
 solution.
 """
 
@@ -70,7 +70,6 @@ async def test_approved_flow_is_added_to_a_solution() -> None:
 
 
 async def test_flows_are_added_in_requests_of_twenty() -> None:
-    """The app adds at most twenty flows in a request."""
     scenario = Scenario()
     flows = [scenario.build.add_power_apps_v1_flow(f"App {number}") for number in range(45)]
     await scenario.opt_in()
@@ -89,7 +88,7 @@ async def test_flows_are_added_in_requests_of_twenty() -> None:
 
 
 async def test_prepare_of_a_linked_environment_is_blocked() -> None:
-    """After a key is applied, `prepare` is blocked. The fix says to use the mode `apply`."""
+    """The fix says to use the mode `apply`, because a key is applied already."""
     scenario = Scenario()
     scenario.build.add_power_apps_v1_flow("App")
     scenario.build.apply_key()
@@ -103,7 +102,6 @@ async def test_prepare_of_a_linked_environment_is_blocked() -> None:
 
 
 async def test_prepare_of_a_read_only_environment_is_rejected() -> None:
-    """A remediation in mode `prepare` is rejected while the environment is read-only."""
     scenario = Scenario(mode=ApprovalPolicy.READ_ONLY)
     scenario.build.add_power_apps_v1_flow("App")
     await scenario.opt_in()
@@ -146,9 +144,6 @@ async def test_parent_needs_no_change_if_its_child_is_prepared() -> None:
 
 
 async def test_prepare_respects_managed_flows_exclusions_and_the_flow_limit() -> None:
-    """The app changes neither managed nor excluded flows, and no more flows than the flow limit
-    allows.
-    """
     scenario = Scenario()
     managed = scenario.build.add_admin_list_flow("Managed")
     managed.is_managed = True

@@ -1,4 +1,4 @@
-"""Conversion of the definitions of named flows before a key is applied."""
+"""Test that the definitions of named flows are converted, before and after a key is applied."""
 
 from datetime import timedelta
 
@@ -92,7 +92,7 @@ async def test_flow_with_an_unconvertible_expression_needs_changes() -> None:
 
 
 async def test_action_of_a_named_flow_is_converted_although_a_key_is_applied() -> None:
-    """After a key is applied, a named flow is converted, too, and leaves the Microsoft-key list."""
+    """Only a request that names the flow converts it. It then leaves the Microsoft-key list."""
     scenario = Scenario()
     admin = scenario.build.add_admin_list_flow("Admin")
     scenario.build.apply_key()

@@ -1,4 +1,4 @@
-"""Mode `prepare` while people edit flows, the platform is slow, or the process dies."""
+"""Test the mode `prepare` while people edit flows, the platform is slow, or the process dies."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -92,8 +92,8 @@ async def test_job_waits_until_the_platform_has_added_the_flows() -> None:
 
 
 async def test_deleted_flow_does_not_block_the_other_flows_of_its_request() -> None:
-    """A deleted flow makes the common request fail. Its job is blocked, and the app adds the other
-    flows with another request.
+    """A request that contains a deleted flow fails. The job of this flow is blocked, and the app
+    adds the other flows with another request.
     """
     scenario = Scenario()
     flows = {name: scenario.build.add_power_apps_v1_flow(name) for name in ("A", "B", "C")}

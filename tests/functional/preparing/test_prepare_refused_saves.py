@@ -1,5 +1,5 @@
-"""The platform may reject a save and remove the flow's connection references. The app restores
-them.
+"""Test that the app restores the connection references that a flow loses when the platform rejects
+a save.
 """
 
 from collections.abc import Awaitable, Callable
@@ -25,8 +25,8 @@ from tests.property.interrupted import PREPARED
 async def prepare_scenario(
     *, is_outside: bool, wipes: int, error: BaseException | None = None
 ) -> tuple[Scenario, FakeFlow, str]:
-    """Prepare one flow whose first `wipes` saves are rejected. With `is_outside` it is in no
-    solution.
+    """Prepare a flow whose first `wipes` saves are rejected. Return the scenario, the flow and its
+    former definition. With `is_outside`, the flow is in no solution.
     """
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     (flow,) = PREPARED["action"](scenario)

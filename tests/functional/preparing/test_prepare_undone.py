@@ -1,4 +1,4 @@
-"""Prepared flows that are rolled back or cancelled."""
+"""Test rollbacks and cancels of prepared flows."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta

@@ -1,4 +1,6 @@
-"""The platform may accept a new name of a flow without storing it, so the app reads it back."""
+"""Test that the app reads a new name of a flow back, because the platform may accept it without
+storing it.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -70,7 +72,7 @@ async def test_job_is_blocked_if_the_platform_ignores_a_name() -> None:
 
 @pytest.mark.parametrize("times", [1, 2])
 async def test_ignored_name_is_written_again(times: int) -> None:
-    """If the name is ignored once, the app writes it again and the job completes."""
+    """The job completes if the name is ignored once or twice."""
     scenario, left = await build_renamed_scenario(times)
 
     job = await scenario.read_job("Orders")

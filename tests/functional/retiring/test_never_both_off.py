@@ -1,4 +1,4 @@
-"""If a flow was on, its original and its copy are never both off for long."""
+"""Test that original and copy are never both off for long if the flow was on."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -345,9 +345,7 @@ async def test_outage_during_a_cutover_is_reported_after_minutes() -> None:
 
 @pytest.mark.parametrize("lag", LAGS)
 async def test_rollback_leaves_the_copy_on_if_the_original_cannot_be_turned_on(lag: float) -> None:
-    """If the original cannot be turned on, the rollback leaves the copy on. A later retry completes
-    it.
-    """
+    """When the platform accepts the start again, a retry completes the rollback."""
     pair = await build_pair(read_lag_seconds=(lag, lag))
     await pair.run(timedelta(days=10))
     pair.reject_starts(pair.original)

@@ -1,4 +1,6 @@
-"""If an environment permits it, the app reads from an original's runs who still calls it."""
+"""Test that the app reads from an original's runs who still calls it, if the environment's settings
+permit this.
+"""
 
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -33,9 +35,7 @@ SECRET = "c2VjcmV0LXNpZ25hdHVyZS0xMjM0NTY3ODkw"
 async def build_no_call_scenario(
     *more: str, observe_callers: bool = True
 ) -> tuple[Scenario, FakeFlow]:
-    """Return a remediation in its no-call period and its first original, Orders. `more` names
-    further flows.
-    """
+    """Return a scenario in its no-call period, and its original Orders. `more` names more flows."""
     scenario = Scenario()
     flow = scenario.build.add_http_flow("Orders")
     for name in more:
@@ -51,7 +51,7 @@ async def build_no_call_scenario(
 def call_original(
     scenario: Scenario, flow: FakeFlow, headers: dict[str, str], times: int = 1
 ) -> None:
-    """Let a system with these headers call the original, once a minute."""
+    """Let a system call the original with these headers, once a minute."""
     for _ in range(times):
         run_flow(scenario.world, flow).headers = headers
         scenario.world.clock.advance(timedelta(minutes=1))
@@ -113,7 +113,7 @@ async def test_calls_are_counted_once() -> None:
 
 
 async def test_nothing_is_read_without_permission() -> None:
-    """By default the app reads no call, and the job reports a late caller without its name."""
+    """By default the app reads no call. The job reports a late caller without details about it."""
     scenario, flow = await build_no_call_scenario(observe_callers=False)
     await scenario.run(DAY)
     call_original(scenario, flow, CURL)

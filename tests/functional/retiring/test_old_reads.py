@@ -1,4 +1,4 @@
-"""Cutovers on a platform whose reads lag more than configured, or that does not answer."""
+"""Test cutovers on a platform whose reads lag more than configured, or that does not answer."""
 
 from datetime import timedelta
 from typing import Any
@@ -127,8 +127,8 @@ async def test_retry_turns_on_the_original_that_this_job_turned_off() -> None:
 async def test_cutover_that_would_fail_again_is_not_repeated(
     assumptions: dict[str, object], error: Exception | None, code: Reason
 ) -> None:
-    """The app turns the original off only once. When the copy cannot be turned on, the job is
-    blocked with a fix.
+    """The app turns the original off only once. When the copy cannot be turned on, the original is
+    turned on again, and the job is blocked with a fix.
     """
     pair = await build_pair(is_outside=True, **assumptions)
     if error:

@@ -1,4 +1,4 @@
-"""A retirement turns the original off and renames it in one write."""
+"""Test that a retirement turns the original off and renames it in one write."""
 
 from dataclasses import replace
 from typing import Any, cast
@@ -46,9 +46,6 @@ BOTH, OFF, NAME = (FlowState.OFF, True), (FlowState.OFF, False), (None, True)
 async def test_original_is_turned_off_and_renamed_separately_if_one_write_is_rejected(
     *, takes_both: bool, writes: list[tuple[FlowState | None, bool]]
 ) -> None:
-    """If the platform rejects the common write, the app turns the original off and renames it
-    afterwards.
-    """
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     watched = Watched(scenario.fakes.ports.workflows, takes_both=takes_both)

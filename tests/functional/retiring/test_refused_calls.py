@@ -1,5 +1,5 @@
-"""A firewall denies calls by copies that are already in use. The app reports them and retires no
-original meanwhile.
+"""Test that the app reports calls by copies that a firewall denies, and retires no original of such
+a copy.
 """
 
 from datetime import timedelta
@@ -30,8 +30,8 @@ DAY = timedelta(days=1)
 
 
 def build_erp_firewall(*sources: str, hosts: frozenset[str] = frozenset({HOST})) -> Firewall:
-    """Return a firewall in front of these hosts that allows the old addresses of flows and
-    `sources`.
+    """Return a firewall in front of these hosts that allows `sources` and the old addresses of
+    flows.
     """
     rule = FirewallRule(
         name="flows", action=RuleAction.ALLOW, sources=("LogicApps.WestEurope", *sources)
@@ -48,7 +48,9 @@ def build_erp_firewall(*sources: str, hosts: frozenset[str] = frozenset({HOST}))
 
 @pytest.fixture(params=Profile)
 async def scenario(request: pytest.FixtureRequest) -> Scenario:
-    """Three flows whose copies are in use: two call one host, one calls another."""
+    """Return a scenario with three flows whose copies are in use. Two copies call one host, the
+    third calls another.
+    """
     scenario = Scenario(profile=request.param)
     call = {"Call": define.build_http_action(f"https://{HOST}/")}
     for name in ("Orders", "Invoices"):
@@ -97,8 +99,8 @@ async def read_states(scenario: Scenario) -> dict[str, tuple[FlowJobState, str]]
 async def test_blocked_call_stops_retirements_for_its_host(
     scenario: Scenario,
 ) -> None:
-    """No original whose copy calls the host is retired. One notification names flow, action, host
-    and firewall.
+    """One notification is sent. Each job's message names the flow, the action, the host and the
+    firewall.
     """
     scenario.world.firewalls = [build_erp_firewall()]
     run = await run_copy(scenario, "Orders")
@@ -246,7 +248,6 @@ async def test_time_out_is_a_blocked_call_unless_a_later_call_succeeds(
 
 
 async def test_failure_for_another_reason_stops_no_retirement(scenario: Scenario) -> None:
-    """A run that fails for a reason other than a firewall does not stop the retirement."""
     run = await run_copy(scenario, "Orders")
     run.failed, run.failed_action, run.error = True, "Call", "404 NotFound"
 

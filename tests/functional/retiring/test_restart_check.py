@@ -1,4 +1,4 @@
-"""Before the app turns a flow off, it checks whether it could turn it on again."""
+"""Test that the app turns a flow off only if it could turn the flow on again."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -49,7 +49,7 @@ def unbind_connection(scenario: Scenario, _: FakeFlow) -> str:
 
 
 def turn_child_off(scenario: Scenario, _: FakeFlow) -> str:
-    """Turn off the copy of the child, which the flow's copy runs."""
+    """Turn off the copy of a child, which the flow's copy runs."""
     child = next(flow for flow in scenario.world.list_flows() if flow.name == "Child (CMK)")
     turn_off(scenario.world, child)
     return f"child:{child.workflow_id}"
@@ -196,7 +196,7 @@ async def test_rollback_keeps_the_copy_on_if_the_original_cannot_start() -> None
 async def test_flows_share_one_list_of_connections(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The checks of four flows read the environment's list of connections once."""
+    """The checks of four flows read the environment's list of connections less than four times."""
     scenario = Scenario()
     names = [f"Flow {number}" for number in range(4)]
     for name in names:
@@ -222,7 +222,6 @@ async def test_flows_share_one_list_of_connections(
 
 
 async def test_cutover_starts_if_connections_and_licence_cannot_be_read() -> None:
-    """The cutover starts if the app cannot read whether connections and licence are valid."""
     scenario = Scenario()
     add_self_starting_flow(scenario, expire_licence)
     await run_until_state(scenario, FlowJobState.VERIFIED)
@@ -233,8 +232,8 @@ async def test_cutover_starts_if_connections_and_licence_cannot_be_read() -> Non
 
 
 async def test_plan_lists_unknowns_about_a_restart() -> None:
-    """The plan lists what the app cannot check about turning a flow on again. This is more for a
-    flow outside solutions, and nothing for a flow that is off.
+    """These unknowns are what the app cannot check about turning a flow on again. A flow outside
+    solutions has more of them, and a flow that is off has none.
     """
     scenario = Scenario()
     scenario.build.add_http_flow("In a solution")

@@ -1,4 +1,4 @@
-"""If the app may not turn an original on, the service account or the owner has to do it."""
+"""Test that the service account or the owner turns an original on if the app may not."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -19,7 +19,7 @@ SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days
 async def test_service_account_turns_on_a_flow_that_an_application_cannot(
     *, is_stopped: bool
 ) -> None:
-    """The service account turns on a flow that has no row in Dataverse, even if the kill switch is
+    """The flow has no row in Dataverse. The service account turns it on even if the kill switch is
     on.
     """
     lag = (30.0, 30.0)
@@ -54,7 +54,6 @@ class Unset:
 
 
 async def test_fix_without_a_service_account_asks_the_owner_to_turn_the_flow_on() -> None:
-    """Without a service account, the fix asks the flow's owner to turn it on."""
     pair = await build_pair(is_outside=True, applications_activate=False)
     pair.reject_starts(pair.copy)
     earlier = pair.scenario.around

@@ -1,5 +1,5 @@
-"""The daily check reports retired originals that are on again and orphaned copies, even if some
-services do not answer.
+"""Test that the daily check reports retired originals that are on again and orphaned copies, even
+if some services do not answer.
 """
 
 from collections.abc import Collection
@@ -30,7 +30,7 @@ from tests.functional.scenarios.two_environments import TwoEnvironments
 
 
 class NoRow:
-    """A Dataverse port that lacks the row of one flow."""
+    """A Dataverse port in which the row of one flow is missing."""
 
     def __init__(self, services: Services, workflow_id: str) -> None:
         self._workflows: Any = services.workflows
@@ -42,7 +42,7 @@ class NoRow:
     async def read_summaries(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
-        """Return the rows, except that of the flow."""
+        """Return the rows, and an error for the flow whose row is missing."""
         found: dict[str, WorkflowSummary | CmkflowError]
         found = await self._workflows.read_summaries(environment, workflow_ids)
         return {
@@ -157,7 +157,7 @@ async def test_throttled_flow_service_does_not_stop_the_daily_check(
 async def test_unreachable_environment_does_not_stop_the_daily_check(
     caplog: pytest.LogCaptureFixture, silent: CmkflowError
 ) -> None:
-    """The daily check reports the original of the other environment and logs the failure."""
+    """The daily check logs the failure, and reports the original in the other environment."""
     scenario = TwoEnvironments()
     flows = [
         build.add_http_flow(f"Orders of {build.environment.display_name}")
@@ -263,9 +263,7 @@ async def build_rolled_back_scenario() -> Scenario:
 
 
 async def test_daily_check_turns_off_an_orphaned_copy_and_notifies_once_a_day() -> None:
-    """A copy whose job is rolled back is orphaned. The daily check turns it off and notifies once a
-    day.
-    """
+    """A copy that is on after the rollback of its job is orphaned."""
     scenario = await build_rolled_back_scenario()
     job = await scenario.read_job("Orders")
     copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
@@ -321,8 +319,8 @@ async def test_copy_that_a_rollback_turned_off_is_not_reported() -> None:
 async def test_copy_created_after_the_rollback_is_reported(
     sleep: timedelta,
 ) -> None:
-    """A frozen invocation may create the copy after the rollback has completed. Only then is
-    somebody notified.
+    """A frozen invocation may create the copy before or after the rollback has completed. Somebody
+    is notified only in the second case.
     """
     scenario = make_scenario(lambda s: s.build.add_http_flow("Orders"))
     await freeze(scenario, "FakeWorkflows.create", sleeps=sleep)

@@ -1,4 +1,4 @@
-"""Scenarios in which an invocation freezes before a request and continues later."""
+"""Build scenarios in which an invocation freezes before a request and continues later."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,9 +17,7 @@ class AsleepError(Exception):
 
 
 def make_scenario(build: Callable[[Scenario], object], **settings: object) -> Scenario:
-    """Return a scenario with these flows and settings, on your key, with a no-call period of an
-    hour.
-    """
+    """Return a scenario on your key with these flows and settings. The no-call period is short."""
     changed = {"no_call_period": 60 * MINUTE, **settings}
     scenario = Scenario(settings=Scenario().settings.model_copy(update=changed))
     build(scenario)
@@ -31,8 +29,8 @@ def make_scenario(build: Callable[[Scenario], object], **settings: object) -> Sc
 async def freeze(
     scenario: Scenario, call: str, number: int = 1, *, sleeps: timedelta = 9 * MINUTE
 ) -> None:
-    """Run a remediation until its process freezes before this request. It continues after the time
-    `sleeps`.
+    """Run a remediation until its process freezes before this request. The process continues after
+    the time `sleeps`.
     """
     pause = PauseBefore(call=call, number=number, sleeps=sleeps, clock=scenario.world.clock)
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=pause)

@@ -1,4 +1,4 @@
-"""A rollback waits for writes that may still take effect, and reverts them."""
+"""Test that a rollback waits for writes that may still take effect, and reverts them."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -123,8 +123,8 @@ async def test_late_write_of_another_job_is_reverted_before_the_copy_is_turned_o
 
 
 async def test_dependent_flows_roll_back_after_a_kill_between_write_and_row() -> None:
-    """A process dies after it turned a child's original off, before it stored that. The rollback
-    must not trust the row, because a parent can be turned on only if its child is on.
+    """A process dies after it has turned a child's original off and before it has stored that. The
+    rollback must read the flow, because a parent can be turned on only if its child is on.
     """
     scenario = Scenario()
     scenario.build.add_family("Billing")

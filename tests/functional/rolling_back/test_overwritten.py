@@ -1,5 +1,5 @@
-"""A frozen invocation may overwrite what a person changed meanwhile, if the service has no ETags.
-The app reports it.
+"""Test that the app reports what a frozen invocation overwrites. A person may have changed it
+meanwhile, and the service has no ETags.
 """
 
 from datetime import timedelta
@@ -51,8 +51,8 @@ def list_notifications(scenario: Scenario) -> list[str]:
 
 @pytest.mark.parametrize("ordered", [0 * MINUTE, 10 * MINUTE])
 async def test_overwritten_settings_of_a_person_are_reported(ordered: timedelta) -> None:
-    """The rollback reads the settings before or after the late write. In both cases it reports what
-    the write overwrote.
+    """The rollback reads the settings before or after the late write, and reports what the write
+    overwrote in both cases.
     """
     scenario = make_scenario(
         lambda s: s.build.add_app_setting_caller(s.build.add_http_flow("Orders"))
@@ -99,8 +99,8 @@ async def test_overwritten_setting_is_reported_without_a_rollback() -> None:
 
 
 async def test_unchanged_settings_are_not_reported() -> None:
-    """If the late write overwrote nothing of a person, nothing is reported. A setting that a person
-    adds later stays.
+    """Nothing is reported if the late write overwrote no change of a person. A setting that a
+    person adds later stays.
     """
 
     def build(scenario: Scenario) -> None:

@@ -1,5 +1,5 @@
-"""A polling original that is turned on again processes its backlog again, so a rollback needs
-consent to that.
+"""Test that a rollback needs consent if a polling original would process its backlog again after it
+is turned on.
 """
 
 from datetime import timedelta
@@ -22,9 +22,7 @@ HOUR = timedelta(hours=1)
 
 
 def add_polling_parent(scenario: Scenario) -> FakeFlow:
-    """Add a polling flow that runs a child on Microsoft's key, so that the app has to cut it
-    over.
-    """
+    """Add a polling flow that runs a child on Microsoft's key, and so has to be cut over."""
     child = scenario.build.add_http_flow("Child", {"Answer": define.build_response_action()})
     trigger = define.build_connector_trigger("shared_teams", "OnNewChannelMessage")
     actions = {"Run": define.build_child_flow_action(child.workflow_id)}
@@ -44,7 +42,7 @@ async def build_cut_over_scenario() -> tuple[Scenario, FakeFlow]:
 
 @pytest.mark.parametrize("undo", [change_remediation.roll_back, change_remediation.cancel])
 async def test_rollback_without_consent_to_the_replay_is_rejected(undo: object) -> None:
-    """The error names the flow and since when it is off. No flow is rolled back."""
+    """The error names the flow and the time since when it is off. No flow is rolled back."""
     scenario, poll = await build_cut_over_scenario()
     before = await scenario.read_jobs()
 
@@ -62,7 +60,7 @@ async def test_rollback_without_consent_to_the_replay_is_rejected(undo: object) 
 
 
 async def test_rollback_with_consent_lists_the_replayed_flows() -> None:
-    """The result and a note of the job name the flow and since when it is off."""
+    """The result and a note of the job name the flow and the time since when it was off."""
     scenario, poll = await build_cut_over_scenario()
     sent = (await scenario.read_job("Poll")).original.last_write
 
@@ -98,8 +96,8 @@ async def test_api_requires_consent_to_the_replay_and_lists_the_flows() -> None:
 
 
 async def test_rollback_requested_before_a_cutover_waits_for_consent() -> None:
-    """If a rollback was requested before a flow was cut over, it stops before it turns the original
-    on, until a person accepts the replay.
+    """A rollback may be requested before the flow is cut over, when it needs no consent. It then
+    stops before it turns the original on.
     """
     scenario = Scenario()
     poll = add_polling_parent(scenario)

@@ -1,4 +1,4 @@
-"""Rollbacks on fakes restore each caller exactly, turn the original on and turn the copy off."""
+"""Test that a rollback restores each caller, turns the original on and turns the copy off."""
 
 from datetime import timedelta
 
@@ -14,8 +14,8 @@ LONG = timedelta(days=9)
 
 
 def begin_run(scenario: Scenario, flow: FakeFlow) -> None:
-    """Add a run that lasts for days and calls another flow at its end, by the URL that it read at
-    its start.
+    """Add a run that lasts for days. At its end it may call a flow by the URL that it read at its
+    start.
     """
     now = scenario.world.clock.now()
     flow.runs.append(FakeRun(run_id=scenario.world.create_guid(), started=now, ends=now + LONG))
@@ -23,7 +23,6 @@ def begin_run(scenario: Scenario, flow: FakeFlow) -> None:
 
 @on_both_platforms
 async def test_retired_flow_is_rolled_back_exactly(profile: Profile) -> None:
-    """All callers are exactly as before the remediation, the original is on and the copy is off."""
     scenario = Scenario(profile=profile)
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_app_setting_caller(orders)
@@ -47,9 +46,7 @@ async def test_retired_flow_is_rolled_back_exactly(profile: Profile) -> None:
 
 
 async def test_copy_stays_on_while_an_earlier_run_of_a_caller_continues() -> None:
-    """A run of a caller that read the copy's URL at its start may call the copy days later, so the
-    copy stays on until the run ends.
-    """
+    """A run that read the copy's URL at its start may call the copy days later."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     caller = scenario.build.add_flow_caller(orders)
@@ -70,9 +67,7 @@ async def test_copy_stays_on_while_an_earlier_run_of_a_caller_continues() -> Non
 
 
 async def test_copy_stays_on_while_a_run_of_its_parents_copy_continues() -> None:
-    """A run of the parent's copy may still call the child's copy, so that stays on until the run
-    ends.
-    """
+    """A run of the parent's copy may still run the child's copy."""
     scenario = Scenario()
     child = scenario.build.add_http_flow("Child")
     scenario.build.add_parent("Nightly", child)

@@ -1,4 +1,4 @@
-"""The daily check corrects what an invocation does that was frozen until its job was complete."""
+"""Test that the daily check corrects what a frozen invocation does after its job is complete."""
 
 import copy
 from datetime import timedelta
@@ -66,7 +66,6 @@ async def test_daily_check_cancels_a_late_flow_job() -> None:
 
 
 async def test_daily_check_does_not_change_a_job_in_progress() -> None:
-    """The daily check leaves a job in progress alone, and the job completes."""
     scenario = make_scenario(
         lambda scenario: scenario.build.add_secret_caller(scenario.build.add_http_flow("Orders"))
     )

@@ -1,5 +1,5 @@
-"""Visit all pages of the dashboard and all HTML reports at each stage of a remediation. A new route
-of the dashboard is included automatically.
+"""Visit all pages of the dashboard and all HTML reports at each stage of a remediation. A page with
+a new route is visited without a change of this module.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Run a function in the middle of a step, such as an edit, a rollback or the kill switch."""
+"""Run an action in the middle of a step, such as an edit, a rollback or the kill switch."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace

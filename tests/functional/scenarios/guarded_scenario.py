@@ -1,5 +1,5 @@
-"""A flow whose host is behind a firewall that denies the new addresses, for tests of firewall
-fixes.
+"""Build a scenario with a flow whose host is behind a firewall that denies the new addresses, for
+tests of firewall fixes.
 """
 
 import json

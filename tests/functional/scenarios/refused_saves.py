@@ -1,4 +1,4 @@
-"""A platform that rejects saves of one flow, and removes its connection references with each."""
+"""Let the platform reject saves of a flow, and remove the flow's connection references."""
 
 import json
 from dataclasses import replace
@@ -18,8 +18,8 @@ def get_references(flow: FakeFlow) -> dict[str, Any]:
 
 
 class RefusingSaves:
-    """A workflows port that rejects some saves of one flow, and removes its connection references
-    with each.
+    """A workflows port that rejects some saves of one flow, and removes the flow's connection
+    references with each.
     """
 
     def __init__(self, port: Any, flow: FakeFlow, left: list[BaseException]) -> None:

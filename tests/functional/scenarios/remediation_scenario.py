@@ -1,4 +1,4 @@
-"""A remediation on fakes, which tests start, approve, disturb and run in simulated time."""
+"""Start, approve and disturb a remediation on fakes, and run it in simulated time."""
 
 import json
 from collections.abc import Callable
@@ -173,7 +173,7 @@ class Scenario:
         raise AssertionError(f"{title} never came to {state}: {await self.read_jobs()}")
 
     async def run(self, time: timedelta) -> None:
-        """Let simulated time pass; the app works on what becomes due."""
+        """Let simulated time pass. The app works on what becomes due."""
         await self.driver.run(self.world.clock.now() + time)
 
     async def read_jobs(self) -> dict[str, FlowJob]:

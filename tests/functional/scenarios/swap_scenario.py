@@ -1,4 +1,6 @@
-"""A self-starting flow right before its cutover, on a platform that may reject turning flows on."""
+"""Build a self-starting flow right before its cutover, on a platform that may reject turning flows
+on.
+"""
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy

@@ -1,4 +1,4 @@
-"""Remediations of two environments whose flows call each other by URL."""
+"""Run remediations of two environments whose flows call each other by URL."""
 
 import json
 from dataclasses import dataclass, field
@@ -25,8 +25,8 @@ class TwoEnvironments(Scenario):
         self.other = Builder(self.world, name="Other")
 
     def prepare(self) -> None:
-        """Apply a key to both environments and share their connections, after their flows are
-        added.
+        """Apply a key to both environments and share their connections. Call this after all flows
+        are added.
         """
         for build in self.builders:
             build.apply_key()

@@ -1,4 +1,4 @@
-"""Record the pages that the app reads of the report of flows on Microsoft's key."""
+"""Record the pages that the app reads of the lists of flows on Microsoft's key."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -13,14 +13,16 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @dataclass(slots=True)
 class WatchedReport:
-    """A record of the cursors with which the app reads the report's two lists."""
+    """A record of the cursors with which the app reads the list of all flows and that of flows that
+    stay.
+    """
 
     answered: dict[bool, list[str]] = field(default_factory=lambda: defaultdict(list))
     #: After this number of pages, one read is throttled. None: no read is.
     throttled_after: int | None = None
 
     def put_before(self, scenario: Scenario) -> None:
-        """Wrap the port for reports in each process of the scenario."""
+        """Wrap the flow reports port in each process of the scenario."""
         around = scenario.around
 
         def watch_reports(ports: Ports) -> Ports:

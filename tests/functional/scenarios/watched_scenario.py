@@ -1,4 +1,4 @@
-"""A remediation during which no call to an original or copy may be lost."""
+"""Run a remediation during which no call to an original or copy may be lost."""
 
 from tests.fakes.invariants import watch
 from tests.functional.scenarios.remediation_scenario import Scenario
