@@ -72,7 +72,6 @@ def build_demand(whose: str, calls: int = 3, rank: str = "1") -> RequestDemand:
 
 
 async def test_rejected_job_is_accepted_at_the_time_that_it_was_given() -> None:
-    """A rejected job gets a time. If it tries again then, it is accepted."""
     here = Instances()
     one, other = here.budgets
     async with one.reserve(build_demand("a", CALLS)):

@@ -16,7 +16,7 @@ def test_children_are_copied_before_their_parents() -> None:
 
 
 def test_call_loop_lists_its_flows() -> None:
-    """The flows of a call loop are listed. A flow that only calls itself is not a loop."""
+    """A flow that only calls itself is not a loop."""
     graph = DependencyGraph({"a": ["b"], "b": ["c"], "c": ["a"], "self": ["self"], "d": ["a"]})
 
     assert graph.call_loops == (("a", "b", "c"),)

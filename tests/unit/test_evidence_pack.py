@@ -55,7 +55,9 @@ def rewrite_pack(content: bytes, change: Callable[[dict[str, bytes]], None]) -> 
 
 
 def remove_signature(files: dict[str, bytes]) -> None:
-    """Remove signature and time stamp, as in evidence files of earlier versions."""
+    """Remove the signature and the file that says why there is no time stamp. Evidence files of
+    earlier versions have neither.
+    """
     del files[SIGNATURE], files[NO_TIME_STAMP]
 
 

@@ -38,7 +38,6 @@ def test_rejected_call_is_recorded_as_lost(builder: Builder) -> None:
 
 
 def test_call_with_a_failed_run_is_recorded_as_lost(builder: Builder) -> None:
-    """An accepted call is lost, too, if its run fails."""
     child, parent, _ = builder.add_family("Billing")
     builder.add_external_system("till", builder.get_trigger_url(parent))
     builder.world.traffic.beat(builder.world)

@@ -1,4 +1,6 @@
-"""Documents agree with what they are generated from: the schema of callers, and recorded calls."""
+"""Test that documents agree with what they are generated from: the schema of callers, and recorded
+calls.
+"""
 
 import json
 

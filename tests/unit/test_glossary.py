@@ -140,7 +140,6 @@ def test_prose_of_omits_code_links_and_quotations() -> None:
 
 
 def test_terms_and_meanings_contain_no_word_to_avoid() -> None:
-    """The glossary itself uses no word to avoid."""
     texts = [f"{term}. {meaning}" for term, _, meaning in TERMS]
 
     assert [

@@ -315,7 +315,6 @@ async def test_revert_is_rejected_if_it_removes_the_only_restriction_of_a_site()
 
 
 async def test_revert_of_a_fix_in_a_deleted_firewall_succeeds() -> None:
-    """The app marks the fix of a deleted firewall as reverted."""
     scenario = await build_guarded_scenario("azure_firewall")
     await apply_fix(scenario.services, build_fix_input("azure_firewall"))
     scenario.world.resources = {build_ip_group("other")["id"].lower(): build_ip_group("other")}

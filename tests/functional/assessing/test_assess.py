@@ -222,7 +222,7 @@ async def test_rules_apply_without_the_microsoft_key_list(
 
 
 class _Reports:
-    """A flow service whose method `method` counts its calls and raises these errors, one at each
+    """A flow service that counts the calls of one method, and raises these errors, one at each
     call.
     """
 

@@ -104,7 +104,6 @@ async def test_copy_that_is_off_makes_its_original_require_an_action() -> None:
 
 
 async def test_deleted_copy_and_original_that_is_on_again_require_an_action() -> None:
-    """An original that is on again and a copy that was deleted have a recommendation each."""
     scenario = await build_retired_scenario()
     job = await scenario.read_job("Orders")
     del scenario.build.environment.flows[job.copy.id]

@@ -286,7 +286,6 @@ async def test_no_finding_about_flows_is_ok_if_flows_cannot_be_read(build: Build
 
 
 async def test_named_policy_is_unknown_if_policies_cannot_be_read(build: Builder) -> None:
-    """If policies cannot be read, a named policy is unknown, not missing."""
     build.add_http_flow("Orders")
 
     class Silent:

@@ -78,7 +78,9 @@ async def test_dnat_rule_allows_its_sources() -> None:
 
 
 async def test_fix_of_azure_firewall_is_an_ip_group() -> None:
-    """Microsoft does not publish every service tag for Azure Firewall."""
+    """Microsoft does not publish every service tag for Azure Firewall, so an IP group lists the
+    addresses.
+    """
     table = build_resource(
         "Microsoft.Network/routeTables",
         "spokes",

@@ -346,7 +346,6 @@ async def test_next_request_starts_an_assessment_whose_start_was_interrupted(
 
 
 async def test_list_with_a_damaged_page_is_read_again(scenario: Scenario) -> None:
-    """If a stored page is damaged, the app reads the list again and completes the assessment."""
     pages = FailingPages(scenario.fakes.ports.flow_pages, 3, ThrottledError("later"))
     wrap_ports(scenario, flow_pages=lambda _: pages)
     started = await start_background_assessment(scenario)
@@ -385,7 +384,6 @@ async def test_list_with_an_expired_cursor_is_read_again(scenario: Scenario) -> 
 
 
 async def test_assessment_reports_a_list_that_cannot_be_read(scenario: Scenario) -> None:
-    """If a list cannot be read, the assessment completes and gives the reason."""
     refused = PlatformError("No.", code="Forbidden", status=403)
     pages = FailingPages(scenario.fakes.ports.flow_pages, 1, refused)
     wrap_ports(scenario, flow_pages=lambda _: pages)

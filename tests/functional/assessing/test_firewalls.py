@@ -257,7 +257,6 @@ def test_restrictions_of_a_site_accept_service_tags_and_prefix_lists() -> None:
 
 
 def test_restrictions_to_subnets_or_headers_allow_no_flow() -> None:
-    """No flow matches a restriction to a subnet or to a header."""
     config = build_web_config(
         {"vnetSubnetResourceId": "/subnets/s", "priority": 100, "action": "Allow", "name": "net"},
         build_restriction("AzureFrontDoor.Backend", 110, headers={"x-azure-fdid": ["1"]}),

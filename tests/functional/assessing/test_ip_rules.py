@@ -195,9 +195,6 @@ async def test_single_postgresql_server_is_read() -> None:
 
 
 async def test_public_access_of_a_flexible_server_is_a_network_property() -> None:
-    """For a flexible server, the app reads the setting of public access from its network
-    properties.
-    """
     off = postgresql_server.build_server(network={"publicNetworkAccess": "Disabled"})
 
     assert find_verdict(await read_firewall("postgresql_server", off)) == "denied"

@@ -247,7 +247,7 @@ async def test_new_rule_precedes_rules_that_deny() -> None:
 
 
 async def test_group_without_a_free_priority_has_no_fix() -> None:
-    """No priority is free between the lowest number and the rule that denies."""
+    """Another rule has the only priority before the rule that denies."""
     refusing = build_security_rule("nobody", 101, access="Deny")
     first = build_security_rule("flows", 100, sourceAddressPrefix="LogicApps")
     group = build_security_group(first, refusing)
@@ -276,7 +276,7 @@ async def test_fix_does_not_replace_a_rule_of_the_same_name() -> None:
 
 
 async def test_new_rule_allows_only_the_destination_of_the_issue() -> None:
-    """The destination is one machine or an application security group, and never all addresses."""
+    """The destination is a subnet or an application security group, and never all addresses."""
     asg = (
         "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/applicationSecurityGroups/a"
     )

@@ -83,7 +83,9 @@ ACTIONS = {
 
 
 def add_complete_flow(scenario: Scenario, *, is_on: bool = True) -> FakeFlow:
-    """Add a flow whose trigger and actions have many optional settings, in two older shapes."""
+    """Add a flow whose trigger and connector actions have many optional settings. The actions have
+    the two older shapes.
+    """
     actions = json.loads(json.dumps(ACTIONS))
     connections = {"mail-1": "shared_office365"}
     return scenario.build.add_flow("Orders", TRIGGER, actions, is_on=is_on, connections=connections)

@@ -261,7 +261,6 @@ async def test_copy_of_a_flow_without_a_row_keeps_its_shares() -> None:
 
 
 async def test_copy_is_not_added_to_built_in_and_managed_solutions() -> None:
-    """The app adds the copy only to solutions that can be changed."""
     scenario, original = build_team_scenario()
     for name in ("Default", "Active", "Basic"):
         scenario.build.add_solution(name, original)

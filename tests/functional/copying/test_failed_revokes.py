@@ -232,7 +232,7 @@ class IgnoredFirstRevoke(KeptRights):
     left: int = 1
 
     async def revoke(self, *of: object, **options: object) -> None:
-        """Accept the revoke, and make it only from the second time on."""
+        """Accept the first revoke without effect, and carry out each later one."""
         self.left -= 1
         if self.left < 0:
             await self._access.revoke(*of, **options)

@@ -169,7 +169,6 @@ async def test_job_that_waits_for_a_list_reserves_no_requests() -> None:
 
 
 async def test_list_is_read_after_a_minute_if_no_other_job_needs_requests() -> None:
-    """If no other job uses the requests, the app reads the next list after a minute."""
     scenario = Scenario()
     limit = BudgetLimit(name="flow-service", calls=10, window=timedelta(minutes=1))
     put_on_budget(scenario, limit, Meter())

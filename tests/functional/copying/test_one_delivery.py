@@ -98,7 +98,6 @@ async def test_one_invocation_brings_a_copy_to_its_no_call_period(
 
 
 async def test_share_without_effect_is_tried_again_a_day_later() -> None:
-    """If shares had no effect in an environment, the app tries them again after a day."""
     scenario = await build_approved_scenario()
     scenario.world.assumptions.shares_let_people_ask = False
     await scenario.run(timedelta(hours=1))
@@ -115,9 +114,7 @@ async def test_share_without_effect_is_tried_again_a_day_later() -> None:
 
 
 async def test_rollback_requested_during_a_step_starts_before_the_next() -> None:
-    """A rollback that is requested during a step starts before the next one, so no caller is
-    updated.
-    """
+    """The app updates no caller."""
     scenario = await build_approved_scenario()
     access = watch_flow_service(scenario)
 

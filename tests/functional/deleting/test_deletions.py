@@ -238,7 +238,9 @@ async def test_existing_archive_is_continued_before_a_deletion() -> None:
 
 
 async def test_deletion_waits_while_the_kill_switch_is_on() -> None:
-    """The deletion's message names the kill switch. It is made after the switch is off."""
+    """The deletion's message names the kill switch. The app deletes the original after the switch
+    is off.
+    """
     scenario = await build_retired_scenario()
     await request_deletions(scenario)
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="audit")

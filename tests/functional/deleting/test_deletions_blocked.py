@@ -45,8 +45,8 @@ async def schedule_again(scenario: Scenario) -> None:
 
 
 async def test_original_that_is_on_again_is_not_deleted() -> None:
-    """The deletion is blocked. It succeeds after a person turns the original off and schedules it
-    again.
+    """The deletion is blocked. It succeeds after a person turns the original off and schedules the
+    deletion again.
     """
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
@@ -223,7 +223,7 @@ async def test_deletion_by_another_person_is_recorded() -> None:
 
 
 async def test_parents_are_deleted_before_their_children() -> None:
-    """Parents are deleted before their children, whatever the order of the rows."""
+    """The order of their rows does not matter."""
     scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
     titles = ("Billing grandparent", "Billing parent", "Billing child")
     await request_deletions(scenario)

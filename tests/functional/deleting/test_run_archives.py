@@ -123,7 +123,6 @@ async def test_archive_completes_although_every_cursor_expires(scenario: Scenari
 
 
 async def test_runs_with_the_same_start_are_archived_across_pages(scenario: Scenario) -> None:
-    """Three pages of runs have the same start, and all of them are archived."""
     busy = next(flow for flow in scenario.world.list_flows() if flow.name == "Idle")
     started = scenario.world.clock.now() - timedelta(hours=2)
     for number in range(3 * scenario.world.run_page):
@@ -154,7 +153,6 @@ async def test_archive_at_the_limit_contains_the_newest_runs(
 
 
 async def test_originals_are_retired_without_an_archive(scenario: Scenario) -> None:
-    """If nobody requests an archive, the app makes none, and the originals are retired."""
     await scenario.run(timedelta(days=60))
 
     assert {job.state for job in (await scenario.read_jobs()).values()} == {"retired"}

@@ -133,7 +133,7 @@ async def test_health_counts_a_failed_job_until_it_is_retried(scenario: Scenario
 
 
 async def test_environment_job_fails_after_five_internal_errors(scenario: Scenario) -> None:
-    """An environment job fails after five invocations, too, and a retry continues it."""
+    """A retry continues the job."""
     mended: list[bool] = []
     raising = break_method(
         scenario,

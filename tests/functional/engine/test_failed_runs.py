@@ -114,7 +114,7 @@ async def test_report_is_made_only_where_it_is_turned_on() -> None:
 
 
 async def test_daily_check_reports_and_repeats_nothing(scenario: Scenario) -> None:
-    """A second daily check on the same day reads no run again."""
+    """A second daily check on the same day leaves the report as it is."""
     add_flow(scenario, "Orders", 8)
     scenario.world.clock.advance(DAY + HOUR)
     await run_daily_check(scenario.services, "today")

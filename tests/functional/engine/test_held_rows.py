@@ -39,7 +39,7 @@ async def build_leased_scenario() -> tuple[Scenario, LeasedJob[FlowJob]]:
 
 
 async def test_staged_change_is_stored_with_the_next_write() -> None:
-    """To stage a change writes nothing. The next write of the row includes it."""
+    """Staging a change writes nothing."""
     scenario, held = await build_leased_scenario()
 
     remembered = held.stage(replace(held.job, copy=replace(held.job.copy, host="copy.example")))

@@ -92,7 +92,7 @@ async def test_flow_with_an_unconvertible_expression_needs_changes() -> None:
 
 
 async def test_action_of_a_named_flow_is_converted_although_a_key_is_applied() -> None:
-    """Only a request that names the flow converts it. It then leaves the Microsoft-key list."""
+    """Only a request that names a flow converts it. The flow leaves the Microsoft-key list."""
     scenario = Scenario()
     admin = scenario.build.add_admin_list_flow("Admin")
     scenario.build.apply_key()

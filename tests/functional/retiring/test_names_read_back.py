@@ -28,7 +28,9 @@ class ForgottenNames:
     async def update(
         self, environment: Any, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Write the change, or ignore it if it is one of the name and `left` has an item."""
+        """Write the change, or ignore it if it is a change of the name and `left` still has an
+        item.
+        """
         if change == WorkflowUpdate(name=change.name) and self._left:
             self._left.pop()
             return

@@ -127,7 +127,6 @@ async def test_rejected_start_leaves_a_flow_on_or_is_reported(
     ("times", "lag"), [(times, lag) for times in (1, 2, 3) for lag in LAGS if times * lag <= 120]
 )
 async def test_activation_without_effect_is_repeated(times: int, lag: float) -> None:
-    """The app repeats an activation that the platform accepts without effect."""
     pair = await build_pair(activations_that_do_not_stick=times, read_lag_seconds=(lag, lag))
 
     await pair.run(timedelta(days=40))
@@ -137,7 +136,6 @@ async def test_activation_without_effect_is_repeated(times: int, lag: float) -> 
 
 
 async def test_job_is_blocked_with_original_on_if_the_copy_never_turns_on() -> None:
-    """After the deadline the job is blocked and the original is on."""
     pair = await build_pair()
 
     def reject_activation_of_copy(workflow_id: str) -> None:

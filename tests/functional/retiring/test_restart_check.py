@@ -141,8 +141,8 @@ async def test_cutover_that_would_fail_does_not_start(cause: Cause) -> None:
 
 
 async def test_expired_licence_can_be_ignored_by_name() -> None:
-    """If a person ignores the expired licence, the app starts the cutover. A flow is on again when
-    the owner has a licence.
+    """If a person ignores the expired licence, the app starts the cutover. Both flows are then off
+    until the owner has a licence again.
     """
     scenario = Scenario()
     flow = add_self_starting_flow(scenario, expire_licence)

@@ -65,7 +65,7 @@ class ClosedIn:
     async def read_summaries(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
-        """Return the rows, or the error for each flow of the environment."""
+        """Return the rows, or the error for each flow if the environment is the closed one."""
         if environment.id == self._closed:
             return dict.fromkeys(workflow_ids, self._error)
         found: dict[str, WorkflowSummary | CmkflowError]
