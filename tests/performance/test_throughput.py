@@ -51,7 +51,7 @@ async def test_small_budget_is_used_and_causes_no_additional_request() -> None:
     moved = sorted(job.observation_started_at for job in jobs if job.observation_started_at)
     begun = min(job.history[0].changed_at for job in jobs)
     first, last = moved[0] - begun, moved[-1] - begun
-    made = sum(begun < moment <= moved[-1] for moment in meter.scarce)
+    made = sum(begun < moment <= moved[-1] for moment in meter.flow_service_requests)
     allowed = LIMIT.calls * (last / MINUTE)
     assert all(
         count <= 1.1 * wide.count_requests()[name] for name, count in meter.count_requests().items()

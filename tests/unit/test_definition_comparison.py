@@ -16,7 +16,7 @@ FLOW = {
 }
 
 
-def _with(**inputs: object) -> str:
+def _build_definition(**inputs: object) -> str:
     action = {**ACTION, "inputs": {**ACTION["inputs"], **inputs}}  # type: ignore[dict-item]
     definition = {"triggers": {"manual": {}}, "actions": {"Compose": action}}
     return json.dumps({"properties": {"definition": definition}})
@@ -27,8 +27,8 @@ def _with(**inputs: object) -> str:
     [
         json.dumps(FLOW, indent=2),
         json.dumps({**FLOW, "schemaVersion": "1.0.0.0", "statecode": 1}),
-        _with(),
-        _with(value=1.0),
+        _build_definition(),
+        _build_definition(value=1.0),
     ],
 )
 def test_additions_and_spellings_of_the_platform_are_not_a_difference(text: str) -> None:
@@ -65,11 +65,11 @@ def test_connection_beside_its_reference_is_not_a_difference() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        _with(value=2),
-        _with(value=True),
-        _with(**{"is": 1}),
-        _with(contentVersion="1"),
-        _with(list=[{"properties": {}, "statecode": 1}]),
+        _build_definition(value=2),
+        _build_definition(value=True),
+        _build_definition(**{"is": 1}),
+        _build_definition(contentVersion="1"),
+        _build_definition(list=[{"properties": {}, "statecode": 1}]),
         "no JSON",
     ],
 )

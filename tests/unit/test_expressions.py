@@ -11,7 +11,7 @@ from shared.domain.definitions.expressions import (
 )
 
 
-def _read(text: str) -> list[tuple[str, str | None, list[str | None]]]:
+def _list_references(text: str) -> list[tuple[str, str | None, list[str | None]]]:
     return [
         (found.function, found.argument, [key.name for key in found.keys])
         for found in find_references(text)
@@ -29,7 +29,7 @@ def _read(text: str) -> list[tuple[str, str | None, list[str | None]]]:
 )
 def test_path_is_parsed_in_every_notation(text: str) -> None:
     """Brackets, dots, question marks and interpolation all name the same path."""
-    found = _read(text)
+    found = _list_references(text)
 
     assert found == [("triggerbody", "", ["Name_Value"])]
 
@@ -46,7 +46,7 @@ def test_path_is_parsed_in_every_notation(text: str) -> None:
 )
 def test_literal_text_is_no_expression(text: str) -> None:
     """Prose, escaped characters and quoted text in an expression contain no reference."""
-    found = [function for function, _, _ in _read(text) if function != "concat"]
+    found = [function for function, _, _ in _list_references(text) if function != "concat"]
 
     assert found == []
 
@@ -65,7 +65,7 @@ def test_path_behind_first_or_last_is_parsed() -> None:
 
 def test_key_that_is_an_expression_is_unknown() -> None:
     """If the key in brackets is computed, the name of the member is unknown."""
-    found = _read("@triggerBody()?[variables('key')]")
+    found = _list_references("@triggerBody()?[variables('key')]")
 
     assert found == [("triggerbody", "", [None]), ("variables", "key", [])]
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob, JobCommand
@@ -35,7 +34,7 @@ from tests.functional.deleting.deletion_scenario import (
 )
 from tests.functional.scenarios.disturbance import Disturbed
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.two_environments import TwoEnvironments
+from tests.functional.scenarios.two_environments import build_two_plans
 
 HOUR = timedelta(hours=1)
 NOW = timedelta(0)
@@ -179,12 +178,7 @@ async def test_approved_prepare_is_blocked_after_a_key_is_applied() -> None:
 
 async def test_repeated_approval_is_counted_once() -> None:
     """A client that got no response may repeat its approval."""
-    scenario = TwoEnvironments()
-    for build in scenario.builders:
-        build.add_http_flow("Orders")
-    scenario.prepare()
-    await scenario.opt_in_both(ApprovalPolicy.REQUIRED)
-    await scenario.start_remediation_of(*scenario.builders)
+    scenario = await build_two_plans()
     plans = await show_plan(scenario.services, scenario.remediation.id)
     versions = tuple(plan.version for plan in plans)
     one = ApprovalInput(versions=versions[:1], approved_by="tests")

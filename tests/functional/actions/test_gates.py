@@ -15,26 +15,20 @@ from shared.use_cases.set_kill_switch import set_kill_switch
 from shared.use_cases.show_remediation import show_plan
 from tests.fakes import definition_builder as define
 from tests.functional.scenarios.disturbance import disturb
-from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.functional.scenarios.remediation_scenario import (
+    Scenario,
+    plan_and_run_until,
+    plan_remediation,
+)
 
 HOUR = timedelta(hours=1)
-
-
-async def plan_remediation(scenario: Scenario, **settings: object) -> None:
-    """Apply a key to the environment, allow the app to change it, and start a remediation."""
-    scenario.build.apply_key()
-    scenario.build.share_connections()
-    await scenario.opt_in(**settings)
-    await scenario.order()
 
 
 async def test_job_writes_nothing_while_kill_switch_is_on_and_completes_afterwards() -> None:
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_app_setting_caller(orders)
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.COPIED)
+    await plan_and_run_until(scenario, "Orders", FlowJobState.COPIED)
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="audit")
     writes = len(scenario.world.writes)
 
@@ -54,9 +48,7 @@ async def test_job_is_blocked_if_environment_becomes_read_only() -> None:
     """A retry completes the job after somebody lets the app change the environment again."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.COPIED)
+    await plan_and_run_until(scenario, "Orders", FlowJobState.COPIED)
     await scenario.services.tables.environment_settings.upsert(
         EnvironmentSettings(
             environment_id=scenario.build.environment.id, approval_policy=ApprovalPolicy.READ_ONLY
@@ -79,9 +71,7 @@ async def test_job_waits_while_no_policy_is_applied() -> None:
     """The job's message says why it waits. Once the policy is applied again, the job completes."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.COPIED)
+    await plan_and_run_until(scenario, "Orders", FlowJobState.COPIED)
     link = scenario.build.environment.policy
     writes = len(scenario.world.writes)
 
@@ -108,9 +98,7 @@ async def test_job_waits_while_another_policy_is_applied() -> None:
     """The job writes nothing while the applied policy differs from the policy of its copy."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.COPIED)
+    await plan_and_run_until(scenario, "Orders", FlowJobState.COPIED)
     writes = len(scenario.world.writes)
 
     scenario.build.apply_key(name="cmk-other")
@@ -130,9 +118,9 @@ async def test_cutover_completes_after_the_maintenance_window_closes() -> None:
     keyword = scenario.build.add_keyword_flow("Keyword")
     now = scenario.world.clock.now()
     closes = (now + 2 * HOUR).strftime("%H:%M")
-    await plan_remediation(scenario, maintenance_window=f"{now:%H:%M}-{closes}")
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Keyword", FlowJobState.CUTTING_OVER)
+    await plan_and_run_until(
+        scenario, "Keyword", FlowJobState.CUTTING_OVER, maintenance_window=f"{now:%H:%M}-{closes}"
+    )
 
     async def close_window() -> None:
         if not keyword.is_on:

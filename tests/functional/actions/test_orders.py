@@ -19,8 +19,13 @@ from tests.fakes.crash import Plan
 from tests.fakes.services import build_fake_services
 from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.functional.scenarios.disturbance import disturb
-from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
-from tests.functional.scenarios.two_environments import TwoEnvironments
+from tests.functional.scenarios.remediation_scenario import (
+    Scenario,
+    approve_shown,
+    plan_and_run_until,
+    plan_remediation,
+)
+from tests.functional.scenarios.two_environments import build_two_plans
 
 type Undo = Callable[[Services, str], Awaitable[int]]
 
@@ -56,14 +61,6 @@ class ActionBeforeRead:
         return await self._store.get(table, partition, key)
 
 
-async def plan_remediation(scenario: Scenario, **settings: object) -> None:
-    """Apply a key to the environment, allow the app to change it, and start a remediation."""
-    scenario.build.apply_key()
-    scenario.build.share_connections()
-    await scenario.opt_in(**settings)
-    await scenario.order()
-
-
 @pytest.mark.parametrize("stage", STAGES)
 async def test_cancel_at_any_stage_reverts_all_changes(stage: FlowJobState) -> None:
     """No call is lost, and the job ends as cancelled or rolled back."""
@@ -93,9 +90,7 @@ async def test_rollback_requested_during_a_step_starts_after_the_step() -> None:
     """The rollback does not wait for the next check that the step has scheduled."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
+    await plan_and_run_until(scenario, "Orders", FlowJobState.CHECKING_FOR_CALLS)
 
     async def request_rollback() -> None:
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)
@@ -199,12 +194,7 @@ async def test_cancel_while_flow_jobs_are_started_cancels_the_existing_jobs() ->
 
 
 async def test_approval_is_rejected_for_all_environments_if_one_is_read_only() -> None:
-    scenario = TwoEnvironments()
-    for build in scenario.builders:
-        build.add_http_flow("Orders")
-    scenario.prepare()
-    await scenario.opt_in_both(ApprovalPolicy.REQUIRED)
-    await scenario.start_remediation_of(*scenario.builders)
+    scenario = await build_two_plans()
     tables = scenario.services.tables
     for build in scenario.builders:
         row = EnvironmentSettings(

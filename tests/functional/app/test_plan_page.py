@@ -20,7 +20,7 @@ from functions import (
 )
 from functions.forms import FORM
 from shared.bootstrap import provide
-from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.environment import EnvironmentSettings
 from shared.domain.principal import Role
 from tests.functional.callers.test_canvas_apps import add_app
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, build_sign_in_header, call
@@ -30,7 +30,7 @@ from tests.functional.scenarios.remediation_scenario import (
     approve_shown,
     plan_remediation,
 )
-from tests.functional.scenarios.two_environments import TwoEnvironments
+from tests.functional.scenarios.two_environments import build_two_plans
 
 
 @pytest.fixture
@@ -398,12 +398,7 @@ async def test_expired_plan_has_no_form(scenario: Scenario) -> None:
 
 async def test_plans_of_several_environments_are_approved_one_by_one() -> None:
     """Each plan has its own page, with the version of that plan only."""
-    scenario = TwoEnvironments()
-    for build in scenario.builders:
-        build.add_http_flow("Orders")
-    scenario.prepare()
-    await scenario.opt_in_both(ApprovalPolicy.REQUIRED)
-    await scenario.start_remediation_of(*scenario.builders)
+    scenario = await build_two_plans()
     provide(scenario.services)
     first, second = (build.environment for build in scenario.builders)
 

@@ -9,7 +9,12 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.settings import OnOriginalEdited
 from tests.fakes import definition_builder as define
 from tests.fakes.invariants import watch
-from tests.functional.scenarios.remediation_scenario import Scenario, edit, plan_remediation
+from tests.functional.scenarios.remediation_scenario import (
+    Scenario,
+    edit,
+    plan_and_run_until,
+    plan_remediation,
+)
 
 HOUR = timedelta(hours=1)
 
@@ -18,9 +23,7 @@ async def test_original_edited_before_its_copy_blocks_until_a_retry() -> None:
     """The retry copies the edited version."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.COPYING)
+    await plan_and_run_until(scenario, "Orders", FlowJobState.COPYING)
     edit(orders)
 
     await scenario.run(HOUR)
@@ -37,9 +40,7 @@ async def test_retry_after_an_edit_reads_the_new_hosts() -> None:
     """After the retry, the job knows the host that the edited original calls."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.COPYING)
+    await plan_and_run_until(scenario, "Orders", FlowJobState.COPYING)
     edit(orders, define.build_http_action("https://erp.contoso.example/orders"))
 
     await scenario.run(HOUR)
@@ -200,9 +201,7 @@ async def test_copy_edited_before_its_verification_blocks_the_job() -> None:
     orders = scenario.build.add_http_flow("Orders")
     site = scenario.build.add_app_setting_caller(orders)
     old_url = scenario.build.get_trigger_url(orders)
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    job = await scenario.run_until("Orders", FlowJobState.COPIED)
+    job = await plan_and_run_until(scenario, "Orders", FlowJobState.COPIED)
     edit(scenario.world.get_workflow(orders.environment_id, job.copy.id))
 
     await scenario.run(timedelta(days=1))

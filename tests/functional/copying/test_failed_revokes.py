@@ -21,16 +21,18 @@ from shared.use_cases.clean_up_ended_jobs import revoke_leftover_grants
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes.sharing import is_co_owned
 from tests.functional.copying.co_ownership_ports import KeptRights
-from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.functional.scenarios.remediation_scenario import (
+    Scenario,
+    plan_and_run_until,
+    plan_remediation,
+)
 
 
 async def test_failed_revoke_is_repeated_after_minutes() -> None:
     """The kill switch stops the revoke. The app repeats it after the switch is off."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(hours=1))
     job = await scenario.read_job("Orders")
     assert (job.step, job.reason_code) == (FlowJobState.CHECKING_FOR_CALLS, Reason.NO_CALL_PERIOD)
@@ -62,9 +64,7 @@ async def test_cancelled_job_keeps_revoked_grants_until_a_read_confirms_them() -
     """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="test")
     await scenario.run(timedelta(minutes=10))
@@ -143,11 +143,7 @@ async def test_retry_during_the_revoke_of_grants_is_kept(
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = False
     orders = scenario.build.add_http_flow("Orders")
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve(run=timedelta(0))
-    job = await scenario.run_until("Orders", FlowJobState.COPIED)
+    job = await plan_and_run_until(scenario, "Orders", FlowJobState.COPIED)
     table = scenario.services.tables.flow_jobs
     kept = await table.get(job.environment_id, job.id)
     assert kept

@@ -11,7 +11,7 @@ from shared.use_cases import change_remediation
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
 from tests.fakes.sharing import is_co_owned
-from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 
 async def build_approved_scenario(**settings: Any) -> Scenario:
@@ -19,9 +19,7 @@ async def build_approved_scenario(**settings: Any) -> Scenario:
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(update=settings)
     scenario.build.add_http_flow("Orders")
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     return scenario
 
@@ -149,9 +147,7 @@ async def test_parent_continues_after_its_child_was_verified_in_between() -> Non
     scenario.build.add_http_flow(
         "Parent", {"Run": define.build_child_flow_action(child.workflow_id)}
     )
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
 
     await scenario.approve(run=timedelta(minutes=10))
 

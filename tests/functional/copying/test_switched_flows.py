@@ -10,7 +10,7 @@ from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from tests.fakes.flow_service import delete, turn_off, turn_on
 from tests.fakes.invariants import find_pairs_on_together
-from tests.functional.scenarios.remediation_scenario import Scenario, kill_after, plan_remediation
+from tests.functional.scenarios.remediation_scenario import Scenario, kill_after, plan_and_run_until
 
 
 @pytest.mark.parametrize("reached", [FlowJobState.COPYING, FlowJobState.VERIFIED])
@@ -23,9 +23,7 @@ async def test_original_that_a_person_turns_on_loses_no_call(
     scenario = Scenario()
     form = scenario.build.add_off_flow("Form")
     scenario.build.add_app_setting_caller(form)
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Form", reached)
+    await plan_and_run_until(scenario, "Form", reached)
     turn_on(scenario.world, form, scenario.build.owner)
     scenario.world.traffic.beat(scenario.world)
 
@@ -46,9 +44,7 @@ async def test_copy_is_turned_off_if_its_original_was_turned_off() -> None:
     """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.COPYING)
+    await plan_and_run_until(scenario, "Orders", FlowJobState.COPYING)
     plan = kill_after(scenario, "FakeWorkflows.update")
     await scenario.run(timedelta(0))
     job = await scenario.read_job("Orders")
@@ -69,9 +65,7 @@ async def test_self_starting_flow_turned_off_before_the_cutover_stays_off() -> N
     """The copy stays off, too."""
     scenario = Scenario()
     keyword = scenario.build.add_keyword_flow("Keyword")
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Keyword", FlowJobState.VERIFIED)
+    await plan_and_run_until(scenario, "Keyword", FlowJobState.VERIFIED)
     turn_off(scenario.world, keyword)
 
     await scenario.run(timedelta(days=60))
@@ -88,9 +82,7 @@ async def test_copy_deleted_before_its_verification_blocks_the_job() -> None:
     """The job is blocked because the copy has changed, and a rollback still succeeds."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    job = await scenario.run_until("Orders", FlowJobState.COPIED)
+    job = await plan_and_run_until(scenario, "Orders", FlowJobState.COPIED)
     scenario.world.get_workflow(orders.environment_id, job.copy.id).is_deleted = True
 
     await scenario.run(timedelta(days=1))
@@ -115,9 +107,7 @@ async def test_job_is_blocked_with_original_on_while_its_copy_is_off_or_deleted(
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_app_setting_caller(orders)
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    job = await scenario.run_until("Orders", reached)
+    job = await plan_and_run_until(scenario, "Orders", reached)
     copy = scenario.world.get_workflow(orders.environment_id, job.copy.id)
     if is_deleted:
         delete(scenario.world, copy)
@@ -153,9 +143,7 @@ async def test_self_starting_original_is_on_if_its_copy_is_deleted_before_the_cu
     """
     scenario = Scenario()
     keyword = scenario.build.add_keyword_flow("Keyword")
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    job = await scenario.run_until("Keyword", FlowJobState.CUTTING_OVER)
+    job = await plan_and_run_until(scenario, "Keyword", FlowJobState.CUTTING_OVER)
     if was_stopped:
         plan = kill_after(scenario, "FakeWorkflows.update")
         await scenario.run(timedelta(0))

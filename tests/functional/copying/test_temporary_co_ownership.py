@@ -20,7 +20,12 @@ from tests.fakes.pause import Pause
 from tests.fakes.sharing import is_co_owned
 from tests.fakes.tenant import FakeFlow
 from tests.functional.copying.co_ownership_ports import KeptRights, delay_rights
-from tests.functional.scenarios.remediation_scenario import Scenario, edit
+from tests.functional.scenarios.remediation_scenario import (
+    Scenario,
+    edit,
+    plan_and_run_until,
+    plan_remediation,
+)
 
 #: How access is granted: by a Dataverse share, or by the flow service.
 by_either_service = pytest.mark.parametrize("is_heard", [True, False])
@@ -75,11 +80,7 @@ async def freeze_at_a_grant(scenario: Scenario, *, is_heard: bool) -> tuple[Paus
     grant.
     """
     scenario.world.assumptions.shares_let_people_ask = is_heard
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve(run=timedelta(0))
-    job = await scenario.run_until("Orders", FlowJobState.COPIED)
+    job = await plan_and_run_until(scenario, "Orders", FlowJobState.COPIED)
     at = PauseAtShare if is_heard else PauseAtGrant
     pause = at(sleeps=timedelta(minutes=9), clock=scenario.world.clock)
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=pause)
@@ -170,9 +171,7 @@ async def test_revoked_grant_of_the_plan_is_no_existing_co_ownership() -> None:
     """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
     await record_grant_of_plan(scenario, orders)
     listed = orders.copy_for_reads()
     listed.co_owners[scenario.world.operator.entra_id] = "CanEdit"
@@ -192,9 +191,7 @@ async def test_grant_of_the_plan_is_not_shared_on_the_copy() -> None:
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     orders.in_solution = False
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
     await record_grant_of_plan(scenario, orders)
     orders.co_owners[scenario.world.operator.entra_id] = "CanEdit"
 
@@ -221,9 +218,7 @@ async def test_revoked_co_ownership_that_is_still_listed_is_granted_again(
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = is_heard
     orders = scenario.build.add_http_flow("Orders")
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
     listed = orders.copy_for_reads()
     listed.co_owners[scenario.world.operator.entra_id] = "CanEdit"
     until = scenario.world.clock.now() + timedelta(minutes=3)

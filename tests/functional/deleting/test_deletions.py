@@ -31,7 +31,7 @@ from tests.functional.deleting.deletion_scenario import (
     run_on_default_date,
     run_timers,
 )
-from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 # --- what is ordered -----------------------------------------------------------------------------
 
@@ -81,9 +81,7 @@ async def test_only_a_retired_original_can_be_scheduled_for_deletion() -> None:
     """An original that is not retired yet is rejected. A flow without a job is not found."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
     await scenario.approve(run=DAY)
 
     with pytest.raises(JobBlocked) as none:
@@ -100,9 +98,7 @@ async def test_too_early_date_is_rejected_with_the_first_possible_date() -> None
     """The error names the first possible date, seven days after the retirement."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(0))
     job = await scenario.run_until("Orders", FlowJobState.RETIRED, days=60)
     (candidate,) = (

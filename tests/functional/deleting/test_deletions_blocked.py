@@ -92,7 +92,7 @@ async def test_edited_original_is_deleted_after_it_is_scheduled_again() -> None:
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
     await request_deletions(scenario)
-    _edit(orders)
+    _edit_flow(orders)
 
     await reach_blocked_date(scenario, "original_edited")
     await schedule_again(scenario)
@@ -103,7 +103,7 @@ async def test_edited_original_is_deleted_after_it_is_scheduled_again() -> None:
     assert kept.decode() == orders.client_data
 
 
-def _edit(flow: FakeFlow) -> None:
+def _edit_flow(flow: FakeFlow) -> None:
     flow.client_data = flow.client_data.replace('"actions": {', '"actions": {"New": {}, ', 1)
     flow.client_data = flow.client_data.replace('"actions":{', '"actions":{"New":{},', 1)
     flow.version += 1

@@ -32,7 +32,7 @@ from tests.functional.deleting.deletion_scenario import (
     run_timers,
 )
 from tests.functional.scenarios.disturbance import disturb
-from tests.functional.scenarios.remediation_scenario import Scenario, edit
+from tests.functional.scenarios.remediation_scenario import Scenario, edit, plan_remediation
 
 RUNS = 130
 #: More requests than the deletion of an original makes.
@@ -326,9 +326,7 @@ async def test_rollback_after_a_deletion_completes_after_a_kill(moment: Moment) 
     """After a kill at any request, the original is restored exactly once."""
     deleted = Scenario()
     deleted.build.add_flow("Button", define.build_http_trigger(), in_solution=False)
-    deleted.build.apply_key()
-    await deleted.opt_in()
-    await deleted.order()
+    await plan_remediation(deleted)
     await deleted.approve()
     await request_deletions(deleted)
     await run_on_default_date(deleted)
@@ -354,9 +352,7 @@ async def test_rollback_waits_for_a_deletion_in_flight() -> None:
     scenario = Scenario()
     scenario.build.add_flow("Button", define.build_http_trigger(), in_solution=False)
     button = find_original(scenario, "Button")
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
     await scenario.approve()
     await request_deletions(scenario)
     was_on = []

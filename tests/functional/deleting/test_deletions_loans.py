@@ -14,7 +14,7 @@ from tests.functional.deleting.deletion_scenario import (
     find_original,
     request_deletions,
 )
-from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
+from tests.functional.scenarios.remediation_scenario import Scenario, kill_after, plan_remediation
 
 
 async def build_hidden_scenario() -> Scenario:
@@ -27,10 +27,7 @@ async def build_hidden_scenario() -> Scenario:
     assumptions.definitions_hidden_from_administrators = True
     flow = scenario.build.add_http_flow("Orders")
     flow.in_solution, flow.flow_name = False, flow.workflow_id
-    scenario.build.apply_key()
-    scenario.build.share_connections()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
     await scenario.approve(run=25 * DAY)
     assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     await request_deletions(scenario)

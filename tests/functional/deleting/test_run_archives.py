@@ -22,7 +22,11 @@ from tests.fakes.tenant import FakeFlow, FakeRun
 from tests.functional.cli.cli_app import serve_app
 from tests.functional.deleting.deletion_scenario import list_archived_runs
 from tests.functional.scenarios.app_calls import call
-from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
+from tests.functional.scenarios.remediation_scenario import (
+    Scenario,
+    approve_shown,
+    plan_remediation,
+)
 
 RUNS = 450
 
@@ -48,9 +52,7 @@ async def scenario() -> Scenario:
     """Return a scenario with a remediation in progress. One of its two flows has many runs."""
     scenario = Scenario()
     busy, _ = scenario.build.add_http_flow("Orders"), scenario.build.add_http_flow("Idle")
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
     await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
     await scenario.run(timedelta(minutes=10))
     _run_often(scenario, busy)

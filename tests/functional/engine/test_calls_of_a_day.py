@@ -17,7 +17,11 @@ from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_
 from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
-from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
+from tests.functional.scenarios.remediation_scenario import (
+    Scenario,
+    plan_and_run_until,
+    plan_remediation,
+)
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 A_DAY = 40
@@ -26,7 +30,7 @@ LIMIT = BudgetLimit(name="flow-service", calls=5, window=HOUR / 60, calls_a_day=
 
 def count_most_in_a_day(meter: Meter) -> int:
     """Return the highest number of requests to the flow service within 24 hours."""
-    made = meter.scarce
+    made = meter.flow_service_requests
     return max(sum(one - DAY < other <= one for other in made) for one in made)
 
 
@@ -52,7 +56,7 @@ async def test_jobs_continue_the_next_day_after_the_daily_limit(cli: CommandLine
         scenario.services,
         request_budget=StoredRequestBudget(scenario.fakes.store, scenario.world.clock, LIMIT),
     )
-    began, waits = meter.scarce[0], await list_waiting_flows(scenario)
+    began, waits = meter.flow_service_requests[0], await list_waiting_flows(scenario)
 
     await send_due_and_overdue_messages(services)
     health = await check_health(services)
@@ -61,7 +65,7 @@ async def test_jobs_continue_the_next_day_after_the_daily_limit(cli: CommandLine
 
     assert len(waits) > 10
     assert all(due and due > began + DAY for due in waits.values())
-    assert len(meter.scarce) == A_DAY - A_DAY // 10
+    assert len(meter.flow_service_requests) == A_DAY - A_DAY // 10
     assert health.request_queues.remaining_today == 0
     assert health.request_queues.next_at
     assert began + DAY < health.request_queues.next_at <= began + DAY + HOUR
@@ -79,7 +83,7 @@ async def test_jobs_continue_the_next_day_after_the_daily_limit(cli: CommandLine
 
     await scenario.run(DAY)
 
-    assert len(meter.scarce) > A_DAY
+    assert len(meter.flow_service_requests) > A_DAY
     assert len(await list_waiting_flows(scenario)) < len(waits)
 
     await scenario.run(40 * DAY)
@@ -100,9 +104,7 @@ async def build_exhausted_scenario(state: FlowJobState) -> Scenario:
     )
     connections = {"shared-teams-1": "shared_teams"}
     scenario.build.add_flow("Mail", trigger, in_solution=False, connections=connections)
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Mail", state)
+    await plan_and_run_until(scenario, "Mail", state)
     clock, others = scenario.world.clock, RequestDemand(job_id="others", requests=1, priority="1")
     budget = StoredRequestBudget(scenario.fakes.store, clock, limit)
     while (await budget.read_queue_status()).remaining_today:

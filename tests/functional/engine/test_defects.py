@@ -15,12 +15,10 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow import FlowState
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.queues import ENVIRONMENT_JOBS, FLOW_JOBS
 from shared.reason import Reason
 from shared.use_cases import change_remediation
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
-from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes.crash import Killed
 from tests.fakes.flow_pages import SIZE
 from tests.functional.scenarios.app_calls import TRIGGERS, call
@@ -64,7 +62,7 @@ async def start_and_run(scenario: Scenario, time: timedelta) -> None:
     is received again.
     """
     if not hasattr(scenario, "remediation"):
-        await start(scenario)
+        await scenario.order(run=None)
     until = scenario.world.clock.now() + time
     while scenario.world.clock.now() < until:
         try:
@@ -227,15 +225,3 @@ async def test_discovery_survives_killed_invocations_that_store_a_page(scenario:
     assert (await scenario.read_environment_job()).state is EnvironmentJobState.RUNNING_FLOW_JOBS
     assert next(calls) > 2 * TRIES
     assert scenario.fakes.notices.told == []
-
-
-async def start(scenario: Scenario) -> None:
-    """Start a remediation, and run nothing yet."""
-    order = Remediation(
-        created_at=scenario.services.now,
-        mode=RemediationMode.APPLY,
-        start_source=StartSource.API_REQUEST,
-        idempotency_key="order-1",
-        environment_ids=(scenario.build.environment.id,),
-    )
-    scenario.remediation = await scenario.driver.call(lambda s: start_manual_remediation(s, order))

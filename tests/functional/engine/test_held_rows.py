@@ -20,18 +20,14 @@ from shared.state.tables import Tables
 from shared.steps.step_context import StepContext
 from shared.use_cases.change_remediation import cancel
 from shared.use_cases.clean_up_ended_jobs import lease_ended_job
-from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_and_run_until
 
 
 async def build_leased_scenario() -> tuple[Scenario, LeasedJob[FlowJob]]:
     """Return a scenario with one copied flow, and the leased row of its job."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve(run=timedelta(0))
-    job = await scenario.run_until("Orders", FlowJobState.COPIED)
+    job = await plan_and_run_until(scenario, "Orders", FlowJobState.COPIED)
     table = scenario.services.tables.flow_jobs
     kept = await table.get(*table.get_address(job))
     assert kept is not None

@@ -16,12 +16,10 @@ from shared.domain.environment import ApprovalPolicy, Environment
 from shared.domain.flow import FlowState
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.errors import ServiceUnavailable, TokenRejected
 from shared.reason import Reason
 from shared.use_cases.change_remediation import roll_back
 from shared.use_cases.run_daily_check import run_daily_check
-from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes.crash import Plan
 from tests.fakes.driver import Driver
 from tests.fakes.ports import Ports
@@ -86,14 +84,7 @@ async def build_requested_scenario(
         fakes=scenario.fakes, make=scenario.make, plan=outage, use_cases=dict(TRIGGERS)
     )
     await scenario.opt_in()
-    order = Remediation(
-        created_at=scenario.services.now,
-        mode=RemediationMode.APPLY,
-        start_source=StartSource.API_REQUEST,
-        idempotency_key="order-1",
-        environment_ids=(scenario.build.environment.id,),
-    )
-    scenario.remediation = await scenario.driver.call(lambda s: start_manual_remediation(s, order))
+    await scenario.order(run=None)
     return scenario, outage
 
 

@@ -23,7 +23,11 @@ from tests.fakes import definition_builder as define
 from tests.fakes.ports import Ports
 from tests.fakes.runtime import PlentyOfCalls
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
-from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
+from tests.functional.scenarios.remediation_scenario import (
+    Scenario,
+    plan_and_run_until,
+    plan_remediation,
+)
 
 HOUR = timedelta(hours=1)
 LIMIT = BudgetLimit(name="flow-service", calls=5, window=HOUR / 60)
@@ -176,9 +180,7 @@ async def test_cutover_uses_the_reserve_of_writes() -> None:
     scenario = Scenario()
     put_on_budget(scenario, HOURLY, Meter())
     add_flow_outside_solutions(scenario, "Mail")
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Mail", FlowJobState.CUTTING_OVER)
+    await plan_and_run_until(scenario, "Mail", FlowJobState.CUTTING_OVER)
     await use_up_writes_of_the_hour(scenario)
 
     await scenario.run(HOUR / 12)
@@ -191,9 +193,7 @@ async def test_rollback_uses_the_reserve_of_writes() -> None:
     scenario = Scenario()
     put_on_budget(scenario, HOURLY, Meter())
     add_flow_outside_solutions(scenario, "Mail")
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Mail", FlowJobState.MONITORING)
+    await plan_and_run_until(scenario, "Mail", FlowJobState.MONITORING)
     await use_up_writes_of_the_hour(scenario)
 
     await scenario.roll_back(run=HOUR / 6)

@@ -11,7 +11,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.ports import StoreRow
 from shared.reason import Reason
 from shared.steps.step_context import LATELY
-from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 SECOND = timedelta(seconds=1)
 
@@ -34,10 +34,7 @@ async def build_planned_scenario(monkeypatch: pytest.MonkeyPatch) -> tuple[Scena
     """
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
-    scenario.build.apply_key()
-    scenario.build.share_connections()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
     reads = Reads(scenario)
     monkeypatch.setattr(scenario.fakes.store, "get", reads.get)
     return scenario, reads

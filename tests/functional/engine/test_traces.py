@@ -48,7 +48,7 @@ class TracedScenario(Scenario):
         with self.telemetry.span("order"):
             await self.order(run=timedelta(0))
 
-    def find(self, name: str) -> list[RecordedSpan]:
+    def find_spans(self, name: str) -> list[RecordedSpan]:
         """Return the spans whose name begins with this text."""
         return [span for span in self.telemetry.spans if span.name.startswith(name)]
 
@@ -68,13 +68,16 @@ async def test_flow_job_is_in_the_trace_of_its_remediation(scenario: TracedScena
     """
     await scenario.start()
     await scenario.run(timedelta(hours=2))
-    order, [job] = scenario.find("order")[0], await scenario.services.tables.flow_jobs.read_all()
+    order, [job] = (
+        scenario.find_spans("order")[0],
+        await scenario.services.tables.flow_jobs.read_all(),
+    )
 
     assert {span.trace_id for span in scenario.telemetry.spans} == {order.trace_id}
-    [copying] = scenario.find("step copying")
+    [copying] = scenario.find_spans("step copying")
     assert copying.parent == "flow job planned"
     assert (
-        scenario.find("flow job")[0].attributes.items()
+        scenario.find_spans("flow job")[0].attributes.items()
         >= {
             "cmk.remediation": scenario.remediation.id,
             "cmk.environment": job.environment_id,
@@ -90,8 +93,13 @@ async def test_each_message_after_a_day_begins_a_trace(scenario: TracedScenario)
     """
     await scenario.start()
     await scenario.run(timedelta(days=9))
-    order, [job] = scenario.find("order")[0], await scenario.services.tables.flow_jobs.read_all()
-    later = [one for one in scenario.find("process flow-jobs") if one.trace_id != order.trace_id]
+    order, [job] = (
+        scenario.find_spans("order")[0],
+        await scenario.services.tables.flow_jobs.read_all(),
+    )
+    later = [
+        one for one in scenario.find_spans("process flow-jobs") if one.trace_id != order.trace_id
+    ]
 
     assert job.state is FlowJobState.RETIRED
     assert job.trace is not None
@@ -109,12 +117,12 @@ async def test_large_plan_begins_a_trace_for_each_flow(
     scenario.build.add_http_flow("Invoices")
     await scenario.start()
     await scenario.run(timedelta(hours=2))
-    begun = scenario.find("start flow job")
+    begun = scenario.find_spans("start flow job")
     jobs = await scenario.services.tables.flow_jobs.read_all()
 
     traces = {job.trace.traceparent for job in jobs if job.trace}
     assert traces == {one.traceparent for one in begun}
-    assert {one.link.split("-")[1] for one in begun} == {scenario.find("order")[0].trace_id}
+    assert {one.link.split("-")[1] for one in begun} == {scenario.find_spans("order")[0].trace_id}
     assert len({one.trace_id for one in begun}) == len(jobs) == 2
 
 
@@ -151,9 +159,9 @@ async def test_retried_message_stays_in_its_trace(
     fails = False
     await scenario.run(timedelta(hours=1))
 
-    assert len(scenario.find("process environment-jobs")) > 2
+    assert len(scenario.find_spans("process environment-jobs")) > 2
     assert {one.trace_id for one in scenario.telemetry.spans} == {
-        scenario.find("order")[0].trace_id
+        scenario.find_spans("order")[0].trace_id
     }
 
 

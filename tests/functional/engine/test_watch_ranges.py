@@ -20,7 +20,11 @@ from shared.use_cases.record_address_ranges import list_known_versions
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.fakes import definition_builder as define
-from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
+from tests.functional.scenarios.remediation_scenario import (
+    Scenario,
+    approve_shown,
+    plan_remediation,
+)
 
 HOST = "erp.contoso.example"
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
@@ -47,9 +51,7 @@ async def scenario() -> Scenario:
     scenario.build.add_http_flow("Orders", {"Call": define.build_http_action(f"https://{HOST}/")})
     scenario.world.service_tags = {WEST: ["20.1.0.0/24", "20.1.1.0/24"], NORTH: ["20.2.0.0/24"]}
     scenario.world.firewalls = [build_erp_firewall("20.1.0.0/23", "20.2.0.0/24")]
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
     await scenario.approve()
     await scenario.driver.call(lambda services: run_daily_check(services, "before"))
     assert scenario.fakes.notices.told == []
@@ -128,9 +130,7 @@ async def test_approved_flows_without_jobs_are_included_in_the_check() -> None:
     )
     scenario.world.service_tags = {WEST: ["20.1.0.0/24"], NORTH: ["20.2.0.0/24"]}
     scenario.world.firewalls = [build_erp_firewall("20.1.0.0/24", "20.2.0.0/24")]
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
     await scenario.driver.call(lambda services: run_daily_check(services, "before"))
     await approve_shown(scenario.services, scenario.remediation.id, left_out.workflow_id)
     assert await scenario.read_jobs() == {}

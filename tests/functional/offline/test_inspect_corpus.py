@@ -101,15 +101,15 @@ def test_children_and_http_actions_match_the_labels(
     """
     for key, label in labels.items():
         found = inspected[key]
-        assert _set(found["children"], "action", "workflowReferenceName") == _set(
+        assert _list_values(found["children"], "action", "workflowReferenceName") == _list_values(
             label["children"], "action", "workflowReferenceName"
         ), key
-        assert _set(found["http_actions"], "action", "method", "host") == _set(
+        assert _list_values(found["http_actions"], "action", "method", "host") == _list_values(
             label["http_actions"], "action", "method", "host"
         ), key
 
 
-def _set(rows: list[dict[str, Any]], *members: str) -> list[list[str]]:
+def _list_values(rows: list[dict[str, Any]], *members: str) -> list[list[str]]:
     return sorted([str(row[member]) for member in members] for row in rows)
 
 

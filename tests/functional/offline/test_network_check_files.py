@@ -167,11 +167,11 @@ def test_app_service_answer_without_restrictions_is_unknown(tmp_path: Path, tags
     assert [row["verdict"] for row in deployed] == ["allowed", "allowed"]
 
 
-def flatten(resource: dict[str, Any]) -> dict[str, Any]:
+def format_as_cli_output(resource: dict[str, Any]) -> dict[str, Any]:
     """Return a resource in the format that the Azure CLI prints."""
     around = {key: one for key, one in resource.items() if key != "properties"}
     inner = {
-        key: [flatten(one) for one in value] if isinstance(value, list) else value
+        key: [format_as_cli_output(one) for one in value] if isinstance(value, list) else value
         for key, value in resource["properties"].items()
     }
     return {"etag": "W/1", "resourceGroup": "rg", **around, **inner}
@@ -185,7 +185,7 @@ def test_network_security_group_printed_by_the_azure_cli_is_read(
         build_security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex")
     )
 
-    [row] = run_check(tags, write(tmp_path / "nsg.json", flatten(group)))
+    [row] = run_check(tags, write(tmp_path / "nsg.json", format_as_cli_output(group)))
 
     assert (row["kind"], row["verdict"]) == ("network_security_group", "allowed")
 

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
@@ -18,7 +17,7 @@ from tests.functional.scenarios.remediation_scenario import (
     edit,
     plan_remediation,
 )
-from tests.functional.scenarios.two_environments import TwoEnvironments
+from tests.functional.scenarios.two_environments import build_two_plans
 
 HOUR = timedelta(hours=1)
 
@@ -100,12 +99,7 @@ async def test_unchanged_plan_keeps_its_version() -> None:
 
 async def test_plans_of_environments_are_approved_separately() -> None:
     """The plan of the other environment, with its own version, still awaits approval."""
-    scenario = TwoEnvironments()
-    for build in scenario.builders:
-        build.add_http_flow("Orders")
-    scenario.prepare()
-    await scenario.opt_in_both(ApprovalPolicy.REQUIRED)
-    await scenario.start_remediation_of(*scenario.builders)
+    scenario = await build_two_plans()
     ids = [build.environment.id for build in scenario.builders]
     plans = {
         plan.environment_job.environment_id: plan

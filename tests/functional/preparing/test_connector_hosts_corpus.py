@@ -30,7 +30,7 @@ pytestmark = [
 def read_flows() -> list[str]:
     """Return the text of each cloud flow in the corpus, in the format of Dataverse."""
     folder = Path(os.environ["FLOW_CORPUS"]) / "flows"
-    texts = [_build_text(file) for file in sorted(folder.rglob("*.json"))]
+    texts = [_read_text(file) for file in sorted(folder.rglob("*.json"))]
     return [
         text
         for text in texts
@@ -38,7 +38,7 @@ def read_flows() -> list[str]:
     ]
 
 
-def _build_text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     raw = file.read_bytes()
     return raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
 

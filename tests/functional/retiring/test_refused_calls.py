@@ -22,7 +22,7 @@ from tests.fakes.flow_reports import FakeFlowReports
 from tests.fakes.run_jobs import run_flow
 from tests.fakes.runtime import FakeNotices
 from tests.fakes.tenant import FakeFlow, FakeRun
-from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
 HOST = "erp.contoso.example"
 WEST = "PowerPlatformPlex.WestEurope"
@@ -61,9 +61,7 @@ async def scenario(request: pytest.FixtureRequest) -> Scenario:
     tags = {WEST: ["20.1.0.0/24"], "LogicApps.WestEurope": ["20.9.0.0/24"]}
     scenario.world.service_tags = {WEST.lower(): tags[WEST], **tags}
     scenario.world.firewalls = [build_erp_firewall(WEST)]
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
     await scenario.approve(run=timedelta(hours=3))
     return scenario
 

@@ -25,7 +25,7 @@ from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
 from tests.fakes.driver import USE_CASES
 from tests.functional.rolling_back.frozen_delivery import freeze, make_scenario
-from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 from tests.functional.scenarios.two_environments import TwoEnvironments
 
 
@@ -111,9 +111,7 @@ async def build_retired_scenario() -> tuple[Scenario, Services]:
     """Return a scenario whose retired original has no row in Dataverse and is on again."""
     scenario = Scenario()
     form = scenario.build.add_power_apps_v1_flow("Old form")
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
     await scenario.approve()
     assert (await scenario.read_job("Old form")).state is FlowJobState.RETIRED
     form.state = FlowState.ON
@@ -215,9 +213,7 @@ async def test_daily_check_starts_no_second_plan_beside_one_that_awaits_approval
     """
     scenario = Scenario()
     scenario.build.add_flow("Orders", define.build_http_trigger(), {})
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
 
     await run_daily_check(scenario.services, "2026-11-02")
     (before,) = await scenario.services.tables.remediations.read_all()
@@ -251,9 +247,7 @@ async def build_rolled_back_scenario() -> Scenario:
     """Return a scenario whose job is rolled back and whose copy is on."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
     await scenario.approve()
     await scenario.roll_back()
     job = await scenario.read_job("Orders")

@@ -14,7 +14,7 @@ from tests.fakes.crash import Killed
 from tests.fakes.invariants import watch
 from tests.fakes.ports import Ports
 from tests.fakes.snapshot import find_differences, take_snapshot
-from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_and_run_until
 
 MINUTE = timedelta(minutes=1)
 
@@ -84,9 +84,7 @@ async def test_rollback_does_not_wait_if_no_write_is_in_flight() -> None:
     """If each write has an answer, the rollback waits only as long as reads may lag."""
     scenario = Scenario()
     scenario.build.add_keyword_flow("Keyword")
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Keyword", FlowJobState.MONITORING)
+    await plan_and_run_until(scenario, "Keyword", FlowJobState.MONITORING)
 
     await scenario.driver.call(lambda s: change_remediation.roll_back(s, scenario.remediation.id))
     await scenario.run(2 * scenario.settings.read_lag)

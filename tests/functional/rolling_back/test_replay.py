@@ -16,7 +16,11 @@ from tests.fakes.tenant import FakeFlow
 from tests.functional.cli.cli_app import serve_app
 from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.disturbance import disturb
-from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
+from tests.functional.scenarios.remediation_scenario import (
+    Scenario,
+    plan_and_run_until,
+    plan_remediation,
+)
 
 HOUR = timedelta(hours=1)
 
@@ -101,9 +105,7 @@ async def test_rollback_requested_before_a_cutover_waits_for_consent() -> None:
     """
     scenario = Scenario()
     poll = add_polling_parent(scenario)
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Poll", FlowJobState.CUTTING_OVER)
+    await plan_and_run_until(scenario, "Poll", FlowJobState.CUTTING_OVER)
 
     async def order() -> None:
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)

@@ -7,7 +7,11 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases import change_remediation
 from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.fakes.tenant import FakeFlow, FakeRun
-from tests.functional.scenarios.remediation_scenario import Scenario, on_both_platforms
+from tests.functional.scenarios.remediation_scenario import (
+    Scenario,
+    on_both_platforms,
+    plan_remediation,
+)
 
 #: Longer than the no-call period of a copy.
 LONG = timedelta(days=9)
@@ -50,9 +54,7 @@ async def test_copy_stays_on_while_an_earlier_run_of_a_caller_continues() -> Non
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     caller = scenario.build.add_flow_caller(orders)
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
     await scenario.approve()
     begin_run(scenario, caller)
 
@@ -71,9 +73,7 @@ async def test_copy_stays_on_while_a_run_of_its_parents_copy_continues() -> None
     scenario = Scenario()
     child = scenario.build.add_http_flow("Child")
     scenario.build.add_parent("Nightly", child)
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await plan_remediation(scenario)
     await scenario.approve()
     parent = await scenario.read_job("Nightly")
     begin_run(scenario, scenario.world.get_workflow(child.environment_id, parent.copy.id))

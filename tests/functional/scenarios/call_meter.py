@@ -29,20 +29,23 @@ class Meter:
     )
 
     @property
-    def scarce(self) -> Sequence[datetime]:
+    def flow_service_requests(self) -> Sequence[datetime]:
         """Return the times of the requests to the flow service."""
         return sorted(moment for name in SCARCE for moment in self.made[name])
 
     def find_most_in_a_minute(self) -> int:
         """Return the highest number of requests to the flow service within a minute."""
-        made = self.scarce
+        made = self.flow_service_requests
         return max(sum(one - MINUTE < other <= one for other in made) for one in made)
 
     def count_requests(self) -> Counter[str]:
         """Return how many requests went to the flow service (`scarce`) and to other services
         (`plenty`).
         """
-        return Counter(scarce=len(self.scarce), plenty=sum(len(self.made[name]) for name in PLENTY))
+        return Counter(
+            scarce=len(self.flow_service_requests),
+            plenty=sum(len(self.made[name]) for name in PLENTY),
+        )
 
 
 class Metered:

@@ -60,7 +60,14 @@ async def visit_stages(flow_count: int) -> AsyncIterator[Sequence[ShownPage]]:
     await visitor.show("remediations-new", "/remediations")
     await visitor.show("forbidden", "", headers=NOBODY)
     yield visitor.take_pages()
-    for stage in (_await_approval, _block_flows, _stop_changes, _complete, _report, _read_only):
+    for stage in (
+        _await_approval,
+        _block_flows,
+        _stop_changes,
+        _complete_remediation,
+        _add_reports,
+        _make_read_only,
+    ):
         await stage(visitor)
         yield visitor.take_pages()
     yield await _migrate_everything()
@@ -173,7 +180,7 @@ async def _stop_changes(visitor: Visitor) -> None:
     )
 
 
-async def _complete(visitor: Visitor) -> None:
+async def _complete_remediation(visitor: Visitor) -> None:
     """Fix what blocks flows, retry them, and delete originals."""
     scenario = visitor.scenario
     allow_new_ranges(scenario)
@@ -201,7 +208,7 @@ async def _record_daily_check(scenario: Scenario) -> None:
     await scenario.services.tables.timer_runs.upsert(run)
 
 
-async def _report(visitor: Visitor) -> None:
+async def _add_reports(visitor: Visitor) -> None:
     """Add the assessment and the evidence, which are files and not pages."""
     assessments: list[Any] = []
     for environment in visitor.scenario.world.environments.values():
@@ -246,7 +253,7 @@ async def _build_demo_report(scenario: Scenario) -> str:
     return render_report_page(made.document())
 
 
-async def _read_only(visitor: Visitor) -> None:
+async def _make_read_only(visitor: Visitor) -> None:
     """Make the environment read-only, so that its next plan cannot be approved."""
     scenario = visitor.scenario
     body = {"approval_policy": "read_only"}

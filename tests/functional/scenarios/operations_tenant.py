@@ -136,13 +136,13 @@ async def build_operations(flow_count: int) -> Scenario:
         for add in (site.add_blocked, site.add_called, site.add_others):
             add()
     scenario.world.service_tags = {name: [*listed] for name, listed in _PREFIXES.items()}
-    _allow(scenario, [name for name in _PREFIXES if name.startswith("LogicApps")])
+    _allow_tags(scenario, [name for name in _PREFIXES if name.startswith("LogicApps")])
     return scenario
 
 
 def allow_new_ranges(scenario: Scenario) -> None:
     """Allow the new addresses in all firewalls, as their fixes do."""
-    _allow(scenario, [*_PREFIXES])
+    _allow_tags(scenario, [*_PREFIXES])
 
 
 async def point_apps_at_copies(scenario: Scenario) -> None:
@@ -155,7 +155,7 @@ async def point_apps_at_copies(scenario: Scenario) -> None:
     ]
 
 
-def _allow(scenario: Scenario, tags: Sequence[str]) -> None:
+def _allow_tags(scenario: Scenario, tags: Sequence[str]) -> None:
     for kind, here, host in _FIREWALLS:
         case = load_firewall_case(kind)
         for path, one in case.resources(tags).items():

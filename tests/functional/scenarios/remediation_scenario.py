@@ -106,20 +106,24 @@ class Scenario:
         self,
         mode: RemediationMode = RemediationMode.APPLY,
         *flow_ids: str,
+        environment_ids: tuple[str, ...] = (),
         cause: str = "order-1",
-        run: timedelta = timedelta(minutes=30),
+        run: timedelta | None = timedelta(minutes=30),
     ) -> None:
-        """Start a remediation, and let time pass, by default until it needs an approval."""
+        """Start a remediation of these environments, by default of the only one, and let time pass,
+        by default until it needs an approval. If `run` is None, nothing runs yet.
+        """
         order = Remediation(
             created_at=self.services.now,
             mode=mode,
             start_source=StartSource.API_REQUEST,
             idempotency_key=cause,
-            environment_ids=(self.build.environment.id,),
+            environment_ids=environment_ids or (self.build.environment.id,),
             flow_ids=flow_ids,
         )
         self.remediation = await self.driver.call(lambda s: start_manual_remediation(s, order))
-        await self.run(run)
+        if run is not None:
+            await self.run(run)
 
     async def approve(self, *except_flows: str, run: timedelta = timedelta(days=60)) -> None:
         """Approve the plan without `except_flows`, and let time pass, by default until nothing
@@ -209,12 +213,23 @@ def kill_after(scenario: Scenario, call: str) -> Plan:
     return plan
 
 
-async def plan_remediation(scenario: Scenario) -> None:
-    """Apply a key, share the connections, opt in, and start a remediation."""
+async def plan_remediation(scenario: Scenario, **settings: object) -> None:
+    """Apply a key, share the connections, opt in with these settings, and start a remediation."""
     scenario.build.apply_key()
     scenario.build.share_connections()
-    await scenario.opt_in()
+    await scenario.opt_in(**settings)
     await scenario.order()
+
+
+async def plan_and_run_until(
+    scenario: Scenario, title: str, state: FlowJobState, **settings: object
+) -> FlowJob:
+    """Start a remediation and approve its plan, let time pass until a job has stored this state,
+    and return the job.
+    """
+    await plan_remediation(scenario, **settings)
+    await scenario.approve(run=timedelta(0))
+    return await scenario.run_until(title, state)
 
 
 def edit(flow: FakeFlow, action: dict[str, object] | None = None) -> None:

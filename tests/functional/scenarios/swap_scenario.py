@@ -14,7 +14,7 @@ from shared.errors import PlatformError
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes.invariants import find_pairs_on_together
 from tests.fakes.tenant import FakeFlow
-from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_and_run_until
 
 LICENCE = PlatformError("no adequate licence", code="MissingAdequateQuotaPolicy", status=403)
 
@@ -99,9 +99,7 @@ async def _build_pair(is_outside: bool, assumptions: Mapping[str, object]) -> Pa
         scenario.world.assumptions.my_flows_have_rows = False
     for name, value in assumptions.items():
         setattr(scenario.world.assumptions, name, value)
-    await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Keyword", FlowJobState.CUTTING_OVER)
+    await plan_and_run_until(scenario, "Keyword", FlowJobState.CUTTING_OVER)
     return pair
 
 

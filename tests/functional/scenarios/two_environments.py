@@ -6,8 +6,6 @@ from datetime import timedelta
 
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
-from shared.use_cases.start_remediation import start_manual_remediation
 from tests.fakes import definition_builder as define
 from tests.fakes.builder import Builder
 from tests.fakes.tenant import FakeFlow
@@ -47,15 +45,8 @@ class TwoEnvironments(Scenario):
         self, *builds: Builder, cause: str = "both", run: timedelta = timedelta(minutes=30)
     ) -> None:
         """Start one remediation of these environments, and let time pass."""
-        order = Remediation(
-            created_at=self.services.now,
-            mode=RemediationMode.APPLY,
-            start_source=StartSource.API_REQUEST,
-            idempotency_key=cause,
-            environment_ids=tuple(build.environment.id for build in builds),
-        )
-        self.remediation = await self.driver.call(lambda s: start_manual_remediation(s, order))
-        await self.run(run)
+        identities = tuple(build.environment.id for build in builds)
+        await self.order(environment_ids=identities, cause=cause, run=run)
 
     async def read_all_jobs(self) -> dict[str, FlowJob]:
         """Return the flow jobs of both environments by the names of their originals."""
@@ -84,3 +75,16 @@ class TwoEnvironments(Scenario):
             "runAfter": {}
         }
         flow.client_data = json.dumps(document)
+
+
+async def build_two_plans() -> TwoEnvironments:
+    """Return a scenario in which the plans of two environments, with a flow each, await
+    approval.
+    """
+    scenario = TwoEnvironments()
+    for build in scenario.builders:
+        build.add_http_flow("Orders")
+    scenario.prepare()
+    await scenario.opt_in_both(ApprovalPolicy.REQUIRED)
+    await scenario.start_remediation_of(*scenario.builders)
+    return scenario
