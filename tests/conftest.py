@@ -1,5 +1,6 @@
 """Configure all tests: property tests have no time limit, which a busy machine would exceed."""
 
+import gc
 import os
 from itertools import islice
 
@@ -36,3 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         share = (count - len(items)) // (processes - number)
         mine = long[number::processes]
         items += [*mine, *islice(others, share - len(mine))]
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from walking ten thousand collected tests again and again."""
+    gc.collect()
+    gc.freeze()

@@ -162,11 +162,14 @@ async def test_duplicate_and_unordered_messages_repeat_no_write() -> None:
 async def test_prepare_completes_after_a_kill_or_failure_at_any_request(
     failure: Callable[[], BaseException], moment: Moment, undo: bool
 ) -> None:
-    """After a kill or failure at any request, each flow is converted or reverted exactly once."""
+    """After a kill or failure at any request, each flow is converted or reverted exactly once.
+
+    A kill after one request has the same effect as a kill before the next one.
+    """
     whole = await _run_under_plan(Plan(), undo=undo)
     assert whole.driver.plan.calls > 30
 
-    for at in range(1, whole.driver.plan.calls + 1):
+    for at in range(1, whole.driver.plan.calls + 1, 2 if failure is Killed else 1):
         scenario = await _run_under_plan(Plan(at=at, moment=moment, failure=failure), undo=undo)
 
         jobs = await scenario.read_jobs()
