@@ -254,7 +254,6 @@ def _format_caller(caller: Any) -> str:
 
 
 def _format_recommendations(flows: Sequence[Any]) -> list[Text]:
-    """Return each recommendation, followed by the ids and names of its flows."""
     groups: dict[str, list[Any]] = {}
     for flow in flows:
         groups.setdefault(flow["recommendations"][0] if flow["recommendations"] else "", []).append(

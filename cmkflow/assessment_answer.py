@@ -99,7 +99,6 @@ def _format_retired_originals(assessment: Any) -> str:
 
 
 def _is_migrated(assessment: Any) -> bool:
-    """Return whether the key is applied and every flow on Microsoft's key is a retired original."""
     is_over = assessment["phase"] == "after_key" and assessment["flow_count"] is not None
     return is_over and len(filter_retired_originals(assessment["flows"])) == len(
         assessment["flows"]

@@ -105,7 +105,6 @@ def _build_page_values(assessment: Any) -> dict[str, Any]:
 
 
 def _build_lists(flows: Sequence[Any]) -> dict[str, Any]:
-    """Return the flows and the retired originals, each grouped for the page."""
     rest = filter_by_status(flows, *(one for one in RemediationStatus if not one.is_retired))
     return {
         "groups": _group_flows(rest),

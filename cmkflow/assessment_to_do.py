@@ -242,7 +242,6 @@ def _list_advice(flows: Iterable[Any]) -> list[tuple[str, str]]:
 
 
 def _format_names(names: Iterable[str]) -> str:
-    """Return the first names, and how many others there are."""
     every = list(names)
     more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
     return ", ".join(every[:_NAMED]) + more

@@ -62,7 +62,6 @@ def build_audit_table(answer: Any, names: Mapping[str, str]) -> Listing:
 
 
 def _format_target(entry: Any) -> str:
-    """Return what a request was about, such as an environment or a remediation."""
     target = find_target(entry["target"], entry["state_after"])
     return f"#{target.id}" if target.kind is TargetKind.REMEDIATION else target.id
 

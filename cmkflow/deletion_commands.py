@@ -153,7 +153,6 @@ def cancel_deletions(
 
 
 def _parse_date(text: str) -> datetime:
-    """Return the time that a value of `--date` means. Raises `BadParameter` if it is not valid."""
     with suppress(ValueError):
         return datetime.combine(date.fromisoformat(text), time.min, UTC)
     moment = None

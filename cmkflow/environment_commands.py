@@ -22,7 +22,6 @@ def _build_listing(answer: Any) -> Listing:
 
 
 def _format_policy(policy: Any) -> str:
-    """Return the policy's name and the status of its link."""
     if not policy:
         return "none"
     return f"{policy['policy_id'].rsplit('/', 1)[-1]} ({policy['status']})"

@@ -83,7 +83,6 @@ def _parse_recorded_answers(interactions: object) -> Iterator[object]:
 def _read_deployed_resources(
     document: Mapping[str, object], scope: str, expressions: Expressions
 ) -> Iterator[Mapping[str, object]]:
-    """Yield the resources that a template deploys, in the form in which Azure returns them."""
     parameters = mapping_at(document, "parameters")
     template = ArmTemplate(
         defaults={

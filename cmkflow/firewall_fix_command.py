@@ -107,7 +107,6 @@ def _parse_object(answer: Any) -> dict[str, Any]:
 
 
 def _format_answer(answer: Any) -> RenderableType:
-    """Return fixes as text, and records of applied fixes as a table."""
     if "language" not in answer:
         return Listing(columns=_RECORD_COLUMNS, items=answer["items"])
     language = FixLanguage(answer["language"])

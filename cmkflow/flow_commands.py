@@ -159,7 +159,6 @@ def _find_flow(api: ApiClient, flow: str, remediation: str | None) -> dict[str, 
 
 
 def _find_observed_callers(answer: Any, workflow_id: str) -> list[Any]:
-    """Return who called a flow's original after its known callers were updated."""
     return [
         caller
         for one in answer["observed_callers"]

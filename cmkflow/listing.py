@@ -185,7 +185,6 @@ def _format_line(columns: Sequence[tuple[Column, int]], cells: Sequence[Text]) -
 
 
 def _format_cell(cell: Text, kind: Kind, width: int) -> Text:
-    """Return a cell of exactly this width."""
     part = cell.copy()
     if kind is Kind.PATH and part.cell_len > width:
         tail = part.plain[-((width - 1) * 2 // 3) :]

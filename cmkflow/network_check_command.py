@@ -119,7 +119,6 @@ def check_exported_firewalls(
 
 
 def _build_json_row(row: FirewallCheckRow) -> dict[str, object]:
-    """Return a row for the JSON output, in which the fix is an object."""
     return {
         name: asdict(value) if isinstance(value, FirewallFix) else value
         for name, value in row.items()
@@ -127,7 +126,6 @@ def _build_json_row(row: FirewallCheckRow) -> dict[str, object]:
 
 
 def _format_text(rows: Sequence[FirewallCheckRow], language: FixLanguage | None) -> Group:
-    """Return the firewalls that lack a required tag first, then the others, and the fixes."""
     shown = [row for row in rows if row["kind"] == "file" or (row["verdict"] and row["required"])]
     table = Listing(
         columns=_build_columns(shown), items=sorted(shown, key=_compute_rank), note=_format_note
@@ -205,7 +203,6 @@ def _exit_on_issues(rows: Sequence[FirewallCheckRow]) -> None:
 
 
 def _parse_tags(names: str) -> list[str]:
-    """Return the service tags that an option names. Raises `BadParameter` for an unknown tag."""
     tags = [one.strip() for one in names.split(",") if one.strip()]
     if unknown := [one for one in tags if one not in TAGS_BESIDE]:
         known = ", ".join(TAGS_BESIDE)
@@ -224,7 +221,6 @@ def resolve_region(region: str, tags: ServiceTagList) -> str:
 
 
 def _format_summary(rows: Sequence[FirewallCheckRow]) -> str:
-    """Return how many firewalls allow, partly allow or deny each tag."""
     tags = dict.fromkeys((row["tag"], row["required"]) for row in rows if row["verdict"])
     lines = []
     for tag, is_required in tags:

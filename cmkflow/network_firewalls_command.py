@@ -34,7 +34,6 @@ def register(group: typer.Typer) -> None:
 
 
 def _format_firewalls(answer: Any) -> RenderableType:
-    """Return the firewalls that do not allow all addresses of copies, and what was not read."""
     parts: list[RenderableType] = []
     if answer["items"]:
         parts.append(Listing(columns=_FIREWALL, items=answer["items"]))

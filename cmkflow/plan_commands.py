@@ -128,7 +128,6 @@ def choose_url_secrets(
 
 
 def _format_next_commands(answer: Any, remediation: str) -> list[str]:
-    """Return the commands that show a plan in full and approve it."""
     waits = any(plan["awaiting_flow_ids"] for plan in answer["items"])
     shows = [f"cmkflow plan show {remediation} --full"] if answer["items"] else []
     return [*([f"cmkflow approve {remediation}"] if waits else []), *shows]
@@ -242,7 +241,6 @@ def _confirm_and_return_versions(
 
 
 def _find_excluded_flows(plan: Any, except_flows: Sequence[str]) -> frozenset[str]:
-    """Return the ids of the flows that this approval excludes."""
     named = {one.lower() for one in except_flows}
     waiting = [one for one in plan["items"] if one["workflow_id"] in plan["awaiting_flow_ids"]]
     flows = [

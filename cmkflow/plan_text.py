@@ -155,7 +155,6 @@ def list_manual_callers(item: Any) -> list[Any]:
 
 
 def _lacks_owner(item: Any) -> bool:
-    """Return whether the flow is copied and its owner is disabled or not found."""
     owner = item.get("owner")
     return (
         bool(owner)

@@ -93,7 +93,6 @@ def _format_head(answer: Any) -> Iterator[RenderableType]:
 
 
 def _format_actions(answer: Any, *, is_full: bool) -> Iterator[RenderableType]:
-    """Yield each action required once, followed by the next command."""
     identity, progress = answer["remediation"]["id"], answer["progress"]
     if progress["state"] == "awaiting_approval":
         expires = format_time_left_or_date(progress["approval_expires_at"])
@@ -123,7 +122,6 @@ def _format_actions(answer: Any, *, is_full: bool) -> Iterator[RenderableType]:
 
 
 def _format_reasons(items: Sequence[Any], *, is_full: bool) -> Iterator[RenderableType]:
-    """Yield each message and its fix once, with the flows that have it."""
     alike: dict[tuple[str, str], list[str]] = {}
     for item in items:
         alike.setdefault((item["message"], item["fix"]), []).append(_format_name(item))
@@ -146,7 +144,6 @@ def _format_reasons(items: Sequence[Any], *, is_full: bool) -> Iterator[Renderab
 
 
 def _format_jobs(jobs: Sequence[Any], mode: str, *, is_full: bool = False) -> Listing:
-    """Return two lines for each job: its state, and its message."""
     return Listing(
         columns=(*_COLUMNS, _OWNER) if is_full else _COLUMNS,
         items=jobs,
@@ -188,7 +185,6 @@ def _format_step(job: Any) -> str:
 
 
 def _format_notes(jobs: Iterable[Any]) -> Iterable[RenderableType]:
-    """Yield each note once, with the jobs that have it."""
     about: dict[str, list[str]] = {}
     for job in jobs:
         for note in job.get("notes") or job.get("findings") or ():

@@ -50,7 +50,6 @@ def _format_request(one: Any) -> Facts:
 
 
 def _format_draft(answer: Any) -> RenderableType:
-    """Return the state of the request, and the text to file."""
     # Not wrapped, because it is pasted into a form.
     lines = [Text(line, no_wrap=True, overflow="ignore") for line in answer["lines"]]
     head = _format_request(answer["request"])

@@ -95,7 +95,6 @@ def _format_terraform(text: str, known: Mapping[str, _Placeholder]) -> str:
 
 
 def _choose_parameter_names(text: str, known: Mapping[str, _Placeholder]) -> dict[str, str]:
-    """Return an unused parameter name for each placeholder in a text."""
     taken = {*_TAKEN, *re.findall(r"^resource (\w+) ", text, re.MULTILINE)}
     code = "\n".join(line for line in text.splitlines() if not _is_comment(line))
     names: dict[str, str] = {}

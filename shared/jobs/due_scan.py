@@ -257,7 +257,6 @@ async def _check_row[J: DurableJob[Any]](
 
 
 async def _write_moves(services: Services, moves: Sequence[_Move]) -> None:
-    """Write the new wake-ups and remove the old ones in batches."""
     table = services.tables.wake_ups
     # Several wake-ups of one row become one: the last written.
     last = sorted((one.new for one in moves if one.new), key=lambda one: one.written_at)

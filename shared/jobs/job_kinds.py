@@ -29,7 +29,6 @@ def _with_outside_changes(job: FlowJob, fresh: FlowJob) -> FlowJob:
 
 
 def _with_stored_choices(job: EnvironmentJob, fresh: EnvironmentJob) -> EnvironmentJob:
-    """Return the job with the choices of approvers that its stored row has now."""
     return replace(job, url_secret_choices=fresh.url_secret_choices)
 
 

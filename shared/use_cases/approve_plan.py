@@ -145,7 +145,6 @@ async def read_plans_awaiting_approval(
 def _select_plans_by_version(
     waiting: Sequence[AwaitingPlan], versions: Sequence[str]
 ) -> list[AwaitingPlan]:
-    """Return the plans with these versions. Raises `JobBlocked` if one is no longer current."""
     by_version = {plan.version: plan for plan in waiting}
     stale = [version for version in versions if version not in by_version]
     if stale:
@@ -185,7 +184,6 @@ async def _require_approvable_plan(services: Services, job: EnvironmentJob) -> N
 async def _resolve_excluded_flows(
     services: Services, remediation_id: str, approval: ApprovalInput
 ) -> ApprovalInput:
-    """Return the approval with workflow ids in place of the names of excluded flows."""
     if not approval.excluded_flow_ids:
         return approval
     items = [
@@ -261,7 +259,6 @@ async def _approve_one_plan(
 async def _read_already_approved_jobs(
     services: Services, remediation_id: str, approval: ApprovalInput
 ) -> dict[str, EnvironmentJob]:
-    """Return the environment jobs that already have this approval, by plan version."""
     rows = read_readable(services, services.tables.environment_jobs.scan(remediation_id))
     return {
         job.approved_version: job

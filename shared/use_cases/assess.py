@@ -121,7 +121,6 @@ async def read_named_policy(
 async def _read_names(
     services: Services, environment: Environment, owners: set[str], shares: ReadShares
 ) -> dict[str, str]:
-    """Return the names that Dataverse has for these ids of owners and principals."""
     ids = sorted((owners | list_principal_ids(shares)) - {""})
     if not ids or environment.dataverse_url is None:
         return {}

@@ -235,7 +235,6 @@ async def retry(
 async def _list_items_without_job(
     services: Services, remediation_id: str, jobs: Sequence[FlowJob]
 ) -> list[PlanItem]:
-    """Return the plan items of flows that have no flow job in the remediation."""
     have, reading = {job.original.id for job in jobs}, RowReader()
     return [
         item
@@ -268,7 +267,6 @@ def _resume_interrupted_job(job: FlowJob, *, now: datetime) -> FlowJob | None:
 
 
 def _list_names(rows: Sequence[_JobRow], changed: Sequence[FlowJob]) -> list[str]:
-    """Return the display names of the changed jobs, in the order of the rows."""
     ids = {job.id for job in changed}
     return [row.item.display_name for row in rows if row.item.id in ids]
 
@@ -348,6 +346,5 @@ async def _change_environment_job(
     job: EnvironmentJob,
     requested: Callable[[EnvironmentJob], EnvironmentJob | None],
 ) -> bool:
-    """Change an environment job on request. Returns whether it was changed."""
     place = (job.remediation_id, job.id)
     return await ENVIRONMENT.apply_command(services, place, requested, takes_over=True) is not None

@@ -105,7 +105,6 @@ async def check_deployment(services: Services) -> list[Finding]:
 
 
 async def _run_checks(checks: Iterable[Coroutine[Any, Any, list[Finding]]]) -> list[Finding]:
-    """Run checks at the same time, and return their findings in the order of the checks."""
     found = await read_each(checks, _await_check)
     return [one for some in found for one in some]
 

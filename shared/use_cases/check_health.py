@@ -123,7 +123,6 @@ async def check_health(
 
 
 async def _count_rows_without_wake_up(services: Services) -> int:
-    """Return the number of overdue rows that have no wake-up."""
     late = services.now - SOON - services.settings.overdue_delay
     return await count_overdue(services, late, await read_rows_with_wake_up(services))
 
@@ -131,7 +130,6 @@ async def _count_rows_without_wake_up(services: Services) -> int:
 def _list_alerts_of_unreadable_rows(
     services: Services, told: list[Alert], reading: RowReader
 ) -> list[Alert]:
-    """Return an alert for each unreadable row that has none yet."""
     code, known = Reason.UNREADABLE_ROW, {one.row for one in told}
     found = {row.row: row for row in reading.unreadable if row.row not in known}
     return [

@@ -89,7 +89,6 @@ def _reject_repeated_cursor(cursor: str, cursors: set[str]) -> None:
 def _select_originals_on_page[T](
     page: ResultPage[FlowListEntry], originals: Mapping[str, T], *, since: str
 ) -> list[FlowListEntry]:
-    """Return the originals on a page, sorted by name, from the name `since` on."""
     found = (flow for flow in page.items if flow.flow_name in originals)
     return sorted((one for one in found if one.flow_name >= since), key=lambda one: one.flow_name)
 

@@ -166,9 +166,6 @@ async def _record_key_check_or_error(
 async def _store_findings(
     services: Services, policy_id: str, name: str, findings: Collection[Finding]
 ) -> None:
-    """Store the findings about a policy's key, send alerts, and delete those that no longer
-    apply.
-    """
     table = services.tables.key_alerts
     open_findings = _select_causes(findings)
     identities = {_get_identity(one) for one in open_findings}

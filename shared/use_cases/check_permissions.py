@@ -169,9 +169,6 @@ def _join_actions(actions: Iterable[str]) -> str:
 
 
 async def _read_permissions(services: Services, group: str) -> list[RolePermissions]:
-    """Return the permissions of the app's identity at a resource group, from roles there and
-    above.
-    """
     found = await services.assessment.resources.list_children(group, _PERMISSIONS, _VERSION)
     return [
         RolePermissions(

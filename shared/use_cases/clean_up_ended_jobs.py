@@ -95,7 +95,6 @@ async def _revoke_grants_of_flow_jobs(
 async def _revoke_grants_of_environment_jobs(
     services: Services, plans: Sequence[StoredItem[EnvironmentJob]]
 ) -> None:
-    """Revoke the grants that environment jobs needed to read definitions for their plans."""
     table = services.tables.environment_jobs
     for kept in plans:
         job = kept.item

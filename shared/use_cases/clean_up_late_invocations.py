@@ -61,7 +61,6 @@ async def _cancel_orphaned_job(services: Services, job: FlowJob) -> None:
 
 
 def _may_still_continue(services: Services, job: FlowJob | EnvironmentJob) -> bool:
-    """Return whether an interrupted invocation of the job may still continue."""
     since = job.unended_at
     return since is not None and services.now - since < _LOOKED_AT_FOR
 
@@ -83,7 +82,6 @@ async def _revoke_grants_of_plan(services: Services, kept: StoredItem[Environmen
 
 
 async def _revoke_grants(services: Services, kept: StoredItem[FlowJob]) -> None:
-    """Revoke again all grants that an ended flow job ever made."""
     job = kept.item
     may_wake = _may_still_continue(services, job)
     if not may_wake or not job.grants.past or job.has_grants or is_busy(services, job):

@@ -151,7 +151,6 @@ async def _correct_counts(
     closed: Iterable[tuple[str, str]],
     counts: StoredItem[IndexRow] | UnreadableRow | None,
 ) -> StoredItem[IndexRow]:
-    """Correct the row that counts an environment's closed jobs, and return it."""
     index = services.tables.job_index
     right = replace(build_empty_counts(environment_id), closed=add_closed_jobs({}, closed))
     if counts is None:
@@ -174,7 +173,6 @@ async def _write_row(services: Services, operation: InsertRow | ReplaceRow) -> S
 async def _compare_environment_jobs(
     services: Services, before: Mapping[str, Sequence[tuple[IndexRow, str | None]]]
 ) -> None:
-    """Correct the index so that it names the current environment jobs and no others."""
     tables, now = services.tables, services.now
     index = tables.job_index
     found = tables.environment_jobs.scan()

@@ -154,7 +154,6 @@ async def remove_declared_caller(services: Services, name: str) -> None:
 async def _find_flow_ids(
     services: Services, declared: Sequence[DeclaredCaller]
 ) -> dict[tuple[str, str], str]:
-    """Return the workflow id of each declared flow, by environment id and name or id."""
     callers: dict[str, set[str]] = defaultdict(set)
     flows: dict[str, set[str]] = defaultdict(set)
     for caller in declared:

@@ -43,7 +43,6 @@ async def delete_old_assessments(
 
 
 def _get_newest_end_times(jobs: Iterable[EnvironmentJob]) -> dict[str, datetime]:
-    """Return when the newest complete assessment of each environment ended."""
     newest: dict[str, datetime] = {}
     for job in jobs:
         if job.state is EnvironmentJobState.COMPLETED and job.answer and job.ended_at:

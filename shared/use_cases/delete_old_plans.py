@@ -141,7 +141,6 @@ async def _delete_environment_job(services: Services, kept: StoredItem[Environme
 
 
 async def _remove_remediations(services: Services, found: _Found) -> None:
-    """Delete remediations that nobody requested and that have no job left."""
     table = services.tables.remediations
     kept_for = max(services.settings.plans_kept, _WHOLE_FOR)
     for identity, kept in found.remediations.items():

@@ -101,7 +101,6 @@ async def delete_originals(services: Services) -> DeletionRunResult:
 
 
 async def _run_step(held: LeasedJob[Deletion], *, listed: _MicrosoftKeyLists) -> Deletion:
-    """Take the next step of a deletion. Returns the row to store."""
     step_function = _DeletionStep(held, listed)
     try:
         return await step_function.run()
@@ -110,8 +109,6 @@ async def _run_step(held: LeasedJob[Deletion], *, listed: _MicrosoftKeyLists) ->
 
 
 class _DeletionStep:
-    """Takes one step of one deletion."""
-
     def __init__(self, held: LeasedJob[Deletion], listed: _MicrosoftKeyLists) -> None:
         self._services = held.services
         self._listed = listed
@@ -201,7 +198,6 @@ class _DeletionStep:
         return False
 
     async def _delete_original(self, work: StepContext) -> Deletion:
-        """Check the original, record the intent, delete it, and check that it is gone."""
         services, job = self._services, work.job
         archive = await services.tables.run_archives.get(job.environment_id, job.id)
         original = await step.check_original(work, self._held, archive.item if archive else None)

@@ -52,7 +52,6 @@ def _contains_name(name: str, text: str) -> bool:
 
 
 async def _read_recorded_names(services: Services, environment_id: str) -> AsyncIterator[str]:
-    """Yield the names of issues in plans, blocked calls and changes of the service tag list."""
     where = [Condition("environment_id", "eq", environment_id)]
     rows = read_readable(services, services.tables.environment_jobs.scan(where=where))
     async for job in rows:

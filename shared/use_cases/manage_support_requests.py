@@ -119,7 +119,6 @@ async def _get_support_request(services: Services, request_id: str) -> StoredIte
 
 
 async def _read_flows(services: Services, environment_id: str) -> list[NamedItem]:
-    """Read the flows of an environment without the app's copies, 5,000 with each request."""
     environment = await services.environments.get(environment_id)
     jobs = read_readable(services, services.tables.flow_jobs.scan(environment_id))
     copies = {kept.item.copy.id async for kept in jobs}

@@ -49,7 +49,6 @@ async def _read_dataverse(services: Services, environment: Environment) -> list[
 
 
 async def _read_microsoft_key_list(services: Services, environment: Environment) -> list[NamedItem]:
-    """Read the flows on the Microsoft-key list, with their flow names."""
     async with open_key_report(services, environment.id, patience=REQUEST_PATIENCE) as report:
         return [
             NamedItem(id=one.identity, name=one.display_name, others=(one.flow_name,))
@@ -166,7 +165,6 @@ def _find_id(text: str, known: Sequence[NamedItem], where: str) -> str:
 
 
 def _is_named(text: str, known: Sequence[NamedItem]) -> bool:
-    """Return whether a text is an id or a name of a known flow."""
     return _is_id(text, known) or bool(find_by_id_or_name(text, known, by_beginning=False))
 
 
@@ -183,7 +181,6 @@ def _build_named_item(item: FlowJob | PlanItem) -> NamedItem:
 
 
 def _require_found(unknown: Sequence[str], known: Sequence[NamedItem], where: str) -> None:
-    """Raise `FlowNotFound` if any flow is unknown, with similar ones as candidates."""
     if unknown:
         alike = {found.id: found.name for one in unknown for found in find_similar(one, known)}
         raise FlowNotFound(f"No flow of {where} matches {', '.join(unknown)}.", candidates=alike)

@@ -126,7 +126,6 @@ async def notify(services: Services) -> int:
 
 
 async def _read_failed_runs(services: Services) -> list[tuple[PendingAction, MessageLink]]:
-    """Return the notification of each report of failed runs, with a link to the report."""
     found, cloud = [], services.settings.cloud
     rows = services.tables.failed_run_reports.scan("failed_runs")
     async for kept in read_readable(services, rows):
@@ -145,7 +144,6 @@ async def _read_failed_runs(services: Services) -> list[tuple[PendingAction, Mes
 async def _build_confirmation_link(
     services: Services, unconfirmed: UnconfirmedCaller
 ) -> MessageLink | None:
-    """Return the confirmation link for a caller's owner, or None if links cannot be signed now."""
     remediation_id = unconfirmed.action.remediation_id
     try:
         path = await build_link_path(services, unconfirmed.caller, remediation_id)
@@ -329,7 +327,6 @@ async def _replace_delivery(
 
 
 async def _run_concurrently[T](work: Iterable[Awaitable[T]]) -> list[T]:
-    """Run `work` concurrently, in batches, and return the results."""
     return [
         result for some in batched(work, _AT_ONCE, strict=False) for result in await gather(*some)
     ]
@@ -340,7 +337,6 @@ def _build_notification(
     sent: Sequence[tuple[PendingAction, StoredItem[NotificationDelivery]]],
     links: Mapping[str, MessageLink],
 ) -> Notification:
-    """Return the notification of one action, or the digest of several."""
     names = [kept.item.notification_id for _, kept in sent]
     if len(sent) == 1:
         ((cause, _),), identity = sent, names[0]

@@ -118,7 +118,6 @@ async def _handle_policy_change(services: Services, event: Event) -> str:
 
 
 async def _handle_vault_change(services: Services, vault_id: str) -> str:
-    """Check the keys in a vault whose protection, network or access has changed."""
     policies = [
         one for one in await services.keys.read_policies() if one.vault_id.lower() == vault_id
     ]

@@ -65,7 +65,6 @@ async def record_blocked_calls(services: Services, environment: Environment) -> 
 
 
 async def _read_copies(services: Services, environment: Environment) -> list[FlowJob]:
-    """Return the jobs whose copies are in use and call hosts."""
     return [
         kept.item
         async for kept in read_readable(services, services.tables.flow_jobs.scan(environment.id))
@@ -87,7 +86,6 @@ def _group_by_host(copies: Sequence[FlowJob]) -> Mapping[str, list[FlowJob]]:
 async def _resolve_and_delete_old_calls(
     services: Services, environment: Environment, in_use: set[str]
 ) -> None:
-    """Resolve blocked calls by copies that are no longer in use, and delete old resolved ones."""
     table = services.tables.blocked_calls
     async for kept in read_readable(services, table.scan(environment.id)):
         call = kept.item

@@ -161,14 +161,12 @@ class _Reading:
                 raise _Stopped("The platform's list of flows repeats a page.")
 
     def _require_request_left(self) -> None:
-        """Raise `_Stopped` if no request is left for today."""
         if self.read_count >= MOST_FLOWS or self.services.now > self.ends_reading_at:
             raise _Stopped(
                 f"{self.read_count} flows were read; the next report continues with the others."
             )
 
     async def _collect_failed_runs_of_flow(self, flow: FlowListEntry) -> None:
-        """Read the runs of a flow, unless they were read already."""
         if flow.flow_name in self.seen:
             return
         self._require_request_left()

@@ -204,7 +204,6 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
 
 
 async def _renew_sign_in(services: Services, run: TimerRun) -> None:
-    """Renew the service account's sign-in before it expires. Sends an alert if it has expired."""
     try:
         await services.flow_access.renew_sign_in()
     except JobBlocked as err:
@@ -299,7 +298,6 @@ async def _retry_if_both_off(services: Services, environments: Sequence[Environm
 
 
 async def _read_jobs_with_code(services: Services, code: Reason) -> AsyncIterator[FlowJob]:
-    """Yield the readable jobs with this reason code."""
     where = [Condition("reason_code", "eq", code)]
     async for kept in read_readable(services, services.tables.flow_jobs.scan(where=where)):
         yield kept.item

@@ -120,7 +120,6 @@ async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
 async def _move_to_next_state(
     services: Services, job: EnvironmentJob, items: Sequence[PlanItem]
 ) -> EnvironmentJob:
-    """Move the environment job to the state that follows from its plan."""
     work = [item for item in items if item.action.is_work]
     if not job.mode.writes:
         text = "The plan is complete. Nothing was changed."

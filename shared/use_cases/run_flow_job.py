@@ -175,7 +175,6 @@ async def _run_steps(leased: LeasedJob[FlowJob]) -> FlowJob:
 
 
 async def _run_step(work: StepContext) -> FlowJob:
-    """Run one step of the job, and then revoke its grants."""
     with work.services.telemetry.span(f"step {work.job.step}"):
         job = await find_step(work.job.step)(work)
         await revoke_all_grants(work)
@@ -183,7 +182,6 @@ async def _run_step(work: StepContext) -> FlowJob:
 
 
 def _can_continue(before: FlowJob, after: FlowJob) -> bool:
-    """Return whether the step led to a later step with which this invocation may continue."""
     if not all(FLOW_STATES[one].continues_invocation for one in (before.step, after.state)):
         return False
     in_order = list(FlowJobState)
@@ -257,7 +255,6 @@ def _start_invocation(job: FlowJob, services: Services) -> FlowJob:
 
 
 def _apply_request(job: FlowJob, services: Services) -> FlowJob:
-    """Apply the requested action of an administrator to the job's state."""
     if job.requested_command is None or job.is_rolling_back:
         # An alert that both flows are off is kept until one of them is on.
         code = job.reason_code if job.both_off_since else ""
@@ -362,7 +359,6 @@ def _explain_failure(after: FlowJob, err: Exception) -> CutoverFailure:
 
 
 async def _wake_up_waiting_jobs(services: Services, before: FlowJob, after: FlowJob) -> None:
-    """Wake up the jobs that may have waited for this one."""
     await wake_waiting_jobs(services, before, after)
     if after.has_original_restored and not before.has_original_restored:
         for parent in after.parents:

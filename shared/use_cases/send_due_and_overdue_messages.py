@@ -64,7 +64,6 @@ async def _alert_outages(services: Services) -> None:
 
 
 async def _alert_request_queue(services: Services, queue: RequestQueueStatus) -> None:
-    """Send alerts about a damaged request budget, and about jobs that wait long for requests."""
     causes = {
         row: f"The row {'/'.join(row)} was unreadable, so its budget was reset."
         for row in queue.reset
@@ -82,7 +81,6 @@ async def _alert_request_queue(services: Services, queue: RequestQueueStatus) ->
 
 
 async def _wake_up_waiting_environment_job(services: Services, job: EnvironmentJob) -> None:
-    """Wake up an environment job if the flow job that it waits for is complete."""
     if not job.has_started_flow_jobs or job.awaits_approval or job.lease.is_held(services.now):
         return
     last = job.watched_job_id

@@ -36,8 +36,6 @@ class AuditPage:
 
 @dataclass(slots=True)
 class _Reading:
-    """A page of audit entries that is being read."""
-
     items: list[AuditEntry] = field(default_factory=list)
     unreadable: list[UnreadableRow] = field(default_factory=list)
     rows: list[SealedEntry] = field(default_factory=list)

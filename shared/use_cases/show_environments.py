@@ -140,7 +140,6 @@ async def _read_flow_names(
     statuses: Mapping[str, EnvironmentStatus],
     reading: RowReader,
 ) -> Mapping[str, Mapping[str, str]]:
-    """Return the names of excluded and pilot flows, by environment id and workflow id."""
     places = [
         (build_environment_job_id(status.remediation_id, one.environment_id), flow)
         for one in settings
@@ -184,7 +183,6 @@ async def _read_last_assessments(
 
 
 def _build_job_key(environment_id: str, idempotency_key: str) -> tuple[str, str]:
-    """Return the partition and key of the job of an assessment with this idempotency key."""
     identity = Remediation.derive_id_for(StartSource.API_REQUEST, idempotency_key)
     return identity, build_environment_job_id(identity, environment_id)
 

@@ -221,7 +221,6 @@ def _select_alerts_without_job(
 
 
 def _is_about_deletion(services: Services, alert: Alert) -> bool:
-    """Return whether an alert says why a deletion is, or was, blocked."""
     return alert.row[0] == services.tables.deletions.name and alert.reason_code not in _OF_ANY_ROW
 
 
@@ -328,9 +327,6 @@ def _list_actions_of_app(
 
 
 def _describe_kill_switch(switch: KillSwitch) -> str:
-    """Return who turned the kill switch on, and why.
-
-    If its row is unreadable, nobody is named.
-    """
+    """Return who turned the kill switch on, and why. If its row is unreadable, nobody is named."""
     by = f"{switch.changed_by} turned the kill switch on: " if switch.changed_by else ""
     return f"{EFFECT} {by}{switch.justification}"

@@ -113,7 +113,6 @@ async def resolve_flow_ids(
 async def _resolve_ids(
     services: Services, environments: Sequence[Environment], flows: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return each workflow id once, also if an id and a name select the same flow."""
     ids = await require_flows(services, environments, flows)
     return tuple(dict.fromkeys(ids[one] for one in flows))
 
@@ -189,7 +188,6 @@ def _build_job(remediation: Remediation, environment_id: str) -> EnvironmentJob:
 async def _start_environment(
     services: Services, remediation: Remediation, environment_id: str
 ) -> None:
-    """Create the job of one environment, whose wake-up already exists, and send its message."""
     job = _build_job(remediation, environment_id)
     settings = await read_environment_settings(services, environment_id)
     trace = begin_trace(services)

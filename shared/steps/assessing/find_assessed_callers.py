@@ -89,7 +89,6 @@ type _Places = Mapping[str, Sequence[CallerIndexEntry | UnreadableRow]]
 
 
 async def _read_index_entries(services: Services, held: Collection[str]) -> _Places:
-    """Return the entries of the caller index that hold any of these ids, by one query."""
     found: dict[str, list[CallerIndexEntry | UnreadableRow]] = {}
     async for row in services.tables.caller_index.scan():
         place = row if isinstance(row, UnreadableRow) else row.item

@@ -148,7 +148,6 @@ async def _read_rows(parts: DiscoveryPages, environment: Environment) -> list[Re
 async def _store_missing_flows(
     parts: DiscoveryPages, environment: Environment, missing: Sequence[FlowListEntry]
 ) -> None:
-    """Read the listed flows that Dataverse does not have, and store a row for each."""
     read = select_reported_flows(parts.parts, DiscoverySource.SINGLE_FLOW)
     for flow in missing:
         if flow.identity in read:

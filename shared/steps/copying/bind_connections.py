@@ -78,7 +78,6 @@ def _find_reference(
 async def _create_reference(
     work: StepContext, original: OriginalFlow, connection: EmbeddedConnection
 ) -> ConnectionReference:
-    """Create the reference, or use the one that an interrupted invocation created."""
     job = work.job
     if connection.is_custom:
         raise JobBlocked(

@@ -287,7 +287,6 @@ async def _read_existing_copy(work: StepContext) -> Workflow | None:
 
 
 async def _wait_for_pilot_flows(work: StepContext) -> None:
-    """Raise `MustWait` until every pilot flow has been cut over."""
     job = work.job
     first = (await work.read_settings()).pilot_flows
     if not first or job.original.ids & first:

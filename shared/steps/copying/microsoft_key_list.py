@@ -50,7 +50,6 @@ def _wait_until(services: Services, until: datetime) -> None:
 
 
 async def _get_next_reading_at(services: Services, last: SharedSnapshot) -> datetime:
-    """Return when the next list may be read, or the current reading may be continued."""
     if last.goes_on_since or last.read_at is None:
         return _estimate_reading_end(services, last) or services.now
     pause = max(services.settings.wait_poll_interval, _PAUSES * last.took)
@@ -101,7 +100,6 @@ async def is_on_microsofts_key(work: StepContext) -> bool:
 async def _read_key_list(
     work: StepContext, store: SharedSnapshotStore[tuple[str, ...]]
 ) -> KeyReport:
-    """Read the list completely and store it for other copies."""
     home = work.job.environment_id
     try:
         async with open_key_report(

@@ -84,7 +84,6 @@ async def _require_copy_as_written(work: StepContext) -> None:
 
 
 async def _require_customer_managed_key(work: StepContext) -> None:
-    """Raise `JobBlocked` if the Microsoft-key list contains the copy."""
     if await is_on_microsofts_key(work):
         raise JobBlocked(
             f"The copy of {work.job.display_name} is itself on Microsoft's key.",

@@ -134,7 +134,6 @@ async def _require_deletable_original(
 
 
 async def _require_copy(work: StepContext) -> None:
-    """Raise `JobBlocked` unless the copy exists and, if the original was on, is on."""
     job = work.job
     try:
         state = (await work.services.workflows.get(work.environment, job.copy.id)).state
@@ -269,7 +268,6 @@ async def _wait_for_deletion(work: StepContext, parent: FlowJob) -> None:
 
 
 async def _require_no_callers(work: StepContext) -> None:
-    """Raise `JobBlocked` if a known caller still holds the original's URL or id."""
     job = work.job
     async with aclosing(_read_known_callers(work)) as callers:
         async for caller in callers:
@@ -289,7 +287,6 @@ async def _require_no_callers(work: StepContext) -> None:
 
 
 async def _read_known_callers(work: StepContext) -> AsyncGenerator[Caller]:
-    """Yield each recorded caller and each caller that the last search found, each of them once."""
     seen = set()
     for record in await work.services.tables.callers.read_all(work.job.id):
         seen.add(record.id)

@@ -106,7 +106,6 @@ async def record_blocked_calls_of_copy(
 async def _find_blocked_calls_in_runs(
     services: Services, environment: Environment, job: FlowJob, runs: Sequence[FlowRun]
 ) -> dict[str, BlockedCall]:
-    """Return the newest blocked call of each host in the last failed runs."""
     failed = [run for run in runs if run.has_failed][:_MAX_FAILED_RUNS]
     hosts = await _read_hosts_by_action(services, environment, job) if failed else {}
     found: dict[str, BlockedCall] = {}
@@ -153,7 +152,6 @@ async def _read_failed_actions(
 async def _record_blocked_call(
     services: Services, environment: Environment, call: BlockedCall
 ) -> None:
-    """Record a blocked call with the firewall that denies it, and send an alert."""
     table = services.tables.blocked_calls
     known = await table.get(*table.get_address(call))
     if known and known.item.checked_until >= call.failed_at:

@@ -133,7 +133,6 @@ async def _change_list(
     add: tuple[str, ...] = (),
     remove: tuple[str, ...] = (),
 ) -> FirewallFixRecord:
-    """Change a list until it has all entries to add and none of those to remove."""
     kind = services.firewalls[record.kind]
     assert isinstance(kind, AppliesFixes)  # it proposed the entries
     async with lease_resource(
@@ -265,7 +264,6 @@ async def _with_earlier_entries(services: Services, record: FirewallFixRecord) -
 
 
 def _with_entries(record: FirewallFixRecord, entries: Sequence[str]) -> FirewallFixRecord:
-    """Return the record with these entries added."""
     together = tuple(dict.fromkeys((*record.added_entries.entries, *entries)))
     return replace(record, added_entries=replace(record.added_entries, entries=together))
 

@@ -95,8 +95,6 @@ async def _store_remaining_pages(
     advanced: Callable[[datetime], Awaitable[None]],
     patience: timedelta,
 ) -> None:
-    """Read and store the remaining pages of the report."""
-
     def build_rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
         return build_report_rows(parts.build_row(DiscoverySource.MICROSOFT_KEY_LIST), flows)
 

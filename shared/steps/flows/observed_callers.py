@@ -129,7 +129,6 @@ async def _read_flow_name(services: Services, job: FlowJob, traits: CallTraits) 
 
 
 async def _read_declared_caller(services: Services, caller: Caller) -> DeclaredCaller | None:
-    """Return the declared caller, or None if it was removed or its row cannot be read."""
     with suppress(UnreadableRow):
         identity = caller.address.partition("/")[0]
         kept = await services.tables.declared_callers.get(DECLARED_CALLER, identity)
@@ -138,7 +137,6 @@ async def _read_declared_caller(services: Services, caller: Caller) -> DeclaredC
 
 
 def _list_ids(caller: Caller) -> set[str]:
-    """Return the ids that the headers of a call from this caller may contain."""
     resource = caller.resource_id.removeprefix(f"{caller.kind}/").lower()
     _, _, event_subscription = resource.partition(_EVENT_SUBSCRIPTION)
     ids = {caller.workflow_id or "", resource, event_subscription}

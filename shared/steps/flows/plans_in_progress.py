@@ -48,7 +48,6 @@ class PlansInProgress:
 
 
 def _has_no_job_yet(job: EnvironmentJob, item: PlanItem) -> bool:
-    """Return whether a flow job has yet to be created for the item."""
     return item.awaits_approval if job.has_started_flow_jobs else item.action.is_work
 
 

@@ -125,7 +125,6 @@ async def _call_when_propagated[T](
 
 
 def _format_grant_name(work: StepContext, environment_id: str, flow_name: str) -> str:
-    """Return the name that a flow has in the row's list of grants."""
     is_here = environment_id == work.job.environment_id
     return flow_name if is_here else f"{environment_id}/{flow_name}"
 

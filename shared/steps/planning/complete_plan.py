@@ -172,7 +172,6 @@ def _with_unknowns(item: PlanItem, looks: FlowRunLookups) -> PlanItem:
 async def _read_proposals(
     services: Services, environment: Environment, items: Sequence[PlanItem]
 ) -> list[PlanItem]:
-    """Return the items with the changes that their conversions would make."""
     why = "Dataverse has no row for the flow"
     rows: dict[str, str] = {}
     try:

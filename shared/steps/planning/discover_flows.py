@@ -191,7 +191,6 @@ async def _store_missing_flows(
     parts: DiscoveryPages,
     hidden: HiddenDefinitions | None,
 ) -> None:
-    """Read the listed flows that Dataverse does not have, and store a row for each."""
     known = select_known_flows(parts.parts)
     reported = select_reported_flows(parts.parts, DiscoverySource.MICROSOFT_KEY_LIST)
     read = set(select_reported_flows(parts.parts, DiscoverySource.SINGLE_FLOW))

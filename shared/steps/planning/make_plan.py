@@ -65,7 +65,6 @@ async def make_plan(
 async def _read_jobs(
     services: Services, job: EnvironmentJob, discovery: DiscoveryResult
 ) -> dict[str, FlowJob | UnreadableRow]:
-    """Return the jobs of the flows that stay, by workflow id."""
     ids = [flow.workflow_id for flow in discovery.flows_on_microsoft_key]
     found = read_flow_jobs(services, job.environment_id, job.policy_id, ids)
     return {identity: one async for identity, one in found}

@@ -87,7 +87,6 @@ async def restore_definition(work: StepContext) -> FlowJob:
 
 
 async def _convert_definition(work: StepContext, workflow_id: str) -> None:
-    """Convert the definition once; continue after an interrupted invocation."""
     row = await work.services.workflows.get(work.environment, workflow_id)
     archived, edits = await _read_archived_definition(work), work.job.conversions
     if is_stored(row.client_data, convert_definition(archived, edits).client_data):

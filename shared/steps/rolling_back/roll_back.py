@@ -133,7 +133,6 @@ async def _record_accepted_replay(work: StepContext) -> None:
 
 
 async def _revert_callers(work: StepContext) -> FlowJob:
-    """Revert the app's changes of each caller, and nothing else."""
     await wait_for_flows_called_by_url(work, includes_call_loop=True)
     services = work.services
     changed = await revert_callers(work)

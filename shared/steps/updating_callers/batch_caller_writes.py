@@ -241,7 +241,6 @@ def _can_be_batched(job: FlowJob) -> bool:
 
 
 async def _read_ready_jobs(work: StepContext, resource: str) -> AsyncIterator[StoredItem[FlowJob]]:
-    """Yield the other jobs that are ready to write a resource."""
     tables = work.services.tables
     for move in await tables.pending_caller_writes.read_all(hash_key(resource)):
         if not move.is_written and move.job_id != work.job.id:

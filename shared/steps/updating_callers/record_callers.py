@@ -56,7 +56,6 @@ async def record_callers(work: StepContext) -> list[CallerRecord]:
 
 
 async def _find_all_callers(work: StepContext) -> AsyncIterator[Caller]:
-    """Yield the callers that the search found, and the copy if the original calls itself."""
     async for caller in read_found_callers(work):
         yield caller
     job = work.job

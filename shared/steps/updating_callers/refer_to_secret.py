@@ -86,7 +86,6 @@ def _build_secret(job: FlowJob) -> Caller:
 
 
 async def _read_secret(work: StepContext) -> str | None:
-    """Return the content of the secret, or None if it does not exist."""
     secret = _build_secret(work.job)
     try:
         return (await work.services.callers[secret.kind].read(secret)).text

@@ -146,7 +146,6 @@ async def _find_unwritten_callers(
 
 
 def _group_by_resource(records: Iterable[CallerRecord]) -> dict[str, list[CallerRecord]]:
-    """Return the callers that have yet to be written, by resource."""
     found: defaultdict[str, list[CallerRecord]] = defaultdict(list)
     for record in records:
         if record.state in {CallerState.FOUND, CallerState.WRITING}:

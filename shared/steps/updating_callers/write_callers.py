@@ -86,7 +86,6 @@ class CallerWriter:
     async def _rewrite_caller(
         self, record: CallerRecord, value: CallerContent, text: str
     ) -> tuple[CallerRecord, str]:
-        """Return the record with the state of the caller's edit, and the text to write."""
         work, job = self.work, self.work.job
         is_json = work.services.callers[record.caller.kind].is_json
         flow_ids = {job.original.id: job.copy.id} if is_child_reference(job, record.caller) else {}
