@@ -1,7 +1,7 @@
 """Name what differs between Microsoft's clouds: hosts, token audiences and domains.
 
-Nothing else in the app names a host of a cloud. The values of all clouds except the public one are
-untested: they come from Microsoft's PowerShell module and documentation (platform.md#clouds).
+The values of all clouds except the public one are untested: they come from Microsoft's PowerShell
+module and documentation (platform.md#clouds).
 """
 
 from dataclasses import dataclass, replace

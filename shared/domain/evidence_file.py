@@ -1,4 +1,5 @@
-"""Build and check an evidence file: a zip whose signed manifest lists every file with its SHA-256.
+"""Build and check an evidence file: a zip with a signed manifest, which lists the other files with
+their SHA-256.
 
 The same content gives the same bytes, because files are sorted and have a fixed time.
 """

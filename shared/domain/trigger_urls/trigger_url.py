@@ -1,8 +1,8 @@
 """Find, parse and mask trigger URLs in any text.
 
-The app never builds a trigger URL. It asks the platform for it, and the 32-hex id in it identifies
-the flow, because hosts and paths have changed before (platform.md#url-shapes). A whole URL is a
-password, so only its host and id are shown.
+The app never builds a trigger URL: it asks the platform for the URL. Only the 32-hex id in a URL
+identifies the flow, because hosts and paths have changed before (platform.md#url-shapes). A whole
+URL is a password, so only its host and id are shown.
 """
 
 from dataclasses import dataclass, field
