@@ -94,7 +94,7 @@ class Reason(StrEnum):
     FLOW_EXCLUDED = (
         "flow_excluded",
         ("The flow was excluded after it was planned, or after its deletion was scheduled."),
-        "To continue, include the flow again, then retry.",
+        "To continue, remove the flow from the environment's excluded flows, then retry.",
     )
     SELF_APPROVAL_NOT_ALLOWED = (
         "self_approval_not_allowed",
@@ -178,12 +178,15 @@ class Reason(StrEnum):
             "The platform accepted a request to turn a flow on or off, but its state did not "
             "change. In a cutover, the app has turned the original on again."
         ),
-        "Read the flow checker, turn the flow on or off yourself, then retry.",
+        "Read the flow checker and turn the flow on or off yourself, then retry.",
     )
     NOTHING_TO_APPROVE = (
         "nothing_to_approve",
-        "No plan of the remediation awaits approval.",
-        "Check the remediation: its plan may be in progress, approved or expired.",
+        "No plan of the remediation awaits approval, or the approval includes no flow of a plan.",
+        (
+            "Check the remediation: its plan may not be ready yet, or it was approved or has "
+            "expired. If the approval includes no flow, include one, with all flows that it runs."
+        ),
     )
     FLOW_NAME_NOT_CHANGED = (
         "flow_name_not_changed",
@@ -335,7 +338,7 @@ class Reason(StrEnum):
     CONVERSION_NOT_POSSIBLE = (
         "conversion_not_possible",
         "The app cannot convert a part that the definition has since it was planned.",
-        "Change the flow to V2 in the designer, then retry; or cancel the job.",
+        "Replace the named part by its V2 in the designer, then retry; or cancel the job.",
     )
     CONVERTED_FLOW_EDITED = (
         "converted_flow_edited",
@@ -379,7 +382,10 @@ class Reason(StrEnum):
     NOTIFICATION_CHANNEL_USES_FLOW = (
         "notification_channel_uses_flow",
         ("A notification channel of this app posts to the flow that is to be turned off."),
-        ("Deploy the setting that the message names with the other flow's URL, then retry."),
+        (
+            "Change the setting that the message names to the copy's URL (in a rollback: the "
+            "original's), then retry."
+        ),
         ClearedBy.DAILY_CHECK,
     )
     CHILD_FLOW_NOT_READY = (
@@ -412,8 +418,8 @@ class Reason(StrEnum):
     )
     NO_CALL_PERIOD = (
         "no_call_period",
-        "The original has received a call within the no-call period (`CMK_NO_CALL_PERIOD`).",
-        "Nothing: the original is retired when no more calls arrive.",
+        "The flow that is to be turned off must first receive no calls for `CMK_NO_CALL_PERIOD`.",
+        "Nothing: the job continues after a no-call period without calls.",
         ClearedBy.DAILY_CHECK,
     )
     LATE_CALLER = (
@@ -454,8 +460,8 @@ class Reason(StrEnum):
     BACKLOG_REPLAY = (
         "backlog_replay",
         (
-            "The rollback would turn on a polling original, which then processes again the "
-            "events that its copy has processed."
+            "The rollback would turn on a polling original, which would then process the events "
+            "again that its copy has already processed."
         ),
         (
             "Add `--accept-replay` to accept that, or roll back only the other flows: `--flow`, "

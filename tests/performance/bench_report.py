@@ -89,8 +89,9 @@ def _format_wide_table(results: Results, *, most_load: float) -> Iterator[str]:
     Runs on a busy machine are omitted: their times include other work.
     """
     yield (
-        "Over the wire, without budgets or a no-call period. The serial script moves 50 flows,"
-        " which is scaled; the parallel script moves 8 at a time. CPU in brackets is without the"
+        "This table shows runs over the wire, without request budgets and without a no-call"
+        " period. The serial script moves 50 flows, and its time is scaled; the parallel script"
+        " moves 8 at a time. CPU in brackets is without the"
         f" local Functions host. Load is the machine's before the run, {most_load} at most:"
     )
     yield ""
