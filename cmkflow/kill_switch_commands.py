@@ -57,7 +57,7 @@ def _format_health(answer: Any) -> Facts:
                 f" {one['fix']}"
                 for one in answer["failing_channels"]
             ),
-            "Jobs waiting for requests": _format_queue_status(answer["request_queues"]),
+            "Jobs waiting for the request limit": _format_queue_status(answer["request_queues"]),
             "Plans awaiting approval": str(answer["plans_awaiting_approval"] or ""),
             "Blocked or failed jobs": str(answer["action_required_count"] or ""),
             "Overdue rows (timer not running)": str(answer["overdue_rows"] or ""),

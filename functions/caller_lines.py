@@ -31,7 +31,7 @@ _FORMS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerLines:
-    """The valid lines of a CSV file of callers, and what is wrong with its other lines."""
+    """The valid lines of a CSV file of callers, and what is wrong with the invalid ones."""
 
     lines: tuple[ImportedLine, ...]
     faults: dict[int, str]
@@ -45,9 +45,9 @@ class CallerLines:
 
 
 def parse_caller_lines(text: str) -> CallerLines:
-    """Return the valid and the wrong lines of a CSV file.
+    """Return the valid and the invalid lines of a CSV file.
 
-    Raises `BadRequest` if the file has not the required columns, or too many lines.
+    Raises `BadRequest` if the file lacks a required column or has too many lines.
     """
     try:
         callers, wrong = parse_csv(text)
@@ -100,10 +100,7 @@ def format_caller_lines(lines: Collection[ImportedLine]) -> str:
 
 
 def _describe_error(err: ValidationError) -> str:
-    """Return what is wrong with a line.
-
-    The text has no value of the line, which may be a secret.
-    """
+    """Return what is wrong with a line, without the line's values, because they may be secret."""
     texts = []
     for one in err.errors(include_input=False, include_url=False):
         path = [str(part) for part in one["loc"] if part != "flows" and not isinstance(part, int)]

@@ -1,4 +1,6 @@
-"""API: the page on which the owner of a declared caller confirms, opened by a signed link."""
+"""API: the page of a confirmation link, on which the owner of a declared caller confirms its
+update.
+"""
 
 import json
 import uuid
@@ -37,7 +39,9 @@ class ConfirmationLinkQuery(RequestModel):
 
 
 class ConfirmByLinkRequest(RequestModel):
-    """Confirms for one flow of a confirmation link whether the caller calls the copy."""
+    """Confirms that the caller of a confirmation link now calls the copy of one flow, or its
+    original again.
+    """
 
     token: Token = ""
     #: Id of the flow job, as on the page.
@@ -66,8 +70,9 @@ async def show_confirmation_page(
 async def confirm_by_link(
     call: ApiRequest[NoQuery, ConfirmByLinkRequest],
 ) -> func.HttpResponse:
-    """Confirm one flow of a confirmation link, and return to its page. A repetition changes
-    nothing.
+    """Record a confirmation for one flow of a confirmation link, and redirect to the link's page.
+
+    A repetition confirms nothing more.
     """
     body = call.body
     linked = await open_link(services(), body.token)

@@ -89,8 +89,8 @@ class RemediationPageQuery(PageQuery):
     environment: EnvironmentId | None = None
 
     @property
-    def reads_every_flow(self) -> bool:
-        """Return whether the page needs closed flows too, which are otherwise only counted."""
+    def needs_closed_flows(self) -> bool:
+        """Return whether the page shows facts of closed flows, which are otherwise only counted."""
         wide = (self.search, self.owner, self.undo, self.history, self.group, self.groups_start)
         return any(wide)
 
@@ -156,7 +156,7 @@ async def show_remediation_page(
 ) -> func.HttpResponse:
     """Return the page of one remediation."""
     query, identity, choice = call.query, call.id.lower(), call.query.choice
-    part = None if query.reads_every_flow else await read_remediation_part(services(), identity)
+    part = None if query.needs_closed_flows else await read_remediation_part(services(), identity)
     others = None
     if part:
         shown, found = part.shown, part.flows
@@ -164,14 +164,14 @@ async def show_remediation_page(
     else:
         shown = await show_remediation(services(), identity)
         found = tuple(await flows.show_flows(services(), shown))
-    closed_by: Sequence[FirewallFixView] | CmkflowError = ()
+    proposed_fixes: Sequence[FirewallFixView] | CmkflowError = ()
     if query.firewall_fix and query.environment:
         try:
-            closed_by = await propose_fixes(services(), query.firewall_fix, query.environment)
+            proposed_fixes = await propose_fixes(services(), query.firewall_fix, query.environment)
         except CmkflowError as err:  # the rest of the page is shown anyway
-            closed_by = err
+            proposed_fixes = err
     text = build_remediation_page(
-        await read_page_context(call), shown, found, choice, closed_by, others=others
+        await read_page_context(call), shown, found, choice, proposed_fixes, others=others
     )
     return build_live_page(call, text)
 
@@ -194,15 +194,16 @@ async def show_flow_page(call: ApiRequest[FlowPageQuery, NoBody]) -> func.HttpRe
 
 @endpoint(role=Role.READER, media_types=(HTML,))
 async def show_unknown_page(_call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
-    """Return the error that the dashboard has no such page, for URLs that no other route has."""
+    """Answer a URL of the dashboard that no other route has: raise an error that there is no such
+    page.
+    """
     raise PageNotFound
 
 
 @endpoint(role=Role.READER, media_types=("text/css", "text/javascript", "image/svg+xml"))
 async def show_asset(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
-    """Return a style sheet, a script or the icon.
-
-    Browsers keep it, as its name has a hash of it.
+    """Return a style sheet, a script or the icon. Browsers keep the file, because its name contains
+    a hash of it.
     """
     asset = read_assets().get(call.params["name"])
     if asset is None:
@@ -222,7 +223,9 @@ async def show_asset(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
 async def _read_closed_flows(
     part: RemediationPart, choice: RemediationPageChoice
 ) -> list[flows.FlowView]:
-    """Return the closed flows on a page of the list, or without a list the first closed flows."""
+    """Return the closed flows on this page of the list. If the page has no list, returns the first
+    closed flows.
+    """
     if not choice.is_list:
         return await read_closed_flows(services(), part, None, 0, FLOWS_OF_PART)
     state = choice.flows.find_closed_state()

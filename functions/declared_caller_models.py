@@ -190,7 +190,7 @@ class DeclareCalledFlowRequest(CalledFlowRequest):
     notification: Text | None = None
 
     def to_declared_caller(self) -> DeclaredCaller:
-        """Return the caller with only this flow, whose `flow_id` may still be a name."""
+        """Return the caller with only this flow. The `flow_id` of the flow may still be a name."""
         return DeclaredCaller(
             name=self.name,
             owner=self.owner,

@@ -61,7 +61,8 @@ async def import_callers(
 ) -> ItemListResponse[DeclaredCallerResponse]:
     """Declare the flows of a CSV file, and return all declared callers.
 
-    If a line is not valid, no flow is declared. Other flows of the callers stay declared.
+    If a line is not valid, no flow is declared. Flows of these callers that the file omits stay
+    declared.
     """
     found = parse_caller_lines(call.body.file)
     if found.faults:
@@ -72,7 +73,7 @@ async def import_callers(
 @endpoint(role=Role.OPERATOR, subject=read_declared_callers)
 async def confirm_caller(call: ApiRequest[NoQuery, ConfirmCallerRequest]) -> ConfirmCallerResponse:
     """Confirm that a declared caller calls the copy of a flow, or in a rollback the original."""
-    found = await confirm(services(), call.body.name, call.body.flow, by=call.by)
+    found = await confirm(services(), call.body.name, call.body.flow, by=call.requester_name)
     return ConfirmCallerResponse.model_validate(found)
 
 
@@ -80,9 +81,9 @@ async def confirm_caller(call: ApiRequest[NoQuery, ConfirmCallerRequest]) -> Con
 async def remove_declared_caller(
     call: ApiRequest[NoQuery, RemoveDeclaredCallerRequest],
 ) -> ItemListResponse[DeclaredCallerResponse]:
-    """Remove a declared caller, and return the others.
+    """Remove a declared caller, and return the remaining ones.
 
-    Rejected while a flow that the caller calls still receives calls.
+    The request is rejected while a flow that the caller calls still receives calls.
     """
     await callers.remove_declared_caller(services(), call.body.name)
     return _build_list_response(await callers.list_declared_callers(services()))

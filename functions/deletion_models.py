@@ -75,7 +75,9 @@ class DeletableOriginalResponse(ApiResponse):
 
 
 class DeletionListResponse(ApiResponse):
-    """The deletions of a remediation, the originals that can be deleted, and the run archives."""
+    """The deletions of a remediation, the originals that can be deleted, the run archives, and the
+    support windows.
+    """
 
     items: tuple[DeletionDetailResponse, ...]
     deletable_originals: tuple[DeletableOriginalResponse, ...]

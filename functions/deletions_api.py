@@ -86,7 +86,7 @@ async def schedule_deletions(
     """Schedule the deletion of retired originals. The requester is recorded as approver."""
     order = DeletionInput(
         delete_at=call.body.moment,
-        approved_by=call.by,
+        approved_by=call.requester_name,
         approved_by_id=call.principal.id,
         flow_ids=call.body.flow_ids,
     )
@@ -100,7 +100,7 @@ async def cancel_deletions(
     call: ApiRequest[NoQuery, CancelDeletionsRequest],
 ) -> CancelDeletionsResponse:
     """Cancel scheduled deletions of a remediation. The originals are kept."""
-    count = await cancel(services(), call.id.lower(), call.body.flow_ids, by=call.by)
+    count = await cancel(services(), call.id.lower(), call.body.flow_ids, by=call.requester_name)
     return CancelDeletionsResponse(cancelled_count=count)
 
 

@@ -58,7 +58,7 @@ async def _read_undeleted_originals(
 ) -> UndeletedOriginals:
     """Return the retired originals for which no deletion is scheduled.
 
-    Also returns for which remediations the reader may not schedule one.
+    Also returns the remediations for which the reader may not schedule deletions.
     """
     start = call.query.start
     found, reading = await list_undeleted_originals(services(), call.query.filter)

@@ -96,7 +96,7 @@ class ApiRequest[Q: RequestModel, B: RequestModel]:
         return self.params["id"]
 
     @property
-    def by(self) -> str:
+    def requester_name(self) -> str:
         """Return the name of the requester. Raises `BadRequest` if the request has none."""
         if not self.principal.name:
             member = find_requester_member(type(self.body))
@@ -299,7 +299,7 @@ async def _run_handler(
     handler: Callable[[Any], Awaitable[Any]],
     req: func.HttpRequest,
 ) -> Any:
-    """Run the handler. If the request may change something, its work is recorded as a trace."""
+    """Run the handler. Its work is recorded as a trace if the request may change something."""
     if not declared.is_recorded:
         return await handler(call)
     name = f"{declared.method} /api/{declared.path}"
@@ -316,7 +316,7 @@ def _build_start_error_response(
 ) -> func.HttpResponse:
     """Return the error that the app could not start.
 
-    It names wrong settings only to a reader whom App Service has signed in.
+    The error names wrong settings only to a reader whom App Service has signed in.
     """
     try:
         principal = find_signed_in_principal(req, SignInSettings())
@@ -348,8 +348,8 @@ async def _authorize_request(
 ) -> ApiRequest[RequestModel, RequestModel]:
     """Check that the requester may send a request, and return the validated request.
 
-    Raises `NotSignedIn`, `BadRequest` or `Forbidden`. `Forbidden` is recorded in the audit log if
-    the principal is known. Others must not be able to fill the log.
+    Raises `NotSignedIn`, `BadRequest` or `Forbidden`. `Forbidden` is recorded in the audit log only
+    if the principal is known, so that unknown requesters cannot fill the log.
     """
     if declared.role is None:
         return _parse_request(declared, req, ANONYMOUS)
@@ -371,7 +371,6 @@ async def _record_request(
     req: func.HttpRequest,
     target: str,
 ) -> PendingAuditEntry:
-    """Record a request in the audit log, before its handler runs."""
     entry = _build_audit_entry(declared, call.principal, req, target)
     asked = redact(call.body.model_dump_json(exclude_unset=True))
     about = call.params.get("id", "")

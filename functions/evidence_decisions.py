@@ -29,7 +29,9 @@ def build_decision(entry: AuditEntry) -> Decision:
 
 
 def list_decisions(about: RemediationEvidence) -> Iterator[Decision]:
-    """Yield who started the remediation, who approved which plan, and what was cancelled."""
+    """Yield the decisions that are stored in the remediation and its jobs: who started it, who
+    approved which plan, and what was cancelled.
+    """
     remediation = about.remediation
     yield Decision(
         decided_at=remediation.created_at,

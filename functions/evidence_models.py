@@ -33,7 +33,7 @@ class ApprovedPlanEvidence(ApiResponse):
 
 
 class ExternalHostEvidence(ApiResponse):
-    """A host that flows call, whose firewall the app cannot read, and the addresses to allow."""
+    """A host that flows call and whose firewall the app cannot read, with addresses to allow."""
 
     host: str
     prefixes: tuple[str, ...]

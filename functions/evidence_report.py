@@ -1,6 +1,6 @@
 """Collect the content of the report in an evidence file.
 
-It keeps one short row for each flow, because a remediation may have thousands.
+The report keeps one short row for each flow, because a remediation may have thousands of flows.
 """
 
 from collections import Counter
@@ -106,7 +106,9 @@ class EvidenceReport:
     _answered: set[str] = field(default_factory=set)
 
     def add_item(self, job: EnvironmentJob, item: PlanItem) -> None:
-        """Add a flow of a plan that is not migrated yet. `add_flow` replaces it if it has a job."""
+        """Add a flow of a plan, unless an earlier remediation migrated it. `add_flow` replaces it
+        if it has a job.
+        """
         left, message = find_reason_for_item(job.mode, item), item.message
         if left is None:
             if item.is_retired:
@@ -123,7 +125,7 @@ class EvidenceReport:
     def add_flow(self, flow: FlowEvidence) -> None:
         """Add a flow that has a job."""
         job, verified = flow.job, flow.verification
-        switch = _find_last_switch(job.display_name, flow.changes)
+        switch = _find_last_toggle(job.display_name, flow.changes)
         self.flows[job.environment_id, job.original.id] = FlowLine(
             environment_id=job.environment_id,
             workflow_id=job.original.id,
@@ -162,9 +164,9 @@ class EvidenceReport:
             line.last_run_at = max(run.started_at, line.last_run_at or run.started_at)
 
     def add_request(self, entry: AuditEntry) -> None:
-        """Add an entry of the audit log as a decision.
+        """Add an entry of the audit log as a decision, or count it if the request was rejected.
 
-        Of each request, the entry with its result has to come before the entry without.
+        The entry with the result of a request has to be added before the entry without a result.
         """
         if entry.status is None and entry.id in self._answered:
             return
@@ -213,10 +215,10 @@ class EvidenceReport:
                 self.reverted[name] += change.state == _REVERTED.get(kind)
 
     def _format_change_count(self, about: RemediationEvidence) -> list[tuple[str, int, int | None]]:
-        """Return each kind of change with how many were made, and how many were reverted.
+        """Return each kind of change with the numbers of changes made and reverted.
 
-        Turning a flow on or off has no number of reverted changes, because only the last one is
-        recorded.
+        Turning a flow on or off has no number of reverted changes, because only the last such write
+        is recorded.
         """
         fixes = Counter(str(one.state) for one in about.firewall_fixes)
         made = Counter(self.made)
@@ -258,7 +260,6 @@ _ALWAYS_SHOWN = {
 
 
 def _explain_missing_job(job: EnvironmentJob, item: PlanItem) -> tuple[NotMigratedReason, str]:
-    """Return why a flow that the plan changes has no job."""
     match job.state:
         case EnvironmentJobState.CANCELLED:
             text = "The plan was cancelled or expired before the flow's job started."
@@ -271,7 +272,7 @@ def _explain_missing_job(job: EnvironmentJob, item: PlanItem) -> tuple[NotMigrat
     return NotMigratedReason.IN_PROGRESS, "Its job has not started yet."
 
 
-def _find_last_switch(title: str, changes: Iterable[ChangeRecord]) -> ChangeRecord | None:
+def _find_last_toggle(title: str, changes: Iterable[ChangeRecord]) -> ChangeRecord | None:
     """Return the last write that turned an original on or off, or None if there is none."""
     found = [
         one for one in changes if one.kind is ChangeKind.TURNED_ON_OR_OFF and one.location == title
@@ -280,7 +281,11 @@ def _find_last_switch(title: str, changes: Iterable[ChangeRecord]) -> ChangeReco
 
 
 def _group_remaining_flows(lines: Iterable[FlowLine]) -> list[LeftGroup]:
-    """Return the flows that are not migrated, by reason. Similar messages are one group."""
+    """Return the flows that are not migrated, grouped by reason code, or by message if they have
+    none.
+
+    Clears the messages of flows of a dry run.
+    """
     found: dict[tuple[NotMigratedReason, str], LeftGroup] = {}
     for line in lines:
         if line.left is None:
@@ -297,7 +302,6 @@ def _group_remaining_flows(lines: Iterable[FlowLine]) -> list[LeftGroup]:
 
 
 def _group_by_result(lines: Iterable[FlowLine]) -> list[ResultGroup]:
-    """Return the flows by result. Migrated flows come first."""
     found: dict[tuple[int, str], ResultGroup] = {}
     order = [None, *NotMigratedReason]
     for line in lines:
@@ -310,7 +314,9 @@ def _group_by_result(lines: Iterable[FlowLine]) -> list[ResultGroup]:
 
 
 def _list_times(about: RemediationEvidence, decisions: Iterable[Decision]) -> Iterator[datetime]:
-    """Yield the times at which the remediation or one of its environment jobs changed."""
+    """Yield when the remediation was created, when each decision was made, and when each
+    environment job last changed.
+    """
     yield about.remediation.created_at
     yield from (one.decided_at for one in decisions)
     for job in about.environment_jobs:

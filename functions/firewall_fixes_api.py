@@ -140,7 +140,7 @@ async def apply_firewall_fix(
     """Apply the fixes for the issues of one resource."""
     body = call.body
     fix_input = FirewallFixInput(
-        resource=body.resource, requested_by=call.by, environment_id=body.environment
+        resource=body.resource, requested_by=call.requester_name, environment_id=body.environment
     )
     return _build_fix_list(await manage_firewall_fixes.apply_fix(services(), fix_input))
 
@@ -151,7 +151,9 @@ async def revert_firewall_fix(
 ) -> ItemListResponse[AppliedFixResponse]:
     """Revert the fixes that the app applied to one resource."""
     body = call.body
-    fix_input = FirewallFixInput(resource=body.resource, requested_by=call.by, force=body.force)
+    fix_input = FirewallFixInput(
+        resource=body.resource, requested_by=call.requester_name, force=body.force
+    )
     return _build_fix_list(await manage_firewall_fixes.revert_fix(services(), fix_input))
 
 

@@ -108,7 +108,7 @@ def _parse_parts(req: func.HttpRequest, content: bytes) -> list[tuple[str, str]]
 
 
 def _decode_file(value: bytes) -> str:
-    """Return the text of a file in UTF-8, UTF-16 as Excel's Unicode text, or else Windows-1252."""
+    """Decode a file in UTF-8, in UTF-16 as Excel's Unicode text has it, or else in Windows-1252."""
     if value.startswith((b"\xff\xfe", b"\xfe\xff")):
         return value.decode("utf-16", errors="replace")
     try:
@@ -181,8 +181,8 @@ def _get_challenge_header(answer: func.HttpResponse) -> dict[str, str]:
 def _find_previous_page(req: func.HttpRequest) -> str:
     """Return the path of the dashboard page that the request came from, without its query.
 
-    After a sign-in, the form comes from the URL that it is posted to. The page of that action is
-    returned then.
+    A form that was kept during a sign-in comes from the URL that it is posted to. For such a form,
+    returns the page of that action.
     """
     # A Referer that is not a URL leads to the Overview page.
     there = req.headers.get("Referer", "").partition("://")[2].partition("?")[0]

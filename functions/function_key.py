@@ -1,4 +1,4 @@
-"""API: the route with which the app has the Functions host check a function key."""
+"""API: the route that the app requests so that the Functions host checks a function key."""
 
 import azure.functions as func
 

@@ -30,7 +30,7 @@ KEY_PARAMETERS = frozenset({"code", "clientid"})
 
 
 def _convert_to_whole_number(number: object) -> object:
-    """Convert a whole float such as 5.0 to int, because JSON does not distinguish them."""
+    """Convert a whole float such as 5.0 to int, because JSON does not distinguish the two types."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 

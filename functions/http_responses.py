@@ -33,7 +33,7 @@ class ItemListResponse[T: ApiResponse](ApiResponse):
 
 
 def format_json(answer: BaseModel) -> str:
-    """Return a response as JSON, in which trigger URLs are redacted."""
+    """Return a response as JSON, with trigger URLs redacted."""
     return redact(answer.model_dump_json())
 
 

@@ -15,7 +15,7 @@ from shared.use_cases.set_kill_switch import set_kill_switch as set_switch
 
 
 class KillSwitchChangeRequest(RequestModel):
-    """The reason for which the kill switch is turned on or off, and by whom."""
+    """Says why the kill switch is turned on or off, and by whom."""
 
     changed_by: Text | None = None
     justification: Text
@@ -63,7 +63,7 @@ async def turn_kill_switch_on(
 async def turn_kill_switch_off(
     call: ApiRequest[NoQuery, KillSwitchChangeRequest],
 ) -> KillSwitchResponse:
-    """Turn the kill switch off, so that the app continues its work."""
+    """Turn the kill switch off. The app then continues its work."""
     return await _set_kill_switch(call, is_on=False, reason=call.body.justification)
 
 
@@ -73,7 +73,7 @@ async def _set_kill_switch[B: RequestModel](
     flag = await set_switch(
         services(),
         is_on=is_on,
-        by=call.by,
+        by=call.requester_name,
         reason=reason,
         check=lambda flag: call.require_seen_version(_build_response(flag)),
     )

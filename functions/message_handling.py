@@ -83,7 +83,9 @@ class QueueInvocation:
 
 
 def build_invocation(message: func.ServiceBusMessage, queue: str) -> QueueInvocation:
-    """Return a queue message with its history of retries, which its properties have."""
+    """Return the invocation for a queue message, with its history of retries from the message's
+    properties.
+    """
     content = message.get_body()
     properties = message.application_properties or {}
     digest = hashlib.sha256(content).hexdigest()
@@ -139,7 +141,9 @@ async def _handle_message(
 
 @contextmanager
 def redact_exceptions() -> Iterator[None]:
-    """Redact trigger URLs in exceptions that leave the block; the host logs them in full."""
+    """Redact trigger URLs in exceptions that leave the block, because the host logs exceptions in
+    full.
+    """
     try:
         yield
     except CmkflowError:

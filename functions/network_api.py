@@ -44,7 +44,7 @@ class ConcernedEnvironmentResponse(ApiResponse):
 
 
 class IncompleteFirewallResponse(ApiResponse):
-    """A firewall that does not allow all addresses of copies, or may not."""
+    """A firewall that does not, or may not, allow all addresses of copies."""
 
     #: Name of the firewall issue; empty: known only from the message of a blocked flow.
     issue: str

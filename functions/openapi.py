@@ -173,7 +173,6 @@ def _is_conditional(one: Endpoint) -> bool:
 
 
 def _build_problem_response(status: int) -> Json:
-    """Return the response object for the problem documents with a status."""
     kinds = _group_codes_by_status()[status]
     response: Json = {
         "description": " Or: ".join(PROBLEMS[kind].title for kind in kinds),

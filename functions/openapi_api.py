@@ -20,6 +20,9 @@ async def show_openapi(_call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
     from functions.openapi import FUNCTION_KEY, SIGN_IN, build_openapi_document
 
     settings = services().settings
-    schemes = {SIGN_IN: settings.platform_signs_in, FUNCTION_KEY: bool(settings.function_key_roles)}
+    schemes = {
+        SIGN_IN: settings.has_platform_sign_in,
+        FUNCTION_KEY: bool(settings.function_key_roles),
+    }
     document = build_openapi_document(frozenset(name for name, counts in schemes.items() if counts))
     return func.HttpResponse(json.dumps(document), mimetype=OPENAPI)

@@ -50,7 +50,9 @@ class RunArchiveResponse(ApiResponse):
 
 
 class SupportWindowResponse(ApiResponse):
-    """The time until which Microsoft's support can restore run history from before the key."""
+    """The time until which Microsoft's support can restore an environment's run history from before
+    its key was applied.
+    """
 
     environment_id: str
     environment_name: str

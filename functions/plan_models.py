@@ -64,7 +64,7 @@ class ApproveRequest(RequestModel):
 
     @model_validator(mode="after")
     def _require_choice_in_form(self, info: ValidationInfo) -> Self:
-        """Reject a form that names no flows, which would otherwise approve all flows."""
+        """Reject a form that names no flows, because it would otherwise approve all flows."""
         if info.context is FORM_CONTEXT and self.choice is None:
             raise ValueError("Tick at least one flow.")
         return self

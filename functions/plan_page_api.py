@@ -106,9 +106,10 @@ async def show_plan_page(call: ApiRequest[PlanPageQuery, NoBody]) -> func.HttpRe
 async def keep_plan_ticks(
     call: ApiRequest[PlanTicksQuery, PlanTicksRequest],
 ) -> func.HttpResponse:
-    """Redirect to another part of the plan, whose URL names the flows that are not ticked.
+    """Redirect to another part of the plan, with the flows that are not ticked in the URL. Changes
+    nothing.
 
-    Changes nothing. The ticks are posted, because they may be more than a URL has room for.
+    The ticks are posted, because a URL may have no room for them.
     """
     query, body, identity = call.query, call.body, call.id.lower()
     location = f"/api/dashboard/remediations/{identity}/plan"

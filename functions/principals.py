@@ -52,9 +52,9 @@ async def identify_principal(
         raise NotSignedIn(
             "The function key is not valid for this app.",
             fix="List the keys: az functionapp keys list. Or sign in: cmkflow login.",
-            can_sign_in=settings.platform_signs_in,
+            can_sign_in=settings.has_platform_sign_in,
         )
-    if settings.platform_signs_in:
+    if settings.has_platform_sign_in:
         raise _build_not_signed_in_error(can_sign_in=True)
     if settings.function_key_roles:
         raise NotSignedIn(
@@ -74,7 +74,7 @@ def find_signed_in_principal(req: func.HttpRequest, settings: SignInSettings) ->
 
     Raises `NotSignedIn` if the header with the principal cannot be read.
     """
-    encoded = req.headers.get(PRINCIPAL) if settings.platform_signs_in else None
+    encoded = req.headers.get(PRINCIPAL) if settings.has_platform_sign_in else None
     return _build_signed_in_principal(encoded) if encoded else None
 
 
@@ -126,10 +126,11 @@ def require_own_origin(req: func.HttpRequest) -> None:
 def format_request_source(req: func.HttpRequest) -> str:
     """Return the address and user agent of the client, for the audit log.
 
-    Of `X-Forwarded-For`, only the last entry is reliable, which the front end adds.
+    Takes the last entry of `X-Forwarded-For`, which the front end adds. The other entries are not
+    reliable.
     """
     address = req.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return _remove_surrogates(" ".join(filter(None, (address, req.headers.get("User-Agent", "")))))
+    return _make_storable(" ".join(filter(None, (address, req.headers.get("User-Agent", "")))))
 
 
 #: Members of request bodies in which the holder of a function key says who makes the request.
@@ -173,17 +174,17 @@ def _build_signed_in_principal(encoded: str) -> Principal:
         raise _build_not_signed_in_error()
     name = _find_first_claim(claims, _NAME)
     return Principal(
-        name=_remove_surrogates(
+        name=_make_storable(
             name or f"application {_find_first_claim(claims, _APPLICATION) or identity}"
         ),
-        id=_remove_surrogates(identity),
+        id=_make_storable(identity),
         roles=frozenset(Role(value) for typ, value in claims if typ in _ROLES and value in Role),
         kind=PrincipalKind.USER if name else PrincipalKind.APPLICATION,
     )
 
 
 def _find_function_key(req: func.HttpRequest) -> str:
-    """Return the function key of a request: of the header, else of the query, as the host does."""
+    """Return the function key in a request's header, or else in its query, as the host does."""
     return str(req.headers.get(KEY_HEADER) or req.params.get("code") or "")
 
 
@@ -203,6 +204,8 @@ def _find_first_claim(claims: list[tuple[str, str]], types: tuple[str, ...]) -> 
     return next((value for one in types for typ, value in claims if typ == one), "")
 
 
-def _remove_surrogates(value: str) -> str:
-    """Return a text that a row can store: short, redacted, and without unpaired surrogates."""
+def _make_storable(value: str) -> str:
+    """Return the text redacted, shortened and without unpaired surrogates, so that a row can store
+    it.
+    """
     return redact(value).strip()[:200].encode("utf-8", "replace").decode()

@@ -56,7 +56,6 @@ class BadRequest(InvalidInput):
     """A request is not valid."""
 
     def __init__(self, message: str, errors: Sequence[FieldError] = ()) -> None:
-        """Keep the message, and what is wrong with each member."""
         super().__init__(message)
         self.errors = tuple(errors)
 
@@ -80,19 +79,17 @@ class RequestRejected(CmkflowError):
     headers: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, message: str, *, fix: str) -> None:
-        """Keep the message, and how to correct the request."""
         super().__init__(message)
         self.fix = fix
 
 
 class NotSignedIn(RequestRejected):
-    """A request does not say who sends it, or not validly."""
+    """A request does not say who sends it, or says it with a key or header that is not valid."""
 
     kind = "not-signed-in"
     headers = {CHALLENGE: "Bearer"}  # noqa: RUF012  # a ClassVar above
 
     def __init__(self, message: str, *, fix: str, can_sign_in: bool = False) -> None:
-        """Keep the message, the fix, and whether the requester only has to sign in."""
         super().__init__(message, fix=fix)
         self.can_sign_in = can_sign_in
 
@@ -109,7 +106,6 @@ class PageNotFound(RequestRejected):
     kind = "not-found"
 
     def __init__(self) -> None:
-        """Keep a message and a fix that links to the pages."""
         super().__init__(
             "The dashboard has no page with this URL.",
             fix="Open a page from the navigation, or a remediation from the list of remediations.",
@@ -163,9 +159,9 @@ def build_problem_response(err: CmkflowError, *, instance: str, now: datetime) -
             problem = _build_problem(err.kind, text, err.fix)
             headers.update(err.headers)
         case InvalidInput():
-            problem = _build_invalid_input(err)
+            problem = _build_invalid_input_problem(err)
         case NotFound():
-            problem = _build_not_found(err)
+            problem = _build_not_found_problem(err)
         case JobBlocked():
             problem = _build_problem("blocked", err.reason, err.fix, err.code)
         case LinkRejected():
@@ -183,13 +179,13 @@ def build_problem_response(err: CmkflowError, *, instance: str, now: datetime) -
         case MustWait() | PlatformMigrationInProgress() | TransientError():
             seconds = _compute_retry_seconds(err, now)
             headers["Retry-After"] = str(seconds)
-            problem = _build_temporary(err, seconds)
+            problem = _build_temporary_problem(err, seconds)
         case _:
             return build_internal_error_response(instance=instance)
     return _build_response(problem, instance, headers)
 
 
-def _build_temporary(err: CmkflowError, seconds: int) -> Problem:
+def _build_temporary_problem(err: CmkflowError, seconds: int) -> Problem:
     if isinstance(err, ServiceOutage) and err.code is not Reason.SERVICE_OUTAGE:
         return _build_problem("unavailable", str(err), err.code.fix, err.code)
     fix = f"Try again in {seconds} seconds."
@@ -199,7 +195,7 @@ def _build_temporary(err: CmkflowError, seconds: int) -> Problem:
     return _build_problem(kind, str(err), fix)
 
 
-def _build_invalid_input(err: InvalidInput) -> Problem:
+def _build_invalid_input_problem(err: InvalidInput) -> Problem:
     if isinstance(err, UnreadableRow):
         return _build_problem("unreadable-row", str(err), err.fix, "unreadable_row")
     problem = _build_problem("bad-request", str(err), "Correct the request and send it again.")
@@ -207,7 +203,7 @@ def _build_invalid_input(err: InvalidInput) -> Problem:
     return problem
 
 
-def _build_not_found(err: NotFound) -> Problem:
+def _build_not_found_problem(err: NotFound) -> Problem:
     if isinstance(err, IssueNotFound):
         return _build_problem("not-found", str(err), err.fix, Reason.ISSUE_NOT_FOUND)
     if isinstance(err, DeclaredCallerNotFound):

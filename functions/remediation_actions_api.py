@@ -41,7 +41,7 @@ async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> Appr
         excluded_flow_ids=body.excluded_flow_ids,
         included_flow_ids=body.choice,
         offered_flow_ids=body.offered_flow_ids,
-        approved_by=call.by,
+        approved_by=call.requester_name,
         approved_by_id=call.principal.id,
     )
     approved = await approve_plans(services(), identity, approval)

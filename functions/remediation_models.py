@@ -281,9 +281,8 @@ class NeedsChangesResponse(ApiResponse):
 
 
 class RemediationDetailResponse(RemediationSummaryResponse):
-    """A remediation with its jobs.
-
-    A flow that a later remediation continues is only in that one.
+    """A remediation with its jobs. The job of a flow that a later remediation continues is in that
+    remediation.
     """
 
     environment_jobs: tuple[EnvironmentJobResponse, ...]
@@ -306,7 +305,7 @@ class RemediationDetailResponse(RemediationSummaryResponse):
 
 
 class ActionResponse(ApiResponse):
-    """How many jobs an action affects."""
+    """The number of jobs that an action affects."""
 
     #: Number of jobs that start; for `approve`, of plans that are approved.
     flow_count: int

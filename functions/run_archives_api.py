@@ -13,7 +13,7 @@ from shared.use_cases.audit_state import read_archives_state
 
 
 class RunArchiveListResponse(ApiResponse):
-    """The run archives of a remediation."""
+    """The run archives of a remediation, whether they are complete, and its support windows."""
 
     is_completed: bool
     archives: tuple[RunArchiveResponse, ...]

@@ -45,7 +45,9 @@ class SettingResponse(ApiResponse):
 
 
 class SettingListResponse(ItemListResponse[SettingResponse]):
-    """The settings: first those with a problem, then those that differ from their default."""
+    """The settings, those with a problem first, then those that differ from their default; and the
+    app's build, channels and findings.
+    """
 
     #: Identifies the deployed code: a hash of its source files.
     build: str

@@ -40,7 +40,9 @@ _LOGIN = "/.auth/login/aad"
 
 
 def build_login_url(target: str) -> str:
-    """Return the URL that signs in, and then leads to the path `target` of this app."""
+    """Return the URL at which a reader signs in, and which then leads to the path `target` of this
+    app.
+    """
     return f"{_LOGIN}?{urlencode({'post_login_redirect_uri': target})}"
 
 
@@ -58,7 +60,7 @@ def is_page_load(req: func.HttpRequest) -> bool:
 
 
 def redirect_to_sign_in(req: func.HttpRequest) -> func.HttpResponse:
-    """Return a redirect that signs in, and then leads to the requested URL."""
+    """Return a redirect to the sign-in. The sign-in then leads to the requested URL."""
     address = urlsplit(req.url)
     kept = [one for one in parse_qsl(address.query) if one[0].lower() not in KEY_PARAMETERS]
     # Exactly one slash, because two would make the rest a host name.
@@ -105,7 +107,6 @@ def _format_object(action: str) -> dict[str, list[str]]:
 
 
 def _format_form_values(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Return the values of a form by the labels of its fields."""
     shown: dict[str, list[str]] = {}
     for name, value in fields:
         values = value.split(",") if name.endswith("[,]") else [_YES_NO.get(value, value)]

@@ -59,7 +59,9 @@ async def turn_on_solution_setting(
     identity = normalize_environment_id(call.id)
     if await change_solution_setting.needs_approver(services(), identity):
         require_role(call.principal, Role.APPROVER)
-    found = await change_solution_setting.turn_on_solution_setting(services(), identity, by=call.by)
+    found = await change_solution_setting.turn_on_solution_setting(
+        services(), identity, by=call.requester_name
+    )
     return SolutionSettingResponse.model_validate(found)
 
 
@@ -69,6 +71,6 @@ async def revert_solution_setting(
 ) -> SolutionSettingResponse:
     """Restore the value that the setting had before the app changed it."""
     found = await change_solution_setting.revert_solution_setting(
-        services(), normalize_environment_id(call.id), by=call.by
+        services(), normalize_environment_id(call.id), by=call.requester_name
     )
     return SolutionSettingResponse.model_validate(found)

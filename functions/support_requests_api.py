@@ -100,7 +100,7 @@ class SupportRequestDraftResponse(ApiResponse):
 async def list_support_requests(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[SupportRequestResponse]:
-    """Return the support requests by the end of the time in which they can be filed.
+    """Return the support requests, ordered by the end of the time in which they can be filed.
 
     Reads stored rows only.
     """
@@ -136,7 +136,7 @@ async def mark_support_request_filed(
 ) -> SupportRequestResponse:
     """Record that a support request was filed, by whom and with which ticket."""
     found = await manage_support_requests.record_filing(
-        services(), call.id, by=call.by, ticket_number=call.body.ticket_number
+        services(), call.id, by=call.requester_name, ticket_number=call.body.ticket_number
     )
     return SupportRequestResponse.build(found)
 
@@ -145,7 +145,9 @@ async def mark_support_request_filed(
 async def reopen_support_request(
     call: ApiRequest[NoQuery, ReopenSupportRequest],
 ) -> SupportRequestResponse:
-    """Record that a support request is not filed, so that its countdown continues."""
+    """Record that a support request was not filed after all, so that the days left to file it are
+    shown again.
+    """
     return SupportRequestResponse.build(
         await manage_support_requests.reopen_request(services(), call.id)
     )

@@ -37,7 +37,7 @@ async def poll_environments(timer: func.TimerRequest) -> None:
     schedule="%CMK_DAILY_CHECK_SCHEDULE%", arg_name="timer", run_on_startup=False
 )
 async def run_daily_check(timer: func.TimerRequest) -> None:
-    """Check every environment under a policy, and jobs that are blocked or overdue."""
+    """Run the daily checks, and start a remediation of every environment under a policy."""
     from shared.use_cases.run_daily_check import run_daily_check as check
 
     with _open_services("run_daily_check") as open_services:

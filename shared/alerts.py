@@ -1,7 +1,7 @@
-"""Send alerts about rows that need an action, once each, and continue with other rows.
+"""Send alerts about rows that need an action, one for each row and reason.
 
 A timer processes many rows. A row that is unreadable or meets a bug gets an alert with its key, and
-the timer continues with the next.
+the timer continues with the next row.
 """
 
 import traceback
@@ -49,7 +49,7 @@ async def send_alert(
     """Send an alert about a row, unless one was sent and its reason still exists."""
     notice = Alert(reason_code=code, row=row, message=cause, raised_at=services.now, fix=fix)
     notices = services.tables.alerts
-    _, *address = notices.name_of(notice)
+    _, *address = notices.get_row_name(notice)
     if await notices.get(*address):
         return
     await services.alerts.send(notice)
@@ -58,12 +58,12 @@ async def send_alert(
 
 
 async def alert_unreadable_row(services: Services, row: UnreadableRow) -> None:
-    """Send an alert about an unreadable row, which says how to fix it."""
+    """Send an alert that says how to fix an unreadable row."""
     await send_alert(services, Reason.UNREADABLE_ROW, row.row, str(row), row.fix)
 
 
 async def delete_settled_alerts(services: Services) -> None:
-    """Delete alerts whose row does not exist or no longer has that reason."""
+    """Delete the alerts whose row no longer exists or no longer has the reason of the alert."""
     notices = services.tables.alerts
     async for kept in read_readable(services, notices.scan("alert")):
         row = await services.tables.store.get(*kept.item.row)
@@ -79,7 +79,7 @@ async def delete_settled_alerts(services: Services) -> None:
 async def read_readable[T](
     services: Services, rows: AsyncIterator[StoredItem[T] | UnreadableRow]
 ) -> AsyncIterator[StoredItem[T]]:
-    """Yield the readable rows of a scan, and send an alert about each of the others."""
+    """Yield the readable rows of a scan, and send an alert about each unreadable one."""
     async for row in rows:
         if isinstance(row, UnreadableRow):
             await alert_unreadable_row(services, row)
@@ -107,7 +107,9 @@ async def catch_row_errors(services: Services, row: RowName) -> AsyncGenerator[N
 
 
 def format_cause(err: Exception) -> str:
-    """Return the cause of an error without secrets. For a bug: its class and source location."""
+    """Return the cause of an error without secrets. For a bug, that is its class and source
+    location.
+    """
     if isinstance(err, CmkflowError):
         return redact(str(err))
     frames = traceback.extract_tb(err.__traceback__)

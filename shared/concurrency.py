@@ -40,9 +40,8 @@ async def read_each[T, R](
 
 
 async def do_each[T](things: Sequence[T], do: Callable[[T], Coroutine[Any, Any, object]]) -> None:
-    """Run `do` for each item, some at the same time.
-
-    Raises the first error. Other items may be complete by then.
+    """Run `do` for each item, some at the same time. Raises the first error; some items may be
+    complete by then.
     """
     if len(things) == 1:
         await do(things[0])

@@ -69,7 +69,7 @@ class TokenRejected(TransientError):
     """The service rejected the access token, and also a new one."""
 
     def __init__(self, message: str, *, code: str) -> None:
-        """`code` is the platform's code, from which the fix follows if the error persists."""
+        """`code` is the platform's code. It determines the fix if the error persists."""
         super().__init__(message)
         self.code = code
 
@@ -78,7 +78,7 @@ class RefusedForNow(TransientError):
     """The platform rejected a request that it may accept later."""
 
     def __init__(self, message: str, *, code: str) -> None:
-        """`code` is the platform's code, from which the fix follows if the error persists."""
+        """`code` is the platform's code. It determines the fix if the error persists."""
         super().__init__(message)
         self.code = code
 
@@ -93,8 +93,8 @@ class ServiceUnavailable(TransientError):
         retry_after: timedelta | None = None,
         of_object: bool = False,
     ) -> None:
-        """`of_object`: the service responded, but failed on the object that the request was
-        about.
+        """`of_object` is True if the service responded, but failed on the object that the request
+        was about.
         """
         super().__init__(message, retry_after=retry_after)
         self.of_object = of_object
@@ -115,7 +115,9 @@ class ServiceOutage(ServiceUnavailable):
         code: Reason = Reason.SERVICE_OUTAGE,
         duration: timedelta = timedelta(0),
     ) -> None:
-        """`code` says why it is not available, `duration` for how long it has not been."""
+        """`code` says why the service is not available, and `duration` for how long it has not been
+        available.
+        """
         super().__init__(message, retry_after=retry_after)
         self.code = code
         self.duration = duration
@@ -125,7 +127,7 @@ class StorageKeyUnusable(ServiceOutage):
     """The app's storage account cannot use the customer-managed key that encrypts it."""
 
     def __init__(self, detail: str) -> None:
-        """`detail` is the code with which the storage account answered."""
+        """`detail` is the error code in the storage account's response."""
         reason = Reason.STORAGE_KEY_UNUSABLE
         super().__init__(
             f"{reason.meaning} It answers {detail}.", retry_after=_KEY_CHECKED_EVERY, code=reason
@@ -213,7 +215,9 @@ class SubscriptionsUnread(PlatformError):
     def __init__(
         self, message: str, *, code: str, status: int, subscriptions: str, is_all: bool
     ) -> None:
-        """`subscriptions` are the ids of those that were not read; `is_all`: none was read."""
+        """`subscriptions` are the ids of those that were not read. `is_all` is True if no
+        subscription was read.
+        """
         super().__init__(message, code=code, status=status)
         self.subscriptions = subscriptions
         self.is_all = is_all

@@ -1,6 +1,5 @@
-"""Find the locks with which Azure rejects every write, so that a plan names them.
-
-See platform.md#resource-locks.
+"""Find the locks because of which Azure rejects every write, so that a plan can name them. See
+platform.md#resource-locks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,8 +44,8 @@ class ReadOnlyLocks:
 
 
 async def read_read_only_locks(resources: ResourceReader) -> ReadOnlyLocks:
-    """Return the read-only locks of the subscriptions that can be read, including those of resource
-    groups and resources.
+    """Return the read-only locks of subscriptions, resource groups and resources. Leaves out
+    subscriptions that cannot be read.
     """
     names: dict[str, str] = {}
     try:

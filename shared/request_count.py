@@ -1,23 +1,22 @@
-"""Count the requests that an invocation sends to the platform, where they are sent."""
+"""Count the requests that an invocation sends to the platform."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 
-class CallCount:
+class RequestCount:
     """The number of requests that an invocation has sent, including retries."""
 
     def __init__(self) -> None:
-        """Begin at zero."""
         self.made = 0
 
 
-_count: ContextVar[CallCount | None] = ContextVar("call_count", default=None)
+_count: ContextVar[RequestCount | None] = ContextVar("call_count", default=None)
 
 
 @contextmanager
-def count_in(count: CallCount) -> Iterator[None]:
+def count_requests_in(count: RequestCount) -> Iterator[None]:
     """Count in `count` the requests that are sent inside the block, also by tasks that are started
     there.
     """
@@ -28,7 +27,7 @@ def count_in(count: CallCount) -> Iterator[None]:
         _count.reset(before)
 
 
-def count_call() -> None:
+def count_request() -> None:
     """Count one request of the current invocation."""
     count = _count.get()
     if count is not None:

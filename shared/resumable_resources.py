@@ -1,6 +1,7 @@
 """Read Azure resources so that a long read can continue after an interruption.
 
-Inside `resume_reading`, each response is stored, and no request is sent twice.
+Inside `resume_reading`, each response is stored, so that a repetition does not send the request
+again.
 """
 
 import builtins
@@ -26,9 +27,9 @@ class StoredAnswers(Protocol):
     """The stored responses of one long read."""
 
     def find(self, request: str) -> Document | None:
-        """Return the response to a request, or None if it is not stored.
+        """Return the stored response to a request, or None if there is none.
 
-        Raises `ThrottledError` if this reader may not send the request now.
+        Raises `ThrottledError` if there is none and this reader may not send the request now.
         """
 
     async def keep(self, request: str, answer: Document) -> None:
@@ -60,7 +61,6 @@ class ResumableResources(ResourceReader):
     """
 
     def __init__(self, resources: PagedResourceReader) -> None:
-        """Use `resources` for the requests."""
         self._resources = resources
 
     async def list(self, resource_type: str, api_version: str) -> list[Document]:
@@ -132,8 +132,8 @@ async def _read_page(
 ) -> Document:
     """Read and store a page.
 
-    If its cursor has expired, delete the stored pages of this list, so that the next reader starts
-    it again. Then raises `ServiceUnavailable`.
+    If its cursor has expired, delete the stored pages of this list and raise `ServiceUnavailable`,
+    so that the next reader starts the list again.
     """
     try:
         page = await read(cursor)

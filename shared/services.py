@@ -35,7 +35,6 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        """Begin without values."""
         self._made: dict[object, tuple[object, object]] = {}
 
     def find(self, key: object, source: object) -> object | None:
@@ -47,16 +46,15 @@ class Memory:
         return found[1]
 
     def keep(self, key: object, source: object, value: object) -> None:
-        """Cache a value in place of that of an earlier source."""
+        """Cache a value. It replaces the value of an earlier source."""
         self._made.pop(key, None)
         self._made[key] = (source, value)
         if len(self._made) > _MOST:
             del self._made[next(iter(self._made))]
 
     def get_or_make[S, T](self, key: object, source: S, make: Callable[[S], T], kind: type[T]) -> T:
-        """Return the result of `make` for a source, of type `kind`.
-
-        It is computed once for each source.
+        """Return the result of `make` for a source, of type `kind`. The result is cached for each
+        source.
         """
         found = self.find(key, source)
         if isinstance(found, kind):

@@ -1,4 +1,4 @@
-"""Read all settings from the environment, once. Nothing else reads it."""
+"""Read all settings of the app from the environment."""
 
 import os
 import re
@@ -71,9 +71,8 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_places)]
 
 
 class SignInSettings(BaseSettings):
-    """Settings of the sign-in of people.
-
-    An empty text means the default. Spaces around a text are ignored.
+    """Settings of the sign-in of people. An empty text means the default, and spaces around a text
+    are ignored.
     """
 
     model_config = SettingsConfigDict(
@@ -92,8 +91,10 @@ class SignInSettings(BaseSettings):
         return {name: one for name, one in (values | texts).items() if one != ""}
 
     @property
-    def platform_signs_in(self) -> bool:
-        """Return whether App Service authenticates callers. If not, its headers are not trusted."""
+    def has_platform_sign_in(self) -> bool:
+        """Return whether App Service authenticates users and programs. If not, its headers are not
+        trusted.
+        """
         return self.website_auth_enabled.lower() == "true"
 
 
@@ -304,14 +305,13 @@ class Settings(AccessSettings):
 
     @property
     def channel_addresses(self) -> dict[str, str]:
-        """Return the URLs of notification channels, which may be trigger URLs, by setting.
-
-        The URLs are secrets.
+        """Return the secret URLs of notification channels, by setting. Any of them may be a trigger
+        URL.
         """
         return {"CMK_WEBHOOK": self.webhook, "CMK_TEAMS_WEBHOOK": self.teams_webhook}
 
 
-def name_setting(field_name: str) -> str:
+def get_setting_name(field_name: str) -> str:
     """Return the name of the application setting for a field of `Settings`."""
     return str(Settings.model_fields[field_name].validation_alias or f"CMK_{field_name.upper()}")
 
@@ -323,16 +323,14 @@ def describe_faults(err: ValidationError) -> dict[str, str]:
     """
     faults: dict[str, str] = {}
     for (name, *position), text in list_errors(err):
-        setting = name_setting(str(name)) if name in Settings.model_fields else str(name)
+        setting = get_setting_name(str(name)) if name in Settings.model_fields else str(name)
         of = "".join(f"Value {int(number) + 1} of the list: " for number in position)
         faults[setting] = " ".join(filter(None, (faults.get(setting), f"{of}{text}")))
     return faults
 
 
 def find_unknown_settings() -> list[str]:
-    """Return the application settings that begin with `CMK_` but that no version of
-    this app reads.
-    """
+    """Return the application settings that begin with `CMK_` and that no version reads."""
     fields = Settings.model_fields.items()
     known = {str(field.validation_alias or f"CMK_{name}").upper() for name, field in fields}
     known.update(SCHEDULES)

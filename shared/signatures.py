@@ -42,10 +42,10 @@ def get_public_key(*, modulus: int, exponent: int) -> str:
 
 
 def compute_fingerprint(pem: str) -> str:
-    """Return the SHA-256 of a public key in DER, in hex, so that line ends and comments of a PEM
-    file do not matter.
+    """Return the SHA-256 of a public key in DER, in hex.
 
-    Raises `ValueError` if the text is not a public key.
+    Line ends and comments of the PEM file therefore do not matter. Raises `ValueError` if the text
+    is not a public key.
     """
     der = _parse_public_key(pem).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(der).hexdigest()

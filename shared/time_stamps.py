@@ -57,11 +57,11 @@ def require_granted_time_stamp(answer: bytes, query: TimeStampRequest) -> None:
 def verify_time_stamp(
     answer: bytes, content: bytes, trusted: Sequence[Certificate] = ()
 ) -> TimeStamp:
-    """Return the time stamp of content in an authority's answer.
+    """Return the time stamp of content in an authority's answer. Raises `ValueError` if it is not
+    valid for this content.
 
-    Raises `ValueError` if it is not valid for this content. `trusted` are root certificates, and
-    intermediate ones that are not in the answer. They verify the signature. Without them, anyone
-    can have made the time stamp.
+    `trusted` are root certificates, and intermediate ones that are not in the answer. They verify
+    the signature. Without them, the time stamp may come from anyone.
     """
     response = _parse_granted_response(answer)
     info = response.tst_info

@@ -61,13 +61,13 @@ class TextPattern:
         return text
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
-        """Check the text after the validators before this one."""
+        """Check the text, and run the previously declared validators first."""
         return AfterValidator(self.check).__get_pydantic_core_schema__(source, handler)
 
     def __get_pydantic_json_schema__(
         self, schema: Any, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        """Add the expression to the schema, so that clients can check it."""
+        """Add the expression to the JSON schema, so that HTTP clients can check the text."""
         return {**handler(schema), "pattern": self.pattern}
 
 

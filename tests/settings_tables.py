@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
-from shared.settings import Settings, name_setting
+from shared.settings import Settings, get_setting_name
 from shared.use_cases.show_settings import format_default, read_meanings
 from tests.generated_tables import with_tables
 
@@ -25,7 +25,7 @@ def _format_rows() -> Iterator[str]:
     yield "|---|---|---|"
     meaning = read_meanings()
     for name, field in Settings.model_fields.items():
-        yield f"| `{name_setting(name)}` | {_format_default(field)} | {meaning[name]} |"
+        yield f"| `{get_setting_name(name)}` | {_format_default(field)} | {meaning[name]} |"
 
 
 def _format_default(field: FieldInfo) -> str:

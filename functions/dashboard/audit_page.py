@@ -1,4 +1,4 @@
-"""Build the Audit page: who requested which change when, and whether it is sealed."""
+"""Build the Audit page: who requested which change when, and whether its entry is sealed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -92,7 +92,7 @@ class AuditChoice:
     after: str
 
     def build_url(self, path: str = _HERE, **more: str | int) -> str:
-        """Return the URL of a page or export with the same filter."""
+        """Return the URL of a page or export with this filter."""
         query = urlencode({**self.parameters, **more})
         return f"{path}?{query}" if query else path
 
@@ -171,7 +171,7 @@ def _build_line(entry: AuditEntry, names: AuditNames, seals: PageSeals) -> Audit
 
 
 def _summarize_changes(entry: AuditEntry) -> str:
-    """Return what changed, where the words for the action do not say it."""
+    """Return what a request changed, if the words for its action do not say it."""
     if entry.operation in _SWITCHES:
         justification = parse_state(entry.state_after).get("justification")
         return f"Reason: {justification}" if justification else ""

@@ -1,4 +1,4 @@
-"""Build the Callers page: the declared callers, and which of them have to confirm a change."""
+"""Build the Callers page: the declared callers, and whose owners have to confirm a change."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -40,9 +40,8 @@ class CallerChoice:
     limit: int
 
     def build_url(self, **more: str | int) -> str:
-        """Return the URL of the page with this filter, in which `more` replaces conditions.
-
-        An empty value removes a condition.
+        """Return the URL of the page with this filter. `more` replaces conditions, and removes
+        those for which it has an empty text.
         """
         merged = {"state": self.state or "", "search": self.search, **more}
         query = urlencode({name: value for name, value in merged.items() if value != ""})

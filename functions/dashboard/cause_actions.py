@@ -1,4 +1,4 @@
-"""Build the actions for the flows that a cause blocks: retry them, or migrate them again."""
+"""Build the actions for all flows that one cause blocks: retry them, or migrate them again."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from functions.dashboard.page_actions import (
     BLOCKED_AGAIN,
     PageAction,
     build_page_action,
-    describe_check,
+    describe_early_check,
     describe_retry,
 )
 from shared.domain.definitions.trigger_kinds import TriggerCategory
@@ -22,14 +22,16 @@ _MOST_FLOWS = 100
 def build_cause_retry_action(
     shown: RemediationView, code: str, principal: Principal
 ) -> PageAction | None:
-    """Return the action that retries the flows with a reason code, or None if none can be."""
+    """Return the action that retries the flows with a reason code, or None if no such flow can be
+    retried.
+    """
     jobs = [job for job in shown.flow_jobs if job.reason_code == code and job.is_interrupted]
     if not (code and jobs):
         return None
     blocked = [job for job in jobs if job.needs_action]
     does = [describe_retry(blocked)] if blocked else []
     if looks := len(jobs) - len(blocked):
-        does.append(describe_check(looks))
+        does.append(describe_early_check(looks))
     title = (
         f"Retry {format_count(len(blocked), 'flow')}"
         if blocked
@@ -51,7 +53,7 @@ def build_new_start_action(
     """Return the action that starts a new remediation for flows, or None if it cannot be offered.
 
     It cannot be offered after a dry run, or for too many flows. Flows with an unknown trigger are
-    left out, because naming such a flow permits its cutover.
+    left out, because a request that names such a flow permits its cutover.
     """
     mode = shown.remediation.mode
     flows = [

@@ -1,4 +1,4 @@
-"""Group the flows that require an action by the cause, so that each fix is shown once."""
+"""Group the flows that require an action by their cause, so that each fix is shown once."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _TITLES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """A reason why flows require an action, with these flows and what a person does."""
+    """A reason why flows require an action, with these flows and what a person has to do."""
 
     #: A reason code, the platform's error code, or `NEEDS_CHANGES`.
     code: str
@@ -51,7 +51,9 @@ class Cause:
 
     @property
     def firewall_count(self) -> int:
-        """Return the number of firewalls, each counted once for all environments."""
+        """Return the number of firewalls. A firewall that denies flows of several environments
+        counts once.
+        """
         return len({issue.name for _, issue in self.firewalls})
 
     @property
@@ -65,7 +67,7 @@ def find_causes(
 ) -> list[Cause]:
     """Return the causes for which flows require an action, the most urgent first.
 
-    Each flow comes with the key of its part, as `find_part` returns it.
+    `flows` contains each flow with the key that `find_part` returns for it.
     """
     groups: dict[tuple[str, str], list[FlowView]] = {}
     for flow, part in flows:

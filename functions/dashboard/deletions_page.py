@@ -43,9 +43,8 @@ class DeletionChoice:
     limit: int
 
     def build_url(self, path: str = _HERE, **more: str | int) -> str:
-        """Return the URL of a page or export with this filter, in which `more` replaces conditions.
-
-        An empty value removes a condition.
+        """Return the URL of a page or export with this filter. `more` replaces conditions, and
+        removes those for which it has an empty text.
         """
         merged = {**self.parameters, **more}
         query = urlencode({name: value for name, value in merged.items() if value != ""})
@@ -106,7 +105,9 @@ def build_deletions_page(
     found: TenantDeletions,
     undeleted: UndeletedOriginals | None = None,
 ) -> str:
-    """Return the page of deletions, or with `undeleted` of retired originals without a deletion."""
+    """Return the page of deletions. With `undeleted`, it lists the retired originals without a
+    deletion instead.
+    """
     total = sum(len(group.deletions) for group in found.groups)
     environments = {*found.names, *(found.undeleted_counts or ())}
     if asked := choice.parameters.get("environment", ""):

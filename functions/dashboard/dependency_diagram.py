@@ -1,4 +1,5 @@
-"""Lay out a group of dependent flows as an SVG diagram: who calls whom, and who blocks whom.
+"""Lay out a group of dependent flows as an SVG diagram that shows who calls whom and who blocks
+whom.
 
 Callers are above what they call. A node's row follows from the longest path to it. Within a row,
 nodes are ordered by the barycentre method, so that few lines cross. A line that passes a row has a
@@ -140,9 +141,10 @@ def lay_out_diagram(group: DependencyGroup, nodes: Mapping[str, DiagramNode]) ->
 
 
 def is_blocking(caller: DiagramNode, called: DiagramNode) -> bool:
-    """Return whether the caller or what it calls requires an action, and the other waits for it.
+    """Return whether the caller or the called flow requires an action for which the other one
+    waits.
 
-    Copies are made from the bottom up, and originals retire from the top down.
+    A flow is copied before its callers, and an original is retired after its callers.
     """
     blocks_caller = called.is_blocked and not called.is_verified and bool(caller.link)
     blocks_called = caller.is_blocked and not caller.is_settled and called.is_verified

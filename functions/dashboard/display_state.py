@@ -34,17 +34,17 @@ class FlowDisplayState(NamedTuple):
     reason: str = ""
 
 
-def choose_look(state: str, left: Mapping[str, int] | None = None) -> str:
+def choose_css_class(state: str, left: Mapping[str, int] | None = None) -> str:
     """Return the CSS class of a state.
 
     A completed state looks like a waiting one if `left` has flows that are not migrated.
     """
-    look = get_state_style(state)
+    look = get_state_css_class(state)
     return "wait" if look == "done" and left else look
 
 
 @cache
-def get_state_style(state: str) -> str:
+def get_state_css_class(state: str) -> str:
     """Return the CSS class of a remediation, environment job or flow job state."""
     facts = _ALL.get(state)
     if facts is None:  # the state is unknown to this version of the app
@@ -58,15 +58,17 @@ def get_state_style(state: str) -> str:
     return "over" if facts.is_over else "work"
 
 
-def find_display_state(flow: FlowView) -> FlowDisplayState:
-    """Return the state of a flow's job in words, or if it has none, of its plan item."""
+def get_display_state(flow: FlowView) -> FlowDisplayState:
+    """Return the state of a flow in words: of its job, or of its plan item if it has no job or
+    awaits approval.
+    """
     if flow.job and not flow.awaits_approval:
         return _build_state_of_job(flow.job)
     return _build_state_of_item(flow.item, awaits=flow.awaits_approval)
 
 
 def _build_state_of_job(job: FlowJob) -> FlowDisplayState:
-    look = "person" if job.reason_code in GO_ON_TRYING else get_state_style(job.state)
+    look = "person" if job.reason_code in GO_ON_TRYING else get_state_css_class(job.state)
     words = _format_state(job.state, job.step, job.requested_command)
     return FlowDisplayState(key=job.state, words=words, look=look, reason=job.message)
 

@@ -17,7 +17,7 @@ POLICY_WORDS = {
     ApprovalPolicy.AUTOMATIC: "Change without approval",
 }
 _POLICY_TITLES = {
-    ApprovalPolicy.READ_ONLY: "Make read-only",
+    ApprovalPolicy.READ_ONLY: "Make the environment read-only",
     ApprovalPolicy.REQUIRED: "Permit changes after approval",
     ApprovalPolicy.AUTOMATIC: "Permit changes without approval",
 }
@@ -27,9 +27,9 @@ _JUSTIFICATION = ("justification", "Justification (recorded with your name)")
 def build_kill_switch_off_action(
     ongoing: Sequence[OngoingFlows] | None, principal: Principal
 ) -> PageAction:
-    """Return the action that turns the kill switch off, with what then continues.
+    """Return the action that turns the kill switch off.
 
-    `ongoing` contains the flows that then continue, or None if they were not read.
+    `ongoing` contains the flows that then continue, or is None if they were not read.
     """
     flows: dict[str, int] = {}
     for one in ongoing or ():
@@ -166,7 +166,7 @@ def _list_effects_of_remediation(one: KnownEnvironment, name: str) -> list[str]:
     else:
         does.append("It changes nothing before an approver approves the plan.")
     if settings.maintenance_window:
-        does.append(f"It changes flows only from {format_window(settings)}.")
+        does.append(f"It changes flows only from {format_maintenance_window(settings)}.")
     if settings.excluded_flows:
         number = len(settings.excluded_flows)
         does.append(
@@ -206,7 +206,7 @@ def build_policy_action(
     )
 
 
-def format_window(settings: EnvironmentSettings) -> str:
+def format_maintenance_window(settings: EnvironmentSettings) -> str:
     """Return the maintenance window of an environment in words, or "" if it has none."""
     begin, _, end = settings.maintenance_window.partition("-")
     return f"{begin} to {end} UTC" if end else ""

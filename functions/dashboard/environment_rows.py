@@ -49,7 +49,7 @@ class EnvironmentRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """What the state of an environment depends on beside its own job, such as the kill switch."""
+    """What the state of an environment depends on besides its own job, such as the kill switch."""
 
     now: datetime
     #: Whether the kill switch is on.
@@ -81,7 +81,6 @@ def sort_rows(rows: Iterable[EnvironmentRow]) -> list[EnvironmentRow]:
 
 
 def _format_state(one: EnvironmentStatus, situation: Situation) -> tuple[str, str, str]:
-    """Return the state of an environment: CSS class, icon and words."""
     left = one.not_migrated
     if one.both_off_count:
         return "person", "", "Original and copy both off"
@@ -160,8 +159,8 @@ def describe_not_migrated[Why: str](
 ) -> list[str]:
     """Return a phrase for each reason why flows are not migrated.
 
-    `is_stopped` says that the kill switch is on, and `next_check_in` when the app continues flows
-    in progress.
+    `is_stopped` says whether the kill switch is on, and `next_check_in` when the app continues
+    flows in progress.
     """
     return [
         _format_remaining_flows(NotMigratedReason(why), number, is_stopped, next_check_in)

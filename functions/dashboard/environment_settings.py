@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from functions.dashboard.environment_actions import (
     POLICY_WORDS,
-    format_window,
+    format_maintenance_window,
     list_policy_actions,
 )
 from functions.dashboard.page_actions import FormInput, PageAction, build_page_action
@@ -63,7 +63,7 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
         ),
         SettingLine(
             title="Maintenance window",
-            values=[(format_window(settings) or "any time", False)],
+            values=[(format_maintenance_window(settings) or "any time", False)],
             actions=_build_window_actions(one, principal),
         ),
         SettingLine(
@@ -146,7 +146,7 @@ def _build_change_action(
 ) -> PageAction:
     """Return the action that changes a setting of an environment.
 
-    It is rejected if a setting was changed after the page was read.
+    The API rejects the change if a setting was changed after the page was read.
     """
     return build_page_action(
         "settings",
@@ -276,7 +276,10 @@ def _build_observation_action(one: KnownEnvironment, principal: Principal) -> Pa
         "Read callers from runs",
         [
             "The app reads the headers of calls to originals whose known callers were updated.",
-            f"This takes a request for each call, at most {MOST_READ} for one original in a check.",
+            (
+                "This takes one request for each call, and when the app checks an original, at "
+                f"most {MOST_READ} requests for that original."
+            ),
             "It stores the calling flow, Logic App, Event Grid subscription or Azure DevOps hook.",
             "Of other callers it stores the first product of the user agent and the network.",
             "It stores no body and no other header.",

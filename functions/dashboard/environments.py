@@ -5,7 +5,7 @@ from datetime import datetime
 
 from functions.dashboard.environment_actions import (
     POLICY_WORDS,
-    format_window,
+    format_maintenance_window,
     list_environment_actions,
 )
 from functions.dashboard.environment_rows import (
@@ -49,7 +49,7 @@ class EnvironmentCard:
     actions: tuple[PageAction, ...]
 
     @property
-    def changes(self) -> list[PageAction]:
+    def change_actions(self) -> list[PageAction]:
         """Return the actions that change a setting."""
         return [action for line in self.settings for action in line.actions]
 
@@ -62,7 +62,7 @@ def build_environments_page(
     limit: int,
     with_platform: bool,
 ) -> str:
-    """Return the page of `limit` environments after the first `start`, by urgency and name.
+    """Return the page of `limit` environments after the first `start`, ordered by urgency and name.
 
     `with_platform` is True if the app has asked the platform for all environments of the tenant.
     """
@@ -167,7 +167,9 @@ def _format_support(one: KnownEnvironment, now: datetime) -> tuple[str, str]:
 def _format_summary(one: KnownEnvironment) -> str:
     settings = one.settings
     said = [
-        f"maintenance window {format_window(settings)}" if settings.maintenance_window else "",
+        f"maintenance window {format_maintenance_window(settings)}"
+        if settings.maintenance_window
+        else "",
         f"at most {format_count(settings.max_flows, 'flow')}",
         f"{len(settings.excluded_flows)} excluded" if settings.excluded_flows else "",
         f"{len(settings.pilot_flows)} pilot" if settings.pilot_flows else "",

@@ -36,7 +36,7 @@ def list_issues(
     titles: Mapping[str, str],
     principal: Principal,
 ) -> tuple[list[IssueLine], int]:
-    """Return the firewall issues that may still deny a flow, and the number of past ones.
+    """Return the firewall issues that may still block a flow, and the number of past issues.
 
     `flow_jobs` has at least every open job of the remediation.
     """

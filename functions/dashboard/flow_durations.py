@@ -15,7 +15,10 @@ _LEAST = 0.6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """A period of a step, as a part of its bar in percent of the job's whole time."""
+    """A period that a job was in a step, as a part of the step's bar.
+
+    `start` and `width` are in percent of the time of the whole job.
+    """
 
     look: str
     start: float
@@ -44,9 +47,9 @@ def list_step_durations(job: FlowJob, now: datetime) -> list[StepDuration]:
     last = history[-1].changed_at if is_over else max(now, history[-1].changed_at)
     whole = (last - history[0].changed_at).total_seconds() or 1.0
     found: dict[FlowJobState, StepDuration] = {}
-    state = _find_state_before(job)
+    state = _find_step_before_history(job)
     for entry, ended_at in _pair_with_ends(history, last):
-        pause = _find_pause(entry)
+        pause = _get_pause_css_class(entry)
         state = state if pause else _find_state(entry)
         title = describe_flow_state(state).step if state else ""
         if state is None or not title:  # the job is over
@@ -65,13 +68,13 @@ def list_step_durations(job: FlowJob, now: datetime) -> list[StepDuration]:
     return list(found.values())
 
 
-def find_time_reached(job: FlowJob, *states: FlowJobState) -> datetime | None:
+def find_reached_at(job: FlowJob, *states: FlowJobState) -> datetime | None:
     """Return when the job last entered one of these states, or None if its history does not show
     it.
 
     A job that continues after a pause has not entered its state again.
     """
-    steps = [one for one in job.history if not _find_pause(one)]
+    steps = [one for one in job.history if not _get_pause_css_class(one)]
     entered = (
         one.changed_at
         for before, one in zip([None, *steps], steps, strict=False)
@@ -85,8 +88,8 @@ def is_history_cut(job: FlowJob) -> bool:
     return len(job.history) >= HISTORY_LENGTH
 
 
-def _find_pause(entry: HistoryEntry) -> str:
-    """Return the CSS class of an entry in which the job waited or was blocked, or "" for others."""
+def _get_pause_css_class(entry: HistoryEntry) -> str:
+    """Return the CSS class of an entry if the job waited or was blocked in it, or else ""."""
     state = _find_state(entry)
     if state is None or not FLOW_STATES[state].resumes_later:
         return ""
@@ -98,9 +101,11 @@ def _find_state(entry: HistoryEntry) -> FlowJobState | None:
     return next((state for state in FlowJobState if state == entry.state), None)
 
 
-def _find_state_before(job: FlowJob) -> FlowJobState | None:
-    """Return the step in which the job was when its first kept entry, if a pause, began."""
-    following = (_find_state(one) for one in job.history if not _find_pause(one))
+def _find_step_before_history(job: FlowJob) -> FlowJobState | None:
+    """Return the step that the job had before the first entry that is kept, if that entry is a
+    pause.
+    """
+    following = (_find_state(one) for one in job.history if not _get_pause_css_class(one))
     return next(following, job.step)
 
 

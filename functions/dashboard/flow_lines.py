@@ -66,7 +66,9 @@ class FlowFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineContext:
-    """What all lines on a page need: the time, names of environments, and repeated titles."""
+    """What the lines on a page have in common: the time, names of environments, and repeated
+    titles.
+    """
 
     now: datetime
     #: Names of the environments by id; empty if the remediation has only one.

@@ -57,7 +57,7 @@ def compute_closed_flows_range(
 
 def sort_by_part(flows: Iterable[FlowView]) -> list[tuple[FlowView, str]]:
     """Return each flow with the key of its part, sorted by part and then by title."""
-    return sorted(((flow, find_part(flow)) for flow in flows), key=_compute_place)
+    return sorted(((flow, find_part(flow)) for flow in flows), key=_compute_sort_key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ class FlowLists:
         return counts
 
     @property
-    def known_flows(self) -> list[tuple[FlowView, str]]:
+    def loaded_flows_with_parts(self) -> list[tuple[FlowView, str]]:
         """Return the open flows and the closed flows on the page, each with the key of its part."""
         return [*self.flows, *((flow, find_part(flow)) for flow in self.closed.on_page)]
 
@@ -110,7 +110,7 @@ class FlowLists:
         of_cause = _FLOWS_OF_CAUSE if len(causes) > 1 else FLOWS_OF_PART
         most = max(min(FLOWS_ON_PAGE // max(len(causes), 1), of_cause), 3)
         by_part: dict[str, list[FlowView]] = {}
-        for flow, part in self.known_flows:
+        for flow, part in self.loaded_flows_with_parts:
             by_part.setdefault(part, []).append(flow)
         counts = self.counts
         most_of_part = FLOWS_ON_PAGE if counts.total() <= FLOWS_ON_PAGE else FLOWS_OF_PART
@@ -156,7 +156,7 @@ class FlowLists:
         }
 
 
-def _compute_place(divided: tuple[FlowView, str]) -> tuple[int, str]:
-    """Return the sort key of a flow: its part, then its title, with numbers sorted by value."""
+def _compute_sort_key(divided: tuple[FlowView, str]) -> tuple[int, str]:
+    """Return the sort key of a flow: its part, then its title, in which numbers sort by value."""
     flow, part = divided
     return _ORDER[part], _DIGITS.sub(lambda found: found[0].zfill(9), flow.title.lower())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 
-from functions.dashboard.display_state import find_display_state
+from functions.dashboard.display_state import get_display_state
 from functions.dashboard.fix_links import find_fix_link
 from functions.dashboard.flow_durations import is_history_cut, list_step_durations
 from functions.dashboard.flow_path import build_path, explain_original_on
@@ -59,7 +59,7 @@ def build_flow_page(
     `compared` contains the comparison of its definitions, or the reason why they cannot be read.
     """
     flow, job, item = detail.flow, detail.flow.job, detail.flow.item
-    display = find_display_state(flow)
+    display = get_display_state(flow)
     actions = [
         adapt_to_kill_switch(one, view)
         for one in list_flow_actions(job, detail.dependent_flows, view.principal, view.now)
@@ -76,7 +76,7 @@ def build_flow_page(
         detail=detail,
         flow=flow,
         display=display,
-        calls=_count_requests(job),
+        calls=_estimate_requests(job),
         retry=retry,
         actions=[one for one in actions if one is not retry],
         path=build_path(job, is_stopped=display.look == "person"),
@@ -107,7 +107,9 @@ def build_flow_page(
 
 
 def _build_caller_row(one: CallerView, job: FlowJob | None) -> CallerRow:
-    """Return the row of a caller, for a job that migrates, rolls back or is over."""
+    """Return the row of a caller. Its texts depend on whether the job migrates, rolls back or is
+    over.
+    """
     record, caller = one.record, one.record.caller
     look, words = _CALLER_STATES.get(record.state, ("over", str(record.state).replace("_", " ")))
     if job is None or (job.is_live and not job.is_rolling_back):
@@ -130,7 +132,9 @@ def _find_retry_action(job: FlowJob | None, actions: Sequence[PageAction]) -> Pa
 
 
 def _format_fix(flow: FlowView, denying: Sequence[FirewallIssueSummary]) -> str:
-    """Return what a person does about the flow. Fixes of firewalls are shown below it."""
+    """Return what a person has to do about the flow, without the fixes of firewalls, which are
+    shown below it.
+    """
     if denying:
         return "Fix each firewall below or ignore it, then retry."
     if flow.job:
@@ -139,14 +143,13 @@ def _format_fix(flow: FlowView, denying: Sequence[FirewallIssueSummary]) -> str:
 
 
 def _format_reasons(item: PlanItem | None) -> str:
-    """Return why the flow is on Microsoft's key."""
     if item is None or item.action is not PlannedAction.CONTINUE_EXISTING_JOB:
         return item.message if item else ""
     known = {str(reason): reason.category.text for reason in MicrosoftKeyReason}
     return " ".join(known[one] for one in item.microsoft_key_reasons if one in known)
 
 
-def _count_requests(job: FlowJob | None) -> int:
+def _estimate_requests(job: FlowJob | None) -> int:
     """Return how many requests to the flow service the next invocation of a job needs."""
     need = estimate_flow_job_demand(job) if job else None
     return need.requests if need else 0

@@ -36,7 +36,9 @@ class FlowPart:
 
     @property
     def is_withdrawn(self) -> bool:
-        """Return whether a new remediation can migrate the flows of this part."""
+        """Return whether the flows were cancelled or rolled back, so that a new remediation can
+        migrate them.
+        """
         return self.key in {"cancelled", "rolled_back"}
 
     def format_words(self, number: int) -> str:
@@ -146,7 +148,7 @@ def find_part(flow: FlowView) -> str:
 
 
 def format_progress(flow: FlowView, part: str) -> str:
-    """Return in at most four words how far a flow is."""
+    """Return the progress of a flow's migration in a few words."""
     if flow.job is None or part == "awaiting":
         words = PARTS[part].one
         return words[0].upper() + words[1:]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from functions.dashboard.flow_durations import find_time_reached
+from functions.dashboard.flow_durations import find_reached_at
 from functions.dashboard.flow_steps import build_steps
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob, RollbackStage
@@ -37,10 +37,10 @@ class PathStep(NamedTuple):
 
 
 def build_path(job: FlowJob | None, *, is_stopped: bool) -> list[PathStep]:
-    """Return the steps of a job with their times, or an empty list if it has no copy or was
-    cancelled.
+    """Return the steps of a job with their times.
 
-    `is_stopped` is True if the job continues only after a person acts.
+    The list is empty if the job has no copy, was cancelled or is not started. `is_stopped` is True
+    if the job continues only after a person acts.
     """
     if job is None or not job.migration_method.has_copy:
         return []
@@ -49,7 +49,7 @@ def build_path(job: FlowJob | None, *, is_stopped: bool) -> list[PathStep]:
     steps = build_steps(job, is_stopped=is_stopped)
     if steps is None:
         return []
-    done = [find_time_reached(job, *states) for states in _ENTERED[: steps.done]]
+    done = [find_reached_at(job, *states) for states in _ENTERED[: steps.done]]
     return _build_migration_path(job, steps.names, done, is_stopped=is_stopped)
 
 
@@ -72,11 +72,13 @@ def _build_migration_path(
     for name in names[len(done) :]:
         is_next = len(path) == len(done)
         look = ("stop" if is_stopped else "now") if is_next else ""
-        path.append(PathStep(name, look, _describe_next(job, is_stopped) if is_next else "Not yet"))
+        path.append(
+            PathStep(name, look, _describe_next_step(job, is_stopped) if is_next else "Not yet")
+        )
     return path
 
 
-def _describe_next(job: FlowJob, is_stopped: bool) -> str:
+def _describe_next_step(job: FlowJob, is_stopped: bool) -> str:
     since = job.state_since
     text = "Not yet: stopped" if is_stopped else "Waiting" if job.is_interrupted else "In progress"
     if job.state is FlowJobState.PLANNED:

@@ -26,7 +26,9 @@ class FlowStateWords(NamedTuple):
 
 
 def describe_flow_state(state: FlowJobState) -> FlowStateWords:  # noqa: C901 -- one line for each state
-    """Return the words for a state. For a paused job, pass the step at which it paused."""
+    """Return the words for a state. For a paused job, `state` should be the step at which it
+    paused.
+    """
     match state:
         case FlowJobState.PLANNED:
             return FlowStateWords("Not started yet", "Not started", "Start", "before its copy", 0)

@@ -22,15 +22,15 @@ _HASH_LENGTH = 10
 
 
 def add_hashes(page: str) -> str:
-    """Return the page, in which each section and part has its hash as an attribute."""
+    """Return the page with a hash of each section and part, as an attribute of its element."""
     return _SECTION.sub(_add_section_hash, _PART.sub(_add_part_hash, page))
 
 
 def find_changes(page: str, known: str) -> str:
     """Return the title and the changed sections of a page, or an empty text if nothing has changed.
 
-    `page` has hashes. `known` are the hashes that the browser has, separated by spaces. Of a part
-    that the browser has, an empty element is returned.
+    `page` has hashes, and `known` contains the hashes that the browser has, separated by spaces. A
+    part that the browser has is replaced by an empty element.
     """
     hashes = frozenset(known.split())
 

@@ -55,9 +55,8 @@ class FirewallChoice:
     start: int = 0
 
     def build_query(self, **changes: object) -> str:
-        """Return the URL query of this choice, in which `changes` replace conditions.
-
-        Empty values are left out.
+        """Return the URL query of this choice, without empty values. `changes` replace its
+        conditions.
         """
         values = {"status": self.status, "search": self.search, **changes}
         return urlencode({name: str(value) for name, value in values.items() if value})
@@ -179,7 +178,9 @@ def _list_retries(status: NetworkStatus, principal: Principal) -> list[PageActio
 
 
 def _find_age_of_unread_list(view: PageContext, status: NetworkStatus) -> timedelta | None:
-    """Return the age of the last read service tag list, or None if it is at most 26 hours."""
+    """Return how long the service tag list was not read, or None if that is at most 26 hours or
+    unknown.
+    """
     if not status.versions:
         return None
     age = view.now - status.versions[0].last_checked_at

@@ -97,9 +97,10 @@ def build_overview_page(view: PageContext, status: TenantStatus) -> str:
 
 
 def build_headline(status: TenantStatus, others: Sequence[PendingAction]) -> Headline:
-    """Return the first sentence of the page. `others` are the actions beside the kill switch.
+    """Return the first sentence of the page, with the sentence below it.
 
-    It is "No action required" only if every row was read, and every flow that is not migrated is in
+    `others` contains the required actions other than turning the kill switch off. The sentence is
+    "No action required" only if every row was read, and every flow that is not migrated is in
     progress or excluded.
     """
     left = count_undecided_flows(status.not_migrated)

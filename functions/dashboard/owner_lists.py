@@ -11,7 +11,7 @@ _SUGGESTED = 50
 
 
 class AbsentOwners(NamedTuple):
-    """How many flows have an owner who is disabled, or one who is not found."""
+    """The number of flows whose owner is disabled, or whose owner is not found."""
 
     #: The filter that selects their flows.
     filter: str
@@ -21,17 +21,17 @@ class AbsentOwners(NamedTuple):
 
 
 def suggest_owners(owners: Iterable[FlowOwner | None]) -> list[str]:
-    """Return the owners with the most flows, whom the filter suggests."""
+    """Return the owners with the most flows, which the filter suggests."""
     return [label for label, _ in Counter(map(format_owner, owners)).most_common(_SUGGESTED)]
 
 
-def name_chosen_owner(owners: Iterable[FlowOwner | None], asked: str) -> str:
+def get_owner_name(owners: Iterable[FlowOwner | None], asked: str) -> str:
     """Return the name of the owner with the id `asked`, or `asked` if there is none."""
     return next((one.label for one in owners if one and asked in (one.id, one.entra_id)), asked)
 
 
 def count_absent_owners(owners: Iterable[FlowOwner | None]) -> list[AbsentOwners]:
-    """Return how many flows have an owner who is disabled or not found."""
+    """Return how many flows have a disabled owner, and how many have one who is not found."""
     counts = Counter(one.status for one in owners if one and one.status.has_left)
     words = {
         OwnerStatus.DISABLED: "an owner whose account is disabled",

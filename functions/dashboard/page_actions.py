@@ -81,7 +81,7 @@ def list_remediation_actions(
     if blocked or whole:
         does = [describe_retry(blocked)] if blocked else []
         if looks := sum(job.is_interrupted for job in jobs) - len(blocked):
-            does.append(describe_check(looks))
+            does.append(describe_early_check(looks))
         does += [
             f"{job.environment_name} continues at the step {_describe_step(job)}." for job in whole
         ]
@@ -228,7 +228,8 @@ def build_page_action(
     inputs: tuple[FormInput, ...] = (),
     unavailable_reason: str = "",
 ) -> PageAction:
-    """Return the action that posts a form to `path`, by default a route of a remediation.
+    """Return the action that posts a form to `path`, or to a route of a remediation if `path` is
+    empty.
 
     `identity` is the `{id}` of the path. A reader without the role for the route gets the reason
     instead of a button.
@@ -272,8 +273,8 @@ def _build_rollback_action(
 
 
 def _can_roll_back(job: FlowJob) -> bool:
-    """Return whether a job can be rolled back: it is not withdrawn, and no action is requested for
-    it.
+    """Return whether a job can be rolled back: it is not withdrawn or rolling back, and has no
+    requested command.
     """
     return not (job.is_withdrawn or job.is_rolling_back or job.requested_command)
 
@@ -293,13 +294,12 @@ def describe_retry(jobs: Sequence[FlowJob]) -> str:
     return f"{_format_titles(jobs)}: retried from the step where {who} stopped ({at}).{accepted}"
 
 
-def describe_check(number: int) -> str:
+def describe_early_check(number: int) -> str:
     wait = "1 flow that waits is" if number == 1 else f"{number:,} flows that wait are"
     return f"{wait} checked again now."
 
 
 def _describe_rollback(jobs: Sequence[FlowJob]) -> list[str]:
-    """Return the consequences of a rollback of these jobs, one sentence each."""
     started = [job for job in jobs if job.state_properties.can_roll_back]
     fresh = len(jobs) - len(started)
     off = [job for job in started if not job.has_original_restored and job.original.was_on]

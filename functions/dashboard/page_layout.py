@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from functions.dashboard.display_state import choose_look
+from functions.dashboard.display_state import choose_css_class
 from functions.dashboard.live_sections import add_hashes
 from shared.domain.kill_switch import EFFECT, KillSwitch
 from shared.domain.plans.display_text import CONVERSION_WORDS
@@ -132,7 +132,7 @@ def render_page(
         "pages": _PAGES,
         "section_title": section,
         "view": view,
-        "look": choose_look,
+        "look": choose_css_class,
         "conversion_words": CONVERSION_WORDS,
         "style": "",
         "stopped": None,

@@ -27,23 +27,23 @@ class PlanForm:
     left_out: Sequence[str]
 
     @cached_property
-    def _shown_ids(self) -> frozenset[str]:
+    def _ids_on_page(self) -> frozenset[str]:
         return frozenset(row.item.workflow_id for row in self.rows)
 
     @cached_property
-    def left_out_elsewhere(self) -> list[str]:
-        """Return the flows of other pages that the approver leaves out."""
-        known = {item.workflow_id for item in self.awaiting} - self._shown_ids
+    def ids_left_out_elsewhere(self) -> list[str]:
+        """Return the ids of flows on other pages that the approver leaves out."""
+        known = {item.workflow_id for item in self.awaiting} - self._ids_on_page
         return [flow for flow in self.left_out if flow in known]
 
     @cached_property
     def selection(self) -> PlanSelection:
         """Return what an approval includes if every checkbox on this page is ticked."""
-        return PlanSelection(awaiting=self.awaiting, left_out=self.left_out_elsewhere)
+        return PlanSelection(awaiting=self.awaiting, left_out=self.ids_left_out_elsewhere)
 
     @cached_property
-    def excluded(self) -> frozenset[str]:
-        """Return the flows that the approver leaves out, with all flows that run them."""
+    def excluded_ids(self) -> frozenset[str]:
+        """Return the ids of the flows that the approver leaves out, and of flows that run them."""
         return PlanSelection(awaiting=self.awaiting, left_out=self.left_out).excluded_ids
 
     def has_checkbox(self, row: PlanRow) -> bool:
@@ -58,40 +58,40 @@ class PlanForm:
         return [row for row in self.rows if self.has_checkbox(row)]
 
     @cached_property
-    def included_elsewhere(self) -> list[PlanItem]:
+    def items_included_elsewhere(self) -> list[PlanItem]:
         """Return the flows of other pages that an approval includes."""
         return [
-            one for one in self.selection.included_items if one.workflow_id not in self._shown_ids
+            one for one in self.selection.included_items if one.workflow_id not in self._ids_on_page
         ]
 
     @cached_property
-    def offered_ids(self) -> str:
-        """Return the ids of the flows that the form offers, or "" if it offers all."""
+    def offered_ids_field(self) -> str:
+        """Return the ids of the flows that the form offers as one text, or "" if it offers all."""
         if len(self.rows_with_checkbox) == len(self.awaiting):
             return ""
         shown = [row.item.workflow_id for row in self.rows_with_checkbox]
-        return ",".join([*shown, *self.fallback_ids, *self.left_out_elsewhere])
+        return ",".join([*shown, *self.fallback_ids, *self.ids_left_out_elsewhere])
 
     @property
     def fallback_ids(self) -> list[str]:
-        """Return one included flow of another page, if this page has no checkbox.
+        """Return the id of one included flow on another page, if this page has no checkbox.
 
         The form has to name at least one flow.
         """
         return (
             []
             if self.rows_with_checkbox
-            else [item.workflow_id for item in self.included_elsewhere[:1]]
+            else [item.workflow_id for item in self.items_included_elsewhere[:1]]
         )
 
     @cached_property
     def dependent_flows_elsewhere(self) -> list[tuple[int, int, tuple[int, ...]]]:
         """Return the flows of other pages whose approval depends on the checkboxes of this page.
 
-        For the script. Each has its position, its number of changes, and the positions of the flows
-        that it runs.
+        The page's script reads them. Each has its position, its number of changes, and the
+        positions of the flows that it runs.
         """
-        elsewhere = {item.workflow_id for item in self.included_elsewhere}
+        elsewhere = {item.workflow_id for item in self.items_included_elsewhere}
         ticks = {row.position for row in self.rows_with_checkbox}
         found = []
         for group in self.groups:

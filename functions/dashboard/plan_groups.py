@@ -39,12 +39,13 @@ def group_plan_rows(
         {flow: by_id.keys() & set(item.children) for flow, item in by_id.items()}
     )
 
-    def compute_place(group: Sequence[str]) -> tuple[int, list[tuple[bool, int, str]]]:
+    def compute_sort_key(group: Sequence[str]) -> tuple[int, list[tuple[bool, int, str]]]:
         rank = min(_RANKS[outlooks[flow].outlook] for flow in group)
         return rank, compute_natural_key(by_id[group[0]].display_name)
 
     in_order = sorted(
-        (_sort_callers_first(group, graph) for group in graph.dependent_groups), key=compute_place
+        (_sort_callers_first(group, graph) for group in graph.dependent_groups),
+        key=compute_sort_key,
     )
     positions = {flow: at for at, flow in enumerate(one for group in in_order for one in group)}
 

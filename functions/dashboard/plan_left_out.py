@@ -1,4 +1,4 @@
-"""Encode the flows that an approver leaves out of a plan for the URL of its page.
+"""Encode, for the URL of a plan's page, the flows that an approver leaves out.
 
 Each flow that awaits approval is one bit, so that 2,000 flows need at most 334 characters. The
 value begins with the plan version, which determines the flow of each bit.

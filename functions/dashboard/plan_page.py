@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from functions.dashboard.environment_actions import build_policy_action
 from functions.dashboard.kill_switch import adapt_to_kill_switch, build_banner
-from functions.dashboard.owner_lists import name_chosen_owner
+from functions.dashboard.owner_lists import get_owner_name
 from functions.dashboard.page_actions import PageAction, build_approval_action
 from functions.dashboard.page_layout import PageContext, render_page
 from functions.dashboard.plan_form import PlanForm
@@ -79,39 +79,38 @@ class ShownPlan:
         return self.plan.version
 
     @cached_property
-    def awaiting(self) -> tuple[PlanItem, ...]:
+    def awaiting_items(self) -> tuple[PlanItem, ...]:
         """Return the plan items that await approval."""
         if not self.job.awaits_approval:
             return ()
         return tuple(item for item in self.plan.items if item.awaits_approval)
 
     @cached_property
-    def _left_out(self) -> tuple[str, ...] | None:
-        ids = (item.workflow_id for item in self.awaiting)
+    def _left_out_ids(self) -> tuple[str, ...] | None:
+        ids = (item.workflow_id for item in self.awaiting_items)
         return decode_left_out(self.choice.leave_out, self.version, ids)
 
     @cached_property
-    def _kept_left_out(self) -> str:
+    def _encoded_left_out(self) -> str:
         """Return the value of `leave_out` for the flows that the approver leaves out so far."""
-        return self._encode_left_out(self._left_out or ())
+        return self._encode_left_out(self._left_out_ids or ())
 
     def _encode_left_out(self, left_out: Collection[str]) -> str:
-        ids = (item.workflow_id for item in self.awaiting)
+        ids = (item.workflow_id for item in self.awaiting_items)
         return encode_left_out(self.version, ids, left_out)
 
     @property
     def has_lost_choice(self) -> bool:
-        """Return whether the approver left flows out of a plan version that another one has
-        replaced.
-        """
-        return self.is_offered and self._left_out is None
+        """Return whether the approver left flows out of an earlier version of the plan."""
+        return self.is_offered and self._left_out_ids is None
 
     def build_query(self, *, left_out: Collection[str] | None = None, **changes: object) -> str:
-        """Return the URL query that keeps the choice, in which `changes` replace parts of it.
+        """Return the URL query for the current choice. `changes` replace single parameters.
 
-        `left_out` contains the workflow ids of the flows to leave out, if they change.
+        Without `page`, the query leads to the first page. `left_out` contains the workflow ids to
+        leave out; None keeps the current ones.
         """
-        kept = self._kept_left_out if left_out is None else self._encode_left_out(left_out)
+        kept = self._encoded_left_out if left_out is None else self._encode_left_out(left_out)
         values = {
             "filter": self.choice.filter,
             "search": self.choice.search,
@@ -123,22 +122,23 @@ class ShownPlan:
         return urlencode({k: v for k, v in values.items() if v and (k, v) != ("page", 1)})
 
     def compute_left_out(self, included: Collection[str], offered: Collection[str]) -> set[str]:
-        """Return the flows that the approver leaves out after a form that includes these flows.
+        """Return the ids of the flows that the approver leaves out after sending a form with the
+        `included` flows.
 
         `offered` contains the flows that the form offers. If it is empty, the form offers all flows
         of the plan.
         """
-        choices = {*(offered or (item.workflow_id for item in self.awaiting))}
-        return (choices | {*(self._left_out or ())}) - {*included}
+        choices = {*(offered or (item.workflow_id for item in self.awaiting_items))}
+        return (choices | {*(self._left_out_ids or ())}) - {*included}
 
     @cached_property
     def outlooks(self) -> Mapping[str, FlowOutlook]:
-        """Return what the plan knows about the course of each flow's migration."""
+        """Return for each flow whether and why its migration is expected to pause."""
         return build_outlooks(self.job, self.plan.items)
 
     @cached_property
     def _all_groups(self) -> list[RowGroup]:
-        awaiting = frozenset(item.workflow_id for item in self.awaiting)
+        awaiting = frozenset(item.workflow_id for item in self.awaiting_items)
         return group_plan_rows(self.plan.items, self.outlooks, awaiting)
 
     @cached_property
@@ -170,7 +170,7 @@ class ShownPlan:
         """Return the name of the owner by whom the page filters, or the text that the reader
         entered.
         """
-        return name_chosen_owner((row.item.owner for row in self.rows), self.choice.owner)
+        return get_owner_name((row.item.owner for row in self.rows), self.choice.owner)
 
     @cached_property
     def matching_count(self) -> int:
@@ -178,7 +178,7 @@ class ShownPlan:
         return sum(len(group.rows) for group in self.groups)
 
     @cached_property
-    def approval(self) -> PageAction:
+    def approve_action(self) -> PageAction:
         """Return the action that approves this version, or the reason why the reader cannot."""
         why_not = self.view.may_not_approve
         expires = self.job.approval_expires_at
@@ -195,13 +195,13 @@ class ShownPlan:
 
     @property
     def is_read_only(self) -> bool:
-        """Return whether the environment's policy has to permit changes before an approval."""
+        """Return whether the plan cannot be approved because its environment is read-only."""
         is_read_only = self.plan.approval_policy is ApprovalPolicy.READ_ONLY
-        return is_read_only and bool(self.awaiting) and not self.is_file
+        return is_read_only and bool(self.awaiting_items) and not self.is_file
 
     @cached_property
-    def permission(self) -> PageAction:
-        """Return the action that lets the app change the environment after an approval."""
+    def permit_action(self) -> PageAction:
+        """Return the action that lets the app change the environment after approvals."""
         action = build_policy_action(
             self.job.environment_id, self.title, self.view.principal, ApprovalPolicy.REQUIRED
         )
@@ -210,23 +210,28 @@ class ShownPlan:
     @property
     def is_offered(self) -> bool:
         """Return whether this reader can approve the plan on this page."""
-        return bool(self.awaiting) and not self.is_file and not self.approval.unavailable_reason
-
-    @cached_property
-    def form(self) -> PlanForm:
-        """Return the form that approves the plan, with a checkbox for each flow on this page."""
-        return PlanForm(
-            awaiting=self.awaiting,
-            rows=self.rows,
-            groups=self._all_groups,
-            left_out=self._left_out or (),
+        return (
+            bool(self.awaiting_items)
+            and not self.is_file
+            and not self.approve_action.unavailable_reason
         )
 
     @cached_property
-    def included(self) -> Sequence[PlanItem]:
-        """Return the plan items that the approval includes.
+    def form(self) -> PlanForm:
+        """Return the form that approves the plan, with a checkbox for each flow on this page that
+        can be chosen.
+        """
+        return PlanForm(
+            awaiting=self.awaiting_items,
+            rows=self.rows,
+            groups=self._all_groups,
+            left_out=self._left_out_ids or (),
+        )
 
-        If the plan awaits no approval, returns all items that it changes.
+    @cached_property
+    def included_items(self) -> Sequence[PlanItem]:
+        """Return the plan items that the approval includes, or all that the plan changes if it
+        awaits no approval.
         """
         if self.job.awaits_approval:
             return self.form.selection.included_items
@@ -235,7 +240,7 @@ class ShownPlan:
     @property
     def change_count(self) -> int:
         """Return the number of planned changes of the included flows."""
-        return sum(len(item.planned_changes) for item in self.included)
+        return sum(len(item.planned_changes) for item in self.included_items)
 
     @cached_property
     def summary(self) -> PlanSummary:
@@ -243,7 +248,7 @@ class ShownPlan:
         return PlanSummary(
             job=self.job,
             items=self.plan.items,
-            included=self.included,
+            included=self.included_items,
             outlooks=self.outlooks,
             now=self.view.now,
             is_file=self.is_file,

@@ -28,7 +28,9 @@ class PlanGraph:
     equal_titles: frozenset[str]
 
     def format_names(self, flows: Collection[str]) -> tuple[str, ...]:
-        """Return the names of the first of these flows, and how many others there are."""
+        """Return the names of the first of these flows, and the number of the remaining ones as
+        text.
+        """
         names = sorted(self.items[flow].display_name for flow in flows if flow in self.items)
         more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
         return (*names[:_NAMED], *more)
@@ -68,9 +70,7 @@ class PlanRow:
 
     @property
     def names_left_out_with_it(self) -> tuple[str, ...]:
-        """Return the names of the flows that are left out if this flow is left out: those that run
-        it.
-        """
+        """Return the names of the flows that are left out with this flow, because they run it."""
         if not self.awaits_approval:
             return ()
         above = self.plan.graph.find_ancestors(self.item.workflow_id)
@@ -78,8 +78,8 @@ class PlanRow:
 
     @property
     def pausing_flow_name(self) -> str:
-        """Return the name of a dependent flow whose pause also pauses this one, or an empty text if
-        there is none.
+        """Return the name of the dependent flow whose pause also pauses this one, or "" if there is
+        none.
         """
         cause = self.outlook.waits_for
         return self.plan.items[cause].display_name if cause else ""
@@ -176,7 +176,7 @@ class PlanRow:
 
     @property
     def search_text(self) -> str:
-        """Return what a search compares: name, id, callers, owner and risk, in lower case."""
+        """Return the text that a search reads: name, id, callers, owner and risk, in lower case."""
         labels = " ".join(caller.label for caller in self.item.callers)
         item = self.item
         said = f"{item.display_name} {item.workflow_id} {labels} {self.owner} {self.risk[2]}"

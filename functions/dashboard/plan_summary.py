@@ -51,7 +51,7 @@ class PlanSummary:
         return Counter(one.outlook for one in self.outlooks.values())
 
     @cached_property
-    def blocking(self) -> list[FirewallIssueSummary]:
+    def blocking_issues(self) -> list[FirewallIssueSummary]:
         """Return the firewall issues at which flows of the plan will pause."""
         blocked = {
             issue.name
@@ -64,8 +64,10 @@ class PlanSummary:
 
     @property
     def parts(self) -> list[tuple[Outlook, str, int, str, str]]:
-        """Return the flows by outlook: outlook, CSS class, number, words and icon."""
-        walls = len(self.blocking)
+        """Return the parts of the plan's bar, one for each outlook: its CSS class, number, words
+        and icon.
+        """
+        walls = len(self.blocking_issues)
         firewalls = "a firewall" if walls == 1 else f"{walls} firewalls"
         said = (
             (Outlook.NO_PAUSE, "work", "go", "migrates", "migrate", "without a known pause"),
@@ -106,8 +108,10 @@ class PlanSummary:
         return sum(item.action is PlannedAction.CONTINUE_EXISTING_JOB for item in self.items)
 
     @cached_property
-    def not_included(self) -> list[tuple[int, str, str]]:
-        """Return why flows are not included: the number, the reason, and what to do about it."""
+    def not_included_reasons(self) -> list[tuple[int, str, str]]:
+        """Return the reasons why flows are not included, each with the number of flows and what to
+        do.
+        """
         found = Counter[str]()
         for item in self.items:
             if item.needs_changes:
@@ -159,7 +163,9 @@ class PlanSummary:
 
     @property
     def absent_owners(self) -> Sequence[AbsentOwners]:
-        """Return how many flows are copied whose owner is disabled or not found."""
+        """Return how many of the copied flows have a disabled owner, and how many have one who is
+        not found.
+        """
         return count_absent_owners(one.owner for one in self.included if one.action.is_copy)
 
     @property
@@ -169,7 +175,9 @@ class PlanSummary:
 
     @cached_property
     def effects(self) -> Mapping[str, int]:
-        """Return how many flows and callers the plan copies, updates, cuts over and so on."""
+        """Return the number of flows and callers for each effect of the plan, such as copies and
+        cutovers.
+        """
         kinds = Counter(
             (item.action, item.migration_method, item.has_trigger_url) for item in self.included
         )

@@ -8,7 +8,7 @@ from heapq import nlargest
 from itertools import pairwise
 from typing import NamedTuple
 
-from functions.dashboard.display_state import choose_look
+from functions.dashboard.display_state import choose_css_class
 from shared.domain.jobs.durable_job import HISTORY_LENGTH, HistoryEntry
 from shared.html_pages import format_span
 from shared.use_cases.show_remediation import RemediationView
@@ -44,7 +44,7 @@ class HistoryLine:
     #: Workflow id; empty for an environment.
     flow_id: str
     #: None: it is the job's latest entry, or lasted less than a second.
-    lasted: timedelta | None
+    duration: timedelta | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +55,13 @@ class HistoryGroup:
     lines: list[HistoryLine]
 
     @property
-    def lasted(self) -> timedelta | None:
-        """Return how long a single entry lasted, or None for several entries and if the message
-        says it.
+    def duration(self) -> timedelta | None:
+        """Return how long a single entry lasted. Returns None for several entries, or if the
+        message says it.
         """
         [first, *others] = self.lines
-        is_said = first.lasted and f"for {format_span(first.lasted)}" in first.entry.message
-        return None if others or is_said else first.lasted
+        is_said = first.duration and f"for {format_span(first.duration)}" in first.entry.message
+        return None if others or is_said else first.duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ def select_history_page(
     if chosen.kind in {"all", "environment"}:
         total = sum(len(source.history) for source in sources)
         # The job of any other entry has a later one, so its entries are not on this page.
-        sources_on_page = nlargest(end, sources, key=_find_last_change)
+        sources_on_page = nlargest(end, sources, key=_get_last_changed_at)
         found = [line for source in sources_on_page for line in _build_lines(source)]
     else:
         found = [
@@ -133,27 +133,26 @@ class _Source(NamedTuple):
 
 
 def _build_lines(source: _Source) -> list[HistoryLine]:
-    """Return the entries of a job, newest first."""
     history = source.history
-    lasted = [after.changed_at - before.changed_at for before, after in pairwise(history)]
+    durations = [after.changed_at - before.changed_at for before, after in pairwise(history)]
     lines = [
         HistoryLine(
             entry=entry,
-            look=_choose_look(entry, source),
+            look=_choose_css_class(entry, source),
             title=source.title,
             flow_id=source.flow_id,
-            lasted=duration if duration and duration.total_seconds() >= 1 else None,
+            duration=duration if duration and duration.total_seconds() >= 1 else None,
         )
-        for entry, duration in zip(history, [*lasted, None], strict=True)
+        for entry, duration in zip(history, [*durations, None], strict=True)
     ]
     return lines[::-1]
 
 
-def _choose_look(entry: HistoryEntry, source: _Source) -> str:
-    look = choose_look(entry.state)
+def _choose_css_class(entry: HistoryEntry, source: _Source) -> str:
+    look = choose_css_class(entry.state)
     # The job of an environment is completed also if its flows are blocked.
     return "over" if look == "done" and not source.flow_id else look
 
 
-def _find_last_change(source: _Source) -> datetime:
+def _get_last_changed_at(source: _Source) -> datetime:
     return source.history[-1].changed_at

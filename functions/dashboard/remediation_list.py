@@ -89,7 +89,6 @@ def _format_environments(one: RemediationView) -> str:
 
 
 def _format_state(one: RemediationView) -> tuple[str, str, str]:
-    """Return the state of a remediation: CSS class, icon and words."""
     progress = one.progress
     if progress.both_off_count:
         return "person", "", "Original and copy both off"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functions.dashboard.cause_actions import build_cause_retry_action
 from functions.dashboard.causes import find_causes, get_cause_title
 from functions.dashboard.diagrams import DiagramFilter, draw_dependency_groups
-from functions.dashboard.display_state import find_display_state
+from functions.dashboard.display_state import get_display_state
 from functions.dashboard.firewall_issues import list_issues
 from functions.dashboard.flow_lines import ALL, FlowFilter, build_line_context
 from functions.dashboard.flow_lists import ClosedFlows, FlowLists, sort_by_part
@@ -14,7 +14,7 @@ from functions.dashboard.flow_parts import PARTS, FlowPart
 from functions.dashboard.kill_switch import adapt_to_kill_switch, build_banner
 from functions.dashboard.owner_lists import (
     count_absent_owners,
-    name_chosen_owner,
+    get_owner_name,
     suggest_owners,
 )
 from functions.dashboard.page_actions import (
@@ -63,13 +63,13 @@ def build_remediation_page(
     shown: RemediationView,
     flows: Sequence[FlowView],
     choice: RemediationPageChoice,
-    closed_by: Sequence[FirewallFixView] | CmkflowError = (),
+    proposed_fixes: Sequence[FirewallFixView] | CmkflowError = (),
     *,
     others: ClosedFlows | None = None,
 ) -> str:
     """Return the page of one remediation.
 
-    `closed_by` contains the proposed firewall fixes, or the error that occurred when they were
+    `proposed_fixes` contains the proposed firewall fixes, or the error that occurred when they were
     read. `others` contains closed flows, which come after `flows`. It is None if `flows` contains
     all flows.
     """
@@ -84,7 +84,8 @@ def build_remediation_page(
         closed=others or ClosedFlows(),
     )
     counts, causes = lists.counts, find_causes(lists.flows, shown.environment_jobs)
-    known = replace(shown, flow_jobs=tuple(flow.job for flow, _ in lists.known_flows if flow.job))
+    loaded = [flow for flow, _ in lists.loaded_flows_with_parts]
+    known = replace(shown, flow_jobs=tuple(flow.job for flow in loaded if flow.job))
     actions = [
         adapt_to_kill_switch(one, view)
         for one in list_remediation_actions(
@@ -94,7 +95,7 @@ def build_remediation_page(
     issues, past_issue_count = list_issues(
         shown.environment_jobs,
         known.flow_jobs,
-        {flow.workflow_id: flow.title for flow, _ in lists.known_flows},
+        {flow.workflow_id: flow.title for flow in loaded},
         view.principal,
     )
     return render_page(
@@ -111,7 +112,7 @@ def build_remediation_page(
         parts=[
             (part.look, counts[key], part.format_words(counts[key]), f"{here}?state={key}#flows",
              part.shape)
-            for key, part in sorted(PARTS.items(), key=_compute_place_in_strip)
+            for key, part in sorted(PARTS.items(), key=_compute_sort_key_in_bar)
             if counts[key]
         ],
         part_words=[(key, PARTS[key], counts[key]) for key in PARTS if counts[key]],
@@ -125,8 +126,8 @@ def build_remediation_page(
             else lists.build_lists_by_part(causes)
         ),
         chosen=choice.flows,
-        owner=name_chosen_owner((flow.owner for flow, _ in lists.known_flows), choice.flows.owner),
-        owners=suggest_owners(flow.owner for flow, _ in lists.known_flows),
+        owner=get_owner_name((flow.owner for flow in loaded), choice.flows.owner),
+        owners=suggest_owners(flow.owner for flow in loaded),
         absent_owners=count_absent_owners(
             flow.owner for flow, part in lists.flows if part in _NEEDING_OWNER
         ),
@@ -144,12 +145,12 @@ def build_remediation_page(
         started=format_start_source(shown.remediation),
         issues=[replace(one, ignore=adapt_to_kill_switch(one.ignore, view)) for one in issues],
         past_issue_count=past_issue_count,
-        fixes=_list_fixes(view, shown, closed_by),
+        fixes=_list_fixes(view, shown, proposed_fixes),
         stopped=build_banner(view),
-        unread=str(closed_by) if isinstance(closed_by, CmkflowError) else "",
+        unread=str(proposed_fixes) if isinstance(proposed_fixes, CmkflowError) else "",
         **draw_dependency_groups(
             here,
-            {flow.workflow_id: (flow, find_display_state(flow)) for flow, _ in lists.known_flows},
+            {flow.workflow_id: (flow, get_display_state(flow)) for flow in loaded},
             choice.diagrams,
         ),
     )  # fmt: skip
@@ -170,7 +171,7 @@ def _list_fixes(
     ]
 
 
-def _compute_place_in_strip(part: tuple[str, FlowPart]) -> tuple[bool, bool]:
+def _compute_sort_key_in_bar(part: tuple[str, FlowPart]) -> tuple[bool, bool]:
     """Return the sort key of a part in the bar: first both off, then migrated, then the rest."""
     return part[0] != "both_off", part[1].look != "done"
 

@@ -1,9 +1,13 @@
-"""Describe in sentences how far a remediation is, since when it is blocked, and what to do."""
+"""Describe in sentences what a remediation has reached, since when it is blocked, and what to do
+next.
+
+The page of the remediation begins with these sentences.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from functions.dashboard.display_state import choose_look
+from functions.dashboard.display_state import choose_css_class
 from functions.dashboard.flow_parts import PARTS
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.remediation_states import RemediationState
@@ -84,17 +88,17 @@ def _describe_state(shown: RemediationView) -> tuple[str, str]:
     words = progress.state.replace("_", " ").capitalize()
     if progress.state is RemediationState.COMPLETED and is_dry_run(shown):
         return "over", f"{words} · nothing was changed"
-    look = choose_look(progress.state, progress.not_migrated)
+    look = choose_css_class(progress.state, progress.not_migrated)
     left = sum(progress.not_migrated.values())
     if progress.state is RemediationState.COMPLETED and left:
         return look, f"{words} · {left:,} not migrated"
-    if since := _find_first_blocked_time(shown):
+    if since := _find_blocked_since(shown):
         return "person", f"Blocked since {format_moment(since)}"
     return look, words
 
 
-def _find_first_blocked_time(shown: RemediationView) -> datetime | None:
-    """Return since when the remediation has had a blocked job."""
+def _find_blocked_since(shown: RemediationView) -> datetime | None:
+    """Return since when the remediation has had a blocked or failed job, or None if it has none."""
     jobs = (*shown.environment_jobs, *shown.flow_jobs)
     times = [job.reason_since for job in jobs if job.needs_action]
     return min(filter(None, times), default=None)
@@ -127,7 +131,9 @@ def _format_actions(counts: Mapping[str, int]) -> list[str]:
 
 
 def _format_originals(asked: Sequence[tuple[FlowView, str]]) -> list[str]:
-    """Return that the originals of these flows work, or an empty list if a row does not show it."""
+    """Return the sentence that the originals of these flows work, or an empty list if a row does
+    not show that.
+    """
     if not asked or not all(
         part != "both_off" and (flow.job is None or flow.job.has_original_restored)
         for flow, part in asked
@@ -141,7 +147,9 @@ def _format_originals(asked: Sequence[tuple[FlowView, str]]) -> list[str]:
 def _format_remaining_work(
     shown: RemediationView, counts: Mapping[str, int], flows: Sequence[tuple[FlowView, str]]
 ) -> list[str]:
-    """Return the sentences for a completed remediation: first what is not migrated."""
+    """Return the sentences for a completed remediation, those about flows that are not migrated
+    first.
+    """
     total, reached = sum(counts.values()), counts.get("migrated", 0) + counts.get("prepared", 0)
     if not total:
         return ["No flow of the plan stays on Microsoft's key."]

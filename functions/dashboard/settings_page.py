@@ -86,7 +86,7 @@ def _build_headline(found: Configuration) -> Headline:
 
 
 def _list_facts(found: Configuration, settings: Settings) -> list[tuple[str, str]]:
-    """Return what readers look up first, such as the tenant, each as a title and a text."""
+    """Return what readers look up first, such as the tenant, each fact as a title and a text."""
     return [
         ("Tenant", settings.tenant_id),
         ("Host name", settings.website_host or "not known"),
@@ -102,14 +102,13 @@ def _list_facts(found: Configuration, settings: Settings) -> list[tuple[str, str
 
 
 def _describe_sign_in(settings: Settings) -> str:
-    ways = ["App Service authentication"] if settings.platform_signs_in else []
+    ways = ["App Service authentication"] if settings.has_platform_sign_in else []
     if roles := settings.function_key_roles:
         ways.append(f"function keys ({', '.join(roles)})")
     return " and ".join(ways) or "none"
 
 
 def _format_value(one: SettingValue) -> str:
-    """Return the value of a setting as text."""
     if one.is_secret or one.problem:
         return "set" if one.is_set else "not set"
     return one.value or "empty"

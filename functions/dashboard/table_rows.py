@@ -1,4 +1,6 @@
-"""Format lists of flows as HTML without a template, which is too slow for thousands of lines."""
+"""Format lists of flows as HTML without a template, because a template is too slow for thousands of
+lines.
+"""
 
 from collections.abc import Iterable
 from html import escape
@@ -37,7 +39,8 @@ class FlowTableRow(NamedTuple):
 def render_flow_rows(lines: Iterable[FlowTableRow], here: str, *, shows_steps: bool = True) -> str:
     """Return the lines as escaped HTML list items.
 
-    `here` is the URL of the remediation's page. `shows_steps` adds how far each flow is.
+    `here` is the URL of the remediation's page. `shows_steps` adds the completed steps of each
+    flow.
     """
     link = f'<li data-part><b><a href="{escape(here)}/flows/'
     # Most flows share their state and texts, so what follows the name is built once for each.
@@ -55,7 +58,6 @@ def render_flow_rows(lines: Iterable[FlowTableRow], here: str, *, shows_steps: b
 
 
 def _format_cells_after_name(line: FlowTableRow, *, shows_steps: bool) -> str:
-    """Return the cells of a line that follow the flow's name."""
     place = f'<span class="sub">{escape(line.where)}</span>' if line.where else ""
     reason = escape(line.reason)
     if line.details:
@@ -72,7 +74,9 @@ def _format_cells_after_name(line: FlowTableRow, *, shows_steps: bool) -> str:
 
 
 def _format_html(text: str) -> str:
-    """Return a text as HTML, with commands as `<code>`. A shortened one may lack its end."""
+    """Return a text as HTML, with commands as `<code>`. In a shortened text, a command may lack its
+    end.
+    """
     return format_commands(text).replace("`", "") if "`" in text else escape(text)
 
 

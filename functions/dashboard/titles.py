@@ -14,7 +14,7 @@ def find_equal_texts(titles: Iterable[str]) -> frozenset[str]:
 
 
 def shorten_id(workflow_id: str) -> str:
-    """Return the beginning of a workflow id, which suffices to recognize a flow."""
+    """Return the beginning of a workflow id. It suffices to recognize a flow."""
     return workflow_id[:_LENGTH]
 
 

@@ -1,4 +1,4 @@
-"""Check function keys by a route of this app that the Functions host protects with them.
+"""Check function keys by a route of this app that the Functions host protects with these keys.
 
 Only the host can check a key, and it requires a key for all requests to a route or for none. A
 route that requires keys is closed to people who sign in. So the routes of the API require none, and

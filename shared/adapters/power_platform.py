@@ -105,7 +105,7 @@ class PowerPlatformAdmin(Environments):
     """Implements the port `Environments` with the admin API."""
 
     def __init__(self, http: HttpClient, service: HttpService, clock: Clock, cloud: Cloud) -> None:
-        """Use `service`, which sends requests as the application to the audience of Power Apps."""
+        """Send requests as the application, through `service`, with the audience of Power Apps."""
         self._url = f"https://{cloud.power_platform_admin_host}/{_PATH}"
         self._http = http
         self._service = service
@@ -116,7 +116,6 @@ class PowerPlatformAdmin(Environments):
         self._flow_endpoints: dict[str, str] = {}
 
     async def list(self) -> list[Environment]:
-        """Return all environments of the tenant."""
         call = ServiceRequest(method="GET", url=self._url, params=_VERSION)
         return [
             self._convert_and_cache_endpoint(parse_wire(EnvironmentEntity, item))
@@ -124,7 +123,6 @@ class PowerPlatformAdmin(Environments):
         ]
 
     async def get(self, environment_id: str) -> Environment:
-        """Return an environment. Raises `NotFound` if it does not exist."""
         call, asked = f"{self._url}/{environment_id}", self._clock.now()
         answer = await self._http.send(
             self._service, ServiceRequest(method="GET", url=call, params=_VERSION)
@@ -136,19 +134,15 @@ class PowerPlatformAdmin(Environments):
         return found
 
     async def get_cached(self, environment_id: str) -> Environment:
-        """Return an environment, as read within the last minute.
-
-        Raises `NotFound` if it does not exist.
-        """
         asked, known = self._read.get(environment_id, (None, None))
         if asked and known and self._clock.now() - asked < _LATELY:
             return known
         return await self.get(environment_id)
 
     async def read_flow_endpoint(self, environment_id: str) -> str:
-        """Return the URL of the flow service for an environment, as last read, or "" if unknown.
+        """Return the URL of the flow service for an environment, or "" if the platform names none.
 
-        It is not read again, because nearly every step reads the environment. See
+        Uses the URL that was last read, because nearly every step reads the environment. See
         platform.md#regional-hosts.
         """
         key = environment_id.lower()

@@ -106,9 +106,8 @@ class ServiceBusMessages(MessageSender):
         return counted
 
     async def require_sending_allowed(self, queue: str) -> None:
-        """Check that the app may send to a queue: open a new link, which Service Bus authorizes.
-
-        No message is sent.
+        """Raise an error if the app cannot send to a queue. Opens a new link, which Service Bus
+        authorizes, and sends no message.
         """
         async with _translate_errors(queue), self._client.get_queue_sender(queue):
             pass
@@ -129,7 +128,6 @@ class ServiceBusMessages(MessageSender):
 
 
 async def _send_in_batches(sender: ServiceBusSender, messages: Sequence[ServiceBusMessage]) -> None:
-    """Send messages in batches of the largest size that the namespace accepts."""
     if len(messages) == 1:
         await sender.send_messages(messages[0], timeout=_TIMEOUT)
         return
@@ -163,7 +161,6 @@ def _build_wire_message(message: QueueMessage, current: str) -> ServiceBusMessag
 
 @asynccontextmanager
 async def _translate_errors(queue: str) -> AsyncIterator[None]:
-    """Raise the SDK's errors as errors of the app."""
     try:
         yield
     except (ServiceBusServerBusyError, ServiceBusQuotaExceededError) as err:

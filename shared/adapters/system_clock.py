@@ -10,7 +10,6 @@ class SystemClock(Clock):
     """Implements the port `Clock` with the clock of the machine."""
 
     def now(self) -> datetime:
-        """Return the current time in UTC."""
         return datetime.now(UTC)
 
     def measure_local_lead(self) -> timedelta:

@@ -18,7 +18,7 @@ class TimeStampAuthorities(TimeStamps):
 
     def __init__(self, http: HttpClient) -> None:
         # Evidence does without a time stamp, so no circuit breaker is necessary.
-        self._http = http.without_circuits()
+        self._http = http.without_circuit_breakers()
         self._service = HttpService(name="Time stamp authority", scope="", credential=None)
 
     async def stamp(self, authority: str, content: bytes) -> bytes:

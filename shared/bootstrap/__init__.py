@@ -1,7 +1,7 @@
-"""Build the adapters for all ports: the only package that imports concrete classes.
+"""Build the adapters for all ports. In the app, no other package imports adapter classes.
 
-Adapters are imported when they are built. An app start that only indexes functions does not import
-the SDKs.
+Adapters are imported when they are built, so that an app start that only indexes functions does not
+import the SDKs.
 """
 
 import asyncio
@@ -45,10 +45,10 @@ def _start_closer(closer: Coroutine[None, None, None]) -> None:
 
 
 async def _close_with_loop(closing: AsyncExitStack) -> None:
-    """Close the resources in `closing` when the loop ends.
+    """Close the resources in `closing` when the event loop ends.
 
     The worker has no shutdown hook, but its loop runs in `asyncio.run`, which cancels every task
-    and waits for it. A killed process closes nothing, and nothing depends on it.
+    and waits for it. A killed process closes nothing, and nothing depends on that.
     """
     try:
         await asyncio.get_running_loop().create_future()
@@ -56,9 +56,9 @@ async def _close_with_loop(closing: AsyncExitStack) -> None:
         await closing.aclose()
 
 
-def provide(those: Services) -> None:
+def provide(provided: Services) -> None:
     """Make `services()` return these services in the running event loop."""
-    _by_loop[asyncio.get_running_loop()] = those
+    _by_loop[asyncio.get_running_loop()] = provided
 
 
 def build_services(settings: Settings, closing: AsyncExitStack) -> Services:

@@ -46,7 +46,7 @@ class CoreServices:
     def build_budget(self, name: str, calls: int, **limits: int) -> "StoredRequestBudget":
         """Return this instance's part of a request budget that all instances share.
 
-        `calls` is per minute; `limits` are options of `BudgetLimit`.
+        `calls` is the number of requests per minute. `limits` are options of `BudgetLimit`.
         """
         from shared.adapters.state.request_budget import StoredRequestBudget
         from shared.adapters.state.request_ledger import BudgetLimit
@@ -112,7 +112,9 @@ def _build_store(
     closing: AsyncExitStack,
     clock: "StoreClock",
 ) -> "Store":
-    """Return the store. The times of its responses set the clock."""
+    """Return the store: tables of a storage account, whose responses set the clock, or a SQLite
+    file.
+    """
     from shared.adapters.state.versioned_store import VersionedStore
     from shared.state.tables import Tables
 

@@ -192,9 +192,8 @@ class MicrosoftServices:
         )
 
     def _build_flow_pages(self) -> FlowPages:
-        """Return the paged flow lists.
-
-        Reads from the flow service have a small budget inside its budget.
+        """Return the paged flow lists. Their reads from the flow service have a small budget inside
+        its budget.
         """
         from shared.adapters.flow_service.pages import NestedBudget, ServiceFlowPages
 
@@ -205,7 +204,7 @@ class MicrosoftServices:
         return ServiceFlowPages(self.dataverse, listing)
 
     def _build_flow_access(self, secrets: Secrets) -> FlowsAsServiceAccount:
-        """Return the access to flows as the application, and as the service account if
+        """Return the access to flows as the application, and as the service account if one is
         configured.
         """
         from shared.adapters.entra.identity import ServiceAccountCredential, ServiceAccountSettings

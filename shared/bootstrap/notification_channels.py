@@ -1,4 +1,4 @@
-"""Build the configured notification channels. The log is always one."""
+"""Build the configured notification channels. The log is always a channel."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,7 @@ def build_channels(ground: CoreServices) -> tuple[NotificationChannel, ...]:
 
     settings = ground.settings
     # The notifier decides when to retry a channel.
-    http = ground.http.without_circuits()
+    http = ground.http.without_circuit_breakers()
 
     def build_topic() -> NotificationChannel:
         address = check_address(

@@ -123,7 +123,7 @@ async def restore_wake_ups(services: Services) -> None:
         rows = kind.table(services.tables)
         found = [one.item async for one in read_readable(services, rows.scan())]
         open_rows = [job for job in found if job.next_check_at or kind.is_watched(job)]
-        missing = [job for job in open_rows if rows.name_of(job) not in there]
+        missing = [job for job in open_rows if rows.get_row_name(job) not in there]
         await kind.schedule_wake_up(services, *missing)
 
 

@@ -36,7 +36,7 @@ from shared.jobs.traces import build_trace_properties
 from shared.logs.fields import log_with
 from shared.ports import QueueMessage
 from shared.reason import Reason
-from shared.request_count import count_in
+from shared.request_count import count_requests_in
 from shared.services import Services
 from shared.state.rows import StoredItem
 
@@ -132,7 +132,9 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
 
     def _estimate_demand(self, services: Services, job: J) -> RequestDemand | None:
         demand = self.request_demand(job)
-        return replace(demand, row=self.table(services.tables).name_of(job)) if demand else None
+        return (
+            replace(demand, row=self.table(services.tables).get_row_name(job)) if demand else None
+        )
 
     async def _save_waiting(
         self, services: Services, kept: StoredItem[J], job: J | None
@@ -179,7 +181,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             if before.consecutive_crashes > services.settings.internal_error_max_attempts:
                 raise InternalErrorRepeated(_STOPPED_WITHOUT_ERROR)
             async with held.keep_renewed():
-                with count_in(held.calls):
+                with count_requests_in(held.calls):
                     job = await step(held)
         except LeaseLost:
             raise
@@ -188,7 +190,10 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         done = await held.end(job)
         if done.reason_code in _ALERTED:
             await send_alert(
-                services, done.reason_code, self.table(services.tables).name_of(done), done.message
+                services,
+                done.reason_code,
+                self.table(services.tables).get_row_name(done),
+                done.message,
             )
         return done
 
@@ -353,10 +358,10 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         See `shared/jobs/due_scan.py`.
         """
         if self.queue:
-            now, name_of = services.now, self.table(services.tables).name_of
+            now, get_row_name = services.now, self.table(services.tables).get_row_name
             at = now + services.settings.overdue_delay
             await services.tables.wake_ups.upsert(
-                *(WakeUp(wake_at=at, row=name_of(job), written_at=now) for job in jobs)
+                *(WakeUp(wake_at=at, row=get_row_name(job), written_at=now) for job in jobs)
             )
 
     async def send(self, services: Services, *jobs: J) -> None:

@@ -14,7 +14,7 @@ from shared.domain.request_demand import RequestDemand
 from shared.errors import CmkflowError, Conflict, LeaseLost, MustWait
 from shared.jobs.fenced_rows import FencedRows
 from shared.logs.fields import get_product_log
-from shared.request_count import CallCount
+from shared.request_count import RequestCount
 from shared.services import Services
 from shared.state.rows import StoredItem, Table
 from shared.state.tables import Tables
@@ -79,7 +79,7 @@ class LeasedJob[J: DurableJob[Any]]:
         #: Whether there are staged changes.
         self._is_ahead = False
         #: The requests of this invocation, and how many of them are in the history.
-        self.calls = CallCount()
+        self.calls = RequestCount()
         self._recorded_calls = 0
 
     @property

@@ -60,7 +60,7 @@ class ProductLog(logging.LoggerAdapter[logging.Logger]):
 
 
 def get_product_log(name: str) -> ProductLog:
-    """Return the logger of a module, which writes fields into the message."""
+    """Return the logger of a module. It writes fields into the message."""
     return ProductLog(logging.getLogger(name))
 
 
@@ -77,7 +77,7 @@ def log_with(**fields: object) -> Iterator[None]:
 
 
 def without_marker(text: str) -> str:
-    """Return the text with every marker changed, so that a query finds no fields in it."""
+    """Return the text with every marker changed, so that a query takes no part of it for fields."""
     return text.replace(_MARK, " |{")
 
 

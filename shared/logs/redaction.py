@@ -1,8 +1,8 @@
 """Redact trigger URLs in all logs, because anyone with a URL can start the flow (docs/security.md).
 
-Adapters already redact them. This also covers messages of libraries and bugs: it works where
-records are created, so no handler gets a complete URL. It also changes the marker of `fields.py`
-in texts from elsewhere.
+Adapters already redact their own messages. This also covers messages of libraries and bugs: it
+works where records are created, so no handler gets a complete URL. It also changes the marker of
+`fields.py` in texts from elsewhere.
 """
 
 import logging
@@ -15,10 +15,10 @@ from shared.logs.fields import Line, without_marker
 
 
 def install_redaction() -> None:
-    """Redact every record created from now on. Safe to repeat.
+    """Redact every record that is created from now on. Safe to repeat.
 
-    Messages, arguments and stack traces are redacted on creation; `extra` fields by a filter on the
-    root logger's current handlers, because `logging` adds them later.
+    Messages, arguments and stack traces are redacted when a record is created. `logging` adds
+    `extra` fields later, so a filter on the root logger's current handlers redacts these.
     """
     make = logging.getLogRecordFactory()
     if not isinstance(make, _RedactingFactory):
@@ -55,7 +55,7 @@ class _RedactingFactory:
 
 
 def _redact_message(record: logging.LogRecord) -> None:
-    """Replace a message that is unsafe or cannot be formatted by a safe text."""
+    """Replace a message by a safe text if it is unsafe or cannot be formatted."""
     # Checked after formatting, because arguments can complete a URL.
     try:
         text = record.getMessage()
@@ -72,7 +72,7 @@ def _redact_text(text: str) -> str:
 
 
 def _redact_stack(record: logging.LogRecord) -> None:
-    """Replace an unsafe exception by text, because handlers print or send both."""
+    """Replace an unsafe exception by a text, because handlers output exceptions and stacks."""
     assert record.exc_info
     stack = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
     safe = _redact_text(stack)

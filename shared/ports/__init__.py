@@ -1,7 +1,7 @@
 """Define what the app needs from outside as protocols, which adapters and tests implement.
 
 Every method may raise `TransientError` (retry later) and `PlatformError` (rejected), and `NotFound`
-if it names an item. Further errors are documented per method.
+if it names an item. Further errors are documented for each method.
 """
 
 from shared.ports.assessment import CanvasApps, Connections, MachineGroups

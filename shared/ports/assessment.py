@@ -21,13 +21,13 @@ class Connections(Protocol):
         """
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[Connection]:
-        """Return a page of the same list by one request, without reading the connectors.
+        """Return a page of the list of connections by one request, without reading the connectors.
 
         An invalid cursor raises the errors described at `FlowPages`.
         """
 
     async def read_sign_in(self, environment_id: str, connector: str) -> ConnectorSignIn:
-        """Return how connections of a connector sign in: unknown if the app may not read the
+        """Return how connections of a connector sign in. It is unknown if the app may not read the
         connector.
         """
 
@@ -44,10 +44,10 @@ class CanvasApps(Protocol):
         """Return the apps that use flows, with the flows' ids."""
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[CanvasApp]:
-        """Return those apps on one page of the list that use flows.
+        """Return the apps that use flows on one page of the list.
 
-        Sends one request for the page and one for the document of each app. An invalid cursor
-        raises the errors described at `FlowPages`.
+        Sends one request for the page and one for the document of each of these apps. An invalid
+        cursor raises the errors described at `FlowPages`.
         """
 
     async def get(self, environment_id: str, name: str) -> CanvasApp:

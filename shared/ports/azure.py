@@ -26,9 +26,9 @@ class Site:
 
 
 class AppSettings(Protocol):
-    """Read and replace all settings of App Service and Functions apps, which have no ETag.
+    """Read and replace all settings of App Service and Functions apps. The settings have no ETag.
 
-    Another instance does the same for connection strings, whose names begin with their type
+    A second adapter does the same for connection strings. Their names begin with their type
     (`SQLAzure|Orders`). See platform.md#app-settings.
     """
 
@@ -41,14 +41,14 @@ class AppSettings(Protocol):
     async def read_secret_readers(self, site_id: str) -> Sequence[SecretReader]:
         """Return the identities that resolve the Key Vault references of an app and of its slots.
 
-        A slot's id returns the same. Raises `NotFound` if the app does not exist.
+        The id of a slot returns the same identities. Raises `NotFound` if the app does not exist.
         """
 
     async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
         """Return the status (`Resolved`) of each Key Vault reference of an app, by setting."""
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
-        """Replace all settings of an app, which restarts it."""
+        """Replace all settings of an app. This restarts the app."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +72,10 @@ class SiteFiles(Protocol):
         """Return a file. Raises `NotFound` if it does not exist."""
 
     async def write(self, site_id: str, path: str, text: str, *, etag: str) -> None:
-        """Replace a file if it has this ETag.
+        """Replace a file if it has this ETag. The app then loads the new file.
 
-        The app then loads it. Raises `Conflict` if it has another ETag, `NotFound` if it does not
-        exist, and `PlatformError` if the app runs from a package.
+        Raises `Conflict` if it has another ETag, `NotFound` if it does not exist, and
+        `PlatformError` if the app runs from a package.
         """
 
 
@@ -170,11 +170,11 @@ class SynapseArtifacts(Protocol):
         """Return an item of a collection. Raises `NotFound` if it does not exist."""
 
     async def find_denied_actions(self, workspace: str, actions: Sequence[str]) -> Sequence[str]:
-        """Return those of the actions that no Synapse role of the app's identity permits, such as
+        """Return the given actions that no Synapse role of the app's identity permits, such as
         `Microsoft.Synapse/workspaces/pipelines/write`.
 
-        Roles of its groups are not checked. Raises `NotFound` if the workspace does not exist, and
-        `PlatformError` if the identity has no role.
+        Roles of the identity's groups are not checked. Raises `NotFound` if the workspace does not
+        exist, and `PlatformError` if the identity has no role.
         """
 
     async def write(
@@ -206,7 +206,9 @@ class Keys(Protocol):
         """
 
     async def read_role_assignments(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
-        """Return the direct role assignments of a principal at, above and below a vault."""
+        """Return the direct role assignments of a principal to a vault, to what contains it and to
+        what it contains.
+        """
 
     async def read_key_versions(self, vault: KeyVault, name: str) -> list[KeyVersion]:
         """Return every version of a key, newest first.
@@ -321,7 +323,7 @@ class PolicyRestrictions(Protocol):
     ) -> Sequence[str]:
         """Return the ids of the policy assignments that deny a resource with this content.
 
-        `content` has the type of the resource, or of a child. Raises `NotFound` if the
+        `content` has the type of the resource, or of a child of it. Raises `NotFound` if the
         resource does not exist, and `PlatformError` if Azure does not check this type.
         """
 

@@ -22,7 +22,7 @@ class Organization(Protocol):
     ) -> None:
         """Change the environment's setting that creates new flows in a solution.
 
-        The platform may accept the change and not keep it. Raises `NotFound` if there is no
+        The platform may accept the change and not apply it. Raises `NotFound` if there is no
         organization with this id.
         """
 
@@ -32,7 +32,7 @@ class Organization(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextColumn:
-    """A text column of a Dataverse table, and what is read with it."""
+    """A text column of a Dataverse table, and which of its rows and other columns are read."""
 
     #: Name of the table in URLs, such as `serviceendpoints`.
     entity_set: str

@@ -41,7 +41,7 @@ class CallerKind(Protocol):
     ) -> AsyncIterator[Caller]:
         """Yield every place that contains a trigger URL or a child flow's id.
 
-        `search` contains the progress of an earlier search and is updated place by place. Raises
+        `search` contains the progress of an earlier search, and is updated after each place. Raises
         `JobBlocked` at the end if a place could not be searched.
         """
 
@@ -60,9 +60,8 @@ class CallerKind(Protocol):
 
 @runtime_checkable
 class FoundInDefinitions(Protocol):
-    """A `CallerKind` whose places are flows' definitions.
-
-    If those were read for another purpose, no search is needed.
+    """A `CallerKind` whose places are flows' definitions. Definitions that were read for another
+    purpose need no search.
     """
 
     def find_callers_in_flow(
@@ -98,7 +97,7 @@ class InJsonService(SearchesScopes, Protocol):
 
 @runtime_checkable
 class KeepsVersions(Protocol):
-    """A `CallerKind` whose platform keeps earlier versions of a place."""
+    """A `CallerKind` whose platform keeps the earlier texts of a place."""
 
     async def read_texts_since(self, caller: Caller, since: datetime) -> Sequence[str]:
         """Return all texts that were written to the place since `since`.
@@ -112,8 +111,8 @@ class RefersToSecrets(Protocol):
     """A `CallerKind` whose places can contain a reference to a Key Vault secret."""
 
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
-        """Return, by address, why each place may be unable to read its secret, or "" if it can read
-        it.
+        """Return, by its address, why each place may be unable to read its secret, or "" if it can
+        read it.
 
         `secrets` contains the address of the secret by the address of the place.
         """
@@ -129,8 +128,8 @@ class HasUnknownReaders(Protocol):
     """
 
     async def find_reader_evidence(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return, for each address, a text that says what suggests that the readers of the place
-        resolve references, or that nothing does.
+        """Return, by its address, what suggests that the readers of each place resolve references,
+        or that nothing does.
 
         Places that cannot be read are omitted.
         """
@@ -141,12 +140,13 @@ class WritesWholeResource(Protocol):
     """A `CallerKind` whose platform replaces all places of a resource at once."""
 
     async def read_all(self, callers: Sequence[Caller]) -> Mapping[str, CallerContent]:
-        """Return the content of those callers of a resource that exist, by address."""
+        """Return the content of each of a resource's callers that exists, by address."""
 
     async def write_all(self, values: Sequence[tuple[Caller, CallerContent]]) -> None:
-        """Write the texts of places in a resource if each still has its ETag, and read them back.
+        """Write the texts of places in a resource if each place still has its ETag, and read them
+        back.
 
-        Raises `Conflict` if one has another, or if the texts that are read back differ.
+        Raises `Conflict` if a place has another ETag, or if the texts that are read back differ.
         """
 
 
@@ -190,7 +190,7 @@ class FirewallKind(Protocol):
 
 @runtime_checkable
 class ReadsByHost(Protocol):
-    """A `FirewallKind` with many resources, of which only a few protect a given host."""
+    """A `FirewallKind` with many resources. Only a few of them protect a given host."""
 
     async def read_for_hosts(self, hosts: Collection[str]) -> list[Firewall]:
         """Return the firewalls that protect any of these hosts."""
@@ -212,7 +212,7 @@ class AppliesFixes(Protocol):
     async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
-        """Add entries to a list and remove others, if it is unchanged since it was read.
+        """Add entries to a list and remove others, if the list is unchanged since it was read.
 
         Return the entries that this write added. Raises `Conflict` if nothing was written, and
         `JobBlocked` if the write would have side effects.

@@ -16,17 +16,15 @@ class NotificationChannel(Protocol):
         """Return the name of the channel in settings and on pages."""
 
     async def send(self, notification: Notification) -> None:
-        """Send a notification.
-
-        Raises a `CmkflowError`, whose text does not contain the channel's URL, if it is rejected.
+        """Send a notification. Raises a `CmkflowError` if it is rejected. The error's text does not
+        contain the channel's URL.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnusableChannel:
-    """A channel in place of one with an invalid setting.
-
-    It rejects all notifications, and the rest of the app works.
+    """A channel in place of one with an invalid setting. It rejects all notifications; other
+    channels work.
     """
 
     name: str

@@ -76,8 +76,8 @@ class AssessmentPorts:
 class PlatformPorts(StepPorts, AssessmentPorts):
     """All ports for Power Platform and Azure.
 
-    `bootstrap` provides adapters and tests their own; both pass one test suite. A kind of caller or
-    firewall can use any of the ports (`shared/kind_discovery.py`).
+    `bootstrap` provides adapters and tests provide their own; both pass the same test suite. A kind
+    of caller or firewall can use any of the ports (`shared/kind_discovery.py`).
     """
 
     environment_variables: EnvironmentVariables

@@ -35,9 +35,8 @@ class Environments(Protocol):
         """Return an environment. Raises `NotFound` if it does not exist."""
 
     async def get_cached(self, environment_id: str) -> Environment:
-        """Return an environment, as read within the last minute.
-
-        Raises `NotFound` if it does not exist.
+        """Return an environment as it was read within the last minute, or read it. Raises
+        `NotFound` if it does not exist.
         """
 
 
@@ -125,8 +124,8 @@ class FlowReports(Protocol):
 
 
 class FlowsAsServiceAccount(Protocol):
-    """Send the requests for which the service account must be a co-owner of the flow, and make it
-    one.
+    """Send the requests for which the service account must be a co-owner of a flow, and change its
+    co-ownership.
     """
 
     async def read_permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
@@ -145,13 +144,13 @@ class FlowsAsServiceAccount(Protocol):
         """
 
     async def read_trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
-        """Return the URL that starts a flow, which is a secret.
+        """Return the secret URL that starts a flow.
 
         Raises `PlatformError` if the trigger has none.
         """
 
     async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Read a flow with the rights of the service account.
+        """Read a flow with its definition, with the rights of the service account.
 
         Raises `PlatformError` (403) if the service account is not a co-owner.
         """
@@ -206,12 +205,12 @@ class NonSolutionFlows(Protocol):
 
 
 class Workflows(Protocol):
-    """Read and write cloud flows as rows of Dataverse, the supported way to write them."""
+    """Read and write cloud flows as rows of Dataverse. This is the supported way to write flows."""
 
     def list(
         self, environment: Environment, *, managed_only: bool = False
     ) -> AsyncIterator[Workflow]:
-        """Yield all cloud flows or only managed ones, 500 per request."""
+        """Yield all cloud flows, or only managed ones, and read up to 500 with each request."""
 
     async def get(self, environment: Environment, workflow_id: str) -> Workflow:
         """Return a flow. Raises `NotFound` if it does not exist."""
@@ -315,7 +314,7 @@ class EnvironmentVariables(Protocol):
 class ConnectionReferences(Protocol):
     """Read and create connection references of Dataverse (platform.md#connection-references)."""
 
-    async def find(
+    async def find_by_connection(
         self, environment: Environment, connection_ids: Collection[str]
     ) -> list[ConnectionReference]:
         """Return the references to any of these connections."""

@@ -19,17 +19,18 @@ class Clock(Protocol):
         """Return how far the machine's clock is ahead of this one, or behind if negative."""
 
     async def sleep(self, time: timedelta) -> None:
-        """Wait for `time`, which should be seconds while an invocation leases its row."""
+        """Wait for `time`. It should be only seconds while an invocation leases its row."""
 
 
 class TimeStamps(Protocol):
     """Request time stamps."""
 
     async def stamp(self, authority: str, content: bytes) -> bytes:
-        """Return a time stamp of `content` from the authority at this URL: its answer, in DER.
+        """Return the answer of the authority at this URL, in DER: a time stamp of `content`. Does
+        not verify the signature.
 
         Raises `PlatformError` if the authority rejects the request or its answer does not match it,
-        and `ServiceUnavailable` without an answer. The signature is not verified.
+        and `ServiceUnavailable` without an answer.
         """
 
 
@@ -45,7 +46,7 @@ class FunctionKeys(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueMessage:
-    """A queue message. Of messages with the same id within ten minutes, one is sent."""
+    """A queue message. Of several with the same id, one is sent within ten minutes."""
 
     queue: str
     message_id: str
@@ -69,32 +70,32 @@ class MessageSender(Protocol):
 
 
 class RequestBudget(Protocol):
-    """Reserve requests for invocations. Invocations of the most advanced jobs come first."""
+    """Reserves requests for invocations. Invocations of the most advanced jobs get them first."""
 
     def reserve(self, need: RequestDemand | None) -> AbstractAsyncContextManager[None]:
-        """Run an invocation with reserved requests.
+        """Run an invocation with reserved requests. Without a need for requests, it starts at once.
 
-        With None or zero requests it starts at once. If it must wait, raises `MustWait` with the
-        time to retry, and keeps its place in the queue. Inside, a read without a reserved request
-        waits for one.
+        If it must wait, raises `MustWait` with the time to retry, and keeps its place in the queue.
+        Inside, a read for which no request is reserved waits for one.
         """
 
-    async def wait_for(self, calls: int = 1, *, is_urgent: bool = False) -> None:
-        """Wait until this many requests are available.
+    async def wait_for_requests(self, count: int = 1, *, is_urgent: bool = False) -> None:
+        """Wait until this many requests are available. Raises `ThrottledError` if the wait would
+        take minutes.
 
         A step calls this before it checks whether a write may start. `is_urgent` includes the
-        requests kept for rollbacks, cutovers and revoking grants. Raises `ThrottledError` if the
-        wait would take minutes.
+        requests kept for rollbacks, cutovers and revoking grants.
         """
 
     async def read_queue_status(self) -> RequestQueueStatus:
         """Return how many jobs wait in the queue, and for how long."""
 
     async def promote_waiters(
-        self, come: Callable[[QueuedJob], Awaitable[bool]]
+        self, wake: Callable[[QueuedJob], Awaitable[bool]]
     ) -> RequestQueueStatus:
-        """Wake the jobs whose turn comes within the next minutes.
+        """Wake the jobs whose turn comes within the next minutes, and return the status of the
+        queue.
 
-        Return the status of the queue. `come` returns whether a job still waits for its turn. If
-        not, the job loses its place.
+        `wake` wakes a job, and returns whether it still waits for its turn. If not, the job loses
+        its place.
         """

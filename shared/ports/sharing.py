@@ -54,8 +54,11 @@ class PrincipalDirectory(Protocol):
     async def read_privilege_levels(
         self, environment: Environment, user_id: str, name: str
     ) -> frozenset[str]:
-        """Return the access levels at which a user has a privilege, by roles of the user and of the
-        user's teams: some of `Basic`, `Local`, `Deep` and `Global`, or none without the privilege.
+        """Return the access levels at which the roles of a user, or of the user's teams, grant a
+        privilege.
+
+        The levels are `Basic`, `Local`, `Deep` and `Global`. Without the privilege, none is
+        returned.
         """
 
 

@@ -69,18 +69,18 @@ class Condition:
 
 
 class Store(Protocol):
-    """Store rows in tables like those of Azure Table storage.
-
-    Raises `ValueError` for a row beyond its limits.
+    """Stores rows in tables like those of Azure Table storage. Raises `ValueError` for a row beyond
+    its limits.
     """
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Return the row with this key, or None if there is none."""
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Run all operations or none: up to 100 on one partition of one table, one per row.
+        """Run all operations or none, and return the rows with their new ETags (deleted rows
+        unchanged).
 
-        Returns the rows with their new ETags (deleted ones unchanged).
+        There are up to 100 operations, all in one partition of one table and each on another row.
         """
 
     def query(
@@ -101,7 +101,7 @@ class Store(Protocol):
 
 
 class Archive(Protocol):
-    """Store definitions unchanged and encrypted. Nothing else of the app may store signatures."""
+    """Stores definitions unchanged and encrypted. No other part of the app may store signatures."""
 
     async def put(self, name: str, content: bytes) -> str:
         """Store `content` under `name`, which may contain `/`, unless the file exists.

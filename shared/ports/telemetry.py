@@ -41,12 +41,11 @@ class Telemetry(Protocol):
         link: str = "",
         attributes: Attributes | None = None,
     ) -> AbstractContextManager[Span]:
-        """Record the block as an operation.
+        """Record the block as an operation. An exception marks it as failed.
 
-        An exception marks it as failed. `is_request`: it is a request to another service. `parent`
-        is a traceparent. If it is None, the current span is the parent. If it is empty or
-        malformed, a new trace begins. `link` is the traceparent of another trace that this
-        operation belongs to.
+        `is_request` is True for a request to another service. `parent` is a traceparent. If it is
+        None, the current span is the parent. If it is empty or malformed, a new trace begins.
+        `link` is the traceparent of another trace that this operation belongs to.
         """
 
     def current_traceparent(self) -> str:

@@ -1,7 +1,7 @@
 """Stop sending requests to a failing service until it recovers.
 
-The instances share the state by the store. A successful request needs no row: a process
-reads a row only after it has met a failure itself.
+All instances share the state in rows. A process reads a row only after a request that it sent has
+failed, so a successful request needs no row.
 """
 
 from contextlib import suppress
@@ -46,7 +46,6 @@ class CircuitBreakers:
     """The circuit breakers of all services, as this process uses them."""
 
     def __init__(self, tables: Tables, clock: Clock, settings: Settings) -> None:
-        """Begin without known failures."""
         self._table = tables.circuit_breakers
         self._clock = clock
         self._patience = CircuitBreakerPolicy(
@@ -57,13 +56,14 @@ class CircuitBreakers:
         #: The failures that this process has met, by service and place.
         self._met: dict[tuple[str, str], StoredItem[CircuitBreaker]] = {}
 
-    def guard_request(self, service: str, place: str, target: str) -> "_Call":
-        """Return a context manager for one request to a service.
+    def guard_request(self, service: str, place: str, target: str) -> "_GuardedRequest":
+        """Return a context manager for one request to a service. `target` is what the request is
+        about.
 
-        `target` is what the request is about. It raises `ServiceOutage` while the circuit breaker
-        is open, or in place of the request's error.
+        The context manager raises `ServiceOutage` while the circuit breaker is open, or in place of
+        an error that shows an outage.
         """
-        return _Call(self, (service, place), target)
+        return _GuardedRequest(self, (service, place), target)
 
     async def begin_request(self, where: tuple[str, str]) -> None:
         """Raise `ServiceOutage` unless a request may be sent now."""
@@ -85,7 +85,8 @@ class CircuitBreakers:
     async def _require_request_allowed(self, where: tuple[str, str]) -> None:
         """Raise `ServiceOutage` unless a request may be sent now.
 
-        If the circuit breaker is open, one request at a time may probe the service.
+        If the circuit breaker is open, one request at a time may test whether the service works
+        again.
         """
         now, kept = self._clock.now(), self._met[where]
         if kept.item.probe_at is None:
@@ -147,7 +148,7 @@ class CircuitBreakers:
         return ServiceOutage(text, retry_after=wait, code=reason, duration=duration)
 
 
-class _Call:
+class _GuardedRequest:
     """The context manager of one request.
 
     It is a class, because a generator takes several times as long.

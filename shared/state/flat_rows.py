@@ -1,6 +1,7 @@
 """Read and write items whose value objects are stored as fields of the item's own JSON.
 
-A name in a row stays when a field moves into a value object, or from one to another.
+A field's name in a row stays the same when the field moves into a value object, or from one to
+another.
 """
 
 from collections.abc import Mapping
@@ -54,7 +55,8 @@ STORED_NAMES: Mapping[type, StoredNames] = {
 
 
 class FlatAdapter[T]:
-    """Converts items to and from JSON, as pydantic's `TypeAdapter` does, with flat fields.
+    """Converts items to and from JSON with flat fields, and otherwise as pydantic's `TypeAdapter`
+    does.
 
     The item's class must not define `__slots__`: items are read and built through `__dict__`, as
     `DurableJob.__replace__` does.

@@ -1,7 +1,8 @@
-"""Keep the index of jobs consistent with their rows: the index is written first.
+"""Keep the index of jobs consistent with the rows of jobs: the index is written first.
 
-A process that crashes in between leaves an index entry without a job, which the daily comparison
-(`shared/use_cases/compare_job_index.py`) removes. An open job always has an entry.
+A process that crashes between the two writes leaves an index entry without a job. The daily
+comparison (`shared/use_cases/compare_job_index.py`) removes this entry. An open job always has an
+entry.
 """
 
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ type _Change[J] = tuple[J | None, J]
 
 
 async def index_flow_jobs(index: Table[IndexRow], changes: Sequence[_Change[FlowJob]]) -> None:
-    """Add flow jobs of an environment to the index, before their rows are replaced."""
+    """Add flow jobs of an environment to the index, before the rows of the jobs are replaced."""
     named = [one for one in changes if needs_index_entry(*one)]
     reopened = [(before, after) for before, after in named if before and is_closed(before)]
     opened = [after for before, after in named if before is None or not is_closed(before)]
@@ -53,7 +54,7 @@ async def index_flow_jobs(index: Table[IndexRow], changes: Sequence[_Change[Flow
 async def index_environment_jobs(
     index: Table[IndexRow], changes: Sequence[_Change[EnvironmentJob]]
 ) -> None:
-    """Add environment jobs to the index, before their rows are replaced."""
+    """Add environment jobs to the index, before the rows of the jobs are replaced."""
     for before, after in changes:
         if before is None or (before.is_inactive and not after.is_inactive):
             await index.upsert(build_environment_job_row(after))
@@ -62,10 +63,10 @@ async def index_environment_jobs(
 async def _list_reopening_operations(
     index: Table[IndexRow], changes: Sequence[tuple[FlowJob, FlowJob]], *, may_have_names: bool
 ) -> Sequence[Operation]:
-    """Return the operations that write the index entries of reopened jobs, and that no longer count
-    those as closed that had no entry.
+    """Return the operations that write the index entries of reopened jobs.
 
-    Usually none has one, so entries are read only if `may_have_names`.
+    A job that had no entry is also no longer counted as closed. Usually no job has one, so entries
+    are read only if `may_have_names`.
     """
 
     async def read_name(name: IndexRow) -> StoreRow | None:

@@ -1,4 +1,4 @@
-"""Store the app's objects as rows: a typed table for each type, by the `Store` port."""
+"""Store the app's objects as rows: a typed table for each type, through the port `Store`."""
 
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
@@ -52,12 +52,10 @@ class StoredItem[T]:
     unknown: UnknownFields | None = field(default=None, compare=False, repr=False)
 
 
-async def _ignore_write(_before: object, _after: object) -> None:
-    """Do nothing."""
+async def _ignore_write(_before: object, _after: object) -> None: ...
 
 
-async def _ignore_changes(_changes: object) -> None:
-    """Do nothing."""
+async def _ignore_changes(_changes: object) -> None: ...
 
 
 class Table[T]:
@@ -75,11 +73,12 @@ class Table[T]:
         is_rebuilt: bool = False,
         indexed: Callable[[Sequence[tuple[T | None, T]]], Awaitable[None]] = _ignore_changes,
     ) -> None:
-        """`address` returns an item's partition and key, `columns` its searchable columns.
+        """Describe how items of type `kind` are stored in `store`.
 
-        `remedy` is the fix for an unreadable row. `is_rebuilt`: the app writes unreadable rows
-        again, so that they count as missing. `indexed` is awaited before each write with the stored
-        items (None: new) and the new ones, all of one partition.
+        `address` returns an item's partition and key, and `columns` its searchable columns.
+        `remedy` is the fix for an unreadable row. With `is_rebuilt`, unreadable rows count as
+        missing, because the app writes them again. `indexed` is awaited before each write with the
+        stored items (None: new) and the new ones, all of one partition.
         """
         self.name = name
         self.is_rebuilt = is_rebuilt
@@ -93,10 +92,10 @@ class Table[T]:
         self._indexed = indexed
 
     @functools.cached_property
-    def _item_of(self) -> Callable[[str], tuple[T, UnknownFields | None]]:
+    def _parser(self) -> Callable[[str], tuple[T, UnknownFields | None]]:
         """Return the function that parses an item from its text.
 
-        Items are immutable, so all rows and readers share them.
+        Items are immutable, so all rows and readers with the same text share one.
         """
         return functools.lru_cache(_REMEMBERED)(self._validate_json)
 
@@ -143,7 +142,7 @@ class Table[T]:
         """Store items in place of others, several in each transaction.
 
         Yield the new items of each transaction, and whether they were stored. If one item has
-        changed since it was read, none of its transaction is stored.
+        changed since it was read, no item of its transaction is stored.
         """
         partitions: dict[str, list[tuple[StoredItem[T], T]]] = {}
         for kept, item in changes:
@@ -170,8 +169,8 @@ class Table[T]:
         """Store what `change` returns for the stored item (None: there is none), unless it returns
         None.
 
-        Repeats `change` with the new item if another writer was faster. Calls `first` with both
-        items before each write.
+        Calls `change` again with the current item if another writer was faster. Calls `first` with
+        both items before each write.
         """
         while True:
             kept = await self.get(partition, key)
@@ -220,8 +219,8 @@ class Table[T]:
     async def clear(self, partition: str | None = None, *, where: Sequence[Condition] = ()) -> None:
         """Delete the items that a query finds, the last one first.
 
-        Items that no longer exist are skipped. An interruption leaves the beginning of a list,
-        without holes.
+        Items that no longer exist are skipped. An interruption leaves the first items, without
+        holes.
         """
         for some in batched(
             await self.read_removals(partition, where=where), _REMOVED, strict=False
@@ -238,9 +237,8 @@ class Table[T]:
                     await self.store.write(removal)
 
     async def delete_partition(self, partition: str) -> None:
-        """Delete all rows of a partition, with its fence.
-
-        Must be called only when no writer is left.
+        """Delete all rows of a partition, including its fence. Must be called only when no writer
+        is left.
         """
         await self.clear(partition)
         fence = await self.store.get(self.name, partition, FENCE)
@@ -251,9 +249,8 @@ class Table[T]:
     async def read_removals(
         self, partition: str | None = None, *, where: Sequence[Condition] = ()
     ) -> list[DeleteRow]:
-        """Read the items that a query finds.
-
-        Return the operations that delete them, the last one first.
+        """Read the items that a query finds, and return the operations that delete them, the last
+        item first.
         """
         rows = [row async for row in self.store.query(self.name, partition, where=where)]
         return [
@@ -300,7 +297,7 @@ class Table[T]:
         """Return the items that a query finds. Raises `UnreadableRow` if a row is unreadable."""
         return [kept.item async for kept in self.query(partition, where=where)]
 
-    def name_of(self, item: T) -> RowName:
+    def get_row_name(self, item: T) -> RowName:
         """Return the item's table, partition and key."""
         return (self.name, *self._address(item))
 
@@ -335,11 +332,11 @@ class Table[T]:
         """Return the item of a row. Raises `UnreadableRow` if the row is unreadable."""
         name = (row.table, row.partition, row.key)
         try:
-            item, unknown = self._item_of(get_stored_text(row))
+            item, unknown = self._parser(get_stored_text(row))
         except (KeyError, ValueError, OverflowError) as err:
             reason = _describe_invalid_fields(err)
             raise UnreadableRow(name, message=reason, remedy=self._remedy) from None
-        if self.name_of(item) != name:  # writing it back would overwrite another row
+        if self.get_row_name(item) != name:  # writing it back would overwrite another row
             raise UnreadableRow(name, message="it contains another row's key", remedy=self._remedy)
         self._unknown.pop(name[1:], None)
         if unknown:

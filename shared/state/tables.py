@@ -1,4 +1,4 @@
-"""Define every table: its items, their keys and the searchable columns."""
+"""Define every table: the type of its items, their keys and the searchable columns."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -75,11 +75,9 @@ class _Declared[T]:
     name: str = field(init=False)
 
     def __set_name__(self, _: type, name: str) -> None:
-        """Record the name of the attribute."""
         self.name = name
 
     def __get__(self, tables: "Tables", _: type) -> Table[T]:
-        """Return the table, which is opened at its first use."""
         vars(tables)[self.name] = opened = Table(
             tables.store,
             self.name.replace("_", ""),  # Table storage allows only letters and digits
@@ -308,11 +306,9 @@ class Tables:
     )
 
     def __init__(self, store: Store) -> None:
-        """Use the tables of a store."""
         self.store = store
 
     def __iter__(self) -> Iterator[Table[Any]]:
-        """Yield every table."""
         return (getattr(self, name) for name in self.list_item_types())
 
     @classmethod

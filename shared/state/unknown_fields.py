@@ -1,8 +1,8 @@
 """Keep the fields of a stored row that this release does not know.
 
 A newer release of the same schema version may add fields. An older release that runs beside it, or
-after it, must not lose them. Only an element of a list that is equal to a stored element keeps its
-unknown fields; a changed element loses them.
+after it, must not lose them. An unchanged element of a list keeps its unknown fields; a changed
+element loses them.
 """
 
 import json

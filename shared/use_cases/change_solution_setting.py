@@ -213,7 +213,7 @@ async def _complete_or_report(services: Services, kept: StoredItem[SolutionSetti
         f"{change.changed_by} started a change of the setting for new flows of "
         f"{environment.display_name}, which is not confirmed.{unread}"
     )
-    await send_alert(services, change.reason_code, table.name_of(change), text)
+    await send_alert(services, change.reason_code, table.get_row_name(change), text)
 
 
 async def _read_record(services: Services, environment_id: str) -> _Record:

@@ -114,7 +114,7 @@ async def store_check_result(
         await send_alert(
             services,
             Reason.RETIRED_ORIGINALS_NOT_CHECKED,
-            services.tables.check_positions.name_of(ended),
+            services.tables.check_positions.get_row_name(ended),
             text,
         )
 

@@ -243,7 +243,7 @@ async def has_key_problem(services: Services) -> bool:
 async def _send_alert(services: Services, row: KeyAlert) -> None:
     finding = row.finding
     cause = f"policy {row.policy_name}: {finding.message}"
-    name = services.tables.key_alerts.name_of(row)
+    name = services.tables.key_alerts.get_row_name(row)
     await send_alert(services, row.reason_code, name, cause, finding.fix)
 
 

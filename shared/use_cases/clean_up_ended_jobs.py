@@ -74,7 +74,7 @@ async def _revoke_grants_of_flow_jobs(
         ):
             continue
         async with (
-            catch_row_errors(services, table.name_of(job)),
+            catch_row_errors(services, table.get_row_name(job)),
             lease_ended_job(FLOW, services, kept) as held,
         ):
             work = StepContext(held, await services.environments.get(job.environment_id))
@@ -87,7 +87,7 @@ async def _revoke_grants_of_flow_jobs(
                 PlatformError,
             ) as err:  # the service account is still a co-owner, which a person must know
                 await send_alert(
-                    services, Reason.GRANT_NOT_REVOKED, table.name_of(job), redact(str(err))
+                    services, Reason.GRANT_NOT_REVOKED, table.get_row_name(job), redact(str(err))
                 )
                 raise
 
@@ -102,14 +102,14 @@ async def _revoke_grants_of_environment_jobs(
         if not job.has_grants_to_check or not rests or job.has_write_in_flight(services.now):
             continue
         async with (
-            catch_row_errors(services, table.name_of(job)),
+            catch_row_errors(services, table.get_row_name(job)),
             lease_ended_job(ENVIRONMENT, services, kept) as held,
         ):
             try:
                 await _revoke_grants_of_plan(held)
             except (JobBlocked, PlatformError) as err:
                 await send_alert(
-                    services, Reason.GRANT_NOT_REVOKED, table.name_of(job), redact(str(err))
+                    services, Reason.GRANT_NOT_REVOKED, table.get_row_name(job), redact(str(err))
                 )
                 raise
 
@@ -130,7 +130,7 @@ async def _revoke_grants_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
     for flow_name in flows:
         await revoke_grant_of_plan(held, flow_name)
     if kept:
-        row = services.tables.environment_jobs.name_of(job)
+        row = services.tables.environment_jobs.get_row_name(job)
         await send_alert(services, Reason.GRANT_NOT_REVOKED, row, format_grants_not_revoked(kept))
     returned = flows if is_checked else dict.fromkeys((*job.grants.returned, *flows))
     at = now if flows else None if is_checked else at
@@ -200,7 +200,9 @@ async def _turn_off_orphaned_copy(
     is_all_there_is = is_on and not (original and original.is_on)
     if is_all_there_is:
         cause += " Its original is not on, so the copy stays on."
-    await send_alert(services, Reason.ORPHANED_COPY, services.tables.flow_jobs.name_of(job), cause)
+    await send_alert(
+        services, Reason.ORPHANED_COPY, services.tables.flow_jobs.get_row_name(job), cause
+    )
     if not is_on or is_all_there_is:
         return
     async with lease_ended_job(FLOW, services, kept) as held:

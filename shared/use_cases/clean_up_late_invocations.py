@@ -38,10 +38,10 @@ async def clean_up_late_invocations(services: Services) -> None:
             ended.add(environment_jobs.get_address(kept.item))
     async with services.request_budget.reserve(None):
         async for plan in read_readable(services, environment_jobs.scan()):
-            async with catch_row_errors(services, environment_jobs.name_of(plan.item)):
+            async with catch_row_errors(services, environment_jobs.get_row_name(plan.item)):
                 await _revoke_grants_of_plan(services, plan)
         async for job in read_readable(services, services.tables.flow_jobs.scan()):
-            async with catch_row_errors(services, services.tables.flow_jobs.name_of(job.item)):
+            async with catch_row_errors(services, services.tables.flow_jobs.get_row_name(job.item)):
                 if (job.item.remediation_id, job.item.environment_job_id) in ended:
                     await _cancel_orphaned_job(services, job.item)
                 await _revoke_grants(services, job)
@@ -76,7 +76,7 @@ async def _revoke_grants_of_plan(services: Services, kept: StoredItem[Environmen
             for name in job.grants.past:
                 await revoke_grant_of_plan(held, name)
         except (JobBlocked, PlatformError) as err:
-            row = services.tables.environment_jobs.name_of(job)
+            row = services.tables.environment_jobs.get_row_name(job)
             await send_alert(services, Reason.GRANT_NOT_REVOKED, row, redact(str(err)))
             raise
 
@@ -95,6 +95,6 @@ async def _revoke_grants(services: Services, kept: StoredItem[FlowJob]) -> None:
             JobBlocked,
             PlatformError,
         ) as err:  # the service account is still a co-owner, which a person must know
-            row = services.tables.flow_jobs.name_of(job)
+            row = services.tables.flow_jobs.get_row_name(job)
             await send_alert(services, Reason.GRANT_NOT_REVOKED, row, redact(str(err)))
             raise

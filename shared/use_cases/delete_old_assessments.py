@@ -33,7 +33,7 @@ async def delete_old_assessments(
         if job.ended_at is None or job.ended_at >= newest.get(job.environment_id, job.ended_at):
             continue
         age = services.now - job.ended_at
-        async with catch_row_errors(services, services.tables.environment_jobs.name_of(job)):
+        async with catch_row_errors(services, services.tables.environment_jobs.get_row_name(job)):
             with suppress(Conflict):  # a retention policy keeps the file, so its row stays
                 if job.answer and age >= settings.plans_kept:
                     kept = await _delete_result(services, kept)

@@ -63,7 +63,7 @@ async def delete_old_plans(services: Services) -> int:
         if services.now > until:
             log.info("old plans left for the next daily check: %s", len(due) - number)
             return len(due) - number
-        async with catch_row_errors(services, tables.environment_jobs.name_of(job)):
+        async with catch_row_errors(services, tables.environment_jobs.get_row_name(job)):
             kept = await _reduce_to_summary(services, found.jobs[job.id])
             if _is_deletion_due(services, job, found.remediations):
                 await _delete_environment_job(services, kept)

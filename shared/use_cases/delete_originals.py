@@ -89,14 +89,16 @@ async def delete_originals(services: Services) -> DeletionRunResult:
     for deletion in due[:MAX_DELETIONS]:
         looked_at += 1
         place = table.get_address(deletion)
-        async with catch_row_errors(services, table.name_of(deletion)):
+        async with catch_row_errors(services, table.get_row_name(deletion)):
             before, after = await DELETION.run_due_step(
                 services, place, step_function, outcome=_record_error
             )
             deleted += after.state is DeletionState.DELETED is not before.state
             if after.state is DeletionState.BLOCKED is not before.state:
                 blocked += 1
-                await send_alert(services, after.reason_code, table.name_of(after), after.message)
+                await send_alert(
+                    services, after.reason_code, table.get_row_name(after), after.message
+                )
     return DeletionRunResult(checked=looked_at, deleted=deleted, blocked=blocked)
 
 

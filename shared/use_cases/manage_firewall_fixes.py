@@ -169,7 +169,7 @@ async def complete_or_report_unfinished_fixes(services: Services) -> None:
             else:
                 record = seen
         if record.reason_code:
-            await send_alert(services, record.reason_code, table.name_of(record), text)
+            await send_alert(services, record.reason_code, table.get_row_name(record), text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

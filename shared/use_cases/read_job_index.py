@@ -170,7 +170,7 @@ async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -
 
     async def add_overdue_rows(table: Table[Any], partition: str | None = None) -> None:
         async for row in table.scan(partition, where=where):
-            overdue.add(row.row if isinstance(row, UnreadableRow) else table.name_of(row.item))
+            overdue.add(row.row if isinstance(row, UnreadableRow) else table.get_row_name(row.item))
 
     if not await _is_trusted(services):
         await add_overdue_rows(tables.flow_jobs)
@@ -181,7 +181,9 @@ async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -
         unnoted = [place for place in places if (table.name, *place) not in but]
         found = await get_rows(table, unnoted, RowReader())
         overdue.update(
-            table.name_of(job) for job in found if job.next_check_at and job.next_check_at < late
+            table.get_row_name(job)
+            for job in found
+            if job.next_check_at and job.next_check_at < late
         )
 
     for environment_id, named in (await _read_names(services)).items():

@@ -133,7 +133,10 @@ async def _send_or_delete_alert(
     version = await _add_effects(services, kept.item, tags, in_use)
     if version.affected_firewalls or services.now - version.first_seen_at < SHOWN:
         await send_alert(
-            services, version.reason_code, table.name_of(version), describe_list_change(version)
+            services,
+            version.reason_code,
+            table.get_row_name(version),
+            describe_list_change(version),
         )
     else:
         version = replace(version, reason_code="")
@@ -143,7 +146,7 @@ async def _send_or_delete_alert(
 async def _send_alert_of_outdated_list(
     services: Services, version: ServiceTagListVersion, why: str
 ) -> None:
-    row = services.tables.service_tag_list_versions.name_of(version)
+    row = services.tables.service_tag_list_versions.get_row_name(version)
     await send_alert(
         services, Reason.ADDRESS_RANGES_OUTDATED, row, f"Microsoft's service tag list: {why}"
     )

@@ -207,7 +207,7 @@ async def _renew_sign_in(services: Services, run: TimerRun) -> None:
     try:
         await services.flow_access.renew_sign_in()
     except JobBlocked as err:
-        row = services.tables.timer_runs.name_of(run)
+        row = services.tables.timer_runs.get_row_name(run)
         code = Reason.SERVICE_ACCOUNT_SIGNED_OUT
         await send_alert(services, code, row, redact(str(err)), redact(err.fix))
 

@@ -34,7 +34,9 @@ async def send_due_and_overdue_messages(services: Services) -> int:
     await _alert_request_queue(services, await promote_waiters(services))
     scanned = await send_due_messages(services)
     for plan in scanned.expiring_plans:
-        async with catch_row_errors(services, services.tables.environment_jobs.name_of(plan.item)):
+        async with catch_row_errors(
+            services, services.tables.environment_jobs.get_row_name(plan.item)
+        ):
             await _wake_up_waiting_environment_job(services, plan.item)
     count = scanned.overdue + await create_missing_jobs(services, scanned.unstarted_remediations)
     count += await _wake_up_unblocked(services, scanned.flows)
@@ -58,7 +60,7 @@ async def _alert_outages(services: Services) -> None:
         await send_alert(
             services,
             circuit.reason_code,
-            services.tables.circuit_breakers.name_of(circuit),
+            services.tables.circuit_breakers.get_row_name(circuit),
             cause,
         )
 
@@ -92,7 +94,7 @@ async def _wake_up_waiting_environment_job(services: Services, job: EnvironmentJ
 async def _wake_up_unblocked(services: Services, jobs: Sequence[StoredItem[FlowJob]]) -> int:
     count, table = 0, services.tables.flow_jobs
     for job in (kept.item for kept in jobs):
-        async with catch_row_errors(services, table.name_of(job)):
+        async with catch_row_errors(services, table.get_row_name(job)):
             if job.reason_code in Reason.list_cleared_by(
                 ClearedBy.DEPENDENT_FLOW
             ) and await _is_unblocked(services, job):

@@ -17,7 +17,7 @@ from shared.domain.plans.channel_settings import SETTINGS_OF
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.ports import UnusableChannel
 from shared.services import Services
-from shared.settings import Settings, find_unknown_settings, name_setting
+from shared.settings import Settings, find_unknown_settings, get_setting_name
 from shared.use_cases.check_deployment import check_settings
 
 _APP = Path(__file__).parents[2]
@@ -77,7 +77,7 @@ def show_settings(services: Services) -> Configuration:
     """Return all settings with their values, and which of them need attention."""
     problems = {one.name: one for one in _list_unusable_channel_settings(services)}
     values = [
-        _build_setting_value(name, field, services.settings, problems.get(name_setting(name)))
+        _build_setting_value(name, field, services.settings, problems.get(get_setting_name(name)))
         for name, field in Settings.model_fields.items()
     ]
     values += [_describe_unknown_variable(name) for name in find_unknown_settings()]
@@ -151,7 +151,7 @@ class _Problem:
 def _build_setting_value(
     field_name: str, field: FieldInfo, settings: Settings, problem: _Problem | None
 ) -> SettingValue:
-    value, name = getattr(settings, field_name), name_setting(field_name)
+    value, name = getattr(settings, field_name), get_setting_name(field_name)
     is_secret = not field.repr
     is_changed = field.is_required() or value != field.default
     status = SettingStatus.CHANGED if is_changed else SettingStatus.DEFAULT

@@ -210,8 +210,10 @@ def _select_alerts_without_job(
     """
     environment_jobs, flow_jobs = known
     tables = services.tables
-    failed = {tables.flow_jobs.name_of(job) for job in flow_jobs if job.needs_action}
-    failed |= {tables.environment_jobs.name_of(job) for job in environment_jobs if job.needs_action}
+    failed = {tables.flow_jobs.get_row_name(job) for job in flow_jobs if job.needs_action}
+    failed |= {
+        tables.environment_jobs.get_row_name(job) for job in environment_jobs if job.needs_action
+    }
     return [
         one
         for one in alerts

@@ -168,7 +168,7 @@ async def complete_recent_starts(services: Services) -> None:
     where = [Condition("created_at", "gt", format_sortable_time(services.now - _RECENT))]
     table = services.tables.remediations
     async for kept in read_readable(services, table.scan("remediation", where=where)):
-        async with catch_row_errors(services, table.name_of(kept.item)):
+        async with catch_row_errors(services, table.get_row_name(kept.item)):
             await complete_start(services, kept.item)
 
 

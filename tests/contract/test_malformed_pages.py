@@ -93,7 +93,7 @@ LISTS: dict[str, list[Read]] = {
     "azure/service_tags.py": [lambda app: app.service_tags.get_list()],
     "dataverse/connection_references.py": [
         build_environment_read(
-            lambda app, env: app.connection_references.find(env, ["office-maker"])
+            lambda app, env: app.connection_references.find_by_connection(env, ["office-maker"])
         ),
     ],
     "dataverse/environment_variables.py": [

@@ -24,7 +24,7 @@ class FakeConnectionReferences:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def find(
+    async def find_by_connection(
         self, environment: Environment, connection_ids: Collection[str]
     ) -> list[ConnectionReference]:
         """Return the references that lead to any of these connections."""

@@ -35,7 +35,7 @@ class PlentyOfCalls:
         """Begin the work at once, whatever it needs."""
         return nullcontext()
 
-    async def wait_for(self, calls: int = 1, *, is_urgent: bool = False) -> None:
+    async def wait_for_requests(self, count: int = 1, *, is_urgent: bool = False) -> None:
         """Return at once, because requests are always available."""
 
     async def read_queue_status(self) -> RequestQueueStatus:
@@ -43,7 +43,7 @@ class PlentyOfCalls:
         return RequestQueueStatus(row=("", "", ""), waiting=0, requests_per_minute=1_000)
 
     async def promote_waiters(
-        self, come: Callable[[QueuedJob], Awaitable[bool]]
+        self, wake: Callable[[QueuedJob], Awaitable[bool]]
     ) -> RequestQueueStatus:
         """Do nothing, because no job waits."""
         return await self.read_queue_status()

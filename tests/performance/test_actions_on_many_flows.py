@@ -78,7 +78,7 @@ async def test_action_on_many_flows_needs_few_transactions(flows: int, action: s
     reminded = {one.row for one in await services.tables.wake_ups.read_all()}
     assert done == [flows] == [len(jobs)]
     assert cost.operations <= MOST_EACH * flows + MOST_SHARED
-    assert {services.tables.flow_jobs.name_of(job) for job in jobs} <= reminded
+    assert {services.tables.flow_jobs.get_row_name(job) for job in jobs} <= reminded
     assert not any(map(is_closed, jobs))
     command = JobCommand.ROLL_BACK if action == "roll_back" else None
     assert {job.requested_command for job in jobs} == {command}

@@ -55,7 +55,10 @@ async def test_timer_reads_no_job_if_none_is_due() -> None:
     await tables.flow_jobs.upsert(*sleeping)
     now, at = scenario.services.now, job.next_check_at - SOON
     await tables.wake_ups.upsert(
-        *(WakeUp(wake_at=at, row=tables.flow_jobs.name_of(one), written_at=now) for one in sleeping)
+        *(
+            WakeUp(wake_at=at, row=tables.flow_jobs.get_row_name(one), written_at=now)
+            for one in sleeping
+        )
     )
 
     reads = []

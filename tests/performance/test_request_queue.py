@@ -90,7 +90,7 @@ class Queue:
         try:
             async with budget.reserve(demand):
                 for _ in range(demand.requests):
-                    await budget.wait_for()
+                    await budget.wait_for_requests()
                     await budget.take()
                     self.requests.setdefault(instance, []).append(self.clock.now())
         except MustWait as err:

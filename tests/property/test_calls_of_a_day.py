@@ -106,7 +106,7 @@ class Instances:
                     if number == 1 and following:  # somebody else, meanwhile
                         other = self._act(following.pop(0), following)
                         await asyncio.create_task(other, context=Context())
-                    await budget.wait_for(2 if number % 3 else 1)
+                    await budget.wait_for_requests(2 if number % 3 else 1)
                     await self._call(budget, step)
                 if step.is_refused:
                     await budget.slow_down(SECOND * 40)

@@ -47,7 +47,7 @@ class TightBudget:
 
     is_in_invocation = False
 
-    async def wait_for(self, calls: int = 1) -> None:
+    async def wait_for_requests(self, count: int = 1) -> None:
         """Do nothing, so that `take` raises."""
 
     async def take(self, *, is_write: bool = False) -> None:

@@ -307,7 +307,7 @@ def test_signature_in_a_name_is_redacted_when_the_name_is_read() -> None:
 
     names = [
         parse_wire(WorkflowEntity, row).to_domain().name,
-        parse_wire(FlowEntity, flow).to_report().display_name,
+        parse_wire(FlowEntity, flow).to_list_entry().display_name,
         parse_wire(FlowEntity, flow).to_detail().display_name,
         parse_wire(EnvironmentEntity, build_environment({}, displayName=name))
         .to_domain()

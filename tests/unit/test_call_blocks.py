@@ -35,7 +35,7 @@ class Instances:
     ) -> None:
         """Send this number of requests one after the other, each when the budget allows it."""
         for _ in range(calls):
-            await budget.wait_for()
+            await budget.wait_for_requests()
             await budget.take()
             self.made.append(self.clock.now())
             self.clock.advance(apart)
@@ -183,7 +183,7 @@ async def test_job_without_a_queue_place_begins_at_once_and_waits_for_its_reques
 
     async with one.reserve(build_demand("c", 3)), other.reserve(asked):
         await here.find_due_time(one, build_demand("d"))
-        await other.wait_for(2)
+        await other.wait_for_requests(2)
         for _ in range(2):
             await other.take()
             here.made.append(here.clock.now())

@@ -104,8 +104,8 @@ async def test_right_can_be_revoked_after_the_day_is_exhausted(calls: int) -> No
 
     async with here.budget.reserve(None):
         with pytest.raises(ThrottledError):
-            await here.budget.wait_for()
-        await here.budget.wait_for(2, is_urgent=True)
+            await here.budget.wait_for_requests()
+        await here.budget.wait_for_requests(2, is_urgent=True)
         await here.budget.take()
         await here.budget.take(is_write=True)
         with pytest.raises(ThrottledError):

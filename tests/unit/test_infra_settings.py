@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from shared.settings import SCHEDULES, Settings, find_unknown_settings, name_setting
+from shared.settings import SCHEDULES, Settings, find_unknown_settings, get_setting_name
 from tests.unit.deployed import INFRA, ROOT, find_resources, parse_members, split_arguments
 
 #: Settings that name other resources, whose names only the template knows.
@@ -72,7 +72,7 @@ def test_every_tunable_survives_the_next_deployment() -> None:
     """
     fields = set(Settings.model_fields) - PLACES - NOT_IN_AZURE
 
-    assert set(read_tunables()) == {name_setting(field) for field in fields} | find_schedules()
+    assert set(read_tunables()) == {get_setting_name(field) for field in fields} | find_schedules()
 
 
 def test_tunable_has_its_documented_name_in_azd() -> None:
@@ -130,7 +130,7 @@ def test_template_sets_every_required_setting() -> None:
         "APPLICATIONINSIGHTS_CONNECTION_STRING",
     } & set(read_template_settings())
 
-    assert ours == {name_setting(field) for field in PLACES}
+    assert ours == {get_setting_name(field) for field in PLACES}
 
 
 def test_deployed_schedules_equal_those_of_the_timers_and_of_the_sample() -> None:
@@ -147,7 +147,7 @@ def test_settings_of_the_host_are_documented() -> None:
     them.
     """
     page = (ROOT / "docs/settings.md").read_text().partition("## Read by the Functions host")[2]
-    hosts = set(read_template_settings()) - {name_setting(field) for field in PLACES}
+    hosts = set(read_template_settings()) - {get_setting_name(field) for field in PLACES}
 
     assert hosts <= set(re.findall(r"`([^`]+)`", page))
 

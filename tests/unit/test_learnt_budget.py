@@ -50,7 +50,7 @@ class Service:
 
     async def _deliver(self, *, is_write: bool) -> None:
         for _ in range(10):
-            await self.budget.wait_for()
+            await self.budget.wait_for_requests()
             await self.budget.take(is_write=is_write)
             self.clock.advance(MINUTE / 600)
             if self.takes is not None and self.count_in_last(MINUTE) >= self.takes:
@@ -140,7 +140,7 @@ async def test_urgent_write_uses_the_reserved_tenth() -> None:
     service = Service(takes=None, most=20, writes_an_hour=20)
     async with service.budget.reserve(RequestDemand(job_id="a", requests=2, priority="1")):
         for _ in range(18):
-            await service.budget.wait_for()
+            await service.budget.wait_for_requests()
             await service.budget.take(is_write=True)
             service.clock.advance(MINUTE / 5)
     service.clock.advance(MINUTE)
@@ -152,7 +152,7 @@ async def test_urgent_write_uses_the_reserved_tenth() -> None:
     async with service.budget.reserve(
         RequestDemand(job_id="b", requests=2, priority="0", is_urgent=True)
     ):
-        await service.budget.wait_for()
+        await service.budget.wait_for_requests()
         await service.budget.take(is_write=True)
 
 
@@ -161,13 +161,13 @@ async def test_exhausted_invocation_may_only_revoke_rights() -> None:
     service = Service(takes=None, most=20, writes_an_hour=20)
     async with service.budget.reserve(RequestDemand(job_id="a", requests=2, priority="1")):
         for _ in range(18):
-            await service.budget.wait_for()
+            await service.budget.wait_for_requests()
             await service.budget.take(is_write=True)
             service.clock.advance(MINUTE / 5)
         with pytest.raises(ThrottledError):
-            await service.budget.wait_for()
+            await service.budget.wait_for_requests()
 
-        await service.budget.wait_for(is_urgent=True)
+        await service.budget.wait_for_requests(is_urgent=True)
         await service.budget.take(is_write=True)
 
 

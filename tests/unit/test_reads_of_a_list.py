@@ -98,10 +98,10 @@ async def test_concurrent_waits_count_once_for_the_time_limit() -> None:
     )
     async with budget.reserve(None):
         for _ in range(60):
-            await budget.wait_for()
+            await budget.wait_for_requests()
             await budget.take()
 
-        await asyncio.gather(*(budget.wait_for() for _ in range(MOST_CONCURRENT)))
+        await asyncio.gather(*(budget.wait_for_requests() for _ in range(MOST_CONCURRENT)))
 
 
 class _SlowCircuits(NoCircuitBreakerGate):

@@ -72,7 +72,7 @@ def test_an_entry_has_the_duration_until_the_next_one_of_its_job() -> None:
     )
     page = build_history_page([build_flow("a", FlowJobState.VERIFIED, history=history)])
 
-    assert [line.lasted for line in page.lines] == [
+    assert [line.duration for line in page.lines] == [
         None,
         timedelta(hours=2),
         None,
@@ -179,7 +179,7 @@ def test_a_duration_that_the_message_says_is_shown_once() -> None:
     )
     page = build_history_page([build_flow("a", FlowJobState.RETIRED, history=history)])
 
-    assert [group.lasted for group in page.groups] == [None, timedelta(minutes=5), None]
+    assert [group.duration for group in page.groups] == [None, timedelta(minutes=5), None]
 
 
 def test_an_entry_of_an_unknown_state_is_shown() -> None:

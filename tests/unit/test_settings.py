@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from shared.settings import Settings, SignInSettings, describe_faults, name_setting
+from shared.settings import Settings, SignInSettings, describe_faults, get_setting_name
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def tenant(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("empty", ["", " "])
 def test_empty_text_is_the_default(monkeypatch: pytest.MonkeyPatch, name: str, empty: str) -> None:
     """A setting that a person has emptied must not stop the app."""
-    monkeypatch.setenv(name_setting(name), empty)
+    monkeypatch.setenv(get_setting_name(name), empty)
 
     assert getattr(Settings(), name) == Settings.model_fields[name].get_default()
 
@@ -62,7 +62,7 @@ def test_list_names_each_place_once(
     monkeypatch: pytest.MonkeyPatch, name: str, text: str, values: tuple[str, ...] | None
 ) -> None:
     """A place that is written twice in a list would be searched twice."""
-    monkeypatch.setenv(name_setting(name), text)
+    monkeypatch.setenv(get_setting_name(name), text)
 
     assert getattr(Settings(), name) == (values or ("a.sharepoint.com/s",))
 
@@ -100,4 +100,4 @@ def test_sign_in_is_known_despite_another_wrong_setting(monkeypatch: pytest.Monk
     monkeypatch.setenv("CMK_FUNCTION_KEY_ROLES", "everybody")
     monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "True")
 
-    assert SignInSettings().platform_signs_in
+    assert SignInSettings().has_platform_sign_in

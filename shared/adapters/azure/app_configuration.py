@@ -58,19 +58,16 @@ class StoredAppConfiguration(AppConfiguration):
         self._resources = resources
 
     async def read_stores(self) -> AsyncIterator[str]:
-        """Yield the URL of every store of the configured subscriptions."""
         resource_type = "Microsoft.AppConfiguration/configurationStores"
         async for store in self._resources.read_each(resource_type, _STORES_VERSION):
             yield parse_wire(_StoreEntity, store).properties.endpoint.rstrip("/")
 
     async def list(self, store_url: str) -> list[KeyValue]:
-        """Return every key-value of a store. Raises `PlatformError` if the app has no access."""
         call = ServiceRequest(method="GET", url=f"{store_url}/kv", params=_VERSION)
         items = self._http.read_items(self._service, call, member="items", link="@nextLink")
         return [parse_wire(_KeyValue, item).to_domain(store_url) async for item in items]
 
     async def read(self, store_url: str, key: str, label: str) -> KeyValue:
-        """Return the key-value with a key and a label. Raises `NotFound` if it does not exist."""
         call = ServiceRequest(
             method="GET", url=_build_url(store_url, key), params=_build_query(label)
         )
@@ -78,7 +75,7 @@ class StoredAppConfiguration(AppConfiguration):
         return parse_wire(_KeyValue, answer).to_domain(store_url)
 
     async def write(self, key_value: KeyValue, value: str) -> None:
-        """Replace the value if the ETag matches; keep content type and tags."""
+        """Replace the value if the ETag matches. The content type and tags stay."""
         call = ServiceRequest(
             method="PUT",
             url=_build_url(key_value.store_url, key_value.key),

@@ -93,7 +93,6 @@ class SiteAppSettings(AppSettings):
     _references: ClassVar = "config/configreferences/appsettings"
 
     def __init__(self, resources: ResourceManager) -> None:
-        """Use the subscriptions of `resources`."""
         self._resources = resources
 
     async def read_sites(self) -> list[Site]:
@@ -120,14 +119,13 @@ class SiteAppSettings(AppSettings):
         return sites
 
     async def read(self, site_id: str) -> dict[str, str]:
-        """Return all settings of an app."""
         answer = await self._resources.send("POST", f"{site_id}/config/appsettings/list", _VERSION)
         return parse_wire(_Settings, answer).properties or {}
 
     async def read_secret_readers(self, site_id: str) -> Sequence[SecretReader]:
         """Return the identities that resolve the Key Vault references of an app and of its slots.
 
-        A slot's id returns the same. Raises `NotFound` if that app does not exist.
+        The id of a slot returns the same identities. Raises `NotFound` if that app does not exist.
         """
         app_id = "/".join(site_id.split("/")[:9])
         app = await self._resources.get(app_id, _VERSION)
@@ -141,7 +139,6 @@ class SiteAppSettings(AppSettings):
         return {one.name: one.properties.status for one in entities}
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
-        """Replace all settings of an app, which restarts it."""
         body = {"properties": dict(settings)}
         await self._resources.send("PUT", f"{site_id}/config/appsettings", _VERSION, body=body)
 
@@ -159,7 +156,7 @@ class SiteConnectionStrings(SiteAppSettings):
         return {f"{one.type}|{name}": one.value or "" for name, one in found.items()}
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
-        """Replace all connection strings of an app, which restarts it."""
+        """Replace all connection strings of an app. This restarts the app."""
         properties = {
             name: {"type": kind, "value": value}
             for key, value in settings.items()

@@ -38,7 +38,7 @@ class VaultClient:
     """Read and write secrets and keys of vaults."""
 
     def __init__(self, http: HttpClient, service: HttpService) -> None:
-        """Use `service`, which sends requests as the application. Its scope must be `SCOPE`."""
+        """Send requests as the application, through `service`, whose scope must be `SCOPE`."""
         self._http = http
         self._service = service
 

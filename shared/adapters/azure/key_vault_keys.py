@@ -200,7 +200,6 @@ class VaultKeys(Keys):
     """Implements the port `Keys` with Azure Resource Manager and the Key Vault API."""
 
     def __init__(self, contents: VaultClient, resources: ResourceManager) -> None:
-        """Use `resources` to read vaults and policies, and `contents` to read keys in vaults."""
         self._contents = contents
         self._resources = resources
 
@@ -223,10 +222,6 @@ class VaultKeys(Keys):
         return [entity.to_domain() for entity in entities if entity.kind.lower() == "encryption"]
 
     async def read_vault(self, named: str) -> KeyVault:
-        """Return the vault with a name or an Azure resource id.
-
-        Raises `NotFound` if it does not exist.
-        """
         if named.startswith("/"):
             answer = await self._resources.get(named, VAULTS_VERSION)
             return parse_wire(VaultProtectionEntity, answer).to_domain()
@@ -238,7 +233,6 @@ class VaultKeys(Keys):
         raise NotFound(message)
 
     async def read_role_assignments(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
-        """Return the direct role assignments of a principal at, above and below a vault."""
         collection = "providers/Microsoft.Authorization/roleAssignments"
         condition = f"principalId eq '{principal_id}'"
         found = await self._resources.list_children(
@@ -249,8 +243,8 @@ class VaultKeys(Keys):
     async def read_key_versions(self, vault: KeyVault, name: str) -> list[KeyVersion]:
         """Return every version of a key, newest first.
 
-        Asks the vault first. If the vault denies access (network rules or a missing role), asks
-        Azure Resource Manager, to which the vault's network rules do not apply.
+        Reads them from the vault. If the vault denies access (network rules or a missing role),
+        reads them from Azure Resource Manager, to which the vault's network rules do not apply.
         """
         try:
             keys = await self._read_versions_from_vault(vault.url, name)
@@ -259,8 +253,8 @@ class VaultKeys(Keys):
         return sorted(keys, key=lambda key: key.created_at or _NEVER, reverse=True)
 
     async def _read_versions_from_vault(self, vault_url: str, name: str) -> list[KeyVersion]:
-        """Return the versions with one request for each, because the list of the Key Vault API
-        omits key type and size.
+        """Send one request for each version, because the list of the Key Vault API omits key type
+        and size.
         """
         async with self._contents.open_keys(vault_url) as client:
             listed = [one async for one in client.list_properties_of_key_versions(name)]
@@ -273,8 +267,8 @@ class VaultKeys(Keys):
     async def _read_versions_from_resource_manager(
         self, vault_id: str, name: str
     ) -> list[KeyVersion]:
-        """Return the versions with one request for each, because the list of Azure Resource Manager
-        may omit details.
+        """Send one request for each version, because the list of Azure Resource Manager may omit
+        details.
         """
         place = f"{vault_id}/keys/{name}"
         listed = await self._resources.list_children(place, "versions", VAULTS_VERSION)

@@ -38,27 +38,20 @@ class VaultSecrets(Secrets):
     """Implements the port `Secrets` with the Key Vault API."""
 
     def __init__(self, contents: VaultClient, resources: ResourceManager) -> None:
-        """Use the vaults in the subscriptions of `resources`."""
         self._contents = contents
         self._resources = resources
 
     async def read_vault_urls(self) -> AsyncIterator[str]:
-        """Yield the URL of every configured vault."""
         async for vault in self._resources.read_each("Microsoft.KeyVault/vaults", VAULTS_VERSION):
             yield parse_wire(VaultListEntity, vault).properties.vault_uri.rstrip("/")
 
     async def list(self, vault_url: str) -> AsyncIterator[str]:
-        """Yield the name of every enabled secret of a vault.
-
-        Raises `PlatformError` if the app has no access.
-        """
         async for item in self._contents.read_items(f"{vault_url}/secrets"):
             secret = parse_wire(_SecretItem, item)
             if secret.attributes.enabled and not secret.managed:
                 yield _get_last_segment(secret.id)
 
     async def read(self, vault_url: str, name: str) -> Secret:
-        """Return the current version of a secret. Raises `NotFound` if it does not exist."""
         answer = await self._contents.read(f"{vault_url}/secrets/{name}")
         bundle = parse_wire(_SecretBundle, answer)
         return Secret(
@@ -71,10 +64,6 @@ class VaultSecrets(Secrets):
         )
 
     async def read_values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
-        """Return the values of all versions of a secret that were added since `since`.
-
-        Raises `NotFound` if the secret does not exist.
-        """
         place, values = f"{vault_url}/secrets/{name}", []
         async for item in self._contents.read_items(f"{place}/versions"):
             version = parse_wire(_SecretItem, item)

@@ -16,7 +16,6 @@ class CheckedPolicyRestrictions(PolicyRestrictions):
     """Implements the port `PolicyRestrictions` with Azure Resource Manager."""
 
     def __init__(self, resources: ResourceManager) -> None:
-        """Send requests through `resources`."""
         self._resources = resources
 
     async def find_denying_assignments(

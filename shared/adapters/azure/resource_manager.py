@@ -73,10 +73,11 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
             yield item
 
     async def read_each_child(self, resource_type: str) -> AsyncIterator[Mapping[str, object]]:
-        """Yield id and name of every resource of a type that is a child of others, such as slots.
+        """Yield the id and name of every resource of a type whose resources are children of others,
+        such as slots.
 
-        Azure lists a provider's resources only for types without parents, so this reads the list of
-        all resources. Raises the errors of `read_each`.
+        Reads the list of all resources, because Azure lists only types without parents separately.
+        Raises the errors of `read_each`.
         """
         where = f"resourceType eq '{resource_type}'"
         async for item in self._read_from_each_subscription(
@@ -96,10 +97,6 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     async def get_tagged_resource(
         self, resource_id: str, api_version: str, *, query: Mapping[str, str] | None = None
     ) -> TaggedResource:
-        """Return a resource with the ETag of the response's header.
-
-        Raises `NotFound` if it does not exist.
-        """
         call = ServiceRequest(
             method="GET",
             url=self._url + resource_id,
@@ -112,10 +109,6 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         return TaggedResource(document=parse_object(self._service, answer), etag=etag)
 
     async def get_text(self, resource_id: str, api_version: str) -> str:
-        """Return a resource that is text, such as a runbook's `/content`.
-
-        Raises `NotFound` if it does not exist.
-        """
         call = ServiceRequest(
             method="GET",
             url=self._url + resource_id,
@@ -139,7 +132,8 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     ) -> ResultPage[Mapping[str, object]]:
         """Return a page of the result of `list`.
 
-        A cursor is the index of a subscription in `subscriptions` and the URL of a page in it.
+        A cursor contains the index of a subscription in `subscriptions` and the URL of a page of
+        its resources.
         """
         place, _, url = cursor.partition(" ")
         number = int(place or 0)
@@ -208,7 +202,6 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         await self._send_write("PATCH", resource_id, api_version, body, condition)
 
     async def delete(self, resource_id: str, api_version: str) -> None:
-        """Delete a resource; do nothing if it does not exist."""
         with suppress(NotFound):
             await self._send_write("DELETE", resource_id, api_version)
 
@@ -265,7 +258,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     ) -> Mapping[str, object]:
         """Send a request to a resource's path and return the response.
 
-        A POST may be sent twice, so it must be a read such as `…/list`.
+        A POST must be a read such as `…/list`, because it may be sent twice.
         """
         call = ServiceRequest(
             method=method,

@@ -10,7 +10,6 @@ class ListedResourceSecrets(ResourceSecrets):
     """Implements the port `ResourceSecrets` with Azure Resource Manager."""
 
     def __init__(self, resources: ResourceManager) -> None:
-        """Use the credential of `resources`."""
         self._resources = resources
 
     async def read(self, resource_id: str, action: str, api_version: str) -> Mapping[str, object]:

@@ -32,14 +32,16 @@ class DiscoveredServiceTags(ServiceTags):
     def __init__(
         self, http: HttpClient, service: HttpService, subscription: str, cloud: Cloud
     ) -> None:
-        """Use `subscription`, which can be any with read access."""
+        """Ask for the list by `subscription`, which can be any that the app may read."""
         self._url = cloud.resource_manager_url
         self._http = http
         self._service = service
         self._subscription = subscription
 
     async def get_list(self) -> ServiceTagList:
-        """Return the current list. The first page has its version, all pages have tags."""
+        """Return the current list. Takes its version from the first page, and the tags from all
+        pages.
+        """
         path = f"/subscriptions/{self._subscription}/providers/Microsoft.Network/locations"
         call = ServiceRequest(
             method="GET",

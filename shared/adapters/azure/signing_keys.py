@@ -60,7 +60,6 @@ class VaultSigningKeys(SigningKeys):
         )
 
     async def sign(self, key: SigningKey, digest: bytes) -> bytes:
-        """Return the RS256 signature of a SHA-256 digest."""
         body = {"alg": ALGORITHM, "value": base64.urlsafe_b64encode(digest).decode().rstrip("=")}
         answer = await self._contents.post(f"{key.id}/sign", body)
         return _decode_bytes(parse_wire(_SignResult, answer).value)

@@ -21,7 +21,6 @@ class RuntimeSiteFiles(SiteFiles):
     def __init__(
         self, http: HttpClient, service: HttpService, resources: ResourceManager, cloud: Cloud
     ) -> None:
-        """`service` is Azure Resource Manager of the cloud, as for `resources`."""
         self._url = cloud.resource_manager_url
         self._http = http
         self._service = service
@@ -36,7 +35,6 @@ class RuntimeSiteFiles(SiteFiles):
         return [(text_at(one, "name") or "").rpartition("/")[2] for one in found]
 
     async def read(self, site_id: str, path: str) -> SiteFile:
-        """Return a file. Raises `NotFound` if it does not exist."""
         call = ServiceRequest(method="GET", url=self._build_url(site_id, path), params=_QUERY)
         answer = await self._http.send(self._service, call)
         etag = answer.headers.get("ETag")

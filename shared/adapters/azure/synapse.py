@@ -35,7 +35,6 @@ class WorkspaceArtifacts(SynapseArtifacts):
     """Implements the port `SynapseArtifacts` with the development endpoint of each workspace."""
 
     def __init__(self, http: HttpClient, service: HttpService, cloud: Cloud) -> None:
-        """Use the credential of `service`."""
         self._http = http
         self._service = service
         self._domain = cloud.synapse_domain
@@ -51,7 +50,7 @@ class WorkspaceArtifacts(SynapseArtifacts):
         return parse_object(self._service, await self._http.send(self._service, call))
 
     async def find_denied_actions(self, workspace: str, actions: Sequence[str]) -> Sequence[str]:
-        """Return those of the actions that no Synapse role of the app's identity permits."""
+        """Return the given actions that no Synapse role of the app's identity permits."""
         call = self._build_request(workspace, "checkAccessSynapseRbac")
         body = {
             "subject": {"principalId": await self._read_object_id(call.url)},
@@ -68,7 +67,6 @@ class WorkspaceArtifacts(SynapseArtifacts):
         return [action for action in actions if action not in allowed]
 
     async def _read_object_id(self, url: str) -> str:
-        """Return the object id in the token of the app's identity."""
         credential, token = self._service.credential, ""
         async with self._http.open_request(self._service, url):
             if credential:

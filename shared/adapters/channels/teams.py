@@ -1,6 +1,6 @@
-"""Send notifications to a Teams channel as an Adaptive Card by a Workflows webhook.
+"""Send notifications to a Teams channel, as an Adaptive Card that a Workflows webhook posts.
 
-The webhook is a flow with an HTTP trigger: its URL is a secret, and like any flow it stays on
+The webhook is a flow with an HTTP trigger. So its URL is a secret, and the flow stays on
 Microsoft's key when a policy is applied to its environment (docs/notifications.md).
 """
 
@@ -50,9 +50,10 @@ class TeamsWorkflow:
 
 
 def build_card(notification: Notification) -> dict[str, Any]:
-    """Return an Adaptive Card 1.4: what happened and where, why, what to do, and a button.
+    """Return an Adaptive Card 1.4 that says what happened and where, why, and what to do, with a
+    button.
 
-    Names are untrusted, so they are text runs, which Teams does not parse as Markdown: no name can
+    Names are untrusted. They are text runs, which Teams does not parse as Markdown, so no name can
     become a link. Escapes would not suffice, because some Teams clients do not support them.
     """
     waiting = notification.pending_action

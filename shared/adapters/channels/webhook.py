@@ -1,6 +1,7 @@
 """Send notifications to a webhook, signed as https://www.standardwebhooks.com describes.
 
-The receiver computes HMAC-SHA256 over `id.timestamp.body` with the secret, and compares.
+The receiver computes HMAC-SHA256 over `id.timestamp.body` with the secret, and compares the result
+with the signature.
 """
 
 import base64
@@ -19,7 +20,6 @@ class SignedWebhook:
     name = "webhook"
 
     def __init__(self, http: HttpClient, service: HttpService, url: str, key: bytes) -> None:
-        """Use `url` as the webhook, and `key` to sign what is sent."""
         self._http, self._service, self._url, self._key = http, service, url, key
 
     async def send(self, notification: Notification) -> None:

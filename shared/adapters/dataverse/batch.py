@@ -29,7 +29,7 @@ class BatchResponsePart:
 
 
 def build_batch_request(url: str, reads: Sequence[ServiceRequest]) -> ServiceRequest:
-    """Return a request to `…/$batch` for these reads, which have absolute URLs."""
+    """Return a request to `…/$batch` for these reads. Their URLs have to be absolute."""
     boundary = f"batch_{uuid4()}"
     lines = [line for read in reads for line in _format_read(boundary, read)]
     return ServiceRequest(

@@ -1,7 +1,7 @@
 """Read and create connection references in Dataverse (platform.md#connection-references).
 
-Like a copy, a reference is created *on behalf of the flow's owner*: only users with a permission on
-the connection may use it, and the creator becomes the reference's owner.
+Like a copy, a reference is created *on behalf of the flow's owner*, who then owns it: only users
+with a permission on the connection may use it.
 """
 
 from collections.abc import Collection
@@ -44,16 +44,14 @@ class _Reference(Wire):
 class DataverseConnectionReferences(DataverseAdapter, ConnectionReferences):
     """Implements the port `ConnectionReferences` with Dataverse's Web API."""
 
-    async def find(
+    async def find_by_connection(
         self, environment: Environment, connection_ids: Collection[str]
     ) -> list[ConnectionReference]:
-        """Return the references to any of these connections."""
         return await self._read_references_where(environment, "connectionid", connection_ids)
 
     async def find_by_name(
         self, environment: Environment, logical_names: Collection[str]
     ) -> list[ConnectionReference]:
-        """Return the references with any of these logical names."""
         return await self._read_references_where(
             environment, "connectionreferencelogicalname", logical_names
         )
@@ -70,14 +68,12 @@ class DataverseConnectionReferences(DataverseAdapter, ConnectionReferences):
         ]
 
     async def get(self, environment: Environment, reference_id: str) -> ConnectionReference:
-        """Return the connection reference with an id. Raises `NotFound` if it does not exist."""
         call = ServiceRequest(
             method="GET", url=_format_row_path(reference_id), params={"$select": _COLUMNS}
         )
         return parse_wire(_Reference, await self._dataverse.read(environment, call)).to_domain()
 
     async def create(self, environment: Environment, draft: ConnectionReferenceDraft) -> None:
-        """Create a reference with the draft's id. Raises `AlreadyExists` if it exists."""
         body = {
             "connectionreferencelogicalname": draft.logical_name,
             "connectionreferencedisplayname": draft.display_name,

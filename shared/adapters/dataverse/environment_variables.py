@@ -60,19 +60,11 @@ class DataverseEnvironmentVariables(DataverseAdapter, EnvironmentVariables):
     async def write_value(
         self, environment: Environment, value_id: str, value: str, *, etag: str
     ) -> None:
-        """Replace a variable's value.
-
-        Raises `Conflict` if the ETag differs, and `NotFound` if the value does not exist.
-        """
         await self._update_row(environment, f"{_VALUES}({value_id})", {"value": value}, etag)
 
     async def write_default(
         self, environment: Environment, definition_id: str, value: str, *, etag: str
     ) -> None:
-        """Replace a variable's default.
-
-        Raises `Conflict` if the ETag differs, and `NotFound` if the variable does not exist.
-        """
         row = f"{_DEFINITIONS}({definition_id})"
         await self._update_row(environment, row, {"defaultvalue": value}, etag)
 

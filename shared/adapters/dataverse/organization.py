@@ -64,7 +64,7 @@ class DataverseOrganization(DataverseAdapter, Organization):
         """Change the environment's setting that creates new flows in a solution.
 
         Sends `If-Match: *`, so that Dataverse does not create an organization row. Raises
-        `NotFound` if there is none with this id.
+        `NotFound` if there is no row with this id.
         """
         call = ServiceRequest(
             method="PATCH",

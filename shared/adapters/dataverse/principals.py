@@ -61,7 +61,6 @@ class DataversePrincipalDirectory(DataverseAdapter, PrincipalDirectory):
     async def read_users(
         self, environment: Environment, entra_ids: Sequence[str]
     ) -> dict[str, DataverseUser]:
-        """Return users by their Entra object id in lower case. Ids without a row are omitted."""
         found: dict[str, DataverseUser] = {}
         async for row in self._read_rows(environment, "systemusers", _USER_COLUMNS, entra_ids):
             user = parse_wire(_User, row)
@@ -73,8 +72,8 @@ class DataversePrincipalDirectory(DataverseAdapter, PrincipalDirectory):
     ) -> dict[str, DataversePrincipal]:
         """Return the teams of Entra groups by the group's object id in lower case.
 
-        A group can have separate teams for members, owners and guests. The largest is returned,
-        because a flow is shared with the whole group.
+        A group can have separate teams for all its members and guests, for members, for guests and
+        for owners. The widest is returned, because a flow is shared with the whole group.
         """
         teams = [
             parse_wire(_Team, row)
@@ -87,7 +86,6 @@ class DataversePrincipalDirectory(DataverseAdapter, PrincipalDirectory):
         }
 
     async def read_user(self, environment: Environment, user_id: str) -> DataverseUser | None:
-        """Return the user with this `systemuserid`, or None, for example for a team's id."""
         call = ServiceRequest(
             method="GET", url=f"systemusers({user_id})", params={"$select": _USER_COLUMNS}
         )
@@ -98,7 +96,6 @@ class DataversePrincipalDirectory(DataverseAdapter, PrincipalDirectory):
         return parse_wire(_User, document).to_domain()
 
     async def read_application_user(self, environment: Environment) -> DataversePrincipal:
-        """Return the Dataverse user that represents the app."""
         document = await self._dataverse.read(
             environment, ServiceRequest(method="GET", url="WhoAmI")
         )
@@ -107,8 +104,8 @@ class DataversePrincipalDirectory(DataverseAdapter, PrincipalDirectory):
     async def read_privilege_levels(
         self, environment: Environment, user_id: str, name: str
     ) -> frozenset[str]:
-        """Return the access levels at which a user has a privilege, by roles of the user and of the
-        user's teams.
+        """Return the access levels at which the roles of a user, or of the user's teams, grant a
+        privilege.
         """
         function = (
             f"Microsoft.Dynamics.CRM.RetrieveUserPrivilegeByPrivilegeName(PrivilegeName='{name}')"

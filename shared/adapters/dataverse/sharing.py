@@ -1,7 +1,8 @@
-"""Read and change the sharing of flows by Dataverse's functions and actions.
+"""Read and change with whom flows are shared, by Dataverse's functions and actions. See
+platform.md#dataverse-sharing.
 
-See platform.md#dataverse-sharing. A principal is identified by its `ownerid`, as in Microsoft's
-page on flows in code: users and teams both have one, and responses contain no other id.
+A principal is identified by its `ownerid`, as on Microsoft's page about working with flows in code.
+Users and teams both have one, and responses contain no other id.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,7 +49,6 @@ class DataverseSharing(DataverseAdapter, FlowSharing):
     """Implements the port `FlowSharing` with Dataverse's Web API."""
 
     async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
-        """Return all shares of a flow. Raises `NotFound` if the flow does not exist."""
         return _parse_shares(
             await self._dataverse.read(environment, _build_shares_request(workflow_id))
         )
@@ -56,7 +56,6 @@ class DataverseSharing(DataverseAdapter, FlowSharing):
     async def list_each(
         self, environment: Environment, workflow_ids: Sequence[str]
     ) -> dict[str, Sequence[Share] | CmkflowError]:
-        """Return all shares, or an error, by flow id. One request reads many flows."""
         calls = [_build_shares_request(workflow_id) for workflow_id in workflow_ids]
         answers = await self._dataverse.read_each(environment, calls)
         return {
@@ -65,17 +64,14 @@ class DataverseSharing(DataverseAdapter, FlowSharing):
         }
 
     async def grant(self, environment: Environment, workflow_id: str, share: Share) -> None:
-        """Grant rights to a principal that has none yet. Safe to retry."""
         await self._send_share(environment, "GrantAccess", workflow_id, share)
 
     async def modify(self, environment: Environment, workflow_id: str, share: Share) -> None:
-        """Replace a principal's rights. Safe to retry."""
         await self._send_share(environment, "ModifyAccess", workflow_id, share)
 
     async def revoke(
         self, environment: Environment, workflow_id: str, principal: DataversePrincipal
     ) -> None:
-        """Revoke all rights of a principal; do nothing if it has none."""
         body = {
             "Target": _build_target(workflow_id),
             "Revokee": _build_principal_reference(principal),

@@ -1,4 +1,4 @@
-"""Read the solutions of an environment's Dataverse, and add flows to them
+"""Read the solutions of an environment's Dataverse, and add flows to solutions
 (platform.md#solutions).
 """
 
@@ -48,7 +48,6 @@ class DataverseSolutions(DataverseAdapter, Solutions):
     async def read_solution_ids(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, frozenset[str]]:
-        """Return the ids of all solutions that contain each flow, by workflow id."""
         found: dict[str, set[str]] = {one.lower(): set() for one in workflow_ids}
         queries = [
             {
@@ -65,7 +64,6 @@ class DataverseSolutions(DataverseAdapter, Solutions):
         return {flow: frozenset(solutions) for flow, solutions in found.items()}
 
     async def get(self, environment: Environment, solution_ids: Collection[str]) -> list[Solution]:
-        """Return the solutions with these ids. Ids that do not exist are omitted."""
         queries = [
             {
                 "$select": "solutionid,uniquename,friendlyname,ismanaged",
@@ -79,7 +77,6 @@ class DataverseSolutions(DataverseAdapter, Solutions):
     async def add_flow(
         self, environment: Environment, solution: Solution, workflow_id: str
     ) -> None:
-        """Add a flow to an unmanaged solution; do nothing if the solution contains it."""
         body = {
             "ComponentId": workflow_id,
             "ComponentType": _WORKFLOW,

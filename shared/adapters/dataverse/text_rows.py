@@ -24,16 +24,11 @@ class DataverseTextRows(DataverseAdapter, TextRows):
         return [_build_row(column, row) for row in rows]
 
     async def read(self, environment: Environment, column: TextColumn, row_id: str) -> TextRow:
-        """Return a row. Raises `NotFound` if it does not exist."""
         url = f"{column.entity_set}({row_id})"
         call = ServiceRequest(method="GET", url=url, params=_build_query(column))
         return _build_row(column, await self._dataverse.read(environment, call))
 
     async def write(self, environment: Environment, row: TextRow, text: str) -> None:
-        """Replace the text of a row.
-
-        Raises `NotFound` if it does not exist, and `Conflict` if its ETag has changed.
-        """
         call = ServiceRequest(
             method="PATCH",
             url=f"{row.column.entity_set}({row.id})",

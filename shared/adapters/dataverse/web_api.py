@@ -94,7 +94,7 @@ class Dataverse:
     async def _send_reads(
         self, environment: Environment, calls: Sequence[ServiceRequest]
     ) -> list[_Read]:
-        """Let other tasks add reads for a few turns of the event loop, then send all."""
+        """Wait a few turns of the event loop, in which other tasks may add reads, then send all."""
         for _ in range(_TURNS):
             await asyncio.sleep(0)
         del self._asked[_require_dataverse_url(environment)]
@@ -136,16 +136,13 @@ class Dataverse:
             ]
         rows: list[object] = []
         for query, answer in zip(queries, pages, strict=True):
-            rows += await self._with_next_pages(environment, table, query, answer.result())
+            rows += await self._add_next_pages(environment, table, query, answer.result())
         return rows
 
     async def read_rows_or_errors(
         self, environment: Environment, table: str, queries: Sequence[Mapping[str, str]]
     ) -> list[list[object] | CmkflowError]:
-        """Return the rows of each query of a table, or its error.
-
-        One request sends many queries.
-        """
+        """Return, for each query of a table, its rows or its error. One request sends many."""
         calls = [_build_list_request(table, query) for query in queries]
         answers = await self.read_each(environment, calls)
         found: list[list[object] | CmkflowError] = []
@@ -153,12 +150,12 @@ class Dataverse:
             try:
                 if isinstance(answer, CmkflowError):
                     raise answer
-                found.append(await self._with_next_pages(environment, table, query, answer))
+                found.append(await self._add_next_pages(environment, table, query, answer))
             except CmkflowError as err:
                 found.append(err)
         return found
 
-    async def _with_next_pages(
+    async def _add_next_pages(
         self,
         environment: Environment,
         table: str,
@@ -264,5 +261,4 @@ class DataverseAdapter:
     """The base class of adapters that send requests to Dataverse."""
 
     def __init__(self, dataverse: Dataverse) -> None:
-        """Use `dataverse` to send requests."""
         self._dataverse = dataverse

@@ -1,10 +1,9 @@
-"""Read and write cloud flows as rows of Dataverse, the supported way to write them.
+"""Read and write cloud flows as rows of Dataverse. This is the supported way to write flows.
 
 A copy is created *on behalf of its owner* (`MSCRMCallerID`, or `CallerObjectId` for an Entra id),
-so the owner owns it from the start. Creating it as the app and assigning it later would make the
-app its owner for a moment, and would need the privilege to assign.
-
-See platform.md#dataverse-api, #impersonation, #conditional-writes.
+so the owner owns it from the start. If the app created the copy as itself and assigned it later,
+the app would own it for a moment, and would need the privilege to assign. See
+platform.md#dataverse-api, #impersonation, #conditional-writes.
 """
 
 import re
@@ -116,14 +115,12 @@ class DataverseWorkflows(DataverseAdapter, Workflows):
     async def list(
         self, environment: Environment, *, managed_only: bool = False
     ) -> AsyncIterator[Workflow]:
-        """Yield all cloud flows or only managed ones, 500 per request."""
         which = f"{CLOUD_FLOWS} and ismanaged eq true" if managed_only else CLOUD_FLOWS
         params = {"$filter": which, "$select": COLUMNS}
         async for row in self._dataverse.read_rows(environment, TABLE, params):
             yield parse_wire(WorkflowEntity, row).to_domain()
 
     async def get(self, environment: Environment, workflow_id: str) -> Workflow:
-        """Return a flow. Raises `NotFound` if it does not exist."""
         call = ServiceRequest(
             method="GET", url=_format_row_path(workflow_id), params={"$select": COLUMNS}
         )
@@ -133,10 +130,6 @@ class DataverseWorkflows(DataverseAdapter, Workflows):
     async def read_summaries(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
-        """Return each flow without its definition, or an error, by id.
-
-        A flow without a row has `NotFound`. One request reads 250 to 2,500 flows.
-        """
         # One invalid id would fail the whole filter.
         ids_of_rows = filter(_ID.fullmatch, dict.fromkeys(workflow_ids))
         asked = list(batched(ids_of_rows, IDS_IN_A_FILTER, strict=False))
@@ -147,14 +140,13 @@ class DataverseWorkflows(DataverseAdapter, Workflows):
             }
             for ids in asked
         ]
-        found = {one: _build_not_found(one) for one in workflow_ids}
+        found = {one: _build_not_found_error(one) for one in workflow_ids}
         answers = await self._dataverse.read_rows_or_errors(environment, TABLE, queries)
         for ids, answer in zip(asked, answers, strict=True):
             found |= _parse_summaries(ids, answer)
         return found
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
-        """Create a flow, turned off, with the draft's id. Raises `AlreadyExists` if it exists."""
         body: dict[str, object] = {
             "category": 5,
             "type": 1,
@@ -179,10 +171,6 @@ class DataverseWorkflows(DataverseAdapter, Workflows):
     async def update(
         self, environment: Environment, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Change a flow if it has `etag` (`*` matches any).
-
-        Raises `Conflict` if it has another, and `NotFound` if it does not exist.
-        """
         headers = {"If-Match": etag}
         if change.on_behalf_of is not None:
             headers["MSCRMCallerID"] = change.on_behalf_of
@@ -197,10 +185,6 @@ class DataverseWorkflows(DataverseAdapter, Workflows):
         )
 
     async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
-        """Delete a flow if it has `etag`; do nothing if it does not exist.
-
-        Raises `Conflict` if it has another ETag.
-        """
         call = ServiceRequest(
             method="DELETE", url=_format_row_path(workflow_id), headers={"If-Match": etag}
         )
@@ -221,10 +205,10 @@ def _parse_summaries(
     except CmkflowError as err:
         return dict.fromkeys(ids, err)
     by_id = {one.workflow_id: one for one in known}
-    return {one: by_id.get(one.lower()) or _build_not_found(one) for one in ids}
+    return {one: by_id.get(one.lower()) or _build_not_found_error(one) for one in ids}
 
 
-def _build_not_found(workflow_id: str) -> WorkflowSummary | CmkflowError:
+def _build_not_found_error(workflow_id: str) -> WorkflowSummary | CmkflowError:
     return NotFound(f"No flow {workflow_id} in Dataverse.")
 
 

@@ -158,11 +158,9 @@ class ServiceAccountCredential:
         """Do nothing: msal keeps no open connections."""
 
     async def __aenter__(self) -> Self:
-        """Return the credential itself."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Do nothing."""
         await self.close()
 
     async def _acquire_silently(self, scopes: tuple[str, ...], *, is_new: bool) -> dict[str, Any]:
@@ -252,7 +250,7 @@ class ServiceAccountCredential:
         )
 
     def _find_other_setting(self) -> str:
-        """Return how a setting differs from the stored sign-in, or "" if none differs."""
+        """Return which setting differs from the stored sign-in, and how, or "" if none differs."""
         from msal import TokenCache
 
         kinds, settings = TokenCache.CredentialType, self._settings
@@ -268,7 +266,7 @@ class ServiceAccountCredential:
         return ""
 
     async def _run_in_thread(self, call: Callable[[], Any]) -> Any:
-        """Run a blocking msal call, which usually sends a request, in a thread."""
+        """Run a call of msal in a thread, because it blocks and usually sends a request."""
         try:
             return await asyncio.to_thread(call)
         except (OSError, ValueError) as err:  # from `requests`, or for an answer that is not JSON
@@ -277,7 +275,6 @@ class ServiceAccountCredential:
 
 
 def _split_secret_url(secret_url: str) -> tuple[str, str]:
-    """Return the vault URL and the secret name in a secret's URL."""
     vault_url, separator, rest = secret_url.partition("/secrets/")
     name = rest.strip("/").partition("/")[0]
     if not separator or not name:

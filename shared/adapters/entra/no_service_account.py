@@ -1,4 +1,6 @@
-"""Replace the service account if none is configured: every use raises an error with the fix."""
+"""Take the place of a service account that is not configured. Every request for a token or its
+account raises an error with the fix.
+"""
 
 from datetime import datetime
 from typing import Any, Never, Self
@@ -28,11 +30,9 @@ class NoServiceAccount:
         """Do nothing."""
 
     async def __aenter__(self) -> Self:
-        """Return the credential itself."""
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        """Do nothing."""
+    async def __aexit__(self, *_: object) -> None: ...
 
     def _raise_not_configured(self) -> Never:
         raise JobBlocked(

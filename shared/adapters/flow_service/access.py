@@ -34,7 +34,7 @@ class ServiceAccount(Protocol):
         """Return a token. Raises `JobBlocked` if the service account must sign in again."""
 
     async def read_renewed_at(self) -> datetime | None:
-        """Return the time of the last sign-in renewal."""
+        """Return when the sign-in was last renewed, or None if that is not known."""
 
 
 class _Principal(Wire):
@@ -69,15 +69,11 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
     def __init__(
         self, application: FlowService, as_account: FlowService, account: ServiceAccount
     ) -> None:
-        """Use `application` for requests as the application, and `as_account` for requests as the
-        service account.
-        """
         self._application = application
         self._as_account = as_account
         self._account = account
 
     async def read_account_id(self) -> str:
-        """Return the Entra object id of the service account."""
         return await self._account.read_object_id()
 
     async def renew_sign_in(self) -> datetime | None:
@@ -86,7 +82,6 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
         return await self._account.read_renewed_at()
 
     async def read_permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
-        """Return the owners and co-owners of a flow."""
         call = ServiceRequest(method="GET", url=f"flows/{flow_name}/permissions")
         return [
             parse_wire(PermissionEntity, item).to_domain()
@@ -96,8 +91,8 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
     async def grant(self, environment_id: str, flow_name: str) -> bool:
         """Grant the service account co-ownership, and return whether the platform granted it.
 
-        A repeated grant changes nothing. The platform rejects a grant to the owner, because it
-        would remove permissions (platform.md#permission-downgrades); the owner needs none.
+        A repeated grant changes nothing. The owner needs no grant: the platform rejects it, because
+        it would reduce the owner's permissions (platform.md#permission-downgrades).
         """
         principal = {"id": await self.read_account_id(), "type": "User"}
         change = {"put": [{"properties": {"principal": principal, "roleName": _CO_OWNER}}]}
@@ -120,10 +115,6 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
             await self._modify_permissions(environment_id, flow_name, change)
 
     async def read_trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
-        """Return the URL that starts a flow, which is a secret.
-
-        Raises `PlatformError` if the trigger has none.
-        """
         path = f"flows/{flow_name}/triggers/{trigger}/listCallbackUrl"
         call = ServiceRequest(method="POST", url=path, body={}, is_repeatable=True)
         answer = await self._as_account.read(environment_id, call, as_maker=True)
@@ -134,17 +125,9 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
         return url
 
     async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Read a flow with the rights of the service account.
-
-        Raises `PlatformError` (403) if the service account is not a co-owner.
-        """
         return await read_flow(self._as_account, environment_id, flow_name, as_maker=True)
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on as the service account.
-
-        Raises `PlatformError` (403) if the service account is not a co-owner.
-        """
         call = ServiceRequest(method="POST", url=f"flows/{flow_name}/start", body={})
         await self._as_account.send(environment_id, call, as_maker=True)
 

@@ -41,16 +41,16 @@ def build_flow_entries(flows: Iterable[FlowEntity]) -> list[FlowListEntry]:
     flow service lists beside some flows.
     """
     return [
-        flow.to_report()
+        flow.to_list_entry()
         for flow in flows
         if flow.properties.state != _DELETED and not flow.name.endswith(_SHADOW)
     ]
 
 
-async def read_report_page(
+async def read_flow_list_page(
     service: FlowService, environment_id: str, call: ServiceRequest, cursor: str
 ) -> ResultPage[FlowListEntry]:
-    """Return a page of a list of flows."""
+    """Return a page of the list of flows that `call` requests."""
     rows, following = await service.read_page(environment_id, call, cursor)
     flows = build_flow_entries(parse_wire(FlowEntity, row) for row in rows)
     return ResultPage(items=tuple(flows), cursor=following)
@@ -66,7 +66,7 @@ def _build_runs_request(
 ) -> ServiceRequest:
     """Return the request for runs of a flow.
 
-    Its filter ignores fractions of a second, so callers compare the times again.
+    The platform's filter ignores fractions of a second, so the times have to be compared again.
     """
     began = f"startTime ge {since:%Y-%m-%dT%H:%M:%SZ}"
     if until:
@@ -94,7 +94,6 @@ class FlowServiceReports(FlowReports):
     """Implements the port `FlowReports` with the flow service."""
 
     def __init__(self, service: FlowService) -> None:
-        """Use `service`, which sends requests as the application."""
         self._service = service
 
     async def read_microsoft_key_flows(
@@ -106,7 +105,7 @@ class FlowServiceReports(FlowReports):
         """
         only = {"exclude": "cmkMigrationSupportedFlows"} if cannot_migrate_only else {}
         call = ServiceRequest(method="GET", url="nonCmkMigratedFlows", params=only)
-        return await read_report_page(self._service, environment_id, call, cursor)
+        return await read_flow_list_page(self._service, environment_id, call, cursor)
 
     async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
         """Return all flows of the environment without details, solution flows included.
@@ -119,16 +118,9 @@ class FlowServiceReports(FlowReports):
         return build_flow_entries({flow.name: flow for flow in flows}.values())
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return a flow, with its definition if the platform returns it.
-
-        Raises `NotFound` if the flow does not exist.
-        """
         return await read_flow(self._service, environment_id, flow_name)
 
     async def read_licence(self, environment_id: str, flow_name: str) -> str | None:
-        """Return a flow's licence, "" if it has none, or None if the response does not
-        include it.
-        """
         call = ServiceRequest(
             method="GET",
             url=f"flows/{flow_name}",
@@ -141,7 +133,6 @@ class FlowServiceReports(FlowReports):
     async def read_runs(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
     ) -> list[FlowRun]:
-        """Return up to `limit` runs that began at or after `since`, newest first."""
         call = _build_runs_request(flow_name, since, top=min(limit, _PAGE))
         runs: list[FlowRun] = []
         async with aclosing(self._service.read_items(environment_id, call)) as items:
@@ -225,7 +216,6 @@ class FlowServiceReports(FlowReports):
     async def read_failed_actions(
         self, environment_id: str, flow_name: str, run_id: str
     ) -> list[FailedAction]:
-        """Return the failed actions of a run. Raises `NotFound` if the run does not exist."""
         call = ServiceRequest(
             method="GET",
             url=f"flows/{flow_name}/runs/{run_id}",
@@ -241,28 +231,20 @@ class FlowServiceNonSolutionFlows(NonSolutionFlows):
     """
 
     def __init__(self, service: FlowService) -> None:
-        """Use `service`, which sends requests as the application."""
         self._service = service
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on. Raises `NotFound` if it does not exist."""
         await self._post_flow_action(environment_id, flow_name, "start")
 
     async def stop(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow off. Raises `NotFound` if it does not exist."""
         await self._post_flow_action(environment_id, flow_name, "stop")
 
     async def delete(self, environment_id: str, flow_name: str) -> None:
-        """Delete a flow; do nothing if it does not exist."""
         with suppress(NotFound):
             call = ServiceRequest(method="DELETE", url=f"flows/{flow_name}")
             await self._service.send(environment_id, call)
 
     async def restore(self, environment_id: str, flow_name: str) -> None:
-        """Restore a deleted flow from the recycle bin, turned off.
-
-        Raises `NotFound` if it is not there.
-        """
         await self._post_flow_action(environment_id, flow_name, "restore")
 
     async def _post_flow_action(self, environment_id: str, flow_name: str, verb: str) -> None:

@@ -1,9 +1,8 @@
 """Read lists of flows page by page, from Dataverse and from the flow service.
 
 The cursor is the platform's own link to the next page, and is stored in a row between two reads. So
-the host of the link is checked again before a token is sent there.
-
-See platform.md#flow-lists, #workflow-table.
+the host of the link is checked again before a token is sent to it. See platform.md#flow-lists,
+#workflow-table.
 """
 
 from collections.abc import Collection
@@ -19,7 +18,7 @@ from shared.adapters.dataverse.workflows import (
     TABLE,
     WorkflowEntity,
 )
-from shared.adapters.flow_service.flows import ALL_FLOWS, read_report_page
+from shared.adapters.flow_service.flows import ALL_FLOWS, read_flow_list_page
 from shared.adapters.flow_service.service import FlowService
 from shared.adapters.http.policies import RequestLimiter
 from shared.adapters.http.wire import parse_wire
@@ -35,14 +34,12 @@ class ServiceFlowPages(FlowPages):
     """Implements the port `FlowPages` with Dataverse and the flow service."""
 
     def __init__(self, dataverse: Dataverse, flow_service: FlowService) -> None:
-        """Use `service`, which sends requests as the application."""
         self._dataverse = dataverse
         self._flow_service = flow_service
 
     async def read_workflows(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[Workflow]:
-        """Return up to 500 cloud flows from Dataverse."""
         params = {"$filter": CLOUD_FLOWS, "$select": COLUMNS, "$expand": OWNER}
         rows, following = await self._dataverse.read_page(environment, TABLE, params, cursor)
         flows = (parse_wire(WorkflowEntity, row).to_domain() for row in rows)
@@ -51,7 +48,6 @@ class ServiceFlowPages(FlowPages):
     async def read_workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
-        """Return up to 5,000 cloud flows from Dataverse, without definitions."""
         params = {"$filter": CLOUD_FLOWS, "$select": LEAN_COLUMNS}
         rows, following = await self._dataverse.read_page(
             environment, TABLE, params, cursor, size=_LEAN_PAGE
@@ -62,10 +58,6 @@ class ServiceFlowPages(FlowPages):
     async def read_workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
-        """Return the cloud flows with these ids from Dataverse.
-
-        Ids that do not exist are omitted.
-        """
         queries = [
             {
                 "$filter": f"{CLOUD_FLOWS} and ({filter_by_ids('workflowid', ids)})",
@@ -81,13 +73,13 @@ class ServiceFlowPages(FlowPages):
         """Return a page of flows from the flow service, without details
         (platform.md#flow-lists).
         """
-        return await read_report_page(self._flow_service, environment_id, ALL_FLOWS, cursor)
+        return await read_flow_list_page(self._flow_service, environment_id, ALL_FLOWS, cursor)
 
 
 class NestedBudget:
-    """A request budget with its own limit inside another budget: requests count in both.
+    """A request budget with its own limit inside another budget. Each request counts in both.
 
-    It reserves the rest of the outer budget for more urgent requests.
+    The rest of the outer budget is left for more urgent requests.
     """
 
     def __init__(self, share: RequestLimiter, whole: RequestLimiter) -> None:
@@ -100,16 +92,13 @@ class NestedBudget:
 
     @property
     def is_in_invocation(self) -> bool:
-        """Return whether an invocation runs now: only then does `wait_for` wait."""
+        """Return whether an invocation runs now. Only then does `wait_for_requests` wait."""
         return self._whole.is_in_invocation
 
-    async def wait_for(self, calls: int = 1) -> None:
-        """Wait until both budgets allow this many requests.
-
-        Outside of an invocation, do not wait.
-        """
-        await self._share.wait_for(calls)
-        await self._whole.wait_for(calls)
+    async def wait_for_requests(self, count: int = 1) -> None:
+        """Wait until both budgets allow this many requests. Outside an invocation, do not wait."""
+        await self._share.wait_for_requests(count)
+        await self._whole.wait_for_requests(count)
 
     async def take(self, *, is_write: bool = False) -> None:
         """Take a request from both budgets. Raises `ThrottledError` if either has none left."""
@@ -117,7 +106,5 @@ class NestedBudget:
         await self._whole.take(is_write=is_write)
 
     async def slow_down(self, wait: timedelta) -> None:
-        """Pause all requests of both budgets for `wait`, and lower their rate: they share a
-        service.
-        """
+        """Pause all requests of both budgets for `wait`, and lower the rate of the outer one."""
         await self._whole.slow_down(wait)

@@ -14,13 +14,12 @@ class FlowServiceSolutionPlacement(SolutionPlacement):
     """Implements the port `SolutionPlacement` with the flow service in the admin scope."""
 
     def __init__(self, service: FlowService) -> None:
-        """Use `service`, which sends requests as the application."""
         self._service = service
 
     async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:
         """Request that flows move into the default solution.
 
-        The move may complete later, so callers read the flows to confirm it.
+        The move may complete later, so the flows have to be read to confirm it.
         """
         call = ServiceRequest(
             method="POST", url="migrateFlows", body={"flowsToMigrate": list(flow_names)}

@@ -41,11 +41,11 @@ _log = get_product_log(__name__)
 
 
 class Endpoints(Protocol):
-    """Finds the address of the flow service for an environment."""
+    """Finds the URL of the flow service for an environment."""
 
     async def read_flow_endpoint(self, environment_id: str) -> str:
-        """Return the flow service's URL, as the platform names it for an environment, or "" if it
-        names none.
+        """Return the URL of the flow service that the platform names for an environment, or "" if
+        it names none.
 
         Raises `NotFound` for an unknown environment.
         """
@@ -83,7 +83,7 @@ class RegionalHost(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
 
 class FlowService:
-    """Send requests about flows of any environment with one identity."""
+    """Sends requests about flows of any environment, all with the same identity."""
 
     def __init__(
         self, http: HttpClient, service: HttpService, endpoints: Endpoints, cloud: Cloud

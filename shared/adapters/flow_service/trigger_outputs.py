@@ -1,7 +1,7 @@
 """Read the headers of the call that started a run (platform.md#trigger-outputs).
 
 The link to a trigger's outputs is signed, so it is a secret: no error, log or row contains it. The
-outputs also contain the body of the call, which is discarded.
+outputs also contain the call's body. The app discards the body.
 """
 
 import re
@@ -26,7 +26,7 @@ async def read_call_traits(service: FlowService, run: RunEntity) -> CallTraits:
     """Return what the headers of the call that started a run show, or `NOT_SHOWN`.
 
     Raises `ThrottledError` and `ServiceOutage`. After any other error, returns `NOT_SHOWN`, because
-    the platform does not show each call.
+    the platform does not show the headers of every call.
     """
     link = run.properties.trigger.outputs_link
     if (

@@ -1,10 +1,11 @@
-"""Send HTTP requests to the platform, with one azure-core transport and one pipeline per service.
+"""Send HTTP requests to the platform, with one azure-core transport for all services and one
+pipeline for each.
 
 A service is a token audience with a credential and a request budget. Requests use `HTTPS_PROXY` and
-`SSL_CERT_FILE`. A failed read is retried once. A write is not, because its message is delivered
-again anyway and each step reads before it writes. A request times out after 20 seconds. A throttled
-request raises `ThrottledError` at once, except between the pages of a list, which would otherwise
-never complete. A read in an invocation waits for its budget first.
+`SSL_CERT_FILE`. A failed read is retried once. A write is not, because the queue message is
+delivered again and each step reads before it writes. A request times out after 20 seconds. A
+throttled request raises `ThrottledError` at once, except between the pages of a list, which would
+otherwise never complete. A read in an invocation waits for its budget first.
 """
 
 import asyncio
@@ -108,7 +109,7 @@ class ServiceResponse:
 
 
 class HttpClient:
-    """Send requests to services. All adapters of a process share it."""
+    """Sends requests to services. All adapters of a process share it."""
 
     def __init__(
         self,
@@ -129,10 +130,10 @@ class HttpClient:
         await self._transport.close()
 
     async def pause(self, duration: timedelta) -> None:
-        """Wait for this time before the next request of an operation."""
+        """Wait for this time before the next request of the same operation."""
         await self._transport.sleep(duration.total_seconds())
 
-    def without_circuits(self) -> "HttpClient":
+    def without_circuit_breakers(self) -> "HttpClient":
         """Return a client on the same connections that uses no circuit breakers."""
         return HttpClient(self._transport, telemetry=self._telemetry)
 
@@ -156,7 +157,7 @@ class HttpClient:
         budget = service.budget if repeatable else None
         while True:
             if budget is not None:
-                await budget.wait_for()
+                await budget.wait_for_requests()
             try:
                 return await self._send_once(service, call, request, is_repeatable=repeatable)
             except NotTaken:  # concurrent requests took it first
@@ -214,7 +215,7 @@ class HttpClient:
     async def _explain_missing_answer(
         self, service: HttpService, url: str, err: TimeoutError | AzureError
     ) -> CmkflowError:
-        """Return the error for a request to which no readable response came."""
+        """Return the error for a request that got no readable response."""
         host = urlsplit(url).hostname
         match err:
             case TimeoutError():
@@ -251,7 +252,8 @@ class HttpClient:
         member: str = "value",
         link: str = "nextLink",
     ) -> AsyncGenerator[object]:
-        """Yield the items of a paged list in `member`; `link` contains the URL of the next page.
+        """Yield the items of a paged list. `member` contains the items, and `link` the URL of the
+        next page.
 
         After the first page, waits up to four minutes in total for an exhausted budget.
         """
@@ -310,9 +312,8 @@ class HttpClient:
     async def convert_failed_response(
         self, service: HttpService, failed: FailedResponse
     ) -> CmkflowError:
-        """Return the error for a response of 400 or above.
-
-        If the service throttled the request, pause its budget.
+        """Return the error for a response of 400 or above, and pause the service's budget if it
+        throttled the request.
         """
         error = build_error(failed)
         if isinstance(error, ThrottledError) and service.budget is not None:
@@ -335,7 +336,6 @@ class HttpClient:
 
 
 async def _read_beginning(response: AsyncHttpResponse, longest: int | None) -> bytes:
-    """Return the response's body, or its first `longest` bytes."""
     if longest is None:
         return response.content
     body = bytearray()
@@ -352,7 +352,7 @@ async def _read_beginning(response: AsyncHttpResponse, longest: int | None) -> b
 def parse_page(
     service: HttpService, document: Mapping[str, object], *, member: str, link: str
 ) -> tuple[list[object], str]:
-    """Return the items of a page, and the URL of the next page, which is not checked yet."""
+    """Return the items of a page, and the URL of the next page. That URL is not checked."""
     items, following = document.get(member), document.get(link)
     if not isinstance(items, list):
         raise ServiceUnavailable(f"{service.name}: no list in the response")
@@ -363,9 +363,9 @@ def require_next_on_service(service: HttpService, url: str, following: str) -> N
     """Raise `ServiceUnavailable` if the URL of a next page is malformed or on a host of another
     service.
 
-    A next page can be on another host of the service (a regional one, or Resource Manager's, as
-    recorded responses of Power Apps show). Other hosts must not get the access token, and anyone
-    can have a host in Microsoft's domains (`*.cloudapp.azure.com`).
+    A next page can be on another host of the same service (a regional one, or Resource Manager's,
+    as recorded responses of Power Apps show). Hosts of other services must not get the access
+    token. Anyone can have a host in Microsoft's domains (`*.cloudapp.azure.com`).
     """
     record_next_page(service, following, {url})
     asked = urlsplit(url).hostname or ""
@@ -374,9 +374,9 @@ def require_next_on_service(service: HttpService, url: str, following: str) -> N
 
 
 def record_next_page(service: HttpService, following: str, read: set[str]) -> None:
-    """Add the URL of a next page to those that were read.
+    """Add the URL of a next page to the URLs in `read`.
 
-    Raises `ServiceUnavailable` if it was already read, because the list would never end.
+    Raises `ServiceUnavailable` if it is already there, because the list would never end.
     """
     if following in read:
         raise ServiceUnavailable(f"{service.name}: the next page of a list was already read")

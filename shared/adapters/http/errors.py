@@ -1,7 +1,7 @@
 """Convert HTTP error responses to the app's errors.
 
-Messages contain no URLs (a query can contain a signature). Texts of the platform are redacted,
-because they often quote the request.
+Messages contain no URLs, because a query can contain a signature. Texts of the platform are
+redacted, because they often quote the request.
 """
 
 import json
@@ -209,9 +209,8 @@ def _parse_envelope(body: bytes) -> tuple[str, str]:
 
 
 def _describe_policies(error: Mapping[str, object]) -> str:
-    """Return which policy assignments deny a request, because newer messages do not name them.
-
-    See platform.md#azure-policy.
+    """Return which policy assignments deny a request, because newer messages of Azure do not name
+    them. See platform.md#azure-policy.
     """
     listed = objects_at(error, "additionalInfo")
     info = [mapping_at(one, "info") for one in listed if one.get("type") == "PolicyViolation"]
@@ -220,8 +219,8 @@ def _describe_policies(error: Mapping[str, object]) -> str:
 
 
 def _find_first_detail(error: Mapping[str, object]) -> tuple[str, str] | None:
-    """Return the code of the first of several errors (`MultipleErrorsOccurred`), and the messages
-    of all.
+    """Return the first code and all messages of several errors (`MultipleErrorsOccurred`), or None
+    if no error has a code.
     """
     listed = error.get("details")
     details = [as_mapping(one) for one in listed] if isinstance(listed, list) else []

@@ -1,4 +1,6 @@
-"""Read and write JSON documents of services that contain callers, such as Azure DevOps."""
+"""Read and write JSON documents of services outside Azure that contain callers, such as Azure
+DevOps.
+"""
 
 import builtins
 import json
@@ -49,8 +51,7 @@ class FixedToken(AsyncTokenCredential):
         exc_type: type[BaseException] | None = None,
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
-    ) -> None:
-        """Do nothing: there is no connection."""
+    ) -> None: ...
 
 
 #: The next page in a `Link` header (RFC 8288), as GitHub sends it.
@@ -143,10 +144,8 @@ class HttpJsonApi(JsonApi):
         return self._services[service.name, host]
 
     async def _send_request(self, http: HttpService, call: ServiceRequest) -> ServiceResponse:
-        """Send a request.
-
-        A rejected token raises `PlatformError` instead of `TokenRejected`, because only this
-        service is affected.
+        """Send a request. Raises `PlatformError` instead of `TokenRejected` if the service rejects
+        the token, because only this service is affected.
         """
         try:
             answer = await self._http.send(http, call)

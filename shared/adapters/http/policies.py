@@ -16,7 +16,7 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from shared.errors import ThrottledError
 from shared.logs.fields import get_product_log
-from shared.request_count import count_call
+from shared.request_count import count_request
 
 _log = get_product_log(__name__)
 
@@ -35,12 +35,12 @@ class RequestLimiter(Protocol):
 
     @property
     def is_in_invocation(self) -> bool:
-        """Return whether an invocation runs now. Only then does `wait_for` wait."""
+        """Return whether an invocation runs now. Only then does `wait_for_requests` wait."""
 
-    async def wait_for(self, calls: int = 1) -> None:
-        """Wait until the budget allows this many requests, if in an invocation.
+    async def wait_for_requests(self, count: int = 1) -> None:
+        """Wait until the budget allows this many requests. Outside of an invocation, do not wait.
 
-        Raises `ThrottledError` if that would take minutes.
+        Raises `ThrottledError` if the wait would take minutes.
         """
 
     async def take(self, *, is_write: bool = False) -> None:
@@ -88,17 +88,16 @@ def find_proxies(host: str) -> dict[str, str]:
 
 
 class RequestHead(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Set user agent, request id and proxy of each request.
+    """Sets user agent, request id and proxy of each request.
 
-    The random request id is for Microsoft support: azure-core's policy derives one from the
+    The random request id is for Microsoft support. azure-core's policy would derive an id from the
     machine's clock and address, which takes five times as long. The proxy is the value of
-    `HTTPS_PROXY` at a host's first request, unless `NO_PROXY` contains the host: aiohttp would read
+    `HTTPS_PROXY` at a host's first request, unless `NO_PROXY` contains the host. aiohttp would read
     the environment and a netrc file before each request, each in a thread. One policy for all three
     is faster than three of azure-core's policies.
     """
 
     def __init__(self, user_agent: str) -> None:
-        """Use `user_agent` in each request."""
         super().__init__()
         self._user_agent = user_agent
         self._proxies: dict[str, dict[str, str]] = {}
@@ -122,7 +121,6 @@ class RetryOnce(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     """
 
     def __init__(self, sleep: Callable[[float], Awaitable[None]]) -> None:
-        """Use `sleep`, which takes seconds, to wait before the retry."""
         super().__init__()
         self._sleep = sleep
 
@@ -148,18 +146,17 @@ class RetryOnce(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
 
 class TokenRenewal(AsyncBearerTokenCredentialPolicy[HttpRequest, AsyncHttpResponse]):
-    """Add an access token to a request, and a new one if the service rejects it.
+    """Adds an access token to a request, and sends it again with a new token if the service rejects
+    the first.
 
-    Credentials cache tokens until shortly before they expire, even revoked ones. A request for a
+    Credentials cache tokens, even revoked ones, until shortly before they expire. A request for a
     token with claims bypasses the cache, as after a claims challenge. After a rejected token
     nothing was changed, so a write is safe to retry.
     """
 
     async def send(self, request: _Request) -> _Response:
-        """Send the request.
-
-        If the service rejects the token, retry with the claims that it asks for, and then with a
-        new token.
+        """Send the request. If the service rejects the token, retry with the claims that the
+        service asks for, and then with a new token.
         """
         await self.on_request(request)
         response = await self.next.send(request)
@@ -180,7 +177,9 @@ class RequestCounting(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     """Take each request from the service's budget and count it."""
 
     def __init__(self, name: str, budget: RequestLimiter | None, calls: Counter[str]) -> None:
-        """Use `calls` to count requests under `name`. Without a budget, all requests are sent."""
+        """Count requests under `name` in `calls`, and take them from `budget`. Without a budget,
+        all requests are sent.
+        """
         super().__init__()
         self._name = name
         self._budget = budget
@@ -195,5 +194,5 @@ class RequestCounting(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
             except ThrottledError as err:
                 raise NotTaken(*err.args, retry_after=err.retry_after) from None
         self._calls[self._name] += 1
-        count_call()
+        count_request()
         return await self.next.send(request)

@@ -114,7 +114,6 @@ class RequestTracing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     """Record each request that is sent, retries included."""
 
     def __init__(self, service: str, telemetry: Telemetry) -> None:
-        """Use the service's name in the spans of requests."""
         super().__init__()
         self._service = service
         self._telemetry = telemetry

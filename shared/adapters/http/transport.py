@@ -1,4 +1,4 @@
-"""Send requests by azure-core's aiohttp transport, and return simpler responses.
+"""Send requests by azure-core's aiohttp transport, and return simpler responses than its own.
 
 azure-core's response can be streamed, copied and read by three versions of its interface.
 `HttpClient` needs only status, headers and body.
@@ -89,10 +89,8 @@ class PlainTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         await self._transport.close()
 
     async def __aenter__(self) -> Self:
-        """Open the connections."""
         await self.open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close all connections."""
         await self.close()

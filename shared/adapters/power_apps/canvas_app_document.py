@@ -1,8 +1,8 @@
 """Find the ids of flows in a canvas app's document (`.msapp`, a ZIP file).
 
-The format is undocumented. So all ids in its files about connections are returned, and the caller
-compares them with the existing flows: nothing else in an app has a flow's id. See
-platform.md#canvas-apps.
+The format is undocumented. So all ids in the files about connections are returned, and the reader
+of the result compares them with the ids of existing flows. Nothing else in an app has a flow's id.
+See platform.md#canvas-apps.
 """
 
 import re

@@ -94,7 +94,7 @@ class PowerAppsCanvasApps(CanvasApps):
         return await read_each([app for app in apps if app.uses_flows], self._read_canvas_app)
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[CanvasApp]:
-        """Return those apps on one page of the list that use flows."""
+        """Return the apps that use flows on one page of the list."""
         call = self._build_list_request(environment_id)
         rows, following = await read_page_at(self._http, self._service, call, cursor)
         apps = [parse_wire(_AppEntity, row) for row in rows]

@@ -105,14 +105,14 @@ class PowerAppsConnections(Connections):
         self._url = build_admin_url(cloud)
 
     async def list(self, environment_id: str) -> list[Connection]:
-        """Return all connections. Reads each of their connectors once."""
+        """Return all connections, and read each connector that they use once."""
         found = [one.to_domain() for one in await self._read_entities(environment_id)]
         names = sorted({one.connector for one in found if one.connector})
         read = await read_each(names, partial(self.read_sign_in, environment_id))
         return add_sign_in(found, dict(zip(names, read, strict=True)))
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[Connection]:
-        """Return a page of the list, without reading the connectors."""
+        """Return a page of the list of connections, without reading the connectors."""
         call = ServiceRequest(
             method="GET", url=f"{self._url}/{environment_id}/connections", params=VERSION
         )
@@ -121,9 +121,6 @@ class PowerAppsConnections(Connections):
         return ResultPage(items=tuple(found), cursor=following)
 
     async def read_errors(self, environment_id: str) -> dict[str, str]:
-        """Return the error of each connection, or "" if it has none, by the connection's name in
-        lower case.
-        """
         return {one.name.lower(): one.error for one in await self._read_entities(environment_id)}
 
     async def _read_entities(self, environment_id: str) -> Sequence[_ConnectionEntity]:
@@ -136,7 +133,7 @@ class PowerAppsConnections(Connections):
         ]
 
     async def read_sign_in(self, environment_id: str, connector: str) -> ConnectorSignIn:
-        """Return how connections of a connector sign in: unknown if the app may not read the
+        """Return how connections of a connector sign in. It is unknown if the app may not read the
         connector, for example a custom one.
         """
         call = ServiceRequest(
@@ -155,7 +152,8 @@ async def read_page_at(
     """Return the items of the page at a cursor, and the cursor of the next page, or "" after the
     last.
 
-    The cursor is the service's next link, so its host is checked before the token is sent there.
+    The cursor is the service's link to the next page, so its host is checked before the token is
+    sent to it.
     """
     if cursor:
         require_next_on_service(service, call.url, cursor)

@@ -12,8 +12,8 @@ from datetime import timedelta
 from shared.adapters.state.ledger_row import (
     build_empty_ledger,
     build_ledger_columns,
+    build_reset_ledger,
     parse_ledger,
-    reset_ledger,
 )
 from shared.adapters.state.request_ledger import (
     RECHECK_DELAY,
@@ -61,10 +61,9 @@ type Decision[T] = tuple[RequestLedger, T, Sequence[Operation]]
 
 
 class BudgetState:
-    """The row of a request budget, which all instances share, with the rows of its queue."""
+    """The row of a request budget, which all instances share, and the rows of its queue."""
 
     def __init__(self, store: Store, clock: Clock, limit: BudgetLimit) -> None:
-        """Use the row of the budget `limit` in `store`. Nothing is read or written yet."""
         self.store = store
         self.clock = clock
         self.limit = limit
@@ -88,7 +87,7 @@ class BudgetState:
                 return await self._with_totals(ledger)
 
     async def read_entries(self) -> AsyncGenerator[RequestQueueEntry | StoreRow]:
-        """Yield the entries of the queue in order, with a row in place of each unreadable one."""
+        """Yield the entries of the queue in order. For an unreadable entry, yields its row."""
         async for row in self.store.query(_TABLE, self.limit.name, page_size=_PAGE):
             if row.key == _KEY:
                 continue
@@ -118,14 +117,14 @@ class BudgetState:
         return [(row.table, row.key, _KEY) async for row in found]
 
     async def write_decision[T](self, decide: Callable[[RequestLedger], Decision[T]]) -> T:
-        """Write the change of the ledger that `decide` returns, and return its result.
+        """Write the change of the ledger that `decide` returns, and return the result of `decide`.
 
-        Decides again if another instance wrote first, or if the row may be outdated and `decide`
-        raised `ThrottledError`.
+        Calls `decide` again if another instance wrote first, or if the row may be outdated and
+        `decide` raised `ThrottledError`.
         """
         for _ in range(_TRIES):
             known = self._known
-            row, before = await self._read_known()
+            row, before = await self._read_known_row()
             if before is None:
                 continue
             try:
@@ -143,14 +142,14 @@ class BudgetState:
     async def write_queue_decision[T](
         self, decide: Callable[[RequestLedger, QueueView], Decision[T]], position: str
     ) -> T:
-        """Write the change of the ledger and of the queue that `decide` returns, and return its
-        result.
+        """Write the change of the ledger and of the queue that `decide` returns, and return the
+        result of `decide`.
 
-        `decide` gets the queue as seen from `position`. The row is always written, which verifies
-        that it was not outdated.
+        `decide` gets the part of the queue up to `position`. The row is always written, which
+        verifies that it was not outdated.
         """
         for _ in range(_TRIES):
-            row, before = await self._read_known()
+            row, before = await self._read_known_row()
             if before is None:
                 continue
             before = await self._with_totals(before)
@@ -161,11 +160,11 @@ class BudgetState:
                 return answer
         raise build_exhausted_error(self.limit, RECHECK_DELAY)
 
-    async def _read_known(self) -> tuple[StoreRow | None, RequestLedger | None]:
-        """Return the row that this instance last read or wrote, or else the stored one, and its
+    async def _read_known_row(self) -> tuple[StoreRow | None, RequestLedger | None]:
+        """Return the row that this instance last read or wrote, or else the stored one, with its
         ledger.
 
-        The instance forgets the row until it reads or writes one again.
+        The instance then forgets the row until it reads or writes it again.
         """
         row, self._known = self._known, None
         row = row or await self.store.get(*self.name)
@@ -178,7 +177,7 @@ class BudgetState:
     async def _write_operations(
         self, row: StoreRow | None, operations: Sequence[Operation]
     ) -> bool:
-        """Write the operations. Return False if another instance wrote first."""
+        """Return False, instead of writing, if another instance wrote first."""
         try:
             written = await self.store.write(*operations) if operations else []
         except (AlreadyExists, Conflict, NotFound):
@@ -187,7 +186,7 @@ class BudgetState:
         return True
 
     async def _with_totals(self, ledger: RequestLedger) -> RequestLedger:
-        """Return the ledger with the totals of the queue, which is read if they are missing."""
+        """Return the ledger with the totals of the queue. Reads the queue if they are missing."""
         if ledger.queue is not None:
             return ledger
         entries = [one async for one in self.read_entries() if isinstance(one, RequestQueueEntry)]
@@ -205,7 +204,7 @@ class BudgetState:
                     own = one if one.key == position else None
                     return QueueView(place=place, first=first, own=own)
                 first.append(one)
-                ahead += 0 if one.is_dead(ledger) else one.calls
+                ahead += 0 if one.is_dead(ledger) else one.request_count
                 if has_seen_enough(ledger, first, ahead):
                     own = await self._read_entry(position)
                     return QueueView(place=place, first=first, has_all=False, own=own)
@@ -238,7 +237,7 @@ class BudgetState:
                 columns={_RESET_AT: now.isoformat()},
             )
             await self.store.write(UpsertRow(reset))
-            new = replace(row, columns=build_ledger_columns(reset_ledger(self.limit, now)))
+            new = replace(row, columns=build_ledger_columns(build_reset_ledger(self.limit, now)))
             with suppress(Conflict):
                 await self.store.write(ReplaceRow(new))
             return None

@@ -1,8 +1,8 @@
 """Store a ledger as one column of JSON, which is validated on each read.
 
-An unreadable row is reset to the setting after a pause, so it blocks requests for minutes at most.
-During the pause, everything that the lost row may have allowed ends: a reservation is used for up
-to three windows, and its last request counts for one more. The hourly and daily counts are lost.
+An unreadable row is reset to the setting, and requests pause for some minutes. During the pause,
+everything ends that the lost row may have allowed: a reservation is used for up to three windows,
+and its last request counts for one more. The hourly and daily counts are lost.
 """
 
 from dataclasses import dataclass, replace
@@ -67,7 +67,7 @@ def build_empty_ledger(limit: BudgetLimit, now: datetime) -> RequestLedger:
     )
 
 
-def reset_ledger(limit: BudgetLimit, now: datetime) -> RequestLedger:
+def build_reset_ledger(limit: BudgetLimit, now: datetime) -> RequestLedger:
     """Return the ledger that replaces an unreadable one."""
     until = now + _PAUSE * limit.window + UNDERWAY
     return replace(build_empty_ledger(limit, now), paused_until=until)

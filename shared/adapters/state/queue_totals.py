@@ -1,7 +1,7 @@
-"""Count the jobs that wait in the request queue, and the requests that they need, by the beginning
-of their positions.
+"""Count the jobs that wait in the request queue, and the requests that they need.
 
-The budget's row has these totals, so that no reader needs a long queue to its end.
+The budget's row has these totals for parts of the queue, so that no reader needs to read a long
+queue to its end. The beginning of a job's position says which part it is in.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _PART = 4
 
 
 class Waiting(NamedTuple):
-    """How many jobs wait, and how many requests their next and their later invocations need."""
+    """How many jobs wait, and how many requests their next and later invocations need."""
 
     waiters: int = 0
     calls: int = 0
@@ -41,9 +41,8 @@ class QueueTotals:
         return self._add_parts(position[:_PART])
 
     def with_change(self, position: str, waiting: Waiting, *, times: int = 1) -> Self:
-        """Return the totals with one more job at this position.
-
-        With `times` -1, return them without it.
+        """Return the totals with one more job at this position. With `times` -1, return the totals
+        without the job.
         """
         part = position[:_PART]
         after = self.parts.get(part, Waiting()).add_times(waiting, times=times)

@@ -1,8 +1,8 @@
 """Limit requests to a service for all instances of the app, with rows of the store.
 
-In *no* span of one window's length are there more requests than the budget, wherever it starts, and
-in no hour or day more than their limits (request_tally.py). While many requests are left, an
-instance leases slices (reserved_slices.py). While few are left, an invocation takes a reservation
+A period as long as the window never has more requests than the budget, wherever it starts. An hour
+or a day never has more than its limit (request_tally.py). While many requests are left, an instance
+leases slices (reserved_slices.py). While few are left, an invocation takes a reservation
 (reserved_requests.py) or waits in the queue (request_queue.py).
 """
 
@@ -23,7 +23,7 @@ from shared.adapters.state.request_ledger import (
     BudgetLimit,
     RequestLedger,
 )
-from shared.adapters.state.request_queue import AT_ONCE, RequestQueueEntry, is_near
+from shared.adapters.state.request_queue import AT_ONCE, RequestQueueEntry, is_turn_near
 from shared.adapters.state.reserved_requests import ReservedRequests
 from shared.adapters.state.reserved_slices import ReservedSlice
 from shared.domain.request_demand import QueuedJob, RequestDemand, RequestQueueStatus
@@ -53,7 +53,9 @@ class _Invocation:
     waits_until: datetime = NEVER
 
     def add_wait(self, now: datetime, wait: timedelta) -> None:
-        """Count a wait that starts now, without the part that overlaps a wait already counted."""
+        """Count a wait that starts now, without the part that was already counted because waits
+        overlap.
+        """
         until = now + wait
         self.waited += max(timedelta(0), until - max(now, self.waits_until))
         self.waits_until = max(until, self.waits_until)
@@ -66,7 +68,6 @@ class StoredRequestBudget(RequestBudget):
     """The request budget of a service, as this instance of the app uses it."""
 
     def __init__(self, store: Store, clock: Clock, limit: BudgetLimit) -> None:
-        """Use the rows of `store` to share the budget `limit` with other instances."""
         if limit.calls < 1:
             raise ValueError("a budget must allow at least one request")
         self._clock = clock
@@ -92,13 +93,12 @@ class StoredRequestBudget(RequestBudget):
 
     @property
     def is_in_invocation(self) -> bool:
-        """Return whether an invocation runs now. Only then does `wait_for` wait."""
+        """Return whether an invocation runs now. Only then does `wait_for_requests` wait."""
         return _invocation.get() is not None
 
-    async def wait_for(self, calls: int = 1, *, is_urgent: bool = False) -> None:
-        """Wait until this many requests are available.
-
-        Outside of an invocation, do nothing: `take` raises.
+    async def wait_for_requests(self, count: int = 1, *, is_urgent: bool = False) -> None:
+        """Wait until this many requests are available. Outside of an invocation, do nothing: `take`
+        then raises if there are none.
         """
         invocation = _invocation.get()
         if invocation is None:
@@ -106,7 +106,7 @@ class StoredRequestBudget(RequestBudget):
         while True:
             try:
                 async with self._lock:
-                    await self._take_requests(calls, is_urgent=is_urgent)
+                    await self._take_requests(count, is_urgent=is_urgent)
                 break
             except ThrottledError as err:
                 wait = err.retry_after or RECHECK_DELAY
@@ -125,20 +125,19 @@ class StoredRequestBudget(RequestBudget):
                 self._slice.use()
 
     async def read_queue_status(self) -> RequestQueueStatus:
-        """Return how many jobs wait in the queue, and for how long."""
         return self._build_queue_status(await self._row.read())
 
     async def promote_waiters(
-        self, come: Callable[[QueuedJob], Awaitable[bool]]
+        self, wake: Callable[[QueuedJob], Awaitable[bool]]
     ) -> RequestQueueStatus:
         """Wake the jobs whose turn comes within the next minutes. The port describes it."""
         ledger = await self._row.read()
-        ahead, gone = ledger.owed, list[RequestQueueEntry]()
+        ahead, gone = ledger.owed_count, list[RequestQueueEntry]()
         returns, unreadable = list[Operation](), list[StoreRow]()
         async with aclosing(self._row.read_entries()) as line:
             async for one in line:
                 comes = ledger.estimate_free_at(ahead + 1, is_urgent=False)
-                if not is_near(ledger, comes):
+                if not is_turn_near(ledger, comes):
                     break
                 if isinstance(one, StoreRow):
                     _log.warning("The queue entry %s of %s is unreadable", one.key, one.partition)
@@ -146,12 +145,12 @@ class StoredRequestBudget(RequestBudget):
                     continue
                 turn = QueuedJob(row=one.row, queue_position=one.key, requests_available_at=comes)
                 is_late = one.returns_at > comes + RECHECK_DELAY
-                if one.is_dead(ledger) or (is_late and not await come(turn)):
+                if one.is_dead(ledger) or (is_late and not await wake(turn)):
                     gone.append(one)
                     continue
                 if is_late:
                     returns.append(one.build_earlier_return(comes))
-                ahead += one.calls
+                ahead += one.request_count
         await self._write_changes(returns, gone, unreadable)
         return replace(
             self._build_queue_status(ledger),
@@ -184,12 +183,12 @@ class StoredRequestBudget(RequestBudget):
 
     def _build_queue_status(self, ledger: RequestLedger) -> RequestQueueStatus:
         waiting = (ledger.queue or QueueTotals()).total
-        ahead = ledger.owed + waiting.calls
+        ahead = ledger.owed_count + waiting.calls
         return RequestQueueStatus(
             row=self._row.name,
             waiting=waiting.waiters,
             requests_per_minute=ledger.calls,
-            remaining_today=ledger.left_of_day,
+            remaining_today=ledger.daily_requests_left,
             next_at=ledger.estimate_free_at(1, is_urgent=False) if waiting.waiters else None,
             empty_at=ledger.estimate_free_at(ahead + 1, is_urgent=False)
             if self._slice.size == 1
@@ -203,7 +202,7 @@ class StoredRequestBudget(RequestBudget):
     async def _take_requests(
         self, calls: int, *, is_urgent: bool = False, is_write: bool = False
     ) -> None:
-        """Get requests from the invocation's reservation, or else from the slice of this instance.
+        """Take requests from the invocation's reservation, or else from the slice of this instance.
 
         Outside of an invocation, writes count as urgent: those of people and timers only correct
         something. Raises `ThrottledError` if there are too few.

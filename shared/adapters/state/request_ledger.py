@@ -60,7 +60,9 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLedger:
-    """The requests of a budget at a point in time. No span of `window` has more than `calls`."""
+    """The requests of a budget at a point in time. No period as long as `window` has more than
+    `calls`.
+    """
 
     now: datetime
     limit: BudgetLimit
@@ -87,38 +89,39 @@ class RequestLedger:
         return self.limit.window
 
     @property
-    def _step(self) -> int:
-        """Return by how many requests the limit is raised, or lowered below the
-        setting, at once.
-        """
+    def _limit_step(self) -> int:
         return max(self.limit.calls // 5, 1)
 
     @property
-    def held(self) -> int:
-        """Return the number of reserved requests, which invocations can send at any time."""
+    def reserved_count(self) -> int:
+        """Return how many requests are reserved. Invocations can send them at any time."""
         return sum(hold.held for hold in self.holds.values())
 
     @property
-    def room(self) -> int:
+    def unreserved_count(self) -> int:
         """Return the number of unreserved requests that can be sent now."""
-        return self.calls - self.held - sum(count for _, count in self.spent)
+        return self.calls - self.reserved_count - sum(count for _, count in self.spent)
 
     @property
-    def left_of_day(self) -> int | None:
+    def daily_requests_left(self) -> int | None:
         """Return how many requests non-urgent work may still send in 24 hours, or None if there is
         no limit.
         """
-        return max(self.day.count_left(self.held, is_urgent=False), 0) if self.day else None
+        return (
+            max(self.day.count_left(self.reserved_count, is_urgent=False), 0) if self.day else None
+        )
 
     def count_free(self, *, kept: int = 0, is_urgent: bool, may_write: bool = True) -> int:
-        """Return how many requests can be reserved now, if `kept` requests are left for others."""
+        """Return how many requests can be reserved now, if `kept` requests must stay available for
+        others.
+        """
         if self.paused_until > self.now:
             return 0
-        free = self.room - kept
+        free = self.unreserved_count - kept
         if self.day:
-            free = min(free, self.day.count_left(self.held, is_urgent=is_urgent) - kept)
+            free = min(free, self.day.count_left(self.reserved_count, is_urgent=is_urgent) - kept)
         if self.writes and may_write:
-            free = min(free, self.writes.count_left(self.held, is_urgent=is_urgent))
+            free = min(free, self.writes.count_left(self.reserved_count, is_urgent=is_urgent))
         return max(free, 0)
 
     def require_free(self, *, is_urgent: bool, may_write: bool = True) -> int:
@@ -130,16 +133,16 @@ class RequestLedger:
             return free
         opens = self.estimate_free_at(1, is_urgent=is_urgent, may_write=may_write)
         raise build_exhausted_error(
-            self.limit, opens - self.now, _OF_DAY if self.left_of_day == 0 else ""
+            self.limit, opens - self.now, _OF_DAY if self.daily_requests_left == 0 else ""
         )
 
     @property
-    def owed(self) -> int:
+    def owed_count(self) -> int:
         """Return how many of the next available requests belong to existing reservations."""
         return sum(hold.owed for hold in self.holds.values())
 
     def with_requests(self, moment: datetime, calls: int = 1, *, is_write: bool = False) -> Self:
-        """Return the ledger with requests that the service has received by `moment`."""
+        """Return the ledger with more requests, which the service has received by `moment`."""
         until = moment + self.window
         return replace(
             self,
@@ -150,14 +153,14 @@ class RequestLedger:
             day=self.day.with_requests(moment, calls) if self.day else None,
         )
 
-    def without_unsent(self, moment: datetime, calls: int) -> Self:
-        """Return the ledger without requests that count for the day but were leased and
-        not sent.
+    def without_unsent_requests(self, moment: datetime, calls: int) -> Self:
+        """Return the ledger without requests that were leased and not sent. They no longer count
+        for the day.
         """
         return replace(self, day=self.day.with_requests(moment, -calls) if self.day else None)
 
     def with_sent_requests(self, leased: tuple[datetime, int], used: tuple[datetime, int]) -> Self:
-        """Return the ledger with the requests that were sent (`used`) in place of those that were
+        """Return the ledger in which requests that were sent (`used`) replace those that were
         leased.
         """
         if leased not in self.spent:
@@ -177,30 +180,36 @@ class RequestLedger:
         given_back = self.now + self.window
         if self.day:
             opens.append(
-                self.day.find_opening_time(number, self.held, is_urgent=is_urgent) or given_back
+                self.day.find_opening_time(number, self.reserved_count, is_urgent=is_urgent)
+                or given_back
             )
         if self.writes and may_write:  # it is not known how many of them write
             opens.append(
-                self.writes.find_opening_time(1, self.held, is_urgent=is_urgent) or given_back
+                self.writes.find_opening_time(1, self.reserved_count, is_urgent=is_urgent)
+                or given_back
             )
         return max(opens)
 
     def _estimate_window_opening(self, number: int) -> datetime:
         ends = sorted(until for until, count in self.spent for _ in range(count))
-        ends = [self.now] * self.room + ends + [self.now + self.window] * self.held  # in use now
-        rounds, last = divmod(number - 1 - min(self.room, 0), len(ends))
+        ends = (
+            [self.now] * self.unreserved_count
+            + ends
+            + [self.now + self.window] * self.reserved_count
+        )  # in use now
+        rounds, last = divmod(number - 1 - min(self.unreserved_count, 0), len(ends))
         return ends[last] + rounds * self.window
 
     def with_higher_limit(self) -> Self:
-        """Return the ledger with a higher limit, if the last change was long enough ago
-        to try one.
+        """Return the ledger with a higher limit. The limit stays if it is the highest, or was
+        changed a short time ago.
         """
         most = max(self.limit.most or 0, self.limit.calls)
         if self.ceiling is not None and self.now < self.ceiling_until:
             most = min(most, self.ceiling)
         if self.calls >= most or self.now - self.since < _RISES_AFTER:
             return self
-        return replace(self, calls=min(self.calls + self._step, most), since=self.now)
+        return replace(self, calls=min(self.calls + self._limit_step, most), since=self.now)
 
     def with_pause(self, wait: timedelta) -> Self:
         """Return the ledger after the service answered 429, with a pause and a lower limit.
@@ -212,6 +221,6 @@ class RequestLedger:
         paused = replace(self, paused_until=max(self.paused_until, until))
         if self.now < self.paused_until:
             return paused
-        ceiling, until = max(self.calls - self._step, 1), self.now + _REMEMBERED
+        ceiling, until = max(self.calls - self._limit_step, 1), self.now + _REMEMBERED
         fewer = max(self.calls // 2, min(self.limit.calls, ceiling))
         return replace(paused, calls=fewer, since=self.now, ceiling=ceiling, ceiling_until=until)

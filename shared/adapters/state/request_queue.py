@@ -3,8 +3,9 @@
 Each waiting job is a row: its key has the order, its columns the number of requests and the time to
 return. No job is admitted while one earlier in the queue is about to return, or while a started
 reservation lacks requests. A job that does not return in time counts as gone and blocks no other.
-An invocation reads only the part of the queue whose turn may come within the next minutes. Of the
-others it knows the totals (queue_totals.py).
+
+An invocation reads only the entries of the queue whose turn may come within the next minutes. Of
+the later entries it knows the totals (queue_totals.py).
 """
 
 from collections.abc import Iterable, Sequence
@@ -64,13 +65,13 @@ class RequestQueueEntry:
         return self.kept.key
 
     @property
-    def calls(self) -> int:
+    def request_count(self) -> int:
         """Return how many requests the job needs."""
         return self.stored.calls
 
     @property
     def waiting(self) -> Waiting:
-        """Return how the job counts in the totals of the queue."""
+        """Return what the job adds to the totals of the queue."""
         return Waiting(1, self.stored.calls, self.stored.later)
 
     @property
@@ -85,12 +86,12 @@ class RequestQueueEntry:
 
     @property
     def removal(self) -> DeleteRow:
-        """Return the operation that removes the entry from the queue, if it is unchanged."""
+        """Return the operation that removes the entry from the queue, unless it has changed."""
         return DeleteRow(self.kept)
 
     def build_earlier_return(self, comes: datetime) -> ReplaceRow:
-        """Return the operation that moves the job's return to an earlier time, if the entry is
-        unchanged.
+        """Return the operation that moves the job's return to an earlier time, unless the entry has
+        changed.
         """
         return ReplaceRow(
             replace(self.kept, columns=_build_columns(replace(self.stored, comes=comes)))
@@ -141,16 +142,16 @@ def admit_or_queue(
 ) -> tuple[int | datetime, RequestLedger, Sequence[Operation]]:
     """Admit an invocation, or give it a place in the queue.
 
-    Return the number of admitted requests, or else the time to return. Also return the ledger with
-    the new totals, and the operations that change the queue.
+    Return three values: the number of admitted requests, or else the time to return; the ledger
+    with the new totals; and the operations that change the queue.
     """
     calls = min(need.requests, ledger.calls)
     gone = [one for one in line.first if one.is_dead(ledger)][:AT_ONCE]
     first = [one for one in line.first if not one.is_dead(ledger)]
     left = [*gone, line.own] if line.own else gone
     soon = ledger.now + ledger.window * _KEPT_FOR
-    expected = sum(one.calls for one in first if one.returns_at <= soon)
-    kept = ledger.owed + expected
+    expected = sum(one.request_count for one in first if one.returns_at <= soon)
+    kept = ledger.owed_count + expected
     count = min(ledger.count_free(kept=kept, is_urgent=need.is_urgent), calls)
     opens = ledger.estimate_free_at(kept + 1, is_urgent=need.is_urgent)
     if count or not (expected or opens > soon):
@@ -174,28 +175,28 @@ def _estimate_return(
 ) -> datetime:
     """Return when a waiting job has to try again: soon, or when its turn probably comes.
 
-    A job that waits long is woken earlier, because those before it may need less or give up.
+    A job that waits long is woken earlier, because the jobs before it may need less or give up.
     """
     at_once = ledger.estimate_free_at(
-        ledger.owed + sum(one.calls for one in first) + 1, is_urgent=is_urgent
+        ledger.owed_count + sum(one.request_count for one in first) + 1, is_urgent=is_urgent
     )
-    if is_near(ledger, at_once):
+    if is_turn_near(ledger, at_once):
         return max(at_once, ledger.now + RECHECK_DELAY)
     totals = count_waiters(first) if line.has_all else ledger.queue or QueueTotals()
     before = totals.sum_up_to(line.place.key)
     if line.own and not line.has_all:
         before = before.add_times(line.own.waiting, times=-1)
-    ahead = ledger.owed + before.calls + round(_MORE * before.later)
+    ahead = ledger.owed_count + before.calls + round(_MORE * before.later)
     return ledger.estimate_free_at(ahead + 1, is_urgent=is_urgent)
 
 
 def has_seen_enough(ledger: RequestLedger, first: Sequence[RequestQueueEntry], calls: int) -> bool:
-    """Return whether the turn of all later entries is far away, because those in `first` need
+    """Return whether the turn of all later entries is far away, because the entries `first` need
     `calls` requests.
     """
     return calls > ledger.calls * (_NEAR + 1) and len(first) >= _READ_EXACTLY
 
 
-def is_near(ledger: RequestLedger, comes: datetime) -> bool:
-    """Return whether this time, at which a job's turn comes, is within the next minutes."""
+def is_turn_near(ledger: RequestLedger, comes: datetime) -> bool:
+    """Return whether `comes`, the time of a job's turn, is within the next minutes."""
     return comes <= ledger.now + ledger.window * _NEAR

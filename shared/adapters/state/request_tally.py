@@ -1,4 +1,4 @@
-"""Count requests of a long period in buckets, which expire late and never early."""
+"""Count requests of a long period in buckets. A bucket expires late and never early."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +10,9 @@ _ZERO = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestTally:
-    """The requests of a long period, counted in buckets: no `span` may have more than the limit."""
+    """The requests of a long period, counted in buckets. A period as long as `span` may have at
+    most `limit`.
+    """
 
     now: datetime
     limit: int
@@ -32,9 +34,8 @@ class RequestTally:
         return replace(self, counts={**self.counts, until: count})
 
     def count_left(self, held: int, *, is_urgent: bool) -> int:
-        """Return how many requests are left beside the reserved ones.
-
-        A tenth is for urgent requests.
+        """Return how many requests are left after subtracting the reserved ones. A tenth of the
+        limit is for urgent requests.
         """
         return self._count_usable_requests(is_urgent=is_urgent) - held - sum(self.counts.values())
 
@@ -63,6 +64,6 @@ class RequestTally:
         span: timedelta,
         bucket: timedelta,
     ) -> Self:
-        """Return a tally with those stored counts that have not expired."""
+        """Return a tally with the stored counts that have not expired."""
         lasting = {until: count for until, count in counts.items() if until > now}
         return cls(now=now, limit=limit, span=span, bucket=bucket, counts=lasting)

@@ -52,7 +52,7 @@ class ReservedRequests:
 
         def begin(ledger: RequestLedger, line: QueueView) -> Decision[Reservation | MustWait]:
             answer, ledger, operations = admit_or_queue(
-                ledger.with_reservation(block._next, None), line, need
+                ledger.with_reservation(block._next_name, None), line, need
             )
             if isinstance(answer, datetime):
                 return ledger, _build_must_wait(ledger, answer), operations
@@ -67,7 +67,7 @@ class ReservedRequests:
         return block
 
     async def take(self, calls: int, *, is_urgent: bool) -> None:
-        """Make sure that this many requests are reserved, at most those of a window.
+        """Make sure that this many requests are reserved, at most as many as a window has.
 
         Raises `ThrottledError` if too few are available.
         """
@@ -87,7 +87,7 @@ class ReservedRequests:
         self.left, self.owed = 0, self.owed + self.left
 
     async def end(self) -> None:
-        """Report the used requests and keep the others for the job's next step."""
+        """Report the used requests, and keep the unused ones for the job's next step."""
 
         def report_and_keep(ledger: RequestLedger) -> Decision[None]:
             until = ledger.now + ledger.window * _KEPT_FOR_NEXT
@@ -96,7 +96,11 @@ class ReservedRequests:
                 if self.left and self.whose
                 else None
             )
-            return self._report_used_requests(ledger).with_reservation(self._next, kept), None, ()
+            return (
+                self._report_used_requests(ledger).with_reservation(self._next_name, kept),
+                None,
+                (),
+            )
 
         if self.until > NEVER:
             await self.row.write_decision(report_and_keep)
@@ -137,7 +141,7 @@ class ReservedRequests:
         return ledger.with_reservation(self.name, None)
 
     @property
-    def _next(self) -> str:
+    def _next_name(self) -> str:
         return f"{self.whose}{_NEXT}"
 
 
@@ -146,7 +150,7 @@ def _build_reservation(ledger: RequestLedger, held: int, owed: int) -> Reservati
 
 
 def _build_must_wait(ledger: RequestLedger, until: datetime) -> MustWait:
-    is_day_over = ledger.left_of_day == 0
+    is_day_over = ledger.daily_requests_left == 0
     why = "has reached its daily limit" if is_day_over else "accepts few requests now"
     text = f"Waiting for requests: {ledger.limit.name} {why}."
     return MustWait(text, until=until, code=Reason.THROTTLED)

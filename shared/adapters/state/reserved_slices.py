@@ -1,7 +1,8 @@
 """Lease requests in slices while many are left, so that not every request needs a write.
 
 A slice must be used within a twentieth of the window, or within a whole window while most requests
-are free, and counts for that much longer. The next lease reports how much of it was used.
+are free. Its requests count for that much longer. The next lease reports how much of the slice was
+used.
 """
 
 from datetime import datetime
@@ -19,7 +20,6 @@ class ReservedSlice:
     """The slice of requests that this instance has leased."""
 
     def __init__(self, row: BudgetState) -> None:
-        """Use the row from which all instances lease."""
         self._row = row
         self.size = -(-row.limit.calls // _SLICES)
         self._left = 0
@@ -47,7 +47,7 @@ class ReservedSlice:
         self._left = 0
 
     async def _lease_slice(self, calls: int, *, is_urgent: bool, may_write: bool) -> None:
-        """Lease a slice, with no more urgent requests than needed.
+        """Lease a slice. If only urgent requests are left, it has no more of them than needed.
 
         A slice of one request may be for a write.
         """
@@ -57,13 +57,17 @@ class ReservedSlice:
 
         def lease(ledger: RequestLedger) -> Decision[tuple[int, datetime]]:
             ledger = ledger.with_sent_requests(self._leased, used)
-            ledger = ledger.without_unsent(self._use_until, self._left) if self._left else ledger
+            ledger = (
+                ledger.without_unsent_requests(self._use_until, self._left)
+                if self._left
+                else ledger
+            )
             count = min(
                 ledger.count_free(is_urgent=False, may_write=may_write), max(self.size, calls)
             )
             if not count:
                 count = min(ledger.require_free(is_urgent=is_urgent, may_write=may_write), calls)
-            is_quiet = self.size > 1 and ledger.room - count > ledger.calls / 2
+            is_quiet = self.size > 1 and ledger.unreserved_count - count > ledger.calls / 2
             until = ledger.now + ledger.window * (_LONG_USE_SHARE if is_quiet else _USE_SHARE)
             ledger = ledger.with_higher_limit() if count < self.size else ledger
             return ledger.with_requests(until, count, is_write=may_write), (count, until), ()

@@ -86,7 +86,6 @@ class SqliteStore(Store):
             self._database.close()
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Return the row with this key, or None if there is none."""
         require_valid_entity_key(table, partition, key)
         rows = await self._select_rows(_SELECT + _THIS, [table, partition, key])
         return rows[0] if rows else None

@@ -1,7 +1,7 @@
 """Provide the time of the store, which all instances share.
 
 A machine's clock can be wrong by minutes. An instance with a fast clock would end leases and
-windows of others too early, so shared times use the store's clock.
+windows of other instances too early, so shared times use the store's clock.
 """
 
 import time
@@ -20,23 +20,24 @@ _OF_THE_STORE = "x-ms-request-id"
 
 
 def _read_steady_seconds() -> float:
-    """Return the time of a clock that nobody sets and that runs while the machine is suspended."""
+    """Return the time of a clock that nobody can set and that also runs while the machine is
+    suspended.
+    """
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class StoreClock(Clock):
-    """A clock that reads the time from the `Date` of the store's responses, and counts on from
-    there.
+    """A clock that reads the time from the `Date` header of the store's responses, and counts on
+    from there.
 
     A `Date` has whole seconds, and is older on arrival. So the latest time of all responses is the
     best: it is never ahead of the store, and behind by at most a second and the fastest transit.
-    Two instances differ by at most that.
+    The clocks of two instances differ by at most that.
     """
 
     def __init__(self, local: Clock, steady: Callable[[], float] = _read_steady_seconds) -> None:
-        """Use the clock `local` until the store's first response.
-
-        `steady` measures the time since.
+        """Use the clock `local` until the store's first response. `steady` measures the time since
+        a response.
         """
         self._local, self._steady = local, steady
         #: Store time minus steady time: the maximum of this period and of the last.

@@ -79,7 +79,6 @@ class TableStore(Store):
         await self._service.close()
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Return the row with this key, or None if there is none."""
         require_valid_entity_key(table, partition, key)
         with _translate_errors(table):
             try:
@@ -144,7 +143,6 @@ class TableStore(Store):
 
 
 def _build_wire_operation(operation: Operation) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Return an operation as the SDK takes it."""
     from azure.core import MatchConditions
     from azure.data.tables import EdmType, EntityProperty, UpdateMode
 
@@ -186,7 +184,6 @@ def _build_row(table: str, entity: Mapping[str, Any]) -> StoreRow:
 
 
 def _format_literal(value: Scalar) -> str:
-    """Return a value as an OData literal."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -199,14 +196,12 @@ def _format_literal(value: Scalar) -> str:
 
 
 def _get_error_code(err: HttpResponseError) -> str:
-    """Return the service's own error code."""
     code = getattr(err, "error_code", "")
     return str(getattr(code, "value", code) or "")
 
 
 @contextmanager
 def _translate_errors(table: str, operations: Sequence[Operation] = ()) -> Iterator[None]:
-    """Raise the SDK's errors as the port's errors."""
     try:
         yield
     except HttpResponseError as err:

@@ -51,9 +51,8 @@ class VersionedStore(Store):
     """
 
     def __init__(self, store: Store, tables: Sequence[str], remedy: str) -> None:
-        """Use `tables`, the tables of this version.
-
-        `remedy` says how to get an empty store.
+        """Use `store`, whose tables in this version are `tables`. `remedy` says how to get an empty
+        store.
         """
         self.store = store
         self._tables = tables
@@ -62,7 +61,6 @@ class VersionedStore(Store):
         self._checking = asyncio.Lock()
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Return the row with this key, or None if there is none."""
         await self._require_version_once()
         row = await self.store.get(table, partition, key)
         return _without_version(row) if row else None

@@ -1,7 +1,6 @@
-"""Record traces and metrics with the OpenTelemetry SDK.
+"""Record traces and metrics with the OpenTelemetry SDK, whose threads send them in batches.
 
-Its threads send them in batches. Nothing here raises into the work: an error is logged once, and
-the recording is lost.
+No error of the SDK ends the app's work: the recording is lost, and the first such error is logged.
 """
 
 import logging
@@ -139,7 +138,6 @@ class OpenTelemetry:
         return self._instruments[name]
 
     def _call_without_errors[T](self, record: Callable[[], T]) -> T | None:
-        """Return what `record` returns, or None after an error."""
         try:
             return record()
         except Exception as err:  # noqa: BLE001 -- a recording must not harm the work
@@ -152,7 +150,8 @@ class OpenTelemetry:
 class _SpanBlock(AbstractContextManager["_RecordedSpan"]):
     """A context manager that makes a span the current one, and ends it.
 
-    It is a class, because the SDK's generator takes as long as the rest of a span.
+    It is a class, because the SDK's own context manager, a generator, takes as long as all other
+    work for a span.
     """
 
     def __init__(self, span: trace.Span, guard: Callable[[Callable[[], None]], None]) -> None:
@@ -174,7 +173,7 @@ class _SpanBlock(AbstractContextManager["_RecordedSpan"]):
 
 
 class _RecordedSpan:
-    """Implements the port `Span` with a span of the SDK, whose methods do not raise."""
+    """Implements the port `Span` with a span of the SDK. An SDK span does not raise."""
 
     def __init__(self, span: trace.Span) -> None:
         self._span = span
@@ -199,7 +198,7 @@ class _RecordedSpan:
 
 
 class _ReportingExporter(SpanExporter):
-    """An exporter that logs when sending begins to fail: once, until a batch is sent again."""
+    """An exporter that logs that sending fails, once until a batch is sent again."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter

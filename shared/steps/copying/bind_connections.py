@@ -36,7 +36,7 @@ async def bind_connections(work: StepContext, original: OriginalFlow, client_dat
     embedded = parse_embedded_connections(client_data)
     names = sorted({one.connection_id for one in embedded if one.connection_id})
     references = work.services.connection_references
-    found = await references.find(work.environment, names) if names else []
+    found = await references.find_by_connection(work.environment, names) if names else []
     bound: dict[str, str] = {}
     for connection in embedded:
         row = _find_reference(work, original, connection, found)

@@ -73,7 +73,7 @@ async def read_unresolved_blocked_calls(
 
 async def alert_blocked_call(services: Services, call: BlockedCall) -> None:
     """Send an alert about a blocked call. It is sent once, until the call is resolved."""
-    row = services.tables.blocked_calls.name_of(call)
+    row = services.tables.blocked_calls.get_row_name(call)
     await send_alert(services, call.reason_code, row, f"{call.text} {call.fix}")
 
 

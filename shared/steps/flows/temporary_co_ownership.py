@@ -67,7 +67,7 @@ async def _grant_and_call[T](
     The row records the grant. `has_grant`: an earlier invocation may have granted a share too, so
     that both are revoked later.
     """
-    await work.services.request_budget.wait_for()
+    await work.services.request_budget.wait_for_requests()
     await _require_writes_allowed_elsewhere(work, environment_id)
 
     async def add() -> None:
@@ -206,7 +206,7 @@ async def _record_grant_if_needed(
 
 async def _record_grant(work: StepContext, environment_id: str, name: str) -> None:
     """Record a grant before it is made."""
-    await work.services.request_budget.wait_for()
+    await work.services.request_budget.wait_for_requests()
     await _require_writes_allowed_elsewhere(work, environment_id)
 
     def with_intent(job: FlowJob) -> FlowJob:
@@ -249,7 +249,7 @@ async def revoke_remaining_grants(work: StepContext) -> None:
     grants = replace(work.job.grants, returned=tuple(kept), returned_at=at)
     work.stage(replace(work.job, grants=grants))
     if kept:
-        row = services.tables.flow_jobs.name_of(work.job)
+        row = services.tables.flow_jobs.get_row_name(work.job)
         await send_alert(services, Reason.GRANT_NOT_REVOKED, row, format_grants_not_revoked(kept))
 
 
@@ -288,7 +288,7 @@ async def _read_own_permissions(
     """Return the service account's permissions in the flow service, or an empty list if the flow no
     longer exists.
     """
-    await services.request_budget.wait_for(is_urgent=True)
+    await services.request_budget.wait_for_requests(is_urgent=True)
     account_id = (await services.flow_access.read_account_id()).lower()
     try:
         permissions = await services.flow_access.read_permissions(environment_id, flow_name)
@@ -335,6 +335,6 @@ async def remove_co_ownership(
     # The read and the write each wait for a request: a budget may allow one per minute.
     if not is_made and any(one.is_owner for one in await _read_own_permissions(services, *flow)):
         return
-    await services.request_budget.wait_for(is_urgent=True)
+    await services.request_budget.wait_for_requests(is_urgent=True)
     remove = partial(services.flow_access.revoke, *flow)
     await perform(Write(permit=permit, call=remove, on_refusal=skip_if_gone))

@@ -203,7 +203,7 @@ def build_original_toggle(work: StepContext, name: str | None = None) -> FlowTog
             permit=work.require_write_allowed,
             call=lambda: switch(job.environment_id, job.original.flow_name),
             on_refusal=handle_error,
-            wait=services.request_budget.wait_for,
+            wait=services.request_budget.wait_for_requests,
         )
 
     async def explain_unchanged_state(_: OriginalFlow, state: FlowState) -> JobBlocked:

@@ -59,7 +59,7 @@ class HiddenDefinitions:
         home = self._held.job.environment_id
         if not await is_co_owner(self._held.services, home, flow_name):
             await self._record_grant(flow_name)
-        await self._held.services.request_budget.wait_for()
+        await self._held.services.request_budget.wait_for_requests()
 
         async def add() -> None:
             if await self._access.grant(home, flow_name):

@@ -77,7 +77,7 @@ async def _request_addition_of_batch(work: StepContext, batch: tuple[FlowJob, ..
         Write(
             permit=work.require_write_allowed,
             call=lambda: add(work.job.environment_id, names),
-            wait=work.services.request_budget.wait_for,
+            wait=work.services.request_budget.wait_for_requests,
         )
     )
     await work.save(replace(work.job, solution_requested_at=work.services.now))

@@ -41,7 +41,10 @@ async def report_stale_writes(work: StepContext, *, since: datetime) -> None:
         f"{work.services.now:%Y-%m-%d %H:%M} UTC: {', '.join(found)}."
     )
     await send_alert(
-        work.services, Reason.STALE_WRITE, work.services.tables.flow_jobs.name_of(work.job), cause
+        work.services,
+        Reason.STALE_WRITE,
+        work.services.tables.flow_jobs.get_row_name(work.job),
+        cause,
     )
     await work.save(add_notes(work.job, cause))
 

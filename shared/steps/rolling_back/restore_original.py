@@ -52,7 +52,7 @@ async def restore_original(work: StepContext) -> FlowJob | None:
             permit=work.require_write_allowed,
             call=restore,
             on_refusal=handle_error,
-            wait=services.request_budget.wait_for,
+            wait=services.request_budget.wait_for_requests,
         )
         await perform(write)
         if await find_original(services, work.environment, job):

@@ -74,11 +74,11 @@ async def test_references_are_found_by_their_connection_in_any_case(
     references, environment = side.ports.connection_references, await side.read_environment()
     await references.create(environment, build_draft(side))
 
-    found = await references.find(environment, ["OFFICE-MAKER", "o'brien"])
+    found = await references.find_by_connection(environment, ["OFFICE-MAKER", "o'brien"])
 
     assert REFERENCE in {row.reference_id for row in found}
     assert {row.connection_id for row in found} == {"office-maker"}
-    assert await references.find(environment, ["o'brien"]) == []
+    assert await references.find_by_connection(environment, ["o'brien"]) == []
 
 
 async def test_references_are_found_by_their_logical_name(side: Side) -> None:

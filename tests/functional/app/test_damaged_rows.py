@@ -162,11 +162,11 @@ async def find_or_make_flow_rows(
             "environment_job_id": job.environment_job_id,
             "original_id": job.original.id,
             "job_id": job.id,
-            "row": scenario.services.tables.flow_jobs.name_of(job),
+            "row": scenario.services.tables.flow_jobs.get_row_name(job),
         }
         item: Any = build_example(kind, given)
         await table.upsert(item)
-        items = [rows[table.name_of(item)]]
+        items = [rows[table.get_row_name(item)]]
     return items + [row for row in its if row.key == FENCE][:1]
 
 

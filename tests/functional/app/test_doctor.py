@@ -18,7 +18,7 @@ from shared.errors import JobBlocked, NotFound, PlatformError, ServiceUnavailabl
 from shared.ports import QueueMessage, ResourceReader
 from shared.queues import POISON
 from shared.reason import Reason
-from shared.settings import Settings, name_setting
+from shared.settings import Settings, get_setting_name
 from shared.use_cases import check_deployment
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes.clock import build_store_clock
@@ -516,7 +516,7 @@ async def test_each_setting_that_a_deployment_makes_is_named_if_it_is_empty(
         "subscription_ids": (SUBSCRIPTION,),
     }
     settings = scenario.services.settings.model_copy(update=complete)
-    name = name_setting(field)
+    name = get_setting_name(field)
 
     async def find_lines(settings: Settings) -> list[str]:
         provide(replace(scenario.services, settings=settings))

@@ -118,7 +118,7 @@ def configure_channels(scenario: Scenario, **settings: str) -> dict[str, Notific
 class _Client:
     """An HTTP client for channels that send nothing."""
 
-    def without_circuits(self) -> "_Client":
+    def without_circuit_breakers(self) -> "_Client":
         return self
 
 

@@ -111,7 +111,7 @@ async def test_nothing_is_deleted_while_a_plan_is_unreadable(scenario: Scenario)
     await scenario.order(cause="open")
     table = scenario.services.tables.environment_jobs
     [kept] = [one async for one in table.query(scenario.remediation.id)]
-    row = await table.store.get(*table.name_of(kept.item))
+    row = await table.store.get(*table.get_row_name(kept.item))
     assert row
     text = str(row.columns["data0"]).replace(f'"state":"{kept.item.state}"', '"state":"newer"')
     await table.store.write(UpsertRow(replace(row, columns={**row.columns, "data0": text})))

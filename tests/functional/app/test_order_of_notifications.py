@@ -206,7 +206,7 @@ async def test_failed_flow_is_one_action(scenario: Scenario) -> None:
     table = scenario.services.tables.flow_jobs
     await table.upsert(failed)
     await send_alert(
-        scenario.services, Reason.INTERNAL_ERROR, table.name_of(failed), failed.message
+        scenario.services, Reason.INTERNAL_ERROR, table.get_row_name(failed), failed.message
     )
     one = (await read_pending_actions(scenario.services)).items
     await table.upsert(job)

@@ -18,7 +18,7 @@ from shared.bootstrap import provide
 from shared.domain.principal import Role
 from shared.errors import UnusableSetting
 from shared.ports import UnusableChannel
-from shared.settings import Settings, name_setting
+from shared.settings import Settings, get_setting_name
 from tests.fakes.services import build_fake_settings
 from tests.functional.cli.cli_app import serve_app
 from tests.functional.scenarios.app_calls import build_sign_in_header, call
@@ -75,7 +75,9 @@ async def test_page_shows_each_setting_with_value_default_and_meaning() -> None:
     items = await read_items()
 
     assert (
-        set(list_names(page)) == {name_setting(one) for one in Settings.model_fields} == set(items)
+        set(list_names(page))
+        == {get_setting_name(one) for one in Settings.model_fields}
+        == set(items)
     )
     changed, default = page.split("settings at the default")
     assert "CMK_NO_CALL_PERIOD" in list_names(changed)

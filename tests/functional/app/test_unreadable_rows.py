@@ -56,7 +56,9 @@ def list_rows_without_audit(scenario: Scenario) -> dict[Any, Any]:
 
 def store_as_newer_version(scenario: Scenario, job: FlowJob) -> None:
     """Change the row of a job as a newer version of the app may have stored it."""
-    store_row_as_newer_version(scenario, scenario.services.tables.flow_jobs.name_of(job), job.state)
+    store_row_as_newer_version(
+        scenario, scenario.services.tables.flow_jobs.get_row_name(job), job.state
+    )
 
 
 def store_row_as_newer_version(scenario: Scenario, name: RowName, state: str) -> None:
@@ -143,7 +145,7 @@ async def test_alert_of_a_deleted_row_is_not_counted(scenario: Scenario) -> None
     job = await scenario.read_job("Orders")
     store_as_newer_version(scenario, job)
     await send_due_and_overdue_messages(scenario.services)
-    del scenario.fakes.store.rows[scenario.services.tables.flow_jobs.name_of(job)]
+    del scenario.fakes.store.rows[scenario.services.tables.flow_jobs.get_row_name(job)]
 
     await delete_settled_alerts(scenario.services)
 
@@ -154,7 +156,7 @@ async def test_unreadable_row_is_shown_with_its_key(scenario: Scenario) -> None:
     """The API and the command line show the row's key beside the readable rows."""
     jobs = await scenario.read_jobs()
     store_as_newer_version(scenario, jobs["Orders"])
-    row = list(scenario.services.tables.flow_jobs.name_of(jobs["Orders"]))
+    row = list(scenario.services.tables.flow_jobs.get_row_name(jobs["Orders"]))
 
     listed = (await call(remediations_api.list_remediations)).document
     shown = (await call(remediations_api.show_remediation, id=scenario.remediation.id)).document
@@ -180,7 +182,7 @@ async def test_request_for_all_flows_skips_unreadable_rows(scenario: Scenario, o
     """The request is carried out for the other flow, and the answer names the unreadable row."""
     jobs, table = await scenario.read_jobs(), scenario.services.tables.flow_jobs
     store_as_newer_version(scenario, jobs["Orders"])
-    row = table.name_of(jobs["Orders"])
+    row = table.get_row_name(jobs["Orders"])
     before = scenario.fakes.store.rows[row]
     place = table.get_address(jobs["Invoices"])
     await table.change(*place, lambda job: job and replace(job, state=FlowJobState.BLOCKED))
@@ -222,7 +224,7 @@ async def test_cancel_with_an_unreadable_environment_job_cancels_flow_jobs(
     scenario: Scenario,
 ) -> None:
     job = await scenario.read_environment_job()
-    name = scenario.services.tables.environment_jobs.name_of(job)
+    name = scenario.services.tables.environment_jobs.get_row_name(job)
     store_row_as_newer_version(scenario, name, job.state)
 
     reply = await call(remediation_actions_api.cancel_remediation, id=scenario.remediation.id)
@@ -248,7 +250,7 @@ async def test_job_with_an_unreadable_deletion_is_not_rolled_back(scenario: Scen
         retired_at=None,
     )
     await table.insert(deletion)
-    name = table.name_of(deletion)
+    name = table.get_row_name(deletion)
     store_row_as_newer_version(scenario, name, deletion.state)
 
     reply = await call(remediation_actions_api.roll_back_remediation, id=scenario.remediation.id)
@@ -262,7 +264,7 @@ async def test_remediation_with_an_invalid_environment_id_is_shown_as_unreadable
     scenario: Scenario,
 ) -> None:
     """The list names the unreadable remediation and shows the others."""
-    name = scenario.services.tables.remediations.name_of(scenario.remediation)
+    name = scenario.services.tables.remediations.get_row_name(scenario.remediation)
     row = scenario.fakes.store.rows[name]
     environment_id = scenario.remediation.environment_ids[0]
     junk = str(row.columns["data0"]).replace(environment_id, "a/b")
@@ -328,7 +330,7 @@ async def test_environment_job_of_another_version_does_not_stop_the_daily_check(
 ) -> None:
     """The daily check completes, and a notification names the row and the fix."""
     job = await scenario.read_environment_job()
-    name = scenario.services.tables.environment_jobs.name_of(job)
+    name = scenario.services.tables.environment_jobs.get_row_name(job)
     store_row_as_newer_version(scenario, name, job.state)
 
     await run_daily_check(scenario.services, "today")
@@ -393,7 +395,7 @@ async def test_unreadable_wake_up_still_wakes_its_job(scenario: Scenario) -> Non
 async def test_daily_check_corrects_search_columns(scenario: Scenario) -> None:
     """The daily check writes the columns again from the item, so that queries find the row."""
     job = await scenario.read_job("Orders")
-    name = scenario.services.tables.flow_jobs.name_of(job)
+    name = scenario.services.tables.flow_jobs.get_row_name(job)
     before = scenario.fakes.store.rows[name].columns
     await damage_row(scenario, name, state="levitating", original_id="")
 
@@ -407,7 +409,7 @@ async def test_daily_check_skips_no_row_with_a_time_at_an_end_of_the_calendar(
     scenario: Scenario, time: str
 ) -> None:
     """A person may write such a time, which has no equivalent in UTC."""
-    name = scenario.services.tables.flow_jobs.name_of(await scenario.read_job("Orders"))
+    name = scenario.services.tables.flow_jobs.get_row_name(await scenario.read_job("Orders"))
     data = str(scenario.fakes.store.rows[name].columns["data0"])
     changed = re.sub(r'("next_check_at":)"[^"]*"', rf'\1"{time}"', data)
     assert changed != data

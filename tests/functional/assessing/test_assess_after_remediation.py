@@ -150,7 +150,9 @@ async def test_unreadable_flow_job_leaves_the_status_unknown() -> None:
     """
     scenario = await build_retired_scenario()
     store = scenario.fakes.store
-    row = store.rows[scenario.services.tables.flow_jobs.name_of(await scenario.read_job("Orders"))]
+    row = store.rows[
+        scenario.services.tables.flow_jobs.get_row_name(await scenario.read_job("Orders"))
+    ]
     await store.write(UpsertRow(replace(row, columns={**row.columns, "data0": "{garbage"})))
 
     found = await run_assessment(scenario)

@@ -257,7 +257,7 @@ async def test_one_unreadable_row_hides_no_other_caller() -> None:
             build_till(build_called_flow_by_url(original), name="Broken"),
         ],
     )
-    name = scenario.services.tables.declared_callers.name_of(broken)
+    name = scenario.services.tables.declared_callers.get_row_name(broken)
     row = scenario.fakes.store.rows[name]
     scenario.fakes.store.rows[name] = replace(row, columns={**row.columns, "data0": "{"})
     await plan_remediation(scenario)

@@ -101,7 +101,7 @@ async def test_grant_that_cannot_be_revoked_is_reported(port: str) -> None:
 
     job = await scenario.read_job("Orders")
     assert job.has_grants
-    row = scenario.services.tables.flow_jobs.name_of(job)
+    row = scenario.services.tables.flow_jobs.get_row_name(job)
     assert {(one.reason_code, one.row) for one in scenario.fakes.notices.told} == {
         (Reason.GRANT_NOT_REVOKED, row)
     }

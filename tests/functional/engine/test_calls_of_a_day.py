@@ -73,7 +73,10 @@ async def test_jobs_continue_the_next_day_after_the_daily_limit(cli: CommandLine
     [told] = health.alerts
     assert told.message.startswith("The flow service has reached its daily limit until ")
     pace = "the daily limit is used up; next at 2026-"
-    assert f"Jobs waiting for requests\t{health.request_queues.waiting}, {pace}" in shown.stdout
+    assert (
+        f"Jobs waiting for the request limit\t{health.request_queues.waiting}, {pace}"
+        in shown.stdout
+    )
     reasons = {
         one.message
         for one in (await scenario.read_jobs()).values()
@@ -110,7 +113,7 @@ async def build_exhausted_scenario(state: FlowJobState) -> Scenario:
     while (await budget.read_queue_status()).remaining_today:
         try:
             async with budget.reserve(others):
-                await budget.wait_for()
+                await budget.wait_for_requests()
                 await budget.take()
         except MustWait as err:
             clock.advance_to(err.until)

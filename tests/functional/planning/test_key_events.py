@@ -53,7 +53,7 @@ async def list_alerts(scenario: Scenario) -> list[tuple[str, str]]:
     """Return the reason code and the code of the finding of each open alert about a key."""
     await delete_settled_alerts(scenario.services)
     rows = {
-        scenario.services.tables.key_alerts.name_of(row): row.finding.code
+        scenario.services.tables.key_alerts.get_row_name(row): row.finding.code
         for row in await scenario.services.tables.key_alerts.read_all()
     }
     notices = await scenario.services.tables.alerts.read_all("alert")

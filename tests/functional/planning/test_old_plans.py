@@ -248,7 +248,7 @@ async def test_unreadable_row_keeps_only_its_own_remediation() -> None:
     first = find_superseded_jobs(
         jobs, {job.environment_job_id for job in (await scenario.read_jobs()).values()}
     )[1]
-    name = scenario.services.tables.environment_jobs.name_of(first)
+    name = scenario.services.tables.environment_jobs.get_row_name(first)
     row = store.rows[name]
     store.rows[name] = replace(row, columns={**row.columns, "data0": "{"})
     before = count_rows(scenario)["environmentjobs"]

@@ -198,7 +198,9 @@ async def test_both_off_is_first_in_every_list() -> None:
         job, id="0", display_name="Another", reason_code=Reason.INTERNAL_ERROR, next_check_at=None
     )
     await table.upsert(other)
-    await send_alert(services, Reason.INTERNAL_ERROR, table.name_of(other), "for the order only")
+    await send_alert(
+        services, Reason.INTERNAL_ERROR, table.get_row_name(other), "for the order only"
+    )
 
     shown = await show_remediation(services, pair.scenario.remediation.id)
     health = await check_health(services)

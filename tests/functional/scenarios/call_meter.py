@@ -64,7 +64,7 @@ class Metered:
         async def call_metered(*arguments: Any, **named: Any) -> Any:
             if self._budget:
                 if name not in WRITES:
-                    await self._budget.wait_for()
+                    await self._budget.wait_for_requests()
                 await self._budget.take(is_write=name in WRITES)
             self._made.append(self._clock.now())
             return await method(*arguments, **named)

@@ -31,7 +31,7 @@ from shared.domain.permissions import (
     find_missing_permissions,
 )
 from shared.queues import POISON
-from shared.settings import Settings, name_setting
+from shared.settings import Settings, get_setting_name
 from shared.state.tables import Tables
 from shared.use_cases.check_deployment import _CHECKS, check_deployment
 from shared.use_cases.run_daily_check import QUEUES
@@ -396,7 +396,7 @@ async def test_each_setting_with_another_value_is_named(
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         before = await check(scenario)
         for field, values in SETTINGS.items():
-            named = re.compile(rf"\b{name_setting(field)}\b")
+            named = re.compile(rf"\b{get_setting_name(field)}\b")
             for value, code in values:
                 new = [one for one in await check(scenario, **{field: value}) if one not in before]
                 if code not in {one.code for one in new if named.search(one.message + one.fix)}:

@@ -90,7 +90,9 @@ async def run_daily_check_of_key(scenario: WireScenario, date: str) -> list[tupl
     await run_daily_check(scenario.services, date)
     await delete_settled_alerts(scenario.services)
     tables = scenario.services.tables
-    checks = {tables.key_alerts.name_of(row): row for row in await tables.key_alerts.read_all()}
+    checks = {
+        tables.key_alerts.get_row_name(row): row for row in await tables.key_alerts.read_all()
+    }
     notices = await tables.alerts.read_all("alert")
     return sorted(
         (one.reason_code, checks[one.row].finding.code) for one in notices if one.row in checks
