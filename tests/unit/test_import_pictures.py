@@ -85,3 +85,15 @@ def test_no_two_folders_import_each_other(package: str) -> None:
 def test_page_shows_the_current_imports(package: str) -> None:
     """If the change is intended, copy the diagram from the failure into the page."""
     assert draw_picture(package) in PAGE.read_text(encoding="utf-8")
+
+
+def test_every_module_is_in_the_graph_that_layers_are_checked_with() -> None:
+    """Modules in a folder without `__init__.py` are left out, and their imports are not checked."""
+    root = PAGE.parents[1]
+    found = {
+        str(path.relative_to(root).with_suffix("")).removesuffix("/__init__").replace("/", ".")
+        for package in ("shared", "local_cloud")
+        for path in (root / package).rglob("*.py")
+    }
+
+    assert found - import_graph().modules == set()
