@@ -16,9 +16,6 @@ from shared.reason import Reason
 SEVERAL = 3
 #: Failures that are further apart than this are not in a row.
 _MAX_INTERVAL = timedelta(minutes=30)
-#: A failure so long after the last one begins another outage, unless probes are as rare: an answer
-#: in between may not have been recorded.
-_MAX_PAUSE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +70,9 @@ def add_failure(
         breaker = replace(
             breaker, message=failure.disabled, reason_code=Reason.ENVIRONMENT_DISABLED
         )
-    interval = failure.at - breaker.last_failure_at
     if breaker.opened_at is not None:
-        is_new = interval > max(_MAX_PAUSE, 2 * policy.longest_interval)
-        opened_at = failure.at if is_new else breaker.opened_at
-        return replace(breaker, opened_at=opened_at, last_failure_at=failure.at)
-    if interval > _MAX_INTERVAL:
+        return replace(breaker, last_failure_at=failure.at)
+    if failure.at - breaker.last_failure_at > _MAX_INTERVAL:
         breaker = replace(breaker, unanswered_count=0, failing_targets=())
     failing = dict.fromkeys((*breaker.failing_targets, failure.target))
     updated = replace(

@@ -1,19 +1,20 @@
 """Send the messages of due and overdue rows, and clean up after interrupted invocations."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
-from shared.alerts import catch_row_errors, delete_settled_alerts, send_alert
+from shared.alerts import catch_row_errors, delete_settled_alerts, read_readable, send_alert
 from shared.domain.jobs.dependent_jobs import parse_job_reference
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.request_demand import RequestQueueStatus
+from shared.errors import Conflict, NotFound
 from shared.jobs.due_scan import promote_waiters, send_due_messages
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.reason import ClearedBy, Reason
 from shared.services import Services
-from shared.state.circuit_breakers import read_open_circuit_breakers
 from shared.state.rows import StoredItem
 from shared.use_cases.check_keys import has_key_problem
 from shared.use_cases.clean_up_ended_jobs import revoke_leftover_grants
@@ -21,6 +22,8 @@ from shared.use_cases.start_remediation import create_missing_jobs
 
 #: After this time an alert is sent; the jobs continue to wait.
 LONG_OUTAGE = timedelta(hours=1)
+#: After this time without a failure, the app does not know whether an outage continues.
+_MAX_PAUSE = timedelta(days=1)
 
 
 async def send_due_and_overdue_messages(services: Services) -> int:
@@ -49,10 +52,19 @@ async def send_due_and_overdue_messages(services: Services) -> int:
 async def _alert_outages(services: Services) -> None:
     """Send an alert about each long outage, because the app may have lost access to the service.
 
-    A problem of a key that disables environments has its own alert (check_keys.py).
+    Deletes the circuit breaker if no request has failed for a day, because the service may have
+    answered a process that does not know of the failures. A problem of a key that disables
+    environments has its own alert (check_keys.py).
     """
-    for circuit in await read_open_circuit_breakers(services.tables):
-        if circuit.opened_at is None or services.now - circuit.opened_at <= LONG_OUTAGE:
+    table, now = services.tables.circuit_breakers, services.now
+    oldest = now - max(_MAX_PAUSE, 2 * services.settings.backoff_max_delay)
+    async for kept in read_readable(services, table.scan("circuit_breaker")):
+        circuit = kept.item
+        if circuit.opened_at and circuit.last_failure_at < oldest:
+            with suppress(Conflict, NotFound):
+                await table.delete(kept)
+            continue
+        if circuit.opened_at is None or now - circuit.opened_at <= LONG_OUTAGE:
             continue
         if circuit.reason_code == Reason.ENVIRONMENT_DISABLED and await has_key_problem(services):
             continue

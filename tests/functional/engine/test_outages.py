@@ -12,6 +12,7 @@ import pytest
 
 from functions import health_api
 from shared.bootstrap import provide
+from shared.domain.circuit_breaker import CircuitBreaker
 from shared.domain.environment import ApprovalPolicy, Environment
 from shared.domain.flow import FlowState
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -194,6 +195,33 @@ async def test_unavailable_service_gets_few_requests() -> None:
     assert max(outage.calls_out.values()) < 160
 
     await assert_completes(scenario)
+
+
+async def test_outage_without_a_failure_for_a_day_is_forgotten() -> None:
+    """The process that met the failures no longer runs, and others got answers without reading its
+    row.
+    """
+    scenario, _ = await build_requested_scenario(called=1, self_starting=0)
+    breaker = CircuitBreaker(
+        service="Key Vault",
+        endpoint="kv.vault.azure.net",
+        last_failure_at=scenario.services.now,
+        message="no connection",
+        probe_at=scenario.services.now,
+        opened_at=scenario.services.now,
+    )
+    await scenario.services.tables.circuit_breakers.upsert(breaker)
+
+    await scenario.run(timedelta(hours=23))
+    provide(scenario.services)
+    before = (await call(health_api.show_health)).document
+    await scenario.run(timedelta(hours=2))
+    provide(scenario.services)
+    after = (await call(health_api.show_health)).document
+
+    assert [one["service"] for one in before["outages"]] == ["Key Vault"]
+    assert before["alert_counts"] == {Reason.SERVICE_OUTAGE: 1}
+    assert (after["outages"], after["alert_counts"]) == ([], {})
 
 
 async def test_fault_of_one_flow_does_not_block_others() -> None:
