@@ -1,4 +1,6 @@
-"""`cmkflow caller declare`, `list`, `confirm` and `remove`: callers that the app cannot find."""
+"""`cmkflow caller declare`, `list`, `confirm` and `remove`: manage callers that the app cannot
+find.
+"""
 
 import re
 from operator import itemgetter

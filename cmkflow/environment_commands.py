@@ -1,4 +1,4 @@
-"""`cmkflow environment`: environments and their settings."""
+"""`cmkflow environment`: show environments, and change their settings."""
 
 from operator import itemgetter
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""`cmkflow environment failed-runs`: the last report of an environment's failed runs."""
+"""`cmkflow environment failed-runs`: show the last report of an environment's failed runs."""
 
 from operator import itemgetter
 from typing import Any

@@ -1,4 +1,4 @@
-"""`cmkflow login`, `logout`, `whoami` and `configure`."""
+"""`cmkflow login`, `logout`, `whoami` and `configure`: sign in to apps, and store profiles."""
 
 import sys
 from collections.abc import Iterator

@@ -1,4 +1,5 @@
-"""`cmkflow network`: addresses that Microsoft publishes, and firewalls that must allow them.
+"""`cmkflow network`: show addresses that Microsoft publishes, and check the firewalls that must
+allow them.
 
 `diff` and `check` work offline. Service tag lists are files from
 https://www.microsoft.com/download/details.aspx?id=56519, or responses of Azure's service tag

@@ -1,4 +1,6 @@
-"""`cmkflow support-request`: requests to Microsoft's support that a person files."""
+"""`cmkflow support-request`: show requests to Microsoft's support, and record that a person filed
+one.
+"""
 
 from operator import itemgetter
 from typing import Annotated, Any

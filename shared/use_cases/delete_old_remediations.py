@@ -106,7 +106,8 @@ async def _delete_files(
     """Delete run archives, definitions and approved plans. Raises `Conflict` if a file is kept.
 
     The newest are deleted first, because a retention policy keeps these longest. The definitions of
-    an original stay while another job names them. Definitions of callers may be in any environment.
+    an original stay while another job names them. Definitions that were archived before a save are
+    searched in all environments, because callers may be in any.
     """
     last = [one for one in deletions if originals[one.original_id] == 1]
     jobs = await services.tables.environment_jobs.read_all(remediation_id)

@@ -1,1 +1,1 @@
-"""Reads and writes of flows that several kinds of steps share."""
+"""Read and write flows, for several kinds of steps."""
