@@ -101,7 +101,7 @@ def show_flow(
         cmkflow flow show "Post to ERP"
         cmkflow flow show "Post to ERP" --remediation 2dad424e
     """
-    found = _find_flow(api, flow, remediation)
+    found = _require_flow(api, flow, remediation)
     identity = found["remediation_id"]
     plans = api.send(ApiCall(method="GET", path=("remediations", identity, "plan")))
     items = [item for plan in plans["items"] for item in plan["items"]]
@@ -115,7 +115,7 @@ def show_flow(
     )
 
 
-def _find_flow(api: ApiClient, flow: str, remediation: str | None) -> dict[str, Any]:
+def _require_flow(api: ApiClient, flow: str, remediation: str | None) -> dict[str, Any]:
     """Return the flow from the newest remediation that has it.
 
     Raises `ApiError` if no remediation has it, or if several flows match.

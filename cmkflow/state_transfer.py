@@ -119,7 +119,7 @@ async def import_state(place: StatePlace, file: StateFile) -> Contents:
     Deletes what a first start of the app has written to the place. Raises `InvalidInput` if the
     file is not complete, the place is not empty, or the stored rows differ from the file.
     """
-    expected = _require_complete(file)
+    expected = _require_complete_file(file)
     done = await _prepare_place(place, file.id)
     schema: list[StoreRow] = []
     numbered = enumerate(file.read_records())
@@ -130,14 +130,14 @@ async def import_state(place: StatePlace, file: StateFile) -> Contents:
             continue
         await do_each(records, lambda record: _store_record(place, record))
         mark = {"export_id": file.id, "records": some[-1][0] + 1}
-        await place.store.write(UpsertRow(_build_mark(mark)))
+        await place.store.write(UpsertRow(_build_import_mark(mark)))
     await _require_same_contents(place, expected)
-    operations: list[Operation] = [DeleteRow(_build_mark({})), *map(UpsertRow, schema)]
+    operations: list[Operation] = [DeleteRow(_build_import_mark({})), *map(UpsertRow, schema)]
     await place.store.write(*operations)
     return expected
 
 
-def _require_complete(file: StateFile) -> Contents:
+def _require_complete_file(file: StateFile) -> Contents:
     for record in file.read_records():
         if "contents" in record.head:
             return read_contents(record)
@@ -154,7 +154,7 @@ async def _prepare_place(place: StatePlace, export_id: str) -> int:
     if mark is None:
         version = await place.store.get(*VERSION)
         await require_empty(place, SCHEMA, is_used=version is not None)
-        mark = _build_mark({"export_id": export_id, "records": 0})
+        mark = _build_import_mark({"export_id": export_id, "records": 0})
         # In one transaction: an app that starts from now on rejects the store.
         removals = [DeleteRow(version)] if version else []
         await place.store.write(InsertRow(mark), *removals)
@@ -208,6 +208,6 @@ def read_contents(record: Record) -> Contents:
     return Contents(Counter(contents["rows"]), contents["digests"], contents["files"])
 
 
-def _build_mark(columns: dict[str, Any]) -> StoreRow:
+def _build_import_mark(columns: dict[str, Any]) -> StoreRow:
     table, partition, key = IMPORT
     return StoreRow(table=table, partition=partition, key=key, columns=columns)

@@ -230,7 +230,7 @@ async def _check_channels(services: Services) -> list[Finding]:
     return found
 
 
-async def _check_function_keys(services: Services) -> list[Finding]:
+async def _check_function_key_validation(services: Services) -> list[Finding]:
     if not services.settings.function_key_roles:
         return []
     # Any answer, accepted or not, shows that the host can be reached.
@@ -462,7 +462,7 @@ async def _check_firewall_kind(kind: FirewallKind) -> list[Finding]:
 
 #: In the order in which a deployment is set up.
 _CHECKS: Mapping[str, Callable[[Services], Awaitable[list[Finding]]]] = {
-    "sign_in": _check_function_keys,
+    "sign_in": _check_function_key_validation,
     "state": _check_state,
     "archive": _check_archive,
     "queues": _check_queues,
