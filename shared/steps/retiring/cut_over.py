@@ -56,17 +56,17 @@ async def cut_over(work: StepContext) -> FlowJob:
     If the copy cannot be turned on, turn the original on again.
     """
     began = work.job.both_off_since or work.services.now
-    if not await toggle_pair(work, off=build_original_side(work), on=build_copy_side(work)):
-        return await _move_back_to_verified(work)
+    failure = await toggle_pair(work, off=build_original_side(work), on=build_copy_side(work))
+    if failure:
+        return await _move_back_to_verified(work, failure)
     now = work.services.now
     job = replace(work.job, both_off_duration=now - began, observation_started_at=now)
     text = f"The copy is on. Both flows were off for {format_duration(now - began)}."
     return move_to_state(job, FlowJobState.MONITORING, text, now=now)
 
 
-async def _move_back_to_verified(work: StepContext) -> FlowJob:
+async def _move_back_to_verified(work: StepContext, failure: CutoverFailure) -> FlowJob:
     """Return the job in its state before the cutover. Raises `JobBlocked` if a person must act."""
-    failure = work.job.cutover_failure or CutoverFailure(message="")
     text = f"The cutover failed, and the original is on again: {failure.message}"
     job = move_to_state(
         replace(work.job, cutover_failure=None), FlowJobState.VERIFIED, text, now=work.services.now

@@ -102,14 +102,16 @@ async def are_both_off(services: Services, environment: Environment, job: FlowJo
     return copy.state is not FlowState.ON
 
 
-async def toggle_pair(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> bool:
+async def toggle_pair(
+    work: StepContext, *, off: CutoverSide, on: CutoverSide
+) -> CutoverFailure | None:
     """Turn `off` off and `on` on.
 
-    Return False if `off` was turned on again instead; the row's `cutover_failure` says why. Raises
-    the errors that prevent turning `off` off. After that, raises only `MustWait`, `TransientError`
-    and `Conflict`.
+    Return None, or why `off` was turned on again instead. Raises the errors that prevent turning
+    `off` off. After that, raises only `MustWait`, `TransientError` and `Conflict`.
     """
-    if work.job.cutover_failure is None:
+    failure = work.job.cutover_failure
+    if failure is None:
         try:
             await _turn_off_then_on(work, off=off, on=on)
         except WriteNotVisible:
@@ -117,10 +119,12 @@ async def toggle_pair(work: StepContext, *, off: CutoverSide, on: CutoverSide) -
         except (PermanentError, NotFound, MustWait, PlatformMigrationInProgress) as err:
             if work.job.both_off_since is None:
                 raise
-            await work.save(replace(work.job, cutover_failure=await _describe_failure(work, err)))
-        else:
-            return await _record_toggle_result(work, is_done=True)
-    return await _turn_one_flow_on(work, first=off, second=on)
+            failure = await _describe_failure(work, err)
+            await work.save(replace(work.job, cutover_failure=failure))
+    if failure and await _turn_one_flow_on(work, first=off, second=on):
+        failure = None
+    await work.save(replace(work.job, both_off_since=None, cutover_failure=failure))
+    return failure
 
 
 async def _turn_off_then_on(work: StepContext, *, off: CutoverSide, on: CutoverSide) -> None:
@@ -163,9 +167,7 @@ async def _turn_one_flow_on(work: StepContext, *, first: CutoverSide, second: Cu
         stopped = second.find_last_write()
         if stopped and stopped.state is FlowState.OFF:
             wait_until_read_is_current(work, second.title, stopped)
-        return await _record_toggle_result(
-            work, is_done=True
-        )  # the write took effect late, or a person turned it on
+        return True  # the write took effect late, or a person turned it on
     errors: list[JobBlocked] = []
     for one, other in ((first, second), (second, first)):
         try:
@@ -176,14 +178,8 @@ async def _turn_one_flow_on(work: StepContext, *, first: CutoverSide, second: Cu
             if errors[-1].code == Reason.FLOW_STATE_NOT_CHANGED:
                 break  # it was accepted and may take effect later: never both on
         else:
-            return await _record_toggle_result(work, is_done=one is second)
+            return one is second
     raise _build_both_off_wait(work, first, second, errors)
-
-
-async def _record_toggle_result(work: StepContext, *, is_done: bool) -> bool:
-    failure = None if is_done else work.job.cutover_failure
-    await work.save(replace(work.job, both_off_since=None, cutover_failure=failure))
-    return is_done
 
 
 def _build_both_off_wait(

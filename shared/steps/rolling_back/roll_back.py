@@ -11,7 +11,7 @@ from shared.domain.callers.caller_records import CallerState
 from shared.domain.display_names import build_copy_name, build_retired_name
 from shared.domain.flow import RUN_HISTORY, FlowState
 from shared.domain.jobs.backlog_replay import describe_replays, find_replay
-from shared.domain.jobs.flow_job import CutoverFailure, FlowJob, MigrationMethod, RollbackStage
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod, RollbackStage
 from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
 from shared.domain.jobs.transitions import add_notes, move_to_state
 from shared.errors import JobBlocked, MustWait, NotFound
@@ -106,8 +106,7 @@ async def _turn_copy_off_and_original_on(work: StepContext) -> None:
         return
     if work.job.both_off_since is None and await copy.is_on():
         await require_restart_possible(work, await read_original(work))
-    if not await toggle_pair(work, off=copy, on=original):
-        failure = work.job.cutover_failure or CutoverFailure(message="")
+    if failure := await toggle_pair(work, off=copy, on=original):
         await work.save(replace(work.job, cutover_failure=None))
         raise JobBlocked(failure.message, fix=failure.fix, code=failure.reason_code)
 
