@@ -143,7 +143,7 @@ class EvidenceReport:
             original_state=switch.id_after if switch else "",
             original_state_at=switch.changed_at if switch else None,
             deleted_at=flow.deletion.deleted_at if flow.deletion else None,
-            observation_started_at=job.observation_started_at,
+            observation_started_at=job.observation.started_at,
             observed_callers=flow.observed_callers.callers if flow.observed_callers else (),
         )
         times = [one.changed_at for one in job.history]

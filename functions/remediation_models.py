@@ -168,7 +168,9 @@ class FlowJobResponse(JobResponse):
     children: tuple[str, ...]
     parents: tuple[str, ...]
     original_was_on: bool | None = Field(validation_alias=AliasPath("original", "was_on"))
-    observation_started_at: datetime | None
+    observation_started_at: datetime | None = Field(
+        validation_alias=AliasPath("observation", "started_at")
+    )
     rollback_stage: RollbackStage | None
     notes: tuple[str, ...]
 

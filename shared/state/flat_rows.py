@@ -13,15 +13,11 @@ from pydantic import TypeAdapter
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.remediation import EnvironmentJob
 
-#: The stored names of the fields of each value object, by the item's field that has the object.
+#: For each of the item's fields that has a value object, the names under which the object's fields
+#: are stored. Fields without a name here are stored under their own.
 type StoredNames = Mapping[str, Mapping[str, str]]
 
-_GRANTS = {
-    "active": "active_grants",
-    "past": "past_grants",
-    "returned": "returned",
-    "returned_at": "returned_at",
-}
+_GRANTS = {"active": "active_grants", "past": "past_grants"}
 _COPY = {
     "id": "copy_id",
     "flow_name": "copy_flow_name",
@@ -35,21 +31,18 @@ _COPY = {
 }
 _ORIGINAL = {
     "id": "original_id",
-    "flow_name": "flow_name",
-    "owner": "owner",
-    "category": "category",
-    "trigger_name": "trigger_name",
-    "has_trigger_url": "has_trigger_url",
-    "in_solution": "in_solution",
     "digest": "original_digest",
-    "http_hosts": "http_hosts",
     "was_on": "original_was_on",
     "url_id": "original_url_id",
-    "signature_hash": "signature_hash",
     "last_write": "original_write",
 }
 STORED_NAMES: Mapping[type, StoredNames] = {
-    FlowJob: {"original": _ORIGINAL, "copy": _COPY, "grants": _GRANTS},
+    FlowJob: {
+        "original": _ORIGINAL,
+        "copy": _COPY,
+        "observation": {"started_at": "observation_started_at"},
+        "grants": _GRANTS,
+    },
     EnvironmentJob: {"grants": _GRANTS},
 }
 
@@ -63,24 +56,20 @@ class FlatAdapter[T]:
     """
 
     def __init__(self, kind: type[T], stored_names: StoredNames) -> None:
-        """Convert items of type `kind`.
-
-        `stored_names` contains a name for every field of each value object.
-        """
+        """Convert items of type `kind`."""
         hints = get_type_hints(kind)
         self._kind = kind
-        self._objects = [
-            (name, hints[name], list(names.items())) for name, names in stored_names.items()
-        ]
+        self._objects: list[tuple[str, Any, list[tuple[str, str]]]] = []
         members: list[tuple[str, Any, Field[Any]]] = []
         for one in fields(kind):  # type: ignore[arg-type]  # every item is a dataclass
-            names = stored_names.get(one.name)
-            if names is None:
+            if one.name not in stored_names:
                 members.append(_describe_member(one.name, hints[one.name], one))
                 continue
-            parts = get_type_hints(hints[one.name])
+            names, parts = stored_names[one.name], get_type_hints(hints[one.name])
+            stored = {part: names.get(part, part) for part in parts}
+            self._objects.append((one.name, hints[one.name], list(stored.items())))
             members += [
-                _describe_member(names[part.name], parts[part.name], part)
+                _describe_member(stored[part.name], parts[part.name], part)
                 for part in fields(hints[one.name])
             ]
         self._flat_kind = make_dataclass(kind.__name__, members, kw_only=True)

@@ -120,7 +120,7 @@ async def require_calls_ended(
     left = {one.id for one in but_not}
     for flow in (one for one in caller.flows if one.id not in left):
         for job in await find_jobs_of_flow(services, flow):
-            since = job.observation_started_at
+            since = job.observation.started_at
             if since is None or job.is_rolling_back or job.has_succeeded:
                 continue
             if not get_original_ids(job).matches(flow):

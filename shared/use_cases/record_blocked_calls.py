@@ -40,7 +40,7 @@ async def record_blocked_calls(services: Services, environment: Environment) -> 
     }
     day, since = services.now.toordinal(), services.now - RUN_HISTORY
     young = [
-        one for one in copies if one.observation_started_at and one.observation_started_at > since
+        one for one in copies if one.observation.started_at and one.observation.started_at > since
     ]
     todays = [calling[day % len(calling)] for calling in _group_by_host(young).values()]
     # The budget may not suffice for all hosts, so the order changes daily.
@@ -71,7 +71,7 @@ async def _read_copies(services: Services, environment: Environment) -> list[Flo
         if kept.item.original.http_hosts
         and kept.item.is_verified
         and kept.item.migration_method is not MigrationMethod.COPY_OFF
-        and kept.item.observation_started_at
+        and kept.item.observation.started_at
     ]
 
 

@@ -4,7 +4,7 @@ import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shared.alerts import read_readable
 from shared.domain.callers.declared_caller import (
@@ -117,10 +117,10 @@ def find_earliest_turn_off_at(services: Services, job: FlowJob) -> datetime | No
 
     Returns None if that is not known yet.
     """
-    if job.observation_started_at is None:
+    observation = job.observation
+    if observation.started_at is None:
         return None
-    period = max(services.settings.no_call_period, job.no_call_period or timedelta(0))
-    return job.observation_started_at + period
+    return observation.started_at + observation.extend_period(services.settings.no_call_period)
 
 
 def _build_action(

@@ -280,7 +280,7 @@ class SimulatedRun:
 
         jobs = (await scenario.read_jobs()).values()
         flows = len(jobs)
-        cut_over = sorted(job.observation_started_at for job in jobs if job.observation_started_at)
+        cut_over = sorted(job.observation.started_at for job in jobs if job.observation.started_at)
         took = services.now - scenario.remediation.created_at - services.settings.no_call_period
         to_last_quiet = _convert_to_minutes(cut_over[-1] - approved)
         allowed = services.settings.flow_service_requests_per_minute * to_last_quiet

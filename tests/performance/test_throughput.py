@@ -48,7 +48,7 @@ async def test_small_budget_is_used_and_causes_no_additional_request() -> None:
     meter, jobs = await remediate_forty_flows(LIMIT)
 
     assert {job.state for job in jobs} == {FlowJobState.RETIRED}
-    moved = sorted(job.observation_started_at for job in jobs if job.observation_started_at)
+    moved = sorted(job.observation.started_at for job in jobs if job.observation.started_at)
     begun = min(job.history[0].changed_at for job in jobs)
     first, last = moved[0] - begun, moved[-1] - begun
     made = sum(begun < moment <= moved[-1] for moment in meter.flow_service_requests)

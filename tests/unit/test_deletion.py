@@ -22,7 +22,7 @@ from shared.domain.jobs.deletion import (
 )
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.durable_job import HistoryEntry
-from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.flow_job import FlowJob, Observation
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.run_archive import RunArchive, RunArchiveState, reopen_archive
 from shared.domain.jobs.transitions import stop_with_reason, wait_until, with_history
@@ -79,7 +79,7 @@ def test_earliest_deletion_date_uses_the_longest_period(
     """The date follows from the longest of three periods: the setting's delay, the no-call period
     of the settings, and that of the job.
     """
-    job = replace(build_job(), no_call_period=own * DAY or None)
+    job = replace(build_job(), observation=Observation(no_call_period=own * DAY or None))
 
     assert find_earliest_delete_at(job, delay=delay * DAY, quiet=quiet * DAY) == NOW + days * DAY
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.domain.alert import Alert
-from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.flow_job import FlowJob, Observation
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import resume, stop_with_reason, wait_until
 from shared.domain.plans.notification import build_first_delivery, mark_delivery_accepted
@@ -68,7 +68,7 @@ def test_flows_are_pending_since_the_first_of_them_was_blocked() -> None:
 
 def test_late_caller_is_pending_since_its_callers_were_updated() -> None:
     """Further calls change the message of the action, but not its time."""
-    observed = replace(FLOW_JOB, observation_started_at=NOW - 3 * DAY)
+    observed = replace(FLOW_JOB, observation=Observation(started_at=NOW - 3 * DAY))
     waiting = wait_until(observed, "Called.", until=NOW, now=NOW, code=Reason.LATE_CALLER)
 
     (one,) = list_pending_flow_actions([waiting], NAMES)

@@ -21,7 +21,10 @@ def read_stored_rows(version: int) -> list[StoreRow]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_rows_of_a_version_are_read(version: int) -> None:
-    """The recorded rows include each table, in each form in which a release has stored it."""
+    """The recorded rows include each table, in each form in which a release has stored it.
+
+    This fails if a field of a row has been renamed or removed.
+    """
     store, rows = MemoryStore(), read_stored_rows(version)
 
     for table in Tables(VersionedStore(store, [], "")):
@@ -29,7 +32,8 @@ async def test_rows_of_a_version_are_read(version: int) -> None:
         assert its, f"no row of {table.name}"
         for row in its:
             store.rows = {(row.table, row.partition, row.key): row}
-            assert len(await table.read_all()) == 1
+            (kept,) = [one async for one in table.query()]
+            assert kept.unknown is None
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -134,7 +134,7 @@ def find_earliest_delete_at(job: FlowJob, *, delay: timedelta, quiet: timedelta)
     retired = find_retired_at(job)
     if retired is None:
         return None
-    return retired + max(delay, quiet, job.no_call_period or timedelta(0))
+    return retired + max(delay, job.observation.extend_period(quiet))
 
 
 def build_new_deletion(

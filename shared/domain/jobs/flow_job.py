@@ -65,6 +65,23 @@ class CutoverFailure:
     reason_code: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """The time in which the original must receive no calls; in a rollback, the copy."""
+
+    #: Callers (parent jobs, workflow ids) without a run in progress that started before the
+    #: cutover.
+    drained_callers: tuple[str, ...] = ()
+    #: When every known caller had the copy's URL.
+    started_at: datetime | None = None
+    #: How long callers may keep the old URL.
+    no_call_period: timedelta | None = None
+
+    def extend_period(self, period: timedelta) -> timedelta:
+        """Return a no-call period, or the job's own one if it is longer."""
+        return max(period, self.no_call_period or timedelta(0))
+
+
 @dataclass(frozen=True, kw_only=True)
 class FlowJob(DurableJob[FlowJobState], GrantingJob):
     """The row of the work on one original under one policy."""
@@ -98,12 +115,7 @@ class FlowJob(DurableJob[FlowJobState], GrantingJob):
     requested_command: JobCommand | None = None
 
     archive_name: str = ""
-    #: Callers (parent jobs, workflow ids) without a run in progress that started before the
-    #: cutover.
-    drained_callers: tuple[str, ...] = ()
-    #: When every known caller had the copy's URL.
-    observation_started_at: datetime | None = None
-    no_call_period: timedelta | None = None
+    observation: Observation = Observation()
     #: Another write of the current step that was not read back yet.
     unconfirmed_write: UnconfirmedWrite | None = None
     #: After a cutover: how long both flows were off.

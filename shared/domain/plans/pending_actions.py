@@ -360,7 +360,7 @@ def list_pending_deletion_actions(deletions: Iterable[Deletion]) -> list[Pending
 def find_pending_since(job: FlowJob) -> datetime | None:
     """Return since when a person has to act on a flow job, or None if its row does not show it."""
     if job.reason_code == Reason.LATE_CALLER:  # its message changes with each call
-        return job.observation_started_at
+        return job.observation.started_at
     return job.reason_since
 
 

@@ -89,7 +89,7 @@ async def record_blocked_calls_of_copy(
         runs = await services.flow_reports.read_runs(
             environment.id,
             job.copy.flow_name,
-            since=max(since, job.observation_started_at or since),
+            since=max(since, job.observation.started_at or since),
             limit=_MAX_RUNS,
         )
         found = await _find_blocked_calls_in_runs(services, environment, job, runs)

@@ -40,7 +40,7 @@ _WORKFLOWS = frozenset({CallerSource.FLOW, CallerSource.WORKFLOW})
 def compute_start_of_late_calls(services: Services, job: FlowJob, updated_at: datetime) -> datetime:
     """Return the time after which each call to the original comes from a late caller."""
     in_progress = min(_IN_PROGRESS_PERIOD, services.settings.no_call_period)
-    return updated_at + max(job.no_call_period or in_progress, in_progress)
+    return updated_at + job.observation.extend_period(in_progress)
 
 
 async def read_new_calls(services: Services, job: FlowJob) -> ObservedCallers | None:
@@ -50,7 +50,7 @@ async def read_new_calls(services: Services, job: FlowJob) -> ObservedCallers | 
     callers. If reading runs raises an error, what was read before is stored.
     """
     settings = await read_environment_settings(services, job.environment_id)
-    updated_at = job.observation_started_at
+    updated_at = job.observation.started_at
     if (
         not settings.observe_callers
         or updated_at is None

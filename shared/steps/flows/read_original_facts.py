@@ -27,7 +27,7 @@ async def record_original(work: StepContext, original: OriginalFlow) -> FlowJob:
         await require_unchanged_original(work, original)
     else:
         job = await _build_job_for_edit(work, original)
-    if job.observation_started_at:
+    if job.observation.started_at:
         return job  # callers use the copy, so it stays on
     pattern = choose_migration_method(TriggerCategory(job.original.category), is_on=original.is_on)
     return replace(

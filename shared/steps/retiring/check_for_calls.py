@@ -68,10 +68,9 @@ async def _wait_for_no_call_period(work: StepContext) -> None:
         job.environment_id, job.original.flow_name, since=since
     )
     runs = [run for run in read if run.is_answered_call]
-    cut_over = job.observation_started_at or services.now
+    cut_over = job.observation.started_at or services.now
     period = max(
-        services.settings.no_call_period,
-        job.no_call_period or timedelta(0),
+        job.observation.extend_period(services.settings.no_call_period),
         2 * find_longest_pause([run for run in runs if run.started_at < cut_over]),
     )
     called_at = max([cut_over, *(run.started_at for run in runs)])
@@ -170,7 +169,7 @@ async def _wait_for_runs_of_callers(work: StepContext) -> None:
     These are runs that started before their flow was updated or retired.
     """
     now = work.services.now
-    began_by = work.job.observation_started_at or now
+    began_by = work.job.observation.started_at or now
     parents = [
         CallingFlow(
             id=one.id,
@@ -207,7 +206,7 @@ async def read_recorded_calling_flows(work: StepContext, state: CallerState) -> 
         CallingFlow(
             id=record.caller.workflow_id,
             environment_id=record.caller.environment_id or job.environment_id,
-            began_by=job.observation_started_at or work.services.now,
+            began_by=job.observation.started_at or work.services.now,
         )
         for record in await work.services.tables.callers.read_all(job.id)
         if record.state is state and record.caller.workflow_id
@@ -220,9 +219,9 @@ async def wait_for_runs(work: StepContext, flows: Iterable[CallingFlow]) -> None
 
     A flow without such a run never has one again, so the job's row records the flow.
     """
-    services, drained = work.services, set(work.job.drained_callers)
+    services, observation = work.services, work.job.observation
     for flow in sorted(flows, key=lambda one: one.id):
-        if flow.id in drained:
+        if flow.id in observation.drained_callers:
             continue
         home = flow.environment_id
         name = flow.flow_name or await read_flow_name(services, home, flow.id)
@@ -230,7 +229,9 @@ async def wait_for_runs(work: StepContext, flows: Iterable[CallingFlow]) -> None
             runs = await _read_runs_from_before(services, replace(flow, flow_name=name))
             reason = "A run of a caller that started before its change is in progress."
             require_no_run_in_progress(services, runs, reason)
-        work.stage(replace(work.job, drained_callers=(*work.job.drained_callers, flow.id)))
+        drained = (*observation.drained_callers, flow.id)
+        observation = replace(observation, drained_callers=drained)
+        work.stage(replace(work.job, observation=observation))
 
 
 async def _read_runs_from_before(services: Services, flow: CallingFlow) -> list[FlowRun]:

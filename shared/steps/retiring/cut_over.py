@@ -60,7 +60,8 @@ async def cut_over(work: StepContext) -> FlowJob:
     if failure:
         return await _move_back_to_verified(work, failure)
     now = work.services.now
-    job = replace(work.job, both_off_duration=now - began, observation_started_at=now)
+    observation = replace(work.job.observation, started_at=now)
+    job = replace(work.job, both_off_duration=now - began, observation=observation)
     text = f"The copy is on. Both flows were off for {format_duration(now - began)}."
     return move_to_state(job, FlowJobState.MONITORING, text, now=now)
 
@@ -79,7 +80,7 @@ async def _move_back_to_verified(work: StepContext, failure: CutoverFailure) -> 
 
 async def wait_for_monitoring_period(work: StepContext) -> None:
     """Raise `MustWait` until the copy has been on for the monitoring period."""
-    began = work.job.observation_started_at or work.services.now
+    began = work.job.observation.started_at or work.services.now
     until = began + work.services.settings.monitoring_period
     if until > work.services.now:
         raise MustWait(

@@ -11,7 +11,7 @@ from shared.domain.callers.caller_records import CallerState
 from shared.domain.display_names import build_copy_name, build_retired_name
 from shared.domain.flow import RUN_HISTORY, FlowState
 from shared.domain.jobs.backlog_replay import describe_replays, find_replay
-from shared.domain.jobs.flow_job import FlowJob, MigrationMethod, RollbackStage
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod, Observation, RollbackStage
 from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
 from shared.domain.jobs.transitions import add_notes, move_to_state
 from shared.errors import JobBlocked, MustWait, NotFound
@@ -135,19 +135,14 @@ async def _revert_callers(work: StepContext) -> FlowJob:
     await wait_for_flows_called_by_url(work, includes_call_loop=True)
     services = work.services
     changed = await revert_callers(work)
-    if changed or work.job.observation_started_at:
+    if changed or work.job.observation.started_at:
         # From now on the copy must receive no calls, instead of the original.
         kinds = {record.caller.kind for record in changed}
         stale = max(
             (services.callers[kind].old_value_lifetime for kind in kinds), default=timedelta(0)
         )
-        job = replace(
-            work.job,
-            observation_started_at=services.now,
-            no_call_period=stale or None,
-            drained_callers=(),
-        )
-        await work.save(job)
+        observation = Observation(started_at=services.now, no_call_period=stale or None)
+        await work.save(replace(work.job, observation=observation))
     return _move_to_stage(work, RollbackStage.CHECK_COPY_FOR_CALLS, "Every caller is reverted.")
 
 
@@ -176,7 +171,7 @@ def _is_past_no_call_period(work: StepContext) -> bool:
 
     A caller that still calls the copy after that time was changed to it again.
     """
-    began = work.job.observation_started_at
+    began = work.job.observation.started_at
     return began is not None and began + work.services.settings.no_call_period <= work.services.now
 
 
@@ -189,9 +184,9 @@ async def _require_no_run_of_copy(work: StepContext) -> None:
     except NotFound:
         return
     called_at = [run.started_at for run in runs if run.is_answered_call]
-    if job.observation_started_at:
-        called_at.append(job.observation_started_at)
-    period = max(services.settings.no_call_period, job.no_call_period or timedelta(0))
+    if job.observation.started_at:
+        called_at.append(job.observation.started_at)
+    period = job.observation.extend_period(services.settings.no_call_period)
     until = max(called_at, default=services.now - period) + period
     if until > services.now:
         raise MustWait(
@@ -229,7 +224,7 @@ async def _turn_copy_off(work: StepContext) -> FlowJob:
     job = replace(
         work.job,
         requested_command=None,
-        observation_started_at=None,
+        observation=replace(work.job.observation, started_at=None),
         rollback_stage=None,
         copy=replace(work.job.copy, is_kept_off=is_left),
     )

@@ -8,7 +8,7 @@ from functools import partial
 
 from shared.domain.callers.caller_records import CallerRecord, CallerState
 from shared.domain.jobs.dependent_jobs import format_job_reference
-from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod, Observation
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import move_to_state
@@ -166,9 +166,7 @@ async def _mark_completed(work: StepContext) -> FlowJob:
             manual_notes.append(f"A person has to change: {record.caller.label}.")
     job = replace(
         work.job,
-        observation_started_at=services.now,
-        no_call_period=stale or None,
-        drained_callers=(),
+        observation=Observation(started_at=services.now, no_call_period=stale or None),
         notes=tuple(dict.fromkeys((*work.job.notes, *manual_notes))),
     )
     updated = "Every known caller has the new URL. Now the original must receive no calls."

@@ -75,7 +75,7 @@ async def test_child_stays_on_until_earlier_runs_of_its_parent_end() -> None:
     await scenario.order()
     await scenario.approve(run=timedelta(0))
     await scenario.run_until("Nightly", FlowJobState.CUTTING_OVER)
-    assert (await scenario.read_job("Child")).observation_started_at is not None
+    assert (await scenario.read_job("Child")).observation.started_at is not None
     scenario.world.clock.advance(timedelta(minutes=1))
     now, long = scenario.world.clock.now(), timedelta(days=20)
     assert nightly.is_on

@@ -108,8 +108,8 @@ async def test_the_notification_names_flow_place_date_and_link_but_no_url() -> N
     assert action.kind is PendingActionKind.CALLER_UNCONFIRMED
     assert action.title == "Till is not confirmed for 1 flow in Contoso"
     assert action.flows == ("Orders",)
-    assert job.observation_started_at
-    until = job.observation_started_at + timedelta(days=7)
+    assert job.observation.started_at
+    until = job.observation.started_at + timedelta(days=7)
     assert action.message == (
         "The original stays on until Alex has confirmed that Till calls the copy, "
         f"at least until {until:%Y-%m-%d}."

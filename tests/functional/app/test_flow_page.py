@@ -8,6 +8,7 @@ import pytest
 
 from shared.domain.callers.caller_records import CallerState
 from shared.domain.flow import FlowState
+from shared.domain.jobs.flow_job import Observation
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import stop_with_reason
 from shared.domain.jobs.unconfirmed_writes import FlowStateWrite
@@ -203,7 +204,7 @@ async def test_flow_page_counts_pending_callers_after_other_callers_were_updated
     before = await show_flow_page(scenario, "<b>Invoices</b>")
     await scenario.services.tables.callers.upsert(by_hand)
     after = await show_flow_page(scenario, "<b>Invoices</b>")
-    await scenario.services.tables.flow_jobs.upsert(replace(job, observation_started_at=None))
+    await scenario.services.tables.flow_jobs.upsert(replace(job, observation=Observation()))
     earlier = await show_flow_page(scenario, "<b>Invoices</b>")
 
     assert "1 pending caller" in after.text

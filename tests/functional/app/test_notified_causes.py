@@ -104,7 +104,7 @@ async def test_late_call_of_an_original_is_reported(scenario: Scenario) -> None:
     """A call soon after the callers were updated is ignored, but one a day later is reported."""
     heard = RecordingChannel()
     await run_to_no_call_period(scenario)
-    cut_over = (await scenario.read_job("Orders")).observation_started_at
+    cut_over = (await scenario.read_job("Orders")).observation.started_at
     assert cut_over is not None
     orders = next(one for one in scenario.build.environment.flows.values() if one.name == "Orders")
 
