@@ -39,7 +39,7 @@ async def bind_connections(work: StepContext, original: OriginalFlow, client_dat
     found = await references.find_by_connection(work.environment, names) if names else []
     bound: dict[str, str] = {}
     for connection in embedded:
-        row = _find_reference(work, original, connection, found)
+        row = _find_reference(work.job, original, connection, found)
         row = row or await _create_reference(work, original, connection)
         await _record_reference(work, row, connection)
         bound[connection.key] = row.logical_name
@@ -47,7 +47,7 @@ async def bind_connections(work: StepContext, original: OriginalFlow, client_dat
 
 
 def _find_reference(
-    work: StepContext,
+    job: FlowJob,
     original: OriginalFlow,
     connection: EmbeddedConnection,
     found: list[ConnectionReference],
@@ -57,7 +57,7 @@ def _find_reference(
     """
     if not connection.connection_id:
         return None  # an unbound reference of somebody else must not be used
-    ours = _derive_reference_id(work.job, connection)
+    ours = _derive_reference_id(job, connection)
     fitting = [
         row
         for row in found

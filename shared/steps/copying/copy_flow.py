@@ -211,7 +211,7 @@ async def _create_and_compare(work: StepContext, original: OriginalFlow, intende
     )
     assert row
     if not is_stored(row.client_data, intended):
-        _require_unedited_copy(work, row, intended)
+        _require_unedited_copy(work.job, row, intended)
     written = Effect[Workflow](
         title=title,
         read=read,
@@ -233,11 +233,10 @@ def _with_stored_references(row: Workflow, intended: str) -> str:
     return with_lost_references(intended, row.client_data)
 
 
-def _require_unedited_copy(work: StepContext, row: Workflow, intended: str) -> None:
+def _require_unedited_copy(job: FlowJob, row: Workflow, intended: str) -> None:
     """Raise `JobBlocked` if somebody has edited the copy, because writing it again would overwrite
     the edit.
     """
-    job = work.job
     if job.copy.digest in {"", hash_definition(_with_stored_references(row, intended))}:
         return
     raise JobBlocked(

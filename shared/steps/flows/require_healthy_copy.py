@@ -5,7 +5,7 @@ off.
 """
 
 from shared.domain.flow import FlowState, Workflow
-from shared.domain.jobs.flow_job import MigrationMethod
+from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import ExpectedFlowState
 from shared.errors import JobBlocked, NotFound
 from shared.reason import Reason
@@ -20,12 +20,11 @@ async def find_copy(work: StepContext) -> Workflow | None:
         return None
 
 
-def require_healthy_copy(work: StepContext, copy: Workflow | None) -> Workflow:
+def require_healthy_copy(job: FlowJob, copy: Workflow | None) -> Workflow:
     """Return the copy if it is on, or stays off because its original was off.
 
     Raises `JobBlocked` if it was turned off or deleted since it was verified.
     """
-    job = work.job
     # In state monitoring, the original was turned off for it.
     is_alone = job.state_properties.original is ExpectedFlowState.OFF
     prefix = "Original and copy are both off. " if is_alone else ""

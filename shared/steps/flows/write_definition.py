@@ -59,7 +59,7 @@ def build_save(work: StepContext, flow: SavedFlow, client_data: str) -> Write:
     The write raises `JobBlocked` if an error removed connection references that cannot be restored.
     """
     return with_fallback(
-        _build_save_in_either_format(work, flow, client_data),
+        _build_save_in_either_format(work.services, flow, client_data),
         lambda err: _restore_references(work, flow, err),
     )
 
@@ -102,7 +102,7 @@ def is_stored(stored: str, client_data: str) -> bool:
     return is_same_definition(stored, with_reference_hosts(client_data))
 
 
-def _build_save_in_either_format(work: StepContext, flow: SavedFlow, client_data: str) -> Write:
+def _build_save_in_either_format(services: Services, flow: SavedFlow, client_data: str) -> Write:
     converted = with_reference_hosts(client_data)
     if flow.newer_shape_first or converted == client_data:
         return flow.write_of(converted)
@@ -110,8 +110,8 @@ def _build_save_in_either_format(work: StepContext, flow: SavedFlow, client_data
     async def convert_if_format_is_rejected(error: Refusal) -> Reply:
         if not _is_format_error(error):
             return None
-        demand = ShapeDemand(environment_id=flow.environment_id, seen=work.services.now)
-        await work.services.tables.shape_demands.upsert(demand)
+        demand = ShapeDemand(environment_id=flow.environment_id, seen=services.now)
+        await services.tables.shape_demands.upsert(demand)
         return flow.write_of(converted)
 
     return with_fallback(flow.write_of(client_data), convert_if_format_is_rejected)
@@ -133,7 +133,7 @@ async def _restore_references(work: StepContext, flow: SavedFlow, error: Refusal
         return _build_retry_error(error, "")
     missing = f"The {flow.title} has lost its connection references: {describe_references(lost)}."
     try:
-        await perform(_build_save_in_either_format(work, flow, flow.before))
+        await perform(_build_save_in_either_format(work.services, flow, flow.before))
     except (PlatformError, NotFound, JobBlocked) as err:
         more = find_fix(err.code, err.detail) if isinstance(err, PlatformError) else ""
         return _build_retry_error(err, missing) or _build_lost_references_error(

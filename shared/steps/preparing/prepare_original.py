@@ -48,7 +48,7 @@ async def start_preparing(work: StepContext) -> FlowJob:
             work, work.job.environment_id, original.workflow_id, original.client_data
         )
         if work.job.original.digest not in {"", hash_definition(text)}:
-            _raise_original_edited(work)
+            _raise_original_edited(work.job)
         await _archive_definition(work, text)
     await work.require_write_allowed()
     text = "The plan still applies. The app prepares the flow."
@@ -94,7 +94,7 @@ async def _convert_definition(work: StepContext, workflow_id: str) -> None:
     before = _with_references(row, archived)
     if not is_same_definition(before, archived):
         if work.job.original.in_solution or not has_same_actions(before, archived):
-            _raise_original_edited(work)
+            _raise_original_edited(work.job)
         await _archive_definition(work, before)  # adding it to a solution renamed its connections
     conversion = convert_definition(before, edits)
     if conversion.obstacles:
@@ -206,9 +206,9 @@ async def _archive_definition(work: StepContext, client_data: str) -> None:
     await work.save(replace(job, archive_name=where))
 
 
-def _raise_original_edited(work: StepContext) -> NoReturn:
+def _raise_original_edited(job: FlowJob) -> NoReturn:
     raise JobBlocked(
-        f"{work.job.display_name} was edited after it was planned.",
+        f"{job.display_name} was edited after it was planned.",
         fix="Check the edit, then retry: the app converts the definition as it is now.",
         code=Reason.ORIGINAL_EDITED,
     )

@@ -73,7 +73,7 @@ async def retire_original(work: StepContext) -> FlowJob:
     if again := _copy_again_if_edited(work, original):
         return again
     await require_unchanged_original(work, original)
-    copy = require_healthy_copy(work, found.result())
+    copy = require_healthy_copy(work.job, found.result())
     if job.migration_method is not MigrationMethod.COPY_OFF:
         await require_no_blocked_calls(work)
     if original.is_on:

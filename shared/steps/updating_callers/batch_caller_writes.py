@@ -198,12 +198,12 @@ class CallerWriteBatch:
             if not is_busy:
                 return
 
-    def make_due(self, work: StepContext) -> None:
+    def make_due(self, job_id: str) -> None:
         """Make a job due as soon as its lease is released.
 
         A job for which this is not called waits as before.
         """
-        self._due.add(work.job.id)
+        self._due.add(job_id)
 
     @asynccontextmanager
     async def _lease_job(self, kept: StoredItem[FlowJob]) -> AsyncIterator[StepContext]:

@@ -89,7 +89,7 @@ async def write_new_urls(work: StepContext) -> FlowJob:
                 )
                 await work.services.tables.pending_caller_writes.upsert(*moves)
             for other in written:
-                batch.make_due(other)
+                batch.make_due(other.job.id)
                 with suppress(CmkflowError):  # the job's own invocation revokes the rest
                     await revoke_all_grants(other)
         await work.held.record_progress()
@@ -202,7 +202,7 @@ async def read_new_urls(work: StepContext) -> dict[str, str]:
 
     Raises `JobBlocked` if the copy is not healthy, because then no caller may be changed to it.
     """
-    require_healthy_copy(work, await work.read_cached("copy", partial(find_copy, work)))
+    require_healthy_copy(work.job, await work.read_cached("copy", partial(find_copy, work)))
     job = work.job
     if not job.original.url_id:
         return {}
