@@ -63,7 +63,7 @@ async def send_due_messages(timer: func.TimerRequest) -> None:
     schedule="%CMK_DUE_MESSAGES_SCHEDULE%", arg_name="timer", run_on_startup=False
 )
 async def send_notifications(timer: func.TimerRequest) -> None:
-    """Notify every configured channel of each action required."""
+    """Notify every configured channel of each new cause of a required action."""
     from shared.use_cases.notify import notify
 
     with _open_services("send_notifications") as open_services:

@@ -215,8 +215,8 @@ class SubscriptionsUnread(PlatformError):
     def __init__(
         self, message: str, *, code: str, status: int, subscriptions: str, is_all: bool
     ) -> None:
-        """`subscriptions` are the ids of those that were not read. `is_all` is True if no
-        subscription was read.
+        """`subscriptions` contains the ids of the subscriptions that were not read. `is_all` is
+        True if none was read.
         """
         super().__init__(message, code=code, status=status)
         self.subscriptions = subscriptions

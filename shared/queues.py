@@ -1,4 +1,4 @@
-"""Names of the queues that infra/ creates, and of message properties for traces."""
+"""Name the queues that infra/ creates, and the message properties for traces."""
 
 KEY_EVENTS = "key-events"
 POLICY_EVENTS = "policy-events"

@@ -61,7 +61,9 @@ class TextPattern:
         return text
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
-        """Check the text, and run the previously declared validators first."""
+        """Return a schema that checks the text after the validators that are declared before this
+        one.
+        """
         return AfterValidator(self.check).__get_pydantic_core_schema__(source, handler)
 
     def __get_pydantic_json_schema__(

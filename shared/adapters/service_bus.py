@@ -46,7 +46,9 @@ _UNAUTHORIZED = "amqp:unauthorized-access"
 
 
 def build_client_by_identity(namespace: str, credential: AsyncTokenCredential) -> ServiceBusClient:
-    """Return a client for `namespace` (`name.servicebus.windows.net`) with an identity."""
+    """Return a client for `namespace` (`name.servicebus.windows.net`) that signs in with an
+    identity.
+    """
     return ServiceBusClient(namespace, credential, retry_total=1)
 
 

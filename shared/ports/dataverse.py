@@ -32,7 +32,7 @@ class Organization(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextColumn:
-    """A text column of a Dataverse table, and which of its rows and other columns are read."""
+    """A text column of a Dataverse table, and which rows and other columns are read with it."""
 
     #: Name of the table in URLs, such as `serviceendpoints`.
     entity_set: str

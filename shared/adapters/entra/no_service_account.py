@@ -1,5 +1,5 @@
-"""Take the place of a service account that is not configured. Every request for a token or its
-account raises an error with the fix.
+"""Take the place of a service account that is not configured. Every request for its id or a token
+raises an error with the fix.
 """
 
 from datetime import datetime

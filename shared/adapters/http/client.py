@@ -194,8 +194,8 @@ class HttpClient:
     ) -> AsyncGenerator[AsyncPipeline[HttpRequest, AsyncHttpResponse]]:
         """Provide the service's pipeline for a request, with a timeout and translated errors.
 
-        An SDK client on this pipeline raises the same errors as `send`. Raises `ServiceOutage`
-        without a request while the circuit breaker is open.
+        An SDK client on this pipeline raises the same errors as `send`. While the circuit breaker
+        is open, raises `ServiceOutage` and sends no request.
         """
         async with self._enter_circuit_breaker(service, url):
             try:

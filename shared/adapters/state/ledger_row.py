@@ -109,7 +109,7 @@ def parse_ledger(row: StoreRow, limit: BudgetLimit, now: datetime) -> RequestLed
 
 
 def build_ledger_columns(ledger: RequestLedger) -> dict[str, Scalar]:
-    """Return the columns of the row."""
+    """Return the columns with which a row stores the ledger."""
     stored = _Stored(
         spent=ledger.spent,
         holds={name: (one.held, one.owed, one.until) for name, one in ledger.holds.items()},

@@ -198,7 +198,7 @@ class _RecordedSpan:
 
 
 class _ReportingExporter(SpanExporter):
-    """An exporter that logs that sending fails, once until a batch is sent again."""
+    """An exporter that logs when sending begins to fail, and not again before a batch was sent."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
