@@ -1,4 +1,4 @@
-"""Which ids from outside are valid, and how the platform writes the id of an environment."""
+"""Test which ids from outside are valid, and how the app writes the id of an environment."""
 
 import pytest
 
@@ -9,7 +9,6 @@ GUID = "8C2E3F7A-0000-4000-8000-00000000000F"
 
 @pytest.mark.parametrize("value", [GUID, f"Default-{GUID}", "a", "0" * 80])
 def test_guids_and_default_environment_names_are_identifiers(value: str) -> None:
-    """The default environment's id is a GUID with a prefix."""
     assert is_identifier(value)
 
 
@@ -30,5 +29,4 @@ def test_default_environment_id_keeps_its_prefix(text: str) -> None:
 
 
 def test_environment_id_is_converted_to_lower_case() -> None:
-    """The platform lists environment ids in lower case, so the app stores them so."""
     assert normalize_environment_id(GUID) == GUID.lower()

@@ -1,4 +1,4 @@
-"""How long the app's imports take, because each cold start of an instance waits for them."""
+"""Test how long the app's imports take. Each cold start of an instance waits for them."""
 
 import json
 import os
@@ -111,9 +111,7 @@ def test_the_app_starts_within_its_budget(compiled: Mapping[str, str]) -> None:
 
 
 def test_app_start_imports_no_sdk_and_no_handler(compiled: Mapping[str, str]) -> None:
-    """SDKs and handlers are imported when the first call needs them. Modules that are not deployed
-    are never imported.
-    """
+    """The first call that needs SDKs and handlers imports them."""
     for settings in ({}, TELEMETRY):
         assert _find_loaded_modules(APP, {**compiled, **settings}, SDKS + OURS) == set()
 
@@ -122,9 +120,7 @@ def test_app_start_imports_no_sdk_and_no_handler(compiled: Mapping[str, str]) ->
 def test_telemetry_is_imported_only_with_a_destination(
     settings: Mapping[str, str], compiled: Mapping[str, str]
 ) -> None:
-    """Without a destination in the settings, OpenTelemetry is not imported. The test sends
-    nothing.
-    """
+    """The test sends nothing."""
     code = f"{SERVICES}; build_telemetry(settings, AsyncExitStack())"
 
     found = _find_loaded_modules(code, {**compiled, **settings}, ("opentelemetry",))
@@ -134,8 +130,8 @@ def test_telemetry_is_imported_only_with_a_destination(
 
 @pytest.mark.parametrize("name", TELEMETRY)
 def test_telemetry_is_imported_within_its_budget(name: str, compiled: Mapping[str, str]) -> None:
-    """OpenTelemetry is imported by the first call. Its budget is relative to the import time of
-    Functions and the Service Bus SDK: 190 ms where these take 210 ms.
+    """The first call imports OpenTelemetry. Its budget is relative to the import time of Functions
+    and the Service Bus SDK: 190 ms where these take 210 ms.
     """
     variables = {**compiled, name: TELEMETRY[name]}
     code = "build_telemetry(settings, AsyncExitStack())"

@@ -1,4 +1,6 @@
-"""docs/architecture.md shows which folder imports which, in diagrams that must be current."""
+"""Test that the diagrams of docs/architecture.md, which show which folder imports which, are
+current.
+"""
 
 from functools import cache
 from pathlib import Path
@@ -13,7 +15,7 @@ type Arrows = set[tuple[str, str]]
 
 @cache
 def import_graph() -> grimp.ImportGraph:
-    """Return all imports of the product and of the local cloud."""
+    """Return the graph of all imports in the product and in the local cloud."""
     return grimp.build_graph("shared", "local_cloud", cache_dir=None)
 
 

@@ -1,4 +1,4 @@
-"""The list of firewalls that do not allow all new addresses, with each firewall once."""
+"""Test the list of firewalls that do not allow all new addresses. Each firewall is in it once."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -38,7 +38,7 @@ ERP = "network_security_group:/subscriptions/1/nsg-erp"
 
 
 def build_issue(name: str = ERP, *prefixes: str, **more: Any) -> FirewallIssueSummary:
-    """Return the issue of a firewall that lacks prefixes and has seven flows behind it."""
+    """Return the issue of a firewall that lacks these prefixes and has seven flows behind it."""
     facts: dict[str, Any] = {
         "name": name,
         "kind": name.partition(":")[0],
@@ -52,7 +52,6 @@ def build_issue(name: str = ERP, *prefixes: str, **more: Any) -> FirewallIssueSu
 
 
 def build_planned_job(identity: str, *issues: FirewallIssueSummary, **more: Any) -> EnvironmentJob:
-    """Return the environment job of an approved plan with these firewall issues."""
     facts: dict[str, Any] = {
         "state": EnvironmentJobState.RUNNING_FLOW_JOBS,
         "has_started_flow_jobs": False,
@@ -63,7 +62,6 @@ def build_planned_job(identity: str, *issues: FirewallIssueSummary, **more: Any)
 
 
 def build_blocked_flow(job: EnvironmentJob, *names: str) -> Any:
-    """Return a flow job that is blocked because these firewalls deny its calls."""
     return replace(
         FLOW_JOB,
         environment_id=job.environment_id,
@@ -77,7 +75,7 @@ def build_blocked_flow(job: EnvironmentJob, *names: str) -> Any:
 def build_list_version(
     *affected: str, number: int = 2, reason_code: str = "changed"
 ) -> ServiceTagListVersion:
-    """Return a version of the service tag list whose added range these firewalls deny."""
+    """Return a version of the service tag list with an added range that these firewalls deny."""
     return ServiceTagListVersion(
         change_number=number,
         first_seen_at=NOW,
@@ -93,14 +91,13 @@ def build_list_version(
 
 
 def find_firewalls(*jobs: EnvironmentJob, **more: Any) -> list[IncompleteFirewall]:
-    """Return the incomplete firewalls according to these rows."""
     return find_incomplete_firewalls(
         FirewallFacts(environment_jobs=jobs, **{"flow_jobs": (), **more})
     )
 
 
 def test_firewall_of_two_environments_is_listed_once() -> None:
-    """The missing ranges of both environments are united, and their blocked flows are added up."""
+    """The list unites the missing ranges of both environments and adds up their blocked flows."""
     first = build_planned_job("env-1", build_issue(ERP, "20.1.0.0/24", "20.2.0.0/24"))
     second = build_planned_job("env-2", build_issue(ERP, "20.2.0.0/24", "20.3.0.0/24"))
     flows = [
@@ -188,7 +185,7 @@ def test_firewalls_of_a_plan_are_listed_before_its_flow_jobs_start() -> None:
 
 
 def test_firewalls_of_a_replaced_plan_are_not_listed() -> None:
-    """The later plan of the environment has read the firewalls again."""
+    """The later plan of the same environment has read the firewalls again."""
     old = build_planned_job("e", build_issue(), id="old", planned_at=NOW - timedelta(days=9))
     new = build_planned_job("e", build_issue("app_service:/sites/shop"), id="new")
 
@@ -209,9 +206,7 @@ def test_earlier_plan_counts_only_with_the_firewall_that_blocks_a_flow() -> None
 
 
 def test_firewall_that_lacks_ranges_of_a_new_list_version_is_listed() -> None:
-    """The line links to the environments of the affected remediations. It counts no blocked
-    flows.
-    """
+    """Its line links to the affected remediations, and counts no blocked flows."""
     job = build_planned_job("env-1", state=EnvironmentJobState.COMPLETED)
 
     [one] = find_firewalls(
@@ -226,8 +221,8 @@ def test_firewall_that_lacks_ranges_of_a_new_list_version_is_listed() -> None:
 
 
 def test_firewall_is_ignored_if_each_environment_ignores_it() -> None:
-    """The firewall is listed again if one environment does not ignore it, or if a new service tag
-    list adds ranges.
+    """The firewall counts as incomplete again if one environment does not ignore it, or if a new
+    service tag list adds ranges.
     """
     jobs = [build_planned_job("env-1", build_issue()), build_planned_job("env-2", build_issue())]
     one_of_two, both = {"env-1": {ERP: "own proxy"}}, {"env-2": {ERP: "the same"}}
@@ -266,7 +261,7 @@ def test_firewall_with_an_applied_fix_has_status_changed() -> None:
 
 
 def test_more_ranges_may_be_missing_than_a_plan_stores() -> None:
-    """A plan stores the first 50 missing ranges, and the line says that there are more."""
+    """A plan stores the first 50 missing ranges. The firewall's line says that there are more."""
     prefixes = [f"20.1.{number}.0/24" for number in range(MOST_PREFIXES_OF_ISSUE)]
 
     [cut] = find_firewalls(build_planned_job("e", build_issue(ERP, *prefixes)))

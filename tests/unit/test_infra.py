@@ -1,6 +1,6 @@
-"""What `azd up` deploys has the queues and alerts that the app needs. These tests read snapshots
-(`tests/unit/deployed.py`); `tests/unit/test_infra_compiled.py` checks the source with Microsoft's
-compiler.
+"""Test that what `azd up` deploys has the queues and alerts that the app needs. These tests read
+snapshots (`tests/unit/deployed.py`); `tests/unit/test_infra_compiled.py` checks the source with
+Microsoft's compiler.
 """
 
 import json
@@ -32,7 +32,7 @@ HOST = json.loads((ROOT / "host.json").read_text())
 
 
 def test_every_module_is_a_file_of_the_repository() -> None:
-    """The template takes no module from a registry, and uses each of its files."""
+    """The template takes no module from a registry, and uses each of its own files."""
     named = {
         (path.parent / name).resolve()
         for path in FILES
@@ -84,7 +84,6 @@ def test_template_sets_no_setting_that_flex_consumption_rejects() -> None:
 
 
 def test_deployed_queues_equal_those_of_the_app_and_of_the_local_service_bus() -> None:
-    """The queues have the same names and properties everywhere."""
     deployed = {
         one["name"].partition("/")[2]: one["properties"]
         for one in find_resources("Microsoft.ServiceBus/namespaces/queues")
@@ -115,7 +114,6 @@ def test_message_lock_lasts_as_long_as_the_function_timeout() -> None:
 
 
 def list_alert_rules() -> list[Resource]:
-    """Return all alert rules of the template."""
     kinds = ("scheduledQueryRules", "metricAlerts")
     return [one for kind in kinds for one in find_resources(f"Microsoft.Insights/{kind}")]
 

@@ -1,5 +1,5 @@
-"""Microsoft's compiler checks the template: no warning, its layout, and snapshots that are current.
-`make infra` runs these tests and fails if there is no compiler.
+"""Check the template with Microsoft's compiler. `make infra` runs these tests and fails if there is
+no compiler.
 """
 
 import json
@@ -23,14 +23,11 @@ pytestmark = needs_compiler
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """A copy of the folder infra/, in which a test may write."""
+    """Return a copy of the folder `infra`, in which a test may write."""
     return shutil.copytree(INFRA, tmp_path / "infra")
 
 
 def test_compiler_reports_no_diagnostics() -> None:
-    """The compiler reports no error and no warning about the template and the sets of
-    parameters.
-    """
     assert list_diagnostics(INFRA, "**/*.bicep*") == []
 
 
@@ -108,7 +105,7 @@ def test_no_snapshot_contains_the_value_of_a_setting(copied: Path) -> None:
 def test_private_zones_have_the_names_of_each_cloud(
     cloud: CloudName, azure: str, names: str, copied: Path
 ) -> None:
-    """In each cloud, the private DNS zones have the cloud's suffixes."""
+    """The suffixes of the private DNS zones differ between clouds."""
     domains = CLOUDS[cloud]
     (copied / "probe.bicep").write_text("param names object\noutput names object = names\n")
     given = copied / "probe.bicepparam"

@@ -1,5 +1,5 @@
-"""What the template deploys for a customer who allows no service with a public address. These tests
-read snapshots (`tests/unit/deployed.py`).
+"""Test what the template deploys for a customer who allows no service with a public address. These
+tests read snapshots (`tests/unit/deployed.py`).
 """
 
 import json
@@ -31,8 +31,8 @@ EXISTING = "/resourceGroups/hub/providers/Microsoft.Network/virtualNetworks/vnet
 
 
 def get_zones(given: str) -> dict[str, str]:
-    """Return the DNS zones in which private endpoints get their names, as the id of each zone by
-    its name.
+    """Return the DNS zones in which private endpoints get their names: the id of each zone by the
+    zone's name.
     """
     return {
         zone["name"]: zone["properties"]["privateDnsZoneId"]
@@ -51,7 +51,6 @@ def list_connections(given: str) -> list[tuple[str, str]]:
 
 
 def get_storage(given: str) -> Resource:
-    """Return the storage account that is deployed with this set of parameters."""
     return find_resource("Microsoft.Storage/storageAccounts", "st", given)
 
 
@@ -80,7 +79,7 @@ def test_each_service_has_a_private_endpoint_with_a_name_in_private_dns(given: s
 
 @pytest.mark.parametrize("given", PRIVATE)
 def test_app_sends_its_requests_through_the_network(given: str) -> None:
-    """Otherwise the app could not reach its own storage account."""
+    """Outside its network, the app could not reach its own storage account."""
     site = find_resource("Microsoft.Web/sites", "func-", given)
 
     assert site["properties"]["virtualNetworkSubnetId"]
@@ -177,7 +176,7 @@ def test_open_set_has_no_network_and_a_namespace_without_rules() -> None:
 
 
 def test_vaults_of_the_customer_get_endpoints_in_the_network() -> None:
-    """Each vault whose id is a parameter gets an endpoint, unless there is no private network."""
+    """Each vault whose id is a parameter gets an endpoint."""
     targets = [target for part, target in list_connections("everything") if part == "vault"]
 
     assert sorted(one.rpartition("/")[2] for one in targets if one.startswith("/sub")) == [
@@ -230,8 +229,8 @@ def test_scope_of_an_existing_network_is_used_if_it_is_named() -> None:
 
 @pytest.mark.parametrize("given", ["private-keys", "everything"])
 def test_service_bus_is_under_the_named_key(given: str) -> None:
-    """The namespace is encrypted with the customer's key in its newest version. It is a separate
-    one, because only an empty Premium namespace accepts a key.
+    """The newest version of the customer's key encrypts the namespace. Only an empty Premium
+    namespace accepts a key, so this is a separate one.
     """
     namespace = find_resource("Microsoft.ServiceBus/namespaces", "sb-key-", given)
     encryption = namespace["properties"]["encryption"]
@@ -249,7 +248,7 @@ def test_service_bus_is_under_the_named_key(given: str) -> None:
 
 @pytest.mark.parametrize("given", ["private-keys", "everything"])
 def test_storage_account_is_under_the_named_key(given: str) -> None:
-    """The account uses the key's newest version, with an identity that may wrap and unwrap."""
+    """The account uses the newest version of the key, with an identity that may wrap and unwrap."""
     account = get_storage(given)
     encryption = account["properties"]["encryption"]
     assigned = [
@@ -269,7 +268,7 @@ def test_storage_account_is_under_the_named_key(given: str) -> None:
 
 @pytest.mark.parametrize("given", [*PRIVATE, "open"])
 def test_key_of_the_account_can_encrypt_its_tables_later(given: str) -> None:
-    """Azure allows this only if the account was created so."""
+    """Azure allows this only if the account was created for it."""
     services = get_storage(given)["properties"]["encryption"]["services"]
 
     assert {services[name]["keyType"] for name in ("table", "queue")} == {"Account"}
@@ -277,8 +276,8 @@ def test_key_of_the_account_can_encrypt_its_tables_later(given: str) -> None:
 
 @pytest.mark.parametrize("given", [*PRIVATE, "open"])
 def test_deleted_and_changed_blobs_are_kept(given: str) -> None:
-    """Deleted blobs and old versions are kept for 30 days and then deleted, because the host writes
-    its blobs all the time.
+    """Deleted blobs and old versions are kept for 30 days. Old versions are then deleted, because
+    the host writes its blobs all the time and each write keeps a version.
     """
     [blobs] = find_resources("Microsoft.Storage/storageAccounts/blobServices", given)
     [policy] = find_resources("Microsoft.Storage/storageAccounts/managementPolicies", given)
@@ -307,7 +306,6 @@ def test_archive_is_immutable_only_if_days_are_set() -> None:
 
 
 def test_locks_are_optional_and_protect_stored_data() -> None:
-    """If locks are requested, the storage account and the vault cannot be deleted."""
     locks = find_resources("Microsoft.Authorization/locks", "private-keys")
 
     assert {one["properties"]["level"] for one in locks} == {"CanNotDelete"}

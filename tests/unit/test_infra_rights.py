@@ -1,4 +1,4 @@
-"""Which rights the template grants to the app and to others, on deployed and on watched
+"""Test which rights the template grants, to the app and to others, on deployed and on watched
 resources.
 """
 
@@ -64,13 +64,11 @@ GROUPS = {
 
 
 def get_role_id(assignment: Resource) -> str:
-    """Return the id of the role that is assigned."""
     role_id: str = assignment["properties"]["roleDefinitionId"]
     return role_id.rpartition("/")[2]
 
 
 def find_assignments(scope: str) -> list[Resource]:
-    """Return the role assignments at this scope."""
     return [one for one in find_resources(ROLE) if scope in one["id"].partition("guid(")[0]]
 
 
@@ -115,8 +113,8 @@ def find_kinds_without_permissions(
 
 @pytest.mark.parametrize("package", GROUPS)
 def test_template_grants_the_permissions_of_each_kind(package: str) -> None:
-    """Each caller or firewall kind that calls Azure lists its actions in `required_permissions`,
-    and the template grants them.
+    """Each caller or firewall kind that sends requests to Azure lists the permissions for them in
+    `required_permissions`.
     """
     assert (
         find_kinds_without_permissions(
@@ -145,7 +143,7 @@ def test_kind_with_missing_permissions_is_reported(package: str) -> None:
 
 @pytest.mark.parametrize("package", GROUPS)
 def test_template_grants_no_unneeded_permission(package: str) -> None:
-    """When a kind is removed, this test fails until its permissions are removed, too."""
+    """After a kind was removed, this test fails until its permissions are removed, too."""
     needs = [
         one.required_permissions
         for one in find_kinds(package)
@@ -176,7 +174,7 @@ def test_roles_of_callers_and_their_table_are_up_to_date() -> None:
 
 
 def test_app_may_only_read_in_a_watched_subscription() -> None:
-    """In a watched subscription, the app has only the roles Reader and Key Vault Reader."""
+    """In a watched subscription, the app's only roles are Reader and Key Vault Reader."""
     watched = [
         one for one in find_resources(ROLE) if one["id"].startswith("[subscriptionResourceId(")
     ]
@@ -199,7 +197,9 @@ def test_every_assigned_role_is_a_custom_role_or_documented() -> None:
 
 
 def test_account_keys_and_connection_strings_are_disabled() -> None:
-    """All services accept only identities, so there is no key that could leak."""
+    """The storage account and the Service Bus namespace accept only identities, so no key of theirs
+    can leak.
+    """
     storage = find_resource("Microsoft.Storage/storageAccounts", "st")["properties"]
     bus = find_resource("Microsoft.ServiceBus/namespaces", "sb-")["properties"]
 
@@ -209,7 +209,6 @@ def test_account_keys_and_connection_strings_are_disabled() -> None:
 
 
 def test_publishing_with_a_password_is_disabled() -> None:
-    """Basic authentication is off for SCM and FTP."""
     policies = find_resources("Microsoft.Web/sites/basicPublishingCredentialsPolicies")
 
     assert {one["name"].partition("/")[2] for one in policies} == {"scm", "ftp"}
@@ -217,7 +216,7 @@ def test_publishing_with_a_password_is_disabled() -> None:
 
 
 def test_event_grid_may_send_only_to_the_event_queues() -> None:
-    """Event Grid has its role at these queues and not at the namespace."""
+    """Event Grid has its role at these queues and not at their namespace."""
     senders = [
         one
         for one in find_resources(ROLE)
@@ -233,7 +232,9 @@ def test_event_grid_may_send_only_to_the_event_queues() -> None:
 
 
 def test_app_may_read_secrets_of_the_vaults_in_its_settings() -> None:
-    """The app has the role at each vault in the parameter, and none without it."""
+    """The app has the role Key Vault Secrets User at the vault in the parameter. Without the
+    parameter, nobody has it.
+    """
     [role] = [
         one
         for one in find_resources(ROLE)
@@ -247,7 +248,9 @@ def test_app_may_read_secrets_of_the_vaults_in_its_settings() -> None:
 
 
 def test_named_apps_may_read_the_secrets_with_trigger_urls() -> None:
-    """Each of the identities in the parameter has a role at the vault with URL secrets."""
+    """The identities in the parameter have the role Key Vault Secrets User at the vault that stores
+    trigger URLs.
+    """
     readers = {
         one["properties"]["principalId"][0]: BUILT_IN[get_role_id(one)]
         for one in find_resources(ROLE)
@@ -324,7 +327,7 @@ def test_storage_is_locally_redundant_by_default() -> None:
 
 
 def test_every_parameter_file_has_a_snapshot() -> None:
-    """Each set of parameters has a snapshot, and no snapshot is left of a removed one."""
+    """No snapshot is left of a removed file."""
     snapshots = {path.name for path in (INFRA / "snapshots").glob("*.json")}
 
     assert snapshots == {f"{path.stem}.snapshot.json" for path in SETS}

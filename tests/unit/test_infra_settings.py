@@ -1,4 +1,4 @@
-"""Code, documents, azd environment and template agree on the app's settings."""
+"""Test that code, documents, azd environment and template agree on the app's settings."""
 
 import json
 import re
@@ -36,20 +36,20 @@ def sample_settings() -> dict[str, str]:
 
 
 def find_schedules() -> set[str]:
-    """Return the settings that hold the schedules of timers."""
+    """Return the names of the settings that hold the schedules of timers."""
     return set(re.findall(r'schedule="%(\w+)%"', (ROOT / "functions/timers.py").read_text()))
 
 
 def read_tunables() -> dict[str, str]:
-    """Return the settings that the azd environment may set, and the expression for each value."""
+    """Return the expression for the value of each setting that the azd environment may set."""
     document = json.loads((INFRA / "main.parameters.json").read_text())
     values: dict[str, str] = document["parameters"]["tunables"]["value"]
     return values
 
 
 def read_app_settings() -> list[str]:
-    """Return the sets of settings that the template unites. A later set overrides an earlier
-    one.
+    """Return the sets of settings that the template unites: if two sets have the same setting, the
+    later one counts.
     """
     [settings] = [
         one
@@ -62,7 +62,6 @@ def read_app_settings() -> list[str]:
 
 
 def read_template_settings() -> dict[str, str]:
-    """Return the settings whose values the template itself defines."""
     return parse_members(read_app_settings()[0])
 
 
@@ -85,7 +84,7 @@ def test_tunable_has_its_documented_name_in_azd() -> None:
 
 
 def test_value_of_the_azd_environment_overrides_the_schedule_of_the_template() -> None:
-    """Empty values are removed, so that the template's or the code's default applies."""
+    """Empty values are removed, so that the default of the template or of the code applies."""
     chosen = read_app_settings()[-1]
 
     assert chosen.startswith("toObject(filter(items(parameters('tunables')), ")
@@ -93,8 +92,8 @@ def test_value_of_the_azd_environment_overrides_the_schedule_of_the_template() -
 
 
 def test_no_snapshot_and_no_deployment_keeps_the_value_of_a_setting() -> None:
-    """A setting may be a secret, such as a webhook's address. As a secure parameter it is not
-    stored.
+    """A setting may be a secret, such as the URL of a webhook. Azure does not store the value of a
+    secure parameter.
     """
     for path in ("main.bicep", "modules/function-app.bicep"):
         source = (INFRA / path).read_text()
@@ -123,7 +122,7 @@ def test_app_knows_each_name_that_a_deployment_sets(monkeypatch: pytest.MonkeyPa
 
 
 def test_template_sets_every_required_setting() -> None:
-    """An administrator need not set anything by themselves for the app to start."""
+    """An administrator need not set anything for the app to start."""
     ours = {name for name in read_template_settings() if name.startswith("CMK_")}
     ours |= {
         "ServiceBusConnection__fullyQualifiedNamespace",
@@ -143,9 +142,7 @@ def test_deployed_schedules_equal_those_of_the_timers_and_of_the_sample() -> Non
 
 
 def test_settings_of_the_host_are_documented() -> None:
-    """Settings that only the host reads are in the document, although the code does not know
-    them.
-    """
+    """The code does not know the settings that only the host reads."""
     page = (ROOT / "docs/settings.md").read_text().partition("## Read by the Functions host")[2]
     hosts = set(read_template_settings()) - {get_setting_name(field) for field in PLACES}
 

@@ -1,4 +1,4 @@
-"""The hooks that register a deployed app in Entra, so that people sign in without a stored
+"""Test the hooks that register a deployed app in Entra, so that people sign in without a stored
 secret.
 """
 
@@ -27,7 +27,7 @@ NAME = "applications(uniqueName='cmkflow-prod')"
 
 
 def load_hooks() -> ModuleType:
-    """Return the hooks as a module. They are a script beside the template."""
+    """Return the hooks as a module. They are a script in the template's folder."""
     spec = importlib.util.spec_from_file_location("sign_in", INFRA / "register_sign_in.py")
     assert spec is not None
     assert spec.loader is not None
@@ -37,12 +37,12 @@ def load_hooks() -> ModuleType:
 
 
 class Graph:
-    """A fake of Microsoft Graph for the hooks. A PATCH creates the object or updates it. Only a
-    create returns it, and a read finds nothing `lag` times.
+    """A fake of Microsoft Graph for the hooks. A PATCH creates the object or updates it, and only a
+    create returns it. The first `lag` reads find nothing.
     """
 
     def __init__(self, *, lag: int = 0, **applications: str) -> None:
-        """Begin with these registrations, given as client ids by name."""
+        """Begin with these registrations: the client id of each by its name."""
         self.kept: dict[str, dict[str, Any]] = {
             f"applications(uniqueName='{name.replace('_', '-')}')": {"appId": client_id}
             for name, client_id in applications.items()
@@ -50,7 +50,6 @@ class Graph:
         self.lag, self.calls = lag, list[str]()
 
     def __call__(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
-        """Answer a request as Graph does."""
         self.calls.append(method)
         if method == "GET":
             self.lag -= 1
@@ -82,7 +81,7 @@ def test_registration_has_the_roles_of_the_app() -> None:
 
 
 def test_hooks_can_be_repeated() -> None:
-    """Ids stay the same, so role assignments of people survive the next deployment."""
+    """Ids stay the same, so the roles that people were assigned survive the next deployment."""
     graph, script = Graph(), load_hooks()
     for _ in range(2):
         client_id = script.register(graph, ENVIRON)
@@ -101,8 +100,8 @@ def test_hooks_can_be_repeated() -> None:
 
 @pytest.mark.parametrize("cloud", CloudName)
 def test_registration_trusts_the_entra_of_its_cloud(cloud: CloudName) -> None:
-    """The registration trusts tokens of the app's managed identity, which the cloud's Entra
-    issues.
+    """The Entra of the cloud issues the tokens of the app's managed identity, which the
+    registration trusts.
     """
     graph, environ = Graph(), ENVIRON | {"CMK_CLOUD": cloud}
     load_hooks().register(graph, environ)
@@ -114,7 +113,7 @@ def test_registration_trusts_the_entra_of_its_cloud(cloud: CloudName) -> None:
 
 
 def test_unknown_cloud_is_rejected_with_the_known_ones() -> None:
-    """The error lists the known clouds, and no request is sent."""
+    """No request is sent."""
     with pytest.raises(SystemExit, match="public, gcc, gcc_high, dod, china"):
         load_hooks().connect(Graph(), ENVIRON | {"CMK_CLOUD": "mars"})
 
@@ -144,7 +143,7 @@ def test_no_token_is_requested_for_a_manually_created_registration(
 
 
 def test_next_deployment_updates_its_own_registration() -> None:
-    """The first deployment stores in the azd environment that it created the registration."""
+    """The first deployment has stored in the azd environment that it created the registration."""
     graph = Graph(cmkflow_prod="ours")
     environ = ENVIRON | {"CMK_SIGN_IN_CLIENT_ID": "ours", "CMK_SIGN_IN_REGISTERED_ID": "ours"}
 
@@ -153,7 +152,9 @@ def test_next_deployment_updates_its_own_registration() -> None:
 
 
 def test_created_registration_is_not_read_again() -> None:
-    """The client id is in the response, because a read may not find the new registration yet."""
+    """The hook takes the client id from the response to the create: a read may not find the new
+    registration yet.
+    """
     graph = Graph(lag=1000)
 
     assert load_hooks().register(graph, ENVIRON) == graph.kept[NAME]["appId"]
@@ -161,8 +162,8 @@ def test_created_registration_is_not_read_again() -> None:
 
 
 def test_read_is_repeated_until_a_created_registration_is_visible() -> None:
-    """If the response to the create was lost, the update returns nothing, so the hooks read until
-    they find the registration.
+    """If the response to the create was lost, the next PATCH returns nothing, so the hooks read
+    until they find the registration, or stop after a while.
     """
     slept: list[float] = []
     graph = Graph(cmkflow_prod="ours", lag=3)
@@ -175,9 +176,7 @@ def test_read_is_repeated_until_a_created_registration_is_visible() -> None:
 
 
 class _Answering(ThreadingHTTPServer):
-    """A server in place of Graph that returns these responses in order, and then repeats the
-    last.
-    """
+    """A server in place of Graph. It returns these responses in order, and repeats the last one."""
 
     def __init__(self, *answers: tuple[int, str]) -> None:
         super().__init__(("127.0.0.1", 0), _Server)
@@ -222,8 +221,7 @@ class _Server(BaseHTTPRequestHandler):
 
     do_GET = do_PATCH = _answer  # noqa: N815  # the names that http.server calls
 
-    def log_message(self, *_: object) -> None:
-        """Write nothing."""
+    def log_message(self, *_: object) -> None: ...
 
 
 _NO_BACKING = (
@@ -249,7 +247,7 @@ _NO_REFERENCE = (
     ],
 )
 def test_transient_error_is_retried(answer: tuple[int, str], wait: int) -> None:
-    """The hooks retry if an object is not found yet, if requests are throttled, or without a
+    """The hooks retry if an object is not found yet, if Graph throttles requests, or if there is no
     response.
     """
     with _Answering(answer, (201, '{"appId": "new"}')) as server:
@@ -269,7 +267,6 @@ def test_retries_end_after_two_minutes() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_rejected_request_is_not_retried_and_names_the_fix(status: int) -> None:
-    """If a right is missing, the error names the role that has it."""
     with (
         _Answering((status, "{}")) as server,
         pytest.raises(SystemExit, match="CMK_SIGN_IN_CLIENT_ID"),
@@ -333,8 +330,8 @@ def test_app_service_lets_everybody_through_over_tls_and_needs_no_secret() -> No
 
 
 def test_without_a_registration_no_sign_in_is_set_up() -> None:
-    """Azure rejects authentication settings without a client id. The app then rejects each
-    caller.
+    """Azure rejects authentication settings without a client id. Without sign-in, the app rejects
+    every request of a person.
     """
     names = [one["name"] for one in find_resources("Microsoft.Web/sites/config", "open")]
 

@@ -1,5 +1,5 @@
-"""Unusual responses of services whose callers are JSON documents, such as Azure DevOps and
-GitHub.
+"""Test unusual responses of services, such as Azure DevOps and GitHub, whose callers are JSON
+documents.
 """
 
 from datetime import timedelta
@@ -31,7 +31,7 @@ async def test_sign_in_page_affects_only_its_organization() -> None:
 
 
 async def test_rate_limit_stops_a_search_until_it_is_over() -> None:
-    """After the wait, the search continues with the list that was throttled."""
+    """After the wait, the search continues with the list whose request was throttled."""
     limit = Scripted(status=403, headers={"Retry-After": "90"}, body={"message": "rate limit"})
     secrets, variables = (Scripted(body={name: []}) for name in ("secrets", "variables"))
     hooks = Scripted(body=[])  # reads are sent concurrently

@@ -1,5 +1,5 @@
-"""A malformed name of an organization, repository or site in a setting does not affect the others,
-and is never sent.
+"""Test that a malformed name of an organization, repository or site in a setting is never sent, and
+does not affect the other names.
 """
 
 import builtins
@@ -29,7 +29,7 @@ CASES: list[tuple[Kind, str, Sequence[str]]] = [
 
 
 class Api(FakeJsonApi):
-    """A service without callers, whose setting has these names."""
+    """A service without callers, and a setting with these names."""
 
     def __init__(self, scopes: Sequence[str]) -> None:
         super().__init__(World())
@@ -37,7 +37,6 @@ class Api(FakeJsonApi):
         self.paths: list[str] = []
 
     async def read_scopes(self, service: JsonService) -> Sequence[str]:
-        """Return the names in the setting."""
         return self.scopes
 
     async def list(
@@ -58,7 +57,6 @@ class Api(FakeJsonApi):
 async def test_malformed_scope_is_named_and_the_others_are_searched(
     kind: Kind, right: str, wrong: Sequence[str]
 ) -> None:
-    """The error names each malformed name. All others are searched."""
     alone, both = Api([right]), Api([*wrong, right])
 
     assert [one async for one in kind(alone).find([])] == []
@@ -73,7 +71,7 @@ async def test_malformed_scope_is_named_and_the_others_are_searched(
 async def test_check_of_a_malformed_scope_fails_without_a_request(
     kind: Kind, right: str, wrong: Sequence[str]
 ) -> None:
-    """`cmkflow doctor` names each malformed name, and sends no request for it."""
+    """`cmkflow doctor` makes this check."""
     api = Api([right, *wrong])
     checked = kind(api)
 

@@ -1,4 +1,6 @@
-"""JSON of other programs may contain half characters, or nest too deeply to be read."""
+"""Test JSON of other programs that contains half of a surrogate pair, or nests too deeply to be
+read.
+"""
 
 import json
 
@@ -35,8 +37,8 @@ def test_deeply_nested_json_raises_json_too_deep() -> None:
 
 
 def test_response_has_whole_characters_and_limited_depth() -> None:
-    """In a response of a service, half characters are replaced. One that nests too deeply is
-    invalid and no outage.
+    """Half of a surrogate pair in a service's response is replaced. A response that nests too
+    deeply is invalid, and is no outage.
     """
 
     def answer(body: bytes) -> ServiceResponse:

@@ -1,4 +1,4 @@
-"""The checks of a key: each has a good finding, a warning and an unknown one."""
+"""Test each check of a key with a good key, and with one that has a fault."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -72,7 +72,7 @@ ENVIRONMENT = Environment(
 
 
 def check_key_with(**changes: object) -> KeyCheckResult:
-    """Return the result for a key that is good except for these facts."""
+    """Return the result for a key that is good, with these facts changed."""
     facts = KeySnapshot(
         read_at=NOW,
         vault_id=POLICY.vault_id,
@@ -86,7 +86,7 @@ def check_key_with(**changes: object) -> KeyCheckResult:
 
 
 def assess(**changes: object) -> tuple[Finding, ...]:
-    """Return the findings about a key that is good except for these facts."""
+    """Return the findings about a key that is good, with these facts changed."""
     return check_key_with(**changes).findings
 
 
@@ -96,7 +96,6 @@ def find_other_findings(findings: Sequence[Finding]) -> dict[str, FindingLevel]:
 
 
 def test_good_key_passes_every_check() -> None:
-    """A good key has a good finding of each check."""
     findings = assess()
 
     assert find_highest_level(findings) is FindingLevel.OK
@@ -212,7 +211,7 @@ def _with_environment(**changes: object) -> Callable[[], tuple[Finding, ...]]:
 def test_one_fault_yields_one_finding_with_a_fix(
     case: Callable[[], tuple[Finding, ...]], code: str, level: FindingLevel
 ) -> None:
-    """One fault changes one finding, which has a fix, and no other."""
+    """All other findings stay good."""
     findings = case()
 
     assert find_other_findings(findings) == {code: level}
@@ -237,12 +236,11 @@ def test_one_fault_yields_one_finding_with_a_fix(
     ],
 )
 def test_allowed_value_yields_no_finding(case: Callable[[], tuple[Finding, ...]]) -> None:
-    """Values at an inclusive limit are good. Environments on other keys do not count."""
+    """Values at the limit of what is allowed are good. Environments on other keys do not count."""
     assert find_other_findings(case()) == {}
 
 
 def test_unreadable_vault_and_key_yield_unknown_findings() -> None:
-    """If vault or key cannot be read, all findings about them are unknown."""
     levels = find_other_findings(assess(vault=None, versions=None))
 
     assert set(levels.values()) == {FindingLevel.UNKNOWN}
@@ -281,9 +279,7 @@ def test_a_key_without_versions_is_a_problem() -> None:
 def test_finding_for_unusable_key_names_affected_environments_and_fix(
     changes: dict[str, object], command: str
 ) -> None:
-    """It names all environments of the policy, also those that are not linked yet. Its fix has a
-    command to copy.
-    """
+    """The fix contains a command to copy."""
     other = replace(ENVIRONMENT, id="e2", display_name="Fabrikam", policy=None)
 
     [found] = [
@@ -325,7 +321,7 @@ def test_pinned_policy_has_policy_replacement_steps() -> None:
 
 
 def test_fix_for_an_expired_pinned_version_is_not_a_rotation() -> None:
-    """A new version would not be used, so the fix is a later expiry date of the old one."""
+    """The policy would not use a new version, so the fix is a later expiry date of the old one."""
     pinned = replace(POLICY, key_version="v1")
 
     [found] = [
@@ -356,7 +352,7 @@ def test_pinned_version_is_checked_instead_of_the_newest() -> None:
 def test_previous_version_is_required_for_28_days(
     replaced: datetime | None, level: FindingLevel | None
 ) -> None:
-    """The days begin when the next version is created."""
+    """The days begin when the newest version is created."""
     newest = replace(KEY, version="v2", created_at=replaced)
     previous = replace(KEY, version="v1", is_enabled=False)
 
@@ -379,7 +375,7 @@ def test_the_limit_of_environments_is_announced(count: int, level: FindingLevel 
 
 
 def test_one_environment_on_a_key_is_counted_in_the_singular() -> None:
-    """This is the message of somebody who first tries a key."""
+    """A person who first tries a key sees this message."""
     (limit,) = (
         one for one in assess(environments=[ENVIRONMENT]) if one.code == "environment_limit"
     )
@@ -388,14 +384,13 @@ def test_one_environment_on_a_key_is_counted_in_the_singular() -> None:
 
 
 def test_no_finding_at_all_is_unknown() -> None:
-    """Without findings, the result is unknown and not good."""
     assert find_highest_level([]) is FindingLevel.UNKNOWN
     assert find_highest_level(assess(vault=None)) is FindingLevel.UNKNOWN
     assert find_highest_level(assess(vault=None, versions=[])) is FindingLevel.PROBLEM
 
 
 def test_every_check_is_documented() -> None:
-    """docs/key-check.md names the code of each finding."""
+    """docs/key-check.md contains the code of each finding."""
     text = Path(__file__).parents[2].joinpath("docs/key-check.md").read_text(encoding="utf-8")
     findings = assess(vault=replace(VAULT, id="/vaults/other"))
 

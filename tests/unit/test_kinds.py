@@ -1,4 +1,6 @@
-"""Caller kinds and firewall kinds are found by their files and get the ports that they need."""
+"""Test that caller kinds and firewall kinds are found by their files, and get the ports that they
+need.
+"""
 
 import ast
 import pkgutil
@@ -24,7 +26,6 @@ KINDS = [(package, kind) for package in PACKAGES for kind in find_kinds(package)
 
 
 def test_every_kind_of_a_package_is_built_by_its_name() -> None:
-    """With fake ports and default settings, all kinds can be built."""
     ports = build_fakes(World()).ports
 
     callers, firewalls = (
@@ -45,7 +46,7 @@ def test_kind_is_defined_in_the_file_of_its_name(package: str, kind: type[Any]) 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_file_of_a_package_is_a_kind_or_shared_by_kinds(package: str) -> None:
-    """The app would not find a kind whose class has no kind name."""
+    """The app would not find a kind whose class has no name of a kind."""
     files = {one.name for one in pkgutil.iter_modules(import_module(package).__path__)}
 
     assert files - {kind.kind for kind in find_kinds(package)} <= {
@@ -67,7 +68,9 @@ def test_every_file_of_a_package_is_a_kind_or_shared_by_kinds(package: str) -> N
 
 @pytest.mark.parametrize(("package", "kind"), KINDS)
 def test_constructor_parameters_of_a_kind_match_the_ports(package: str, kind: type[Any]) -> None:
-    """Each parameter of a kind's constructor is named and typed like a field of `PlatformPorts`."""
+    """Each parameter of a kind's constructor is the settings, or has the name and the type of a
+    field of `PlatformPorts`.
+    """
     offered = {**get_type_hints(PlatformPorts), "settings": Settings}
     needs = get_type_hints(kind.__init__)
     del needs["return"]
@@ -83,7 +86,7 @@ def test_no_step_and_no_use_case_spells_the_name_of_a_kind() -> None:
     """
     names = {kind.kind for _, kind in KINDS}
     root = Path(shared.__path__[0])
-    canonical_region = [
+    spelled = [
         f"{path.relative_to(root)}: {node.value!r}"
         for folder in ("steps", "use_cases")
         for path in sorted(root.joinpath(folder).rglob("*.py"))
@@ -91,4 +94,4 @@ def test_no_step_and_no_use_case_spells_the_name_of_a_kind() -> None:
         if isinstance(node, ast.Constant) and node.value in names
     ]
 
-    assert canonical_region == []
+    assert spelled == []

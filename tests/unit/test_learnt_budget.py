@@ -1,4 +1,4 @@
-"""A request budget that learns its rate from 429 responses, and the hourly limit of writes."""
+"""Test a request budget that learns its rate from 429 responses and limits the writes per hour."""
 
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ WAIT = timedelta(seconds=40)
 
 
 class Service:
-    """A service that accepts `takes` requests a minute, and jobs that send as many as their budget
+    """A service that accepts `takes` requests a minute from jobs that send as many as their budget
     allows.
     """
 
@@ -28,13 +28,13 @@ class Service:
         self.budget = self.start_process(5)
 
     def start_process(self, calls: int) -> StoredRequestBudget:
-        """Return the budget of a new process that is set to this number of requests a minute."""
+        """Return the budget of a new process whose setting is this number of requests a minute."""
         limit = BudgetLimit(name="flow-service", calls=calls, window=MINUTE, **self.limits)
         return StoredRequestBudget(self.store, self.clock, limit)
 
     async def send_requests_for(self, length: timedelta, *, is_write: bool = False) -> float:
-        """Send requests, ten in each invocation, for this time. Return the mean rate of the last
-        eight minutes.
+        """Send requests during this time, ten in each invocation. Return the mean number a minute
+        in the last eight minutes.
         """
         end = self.clock.now() + length
         while self.clock.now() < end:
@@ -60,7 +60,6 @@ class Service:
             self.made.append(self.clock.now())
 
     def count_in_last(self, length: timedelta) -> int:
-        """Return how many requests the service accepted in this last period."""
         return sum(one > self.clock.now() - length for one in self.made[-60:])
 
 
@@ -74,13 +73,13 @@ async def test_budget_rises_slowly_to_its_maximum_without_429() -> None:
 
 
 async def test_fixed_budget_does_not_rise() -> None:
-    """If the maximum equals the setting, the rate stays."""
+    """The setting is also the maximum."""
     assert 4.5 <= await Service(takes=None, most=5).send_requests_for(3 * HOUR) <= 5
 
 
 async def test_service_at_its_limit_rejects_one_request_a_day() -> None:
-    """After a 429, the app does not try this rate again before the next day, even after a
-    restart.
+    """After a 429, the app tries the rejected rate again a day later, even if it was restarted
+    meanwhile.
     """
     service = Service(takes=5, most=20)
 
@@ -116,7 +115,6 @@ async def test_budget_falls_below_the_setting_if_the_service_accepts_less() -> N
 
 
 async def test_changed_setting_resets_the_learned_rate() -> None:
-    """If a person changes the setting, the budget begins with it."""
     service = Service(takes=None, most=20)
     await service.send_requests_for(2 * HOUR)
 
@@ -126,7 +124,7 @@ async def test_changed_setting_resets_the_learned_rate() -> None:
 
 
 async def test_writes_have_an_hourly_limit() -> None:
-    """No hour has more writes than the limit, and a tenth of them is reserved for urgent ones."""
+    """Writes that are not urgent use at most nine tenths of the limit."""
     service = Service(takes=None, most=20, writes_an_hour=100)
 
     await service.send_requests_for(3 * HOUR, is_write=True)
@@ -136,7 +134,7 @@ async def test_writes_have_an_hourly_limit() -> None:
 
 
 async def test_urgent_write_uses_the_reserved_tenth() -> None:
-    """An urgent write uses the reserve, while other jobs wait."""
+    """Meanwhile, other jobs wait."""
     service = Service(takes=None, most=20, writes_an_hour=20)
     async with service.budget.reserve(RequestDemand(job_id="a", requests=2, priority="1")):
         for _ in range(18):
@@ -156,8 +154,8 @@ async def test_urgent_write_uses_the_reserved_tenth() -> None:
         await service.budget.take(is_write=True)
 
 
-async def test_exhausted_invocation_may_only_revoke_rights() -> None:
-    """After an invocation has used up the writes of the hour, it may still revoke rights."""
+async def test_exhausted_invocation_may_only_make_urgent_writes() -> None:
+    """An urgent write revokes rights, for example. Such a write must not wait for the next hour."""
     service = Service(takes=None, most=20, writes_an_hour=20)
     async with service.budget.reserve(RequestDemand(job_id="a", requests=2, priority="1")):
         for _ in range(18):
@@ -172,7 +170,6 @@ async def test_exhausted_invocation_may_only_revoke_rights() -> None:
 
 
 async def test_reads_continue_after_the_hourly_writes_are_used_up() -> None:
-    """The hourly limit is for writes only."""
     service = Service(takes=None, most=5, writes_an_hour=20)
 
     await service.send_requests_for(HOUR)

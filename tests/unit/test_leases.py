@@ -1,4 +1,4 @@
-"""How long a write of an invocation may still take effect after the invocation lost its lease."""
+"""Test how long a write may still take effect after its invocation lost the lease."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,6 @@ NOW = datetime(2026, 3, 9, 9, 0, tzinfo=UTC)
 
 
 def build_job(lease_until: datetime | None) -> EnvironmentJob:
-    """Return a job whose lease ends, or ended, at this time."""
     return EnvironmentJob(
         id="job",
         remediation_id="remediation",
@@ -35,7 +34,7 @@ def test_function_timeout_is_within_the_settling_period() -> None:
 
 def test_unreleased_lease_leaves_a_write_in_flight() -> None:
     """An invocation that did not release its lease may have died during a write. The write may take
-    effect until the settling period after the lease's end is over.
+    effect until the settling period after the end of the lease is over.
     """
     row = bump_fencing_token(build_job(NOW), settles_after=SETTLES_AFTER)
 
@@ -46,12 +45,10 @@ def test_unreleased_lease_leaves_a_write_in_flight() -> None:
 
 
 def test_released_lease_leaves_no_write_in_flight() -> None:
-    """An invocation that released its lease has no open write."""
     assert bump_fencing_token(build_job(None), settles_after=SETTLES_AFTER).in_flight_until is None
 
 
 def test_later_end_of_a_write_in_flight_is_kept() -> None:
-    """The end of the first write in flight stays if it is later than that of the second."""
     row = mark_write_in_flight(mark_write_in_flight(build_job(None), NOW + UNDER_WAY), NOW)
 
     assert row.in_flight_until == NOW + UNDER_WAY

@@ -1,4 +1,4 @@
-"""The conversion of the action *List flows as Admin (V1)* to V2."""
+"""Test the conversion of the action *List flows as Admin (V1)* to V2 of the action."""
 
 import json
 from typing import Any
@@ -58,7 +58,6 @@ def _query(where: str, source: str = _FLOWS) -> dict[str, object]:
     ],
 )
 def test_action_is_converted_if_v2_returns_every_member_that_is_read(actions: Any) -> None:
-    """Names, titles, states and times are also in the response of V2."""
     before = _build_flow(**actions)
 
     after = convert_list_flows(before)
@@ -111,7 +110,7 @@ def test_action_is_converted_if_v2_returns_every_member_that_is_read(actions: An
     ],
 )
 def test_action_is_not_converted_if_v2_lacks_a_member_that_is_read(actions: Any) -> None:
-    """This holds for each way to read the member, and if the flow passes on the whole response."""
+    """This includes each way to read the member, and a flow that passes on the whole response."""
     before = _build_flow(**actions)
 
     after = convert_list_flows(before)
@@ -121,7 +120,6 @@ def test_action_is_not_converted_if_v2_lacks_a_member_that_is_read(actions: Any)
 
 
 def test_obstacle_names_the_action_and_the_expression() -> None:
-    """The maker sees which place in the flow prevents the conversion."""
     before = _build_flow(Loop=_build_loop("Owner: @{items('Loop')?['properties']?['creator']}"))
 
     after = convert_list_flows(before)
@@ -171,8 +169,8 @@ def _build_older_action(path: str, **inputs: Any) -> dict[str, Any]:
 def test_older_connector_format_is_converted_to_the_newer_one(
     environment: str, parameter: str
 ) -> None:
-    """An older action names a path, for which no V2 is known. It is converted to the format that
-    names operation and parameters.
+    """An action in the older format has a path, for which no V2 is known. The newer format has an
+    operation and parameters.
     """
     retries = {"type": "exponential", "count": 10, "interval": "PT10S"}
     older = _build_older_action(
@@ -211,8 +209,8 @@ def test_older_connector_format_is_converted_to_the_newer_one(
         _build_older_action("/scopes/admin/environments/x/flows") | {"type": "Http"},
     ],
 )
-def test_older_connector_format_with_more_members_is_an_obstacle(older: Any) -> None:
-    """If the older action has a member that the newer format lacks, only a maker can decide."""
+def test_unusual_action_in_the_older_format_is_an_obstacle(older: Any) -> None:
+    """Only a maker can convert such an action."""
     before = _build_flow(List=older)
 
     after = convert_list_flows(before)

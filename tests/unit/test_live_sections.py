@@ -1,4 +1,4 @@
-"""The sections of a page that have changed and that a browser therefore gets again."""
+"""Test that a browser gets those sections of a page again that have changed."""
 
 import re
 from html.parser import HTMLParser
@@ -23,7 +23,7 @@ def build_page(*rows: str, answer: str = "One", title: str = "Flows") -> str:
 
 
 def list_hashes(page: str) -> str:
-    """Return the hashes that a browser with this page sends."""
+    """Return the hashes that a browser that shows this page sends."""
     return " ".join(re.findall(r'data-(?:live|part)="(\w+)"', page))
 
 
@@ -41,16 +41,13 @@ class _Texts(HTMLParser):
 
 
 def test_unchanged_page_sends_no_section() -> None:
-    """If all hashes match, the browser already has every section."""
     page = build_page("Orders", "Bills")
 
     assert find_changes(page, list_hashes(page)) == ""
 
 
 def test_only_changed_sections_are_sent_with_the_title() -> None:
-    """A changed section is sent with the page's title. Unchanged ones, and what is in no section,
-    are not.
-    """
+    """What is outside sections is never sent again."""
     known = list_hashes(build_page("Orders"))
 
     sent = find_changes(build_page("Orders", answer="Two", title="Flows!"), known)
@@ -61,7 +58,9 @@ def test_only_changed_sections_are_sent_with_the_title() -> None:
 
 
 def test_unchanged_row_is_sent_as_its_hash() -> None:
-    """Of a changed section, a row that the browser has is sent as its hash, wherever it is now."""
+    """In a changed section, a row that the browser already has is sent as its hash, wherever the
+    row is now.
+    """
     before = build_page("Orders", "Bills")
     after = build_page("New", "Bills", "Orders")
     orders, bills = re.findall(r'<li data-part="(\w+)"', before)
@@ -89,7 +88,7 @@ def test_sections_with_equal_content_have_different_hashes() -> None:
 
 
 def test_a_browser_without_hashes_gets_every_section() -> None:
-    """A browser that has another page gets every section, too."""
+    """So does a browser with unknown hashes, which shows another page."""
     page = build_page("Orders")
 
     assert find_changes(page, "") == find_changes(page, "0123456789 x")

@@ -1,4 +1,4 @@
-"""A log message ends with its fields as JSON, which no other text can imitate."""
+"""Test that a log message ends with its fields as JSON, which no other text can imitate."""
 
 import ast
 import json
@@ -40,7 +40,7 @@ class _Messages(logging.Handler):
 
 @pytest.fixture(scope="module")
 def messages() -> Iterator[_Messages]:
-    """Return the handler of all log messages, with the app's redaction installed."""
+    """Return the handler that keeps all log messages. The app's redaction is installed."""
     root, factory, level = logging.getLogger(), logging.getLogRecordFactory(), logging.root.level
     handler = _Messages()
     root.addHandler(handler)
@@ -56,7 +56,6 @@ def messages() -> Iterator[_Messages]:
 
 
 def parse_fields(message: str) -> dict[str, object]:
-    """Return the fields that a query finds in the message."""
     found = FIELDS.search(message)
     return json.loads(found[1]) if found else {}
 
@@ -73,7 +72,7 @@ def test_fields_are_at_the_end_of_the_message(messages: _Messages) -> None:
 
 
 def test_a_stack_follows_the_fields(messages: _Messages) -> None:
-    """The host cuts long messages. As the stack trace is behind the fields, these stay complete."""
+    """The host cuts long messages. The stack trace is behind the fields, so these stay complete."""
     try:
         raise LookupError(FORGED * 2_000)
     except LookupError:
@@ -106,7 +105,7 @@ def test_signature_in_a_field_is_redacted(messages: _Messages) -> None:
 
 
 def test_arguments_that_do_not_match_the_format_are_logged(messages: _Messages) -> None:
-    """A wrong log call still writes a line with its arguments."""
+    """Such a log call is wrong, but must not lose its line."""
     get_product_log("app").info("count %d", "many", extra={"reason_code": "plan"})
 
     assert messages.sent[-1] == 'count %d (\'many\',) | {"reason_code": "plan"}'
@@ -139,7 +138,7 @@ def test_any_text_and_any_values_can_be_read_again(
 
 
 def test_documented_log_fields_equal_the_fields_of_the_code() -> None:
-    """The documents name every field, for a person who writes a query."""
+    """People need them for queries."""
     used: set[str] = set()
     for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):

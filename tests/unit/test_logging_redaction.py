@@ -1,4 +1,6 @@
-"""No log line contains the signature of a trigger URL, in whichever way it is logged."""
+"""Test that no log line contains the signature of a trigger URL, in whichever way the URL is
+logged.
+"""
 
 import logging
 from collections.abc import Iterator
@@ -29,7 +31,9 @@ class _Lines(logging.Handler):
 
 @pytest.fixture
 def lines() -> Iterator[_Lines]:
-    """Root handlers like those of a worker, with the redaction installed for one test."""
+    """Return a handler at the root logger, as of a worker, with the redaction installed for one
+    test.
+    """
     root, factory = logging.getLogger(), logging.getLogRecordFactory()
     handler = _Lines()
     root.addHandler(handler)
@@ -58,7 +62,9 @@ def test_signatures_in_messages_arguments_and_extras_are_redacted(lines: _Lines)
 
 
 def test_signatures_in_stacks_are_redacted(lines: _Lines) -> None:
-    """The signature is removed from the exception and its cause, as text and as objects."""
+    """The signature is removed from the exception and from its cause, in the text and in the
+    record's objects.
+    """
     try:
         try:
             raise ValueError(URL)
@@ -93,7 +99,6 @@ def test_record_without_a_signature_is_not_changed(lines: _Lines) -> None:
 
 
 def test_record_that_cannot_be_formatted_is_redacted(lines: _Lines) -> None:
-    """Arguments that do not match the format are redacted, too."""
     logging.getLogger("some.library").warning("calling %d", URL)
 
     assert SIGNATURE not in lines.text

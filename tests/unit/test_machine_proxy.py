@@ -1,5 +1,5 @@
-"""The app sends its requests through the proxy that the environment variables of its machine
-name.
+"""Test that the app sends its requests through the proxy that the environment variables of its
+machine name.
 """
 
 import pytest
@@ -12,7 +12,7 @@ PROXY = "http://proxy.contoso.example:3128"
 def test_requests_use_the_https_proxy_of_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """`HTTPS_PROXY` applies. `HTTP_PROXY` does not, because all requests use HTTPS."""
+    """The app ignores `HTTP_PROXY`, because all its requests use HTTPS."""
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("HTTPS_PROXY", raising=False)
     monkeypatch.setenv("HTTP_PROXY", PROXY)
@@ -23,7 +23,7 @@ def test_requests_use_the_https_proxy_of_the_environment(
 
 
 def test_hosts_in_no_proxy_are_called_directly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For example, a vault with a private endpoint is not called through the proxy."""
+    """A vault with a private endpoint is such a host."""
     monkeypatch.setenv("HTTPS_PROXY", PROXY)
     monkeypatch.setenv("NO_PROXY", "localhost,.vault.azure.net")
 

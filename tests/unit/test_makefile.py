@@ -1,4 +1,4 @@
-"""`make` says what is missing on a new machine before it installs anything."""
+"""Test that `make` says what is missing on a new machine before it installs anything."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_make_without_python_prints_the_install_command(tmp_path: Path) -> None:
-    """Without Python, `make` prints the command of the README that installs it."""
+    """The README has the same command."""
     for name in ("Makefile", "pyproject.toml"):
         (tmp_path / name).symlink_to(ROOT / name)
     for path in ROOT.glob("requirements*.txt"):

@@ -1,5 +1,5 @@
-"""Microsoft's documented rule about which flows stay on Microsoft's key, and when the answer is
-unknown.
+"""Test Microsoft's documented rule about which flows stay on Microsoft's key, and when the answer
+is unknown.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from shared.domain.plans.microsoft_key_rule import (
 def build_flow(
     kind: str = "Button", *, calls: tuple[str, ...] = (), **trigger: Any
 ) -> FlowDefinition:
-    """Return a flow with a trigger of this kind that runs these child flows."""
+    """Return a flow that has a trigger of this kind and runs these child flows."""
     actions = {
         f"run_{child}": {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": child}}}
         for child in calls
@@ -56,9 +56,7 @@ def test_trigger_decides_if_a_flow_stays(
     stays: bool | None,
     reasons: list[MicrosoftKeyReason],
 ) -> None:
-    """HTTP triggers, Teams webhooks and Power Apps (V1) outside a solution stay. For Teams events
-    the answer is unknown, because Microsoft's documents are vague.
-    """
+    """For some Teams events the answer is unknown, because Microsoft's documents are vague."""
     assessment = evaluate_flow(definition, in_solution=in_solution)
 
     assert assessment.stays_on_microsoft_key is stays
@@ -67,7 +65,7 @@ def test_trigger_decides_if_a_flow_stays(
 
 
 def test_parent_of_a_flow_on_microsofts_key_stays() -> None:
-    """A parent stays if one of its children does. Other flows that stay do not matter."""
+    """Flows that are not its children do not matter."""
     parent = build_flow(calls=("c",))
 
     assert evaluate_flow(
@@ -87,7 +85,7 @@ def test_logic_app_does_not_stay_on_microsofts_key() -> None:
 
 
 def test_flow_on_the_platforms_list_stays() -> None:
-    """A flow on the platform's list stays. The reason is the one that was in doubt, or unknown."""
+    """Its reason is the one that the rule considered possible, else unknown."""
     event, v1, plain = (
         build_teams_flow("WebhookKeywordTrigger"),
         build_flow("PowerApp"),
@@ -107,9 +105,7 @@ def test_flow_on_the_platforms_list_stays() -> None:
 
 
 def test_ancestors_of_a_flow_on_microsofts_key_stay() -> None:
-    """All ancestors of a flow that stays do so, also in a call loop. If a child is missing, the
-    answer is unknown.
-    """
+    """This holds in a call loop, too. If a child is missing, the answer is unknown."""
     definitions = {
         "top": build_flow(calls=("mid",)),
         "mid": build_flow(calls=("http", "top")),
@@ -141,9 +137,6 @@ def test_ancestors_of_a_flow_on_microsofts_key_stay() -> None:
 
 @pytest.mark.parametrize("reason", MicrosoftKeyReason)
 def test_every_microsoft_key_reason_has_all_texts(reason: MicrosoftKeyReason) -> None:
-    """Each reason has texts for its meaning, the fixes before and after a key is applied, and what
-    remains.
-    """
     category = reason.category
 
     assert all((category.title, category.text, category.before, category.after))

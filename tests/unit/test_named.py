@@ -1,4 +1,4 @@
-"""Which flow or environment a person means by a name, an id or the beginning of an id."""
+"""Test which flow or environment a person means by a name, an id or the beginning of an id."""
 
 import pytest
 
@@ -47,7 +47,7 @@ def test_name_that_looks_like_a_short_id_matches_the_name() -> None:
 
 
 def test_find_similar_returns_the_closest_item_first() -> None:
-    """Suggestions are compared with names and ids, and each item is suggested once."""
+    """The text is compared with names and with ids."""
     assert find_similar("Retruns", FLOWS)[0] == RETURNS
     assert find_similar(ORDERS.id[:-1] + "2", FLOWS)[0] == ORDERS
     assert find_similar("nothing like these", FLOWS) == []
@@ -56,7 +56,7 @@ def test_find_similar_returns_the_closest_item_first() -> None:
 
 
 def test_short_ids_are_as_long_as_needed() -> None:
-    """A short id is long enough to match only its item."""
+    """A short id is just long enough to match only its item."""
     shown = shorten_ids(one.id for one in FLOWS)
     alike = shorten_ids(f"e0000000-0000-4000-8000-00000000000{number}" for number in range(3))
 

@@ -1,4 +1,4 @@
-"""How many requests to the flow service a job needs, and its priority in the request queue."""
+"""Test how many requests to the flow service a job needs, and its priority in the request queue."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def format_rank(job: FlowJob) -> str:
-    """Return the key by which the request queue sorts a job."""
+    """Return the text by which the request queue sorts a job."""
     need = estimate_flow_job_demand(job)
     assert need is not None
     return f"{need.priority}-{need.job_id}"
@@ -44,7 +44,6 @@ def test_rollbacks_are_first_and_planned_jobs_last_in_the_queue() -> None:
 
 
 def test_waiting_job_has_the_demand_of_its_resume_state() -> None:
-    """A waiting job needs as many requests as the step that it continues with."""
     waits = build_job(FlowJobState.WAITING, resume_state=FlowJobState.COPIED)
 
     assert estimate_flow_job_demand(waits) == estimate_flow_job_demand(
@@ -91,7 +90,9 @@ def test_planned_job_is_cancelled_without_a_request() -> None:
 
 
 def test_verification_needs_the_most_requests() -> None:
-    """A verification reads the trigger URLs of original and copy. Self-starting flows have none."""
+    """A verification reads the trigger URLs of original and copy. A self-starting flow has no
+    trigger URL.
+    """
     called = {
         state: estimate_flow_job_demand(build_job(state))
         for state in (FlowJobState.PLANNED, FlowJobState.COPIED)
@@ -110,7 +111,7 @@ def test_verification_needs_the_most_requests() -> None:
 
 
 def test_job_with_an_active_grant_is_first() -> None:
-    """A job that must revoke the service account's co-ownership comes before all others."""
+    """It must revoke the co-ownership of the service account."""
     with_grant = estimate_flow_job_demand(
         build_job(FlowJobState.COPIED, grants=Grants(active=("flow",)))
     )
