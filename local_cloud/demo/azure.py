@@ -1,4 +1,6 @@
-"""Build the Azure part of the demo's tenant: key and policy, apps, secrets, firewalls."""
+"""Build the seed of the demo's Azure resources, such as its key, policy, apps, secrets and
+firewalls.
+"""
 
 from typing import Any
 
@@ -98,7 +100,9 @@ def _build_role_assignment() -> Json:
 
 
 def _build_edge_firewall() -> list[Json]:
-    """Return an Azure Firewall that allows the current addresses of flows, with an IP group."""
+    """Return an Azure Firewall and its parts. Its rule allows the addresses of an IP group: the
+    current addresses of flows.
+    """
     published = {"ipAddress": _ADDRESS, "dnsSettings": {"fqdn": PRICING_HOST}}
     rule = {
         "ruleType": "NatRule",

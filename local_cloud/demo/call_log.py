@@ -99,7 +99,7 @@ class TrafficCallLog:
                 count.twice += 1
 
     def list_ended_calls(self) -> list[LoggedCall]:
-        """Return the ended calls for which the platform's call history has not been read yet."""
+        """Return the ended calls that are not yet looked up in the platform's call history."""
         return [call for call in self.calls.values() if call.is_over and not call.is_noted]
 
     def record_entries(

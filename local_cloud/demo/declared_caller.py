@@ -1,7 +1,7 @@
 """Play the scene of a declared caller: an outside system that the app cannot find.
 
-The app writes the new URL into a secret that the system reads. It keeps the original on until the
-system's owner confirms the change, which is late.
+The app writes the new URL into a secret that the system reads. The system's owner confirms the
+change late; until then, the app keeps the original on.
 """
 
 from typing import Any
@@ -30,7 +30,9 @@ class DeclaredCallerScene:
         self._is_confirmed = False
 
     async def begin(self) -> None:
-        """Declare the complaint form as a caller, with the secret from which it reads its URL."""
+        """Declare the complaint form as a caller, and name the secret from which the form reads its
+        URL.
+        """
         flow = {
             "environment_id": CUSTOMER_CARE.id,
             "flow": _COMPLAINT,
@@ -47,9 +49,9 @@ class DeclaredCallerScene:
         self._stage.note(f"The owner of the {CALLER} declares it as a caller of Take complaints.")
 
     async def confirm_if_notified(self) -> None:
-        """Confirm the new URL after the app has asked for it.
+        """Confirm the new URL once, after the app has asked for it.
 
-        Raises `ScenarioError` if the app has turned the original off before.
+        Raises `ScenarioError` if the original is off before that.
         """
         job = self._stage.find_job(CUSTOMER_CARE, _COMPLAINT)
         if self._is_confirmed or job.get("reason_code") != MANUAL:

@@ -129,7 +129,7 @@ def build_recurrence(seconds: int) -> Json:
 
 
 def build_polling_trigger(connector: str, operation: str) -> Json:
-    """Return a trigger for whose events the flow service regularly asks a connector."""
+    """Return a polling trigger: the flow service regularly asks a connector for new events."""
     inputs = {"host": _build_host(connector, operation), "parameters": {}}
     interval = {"frequency": "Minute", "interval": 3}
     return {"type": "OpenApiConnection", "inputs": inputs, "recurrence": interval}

@@ -1,6 +1,6 @@
 """Delete retired originals as early as the app permits it, while the scenario continues.
 
-Afterwards, the list of flows on Microsoft's key no longer contains them.
+Afterwards, the Microsoft-key list no longer contains them.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -50,7 +50,7 @@ class DeletionScene:
         stage.observers.append(self._show_deletions)
 
     async def wait_for_deletions(self) -> None:
-        """Wait until two originals are deleted and Microsoft's list no longer contains them."""
+        """Wait until two originals are deleted and no longer on the Microsoft-key list."""
         what = "two originals deleted and off the list of flows on Microsoft's key"
         await self._stage.wait_until(lambda: len(self._shown) == len(_DELETED), what)
         self._stage.note("Both originals are no longer on the list of flows on Microsoft's key.")

@@ -65,7 +65,9 @@ class Firewalls:
                 )
 
     async def refresh_service_tags(self) -> None:
-        """Make the app read Microsoft's service tag list, with which it compares the next one."""
+        """Make the app read Microsoft's service tag list. The app compares the next list with this
+        one.
+        """
         await self._stage.app.post("network/service-tag-lists/refresh", {})
 
     async def change_service_tags(self) -> None:
@@ -93,9 +95,9 @@ class Firewalls:
         await self._apply_fix(EDGE_FIREWALL)
 
     async def _apply_fix(self, resource: str) -> None:
-        """Show the app's smallest fix of a firewall, then request it.
+        """Show the app's smallest fix of a firewall, then let the app apply it.
 
-        Does nothing if nothing is denied.
+        Does nothing if the app reports no issue of the firewall.
         """
         stage = self._stage
         where = {"resource": resource, "environment": OPERATIONS.id}
@@ -121,7 +123,9 @@ class Firewalls:
 
 
 def _require_reported(edition: Json, prefix: str, firewall: str) -> None:
-    """Raise `ScenarioError` unless the app reports the new range and who denies it."""
+    """Raise `ScenarioError` unless the app reports the new range and this firewall, which denies
+    it.
+    """
     added = {one for change in edition["changes"] for one in change["added"]}
     closed = [one["issue"] for one in edition["affected_firewalls"]]
     if prefix not in added or not any(firewall in gap for gap in closed):

@@ -133,7 +133,10 @@ class ResultCollector:
         ]
 
     async def find_lost_ownership(self, jobs: dict[tuple[str, str], Json]) -> list[str]:
-        """Return a text for each copy without the people or solutions of its original."""
+        """Return a text for each difference between a copy and its retired original.
+
+        Compared are the owner, co-owners, description and solutions.
+        """
         lost = []
         for (environment, flow), before in self._flows.items():
             job = jobs.get((environment, flow))
@@ -144,7 +147,11 @@ class ResultCollector:
         return lost
 
     async def count_changed_callers(self, jobs: dict[tuple[str, str], Json]) -> Counter[str]:
-        """Return how many flows and environment variables now have other trigger URLs."""
+        """Return how many flows and environment variables have other trigger URLs than before the
+        scenario.
+
+        Flows that have a flow job are not counted.
+        """
         changed: Counter[str] = Counter()
         variables: set[tuple[str, str]] = set()
         for key, before in self._flows.items():
@@ -191,7 +198,9 @@ class ResultCollector:
 
 
 def compare_ownership(original: Json, copy: Json) -> list[str]:
-    """Return a text for each difference in owner, co-owners, description and solutions."""
+    """Return a text for each difference between original and copy in owner, co-owners, description
+    and solutions.
+    """
     # Dataverse adds flows to the solution Default automatically.
     kept = original | {"solutions": [one for one in original["solutions"] if one != "Default"]}
     return [
@@ -263,7 +272,9 @@ def _format_state(flow: Json) -> str:
 
 
 def find_flows_left_off(ends: Sequence[FlowResult]) -> list[str]:
-    """Return a text for each flow that was on and is off now, with its copy."""
+    """Return a text for each flow that was on before the scenario, if original and copy are both
+    off now.
+    """
     return [
         f"{end.environment} / {end.title}: Original and copy are both off. {end.explanation}"
         for end in ends
@@ -272,7 +283,9 @@ def find_flows_left_off(ends: Sequence[FlowResult]) -> list[str]:
 
 
 def find_unexplained_ends(ends: Sequence[FlowResult]) -> list[str]:
-    """Return a text for each flow that has neither succeeded nor an instruction."""
+    """Return a text for each flow that has not succeeded and for which the app gives no fix or
+    explanation.
+    """
     found = []
     for end in ends:
         if end.state in _DONE:

@@ -1,4 +1,4 @@
-"""Define the flows of the demo's environment *Operations*, with every kind of trigger.
+"""Define the flows of the demo's environment *Operations*, with many kinds of triggers.
 
 The comment of each group says what the remediation does with it; `expected_ends.json` has the
 results.

@@ -62,7 +62,10 @@ class Platform:
     async def call_outside(
         self, method: str, url: str, *, headers: dict[str, str], body: Json | None = None
     ) -> tuple[int, str]:
-        """Send a request to a host of the platform. Return status and text of the response."""
+        """Send a request to a public host, such as one of the platform, through the tenant's proxy.
+
+        Returns the status and text of the response.
+        """
         async with self.session.request(
             method, url, headers=headers, json=body, proxy=self._address.proxy, ssl=self._tls
         ) as answer:

@@ -108,7 +108,9 @@ def list_notifications(received: Sequence[Json], log: str) -> list[ReceivedNotif
 
 
 def has_plan_notification(received: Sequence[Json]) -> bool:
-    """Return whether each receiver has the plan's notification, and one got a repeated one."""
+    """Return whether each receiver has the notification of the plan, and any receiver has a
+    repeated one.
+    """
     heard = {one["receiver"] for one in received if one["title"].startswith(_EXPECTED[0])}
     return PEOPLE.keys() <= heard and any(one["is_repeated"] for one in received)
 
@@ -116,7 +118,10 @@ def has_plan_notification(received: Sequence[Json]) -> bool:
 def find_missing_notifications(
     received: Sequence[Json], tries: Sequence[ReceivedNotification]
 ) -> list[str]:
-    """Return a text for each expected notification, repetition or rejection that did not occur."""
+    """Return a text for each expected notification, repetition or rejection that did not occur.
+
+    Also returns a text for each message that a receiver rejected without an injected fault.
+    """
     found = [
         f"{one['receiver']} refused a message: {one['refusal']}"
         for one in received

@@ -123,7 +123,7 @@ def print_summary(console: Console, report: Report) -> None:
         facts.add_row("Unknown caller", f"of {one['flow']}: claims to be {one['claims']}")
     facts.add_row("Notifications", _format_notifications(report.outcome.messages))
     facts.add_row("Next key check", document["recheck_at"] or "not scheduled")
-    facts.add_row("Platform calls", _format_calls_per_flow(report.meter))
+    facts.add_row("Platform calls", _format_requests_per_flow(report.meter))
     facts.add_row(*_format_cost(document, report.documented))
     console.print(facts)
     for failure in document["failures"]:
@@ -167,7 +167,9 @@ _COSTS = (("waits", "waits"), ("platform_calls_in_all", "platform calls"), ("sec
 
 
 def _format_cost(document: Json, documented: Json) -> tuple[str, str]:
-    """Format what this platform costs the app, in comparison with the documented one."""
+    """Format what the app's requests cost: waits, requests and seconds, with the documented costs
+    beside them.
+    """
     text = ", ".join(f"{document[name]} {unit}" for name, unit in _COSTS)
     title = f"Platform as {document['profile']}"
     if document["profile"] == Profile.DOCUMENTED:
@@ -178,7 +180,7 @@ def _format_cost(document: Json, documented: Json) -> tuple[str, str]:
     return title, f"{text} (as documented: {before})"
 
 
-def _format_calls_per_flow(meter: RequestMeter) -> str:
+def _format_requests_per_flow(meter: RequestMeter) -> str:
     """Format the average number of requests for one flow, as docs/performance.md counts them."""
     per_flow = meter.compute_requests_per_flow()
     return (

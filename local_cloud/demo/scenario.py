@@ -90,7 +90,9 @@ class DemoScenario:
         stage.note("The app has detected the link. It waits while the platform moves flows.")
 
     async def remediate(self) -> None:
-        """Follow the remediation that the link has started, and schedule deletions of originals."""
+        """Follow the remediation that the link has started. Schedules deletions of retired
+        originals.
+        """
         await self._firewalls.refresh_service_tags()
         await self._unknown_caller.begin()
         await self._stage.platform.call_control("POST", "/faults", LOST_ANSWER)
@@ -214,7 +216,9 @@ class DemoScenario:
             await self._publish_app_if_required(identity)
 
     async def _publish_app_if_required(self, identity: str) -> None:
-        """Let the maker change the canvas app to the copy, if the app requires this."""
+        """Let the maker add the copy to the canvas app, if the app requires this; then retry the
+        flow.
+        """
         stage = self._stage
         job = stage.find_job(OPERATIONS, _OLD_APP_FLOW)
         if job.get("reason_code") != MANUAL or self._is_app_published:

@@ -72,7 +72,7 @@ class ScenarioContext:
     ) -> str:
         """Start a remediation and return its id.
 
-        A repeated request returns the id of the first one.
+        A repeated request starts nothing, and returns the id of the first remediation.
         """
         body = {"mode": mode, "environment_ids": [environment.id], "flow_ids": list(flows)}
         key = f"demo-{mode}-{environment.title}-{len(flows)}".replace(" ", "-")
@@ -94,9 +94,9 @@ class ScenarioContext:
         return job
 
     async def approve(self, identity: str, except_flows: Sequence[str] = ()) -> None:
-        """Approve the plans that await approval, except for some flows.
+        """Approve the plans of a remediation that await approval, without the flows `except_flows`.
 
-        The approval names the versions of the plans that were shown.
+        The approval names the current version of each plan.
         """
         plans = await self.app.get(f"remediations/{identity}/plan")
         versions = [plan["version"] for plan in plans["items"] if plan["awaiting_flow_ids"]]

@@ -1,7 +1,7 @@
 """Run the demo's traffic: systems call flows, people start flows, and connectors send events.
 
-Like a real system, each one reads its URL from its store before each call. It calls once and never
-retries, so that no loss is hidden. Losses are counted in call_log.py.
+Like a real system, each system of the demo reads its URL from its store before each call. It never
+repeats a call, so that no loss is hidden. call_log.py counts the losses.
 """
 
 import asyncio
@@ -78,7 +78,9 @@ class Traffic:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def read_held_url(self, system: ExternalSystem) -> str:
-        """Return the text with a URL that a system currently stores."""
+        """Return the text that a system currently stores; it contains the URL that the system
+        calls.
+        """
         return await system.holder.read(self._platform)
 
     async def _repeat_until_over(self, seconds: float, act: Any, argument: Any) -> None:

@@ -1,7 +1,7 @@
 """Play the scene of an unknown caller: a script of another company has the URL of a flow.
 
-It continues to call the original after all known callers have the copy's URL. The app is permitted
-to read who calls, and names it; then its owner stops the script.
+The script continues to call the original after all known callers have the copy's URL. The app may
+read who calls, and names the script. Then the script's owner stops it.
 """
 
 import asyncio

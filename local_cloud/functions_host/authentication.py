@@ -2,8 +2,10 @@
 
 Sources: learn.microsoft.com/azure/app-service/overview-authentication-authorization,
 configure-authentication-user-identities and configure-authentication-customize-sign-in-out; the
-settings are those of `authsettingsV2`. A request with an invalid session or token reaches the app
-without the headers that identify a caller.
+settings are those of `authsettingsV2`.
+
+A request with an invalid session or token reaches the app without the headers that identify its
+sender.
 """
 
 import base64
@@ -103,7 +105,8 @@ class Authentication:
     async def authenticate_request(self, request: web.Request, handler: Any) -> web.StreamResponse:
         """Answer requests to `/.auth/…`, and pass all others to the app.
 
-        Headers identify the caller of a passed request.
+        The app gets headers that identify the sender of a request, if it has a valid session or
+        token.
         """
         match request.path.lower():
             case "/.auth/login/aad":
@@ -133,7 +136,7 @@ class Authentication:
         return answered
 
     async def _read_claims(self, request: web.Request) -> Claims | None:
-        """Return the claims of the caller's session or token, or None without one.
+        """Return the claims of a request's session or token, or None if it has neither.
 
         Raises `PyJWTError` if the token is invalid.
         """
@@ -248,9 +251,9 @@ class Authentication:
 
 
 def _build_principal_headers(claims: Claims) -> dict[str, str]:
-    """Return the headers in which App Service names the caller to the app.
+    """Return the headers with which App Service identifies the sender of a request to the app.
 
-    The format is described in configure-authentication-user-identities.
+    configure-authentication-user-identities describes their format.
     """
     listed = [
         {"typ": _NAMES.get(typ, typ), "val": str(value)}

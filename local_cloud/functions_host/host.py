@@ -1,4 +1,4 @@
-"""Run the host from its start to its stop: settings, worker, triggers, readiness."""
+"""Run the host: read settings, start the worker and the triggers, report readiness, and stop."""
 
 import asyncio
 import logging
@@ -58,7 +58,7 @@ class Ready:
 
 
 async def run_host(options: HostOptions, report_ready: Callable[[Ready], None]) -> bool:
-    """Run an app until SIGTERM or SIGINT. Return False if an invocation had to be interrupted then.
+    """Run an app until SIGTERM or SIGINT. Return False if the stop had to interrupt an invocation.
 
     Raises `HostStartError` if the app or its settings cannot be run, or the port cannot be bound.
     """

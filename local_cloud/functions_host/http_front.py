@@ -1,4 +1,6 @@
-"""Serve the host's HTTP requests: routes, keys, and conversion for the worker."""
+"""Serve HTTP requests: find the function of a route, check its key, and convert request and
+response.
+"""
 
 import asyncio
 import hmac
@@ -72,7 +74,7 @@ class HttpFront:
     ) -> web.Application:
         """Return the web application. Functions that are not anonymous require the key.
 
-        With `authentication`, the caller is identified before a request reaches a function.
+        With `authentication`, the sender is identified before a request reaches a function.
         """
 
         async def answer(request: web.Request) -> web.StreamResponse:

@@ -77,6 +77,8 @@ class TimerRunner:
         return stop.is_set()
 
     def _is_monitored(self, due: datetime) -> bool:
-        """Return whether the function gets the status: if its runs are a minute or more apart."""
+        """Return whether the function gets the schedule status. It does if its runs are at least a
+        minute apart.
+        """
         following = self._trigger.schedule.find_next(due)
         return self._trigger.use_monitor and following - due >= _MONITORED

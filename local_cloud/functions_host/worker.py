@@ -33,7 +33,7 @@ _LAST_WORDS = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """One call of a function, with the data that its trigger passes to the worker."""
+    """One execution of a function, with the data that its trigger passes to the worker."""
 
     function: Function
     #: The trigger's data as a TypedData message.
@@ -108,7 +108,7 @@ class Worker:
             del self.running[invocation_id]
         fields = {
             "function": name,
-            "trigger": _find_trigger_kind(invocation.function),
+            "trigger": _get_trigger_kind(invocation.function),
             "invocation_id": invocation_id,
             "milliseconds": round((time.perf_counter() - started) * 1000, 1),
         }
@@ -127,7 +127,7 @@ class Worker:
         name = function.name
         fields = {
             "function": name,
-            "trigger": _find_trigger_kind(function),
+            "trigger": _get_trigger_kind(function),
             "invocation_id": invocation_id,
         }
         failure = f"timed out after {self._timeout} s"
@@ -191,8 +191,8 @@ class Worker:
         return await runtime.invocation_request(_build_request(invocation_request=request))
 
 
-def _find_trigger_kind(function: Function) -> str:
-    """Return `http`, `timer` or `queue`, by which Application Insights distinguishes requests."""
+def _get_trigger_kind(function: Function) -> str:
+    """Return `http`, `timer` or `queue`. Application Insights distinguishes requests by this."""
     return type(function.trigger).__name__.removesuffix("Trigger").lower()
 
 

@@ -62,7 +62,7 @@ BrokerLink = SendLink | ReceiveLink | RequestLink | ReplyLink
 
 
 class Turns(Protocol):
-    """Ends each turn of the event loop: deliver messages, commit, then write to the sockets."""
+    """Ends each turn of the event loop: delivers messages, commits, then writes to the sockets."""
 
     def add_connection(self, connection: "AmqpConnection") -> None:
         """Add an open connection, which takes part in each turn."""

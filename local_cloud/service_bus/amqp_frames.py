@@ -135,9 +135,9 @@ class FrameReader:
         return self._take_bytes(8) if len(self._buffer) >= 8 else None
 
     def read_frames(self) -> Iterator[Frame]:
-        """Yield the complete frames. The caller may stop and continue later.
+        """Yield the complete frames. The iteration may be stopped and continued later.
 
-        Heartbeats, which have no content, are skipped. Raises `MalformedFrame` if one of them is
+        Heartbeats, which have no content, are skipped. Raises `MalformedFrame` if a frame is
         malformed.
         """
         while len(self._buffer) >= _FRAME_HEADER_SIZE:

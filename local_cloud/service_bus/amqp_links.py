@@ -1,4 +1,6 @@
-"""The links that a client may attach: to send, to receive, and for requests with replies."""
+"""Define the links that a client may attach: to send, to receive, and to send requests to a node
+and receive its replies.
+"""
 
 from collections import deque
 from collections.abc import Callable
@@ -163,8 +165,8 @@ class ReceiveLink:
     def _settle(self, tag: bytes, outcome: AmqpOutcome) -> AmqpOutcome:
         """Settle a message with the client's outcome, and return the outcome that confirms this.
 
-        Since version 7.15, the SDK waits for the confirmation. After a failure, it is `rejected`
-        with an error.
+        Since version 7.15, the SDK waits for the confirmation. If the message could not be settled,
+        the returned outcome is `rejected`, with an error.
         """
         try:
             self._apply_outcome(UUID(bytes_le=tag), outcome)

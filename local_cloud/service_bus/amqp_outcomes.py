@@ -1,4 +1,6 @@
-"""The outcomes of AMQP 1.0 deliveries, and their errors (part 3, 3.4; part 2, 2.8.14)."""
+"""Build and parse the outcomes of AMQP 1.0 deliveries, and their errors (part 3, 3.4; part 2,
+2.8.14).
+"""
 
 from dataclasses import dataclass
 from enum import IntEnum

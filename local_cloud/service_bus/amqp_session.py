@@ -1,4 +1,4 @@
-"""A session of an AMQP connection and its links: windows, credit, deliveries.
+"""Handle a session of an AMQP connection, with its links, windows, credit and deliveries.
 
 The module implements the standard (part 2, "Transport"), and knows no queue: callbacks connect its
 links with the broker. `send` only collects frames; they are written after the commit at the end of

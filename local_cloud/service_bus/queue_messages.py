@@ -1,4 +1,4 @@
-"""The messages of a queue, their states and their locks. A payload has the sender's bytes."""
+"""Define the messages of a queue, their states and locks. A payload has the sender's bytes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
