@@ -1,4 +1,4 @@
-"""Serve the APIs, policies and named values of an API Management service.
+"""Serve the APIs, policies and named values of an API Management service, among other contents.
 
 Each has an ETag in a header. A write names the ETag that it replaces; the PUT of a named value may
 omit it. Policies are stored as a person writes them (`rawxml`); the other format escapes their
@@ -48,7 +48,7 @@ _LONGEST_BACKEND_URL = 2000
 
 
 def build_routes() -> list[Route]:
-    """Return the routes that read and write what a service contains."""
+    """Return the routes that read and write the contents of a service."""
     found: list[Route] = []
     for (plural, singular), (below, methods) in _TYPES.items():
         resource_type, kinds = f"{SERVICE}/{below}", below.split("/")
@@ -75,14 +75,14 @@ def build_routes() -> list[Route]:
 
 
 async def list_named_value(call: ArmCall) -> Response:
-    """Return the value of a named value, even if it is a secret."""
+    """Serve `listValue`: return the value of a named value, even if it is a secret."""
     document = call.get_existing(_NAMED_VALUES, *_list_path_names(call))
     value = read_named_value(call.azure, document, call.tenant.clock.now())
     return JSONResponse({"value": value}, headers={"ETag": _compute_etag(document)})
 
 
 async def list_references(call: ArmCall) -> JsonObject:
-    """Return the policies and policy fragments that include a fragment."""
+    """Serve `listReferences`: return the policies and policy fragments that include a fragment."""
     document = call.get_existing(_FRAGMENTS, *_list_path_names(call))
     included = re.compile(rf'fragment-id="{re.escape(document["name"])}"')
     service = document["id"].lower().partition("/policyfragments/")[0]
@@ -172,13 +172,14 @@ def _write_handler(singular: str, below: str, method: str) -> ArmHandler:
 
 
 def _compute_etag(document: JsonObject) -> str:
-    """Return the ETag of a document, which changes with the document."""
     text = json.dumps(document, sort_keys=True)
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
 
 
 def _require_etag(call: ArmCall, there: JsonObject | None, *, is_required: bool) -> None:
-    """Reject (412) a write with another ETag than the current one, or without a required one."""
+    """Reject (412) a write to an existing resource with another ETag than its own, or without an
+    ETag if one is required.
+    """
     wanted = call.request.headers.get("If-Match")
     if there is None or (wanted is None and not is_required):
         return
@@ -189,7 +190,10 @@ def _require_etag(call: ArmCall, there: JsonObject | None, *, is_required: bool)
 
 
 def _check_properties(below: str, properties: JsonObject) -> JsonObject:
-    """Return the properties to store. Rejects (400) those that the service does not accept."""
+    """Check the properties of a write, and return them as they are stored.
+
+    Rejects (400) a backend's URL that is empty or too long, and a policy that is not XML.
+    """
     url, value = str(properties.get("url") or ""), str(properties.get("value") or "")
     if below == "backends" and not 0 < len(url) <= _LONGEST_BACKEND_URL:
         raise SimulatedPlatformError(400, "ValidationError", "The length of the URL is invalid.")

@@ -1,7 +1,7 @@
-"""Evaluate the policies `ip-filter` of API Management. A call must pass all filters.
+"""Evaluate the policies `ip-filter` of API Management.
 
-The filters of every API apply to the host of its service, because a host does not identify the API
-of a call.
+A call must pass all filters of the service and of all its APIs, because a host does not show which
+API is called.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,9 @@ from local_cloud.tenant.azure.state import Azure
 
 
 def find_filters(azure: Azure, host: str) -> Iterator[tuple[str, Ranges]]:
-    """Yield the service of each filter of a host, and the addresses that the filter allows."""
+    """Yield for each filter of a host the id of its service, and the addresses that the filter
+    allows.
+    """
     for service in azure.resources.list_of_type(SERVICE):
         configured = service["properties"].get("hostnameConfigurations", ())
         if host in (str(one.get("hostName")).lower() for one in configured):

@@ -119,7 +119,7 @@ async def put_key_value(call: _StoreCall) -> Response:
 
 
 async def delete_key_value(call: _StoreCall) -> Response:
-    """Delete a key-value."""
+    """Delete a key-value, or return 204 if there is none. Rejects a locked one."""
     before = call.key_values.get(call.address)
     if before is None:
         return Response(status_code=204)

@@ -94,8 +94,8 @@ class ArmCall:
     def build_page(self, items: Sequence[Any], member: str = "value") -> JsonObject:
         """Return one page of a list, with `nextLink` if there is another.
 
-        The query option `$skipToken` is the position of the page, and `$top` its size if the route
-        accepts it.
+        The query option `$skipToken` is the position of the page. `$top` limits its size, on routes
+        that accept this option.
         """
         start = self._parse_skip_token()
         top = self.request.query_params.get("$top", "")

@@ -1,9 +1,9 @@
 """Evaluate an Azure Firewall for a call to one of its public addresses.
 
-DNAT rules allow the callers that they match, whatever their priorities; no other rule allows a
-caller. A network rule that denies the translated traffic wins: older versions of Microsoft's page
-say so, newer ones say that it has no effect, and the tenant uses the stricter behaviour. A source
-is an address, a range or an IP group, but not a service tag. See platform.md#firewall-resources.
+A DNAT rule allows the source addresses that it matches, whatever its priority; no other rule allows
+any. A network rule that denies the translated traffic wins: older versions of Microsoft's page say
+so, newer ones say that it has no effect, and the tenant uses the stricter behaviour. A source is an
+address, a range or an IP group, but not a service tag. See platform.md#firewall-resources.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _NETWORK = "Microsoft.Network"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedHost:
-    """A host behind a firewall, with the callers that the firewall allows."""
+    """A host behind a firewall, with the source addresses that the firewall allows or denies."""
 
     firewall_id: str
     refused: Ranges
@@ -26,7 +26,9 @@ class PublishedHost:
 
 
 def find_published_hosts(azure: Azure, host: str, port: int) -> Iterator[PublishedHost]:
-    """Yield each Azure Firewall that calls to a host pass, and the callers that it allows."""
+    """Yield each Azure Firewall in front of a host, with the source addresses that it allows or
+    denies.
+    """
     for address in azure.resources.list_of_type(f"{_NETWORK}/publicIPAddresses"):
         properties = address["properties"]
         name = str(properties.get("dnsSettings", {}).get("fqdn", "")).lower()
@@ -59,9 +61,8 @@ def _build_published_host(
 
 
 def _list_rules(azure: Azure, firewall: JsonObject) -> Iterator[tuple[str, JsonObject]]:
-    """Yield the action and the document of each rule.
-
-    Policies of the firewall and their parents have rules, too.
+    """Yield the action and the document of each rule: of the firewall, its policies and their
+    parents.
     """
     properties = firewall["properties"]
     for member in ("natRuleCollections", "networkRuleCollections"):

@@ -58,7 +58,7 @@ async def put_container_app(call: ArmCall) -> Response:
 async def update_container_app(call: ArmCall) -> Response:
     """Change an app by a JSON merge patch.
 
-    The response names the operation that the client polls.
+    The response has the URL of an operation, which the client polls.
     """
     there = call.get_existing(CONTAINER_APPS, call.get_path_part("name"))
     merged = _merge_patch(there, await call.read_json())
@@ -71,15 +71,12 @@ async def update_container_app(call: ArmCall) -> Response:
 
 
 async def get_change(call: ArmCall) -> JsonObject:
-    """Return the state of an earlier change, which is always that it has succeeded."""
+    """Return the state of an earlier change: it has always succeeded."""
     return {"name": call.get_path_part("operation"), "status": "Succeeded"}
 
 
 async def list_container_app_secrets(call: ArmCall) -> JsonObject:
-    """Return the secrets of an app.
-
-    A secret has its value, or the address of a Key Vault secret.
-    """
+    """Return the secrets of an app, each with its value or with the URL of a Key Vault secret."""
     return {"value": _list_secrets(call.get_existing(CONTAINER_APPS, call.get_path_part("name")))}
 
 
@@ -108,7 +105,8 @@ def write_container_app(
 ) -> None:
     """Store a container app. If its template is new, create a revision and start its containers.
 
-    Rejects (400) invalid apps, and new references to secrets that the container app may not read.
+    Rejects (400) a secret without a value, a change that adds a Key Vault secret which the app may
+    not read, and a used revision suffix.
     """
     known = {one.get("keyVaultUrl") for one in _list_secrets(there)} if there else set()
     for secret in _list_secrets(document):
@@ -176,7 +174,8 @@ def show_container_app(document: JsonObject) -> JsonObject:
 def get_container_variables(azure: Azure, revision: JsonObject, now: datetime) -> dict[str, str]:
     """Return the environment variables that the containers of a revision have.
 
-    Azure reads changed secrets in Key Vault within 30 minutes, and starts the containers again.
+    If the app uses Key Vault, containers that started 30 minutes ago or earlier are started again
+    first. Azure does this only for references without a version.
     """
     app = azure.resources.find(CONTAINER_APPS, revision["id"].partition("/revisions/")[0])
     key = revision["id"].lower()

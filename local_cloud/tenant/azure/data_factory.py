@@ -1,6 +1,6 @@
 """Serve the writes of a data factory's parts, such as pipelines.
 
-A PUT replaces the whole part, if the part has the ETag that `If-Match` names. See
+A PUT replaces the whole part. It is rejected if `If-Match` names another ETag than the part's. See
 platform.md#data-factory.
 """
 

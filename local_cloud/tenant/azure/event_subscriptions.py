@@ -32,7 +32,10 @@ _FLOW_PATH = re.compile(r"/workflows/(?P<workflow>[0-9a-fA-F]{32})/triggers/")
 
 
 def build_routes() -> list[Route]:
-    """Return the routes that write or return URLs. The others are in readable_resources.py."""
+    """Return the routes that change event subscriptions or return full URLs.
+
+    readable_resources.py has the routes that list and read them.
+    """
     found: list[Route] = []
     for start, resource_type in EVENT_SUBSCRIPTIONS.items():
         _, *kinds = resource_type.split("/")
@@ -91,9 +94,10 @@ def _find_subscription(call: ArmCall, resource_type: str) -> JsonObject:
 
 
 def _require_validated(tenant: Tenant, url: str) -> None:
-    """Reject the URL of a flow that cannot validate it: wrong signature, off, or no answer.
+    """Reject a webhook URL of a flow that cannot validate it.
 
-    Systems that are not flows are assumed to answer.
+    That is: its signature is wrong, or the flow is off or has no `validationResponse`. Systems that
+    are not flows are assumed to answer.
     """
     parts = urlsplit(url)
     path = _FLOW_PATH.search(parts.path)

@@ -74,7 +74,7 @@ class _Event:
 
 
 async def publish_key_event(tenant: Tenant, news: KeyEventPayload) -> None:
-    """Publish to the queue of key events that something happened to a version of a key."""
+    """Publish an event about a version of a key to the queue of key events."""
     settings = tenant.get_part(Azure).events
     vault, key_name, version = news.vault, news.key_name, news.version
     blank = " " if settings.has_stray_blanks else ""
@@ -99,7 +99,7 @@ async def publish_key_event(tenant: Tenant, news: KeyEventPayload) -> None:
 
 
 async def publish_policy_event(tenant: Tenant, change: PolicyEventPayload) -> None:
-    """Publish to the queue of policy events that a policy was written or deleted."""
+    """Publish an event about a completed operation on a policy to the queue of policy events."""
     resource_id = change.policy["id"]
     operation = f"Microsoft.PowerPlatform/enterprisePolicies/{change.operation}"
     tenant_id = tenant.get_part(Directory).tenant_id

@@ -1,7 +1,7 @@
 """Serve the keys of a vault in Resource Manager, to which the vault's firewall does not apply.
 
-Lists omit type, size and operations: the reference calls every member optional and shows no list of
-a real vault (assumed). A client reads these members with a request for each version.
+Lists omit a key's type, size and operations: the reference calls every member optional and shows no
+list of a real vault (assumed). A client reads these members with a request for each version.
 """
 
 from starlette.routing import Route

@@ -1,7 +1,7 @@
 """Serve `{vault}.vault.azure.net`, the data plane of Key Vault.
 
-A request without a token gets the challenge that Microsoft's clients need before they send a body.
-See platform.md#vault-api, #key-vault-secrets.
+A request without a token gets the challenge that Microsoft's clients wait for before they send a
+body. See platform.md#vault-api, #key-vault-secrets.
 """
 
 from starlette.routing import Route

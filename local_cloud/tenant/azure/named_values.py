@@ -1,7 +1,7 @@
-"""Store named values of API Management that refer to Key Vault, and return what policies read.
+"""Store named values of API Management that refer to Key Vault, and return their values.
 
-The service reads the secret with the identity that the named value names when this is written, and
-again within 4 hours. See platform.md#api-management.
+The service reads the secret when the named value is written, and again after 4 hours. It uses the
+identity that the named value names. See platform.md#api-management.
 """
 
 from datetime import datetime, timedelta
@@ -19,10 +19,10 @@ _SERVICE = "Microsoft.ApiManagement/service"
 
 
 def store_named_value(azure: Azure, document: JsonObject, now: datetime) -> None:
-    """Store a named value and read the secret that it refers to.
+    """Store a named value. If it refers to a Key Vault secret, read the secret first.
 
-    If the secret cannot be read, the named value stays as it was and an error (400) is raised. The
-    service reports it only after it has accepted the write.
+    If the secret cannot be read, the named value stays as it was; the error is stored for the
+    client that polls the write. Rejects (400) an invalid named value.
     """
     azure.failed_writes.pop(document["id"].lower(), None)
     properties, value = document["properties"], document["properties"].get("value")
@@ -48,7 +48,7 @@ def store_named_value(azure: Azure, document: JsonObject, now: datetime) -> None
 
 
 def read_named_value(azure: Azure, document: JsonObject, now: datetime) -> str:
-    """Return the value of a named value that policies read now."""
+    """Return the value that policies now get for a named value."""
     if "keyVault" not in document["properties"]:
         return str(document["properties"].get("value", ""))
     known = azure.references.get(document["id"].lower(), {}).get("")

@@ -37,7 +37,7 @@ def build_assignment(scope: str, name: str, condition: JsonObject) -> JsonObject
 
 
 async def require_allowed(azure: Azure, request: Request) -> None:
-    """Reject (403) a write that an assignment denies."""
+    """Reject (403) a PUT or PATCH that an assignment denies."""
     path = request.url.path
     if request.method not in ("PUT", "PATCH") or "/hostruntime/" in path.lower():
         return

@@ -1,4 +1,4 @@
-"""Serve the check of Azure Policy: which assignments would deny a resource before it is written."""
+"""Serve Azure Policy's check, which says in advance which assignments would deny a resource."""
 
 from starlette.routing import Route
 

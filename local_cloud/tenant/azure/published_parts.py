@@ -35,7 +35,9 @@ def show_part(document: JsonObject) -> JsonObject:
 
 
 def set_publish_time(document: JsonObject, now: datetime) -> JsonObject:
-    """Return a part as it is stored: the properties of a pipeline have the time of the write."""
+    """Return a part as it is stored: a pipeline gets the time of the write as its
+    `lastPublishTime`.
+    """
     if not document["type"].lower().endswith("/pipelines"):
         return document
     properties = document["properties"] | {"lastPublishTime": format_time(now)}
@@ -43,13 +45,15 @@ def set_publish_time(document: JsonObject, now: datetime) -> JsonObject:
 
 
 def compute_etag(document: JsonObject) -> str:
-    """Return the ETag of a document, which changes with the document."""
     text = json.dumps(document, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def require_etag(wanted: str | None, there: JsonObject | None) -> None:
-    """Reject (412) a write that names another ETag. Quotes around the ETag do not matter."""
+    """Reject (412) a write whose `If-Match` names another ETag than the part's.
+
+    Quotes around the ETag do not matter.
+    """
     if wanted in (None, "*"):
         return
     if there is None or wanted.strip('"') != compute_etag(there):
@@ -62,7 +66,7 @@ def require_valid_part(
     there: JsonObject | None,
     has_item: Callable[[str, str], bool],
 ) -> None:
-    """Reject (400) new properties of a part that the service does not accept.
+    """Reject (400) properties that the service does not accept for a part.
 
     `has_item` returns whether a collection has an item of this name.
     """

@@ -1,7 +1,7 @@
-"""The address ranges of flows' service tags, which the tenant has without a file.
+"""The address ranges of flows' service tags that the tenant has if it gets no service tag file.
 
-The `PowerPlatformPlex` regions are complete, as published in November 2025. Of each other tag and
-region, there are the six largest IPv4 ranges. For all ranges, give the tenant the downloaded
+The `PowerPlatformPlex` regions are complete, as published in November 2025. Each other tag and
+region has its six largest IPv4 ranges. For all ranges, give the tenant the downloaded
 `ServiceTags_Public_*.json`.
 """
 

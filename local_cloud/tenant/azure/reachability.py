@@ -77,7 +77,7 @@ class _Target:
 
 
 def find_denial(azure: Azure, host: str, origin: FlowOrigin, port: int = 443) -> DeniedCall | None:
-    """Return what denies a flow's call to a host, or None if the call is accepted.
+    """Return what denies a flow's call to a host, or None if nothing does.
 
     A host without a firewall in the tenant accepts all calls.
     """
@@ -116,7 +116,9 @@ def _list_barriers(azure: Azure, host: str, port: int) -> Iterator[tuple[str, li
 
 
 def _is_allowed(sources: Ranges, rules: Iterable[_Rule]) -> bool:
-    """Return whether all source ranges are allowed. The first rule that matches a range decides."""
+    """Return whether the rules allow all source ranges. The first rule that matches a range decides
+    about it.
+    """
     for rule in rules:
         remaining = subtract_ranges(sources, rule.sources)
         if remaining != sources and not rule.is_allowing:
@@ -158,9 +160,9 @@ def _has_port(rule: JsonObject, port: int) -> bool:
 
 
 def _has_destination(rule: JsonObject, address: str) -> bool:
-    """Return whether the rule applies to calls to this address.
+    """Return whether a rule applies to calls to this address.
 
-    A rule for application security groups does not.
+    A rule with application security groups as its destination does not apply.
     """
     if rule.get("destinationApplicationSecurityGroups"):
         return False

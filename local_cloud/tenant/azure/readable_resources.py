@@ -160,9 +160,9 @@ def _list_handler(plural: str, resource_type: str) -> ArmHandler:
 
 
 def _require_provider(call: ArmCall, namespace: str) -> None:
-    """Reject (409) a list of a provider that the subscription has not registered.
+    """Reject (409) a list of resources if the subscription has no resource of their provider.
 
-    The first resource of a provider registers it.
+    Here, the first resource of a provider registers it; Azure has registrations without resources.
     """
     if not call.azure.resources.has_provider(namespace, call.scope):
         raise SimulatedPlatformError(

@@ -24,7 +24,7 @@ class KeyVaultReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedReference:
-    """What a site got when it last resolved a Key Vault reference: a value or an error."""
+    """The result of the last time that a Key Vault reference was resolved: a value or an error."""
 
     text: str
     #: None when the syntax is not understood.

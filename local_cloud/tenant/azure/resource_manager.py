@@ -148,7 +148,10 @@ async def list_resources(call: ArmCall) -> JsonObject:
 
 
 def _parse_filter(text: str) -> list[tuple[str, str]]:
-    """Return the field and value of each `field eq 'value'`. Rejects (400) any other filter."""
+    """Return the field and the value of each condition `field eq 'value'` that `and` joins.
+
+    Rejects (400) any other filter.
+    """
     found: list[tuple[str, str]] = []
     for clause in re.split(r"\s+and\s+", text.strip(), flags=re.IGNORECASE) if text else ():
         match = re.fullmatch(r"(\w+)\s+eq\s+'([^']+)'", clause.strip(), re.IGNORECASE)

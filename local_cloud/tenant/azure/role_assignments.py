@@ -45,9 +45,8 @@ def build_routes() -> list[Route]:
 
 
 async def list_role_assignments(call: ArmCall) -> JsonObject:
-    """List the assignments at, above and below a vault.
-
-    The filter `principalId eq '…'` limits them to those of a principal.
+    """List the assignments at, above and below a vault. A filter `principalId eq '…'` selects those
+    of one principal.
     """
     vault = _get_vault(call)
     text = call.request.query_params.get("$filter")
@@ -61,9 +60,8 @@ async def list_role_assignments(call: ArmCall) -> JsonObject:
 
 
 async def list_permissions(call: ArmCall) -> JsonObject:
-    """List the permissions of the app's identity in a scope.
-
-    Unless a test limits them, these are all permissions.
+    """List the permissions of the app's identity in a scope. These are all permissions, unless a
+    test limits them.
     """
     scope = call.request.url.path.lower().partition("/providers/")[0]
     everything = {"actions": ["*"], "notActions": [], "dataActions": ["*"], "notDataActions": []}
@@ -71,7 +69,9 @@ async def list_permissions(call: ArmCall) -> JsonObject:
 
 
 async def list_role_definitions(call: ArmCall) -> JsonObject:
-    """List the built-in roles, or the one of the filter `roleName eq '…'`."""
+    """List the built-in roles that the tenant knows. A filter `roleName eq '…'` selects one of
+    them.
+    """
     text = call.request.query_params.get("$filter")
     matches = parse_filter(text) if text else lambda _: True
     start = f"/subscriptions/{call.get_path_part('subscription')}/providers/{DEFINITIONS}"

@@ -1,7 +1,7 @@
-"""Store Microsoft's list of service tags, which name address ranges in firewall rules.
+"""Store Microsoft's list of service tags, which firewall rules name in place of address ranges.
 
-The tenant serves `Microsoft.Network/locations/{l}/serviceTags` with the list, and resolves rules of
-its network security groups and access restrictions with it (platform.md#service-tag-api).
+service_tags_api.py serves the list. The tenant also evaluates rules of its network security groups
+and access restrictions with it.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Serve `Microsoft.Network/locations/{l}/serviceTags`, with which clients read the service tags.
+"""Serve the operations of `Microsoft.Network` that list service tags.
 
 See platform.md#service-tag-api.
 """
@@ -36,9 +36,8 @@ async def list_service_tags(call: ArmCall) -> JsonObject:
 
 
 async def list_service_tag_details(call: ArmCall) -> JsonObject:
-    """List all service tags, or the one of `tagName`.
-
-    With `noAddressPrefixes`, they have no ranges.
+    """List all service tags, or the one that `tagName` names. With `noAddressPrefixes`, the ranges
+    are omitted.
     """
     tags = list(call.azure.service_tags)
     if name := call.request.query_params.get("tagName"):

@@ -1,6 +1,7 @@
 """Serve workflows of Logic Apps (Standard), and the files from which an app loads them.
 
-A write of a file names the ETag that it replaces. See platform.md#logic-apps-standard.
+A write that replaces a file names the ETag of that file, or `*`. See
+platform.md#logic-apps-standard.
 """
 
 import hashlib

@@ -40,7 +40,9 @@ def find_assigned_principal(resource: JsonObject | None, wanted: str) -> str:
 
 
 def may_read(azure: Azure, principal: str, vault_id: str, secret: str) -> bool:
-    """Return whether an identity may read a secret, by its role and the vault's network rules."""
+    """Return whether an identity may read a secret, by its role or access policy, and by the
+    vault's network rules.
+    """
     vault = azure.resources.find(VAULTS, vault_id)
     properties = vault["properties"] if vault else {}
     rules = properties.get("networkAcls") or {}

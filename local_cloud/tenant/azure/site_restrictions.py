@@ -1,7 +1,7 @@
 """Build the access restrictions of App Service as its configuration shows them.
 
-After the configured rules, the configuration shows *Allow all* or *Deny all*, which applies to all
-other callers. See platform.md#firewall-resources.
+The last one is *Allow all* or *Deny all*, and applies to all addresses that no other restriction
+matches. See platform.md#firewall-resources.
 """
 
 from typing import Any
@@ -15,10 +15,10 @@ _DEFAULT_PRIORITY = 65000
 
 
 def build_effective_restrictions(web: JsonObject) -> list[JsonObject]:
-    """Return the rules in the order of evaluation; the last one applies to all other callers.
+    """Return the rules in the order of evaluation. The last one applies to all remaining addresses.
 
-    The last rule denies if there is another rule, unless `ipSecurityRestrictionsDefaultAction` says
-    otherwise.
+    Unless `ipSecurityRestrictionsDefaultAction` says otherwise, it denies them if there is another
+    rule, and allows them if there is none.
     """
     rules = [
         {"action": "Allow", "tag": "Default"}

@@ -1,7 +1,7 @@
 """Determine the settings that the code of a running site reads.
 
-A site resolves its Key Vault references when it starts, and every 24 hours those without a version
-(platform.md#key-vault-references). It therefore reads a new secret version only later.
+A site resolves its Key Vault references when it starts; those without a version also every 24 hours
+(platform.md#key-vault-references). So its code gets a new secret version only later.
 """
 
 from datetime import datetime, timedelta
@@ -48,7 +48,9 @@ def put_configuration(azure: Azure, site_id: str, name: str, properties: JsonObj
 
 
 def restart(azure: Azure, site_id: str, now: datetime) -> None:
-    """Restart a site. Every change of its settings does the same."""
+    """Restart a site, which resolves its Key Vault references again. A change of its settings also
+    restarts it.
+    """
     azure.restarts[site_id.lower()] += 1
     resolve_references(azure, site_id, now)
 
@@ -74,7 +76,7 @@ def _get_texts(azure: Azure, site_id: str, part: str) -> dict[str, str]:
 
 
 def get_running_settings(azure: Azure, site_id: str, now: datetime) -> dict[str, str]:
-    """Return the environment variables that a site's code has now."""
+    """Return the app settings that a site's code has now, with resolved references."""
     return get_configuration(azure, site_id, "appsettings") | {
         name: reference.value for name, reference in get_references(azure, site_id, now).items()
     }
@@ -85,7 +87,7 @@ def get_references(
 ) -> dict[str, ResolvedReference]:
     """Return the resolved references of a site.
 
-    Those older than 24 hours are resolved again first.
+    References without a version are resolved again first if this was done 24 hours ago or earlier.
     """
     known = azure.references.setdefault(_build_configuration_id(site_id, part), {})
     for name, resolved in known.items():

@@ -66,7 +66,7 @@ class GuardedHost:
 
 @dataclass(slots=True, kw_only=True)
 class Azure:
-    """Everything that `management.azure.com` and `*.vault.azure.net` store."""
+    """Everything that the Azure services of the tenant store."""
 
     #: Id → display name.
     subscriptions: dict[str, str] = field(default_factory=dict)

@@ -42,7 +42,9 @@ def build_routes() -> list[Route]:
 
 
 async def list_locations(call: ArmCall) -> JsonObject:
-    """List the regions. Each one has the type `Region`, because Azure also lists edge zones."""
+    """List the regions. Each says that its type is `Region`: Azure also lists edge zones, which are
+    none.
+    """
     start = f"/subscriptions/{call.get_path_part('subscription')}/locations"
     return {
         "value": [
@@ -86,7 +88,7 @@ async def get_provider(call: ArmCall) -> JsonObject:
 
 
 async def register_provider(call: ArmCall) -> JsonObject:
-    """Return the provider unchanged: only its first resource registers it."""
+    """Return the provider unchanged. Here, it becomes registered only with its first resource."""
     return _build_provider(call, call.get_path_part("namespace"))
 
 

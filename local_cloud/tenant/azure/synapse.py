@@ -45,7 +45,7 @@ _COLLECTIONS = ("datasets", "linkedservices", "notebooks", "pipelines", "trigger
 
 @dataclass(slots=True, kw_only=True)
 class _Save:
-    """An accepted save of a part that is not complete yet, or has failed."""
+    """An accepted save of a part: in progress, completed or failed."""
 
     workspace_id: str
     document: JsonObject
@@ -143,7 +143,7 @@ async def get_artifact_operation(request: Request) -> Response:
 
 
 async def check_access(request: Request) -> Response:
-    """Return which actions a principal may take in the workspace, by its role."""
+    """Return which of the requested actions the role of a principal permits in the workspace."""
     workspace, body = _Workspace(request), await _read_body(request)
     if body.get("scope") != f"workspaces/{workspace.name}":
         raise SimulatedPlatformError(400, "BadRequest", "The scope is another workspace.")
@@ -167,7 +167,9 @@ def show_workspace(document: JsonObject) -> JsonObject:
 
 
 class _Workspace:
-    """The workspace that a request names. Rejects (403) a caller without a role in it."""
+    """The workspace that a request names. Rejects (403) a person or application without a role in
+    it.
+    """
 
     def __init__(self, request: Request, *, is_write: bool = False) -> None:
         self.tenant: Tenant = request.app.state.tenant
@@ -218,7 +220,7 @@ class _Workspace:
 
 
 def _end_saves(tenant: Tenant) -> None:
-    """Complete the saves that are due. Each one changes its item, or fails."""
+    """End the saves that are due. Each one changes its item, or fails."""
     resources = tenant.get_part(Azure).resources
     for save in tenant.get_part(Synapse).saves.values():
         if save.is_over or save.ends_at > tenant.clock.now():

@@ -155,7 +155,7 @@ def build_parameter_error(message: str) -> SimulatedPlatformError:
 
 
 def _require_network_access(azure: Azure, vault: VaultContents) -> None:
-    """Reject a request that the network rules of a vault deny, with any identity."""
+    """Reject (403) all requests if the network rules of a vault deny the client's address."""
     document = azure.resources.find(VAULTS, vault.resource_id)
     if document is None or is_address_allowed(document, CALLER):
         return

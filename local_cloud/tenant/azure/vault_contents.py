@@ -41,7 +41,7 @@ class Attributes:
     expires: datetime | None = None
 
     def change(self, wire: dict[str, Any], now: datetime) -> None:
-        """Set the attributes that a request contains. Null leaves an attribute unchanged."""
+        """Set the attributes that a request contains. An attribute that is null stays unchanged."""
         if wire.get("enabled") is not None:
             self.enabled = wire["enabled"]
         if wire.get("nbf") is not None:
@@ -198,7 +198,7 @@ class VaultContents:
 
 
 def add_next_version(key: Key, now: datetime) -> SimulatedKeyVersion:
-    """Add a new current version to a key. The rotation policy determines its validity."""
+    """Add a new current version to a key. It expires as the key's rotation policy says."""
     expiry = key.rotation_policy.get("attributes", {}).get("expiryTime")
     attributes = Attributes(created=now, updated=now)
     if expiry:

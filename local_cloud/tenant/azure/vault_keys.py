@@ -1,4 +1,6 @@
-"""Serve the keys of a vault: read, rotate, sign, enable, disable (platform.md#vault-api)."""
+"""Serve the keys of a vault: create, read, change, rotate them, and sign with them
+(platform.md#vault-api).
+"""
 
 import base64
 import binascii
@@ -78,7 +80,7 @@ async def get_key(call: VaultCall) -> JsonObject:
 
 
 async def create_key(call: VaultCall) -> JsonObject:
-    """Create a key, or a new version of it."""
+    """Create a key, or add a new version to an existing one."""
     body, name = await call.read_json(), call.get_path_part("name")
     kind, size = body.get("kty", ""), body.get("key_size") or 2048
     if kind not in _KEY_TYPES or size not in _KEY_SIZES:
@@ -93,7 +95,7 @@ async def create_key(call: VaultCall) -> JsonObject:
 
 
 async def rotate_key(call: VaultCall) -> JsonObject:
-    """Create a new current version with the key's rotation policy."""
+    """Add a new current version to a key, which expires as the key's rotation policy says."""
     key = _require_key(call)
     return await _announce_key_version(call, key, add_next_version(key, call.now))
 

@@ -35,7 +35,7 @@ from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 @dataclass(slots=True)
 class _Backups:
-    """The items that were backed up, each by the text that the client got as its backup."""
+    """The backed-up items, each by the text that the client got as its backup."""
 
     taken: dict[str, Key | SimulatedSecret] = field(default_factory=dict)
 

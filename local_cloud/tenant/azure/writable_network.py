@@ -1,8 +1,8 @@
 """Serve resources of `Microsoft.Network` that are created, replaced and deleted as a whole.
 
 Each has an ETag. A write may name the ETag that it replaces, or `If-None-Match: *` to create a
-resource (README.md lists what is unknown about this). A firewall gets a private address, and a
-security group its default rules.
+resource (README.md lists what is unknown about this). The tenant gives a firewall its private
+address, and a security group its default rules.
 """
 
 import hashlib
@@ -48,7 +48,10 @@ def build_routes() -> list[Route]:
 
 
 def build_shown_resource(azure: Azure, document: JsonObject) -> JsonObject:
-    """Return a resource for a read, with its ETag. An IP group names the firewalls that use it."""
+    """Return a resource for a read. If it is of `Microsoft.Network`, it has an ETag.
+
+    An IP group also names the firewalls and firewall policies that use it.
+    """
     if not document["type"].lower().startswith(f"{_NETWORK.lower()}/"):
         return document
     if document["type"].lower() == f"{_NETWORK}/ipGroups".lower():
@@ -58,14 +61,15 @@ def build_shown_resource(azure: Azure, document: JsonObject) -> JsonObject:
 
 
 def compute_etag(document: JsonObject) -> str:
-    """Return the ETag of a document, which changes with the document."""
     content = {key: value for key, value in document.items() if key != "etag"}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return f'W/"{digest[:32]}"'
 
 
 def require_etag(request: Request, there: JsonObject | None) -> None:
-    """Reject (412) a write with another ETag, or a create of an existing resource."""
+    """Reject (412) a write that names another ETag, or that must create a resource which exists
+    already.
+    """
     wanted = request.headers.get("If-Match", "*")
     if request.headers.get("If-None-Match") == "*" and there is not None:
         raise _build_etag_error()

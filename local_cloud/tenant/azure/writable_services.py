@@ -1,7 +1,7 @@
 """Serve the writes of services with IP rules, of topics, and of action groups.
 
-The app only reads most of them; the Azure CLI and portals write them. Each write has the checks of
-its service, and stores all other members as they are.
+The app only reads most of them; the Azure CLI and portals write them. Each write is checked as its
+service does, and all other members are stored unchanged.
 """
 
 import uuid
@@ -85,7 +85,7 @@ def build_routes() -> list[Route]:
 
 
 async def get_operation(call: ArmCall) -> JsonObject:
-    """Return the state of an earlier write that was answered with 202: it has succeeded."""
+    """Return the state of an earlier write that was answered with 202: it has always succeeded."""
     return {"name": call.get_path_part("operation"), "status": "Succeeded"}
 
 
@@ -158,7 +158,7 @@ def _add_endpoint(document: JsonObject) -> None:
 
 
 def _accept_anything(document: JsonObject) -> None:
-    """Accept any document, for services without checks."""
+    """Accept every document of a service that has no checks here."""
 
 
 def _require_valid_range(document: JsonObject) -> None:
@@ -175,7 +175,10 @@ def _require_valid_range(document: JsonObject) -> None:
 
 
 def _require_valid_storage_rules(document: JsonObject) -> None:
-    """Reject IP rules that a storage account does not accept: private, /31, /32, too many."""
+    """Reject IP rules that a storage account does not accept.
+
+    These are private addresses, prefixes longer than /30, and more rules than an account may have.
+    """
     rules = _read_ip_rules(document, "networkAcls")
     networks = [_parse_network(rule.get("value")) for rule in rules]
     too_long = [

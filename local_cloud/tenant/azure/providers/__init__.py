@@ -1,4 +1,4 @@
-"""Resource providers of Azure, one module for each, which defines `PROVIDER`.
+"""Collect the resource providers of Azure: one module for each, which defines `PROVIDER`.
 
 The docstring of a module describes what is served.
 """
@@ -18,7 +18,9 @@ from local_cloud.tenant.azure.state import Azure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceProvider:
-    """A resource provider: its types that can be listed and read, further routes, and firewalls."""
+    """A resource provider: its resource types, its further routes, and how its firewalls are
+    evaluated.
+    """
 
     #: What a list and an item are called in route names → resource type.
     readable: Mapping[tuple[str, str], str]

@@ -1,7 +1,8 @@
 """Serve Automation accounts with their variables and runbooks.
 
-Variables can be changed, all else is read. The published text of a runbook is `content` of its seed
-(`get_runbook_content`). Lists have no values of encrypted variables and no contents of runbooks.
+Only variables can be changed. The published text of a runbook is `content` in the seed;
+`get_runbook_content` returns it. Other reads show neither this text nor the values of encrypted
+variables.
 """
 
 import json
