@@ -77,12 +77,14 @@ async def advance_clock(request: Request) -> Response:
 
 
 async def read_refused_hosts(request: Request) -> Response:
-    """Return the hosts outside the tenant that clients have requested from the proxy."""
+    """Return the hosts outside the tenant that clients have requested from the proxy and that it
+    has rejected.
+    """
     return JSONResponse(request.app.state.refused_hosts)
 
 
 async def read_calls(request: Request) -> Response:
-    """Return how often each route and capability was called and throttled."""
+    """Return how many requests each route and capability got, and how many were throttled."""
     calls = get_tenant(request).calls
     return JSONResponse(
         {
@@ -94,7 +96,7 @@ async def read_calls(request: Request) -> Response:
 
 
 async def reset_calls(request: Request) -> Response:
-    """Set all counts of calls to zero."""
+    """Set all counts of requests to zero."""
     get_tenant(request).calls.reset()
     return Response(status_code=204)
 
@@ -116,7 +118,7 @@ async def set_device_code_user(request: Request) -> Response:
 
 
 async def set_budgets(request: Request) -> Response:
-    """Set how many calls are allowed: `{"flow_service": {"calls": 5, "seconds": 60}}`.
+    """Set how many requests are allowed: `{"flow_service": {"calls": 5, "seconds": 60}}`.
 
     Null removes a budget.
     """

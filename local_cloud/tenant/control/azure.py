@@ -38,7 +38,9 @@ async def add_seed(request: Request) -> Response:
 
 
 async def read_site(request: Request) -> Response:
-    """Return the settings that a site's or slot's (`?id=`) code has, and its number of restarts."""
+    """Return the settings that the code of a site or slot (`?id=`) has, and how often it was
+    restarted.
+    """
     site_id = request.query_params.get("id", "")
     azure = _get_azure(request)
     if not any(azure.resources.find(kind, site_id) for kind in (SITES, SLOTS)):
@@ -57,7 +59,9 @@ async def read_locks(request: Request) -> Response:
 
 
 async def read_reachability(request: Request) -> Response:
-    """Return why a flow's call (`?host=&region=&isProtected=true`) would be denied, or null."""
+    """Return the resource that would deny a flow's call (`?host=&region=&isProtected=true`), or
+    null.
+    """
     query = request.query_params
     origin = FlowOrigin(region=query["region"], is_protected=query.get("isProtected") == "true")
     refusal = find_denial(_get_azure(request), query["host"], origin)

@@ -82,13 +82,15 @@ async def add_seed(request: Request) -> Response:
 
 
 async def change_assumptions(request: Request) -> Response:
-    """Change assumptions by name."""
+    """Change what the tenant assumes: a body with the names of assumptions and their values."""
     _get_tenant(request).get_part(PowerPlatform).assumptions.change(await request.json())
     return Response(status_code=204)
 
 
 async def read_ledger(request: Request) -> Response:
-    """Return the calls to flows from the entry `?since=` on, and the next value of `since`."""
+    """Return the calls and starts of flows from the entry `?since=` on, and the next value of
+    `since`.
+    """
     tenant = _get_tenant(request)
     ledger, since = tenant.get_part(CallHistory), int(request.query_params.get("since", "0"))
     entries = ledger.to_json(since, tenant.clock.now())
@@ -102,7 +104,7 @@ async def expire_tokens(request: Request) -> Response:
 
 
 async def read_outbox(request: Request) -> Response:
-    """Return the events that the tenant has published while no Service Bus was connected."""
+    """Return the events that the tenant published while no Service Bus was connected."""
     messages = _get_tenant(request).outbox.messages
     return JSONResponse(
         [

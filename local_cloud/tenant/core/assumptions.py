@@ -1,7 +1,7 @@
 """Define what the tenant assumes about undocumented behaviour of the platform.
 
-The assumptions are the first behaviour to check on a real tenant. The section `assumptions` of a
-seed and the control API (`PUT /assumptions`) change them for a tenant.
+On a real tenant, check this behaviour first. The section `assumptions` of a seed and the control
+API (`PUT /assumptions`) change the assumptions of a tenant.
 """
 
 from collections.abc import Mapping

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 class SimulatedClock:
     """The machine's time, plus all time that was skipped.
 
-    The tenant reads no other clock, except for tokens: their clients cache them by the machine's
-    time.
+    The tenant reads no other clock, except for the expiry of tokens: their clients cache them by
+    the machine's time.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,5 @@
-"""Inject faults into calls.
-
-A fault has a route, a kind, and the number of calls that it affects.
+"""Inject faults into requests. A fault has a route, a kind, and the number of requests that it
+affects.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import Any
 
 
 class FaultKind(StrEnum):
-    """What a fault does to a call."""
+    """What a fault does to a request."""
 
     #: Answer with `status` instead of doing anything.
     FAIL = "fail"
@@ -56,11 +55,9 @@ class FaultPlan:
         self._faults: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        """Add a fault."""
         self._faults.append(fault)
 
     def clear(self) -> None:
-        """Remove all faults."""
         self._faults.clear()
 
     @property
@@ -69,7 +66,9 @@ class FaultPlan:
         return not self._faults
 
     def take(self, route: str) -> Fault | None:
-        """Return the fault for a call of this route, or None. A returned fault is used once."""
+        """Return the fault for a request of this route, or None. This uses up one of the fault's
+        `times`.
+        """
         for fault in self._faults:
             if not fnmatchcase(route, fault.route):
                 continue

@@ -1,7 +1,8 @@
 """Parse the part of OData that clients of Dataverse and of lists of runs use.
 
-Filters have `eq ne gt ge lt le`, `and or not`, parentheses, `contains startswith endswith`, and
-literals (text, number, true/false, null, GUID, date). Other syntax is rejected.
+Filters have the operators `eq ne gt ge lt le` and `and or not`, parentheses, the functions
+`contains startswith endswith`, and literals (text, number, true/false, null, GUID, date). Other
+syntax is rejected.
 """
 
 import operator
@@ -204,7 +205,7 @@ def _parse_literal(token: str) -> Any:
 
 
 def _convert_for_comparison(value: Any, literal: Any) -> Any:
-    """Return a row's value in the form that is compared with a literal, such as a time."""
+    """Return a row's value as a time if the literal is one, and otherwise unchanged."""
     is_time = isinstance(literal, datetime) and isinstance(value, str)
     return datetime.fromisoformat(value) if is_time else value
 

@@ -1,4 +1,4 @@
-"""The error with which every service of the tenant rejects a call.
+"""Define the error with which every service of the tenant rejects a request.
 
 See platform.md#error-body.
 """

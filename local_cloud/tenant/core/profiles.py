@@ -1,7 +1,7 @@
 """Define two profiles of the platform: as documented, and with the worst behaviour reported.
 
 Each line is an assumption with its source. If sources disagree, `adversarial` contains the worse
-behaviour. A seed names its profile; the seed's own `assumptions` override it.
+behaviour. A seed names its profile, and its section `assumptions` overrides single values.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Count each call to the tenant, and throttle a service that exceeds its budget."""
+"""Count each request to the tenant, and throttle a service that exceeds its budget."""
 
 import math
 from collections import Counter, defaultdict, deque
@@ -15,14 +15,14 @@ _READ, _WRITE = ".read", ".write"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How many calls of a service or capability are allowed within a sliding window of time."""
+    """How many requests to a service or capability are allowed within a sliding window of time."""
 
     calls: int
     seconds: float
 
 
 class CallLog:
-    """Counts the calls of each route (`flow_service.get_flow`) and each capability.
+    """Counts the requests to each route (`flow_service.get_flow`) and each capability.
 
     A capability is the reads or the writes of a service, such as `flow_service.read`. A budget is
     set for a capability or for a whole service (`flow_service`).
@@ -39,7 +39,7 @@ class CallLog:
         self._recent: defaultdict[str, deque[datetime]] = defaultdict(deque)
 
     def count(self, route: str, method: str) -> None:
-        """Count a call. Rejects it (429 with `Retry-After`) if a budget is exceeded."""
+        """Count a request. Rejects it (429 with `Retry-After`) if a budget is exceeded."""
         service, capability = route.partition(".")[0], _name_capability(route, method)
         self.routes[route] += 1
         self.capabilities[capability] += 1
@@ -48,9 +48,10 @@ class CallLog:
                 self._spend_request(name, budget)
 
     def count_batched(self, route: str, method: str) -> None:
-        """Count an operation inside a batch. Only a write counts for its capability.
+        """Count an operation inside a batch by its route. Only a write also counts for its
+        capability.
 
-        The batch itself was counted as one read.
+        The batch itself counts as one request.
         """
         self.batched[route] += 1
         capability = _name_capability(route, method)
@@ -80,7 +81,7 @@ def _name_capability(route: str, method: str) -> str:
 
 
 def build_throttling_error(name: str, budget: Budget, wait: int) -> SimulatedPlatformError:
-    """Return the error (429) for a call above a budget, as Dataverse documents it."""
+    """Return the error (429) for a request above a budget, as Dataverse documents it."""
     headers = {"Retry-After": str(wait)}
     if name.startswith("dataverse"):
         message = (

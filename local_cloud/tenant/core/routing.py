@@ -1,4 +1,4 @@
-"""Find the service of a host, and count, throttle and fail the calls of every route.
+"""Find the service of a host. Count, throttle and fail the requests to each route.
 
 A service module has `HOSTS` (exact names, or suffixes that start with a dot) and
 `build_routes(tenant) -> list[Route]`. Counts, budgets and faults use the name of a route
@@ -175,7 +175,7 @@ class _WithKnownOptions:
 
 
 class _Instrumented:
-    """Counts and throttles the calls of a route, and injects faults into them."""
+    """Counts and throttles the requests to a route, and injects faults into them."""
 
     def __init__(
         self, tenant: Tenant, name: str, app: ASGIApp, abort: Abort, assumptions: Assumptions

@@ -1,9 +1,10 @@
-"""Issue and verify access tokens, which name the caller, the kind of caller, and the audience.
+"""Issue and verify access tokens, which name the person or application, whether a person signed in,
+and the audience.
 
 Tokens look like Entra's (three base64url parts, claims `aud iss tid oid appid idtyp|scp`). They are
 signed with a secret of this process, so only the tenant can issue one. They expire by the machine's
-time, because clients cache them by this time. Tokens for an application of the directory, which
-must verify them, are signed with a key that it can request.
+time, because clients cache them by this time. An application that verifies its tokens itself gets
+tokens with another signature: it requests the public key from the tenant.
 """
 
 import base64
@@ -62,7 +63,7 @@ class TokenIssuer:
         self._generation = 0
 
     def issue(self, caller: SimulatedCaller) -> str:
-        """Return an access token for a caller of the tenant's own services."""
+        """Return an access token for the tenant's own services."""
         now = int(time.time())
         claims: dict[str, Any] = {
             "aud": caller.audience,
@@ -90,7 +91,7 @@ class TokenIssuer:
         body = _encode_base64(json.dumps(claims).encode())
         return f"{head}.{body}.{self._compute_signature(head, body)}"
 
-    def issue_for_others(self, claims: dict[str, Any]) -> str:
+    def issue_for_application(self, claims: dict[str, Any]) -> str:
         """Return a token with these claims that an application verifies with the public key."""
         now = int(time.time())
         times = {"iat": now, "nbf": now, "exp": now + LIFETIME}
@@ -104,7 +105,7 @@ class TokenIssuer:
         return {"keys": [key | {"kid": _KEY_ID, "use": "sig", "alg": "RS256"}]}
 
     def read(self, token: str) -> SimulatedCaller:
-        """Return the caller of a token.
+        """Return whom a token identifies.
 
         Raises `ValueError` if it is foreign, invalid or expired.
         """
@@ -150,10 +151,10 @@ class TokenIssuer:
 
 
 def require_token(request: Request, *audiences: str) -> SimulatedCaller:
-    """Return the caller if the request's token is valid for one of the audiences.
+    """Return whom the request's token identifies, if it is valid for one of the audiences.
 
-    Rejects others (401). Audiences are compared without final slashes and without case, as the
-    platform does for its own APIs.
+    Rejects (401) requests without such a token. Audiences are compared without final slashes and
+    without case, as the platform does for its own APIs.
     """
     issuer: TokenIssuer = request.app.state.tenant.tokens
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")

@@ -25,7 +25,7 @@ _TO_ACT = "prvActOnBehalfOfAnotherUser"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """The user as whom a request acts: its caller, or the user whom the caller impersonates."""
+    """The user as whom a request acts: its sender, or the user whom the sender impersonates."""
 
     #: Object id of the user for whom the change counts.
     object_id: str
@@ -38,7 +38,7 @@ class Actor:
 def require_actor(request: Request) -> tuple[SimulatedEnvironment, Actor]:
     """Return the environment of the request's host, and the user as whom the request acts.
 
-    Rejects callers who are not users of the environment, and all callers of a locked environment.
+    Rejects senders who are not users of the environment, and all requests to a locked environment.
     """
     tenant = find_tenant(request)
     host = request.headers["host"].partition(":")[0]
@@ -82,7 +82,7 @@ def _impersonate_user(request: Request, environment: SimulatedEnvironment, user:
 
 
 def require_right(flow: Flow, actor: Actor, *, to_write: bool) -> None:
-    """Reject an actor who may not read, or with `to_write` not change, a flow's row."""
+    """Reject an actor who may not read a flow's row, or not change it if `to_write` is set."""
     if actor.is_administrator:
         return
     role = flow.find_role(actor.object_id)
@@ -93,7 +93,9 @@ def require_right(flow: Flow, actor: Actor, *, to_write: bool) -> None:
 
 
 def find_privilege_depth(user: Row, privilege: str) -> str:
-    """Return how far a privilege of a user reaches: `Global`, `Basic` (own rows), or empty."""
+    """Return how far a privilege of a user reaches: `Global`, `Basic` (own rows), or an empty text
+    for none.
+    """
     if privilege == _TO_ACT:
         return "Global" if user.get(MAY_IMPERSONATE) else ""
     return "Global" if user.get(IS_ADMINISTRATOR) else "Basic"

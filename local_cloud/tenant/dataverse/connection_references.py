@@ -13,7 +13,7 @@ from local_cloud.tenant.flows.lifecycle import find_connection_name
 
 
 def require_usable_connection(environment: SimulatedEnvironment, actor: Actor, body: Row) -> None:
-    """Reject a row that names a connection which the actor neither owns nor may use."""
+    """Reject a row that names a connection of somebody else which is not shared with the actor."""
     name = body.get("connectionid")
     if not name:
         return  # a reference may stay unbound

@@ -1,4 +1,4 @@
-"""Serve the definitions of tables in brief: names, key, and whether rows have ETags."""
+"""Serve short definitions of tables: names, key, and whether rows have ETags."""
 
 import uuid
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ async def describe_table(request: Request) -> Response:
 
 
 async def list_choices(request: Request) -> Response:
-    """Return an empty list: choice columns have numbers without labels here."""
+    """Return an empty list: in the tenant, choice columns have numbers without labels."""
     _find_definition(request)
     return build_row_answer({"value": []})
 

@@ -102,7 +102,11 @@ async def remove_row(request: Request) -> Response:
 
 
 def _find_kept_part(request: Request, table: SimulatedTable, body: Row) -> Row:
-    """Return the part of an accepted change that the platform stores (see assumptions.py)."""
+    """Return the part of an accepted change that is stored.
+
+    The tenant may assume that the next changes of `organizations` do not stick: then nothing is
+    stored.
+    """
     assumptions = find_platform(request).assumptions
     if table.entity_set != "organizations":
         return body
@@ -118,7 +122,7 @@ def _build_new_row(
 ) -> Row:
     """Return the content of a new row. Its owner is the actor, unless the body names another one.
 
-    Rejects actors who may not add rows.
+    Rejects actors who may not add such rows.
     """
     table = _get_table(request)
     if not table.is_user_owned:

@@ -92,7 +92,7 @@ def build_routes(_: Tenant) -> list[Route]:
 
 
 async def answer_who_am_i(request: Request) -> Response:
-    """Serve WhoAmI: return the caller's user id and organization id."""
+    """Serve WhoAmI: return the user id of the actor and the organization id."""
     environment, actor = require_actor(request)
     mine = environment.users[actor.object_id.lower()]
     body = {"UserId": mine["systemuserid"], "OrganizationId": environment.org_id}

@@ -191,7 +191,6 @@ def _save_definition(
 def _change_state(
     tenant: Tenant, environment: SimulatedEnvironment, actor: Actor, flow: Flow, state: int | None
 ) -> None:
-    """Turn a flow on or off."""
     if state == 0:
         turn_off(tenant, environment, flow)
     elif state == 1:
@@ -199,10 +198,10 @@ def _change_state(
 
 
 def _find_checked_person(tenant: Tenant, actor: Actor) -> str:
-    """Return the person whose rights the flow service checks.
+    """Return the object id whose rights the flow service checks.
 
-    This is the actor, or the impersonating caller if the impersonation does not reach the flow
-    service.
+    This is the actor's, or that of the impersonating sender if the impersonation does not reach the
+    flow service.
     """
     assumptions = tenant.get_part(PowerPlatform).assumptions
     if actor.on_behalf_by and not assumptions.impersonation_reaches_flow_service:

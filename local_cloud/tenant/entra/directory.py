@@ -69,7 +69,9 @@ class Directory:
         return list(self._clients.values())
 
     def is_admin(self, caller: SimulatedCaller) -> bool:
-        """Return whether the caller may use administrative operations of Power Platform."""
+        """Return whether the sender of a request may use administrative operations of Power
+        Platform.
+        """
         principal = self.principals.get(caller.object_id)
         return principal is not None and principal.is_admin
 

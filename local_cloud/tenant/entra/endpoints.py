@@ -39,7 +39,7 @@ def build_routes(_: Tenant) -> list[Route]:
 
 
 async def discover_instance(_: Request) -> Response:
-    """Return the host names of Entra's cloud, which msal requests before it trusts an authority."""
+    """Return the host names of Entra's cloud. Msal requests them before it trusts an authority."""
     discovery = f"{_AUTHORITY}/common/v2.0/.well-known/openid-configuration"
     return JSONResponse(
         {
@@ -157,7 +157,7 @@ def issue_application_token(tenant: Tenant, object_id: str, audience: str) -> st
     directory = tenant.get_part(Directory)
     if claims := build_application_claims(directory, object_id, audience):
         client_id = directory.principals[object_id].client_id
-        return tenant.tokens.issue_for_others(claims | {"azp": client_id})
+        return tenant.tokens.issue_for_application(claims | {"azp": client_id})
     caller = SimulatedCaller(
         object_id=object_id,
         app_id=directory.principals[object_id].client_id,
@@ -172,7 +172,7 @@ def issue_user_token(tenant: Tenant, object_id: str, audience: str, client_id: s
     """Issue a token to an application that acts for a person."""
     directory = tenant.get_part(Directory)
     if claims := build_application_claims(directory, object_id, audience):
-        return tenant.tokens.issue_for_others(claims | {"azp": client_id, "scp": "user"})
+        return tenant.tokens.issue_for_application(claims | {"azp": client_id, "scp": "user"})
     user = directory.principals.get(object_id)
     caller = SimulatedCaller(
         object_id=object_id,
@@ -227,7 +227,7 @@ def _answer_authorization_code(request: Request, form: dict[str, str]) -> Respon
 def _is_trusted(tenant: Tenant, client: SimulatedPrincipal, assertion: str) -> bool:
     """Return whether a token is from a managed identity that the application trusts.
 
-    The application sends such a token in place of a secret.
+    The application then sends such a token in place of a client secret.
     """
     try:
         caller = tenant.tokens.read(assertion)
@@ -258,7 +258,7 @@ def _answer_delegated(tenant: Tenant, object_id: str, form: dict[str, str]) -> R
         "expires_in": LIFETIME,
         "access_token": issue_user_token(tenant, object_id, parse_audience(scope), client_id),
         "refresh_token": tenant.tokens.remember_refresh_token(object_id, client_id),
-        "id_token": tenant.tokens.issue_for_others(claims),
+        "id_token": tenant.tokens.issue_for_application(claims),
         "client_info": _build_client_info(object_id, directory.tenant_id),
     }
     return JSONResponse(answer)

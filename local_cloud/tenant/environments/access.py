@@ -1,4 +1,6 @@
-"""Check who may use an operation of Power Platform: audience, kind of caller, and rights."""
+"""Check who may use an operation of Power Platform, by the token's audience and kind and by the
+sender's rights.
+"""
 
 import json
 
@@ -40,14 +42,14 @@ def find_platform(request: Request) -> PowerPlatform:
 
 
 def require_bap_caller(request: Request) -> SimulatedCaller:
-    """Return the caller of BAP or the Power Apps service. Rejects invalid tokens."""
+    """Return who sends a request to BAP or the Power Apps service. Rejects invalid tokens."""
     caller = require_token(request, BAP_AUDIENCE)
     _require_api_version(request)
     return caller
 
 
 def require_bap_admin(request: Request) -> SimulatedCaller:
-    """Return the caller of BAP. Rejects callers who are not Power Platform administrators."""
+    """Return who sends a request to BAP. Rejects all but Power Platform administrators."""
     caller = require_bap_caller(request)
     if not find_tenant(request).get_part(Directory).is_admin(caller):
         message = "The caller does not have the permission that the operation requires."
@@ -56,10 +58,10 @@ def require_bap_admin(request: Request) -> SimulatedCaller:
 
 
 def require_flow_caller(request: Request) -> SimulatedCaller:
-    """Return the caller of the flow service.
+    """Return who sends a request to the flow service.
 
-    Rejects a wrong audience, an application where only a person may call, and everybody but
-    administrators at an administrator's path.
+    Rejects a token for another audience, and an application where only a person may send the
+    request. At an administrator's path, rejects all but administrators.
     """
     caller = require_token(request, *FLOW_AUDIENCES)
     _require_api_version(request)
@@ -73,14 +75,16 @@ def require_flow_caller(request: Request) -> SimulatedCaller:
 
 
 def is_admin_scope(request: Request) -> bool:
-    """Return whether a request is for an administrator's operation, by its path."""
+    """Return whether a request's path is that of an administrator's operation."""
     return "/scopes/admin/" in request.url.path.lower()
 
 
 def find_visible_environments(
     request: Request, caller: SimulatedCaller
 ) -> list[SimulatedEnvironment]:
-    """Return the environments that a maker sees: those in which the caller is a user."""
+    """Return the environments that a maker sees: those in which the sender of the request is a
+    user.
+    """
     everything = find_platform(request).environments.values()
     return [each for each in everything if caller.object_id.lower() in each.users]
 
@@ -99,9 +103,8 @@ def find_environment(
 
 
 def require_environment(request: Request) -> SimulatedEnvironment:
-    """Return the environment in a request's path.
-
-    Rejects (403) an unknown one, as for missing rights.
+    """Return the environment in a request's path. Rejects an unknown one (403), as if rights were
+    missing.
     """
     platform = find_platform(request)
     name = request.path_params["environment"]
@@ -130,9 +133,9 @@ def require_region(request: Request, environment: SimulatedEnvironment) -> None:
 
 
 def require_flow(request: Request, caller: SimulatedCaller) -> tuple[SimulatedEnvironment, Flow]:
-    """Return the environment and the flow in the path of a write. Reads may lag behind this write.
+    """Return the environment and the flow in the path of a write, which reads may show later.
 
-    Rejects callers who may not edit the flow, except at an administrator's path.
+    Rejects senders who may not edit the flow, except at an administrator's path.
     """
     environment = require_environment(request)
     name = _read_flow_name(request)
@@ -146,7 +149,7 @@ def require_shown_flow(
 ) -> tuple[SimulatedEnvironment, Flow]:
     """Return the environment and the flow in the path of a read, as reads show it now.
 
-    Rejects the same callers as `require_flow`. `name` replaces the name in the path.
+    Rejects the same senders as `require_flow`. `name` replaces the name in the path.
     """
     environment, now = require_environment(request), find_tenant(request).clock.now()
     name = name.lower() if name else _read_flow_name(request)
@@ -171,7 +174,9 @@ def _require_flow(request: Request, caller: SimulatedCaller, flow: Flow | None, 
 def _require_editor(
     request: Request, caller: SimulatedCaller, flow: Flow | None, name: str
 ) -> None:
-    """Reject callers without a role on the flow that permits edits. Roles do not lag."""
+    """Reject senders without a role on the flow that permits edits. Changes of roles take effect at
+    once.
+    """
     environment = require_environment(request)
     if environment.org_host and caller.object_id.lower() not in environment.users:
         message = f"The user '{caller.object_id}' has no role in the environment's Dataverse."

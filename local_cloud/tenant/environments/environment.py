@@ -136,12 +136,14 @@ class SimulatedEnvironment:
         return f"{name}.api.{rest}"
 
     def subscribe(self, flow: Flow) -> None:
-        """Register a flow's webhook in place of any other with the same name."""
+        """Register a flow's webhook in place of any other with the same subscription name."""
         if name := flow.get_facts().subscription:
             self.subscriptions[name] = flow
 
     def unsubscribe(self, flow: Flow) -> None:
-        """Remove the webhook with the name that a flow uses, even if it is another flow's."""
+        """Remove the webhook with the subscription name that a flow uses, even if it is another
+        flow's.
+        """
         self.subscriptions.pop(flow.get_facts().subscription, None)
 
     def get_table(self, entity_set: str) -> dict[str, Row]:
@@ -195,7 +197,6 @@ class SimulatedEnvironment:
         self.users[object_id], self.user_ids[object_id] = user, user["systemuserid"]
 
     def add_flow(self, flow: Flow) -> None:
-        """Add a flow."""
         self.flows[flow.name] = flow
         self.workflows[flow.workflow_entity_id] = flow
         self.order.append(flow)
@@ -213,7 +214,7 @@ class SimulatedEnvironment:
         self._leave_solutions(flow)
 
     def forget_flow(self, flow: Flow) -> None:
-        """Remove a flow as if it had never been added, because its creation was rejected."""
+        """Remove a flow whose creation was rejected, as if it had never been added."""
         del self.flows[flow.name]
         del self.workflows[flow.workflow_entity_id]
         self.order.remove(flow)

@@ -1,6 +1,6 @@
 """Read trigger, calls and connections from a flow's definition, as the platform does.
 
-The app has another reader. This one is independent, so that both do not make the same mistakes.
+The app has a separate reader for definitions, so that a mistake in one of them shows in tests.
 """
 
 import json
@@ -93,10 +93,10 @@ class FlowFacts:
         return self.trigger_type == "Request" and self.trigger_kind == "PowerApp"
 
     def has_microsoft_key_reason(self, *, in_solution: bool) -> bool:
-        """Return whether the flow stays on Microsoft's key because of what it contains.
+        """Return whether the flow stays on Microsoft's key because of what its definition contains.
 
-        A parent also stays if its child does; this is not included. This is the only list of the
-        reasons here (platform.md#flows-that-stay).
+        A parent also stays if its child does; this is not included. The tenant has this list of
+        reasons only here (platform.md#flows-that-stay).
         """
         return (
             self.is_http
@@ -162,7 +162,7 @@ def read_facts(properties: dict[str, Any]) -> FlowFacts:
 
 
 def _get_id_or_nothing(name: object) -> str:
-    """Return the name of a subscription if it is a GUID, else an empty text."""
+    """Return the name of a webhook's subscription if it is a GUID, else an empty text."""
     try:
         return str(UUID(str(name)))
     except ValueError:

@@ -96,7 +96,11 @@ def start_migration(
 def migrate_released_flows(
     platform: PowerPlatform, environment: SimulatedEnvironment, now: datetime
 ) -> Iterator[None]:
-    """Migrate flows, with their parents, whose last reason to stay the block removes."""
+    """Migrate each flow, and each parent, that stayed on Microsoft's key and that a change in the
+    block releases.
+
+    Does nothing until the environment's migration is over.
+    """
     has_key = environment.migration_ends is not None and now >= environment.migration_ends
     if not has_key or not platform.assumptions.edited_flows_migrate:
         yield
@@ -120,8 +124,8 @@ def find_flows_on_microsoft_key(
 ) -> list[Flow]:
     """Return flows on Microsoft's key, or with `only_stuck` only those that cannot migrate.
 
-    Before a policy is applied, the latter are those that would stay. Afterwards, an edited flow
-    without a reason to stay is only in the whole list until it migrates.
+    Before a policy is applied, those that cannot migrate are the ones that would stay. Afterwards,
+    an edited flow without a reason to stay is only in the whole list, until it migrates.
     """
     assumptions = platform.assumptions
     listed = [

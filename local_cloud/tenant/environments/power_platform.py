@@ -60,7 +60,7 @@ class PowerPlatform:
         return self._by_org_host.get(host.lower())
 
     def register_trigger_url(self, environment: SimulatedEnvironment, flow: Flow) -> None:
-        """Make a flow known by the id in its trigger URL.
+        """Let `find_called_flow` find a flow by the id in its trigger URL.
 
         Call this again after the id has changed.
         """
@@ -72,9 +72,9 @@ class PowerPlatform:
         self.register_trigger_url(environment, flow)
 
     def find_called_flow(self, workflow_id: str) -> tuple[SimulatedEnvironment, Flow] | None:
-        """Return the environment and the flow whose id a trigger URL contains, or None.
+        """Return the flow whose id a trigger URL contains, and its environment, or None.
 
-        The flow may be deleted.
+        Deleted flows are found too.
         """
         return self._by_workflow_id.get(workflow_id.lower())
 
@@ -90,7 +90,9 @@ class PowerPlatform:
     def keep_row_for_reads(
         self, environment: SimulatedEnvironment, entity_set: str, row_id: str, now: datetime
     ) -> None:
-        """Store the present state of a row, or its absence, which reads may show after a write."""
+        """Store the present state of a row, or its absence, which reads may show after the coming
+        write.
+        """
         if lag := draw_lag(self.assumptions, self._lags, now):
             row = environment.get_table(entity_set).get(row_id)
             past = environment.unseen_rows.setdefault((entity_set, row_id), Past())

@@ -1,4 +1,5 @@
-"""Services outside Azure and Power Platform, one module for each, which defines `EXTERNAL`.
+"""Collect the services outside Azure and Power Platform: one module for each, which defines
+`EXTERNAL`.
 
 The docstring of a module describes its routes and its section of the seed.
 """

@@ -55,7 +55,7 @@ class SimulatedRepository:
 
 @dataclass(slots=True)
 class GitHub:
-    """All repositories by `owner/name` in lower case, and the token that has all rights on them."""
+    """All repositories by `owner/name` in lower case, and the token that every request needs."""
 
     token: str = ""
     repositories: dict[str, SimulatedRepository] = field(default_factory=dict)

@@ -97,7 +97,7 @@ def _parse_expand(request: Request) -> set[str]:
 
 
 async def create_flow(request: Request) -> Response:
-    """Create a flow that the caller owns. A repeated request creates another flow."""
+    """Create a flow that the request's sender owns. A repeated request creates another flow."""
     caller = require_flow_caller(request)
     tenant, environment = find_tenant(request), require_environment(request)
     properties = (await request.json())["properties"]
@@ -128,7 +128,7 @@ async def create_flow(request: Request) -> Response:
 
 
 def _start_if_licensed(request: Request, environment: SimulatedEnvironment, flow: Flow) -> None:
-    """Turn a new flow on, if its owner has the required licence.
+    """Turn a new flow on. Leaves it off if its owner lacks the required licence.
 
     See platform.md#premium-licences.
     """
@@ -213,7 +213,7 @@ async def restore_flow(request: Request) -> Response:
 
 
 async def start_flow(request: Request) -> Response:
-    """Turn a flow on. The caller must be permitted to use its connections."""
+    """Turn a flow on. The sender of the request must be permitted to use the flow's connections."""
     caller = require_flow_caller(request)
     environment, flow = require_flow(request, caller)
     require_published(flow)
@@ -229,10 +229,10 @@ async def stop_flow(request: Request) -> Response:
 
 
 async def move_into_solution(request: Request) -> Response:
-    """Serve `migrateFlows`: add flows to a solution, by default to the default solution.
+    """Serve `migrateFlows`: add up to twenty flows to a solution, by default to the default
+    solution.
 
-    An administrator may add up to twenty flows per request, a maker only flows that the maker may
-    edit (platform.md#move-into-solution).
+    A maker may add only flows that the maker may edit (platform.md#move-into-solution).
     """
     caller = require_flow_caller(request)
     environment = require_environment(request)

@@ -46,11 +46,12 @@ async def list_flows(request: Request) -> Response:
 
 
 async def list_own_flows(request: Request) -> Response:
-    """Return the flows of the caller, or those shared with the caller, for a maker's list.
+    """Return the flows that the sender of the request owns or that are shared with the sender, for
+    a maker's list.
 
-    Flows in solutions are only included on request. Without `$filter`, these are the caller's own
-    flows; with `search('personal')`, those of them that are not shared; with `search('team')`,
-    those that are shared by or with the caller.
+    Flows in solutions are only included on request. Without `$filter`, the result has all flows
+    that the sender owns. With `search('personal')`, it has those of them that are not shared; with
+    `search('team')`, the flows that are shared by or with the sender.
     """
     caller = require_flow_caller(request)
     environment, tenant = require_environment(request), find_tenant(request)
@@ -98,7 +99,7 @@ def _split_words(request: Request, option: str, *known: str) -> set[str]:
 async def list_flows_on_microsoft_key(request: Request) -> Response:
     """Serve `nonCmkMigratedFlows`, the list of flows on Microsoft's key.
 
-    With `exclude`, it only has flows that cannot migrate.
+    With `exclude`, the list has only flows that cannot migrate.
     """
     require_flow_caller(request)
     environment, platform = require_environment(request), find_platform(request)
@@ -113,7 +114,7 @@ async def list_flows_on_microsoft_key(request: Request) -> Response:
 
 
 async def list_http_action_flows(request: Request) -> Response:
-    """Return the flows with an HTTP action, which a firewall may deny after the migration."""
+    """Return the flows with an HTTP action: a firewall may deny their calls after the migration."""
     require_flow_caller(request)
     environment = require_environment(request)
     flows = [
@@ -127,7 +128,7 @@ async def list_http_action_flows(request: Request) -> Response:
 
 
 async def list_migrating_url_flows(request: Request) -> Response:
-    """Return the flows whose trigger URL still has an old host."""
+    """Return the flows whose trigger URL still has an old host (`azure.com`)."""
     require_flow_caller(request)
     environment = require_environment(request)
     flows = [

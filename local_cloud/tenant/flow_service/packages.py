@@ -1,7 +1,7 @@
 """Export flows as packages, and as ARM templates.
 
-BAP creates a package and a blob store serves it. The address of a package has a signature, and the
-store rejects a token beside it.
+BAP creates a package, and a blob store serves it. The address of a package has a signature; a
+request that also has a token is rejected.
 """
 
 import base64
@@ -93,7 +93,7 @@ async def export_package(request: Request) -> Response:
 
 
 async def get_package(request: Request) -> Response:
-    """Return a package to every caller who has its signed address."""
+    """Return a package if the request has its signature and no token."""
     made = find_tenant(request).get_part(Packages).made.get(request.path_params["name"])
     if made is None:
         raise SimulatedPlatformError(404, "BlobNotFound", "The specified blob does not exist.")
@@ -129,7 +129,9 @@ async def export_to_arm_template(request: Request) -> Response:
 
 
 async def _find_named_flow(request: Request, member: str) -> tuple[SimulatedEnvironment, Flow]:
-    """Return the one flow that a request names. Rejects callers who may not edit it."""
+    """Return the one flow that a request names, and its environment. Rejects senders who may not
+    edit the flow.
+    """
     caller = require_bap_caller(request)
     [resource] = (await request.json())[member]
     return require_shown_flow(request, caller, str(resource).rpartition("/")[2])

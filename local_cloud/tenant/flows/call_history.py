@@ -1,4 +1,4 @@
-"""Record every call and every start of a flow, so that the demo can check its traffic."""
+"""Record every call and every start of a flow. The demo checks its traffic with this record."""
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime

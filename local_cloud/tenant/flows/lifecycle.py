@@ -216,7 +216,8 @@ def _require_room(platform: PowerPlatform, environment: SimulatedEnvironment, ow
 
 
 def require_published(flow: Flow) -> None:
-    """Reject a start by the flow service of a flow in a solution that was never on.
+    """Reject the start of a flow in a solution that was never on, because the flow service cannot
+    start it.
 
     See platform.md#unpublished-flows.
     """

@@ -26,10 +26,11 @@ def parse_interval(flow: Flow) -> timedelta | None:
 
 
 def compute_first_due(flow: Flow, now: datetime, *, is_new: bool) -> datetime | None:
-    """Return when a flow first runs after it was turned on or saved.
+    """Return when a flow first runs after it was turned on or saved, or None without a recurrence.
 
     Without a start time, a new flow runs at once, and a flow that is turned on again runs at its
-    next slot. With a start time in the past, it runs at the next slot.
+    next slot. With a start time in the past, it runs at the next slot; with one in the future, at
+    this time.
     """
     step = parse_interval(flow)
     if step is None:

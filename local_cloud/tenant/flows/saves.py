@@ -1,4 +1,4 @@
-"""Reject saves of definitions, and apply the damage that a rejected save may cause.
+"""Reject saves of definitions, and cause the damage that a rejected save may do.
 
 Both APIs that save definitions, Dataverse and the flow service, use this module. Why the platform
 rejects the older connector format is not published, so this is an assumption. See
@@ -114,8 +114,8 @@ def build_unpublished_row() -> SimulatedPlatformError:
 def empty_references_if_rejected(assumptions: Assumptions, flow: Flow) -> Iterator[None]:
     """Empty a flow's connection references if a save inside the block is rejected.
 
-    This applies only if the tenant assumes it. The time of the last change and the row's version
-    stay.
+    Does so only if the tenant assumes this behaviour. The time of the last change and the row's
+    version stay.
     """
     try:
         yield
@@ -152,10 +152,11 @@ def without_references(client_data: str) -> str | None:
 
 
 def with_added_references(client_data: str, logical_names: dict[str, str]) -> tuple[str, str]:
-    """Return a definition to which the platform has added names of connection references.
+    """Return a definition in which each connector without a reference name got one, as the platform
+    adds them.
 
-    `logical_names` contains the reference of each connector, which is added where a name is
-    missing. The second result is the last added name, or an empty text.
+    `logical_names` contains the reference of each connector. The second result is the last added
+    name, or an empty text.
     """
     document, stamp = json.loads(client_data), ""
     for key, entry in (document["properties"].get("connectionReferences") or {}).items():

@@ -1,4 +1,4 @@
-"""Start flows that recurrences and events of connectors start.
+"""Start the flows that recurrences and events of connectors start.
 
 See platform.md#recurrence-start, #missed-events.
 """
@@ -42,11 +42,12 @@ async def apply_effects_of_time(tenant: Tenant) -> None:
 def play_event(
     tenant: Tenant, environment: SimulatedEnvironment, event: dict[str, Any]
 ) -> list[str]:
-    """Play an event of a connector operation (`{"operationId": …}`).
+    """Play an event of a connector operation (`{"operationId": …}`). Return the names of the flows
+    that it starts.
 
-    Return the names of the flows that it starts. Every flow that is on starts, also a copy beside
-    its original. A flow with a polling trigger that is off processes the event when it is turned on
-    again; one with a webhook trigger never does.
+    It starts each flow with this trigger that is on and subscribed, so both an original and its
+    copy if both are on. A flow with a polling trigger that was turned off processes the event when
+    it is turned on again; one with a webhook trigger never does.
     """
     started = []
     for flow in environment.order:
@@ -68,8 +69,8 @@ def play_event(
 def _is_subscribed(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> bool:
     """Return whether a flow gets the events of its webhook.
 
-    If subscriptions have names, a flow that was turned on later with the same name gets them
-    instead.
+    If the tenant assumes that subscriptions have names, only the last flow that was turned on with
+    a name gets its events.
     """
     name = flow.get_facts().subscription
     if not name or not tenant.get_part(PowerPlatform).assumptions.subscriptions_have_names:

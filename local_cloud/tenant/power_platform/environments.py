@@ -80,14 +80,13 @@ async def get_environment(request: Request) -> Response:
 
 
 async def list_as_maker(request: Request) -> Response:
-    """Return the environments in which the caller is a user."""
+    """Return the environments in which the sender of the request is a user."""
     return _answer_list(request, find_visible_environments(request, require_bap_caller(request)))
 
 
 async def get_as_maker(request: Request) -> Response:
-    """Return an environment in which the caller is a user.
-
-    `~default` is the default environment.
+    """Return an environment in which the sender of the request is a user. `~default` is the default
+    environment.
     """
     return _answer_environment(
         request, find_visible_environments(request, require_bap_caller(request))

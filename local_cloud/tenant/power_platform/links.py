@@ -133,9 +133,9 @@ def _begin_operation(
 
 
 def _find_failure(assumptions: Assumptions) -> dict[str, str] | None:
-    """Return why a link fails if the tenant assumes this, or None. The link can be requested again.
+    """Return why a link fails, if the tenant assumes that the next links fail, else None.
 
-    See platform.md#link-operation.
+    The link can be requested again. See platform.md#link-operation.
     """
     if assumptions.links_that_fail <= 0:
         return None
@@ -161,7 +161,8 @@ def _normalize_geography(location: str) -> str:
 def _require_linkable(
     tenant: Tenant, environment: SimulatedEnvironment, policy: SimulatedPolicyLink
 ) -> None:
-    """Reject an environment that cannot be linked: region, type, not managed, or too many linked.
+    """Reject an environment that cannot be linked, by its region, its type, whether it is managed,
+    or the number of linked ones.
 
     See platform.md#environment-requirements.
     """

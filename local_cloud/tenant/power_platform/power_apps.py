@@ -61,15 +61,14 @@ def build_routes(tenant: Tenant) -> list[Route]:  # noqa: ARG001  # what every s
 
 
 async def list_environments(request: Request) -> Response:
-    """Return the environments in which the caller is a user."""
+    """Return the environments in which the sender of the request is a user."""
     mine = find_visible_environments(request, require_bap_caller(request))
     return _build_list_response(request, [_build_environment_body(each) for each in mine])
 
 
 async def get_environment(request: Request) -> Response:
-    """Return an environment in which the caller is a user.
-
-    `~default` is the default environment.
+    """Return an environment in which the sender of the request is a user. `~default` is the default
+    environment.
     """
     mine = find_visible_environments(request, require_bap_caller(request))
     name = request.path_params["environment"]
@@ -136,7 +135,7 @@ async def list_apps(request: Request) -> Response:
 
 
 async def get_app_document(request: Request) -> Response:
-    """Return the document of an app to every caller who has its signed address."""
+    """Return the document of an app if the request has its signature and no token."""
     environment, app = _require_environment(request), request.path_params["app"]
     found = environment.canvas_apps.get(app)
     if found is None or not found.has_document:

@@ -1,1 +1,1 @@
-"""Receivers of notifications: an Event Grid topic, a webhook, and a channel of Teams."""
+"""Receive notifications, as an Event Grid topic, a webhook, and a channel of Teams do."""

@@ -33,9 +33,9 @@ def build_routes(_: Tenant) -> list[Route]:
 
 
 async def receive_webhook(request: Request) -> Response:
-    """Accept a message with a valid signature that is not too old.
+    """Accept a message with a valid signature whose time stamp is close to now.
 
-    A repeated message is accepted, too, because its sender did not get the first answer.
+    A repeated message is accepted too, because its sender may not have got the first answer.
     """
     body = await read_content(request, _NAME, _LIMIT)
     identity, sent, signatures = (

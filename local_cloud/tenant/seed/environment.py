@@ -75,9 +75,9 @@ def seed_environment(tenant: Tenant, description: Description) -> SimulatedEnvir
 def _seed_members(
     directory: Directory, environment: SimulatedEnvironment, description: Description
 ) -> None:
-    """Add all people and applications of the directory to an environment.
+    """Add all people and applications of the directory to an environment as users.
 
-    `members` of the seed gives some of them more rights.
+    `members` of the seed sets the rights of single users, or disables them.
     """
     rights = {member["id"]: member for member in description.get("members") or []}
     for principal in directory.principals.values():

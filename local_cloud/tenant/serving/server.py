@@ -104,7 +104,7 @@ class TenantServer:
             await apply_effects_of_time(self.tenant)
 
     def close_host(self, host: str) -> None:
-        """Act as a firewall: end the connections to a host, and reject new ones."""
+        """Act as a firewall: end all connections, and reject new ones to a host."""
         self._closed.add(host)
         self._tunnel.disconnect()
 

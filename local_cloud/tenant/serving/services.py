@@ -1,8 +1,9 @@
-"""List the services of a tenant. A new service is a module with a line here or with `EXTERNAL`.
+"""List the services of a tenant. A new service is a module that a line here names, or one with
+`EXTERNAL`.
 
 A service module has `HOSTS`, `build_routes(tenant) -> list[Route]` and `OPTIONS`. Its state is
 `tenant.get_part(ItsState)`. A function that seed/tenant.py calls reads its section of the seed. A
-module of `external_services` has service and function in its `EXTERNAL`.
+module of `external_services` names its service and this function in `EXTERNAL`.
 """
 
 from local_cloud.tenant.azure import app_configuration, key_vault, resource_manager, synapse

@@ -1,4 +1,4 @@
-"""A proxy through which clients that only know real host names reach the tenant.
+"""Run a proxy through which clients that only know real host names reach the tenant.
 
 `HTTPS_PROXY` has its address. A connection to a host of the tenant is forwarded to the TLS port,
 and any other is rejected, so that no request leaves the machine.

@@ -416,8 +416,8 @@ async def test_invalid_tokens_are_rejected(app: SignedApp) -> None:
         jwt.encode(claims, stranger, algorithm="RS256", headers={"kid": "local-tenant"}),
         jwt.encode(claims, stranger, algorithm="RS256", headers={"kid": "another"}),
         jwt.encode(claims, "", algorithm="none"),
-        app.tenant.tokens.issue_for_others(claims | {"exp": 1}),
-        app.tenant.tokens.issue_for_others(claims | {"iss": "https://elsewhere"}),
+        app.tenant.tokens.issue_for_application(claims | {"exp": 1}),
+        app.tenant.tokens.issue_for_application(claims | {"iss": "https://elsewhere"}),
         "no token",
     ]
     for header in (for_another, *(f"Bearer {one}" for one in forged)):
