@@ -75,7 +75,7 @@ async def _revert_caller(
     caller, edits = record.caller, log.list_active_edits(record)
     kind = work.services.callers[caller.kind]
     async with lease_resource(work, caller.resource_id) as resource:
-        for attempt in range(1, CALLER_WRITE_ATTEMPTS + 1):
+        for _ in range(CALLER_WRITE_ATTEMPTS):
             current = await read_places_to_write(work, kind, [caller])
             value = current.get(caller.address)
             if value is None:
@@ -97,8 +97,6 @@ async def _revert_caller(
             try:
                 await write_places(work, resource, kind, [(caller, old)], current)
             except Conflict:
-                if attempt == CALLER_WRITE_ATTEMPTS:
-                    raise
                 continue
             async for _ in poll(work):
                 if holds_value(kind, await kind.read(caller), old):

@@ -203,9 +203,9 @@ async def write_callers(
             return []
         try:
             await write_places(work, resource, kind, values, present)
-        except Conflict as err:
+        except Conflict:
             tries += 1
-            _prepare_next_attempt(err, tries, values, (first, *others))
+            _use_urls_in_last_attempt(tries, values, (first, *others))
             continue
         except JobBlocked as err:
             if isinstance(err, ContentRejected) and _reject_references(
@@ -319,14 +319,10 @@ async def _is_complete(kind: CallerKind, values: Values, writers: Sequence[Calle
     return not unresolved
 
 
-def _prepare_next_attempt(
-    err: Conflict, tries: int, values: Values, writers: Sequence[CallerWriter]
-) -> None:
+def _use_urls_in_last_attempt(tries: int, values: Values, writers: Sequence[CallerWriter]) -> None:
     """Before the last attempt, replace references by URLs, because Azure may accept a Key Vault
-    reference and drop it later. After the last attempt, raise the error.
+    reference and drop it later.
     """
-    if tries == CALLER_WRITE_ATTEMPTS:
-        raise err
     if tries == CALLER_WRITE_ATTEMPTS - 1:
         _reject_references(values, writers, "not stored")
 

@@ -371,7 +371,6 @@ async def test_callers_of_each_kind_are_updated_and_reverted(
             40,
         ),
         ("PessimisticConcurrencyConflict", "Operation on the API is in progress", 15),
-        ("Conflict", "The backend is being changed", 15),
     ],
 )
 async def test_write_waits_until_api_management_is_not_busy(
