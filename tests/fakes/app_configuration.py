@@ -14,10 +14,8 @@ _LONGEST = 10_000
 
 
 def read_key_value(world: World, place: tuple[str, str, str]) -> str:
-    """Return the value that an app reads: the text of a key-value, or the Key Vault secret to which
-    it refers.
-
-    Of a secret, the app gets the current version at once.
+    """Return the value that an app reads: the text of a key-value, or the current version of the
+    Key Vault secret to which it refers.
     """
     key_value = world.key_values[place]
     if key_value.content_type != REFERENCE_TYPE:

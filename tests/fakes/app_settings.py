@@ -45,7 +45,7 @@ class FakeAppSettings:
         ]
 
     async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
-        """Return by setting the status of each reference to a Key Vault secret."""
+        """Return the status of each setting that refers to a Key Vault secret."""
         site = self._get_site(site_id)
         return read_statuses(self._world, site, site.settings)
 
@@ -71,9 +71,8 @@ class FakeConnectionStrings(FakeAppSettings):
         return dict(self._get_site(site_id).connection_strings)
 
     async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
-        """Return by connection string the status of each reference to a Key Vault secret.
-
-        The names have no type.
+        """Return the status of each connection string that refers to a Key Vault secret, by its
+        name without the type.
         """
         site = self._get_site(site_id)
         return read_statuses(self._world, site, site.connection_strings)

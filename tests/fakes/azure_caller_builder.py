@@ -1,4 +1,4 @@
-"""Add callers of flows that are Azure resources, one method for each kind of caller."""
+"""Add Azure resources that call flows, with a method for each kind of caller."""
 
 import html
 import json
@@ -40,8 +40,8 @@ class AzureCallerBuilder(FlowBuilder):
         return fake
 
     def add_url_vault(self, *readers: FakeSite | str, name: str = "kv-urls") -> str:
-        """Add a vault for URL secrets, and give apps, or resources with these ids, the right to
-        read it. Return its URL.
+        """Add a vault for secrets with URLs, and return its URL. The `readers` get the right to
+        read its secrets: apps, or resources named by their ids.
         """
         vault = KeyVault(
             id=f"{SUBSCRIPTION}/providers/microsoft.keyvault/vaults/{name}".lower(),
@@ -115,8 +115,8 @@ class AzureCallerBuilder(FlowBuilder):
             self.add_system(UrlHolder(name=f"key {key}/{number}", read=read))
 
     def add_api_management_caller(self, path: str, properties: Json, read: str, flows: int) -> str:
-        """Add a resource below an API Management service, and a system for each flow that calls its
-        URL.
+        """Add a resource below an API Management service, and for each flow a system that calls the
+        flow's URL in this resource.
 
         The property `read` of the resource contains the URLs in order. Returns the resource id.
         """

@@ -87,7 +87,8 @@ class Builder(AzureCallerBuilder):
     ) -> tuple[FakeVariable, FakeFlow]:
         """Add an environment variable with the flow's URL, and a button flow that posts to it.
 
-        The variable's default value contains the URLs of `in_default`, which no flow uses.
+        The variable's default value contains the URLs of the flows `in_default`. Nothing calls
+        them.
         """
         variable = FakeVariable(
             definition_id=self.world.create_guid(),
@@ -101,7 +102,7 @@ class Builder(AzureCallerBuilder):
         return variable, self._add_button_flow(f"Reads {schema_name}", expression)
 
     def add_webhook_caller(self, *flows: FakeFlow, **values: object) -> list[FakeRow]:
-        """Add a Dataverse webhook for each flow, which calls the flow at every beat of the traffic.
+        """Add a Dataverse webhook for each flow. It calls the flow at every beat of the traffic.
         Return the rows.
 
         `values` are further columns of the rows.
@@ -153,7 +154,8 @@ class Builder(AzureCallerBuilder):
         return self.add_row("botcomponents", values)
 
     def add_connector_caller(self, *flows: FakeFlow, **values: object) -> list[FakeRow]:
-        """Add a custom connector for each flow, which calls the flow. Return the rows.
+        """Add a custom connector for each flow, and a system that calls the flow. Return the
+        connectors' rows.
 
         `values` are further columns of the rows.
         """

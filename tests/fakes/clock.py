@@ -21,7 +21,7 @@ class ManualClock:
         return self._now
 
     def measure_local_lead(self) -> timedelta:
-        """Return zero, because the machine's clock is this one."""
+        """Return zero, because the machine has no other clock."""
         return timedelta()
 
     def advance(self, step: timedelta) -> None:

@@ -91,7 +91,7 @@ def was_killed(error: BaseException) -> bool:
 
 
 def is_async_method(method: Callable[..., Any]) -> bool:
-    """Return whether a port's method is a coroutine function. A generator of items is not."""
+    """Return whether a port's method is a coroutine function. An asynchronous generator is none."""
     return _is_async(getattr(method, "__func__", method))
 
 

@@ -9,8 +9,8 @@ from tests.fakes.test_world import World
 
 
 class FakeDeclaredCallers:
-    """Implements `DeclaredCallers` with those of a `World`, then those that the app itself has
-    stored.
+    """Implements `DeclaredCallers` with the declared callers of a `World` and those that the app
+    has stored.
     """
 
     def __init__(self, world: World, rows: Table[DeclaredCaller]) -> None:

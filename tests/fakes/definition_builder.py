@@ -1,5 +1,6 @@
-"""Write the `clientdata` of flows, Dataverse's column with the definition, as Power Automate's
-designer does.
+"""Build the `clientdata` of flows as Power Automate's designer writes it.
+
+This column of Dataverse contains a flow's definition.
 """
 
 import json

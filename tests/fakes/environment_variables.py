@@ -1,6 +1,7 @@
-"""Fake of the port `EnvironmentVariables`. Flows keep the old value until saved.
+"""Fake of the port `EnvironmentVariables`.
 
-See platform.md#stale-variables.
+A flow that reads a variable keeps the old value until the flow is saved. See
+platform.md#stale-variables.
 """
 
 import builtins
@@ -13,7 +14,7 @@ from tests.fakes.test_world import World
 
 
 class FakeEnvironmentVariables:
-    """Implements `EnvironmentVariables` with those of a `World`."""
+    """Implements `EnvironmentVariables` with the environment variables of a `World`."""
 
     def __init__(self, world: World) -> None:
         self._world = world

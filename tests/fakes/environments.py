@@ -10,7 +10,7 @@ _LATELY = timedelta(minutes=1)
 
 
 class FakeEnvironments:
-    """Implements `Environments` with those of a `World`."""
+    """Implements `Environments` with the environments of a `World`."""
 
     def __init__(self, world: World) -> None:
         self._world = world

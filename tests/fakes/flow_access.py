@@ -11,7 +11,7 @@ from tests.fakes.definitions import parse_facts
 from tests.fakes.flow_reports import build_detail
 from tests.fakes.flow_service import (
     build_trigger_url,
-    refuse_while_migrating,
+    require_no_platform_migration,
     require_published,
     turn_on,
 )
@@ -58,7 +58,7 @@ class FakeFlowAccess:
 
         See platform.md#trigger-url-read.
         """
-        flow = self._own(environment_id, flow_name)
+        flow = self._get_readable_flow(environment_id, flow_name)
         facts = parse_facts(flow.client_data)
         if trigger != facts.trigger_name:
             raise NotFound(f"the flow {flow_name} has no trigger {trigger}")
@@ -82,23 +82,24 @@ class FakeFlowAccess:
 
         Raises `PlatformError` (403) if the service account is not a co-owner.
         """
-        return build_detail(self._world, self._own(environment_id, flow_name))
+        return build_detail(self._world, self._get_readable_flow(environment_id, flow_name))
 
     async def start(self, environment_id: str, flow_name: str) -> None:
         """Turn a flow on. Raises `PlatformError` (403) if the service account is not a co-owner."""
-        self._own(environment_id, flow_name)
+        self._get_readable_flow(environment_id, flow_name)
         flow = self._world.get_flow(environment_id, flow_name)
-        refuse_while_migrating(self._world, self._world.get_served_environment(environment_id))
+        require_no_platform_migration(
+            self._world, self._world.get_served_environment(environment_id)
+        )
         with self._world.record_write(environment_id, "start flow", flow_name):
             require_published(flow)
             turn_on(self._world, flow, self._world.operator)
             flow.touch(self._world.clock.now())
 
-    def _own(self, environment_id: str, flow_name: str) -> FakeFlow:
-        """Return a flow as reads show it. Raises `PlatformError` unless the service account may
-        read it now.
+    def _get_readable_flow(self, environment_id: str, flow_name: str) -> FakeFlow:
+        """Return a flow as reads show it, which may lag behind writes.
 
-        Reads of the flow may lag behind writes; the permission does not.
+        Raises `PlatformError` unless the service account has the permission to read the flow now.
         """
         flow = self._world.get_shown_flow(environment_id, flow_name)
         operator = self._world.operator

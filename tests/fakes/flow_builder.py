@@ -43,7 +43,7 @@ class FlowBuilder:
         owner: FakeUser | None = None,
         connections: Mapping[str, str] | None = None,
     ) -> FakeFlow:
-        """Add a flow, which its owner turns on.
+        """Add a flow. Its owner turns it on if `is_on` is true.
 
         `connections` contains the connector of each connection.
         """
@@ -83,8 +83,8 @@ class FlowBuilder:
         return self.add_flow(name, define.build_http_trigger(), is_on=False)
 
     def add_mail_flow(self, name: str) -> FakeFlow:
-        """Add an HTTP flow outside solutions that sends mail with a connection of the flow
-        itself.
+        """Add an HTTP flow outside solutions. It sends mail with a connection of its own, without a
+        connection reference.
         """
         return self.add_flow(
             name,
@@ -106,7 +106,9 @@ class FlowBuilder:
         )
 
     def add_polling_flow(self, name: str, *, posts_to: str = "") -> FakeFlow:
-        """Add a flow that polls Teams for new messages, and calls the URL `posts_to` for each."""
+        """Add a flow that polls Teams for new messages and, if `posts_to` is given, calls this URL
+        for each message.
+        """
         connection = f"shared-teams-{self.world.create_hex_id()[:8]}"
         return self.add_flow(
             name,

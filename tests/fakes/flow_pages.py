@@ -1,4 +1,4 @@
-"""Fake of the port `FlowPages`: lists of flows, a few per page."""
+"""Fake of the port `FlowPages`, with a few flows on each page."""
 
 from collections.abc import Collection
 from dataclasses import replace

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from shared.errors import NotFound, PlatformError
-from tests.fakes.flow_service import refuse_while_migrating, release_after_change
+from tests.fakes.flow_service import release_after_change, require_no_platform_migration
 from tests.fakes.test_world import World
 
 _MOST = 20
@@ -22,7 +22,7 @@ class FakeFlowPlacement:
         """
         world = self._world
         environment = world.get_served_environment(environment_id)
-        refuse_while_migrating(world, environment)
+        require_no_platform_migration(world, environment)
         if len(flow_names) > _MOST:
             raise PlatformError("too many flows", code="InvalidRequestContent", status=400)
         live = {flow.flow_name: flow for flow in environment.list_live_flows()}

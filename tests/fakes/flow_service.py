@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800, "month": 2592000}
 
 
-def refuse_while_migrating(world: World, environment: FakeEnvironment) -> None:
+def require_no_platform_migration(world: World, environment: FakeEnvironment) -> None:
     """Raise `PlatformMigrationInProgress` if the environment is in a platform migration, which
     blocks writes.
 
@@ -120,8 +120,8 @@ def save(world: World, flow: FakeFlow, client_data: str, actor: FakeUser) -> Non
 def release_after_change(
     world: World, environment: FakeEnvironment, flow: FakeFlow
 ) -> Iterator[None]:
-    """Move a flow and its parents to the key if the change in this block removes their last reason
-    to stay on Microsoft's key.
+    """Move a flow and its parents to the key if the change in this block removes the last reason
+    why they stay on Microsoft's key.
     """
     was_held = not flow.is_protected and has_microsoft_key_reason(environment, flow)
     yield
@@ -177,7 +177,8 @@ def empty_references_when_rejected(world: World, flow: FakeFlow) -> Iterator[Non
 def turn_on(world: World, flow: FakeFlow, actor: FakeUser) -> None:
     """Turn a flow on as `actor`, or raise `PlatformError`.
 
-    The flow may also stay off without an error, because of a data policy or an assumption.
+    The flow may also stay off without an error, because of a data policy or because the test's
+    assumptions say so.
     """
     if flow.is_on:
         return
@@ -274,8 +275,8 @@ def parse_recurrence(client_data: str) -> timedelta:
 def _start_listening(world: World, flow: FakeFlow) -> None:
     """Begin to receive events.
 
-    A flow that is turned on for the first time ignores earlier events; another one may process
-    those that it missed.
+    A flow that is turned on for the first time ignores earlier events. A flow that was on before
+    may process those that it missed.
     """
     if not is_self_starting(flow.client_data):
         return

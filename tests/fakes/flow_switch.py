@@ -4,7 +4,7 @@ from shared.domain.jobs.deletion import RECYCLE_BIN
 from shared.errors import NotFound
 from tests.fakes.flow_service import (
     delete,
-    refuse_while_migrating,
+    require_no_platform_migration,
     require_published,
     turn_off,
     turn_on,
@@ -56,5 +56,7 @@ class FakeFlowSwitch:
 
     def _require_changeable(self, environment_id: str, flow_name: str) -> FakeFlow:
         flow = self._world.get_flow(environment_id, flow_name)
-        refuse_while_migrating(self._world, self._world.get_served_environment(environment_id))
+        require_no_platform_migration(
+            self._world, self._world.get_served_environment(environment_id)
+        )
         return flow

@@ -1,5 +1,5 @@
-"""Check invariants 1 to 8 of the design. Each check returns the violations as texts without
-signatures.
+"""Check invariants 1, 2 and 5 to 8 of the design. Each check returns the violations as texts
+without signatures.
 
 Checks that apply at any moment can be added to `World.watchers`, which run after every write.
 """
@@ -119,8 +119,9 @@ def find_signatures_in_store(world: World, store: MemoryStore) -> list[str]:
 
 
 def watch(world: World, *checks: Callable[[World], list[str]]) -> None:
-    """Run `checks` after every write, with the checks of invariants 1 and 2 and of pairs that are
-    on together.
+    """Run three checks and the given `checks` after every write.
+
+    The three are invariants 1 and 2, and the part of invariant 5 about self-starting flows.
     """
     world.watchers += [find_second_copies, watch_callers(world), find_pairs_on_together, *checks]
 

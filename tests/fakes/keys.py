@@ -42,7 +42,7 @@ class FakeKeys:
 
 
 class FakeServiceTags:
-    """Implements `ServiceTags` with those of a `World`."""
+    """Implements `ServiceTags` with the service tags of a `World`."""
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -36,9 +36,8 @@ class FakeOrganization:
         there.creates_flows_in_solutions = is_on
 
     async def read_names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
-        """Return the names of users and teams by id.
-
-        Every environment has all users and teams of the `World`.
+        """Return the names of users and teams by id. Every environment has all users and teams of
+        the `World`.
         """
         everybody: dict[str, FakeUser | FakeTeam] = {**self._world.users, **self._world.teams}
         wanted = {one.lower() for one in ids}

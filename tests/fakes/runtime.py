@@ -28,7 +28,7 @@ class OneFunctionKey:
         return key == self.KEY
 
 
-class PlentyOfCalls:
+class UnlimitedRequests:
     """Implements `RequestBudget` without limits, so that no job has to wait."""
 
     def reserve(self, need: RequestDemand | None) -> AbstractAsyncContextManager[None]:

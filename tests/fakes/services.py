@@ -11,7 +11,7 @@ from shared.settings import Settings
 from shared.state.tables import Tables
 from tests.fakes.circuits import with_circuits
 from tests.fakes.ports import Ports
-from tests.fakes.runtime import OneFunctionKey, PlentyOfCalls
+from tests.fakes.runtime import OneFunctionKey, UnlimitedRequests
 
 _EVERYBODY: dict[str, Any] = {
     "tenant_id": "fakes",
@@ -51,7 +51,7 @@ def build_fake_services(
         archive=ports.archive,
         messages=ports.messages,
         alerts=ports.notices,
-        request_budget=PlentyOfCalls(),
+        request_budget=UnlimitedRequests(),
         function_keys=OneFunctionKey(),
         callers=build_caller_kinds(ports, settings),
         firewalls=(

@@ -179,9 +179,9 @@ class FakePrincipals:
     async def read_privilege_levels(
         self, environment: Environment, user_id: str, name: str
     ) -> frozenset[str]:
-        """Return the levels of a user's privilege.
+        """Return the levels at which a user has a privilege, none if the user does not have it.
 
-        The app has all privileges except those that the `World` removed.
+        The app has each privilege that the `World` has not removed.
         """
         world = self._world
         if user_id in world.without_roles:

@@ -31,9 +31,8 @@ def read_setting(world: World, site: FakeSite, name: str) -> str:
 
 
 def read_statuses(world: World, site: FakeSite, values: Mapping[str, str]) -> dict[str, str]:
-    """Return the status of each reference to a Key Vault secret among `values`.
-
-    The names have no type.
+    """Return the status of each of the `values` that refers to a Key Vault secret, by its name
+    without the type of a connection string.
     """
     return {
         name.rpartition("|")[2]: resolve_reference(world, site, name, text).status

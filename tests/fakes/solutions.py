@@ -9,7 +9,7 @@ from tests.fakes.test_world import World
 
 
 class FakeSolutions:
-    """Implements `Solutions` with those of a `World`."""
+    """Implements `Solutions` with the solutions of a `World`."""
 
     def __init__(self, world: World) -> None:
         self._world = world

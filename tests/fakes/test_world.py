@@ -246,9 +246,8 @@ class World:
         raise NotFound(f"Could not find flow '{flow_name}'.")
 
     def list_shown_flows(self, environment_id: str, *, in_list: bool = False) -> Iterator[FakeFlow]:
-        """Yield the flows of an environment as reads, or lists, show them now.
-
-        Raises `PlatformError` like `get_served_environment`.
+        """Yield the flows of an environment as reads of one flow, or lists, show them now. Raises
+        `PlatformError` as `get_served_environment` does.
         """
         now = self.clock.now()
         for flow in self.get_served_environment(environment_id).flows.values():
@@ -314,7 +313,9 @@ class World:
             past.keep(None, lag)
 
     def let_reads_lag(self, flow: FakeFlow) -> None:
-        """Keep the present flow for reads that lag behind a change which the app does not make."""
+        """Keep the flow as it is for reads that lag behind a change. Call this before a change that
+        the app does not make.
+        """
         if lag := draw_lag(self.assumptions, self.random, self.clock.now()):
             flow.past.keep(flow.copy_for_reads(), lag)
 

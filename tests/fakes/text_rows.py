@@ -1,4 +1,4 @@
-"""Fake of the port `TextRows`: rows of Dataverse tables with a text.
+"""Fake of the port `TextRows`: rows that have a text, in tables of Dataverse.
 
 Some tables have row versions.
 """

@@ -13,7 +13,7 @@ from tests.fakes.definitions import convert_tenant_errors, require_valid
 from tests.fakes.flow_service import (
     delete,
     empty_references_when_rejected,
-    refuse_while_migrating,
+    require_no_platform_migration,
     save,
     turn_off,
     turn_on,
@@ -67,7 +67,7 @@ class FakeWorkflows:
         there = fake.flows.get(workflow_id)
         if there is not None and not there.is_deleted:
             raise AlreadyExists("A record with matching key values already exists.")
-        refuse_while_migrating(world, fake)
+        require_no_platform_migration(world, fake)
         self._require_short_name(draft.name)
         require_valid(draft.client_data)
         with convert_tenant_errors():
@@ -79,10 +79,9 @@ class FakeWorkflows:
     async def update(
         self, environment: Environment, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Change a flow.
-
-        Raises `NotFound` if it does not exist, and `Conflict` unless it has this ETag or the ETag
-        is `*`."""
+        """Change a flow. Raises `NotFound` if it does not exist, and `Conflict` unless it has this
+        ETag or `etag` is `*`.
+        """
         if change.state is FlowState.SUSPENDED:
             raise ValueError("only the platform can suspend a flow")
         world, fake = self._world, self._get_environment(environment)
@@ -90,7 +89,7 @@ class FakeWorkflows:
         flow = self._get_flow(fake.id, workflow_id)
         if etag not in ("*", flow.etag):
             raise Conflict("The version of the existing record doesn't match the RowVersion.")
-        refuse_while_migrating(world, fake)
+        require_no_platform_migration(world, fake)
         self._require_short_name(change.name or "")
         with world.record_write(fake.id, "update workflow", flow.workflow_id):
             if change.client_data is not None:
@@ -129,7 +128,7 @@ class FakeWorkflows:
             raise PlatformError(
                 "missing prvDeleteWorkflow privilege", code="0x80040220", status=403
             )
-        refuse_while_migrating(self._world, fake)
+        require_no_platform_migration(self._world, fake)
         with self._world.record_write(fake.id, "delete workflow", flow.workflow_id):
             delete(self._world, flow)
 

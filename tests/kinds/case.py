@@ -146,7 +146,7 @@ def add_resources(seed: Json, *resources: Json) -> None:
 
 
 def add_nothing(seed: Json) -> None:
-    """Do nothing, because the seed of the adapters' tests already has such places."""
+    """Do nothing, because the seed of the adapters' tests already has places of this kind."""
 
 
 async def add_no_caller(app: "Adapters", url: str) -> None:

@@ -172,10 +172,10 @@ async def build_grown_tenant(flows: int, file: Path | None = None) -> Grown:
 
 
 async def _copy_many(scenario: Scenario, flows: int) -> None:
-    """Copy the rows of the retired flow, of its plan item and of a remediation without changes many
-    times.
+    """Copy many times the rows of the retired flow, of its plan item and of a remediation without
+    changes.
 
-    The rows have no job index yet, which the daily comparison adds.
+    The copies are not in the job index until the daily comparison adds them.
     """
     tables = scenario.services.tables
     job, environment_job = await scenario.read_job("Orders"), await scenario.read_environment_job()

@@ -20,8 +20,8 @@ REPORT = "flow_service.admin_list_flows_on_microsoft_key"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LongReport:
-    """The figures of the remediation, and how many pages of the report were read before and after
-    the approval.
+    """The figures of the remediation, and how many pages of the Microsoft-key lists were read for
+    the plan and in all.
     """
 
     figures: Figures
@@ -30,8 +30,8 @@ class LongReport:
 
 
 async def measure_long_report(stay: int, flows: int) -> LongReport:
-    """Discover `stay` flows on Microsoft's key, migrate the `flows` of the first plan, and return
-    the figures.
+    """Discover `stay` flows on Microsoft's key, migrate the number `flows` of them in a plan, and
+    return the figures.
     """
     async with open_simulated_run(
         build_many_flows(stay, flows_per_app=max(stay // 100, 1))

@@ -1,5 +1,5 @@
-"""Measure how the app's own processes migrate many flows over the wire, and how scripts do, for
-comparison.
+"""Measure how the app's own processes migrate many flows over the wire and, for comparison, how
+scripts do it.
 
 The local cloud is that of `make demo`: the real Functions worker, queues, and a tenant behind TLS
 and a proxy. Request budgets and the no-call period cause no delay, so that only the app's own work

@@ -92,7 +92,7 @@ async def test_action_on_many_flows_needs_few_transactions(flows: int, action: s
 
 @dataclass(slots=True)
 class SlowStore(ObservedStore):
-    """Answers all requests that wait at the same time together, and counts how often it does."""
+    """Answers at the same time all requests that wait, and counts these answers."""
 
     answers: int = 0
     _answer: asyncio.Task[None] | None = field(default=None)
@@ -139,7 +139,9 @@ class SlowStore(ObservedStore):
 
 @pytest.mark.parametrize("action", ["schedule deletions", "cancel deletions", "archive runs"])
 async def test_action_on_many_flows_does_not_ask_for_one_flow_after_the_other(action: str) -> None:
-    """The request for 10,000 flows would otherwise end without an answer, and half done."""
+    """A request for 10,000 flows that does this would exceed the time limit, with its work half
+    done.
+    """
     flows = 200
     tenant = await build_grown_tenant(flows)
     services, identity = tenant.services, tenant.scenario.remediation.id

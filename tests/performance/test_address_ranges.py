@@ -1,4 +1,6 @@
-"""Test the cost of comparing all regions of the service tag with many firewalls."""
+"""Test the cost of comparing many firewalls with all regions of the service tag from which flows
+call.
+"""
 
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -40,7 +42,7 @@ def tags() -> ServiceTagList:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_evaluation_equals_ipaddress_with_fewer_operations(tags: ServiceTagList, size: int) -> None:
-    """The app and `ipaddress` find the same verdicts and missing addresses for every region and
+    """The app and `ipaddress` return the same verdicts and missing addresses for each region and
     rule set.
     """
     ours, yardstick = AppEvaluation(tags), LibraryEvaluation(tags)

@@ -47,8 +47,8 @@ def build_large_tenant() -> dict[str, Any]:
 
 
 async def test_plan_of_ten_thousand_flows_needs_few_requests() -> None:
-    """The limits allow one read of each definition, requests for a hundred flows at a time, and few
-    reads of runs.
+    """The limits allow one read of each definition, other requests for a hundred flows at a time,
+    and few reads of runs.
     """
     async with open_simulated_run(build_large_tenant()) as moved:
         scenario, calls = moved.scenario, moved.scenario.tenant.calls

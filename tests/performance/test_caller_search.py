@@ -17,7 +17,7 @@ def _build_url(number: int) -> str:
 
 
 def test_search_for_1000_urls_costs_as_much_as_for_one() -> None:
-    """The search finds each URL in the text, and looks its id up in the set of all ids."""
+    """The search finds each URL in the text, and looks up the URL's id in the set of all ids."""
     text = json.dumps(
         {"urls": [_build_url(number) for number in range(200)], "more": "x" * 100_000}
     )
@@ -31,7 +31,7 @@ def test_search_for_1000_urls_costs_as_much_as_for_one() -> None:
 
 
 def test_replacement_with_1000_known_copies_costs_little_more() -> None:
-    """The URL of each copy is parsed once, and the text is read once."""
+    """The search parses the URL of each copy once, and reads the text once."""
     text = json.dumps(
         {"urls": [_build_url(number) for number in range(200)], "more": "x" * 100_000}
     )
@@ -50,7 +50,6 @@ def test_replacement_with_1000_known_copies_costs_little_more() -> None:
 
 
 def test_cost_of_a_search_is_proportional_to_the_text() -> None:
-    """A text with ten times the URLs needs about ten times the operations."""
     short = json.dumps([_build_url(number) for number in range(100)])
     long = json.dumps([_build_url(number) for number in range(1000)])
 

@@ -14,7 +14,7 @@ import pytest
 
 from local_cloud.tenant.core.requests import CallLog
 from shared.domain.request_demand import RequestDemand
-from tests.fakes.runtime import PlentyOfCalls
+from tests.fakes.runtime import UnlimitedRequests
 from tests.functional.wire.wire_scenario import WIDE
 from tests.performance.remediation_figures import count_by_service, open_simulated_run
 from tests.performance.test_calls_per_flow import build_seeds
@@ -29,9 +29,9 @@ TAKES = {
 
 
 @dataclass(slots=True)
-class Deliveries(PlentyOfCalls):
-    """A request budget without limits, which records what each invocation reserves and what it
-    sends.
+class Deliveries(UnlimitedRequests):
+    """A request budget without limits. For each invocation, it records the number of reserved and
+    of sent requests.
     """
 
     calls: CallLog
@@ -39,7 +39,9 @@ class Deliveries(PlentyOfCalls):
 
     @asynccontextmanager
     async def reserve(self, need: RequestDemand | None) -> AsyncGenerator[None]:
-        """Run the block, and record how many requests it reserved and sent."""
+        """Run the block. If a flow job runs in it, record how many requests the job reserved and
+        sent.
+        """
         before = self._count_calls()
         yield
         if need and need.row[0] == "flowjobs":
@@ -62,7 +64,6 @@ async def measure_invocations(description: dict[str, Any]) -> list[tuple[int, in
 
 @pytest.mark.parametrize("name", TAKES)
 async def test_invocation_sends_the_reserved_number_of_requests(name: str) -> None:
-    """Both numbers are equal for every kind of flow."""
     took = await measure_invocations(build_seeds()[name])
 
     assert took == [(calls, calls) for calls in TAKES[name]]

@@ -42,7 +42,7 @@ def test_runs_of_a_schedule_are_counted(schedule: str, runs: int) -> None:
 
 
 def test_schedule_that_is_not_for_each_day_is_rejected() -> None:
-    """The runs of such a schedule would be counted wrongly."""
+    """`count_runs` would count the runs of such a schedule wrongly."""
     with pytest.raises(ValueError, match="not counted"):
         count_runs("0 0 2 * * 1")
 
@@ -54,9 +54,7 @@ def test_free_units_cost_nothing() -> None:
 
 
 def test_units_grow_with_the_flows() -> None:
-    """Only the alert rules and the base charge of Service Bus cost the same for any number of
-    flows.
-    """
+    """The alert rules and the base charge of Service Bus cost the same for any number of flows."""
     counts = Counts(
         timer_runs=100, timer_table_operations=400, flow_messages=10, flow_table_operations=130,
         log_rules=8, metric_rules=2,

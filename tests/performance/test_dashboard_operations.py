@@ -99,9 +99,7 @@ async def build_large_remediation() -> tuple[RemediationView, list[FlowView]]:
 async def test_remediation_page_of_2000_flows_costs_little_more_than_a_table(
     tmp_path: Path, owner: str
 ) -> None:
-    """The page with all flows, or with those of one owner, is compared with a bare table of the
-    flows.
-    """
+    """The table has a plain row for each flow. The page shows all flows or those of one owner."""
     shown, flows = await build_large_remediation()
     bare = tmp_path / "bare.html.j2"
     bare.write_text(BARE)
@@ -126,7 +124,6 @@ async def test_remediation_page_of_2000_flows_costs_little_more_than_a_table(
 
 
 async def test_live_update_of_2000_flows_transfers_only_changes() -> None:
-    """The update is empty if no flow has changed, and small if one has."""
     shown, flows = await build_large_remediation()
     principal = Principal(name="a", roles=frozenset(Role), kind=PrincipalKind.USER)
     view = PageContext(principal=principal, now=shown.remediation.created_at)
@@ -158,7 +155,7 @@ async def test_live_update_of_2000_flows_transfers_only_changes() -> None:
 async def test_plan_page_of_2000_flows_costs_little_more_than_a_table(
     tmp_path: Path,
 ) -> None:
-    """The page sorts, groups and counts all flows, and shows a part of them."""
+    """The page sorts, groups and counts all flows of the plan, but shows only some of them."""
     shown, flows = await build_large_remediation()
     [environment_job] = shown.environment_jobs
     bare = tmp_path / "bare.html.j2"

@@ -143,9 +143,7 @@ async def test_managed_flows_are_listed_with_one_request(platform: Adapters) -> 
 
 
 async def test_plan_of_10000_flows_needs_few_requests(platform: Adapters) -> None:
-    """The app reads the reports, each definition and each caller kind once, and flows outside
-    solutions one by one.
-    """
+    """The app reads single flows only if they are outside solutions, and all others in pages."""
     await platform.world.migrate()
     environment = await platform.read_environment()
     services = _build_services(platform)
@@ -166,9 +164,8 @@ async def test_plan_of_10000_flows_needs_few_requests(platform: Adapters) -> Non
 async def test_resumed_discovery_reads_only_the_remaining_pages(
     platform: Adapters, read: int
 ) -> None:
-    """The process was killed after it had stored a page.
-
-    Neither the report nor earlier pages are read again.
+    """A failure interrupts the discovery after some pages were stored. These pages and the
+    Microsoft-key lists are not read again.
     """
     await platform.world.migrate()
     environment = await platform.read_environment()
@@ -188,9 +185,8 @@ async def test_resumed_discovery_reads_only_the_remaining_pages(
 
 
 async def test_comparison_of_all_flows_needs_one_request_per_page(platform: Adapters) -> None:
-    """The comparison of Dataverse with the flow service is made only on request.
-
-    It finds the flows outside solutions.
+    """The app compares Dataverse with the flow service only on request. The comparison finds the
+    flows outside solutions.
     """
     await platform.world.migrate()
     environment = await platform.read_environment()
@@ -212,5 +208,5 @@ async def test_comparison_of_all_flows_needs_one_request_per_page(platform: Adap
 
 
 def _is_platform(route: str) -> bool:
-    """Return whether a request is one for data, and not one for an access token."""
+    """Return whether a request is for data, and not for an access token."""
     return not route.startswith(("entra.", "managed_identity."))

@@ -39,7 +39,7 @@ class RecordingStore(ObservedStore):
 
 
 async def test_timer_reads_no_job_if_none_is_due() -> None:
-    """The store has a thousand retired jobs and a thousand in their no-call period."""
+    """The store has a thousand jobs of retired flows and a thousand in their no-call period."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()

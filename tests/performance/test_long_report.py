@@ -17,8 +17,8 @@ LONGEST_MINUTES = MOST_CALLS / 5 * 62 / 60 + 1
 
 
 async def test_report_of_6000_flows_is_read_once_in_several_invocations() -> None:
-    """The budget lets no invocation read all pages, so each continues after the last page of the
-    one before.
+    """The budget is too small for one invocation to read all pages, so each invocation continues
+    after the last page of the one before.
     """
     async with open_simulated_run(build_many_flows(FLOWS, flows_per_app=FLOWS // 50)) as moved:
         plan = await moved.start_and_plan(limit=100)

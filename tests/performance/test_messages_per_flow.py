@@ -22,9 +22,8 @@ MOST_SHARED = 30
 async def test_number_of_messages_is_proportional_to_the_flows(
     flows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The environment job starts each flow job once.
-
-    Few flow jobs send a message back when they end.
+    """Each flow needs at most seven messages. The environment job starts the flow jobs in the order
+    of their ids.
     """
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.driver.most_at_once = 100 * flows

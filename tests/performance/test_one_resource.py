@@ -33,9 +33,8 @@ def read_table() -> dict[str, tuple[int, int]]:
 
 @pytest.mark.parametrize("name", BUDGETS)
 async def test_app_restarts_as_often_as_documented(name: str) -> None:
-    """With large budgets, all URLs are replaced in one write, so the App Service app restarts once.
-
-    Otherwise it restarts at each invocation that replaces URLs.
+    """With large budgets, one write replaces all URLs, so the App Service app restarts once. With
+    the default budgets, each invocation that replaces URLs restarts it.
     """
     most, calls = read_table()[name]
     async with open_simulated_run(build_many_flows(FLOWS, FLOWS), BUDGETS[name]) as moved:

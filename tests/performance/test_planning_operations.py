@@ -71,7 +71,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_planning_decodes_few_definitions_if_few_flows_stay(
     texts: list[str], decoded: list[str]
 ) -> None:
-    """For most flows, a search of the definition's text shows that nothing is left to find."""
+    """The text of most definitions shows, without decoding, that the plan needs nothing of them."""
     items = asyncio.run(run_to_plan(build_services(LargeWorkflows(texts), LargeReports())))
 
     assert len(items) == HELD_BACK
@@ -81,7 +81,7 @@ def test_planning_decodes_few_definitions_if_few_flows_stay(
 def test_planning_decodes_each_definition_once_if_every_flow_stays(
     texts: list[str], decoded: list[str]
 ) -> None:
-    """The plan and the digest of the definition use the same decoded document."""
+    """The plan and the digest of a definition use the same decoded document."""
     flows = len(texts)
 
     asyncio.run(run_to_plan(build_services(LargeWorkflows(texts, flows), LargeReports(flows))))
@@ -90,16 +90,13 @@ def test_planning_decodes_each_definition_once_if_every_flow_stays(
 
 
 def test_planning_needs_few_operations_per_flow(texts: list[str]) -> None:
-    """Few flows stay on Microsoft's key.
-
-    The count includes reading and classifying the flows, their dependency graph, and the search for
-    callers.
+    """Few of the flows stay on Microsoft's key. The count includes reading and classifying the
+    flows, building their dependency graph, and searching for callers.
     """
     assert count_planning_operations(texts, FLOWS, HELD_BACK) <= MAX_OPERATIONS
 
 
 def test_cost_of_planning_is_proportional_if_every_flow_stays(texts: list[str]) -> None:
-    """Four times the flows need four times the operations."""
     few, many = len(texts), 4 * len(texts)
 
     once = count_planning_operations(texts, few, few)

@@ -29,9 +29,8 @@ async def test_daily_check_finds_retired_flows_that_are_on_among_1500() -> None:
 
 
 async def test_cost_of_a_day_does_not_grow_with_the_retired_flows() -> None:
-    """The app writes no row and sends no query per flow.
-
-    More flows only have more pages in the lists.
+    """The app stores no row and sends no query for each flow. With more flows, only the lists have
+    more pages.
     """
     few, many = await run_two_days(100), await run_two_days(1_000)
 

@@ -48,7 +48,9 @@ async def test_small_budget_needs_no_more_requests() -> None:
 
 
 async def test_100_flows_need_five_times_as_long_as_20() -> None:
-    """Messages, reads and writes of the store per flow stay within the limits for twenty flows."""
+    """The messages, reads and writes per flow stay within the limits for twenty flows, and the app
+    uses as large a share of the budget.
+    """
     found = await measure_remediation(build_many_flows(5 * FLOWS) | FIVE_A_MINUTE)
 
     assert found.messages <= MOST_MESSAGES, found
@@ -59,9 +61,8 @@ async def test_100_flows_need_five_times_as_long_as_20() -> None:
 
 
 async def test_flows_need_twice_the_requests_if_shares_give_no_access() -> None:
-    """The app then has to make the service account a co-owner in the flow service.
-
-    It still uses the whole budget.
+    """If a Dataverse share gives no access, the app makes the service account a co-owner in the
+    flow service. It still uses the whole budget.
     """
     tenant = build_many_flows(FLOWS) | FIVE_A_MINUTE
     found = await measure_remediation(tenant | {"assumptions": {"shares_let_people_ask": False}})

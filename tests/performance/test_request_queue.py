@@ -68,7 +68,7 @@ class Queue:
         return RequestDemand(job_id=job, requests=1, later_requests=8, priority="3", row=row)
 
     async def run(self, length: timedelta) -> None:
-        """Run for this time: each job when it is due, and the timer every minute."""
+        """Run each job when it is due, and the timer every minute, for this length of time."""
         timer, end = self.clock.now(), self.clock.now() + length
         while self.due and self.clock.now() < end:
             job = min(self.due, key=self.due.__getitem__)
@@ -116,7 +116,7 @@ class Queue:
 
 @pytest.mark.parametrize("jobs", [100, 1000])
 async def test_rows_per_read_do_not_grow_with_the_queue(jobs: int) -> None:
-    """Each waiting invocation reads the queue, and so does the timer every minute."""
+    """Each invocation reads the queue, and so does the timer every minute."""
     queue = Queue(jobs)
 
     await queue.run(MINUTE * 60)

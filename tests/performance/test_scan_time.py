@@ -8,9 +8,8 @@ from tests.performance.scan_time import PRESENT, measure_scan
 def test_scan_for_10000_ids_takes_at_most_a_third_of_the_time_of_a_regular_expression(
     tmp_path: Path,
 ) -> None:
-    """The scan finds all ids in one pass.
-
-    `python -m tests.performance.scan_time` measures with 100 MiB.
+    """The scan finds all ids in one pass. `python -m tests.performance.scan_time` measures it with
+    100 MiB.
     """
     ratio, found = measure_scan(tmp_path, 20)
 

@@ -1,7 +1,8 @@
 """Test remediations at the default budget of the flow service, five requests a minute.
 
-This budget determines how long a remediation takes. The app uses all of it while work waits, sends
-no additional requests because of it, and completes started jobs before it starts others.
+This budget determines how long a remediation takes. The app uses nearly all of it while work waits.
+A small budget causes few additional requests, and the app completes started jobs before it starts
+others.
 """
 
 from collections.abc import Sequence

@@ -14,7 +14,7 @@ from shared.reason import Reason
 from shared.services import Services
 from tests.fakes import definition_builder as define
 from tests.fakes.ports import Ports
-from tests.fakes.runtime import PlentyOfCalls
+from tests.fakes.runtime import UnlimitedRequests
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -47,7 +47,7 @@ class Lists:
 
 
 @dataclass(slots=True)
-class Asked(PlentyOfCalls):
+class Asked(UnlimitedRequests):
     """A request budget that records all demands in order and never waits."""
 
     needs: list[RequestDemand] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Asked(PlentyOfCalls):
     def reserve(self, need: RequestDemand | None) -> AbstractAsyncContextManager[None]:
         """Record the demand, and return without a wait."""
         self.needs += [need] if need else []
-        return PlentyOfCalls.reserve(self, need)
+        return UnlimitedRequests.reserve(self, need)
 
 
 def add_flows(scenario: Scenario, count: int) -> None:

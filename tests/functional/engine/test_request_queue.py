@@ -21,7 +21,7 @@ from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_
 from shared.use_cases.show_status import show_status
 from tests.fakes import definition_builder as define
 from tests.fakes.ports import Ports
-from tests.fakes.runtime import PlentyOfCalls
+from tests.fakes.runtime import UnlimitedRequests
 from tests.functional.scenarios.call_meter import Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import (
     Scenario,
@@ -46,7 +46,7 @@ class Counted:
         return getattr(self.port, name)
 
 
-class OneTurn(PlentyOfCalls):
+class OneTurn(UnlimitedRequests):
     """A request budget that lets jobs of low priority wait until a time."""
 
     def __init__(self, clock: Clock) -> None:

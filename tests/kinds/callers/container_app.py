@@ -38,9 +38,8 @@ def _add_many(seed: Json) -> None:
 
 
 def _describe(number: int) -> Json:
-    """Return a container app.
-
-    Those with low numbers have secrets, those with high numbers several revisions.
+    """Return a container app. The ones with low numbers have secrets, the ones with high numbers
+    may have several active revisions.
     """
     secrets = [{"name": "key", "value": "x"}] if number < WITH_SECRETS else []
     mode = "Multiple" if number >= APPS - WITH_REVISIONS else "Single"

@@ -1,5 +1,5 @@
-"""Test data of the caller kind *flow*: on the fakes, a flow posts to the trigger URL; over TLS, a
-flow runs a child flow.
+"""Test data of the caller kind *flow*: a flow on the fakes posts to the trigger URL. In the local
+tenant, a flow runs a child flow.
 """
 
 from tests.fakes.builder import Builder

@@ -36,8 +36,8 @@ def add_document(
 
 
 def add_callers(build: Builder, *flows: FakeFlow) -> list[str]:
-    """Add a webhook or, for every second flow, a variable with the URL of each flow to a
-    repository; return their paths.
+    """For each flow, add to a repository a webhook or a variable, by turns, with the flow's URL.
+    Return their paths.
     """
     paths = []
     for number, flow in enumerate(flows):

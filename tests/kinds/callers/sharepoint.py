@@ -115,8 +115,8 @@ CASE = CallerCase(
 
 
 async def search_callers(kind: "CallerKind") -> tuple[list[Caller], Sequence[str], str]:
-    """Search for callers; return them, the sites that were not searched, and what to do about
-    these.
+    """Search for callers. Return the callers, the sites and lists that could not be read, and what
+    to do about these.
     """
     position, found, fix = CallerSearchPosition(), list[Caller](), ""
     try:
@@ -128,7 +128,9 @@ async def search_callers(kind: "CallerKind") -> tuple[list[Caller], Sequence[str
 
 
 async def test_webhook_has_an_instruction_with_its_reason_and_end(tenant: "Tenant") -> None:
-    """A person has to change it: SharePoint lets only the application that created it do so."""
+    """SharePoint lets only the application that created a webhook change it, so a person has to do
+    this.
+    """
     add_webhook(tenant.builder, tenant.builder.get_trigger_url(tenant.original))
 
     [caller] = await tenant.list_found_callers(KIND)
@@ -139,10 +141,7 @@ async def test_webhook_has_an_instruction_with_its_reason_and_end(tenant: "Tenan
 
 
 async def test_site_script_has_an_instruction_with_its_id(tenant: "Tenant") -> None:
-    """The app reads each script with a second request.
-
-    Only a SharePoint administrator may change a script.
-    """
+    """Only a SharePoint administrator may change a site script."""
     add_script(tenant.builder, tenant.builder.get_trigger_url(tenant.original))
 
     [caller] = await tenant.list_found_callers(KIND)
@@ -157,9 +156,8 @@ async def test_site_script_has_an_instruction_with_its_id(tenant: "Tenant") -> N
 
 
 async def test_site_that_rejects_the_app_does_not_hide_another(tenant: "Tenant") -> None:
-    """The webhooks of the other sites are found.
-
-    The result names the rejecting site and what to do.
+    """The search finds the webhooks of the other site, and says what to do about the site that
+    rejects the app.
     """
     path = add_webhook(tenant.builder, tenant.builder.get_trigger_url(tenant.original))
     other = "fabrikam.sharepoint.com/sites/apart"
@@ -177,9 +175,8 @@ async def test_site_that_rejects_the_app_does_not_hide_another(tenant: "Tenant")
 
 
 async def test_plan_names_webhook_site_and_what_to_do() -> None:
-    """The job is blocked until a person has changed the webhook.
-
-    Then a retry retires the original.
+    """The job is blocked until a person has moved the webhook to the copy. Then a retry retires the
+    original.
     """
     from tests.functional.scenarios.remediation_scenario import Scenario
     from tests.functional.scenarios.watched_scenario import plan_remediation
@@ -207,7 +204,7 @@ async def test_plan_names_webhook_site_and_what_to_do() -> None:
 
 
 async def test_webhooks_and_site_scripts_are_found_on_all_pages(app: "Adapters") -> None:
-    """A webhook is read again in the list of all webhooks, because only its creator may read it
+    """The app reads a webhook from the list of all webhooks, because only its creator may read it
     alone.
     """
     from tests.fakes.services import build_kinds
@@ -239,9 +236,7 @@ async def test_webhooks_and_site_scripts_are_found_on_all_pages(app: "Adapters")
 async def test_missing_site_and_site_with_read_only_are_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An application that has only the right to read a site cannot list the webhooks of the
-    site.
-    """
+    """An application that may only read a site cannot list the webhooks of the site."""
     from tests.contract.adapter_world import run_adapters
 
     async with run_adapters(monkeypatch) as app:
@@ -281,7 +276,9 @@ async def test_missing_site_and_site_with_read_only_are_named(
 async def test_local_tenant_is_as_strict_as_sharepoint(
     app: "Adapters", method: str, path: str, audience: str, status: int
 ) -> None:
-    """It rejects a token for another host's audience, and lists site scripts only by POST."""
+    """Like SharePoint, the local tenant rejects an unknown query option and a token for another
+    host's audience, and lists site scripts only by POST.
+    """
     with pytest.raises((PlatformError, TokenRejected)) as raised:
         await send_request(app, method, path, audience)
 
@@ -289,7 +286,7 @@ async def test_local_tenant_is_as_strict_as_sharepoint(
 
 
 async def test_lists_are_atom_without_the_header(app: "Adapters") -> None:
-    """Without an `Accept` header, SharePoint answers in Atom, so the app asks for JSON."""
+    """SharePoint returns Atom unless the `Accept` header asks for JSON."""
     assert (
         await send_request(app, "GET", "web/lists", f"https://{HOST}", "*/*")
     ).body == b"<feed/>"
@@ -308,7 +305,7 @@ async def send_request(
 
 
 def test_sites_are_hosts_with_paths(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The setting may also have a copied address, with a scheme and a slash at its end."""
+    """The setting may have addresses as browsers show them, with a scheme and a final slash."""
     value = f"https://{SITE}/, fabrikam.sharepoint.us"
 
     monkeypatch.setenv("CMK_SHAREPOINT_SITES", value)
