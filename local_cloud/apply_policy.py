@@ -22,16 +22,13 @@ class PolicyLinkError(Exception):
 def link(environment: str, policy: str) -> None:
     """Start to link an environment to a policy, as an administrator does in the admin center.
 
-    Takes both ids. Raises `PolicyLinkError` if the tenant rejects the request.
+    Takes both ids. Raises `PolicyLinkError`.
     """
     _send_control_request(f"/environments/{quote(environment)}/link", {"systemId": policy})
 
 
 def set_key_enabled(vault: str, key: str, *, is_enabled: bool) -> None:
-    """Revoke or restore a key of a vault, as its administrator does.
-
-    Raises `PolicyLinkError` if the key does not exist.
-    """
+    """Revoke or restore a key of a vault, as its administrator does. Raises `PolicyLinkError`."""
     _send_control_request(
         "/azure/keys", {"vault": vault, "key": key, "enabled": is_enabled}, method="PATCH"
     )
@@ -40,7 +37,7 @@ def set_key_enabled(vault: str, key: str, *, is_enabled: bool) -> None:
 def read_notifications() -> list[dict[str, Any]]:
     """Return the notifications that the receivers of the tenant accepted, oldest first.
 
-    Raises `PolicyLinkError` if no tenant answers.
+    Raises `PolicyLinkError`.
     """
     return [one for one in _send_control_request("/received-messages") if not one["refusal"]]
 
@@ -48,7 +45,7 @@ def read_notifications() -> list[dict[str, Any]]:
 def choose_person(upn: str) -> None:
     """Choose the user who signs in when `cmkflow login` shows a device code.
 
-    Raises `PolicyLinkError` if the user does not exist.
+    Raises `PolicyLinkError`, for example if the user does not exist.
     """
     _send_control_request("/device-code-user", {"upn": upn}, method="PUT")
 

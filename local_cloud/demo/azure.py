@@ -1,6 +1,4 @@
-"""Build the seed of the demo's Azure resources, such as its key, policy, apps, secrets and
-firewalls.
-"""
+"""Build the seed of the demo's Azure resources, such as its key, apps, secrets and firewalls."""
 
 from typing import Any
 
@@ -100,8 +98,9 @@ def _build_role_assignment() -> Json:
 
 
 def _build_edge_firewall() -> list[Json]:
-    """Return an Azure Firewall and its parts. Its rule allows the addresses of an IP group: the
-    current addresses of flows.
+    """Return an Azure Firewall and its parts. An IP group has the addresses that it allows.
+
+    These are the current addresses of flows.
     """
     published = {"ipAddress": _ADDRESS, "dnsSettings": {"fqdn": PRICING_HOST}}
     rule = {

@@ -23,7 +23,7 @@ async def assess(stage: ScenarioContext) -> None:
 
 
 async def prepare(stage: ScenarioContext) -> None:
-    """Prepare *Operations*: convert two flows to V2, then add the other flows to a solution."""
+    """Prepare *Operations*: convert two flows to V2, then add other flows to a solution."""
     await stage.app.put(f"environments/{OPERATIONS.id}", {"approval_policy": "required"})
     stage.note(
         "The approval policy of Operations is now required: the app writes only what a person "

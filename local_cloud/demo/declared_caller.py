@@ -30,9 +30,7 @@ class DeclaredCallerScene:
         self._is_confirmed = False
 
     async def begin(self) -> None:
-        """Declare the complaint form as a caller, and name the secret from which the form reads its
-        URL.
-        """
+        """Declare the complaint form as a caller that reads its URL from a secret."""
         flow = {
             "environment_id": CUSTOMER_CARE.id,
             "flow": _COMPLAINT,

@@ -154,7 +154,6 @@ def build_child_flow_action(environment: str, slug: str) -> Json:
 
 
 def build_connector_action(connector: str, name: str) -> Json:
-    """Return an action of a connector."""
     return {"type": "OpenApiConnection", "inputs": {"host": _build_host(connector, name)}}
 
 

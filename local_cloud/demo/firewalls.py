@@ -65,8 +65,9 @@ class Firewalls:
                 )
 
     async def refresh_service_tags(self) -> None:
-        """Make the app read Microsoft's service tag list. The app compares the next list with this
-        one.
+        """Make the app read Microsoft's service tag list.
+
+        The app compares the next list with this one.
         """
         await self._stage.app.post("network/service-tag-lists/refresh", {})
 
@@ -123,9 +124,7 @@ class Firewalls:
 
 
 def _require_reported(edition: Json, prefix: str, firewall: str) -> None:
-    """Raise `ScenarioError` unless the app reports the new range and this firewall, which denies
-    it.
-    """
+    """Raise `ScenarioError` unless the app reports the new range and a denial by this firewall."""
     added = {one for change in edition["changes"] for one in change["added"]}
     closed = [one["issue"] for one in edition["affected_firewalls"]]
     if prefix not in added or not any(firewall in gap for gap in closed):

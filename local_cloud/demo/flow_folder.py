@@ -49,7 +49,6 @@ class ImportedEnvironment:
         return f"Imported {self.number}"
 
     def to_seed(self) -> Json:
-        """Return the seed of the environment."""
         seed = build_environment_seed(self.id, self.title, f"contoso-imported-{self.number}")
         made = {name: f"{connector}-imported" for name, connector in self.references.items()}
         connections = self.connections | {made[n]: c for n, c in self.references.items()}
@@ -71,7 +70,6 @@ class ImportedEnvironment:
         }
 
     def add(self, workflow_id: str, flow: Json, facts: FlowFacts) -> None:
-        """Add a flow and its connections."""
         self.flows[workflow_id] = flow
         for use in facts.connections:
             if use.logical_name:

@@ -147,8 +147,7 @@ class ResultCollector:
         return lost
 
     async def count_changed_callers(self, jobs: dict[tuple[str, str], Json]) -> Counter[str]:
-        """Return how many flows and environment variables have other trigger URLs than before the
-        scenario.
+        """Return how many flows and environment variables got other trigger URLs in the scenario.
 
         Flows that have a flow job are not counted.
         """
@@ -198,8 +197,9 @@ class ResultCollector:
 
 
 def compare_ownership(original: Json, copy: Json) -> list[str]:
-    """Return a text for each difference between original and copy in owner, co-owners, description
-    and solutions.
+    """Return a text for each difference between original and copy.
+
+    Compared are owner, co-owners, description and solutions.
     """
     # Dataverse adds flows to the solution Default automatically.
     kept = original | {"solutions": [one for one in original["solutions"] if one != "Default"]}
@@ -272,9 +272,7 @@ def _format_state(flow: Json) -> str:
 
 
 def find_flows_left_off(ends: Sequence[FlowResult]) -> list[str]:
-    """Return a text for each flow that was on before the scenario, if original and copy are both
-    off now.
-    """
+    """Return a text for each flow that was on, if original and copy are both off now."""
     return [
         f"{end.environment} / {end.title}: Original and copy are both off. {end.explanation}"
         for end in ends
@@ -283,9 +281,7 @@ def find_flows_left_off(ends: Sequence[FlowResult]) -> list[str]:
 
 
 def find_unexplained_ends(ends: Sequence[FlowResult]) -> list[str]:
-    """Return a text for each flow that has not succeeded and for which the app gives no fix or
-    explanation.
-    """
+    """Return a text for each flow without success for which the app gives no fix or explanation."""
     found = []
     for end in ends:
         if end.state in _DONE:

@@ -113,7 +113,7 @@ class Platform:
     async def call_azure(self, method: str, path: str, api_version: str, route: str) -> Json:
         """Send a request to Azure Resource Manager.
 
-        `route` is the tenant's name of the operation, under which the request is counted.
+        The request is counted as `route`, the tenant's name of the operation.
         """
         url = f"https://management.azure.com{path}?api-version={api_version}"
         found = await self._call_service(method, url, "https://management.azure.com", None)

@@ -36,7 +36,7 @@ def build_receivers() -> Json:
 
 
 def build_faults() -> list[Json]:
-    """Return faults that fail the first notifications, so that the app has to send them again."""
+    """Return faults that fail or delay the first notifications; the app sends them again."""
     return [
         {"route": "event_grid.publish_events", "status": 503},
         {"route": "teams.post_card", "status": 429, "headers": {"Retry-After": "3"}},
@@ -108,9 +108,7 @@ def list_notifications(received: Sequence[Json], log: str) -> list[ReceivedNotif
 
 
 def has_plan_notification(received: Sequence[Json]) -> bool:
-    """Return whether each receiver has the notification of the plan, and any receiver has a
-    repeated one.
-    """
+    """Return whether each receiver has the plan's notification, and any has a repeated one."""
     heard = {one["receiver"] for one in received if one["title"].startswith(_EXPECTED[0])}
     return PEOPLE.keys() <= heard and any(one["is_repeated"] for one in received)
 

@@ -167,9 +167,7 @@ _COSTS = (("waits", "waits"), ("platform_calls_in_all", "platform calls"), ("sec
 
 
 def _format_cost(document: Json, documented: Json) -> tuple[str, str]:
-    """Format what the app's requests cost: waits, requests and seconds, with the documented costs
-    beside them.
-    """
+    """Format what the app's requests cost, beside the costs on the documented platform."""
     text = ", ".join(f"{document[name]} {unit}" for name, unit in _COSTS)
     title = f"Platform as {document['profile']}"
     if document["profile"] == Profile.DOCUMENTED:

@@ -251,8 +251,9 @@ class DemoRun:
 
 
 def _lock_folder(folder: Path) -> IO[bytes]:
-    """Lock the folder against other demos. Raises `StackError`, which names the process that has
-    locked it.
+    """Lock the folder against other demos.
+
+    Raises `StackError`, which names the process that has locked it.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     file = folder.with_name(f"{folder.name}.lock").open("a+b")

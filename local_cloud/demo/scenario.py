@@ -90,8 +90,9 @@ class DemoScenario:
         stage.note("The app has detected the link. It waits while the platform moves flows.")
 
     async def remediate(self) -> None:
-        """Follow the remediation that the link has started. Schedules deletions of retired
-        originals.
+        """Follow the remediation that the link has started.
+
+        Schedules deletions of retired originals.
         """
         await self._firewalls.refresh_service_tags()
         await self._unknown_caller.begin()
@@ -216,8 +217,8 @@ class DemoScenario:
             await self._publish_app_if_required(identity)
 
     async def _publish_app_if_required(self, identity: str) -> None:
-        """Let the maker add the copy to the canvas app, if the app requires this; then retry the
-        flow.
+        """Let the maker add the copy to the canvas app and retry the flow, if the app requires
+        this.
         """
         stage = self._stage
         job = stage.find_job(OPERATIONS, _OLD_APP_FLOW)

@@ -173,7 +173,7 @@ def build_app_settings() -> dict[str, str]:
 
 
 def build_environment_seed(identity: str, title: str, host: str) -> Json:
-    """Return the seed of an environment without flows, in which the app has its rights."""
+    """Return the seed of an environment. It has no flows, and the app has its rights there."""
     return {
         "id": identity,
         "displayName": title,

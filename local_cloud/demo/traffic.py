@@ -78,9 +78,7 @@ class Traffic:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def read_held_url(self, system: ExternalSystem) -> str:
-        """Return the text that a system currently stores; it contains the URL that the system
-        calls.
-        """
+        """Return the text that a system currently stores, which contains the URL that it calls."""
         return await system.holder.read(self._platform)
 
     async def _repeat_until_over(self, seconds: float, act: Any, argument: Any) -> None:

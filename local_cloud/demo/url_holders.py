@@ -33,7 +33,6 @@ class AppSetting:
     kind = "app setting"
 
     def seed(self, azure: Json, text: str) -> None:
-        """Add the setting to its site in the seed."""
         site = _find_or_add(azure["sites"], f"{GROUP}/Microsoft.Web/sites/{self.site}")
         site.setdefault("appSettings", {"WEBSITE_TIME_ZONE": "UTC"})[self.name] = text
 
@@ -53,7 +52,6 @@ class ConnectionString:
     kind = "connection string"
 
     def seed(self, azure: Json, text: str) -> None:
-        """Add the connection string to its slot in the seed."""
         site = _find_or_add(azure["sites"], f"{GROUP}/Microsoft.Web/sites/{self.site}")
         slots = site.setdefault("slots", [])
         slots.append(
@@ -80,7 +78,6 @@ class VaultSecret:
     kind = "secret"
 
     def seed(self, azure: Json, text: str) -> None:
-        """Add the secret to its vault in the seed."""
         path = f"{GROUP}/Microsoft.KeyVault/vaults/{APPLICATION_VAULT}"
         vault = _find_or_add(azure["vaults"], path)
         secret = {"name": self.name, "value": text, "contentType": "url"}
@@ -99,7 +96,6 @@ class ConfigurationKey:
     kind = "App Configuration key"
 
     def seed(self, azure: Json, text: str) -> None:
-        """Add the key to its store in the seed."""
         path = f"{GROUP}/Microsoft.AppConfiguration/configurationStores/{_STORE}"
         store = _find_or_add(azure["configurationStores"], path)
         store.setdefault("keyValues", []).append({"key": self.key, "value": text})
@@ -117,7 +113,6 @@ class LogicApp:
     kind = "logic app"
 
     def seed(self, azure: Json, text: str) -> None:
-        """Add the logic app to the seed."""
         call = {"type": "Http", "inputs": {"method": "POST", "uri": "@parameters('url')"}}
         azure["resources"].append(
             {
@@ -153,7 +148,6 @@ class ActionGroup:
     kind = "action group"
 
     def seed(self, azure: Json, text: str) -> None:
-        """Add the action group to the seed."""
         azure["resources"].append(
             {
                 "id": f"{GROUP}/Microsoft.Insights/actionGroups/{self.name}",

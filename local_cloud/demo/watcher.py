@@ -26,9 +26,9 @@ class Watcher:
         self.remediations: list[Json] = []
 
     def summarize_state(self) -> object:
-        """Return the last observed state.
+        """Return the last observed states of jobs and environments.
 
-        If two results are equal, nothing has changed between them.
+        As long as the result stays equal, the scenario makes no progress.
         """
         jobs = {key: (job["state"], job["step"]) for key, job in self.progress.jobs.items()}
         states = [job["state"] for each in self.remediations for job in each["environment_jobs"]]

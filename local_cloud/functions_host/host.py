@@ -113,7 +113,6 @@ async def run_host(options: HostOptions, report_ready: Callable[[Ready], None]) 
 
 
 def _list_enabled_functions(functions: list[Function]) -> list[Function]:
-    """Return the functions that are not disabled by an app setting."""
     for function in functions:
         if is_disabled(function.name, os.environ):
             _LOGGER.warning("function disabled", extra={"function": function.name})

@@ -1,6 +1,4 @@
-"""Serve HTTP requests: find the function of a route, check its key, and convert request and
-response.
-"""
+"""Serve HTTP requests: find the function, check its key, and convert request and response."""
 
 import asyncio
 import hmac
@@ -137,7 +135,6 @@ class HttpFront:
 
 
 def _parse_endpoint(function: Function, trigger: HttpTrigger, prefix: str) -> _Endpoint:
-    """Parse the route of an HTTP function."""
     try:
         route = parse_route(f"{prefix}/{trigger.route}")
     except ValueError as err:
@@ -171,7 +168,6 @@ async def _build_request_data(request: web.Request, values: dict[str, str]) -> A
 
 
 def _build_response(value: Any) -> web.Response:
-    """Return the response from the function's result."""
     kind = value.WhichOneof("data") if value is not None else None
     if kind != "http":
         body = _get_typed_body(value) if value is not None else b""

@@ -113,7 +113,10 @@ def _get_body(message: ServiceBusReceivedMessage) -> bytes:
 
 
 def _format_expiry(enqueued: datetime | None, time_to_live: timedelta | None) -> str:
-    """Return the time when the message expires, in .NET's format without an offset."""
+    """Return when the message expires, in .NET's format without an offset.
+
+    If it never expires, this is .NET's last time.
+    """
     if enqueued is None or time_to_live is None:
         return _NEVER
     try:

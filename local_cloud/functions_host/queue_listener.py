@@ -226,5 +226,4 @@ class QueueListener:
                 return
 
     def _build_log_fields(self) -> dict[str, object]:
-        """Return the fields of a log record with the function and its queue."""
         return {"function": self._function.name, "queue": self._trigger.queue_name}

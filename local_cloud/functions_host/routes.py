@@ -83,7 +83,6 @@ def parse_route(template: str) -> Route:
 
 
 def _parse_segment(part: str, template: str) -> _Segment:
-    """Parse one part of a template."""
     if "{" not in part:
         return _Segment(literal=part)
     match = _PARAMETER.fullmatch(part)

@@ -1,9 +1,9 @@
 """Build the protobuf messages of Microsoft's Python worker when this module is imported.
 
-The worker library gets the module of compiled messages from its host and has none. Names, types,
-oneofs and enums are those of FunctionRpc.proto. The field numbers are assigned here, because
-nothing is serialised. The messages are real protobuf classes, so that the worker meets the same
-type errors as in Azure.
+The worker library has no compiled messages: its host passes a module of them. Names, types, oneofs
+and enums are those of FunctionRpc.proto. The field numbers are assigned here, because nothing is
+serialised. The messages are real protobuf classes, so that the worker meets the same type errors as
+in Azure.
 """
 
 from types import SimpleNamespace
@@ -80,7 +80,6 @@ _WELL_KNOWN = ("Duration", "Timestamp")
 
 
 def _set_type(field: Any, type_name: str, enums: set[str]) -> None:
-    """Set the scalar, enum or message type of a field."""
     if type_name in _SCALARS:
         field.type = _SCALARS[type_name]
         return

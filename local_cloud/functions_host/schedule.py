@@ -49,12 +49,10 @@ class Schedule:
         raise ValueError("the schedule has no next occurrence")
 
     def _has_occurrence_on(self, day: date) -> bool:
-        """Return whether the schedule has occurrences on the day."""
         weekday = day.isoweekday() % 7
         return day.month in self.months and day.day in self.days and weekday in self.weekdays
 
     def _list_times(self, day: date) -> Iterator[datetime]:
-        """Yield the occurrences of one day, in order."""
         for hour in self.hours:
             for minute in self.minutes:
                 for second in self.seconds:

@@ -52,7 +52,10 @@ class TimerRunner:
         self._worker = worker
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run the function at each occurrence. An occurrence during a run is skipped."""
+        """Run the function at each occurrence, and at the start if the trigger says so.
+
+        An occurrence during a run is skipped.
+        """
         last = datetime.now(UTC)
         if self._trigger.run_on_startup:
             await self._worker.invoke(build_timer_invocation(self._function, None))
@@ -77,8 +80,9 @@ class TimerRunner:
         return stop.is_set()
 
     def _is_monitored(self, due: datetime) -> bool:
-        """Return whether the function gets the schedule status. It does if its runs are at least a
-        minute apart.
+        """Return whether the function gets the schedule status.
+
+        It does if its runs are at least a minute apart.
         """
         following = self._trigger.schedule.find_next(due)
         return self._trigger.use_monitor and following - due >= _MONITORED

@@ -56,7 +56,7 @@ class InvocationOutcome:
 
 
 class Worker:
-    """Runs one app in Microsoft's worker library, for callers on the host's event loop."""
+    """Runs one app in Microsoft's worker library. Its methods are used on the host's event loop."""
 
     def __init__(
         self, app_dir: Path, timeout: timedelta | None, restart: Callable[[], object]
@@ -175,7 +175,6 @@ class Worker:
         return functions
 
     async def _send_invocation(self, invocation_id: str, invocation: Invocation) -> Any:
-        """Send an InvocationRequest to the library."""
         # The library sets this for sync functions only.
         runtime.invocation_id_cv.set(invocation_id)
         binding = rpc.ParameterBinding(name=invocation.function.parameter, data=invocation.data)

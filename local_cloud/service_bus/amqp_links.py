@@ -1,5 +1,6 @@
-"""Define the links that a client may attach: to send, to receive, and to send requests to a node
-and receive its replies.
+"""Define the links that a client may attach.
+
+They send messages, receive messages, send requests to a node, or receive a node's replies.
 """
 
 from collections import deque

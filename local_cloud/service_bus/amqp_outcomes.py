@@ -1,5 +1,6 @@
-"""Build and parse the outcomes of AMQP 1.0 deliveries, and their errors (part 3, 3.4; part 2,
-2.8.14).
+"""Build and parse the outcomes of AMQP 1.0 deliveries, and their errors.
+
+The standard describes them in part 3, 3.4, and part 2, 2.8.14.
 """
 
 from dataclasses import dataclass

@@ -228,7 +228,6 @@ NULL = bytes([Constructor.NULL])
 
 
 def encode_boolean(value: bool) -> bytes:
-    """Return an encoded boolean."""
     return bytes([Constructor.TRUE if value else Constructor.FALSE])
 
 
@@ -274,17 +273,14 @@ def encode_timestamp(milliseconds: int) -> bytes:
 
 
 def encode_uuid(value: UUID) -> bytes:
-    """Return an encoded UUID."""
     return bytes([Constructor.UUID]) + value.bytes
 
 
 def encode_binary(value: bytes) -> bytes:
-    """Return an encoded binary."""
     return _encode_with_size(0xA0, value)
 
 
 def encode_string(value: str) -> bytes:
-    """Return an encoded string."""
     return _encode_with_size(0xA1, value.encode())
 
 

@@ -31,8 +31,8 @@ def build_connection_string(port: int) -> str:
 class LocalServiceBus:
     """Serves queues on 127.0.0.1 while its `with` block runs. The block can be entered once.
 
-    *queues* is a configuration file or the settings. Without a *database*, the messages are in
-    memory. A *port* of 0 selects a free one.
+    *queues* is a configuration file, or the settings of each queue. Without a *database*, the
+    messages are in memory. A *port* of 0 selects a free one.
     """
 
     def __init__(

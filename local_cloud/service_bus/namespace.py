@@ -59,6 +59,6 @@ class Namespace:
             queue.advance()
 
     def find_next_change(self) -> datetime | None:
-        """Return when `advance` next has an effect, or None."""
+        """Return when `advance` may next have an effect, or None."""
         changes = (queue.find_next_change() for queue in self)
         return min((change for change in changes if change is not None), default=None)

@@ -1,4 +1,4 @@
-"""Model a Service Bus queue without a network: locks, delivery counts, schedules, expiry.
+"""Model a Service Bus queue without a network, with locks, delivery counts, schedules and expiry.
 
 The model is synchronous. It gets the time from a clock, and reports every lasting change to a
 journal. Locks are not stored: after a restart, every locked message can be received again, with its
@@ -122,10 +122,10 @@ class Queue:
         return message
 
     def receive_deferred(self, sequence_numbers: Sequence[int]) -> list[QueuedMessage]:
-        """Return the deferred messages with these numbers. The caller then locks or deletes them.
+        """Return the deferred messages with these numbers.
 
-        A deferred message expires only when it is requested. Raises `MessageNotFound` if a message
-        is missing, not deferred, or locked.
+        Then call `lock` or `delete` for each one. A deferred message expires only when it is
+        requested. Raises `MessageNotFound` if a message is missing, not deferred, or locked.
         """
         self.advance()
         found = [self._messages.get(number) for number in sequence_numbers]
@@ -251,7 +251,7 @@ class Queue:
                 self._expire_message(number)
 
     def find_next_change(self) -> datetime | None:
-        """Return when `advance` next has an effect, or None."""
+        """Return when `advance` may next have an effect, or None."""
         heads = [heap[0][0] for heap in (self._schedule, self._lock_ends, self._expiries) if heap]
         return min(heads, default=None)
 

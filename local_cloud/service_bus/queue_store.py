@@ -70,23 +70,18 @@ class SqliteQueueStore:
         self._last_numbers: dict[str, int] = {}
 
     def save(self, queue: str, message: QueuedMessage) -> None:
-        """Store *message* in place of the one with the same sequence number."""
         self._messages[queue, message.sequence_number] = message
 
     def remove(self, queue: str, sequence_number: int) -> None:
-        """Remove the message with this sequence number."""
         self._messages[queue, sequence_number] = None
 
     def save_message_id(self, queue: str, message_id: str, seen_at: datetime) -> None:
-        """Store a MessageId for duplicate detection."""
         self._seen[queue, message_id] = seen_at
 
     def remove_message_id(self, queue: str, message_id: str) -> None:
-        """Remove a MessageId whose window is over."""
         self._seen[queue, message_id] = None
 
     def save_last_number(self, queue: str, last_sequence_number: int) -> None:
-        """Store the last assigned sequence number, so that no number is assigned twice."""
         self._last_numbers[queue] = last_sequence_number
 
     def commit(self) -> None:

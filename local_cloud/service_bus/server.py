@@ -42,11 +42,9 @@ class ServiceBusServer:
         return listener
 
     def add_connection(self, connection: AmqpConnection) -> None:
-        """Add an open connection, which takes part in each turn."""
         self._connections.append(connection)
 
     def remove_connection(self, connection: AmqpConnection) -> None:
-        """Remove a closed connection."""
         self._connections.remove(connection)
 
     def request_turn_end(self) -> None:

@@ -1,5 +1,4 @@
-"""Calculate with ranges of IPv4 addresses, to find out which source addresses a firewall rule
-matches.
+"""Calculate with ranges of IPv4 addresses, to find out which sources a firewall rule matches.
 
 IPv6 is omitted, because the hosts that flows call in the tenant have no IPv6 address.
 """

@@ -177,9 +177,7 @@ def _compute_etag(document: JsonObject) -> str:
 
 
 def _require_etag(call: ArmCall, there: JsonObject | None, *, is_required: bool) -> None:
-    """Reject (412) a write to an existing resource with another ETag than its own, or without an
-    ETag if one is required.
-    """
+    """Reject (412) a replacement that names another ETag, or none although one is required."""
     wanted = call.request.headers.get("If-Match")
     if there is None or (wanted is None and not is_required):
         return

@@ -19,9 +19,7 @@ from local_cloud.tenant.azure.state import Azure
 
 
 def find_filters(azure: Azure, host: str) -> Iterator[tuple[str, Ranges]]:
-    """Yield for each filter of a host the id of its service, and the addresses that the filter
-    allows.
-    """
+    """Yield the service's id and the allowed addresses of each filter that applies to a host."""
     for service in azure.resources.list_of_type(SERVICE):
         configured = service["properties"].get("hostnameConfigurations", ())
         if host in (str(one.get("hostName")).lower() for one in configured):

@@ -54,7 +54,6 @@ class _StoreCall:
 
 
 def build_routes(tenant: Tenant) -> list[Route]:
-    """Return the routes of every store."""
     del tenant  # Handlers find it in the request.
     return [
         _build_route("GET", "/kv", list_key_values),

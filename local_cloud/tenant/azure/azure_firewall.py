@@ -26,9 +26,7 @@ class PublishedHost:
 
 
 def find_published_hosts(azure: Azure, host: str, port: int) -> Iterator[PublishedHost]:
-    """Yield each Azure Firewall in front of a host, with the source addresses that it allows or
-    denies.
-    """
+    """Yield each Azure Firewall in front of a host, with the sources that it allows or denies."""
     for address in azure.resources.list_of_type(f"{_NETWORK}/publicIPAddresses"):
         properties = address["properties"]
         name = str(properties.get("dnsSettings", {}).get("fqdn", "")).lower()
@@ -61,8 +59,9 @@ def _build_published_host(
 
 
 def _list_rules(azure: Azure, firewall: JsonObject) -> Iterator[tuple[str, JsonObject]]:
-    """Yield the action and the document of each rule: of the firewall, its policies and their
-    parents.
+    """Yield the action and the document of each rule.
+
+    The rules are those of the firewall itself, its policy and the policy's parents.
     """
     properties = firewall["properties"]
     for member in ("natRuleCollections", "networkRuleCollections"):

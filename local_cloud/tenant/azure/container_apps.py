@@ -154,7 +154,6 @@ def write_container_app(
 
 
 def list_revisions(azure: Azure, app_id: str) -> list[JsonObject]:
-    """Return every revision of an app."""
     start = f"{app_id}/revisions/".lower()
     return [
         one

@@ -35,7 +35,6 @@ _POLICY = f"{_COLLECTION}/{{name}}"
 
 
 def build_routes() -> list[Route]:
-    """Return the routes of enterprise policies."""
     return [
         build_arm_route("GET", f"{SUBSCRIPTION}/providers/{POLICIES}", list_policies),
         build_arm_route("GET", _COLLECTION, list_policies),
@@ -53,7 +52,6 @@ async def list_policies(call: ArmCall) -> JsonObject:
 
 
 async def get_policy(call: ArmCall) -> JsonObject:
-    """Return one policy."""
     return _with_health(call, call.get_existing(POLICIES, call.get_path_part("name")))
 
 

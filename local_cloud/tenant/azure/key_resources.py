@@ -17,7 +17,6 @@ _KEY = f"{_KEYS}/{{key}}"
 
 
 def build_routes() -> list[Route]:
-    """Return the routes that read keys and their versions."""
     return [
         build_arm_route("GET", _KEYS, list_vault_keys),
         build_arm_route("GET", _KEY, get_vault_key),
@@ -42,14 +41,12 @@ async def get_vault_key(call: ArmCall) -> JsonObject:
 
 
 async def list_vault_key_versions(call: ArmCall) -> JsonObject:
-    """List the versions of a key."""
     vault = _find_vault(call)
     key = _require_key(call, vault)
     return call.build_page([_build_version(call, vault, key, version) for version in key.versions])
 
 
 async def get_vault_key_version(call: ArmCall) -> JsonObject:
-    """Return one version of a key."""
     vault = _find_vault(call)
     key = _require_key(call, vault)
     version = key.find(call.get_path_part("version"))

@@ -18,7 +18,6 @@ OPTIONS = dict.fromkeys(_LISTS, ("maxresults",))
 
 
 def build_routes(tenant: Tenant) -> list[Route]:
-    """Return the routes of keys and secrets."""
     del tenant  # Handlers find it in the request.
     # `restore` comes before the name of a key.
     return [

@@ -55,7 +55,6 @@ def build_routes() -> list[Route]:
 
 
 async def get_security_rule(call: ArmCall) -> JsonObject:
-    """Return one rule."""
     rules = _list_rules(call)
     return rules[_find_position(call, rules)]
 
@@ -90,7 +89,6 @@ async def put_security_rule(call: ArmCall) -> Response:
 
 
 async def delete_security_rule(call: ArmCall) -> Response:
-    """Delete a rule."""
     rules = _list_rules(call)
     del rules[_find_position(call, rules)]
     return Response(status_code=200)

@@ -9,7 +9,6 @@ from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 
 def build_routes() -> list[Route]:
-    """Return the route of the check."""
     path = f"{GROUP}/providers/Microsoft.PolicyInsights/checkPolicyRestrictions"
     return [build_arm_route("POST", path, check_policy_restrictions)]
 

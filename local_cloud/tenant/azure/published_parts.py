@@ -35,9 +35,7 @@ def show_part(document: JsonObject) -> JsonObject:
 
 
 def set_publish_time(document: JsonObject, now: datetime) -> JsonObject:
-    """Return a part as it is stored: a pipeline gets the time of the write as its
-    `lastPublishTime`.
-    """
+    """Return a part as it is stored: a pipeline gets the time as its `lastPublishTime`."""
     if not document["type"].lower().endswith("/pipelines"):
         return document
     properties = document["properties"] | {"lastPublishTime": format_time(now)}

@@ -1,4 +1,4 @@
-"""The address ranges of flows' service tags that the tenant has if it gets no service tag file.
+"""Define the address ranges of flows' service tags, for a tenant without a service tag file.
 
 The `PowerPlatformPlex` regions are complete, as published in November 2025. Each other tag and
 region has its six largest IPv4 ranges. For all ranges, give the tenant the downloaded

@@ -116,8 +116,9 @@ def _list_barriers(azure: Azure, host: str, port: int) -> Iterator[tuple[str, li
 
 
 def _is_allowed(sources: Ranges, rules: Iterable[_Rule]) -> bool:
-    """Return whether the rules allow all source ranges. The first rule that matches a range decides
-    about it.
+    """Return whether the rules allow all source ranges.
+
+    The first rule that matches a range decides about it.
     """
     for rule in rules:
         remaining = subtract_ranges(sources, rule.sources)

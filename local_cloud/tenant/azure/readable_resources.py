@@ -116,7 +116,6 @@ _PARENTS = ("parent", "child")
 
 
 def build_routes() -> list[Route]:
-    """Return the routes of every type in the table."""
     found: list[Route] = []
     for (plural, singular), resource_type in READABLE.items():
         list_handler, get_handler = (

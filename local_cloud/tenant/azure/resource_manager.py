@@ -55,7 +55,6 @@ _LISTED = ("id", "name", "type", "kind", "location", "tags", "identity")
 
 
 def build_routes(tenant: Tenant) -> list[Route]:
-    """Return every route of Resource Manager."""
     del tenant  # Handlers find it in the request.
     return [
         build_arm_route("GET", "/subscriptions", list_subscriptions),
@@ -92,7 +91,6 @@ async def list_subscriptions(call: ArmCall) -> JsonObject:
 
 
 async def get_subscription(call: ArmCall) -> JsonObject:
-    """Return one subscription."""
     return _build_subscription(call, call.get_path_part("subscription").lower())
 
 
@@ -108,7 +106,6 @@ async def list_resource_groups(call: ArmCall) -> JsonObject:
 
 
 async def get_resource_group(call: ArmCall) -> JsonObject:
-    """Return one resource group."""
     wanted = call.get_path_part("group")
     for group in _list_groups(call):
         if group["name"].lower() == wanted.lower():

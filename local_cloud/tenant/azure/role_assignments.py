@@ -31,7 +31,6 @@ OPTIONS = {"list_role_assignments": ("$filter",), "list_role_definitions": ("$fi
 
 
 def build_routes() -> list[Route]:
-    """Return the routes of role assignments."""
     return [
         build_arm_route("GET", _COLLECTION, list_role_assignments),
         build_arm_route("PUT", _ITEM, put_role_assignment),
@@ -45,8 +44,9 @@ def build_routes() -> list[Route]:
 
 
 async def list_role_assignments(call: ArmCall) -> JsonObject:
-    """List the assignments at, above and below a vault. A filter `principalId eq '…'` selects those
-    of one principal.
+    """List the assignments at, above and below a vault.
+
+    A filter `principalId eq '…'` selects those of one principal.
     """
     vault = _get_vault(call)
     text = call.request.query_params.get("$filter")
@@ -60,8 +60,9 @@ async def list_role_assignments(call: ArmCall) -> JsonObject:
 
 
 async def list_permissions(call: ArmCall) -> JsonObject:
-    """List the permissions of the app's identity in a scope. These are all permissions, unless a
-    test limits them.
+    """List the permissions of the app's identity in a scope.
+
+    These are all permissions, unless a test limits them.
     """
     scope = call.request.url.path.lower().partition("/providers/")[0]
     everything = {"actions": ["*"], "notActions": [], "dataActions": ["*"], "notDataActions": []}
@@ -69,8 +70,9 @@ async def list_permissions(call: ArmCall) -> JsonObject:
 
 
 async def list_role_definitions(call: ArmCall) -> JsonObject:
-    """List the built-in roles that the tenant knows. A filter `roleName eq '…'` selects one of
-    them.
+    """List the built-in roles that the tenant knows.
+
+    A filter `roleName eq '…'` selects one of them.
     """
     text = call.request.query_params.get("$filter")
     matches = parse_filter(text) if text else lambda _: True

@@ -13,7 +13,6 @@ _LOCATION = f"{SUBSCRIPTION}/providers/Microsoft.Network/locations/{{location}}"
 
 
 def build_routes() -> list[Route]:
-    """Return the routes of service tags."""
     return [
         build_arm_route("GET", f"{_LOCATION}/serviceTags", list_service_tags),
         build_arm_route("GET", f"{_LOCATION}/serviceTagDetails", list_service_tag_details),
@@ -36,8 +35,9 @@ async def list_service_tags(call: ArmCall) -> JsonObject:
 
 
 async def list_service_tag_details(call: ArmCall) -> JsonObject:
-    """List all service tags, or the one that `tagName` names. With `noAddressPrefixes`, the ranges
-    are omitted.
+    """List all service tags, or the one that `tagName` names.
+
+    With `noAddressPrefixes`, the ranges are omitted.
     """
     tags = list(call.azure.service_tags)
     if name := call.request.query_params.get("tagName"):

@@ -40,8 +40,9 @@ def find_assigned_principal(resource: JsonObject | None, wanted: str) -> str:
 
 
 def may_read(azure: Azure, principal: str, vault_id: str, secret: str) -> bool:
-    """Return whether an identity may read a secret, by its role or access policy, and by the
-    vault's network rules.
+    """Return whether an identity may read a secret of a vault.
+
+    Its role or access policy and the vault's network rules decide.
     """
     vault = azure.resources.find(VAULTS, vault_id)
     properties = vault["properties"] if vault else {}

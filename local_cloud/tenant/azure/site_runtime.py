@@ -48,8 +48,9 @@ def put_configuration(azure: Azure, site_id: str, name: str, properties: JsonObj
 
 
 def restart(azure: Azure, site_id: str, now: datetime) -> None:
-    """Restart a site, which resolves its Key Vault references again. A change of its settings also
-    restarts it.
+    """Restart a site, which resolves its Key Vault references again.
+
+    A change of its settings also restarts it.
     """
     azure.restarts[site_id.lower()] += 1
     resolve_references(azure, site_id, now)

@@ -28,7 +28,6 @@ _REFERENCES = "config/configreferences"
 
 
 def build_routes() -> list[Route]:
-    """Return the routes of sites and of their slots."""
     return [
         build_arm_route(method, f"{base}/{path}", handler)
         for base in (_SITE, f"{_SITE}/slots/{{slot}}")
@@ -112,7 +111,6 @@ async def refresh_setting_references(call: ArmCall) -> Response:
 
 
 async def restart_site(call: ArmCall) -> Response:
-    """Restart the site."""
     restart(call.azure, _get_site_id(call), call.tenant.clock.now())
     return Response(status_code=200)
 
@@ -126,7 +124,6 @@ async def start_site(call: ArmCall) -> Response:
 
 
 async def stop_site(call: ArmCall) -> Response:
-    """Stop the site."""
     _set_state(call, _get_site_id(call), "Stopped")
     return Response(status_code=200)
 

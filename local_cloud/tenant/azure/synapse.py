@@ -64,7 +64,6 @@ class Synapse:
 
 
 def build_routes(tenant: Tenant) -> list[Route]:
-    """Return the routes of every workspace."""
     del tenant  # Handlers find it in the request.
     return [
         AnyCaseRoute("/operationResults/{operation}", get_artifact_operation),
@@ -167,8 +166,9 @@ def show_workspace(document: JsonObject) -> JsonObject:
 
 
 class _Workspace:
-    """The workspace that a request names. Rejects (403) a person or application without a role in
-    it.
+    """The workspace that a request names.
+
+    Rejects (403) a person or application without a role in it.
     """
 
     def __init__(self, request: Request, *, is_write: bool = False) -> None:

@@ -1,5 +1,6 @@
-"""Serve the keys of a vault: create, read, change, rotate them, and sign with them
-(platform.md#vault-api).
+"""Serve the keys of a vault: create, read, change and rotate them, and sign with them.
+
+See platform.md#vault-api.
 """
 
 import base64

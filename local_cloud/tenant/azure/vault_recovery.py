@@ -159,5 +159,4 @@ _SECRETS = _Kind[SimulatedSecret](
 
 
 def build_routes() -> list[Route]:
-    """Return the routes for keys and for secrets."""
     return [*_KEYS.build_routes(), *_SECRETS.build_routes()]

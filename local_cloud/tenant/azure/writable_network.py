@@ -67,9 +67,7 @@ def compute_etag(document: JsonObject) -> str:
 
 
 def require_etag(request: Request, there: JsonObject | None) -> None:
-    """Reject (412) a write that names another ETag, or that must create a resource which exists
-    already.
-    """
+    """Reject (412) a write that names another ETag, or that creates a resource which exists."""
     wanted = request.headers.get("If-Match", "*")
     if request.headers.get("If-None-Match") == "*" and there is not None:
         raise _build_etag_error()

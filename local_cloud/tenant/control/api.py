@@ -77,9 +77,7 @@ async def advance_clock(request: Request) -> Response:
 
 
 async def read_refused_hosts(request: Request) -> Response:
-    """Return the hosts outside the tenant that clients have requested from the proxy and that it
-    has rejected.
-    """
+    """Return the hosts outside the tenant that the proxy has rejected."""
     return JSONResponse(request.app.state.refused_hosts)
 
 

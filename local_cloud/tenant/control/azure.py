@@ -38,9 +38,7 @@ async def add_seed(request: Request) -> Response:
 
 
 async def read_site(request: Request) -> Response:
-    """Return the settings that the code of a site or slot (`?id=`) has, and how often it was
-    restarted.
-    """
+    """Return the settings that the code of a site or slot (`?id=`) has, and its restart count."""
     site_id = request.query_params.get("id", "")
     azure = _get_azure(request)
     if not any(azure.resources.find(kind, site_id) for kind in (SITES, SLOTS)):
@@ -59,8 +57,9 @@ async def read_locks(request: Request) -> Response:
 
 
 async def read_reachability(request: Request) -> Response:
-    """Return the resource that would deny a flow's call (`?host=&region=&isProtected=true`), or
-    null.
+    """Return which resource would deny a flow's call, or null.
+
+    The query is `?host=&region=&isProtected=true`.
     """
     query = request.query_params
     origin = FlowOrigin(region=query["region"], is_protected=query.get("isProtected") == "true")

@@ -88,9 +88,7 @@ async def change_assumptions(request: Request) -> Response:
 
 
 async def read_ledger(request: Request) -> Response:
-    """Return the calls and starts of flows from the entry `?since=` on, and the next value of
-    `since`.
-    """
+    """Return the calls and starts of flows from entry `?since=` on, and the next `since`."""
     tenant = _get_tenant(request)
     ledger, since = tenant.get_part(CallHistory), int(request.query_params.get("since", "0"))
     entries = ledger.to_json(since, tenant.clock.now())

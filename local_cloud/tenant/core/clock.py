@@ -1,4 +1,4 @@
-"""The tenant's clock. Tests and the demo can move it forward, so that days pass in a moment."""
+"""Define the tenant's clock. Tests and the demo move it forward, so that days pass in a moment."""
 
 import asyncio
 from collections.abc import Callable

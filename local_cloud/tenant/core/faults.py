@@ -1,5 +1,6 @@
-"""Inject faults into requests. A fault has a route, a kind, and the number of requests that it
-affects.
+"""Inject faults into requests.
+
+A fault has a route, a kind, and the number of requests that it affects.
 """
 
 from dataclasses import dataclass, field
@@ -66,8 +67,9 @@ class FaultPlan:
         return not self._faults
 
     def take(self, route: str) -> Fault | None:
-        """Return the fault for a request of this route, or None. This uses up one of the fault's
-        `times`.
+        """Return the fault for a request of this route, or None.
+
+        This uses up one of the fault's `times`.
         """
         for fault in self._faults:
             if not fnmatchcase(route, fault.route):

@@ -48,7 +48,7 @@ def parse_filter(text: str) -> Predicate:
 
 
 def select_properties(row: Row, names: str | None, *, keeps: Collection[str]) -> dict[str, Any]:
-    """Return the properties of a row that `$select` names, and always its key and ETag."""
+    """Return the properties of a row that `$select` names, and always its key and annotations."""
     if not names:
         return dict(row)
     wanted = {name.strip() for name in names.split(",")}
@@ -58,7 +58,10 @@ def select_properties(row: Row, names: str | None, *, keeps: Collection[str]) ->
 
 
 def select_paths(body: Row, paths: str | None) -> dict[str, Any]:
-    """Return the members of a nested document that `$select` names, and always its id and name."""
+    """Return the members of a document that `$select` names by their paths.
+
+    The result always has its id, name, type and location.
+    """
     if not paths:
         return dict(body)
     chosen = {name: body[name] for name in ("id", "name", "type", "location") if name in body}

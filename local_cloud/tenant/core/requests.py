@@ -48,10 +48,9 @@ class CallLog:
                 self._spend_request(name, budget)
 
     def count_batched(self, route: str, method: str) -> None:
-        """Count an operation inside a batch by its route. Only a write also counts for its
-        capability.
+        """Count an operation inside a batch by its route.
 
-        The batch itself counts as one request.
+        Only a write also counts for its capability. The batch itself counts as one request.
         """
         self.batched[route] += 1
         capability = _name_capability(route, method)

@@ -1,6 +1,6 @@
-"""The state of one simulated tenant, which its services share.
+"""Store the state of one simulated tenant, which all its services share.
 
-The messages that it sends to queues are in place of Event Grid's.
+The tenant itself sends to queues the messages that Event Grid would send.
 """
 
 from collections.abc import Awaitable, Callable

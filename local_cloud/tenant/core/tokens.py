@@ -1,5 +1,4 @@
-"""Issue and verify access tokens, which name the person or application, whether a person signed in,
-and the audience.
+"""Issue and verify access tokens, which identify a person or application, for one audience.
 
 Tokens look like Entra's (three base64url parts, claims `aud iss tid oid appid idtyp|scp`). They are
 signed with a secret of this process, so only the tenant can issue one. They expire by the machine's

@@ -59,7 +59,7 @@ def build_list_answer(
 
 
 def _require_short(request: Request) -> None:
-    """Reject a URL or a filter that is too long. In a batch, a URL may be twice as long."""
+    """Reject a URL or a filter that is too long. In a batch, batch.py checks the URL."""
     if IN_BATCH not in request.scope and len(str(request.url)) > LONGEST:
         # No source names the status and the code [SIM].
         raise SimulatedPlatformError(414, "0x80060888", "The request URI is too long.")

@@ -11,7 +11,7 @@ from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 def require_conditions(request: Request, *, entity: str, row_id: str, version: int | None) -> None:
     """Reject a write whose condition is not met.
 
-    `version` is that of the row, or None without a row.
+    `version` is the row's version; None means that the row does not exist.
     """
     wanted = request.headers.get("If-Match")
     if version is None and wanted is not None:

@@ -48,7 +48,6 @@ async def list_rows(request: Request) -> Response:
 
 
 async def get_row(request: Request) -> Response:
-    """Return one row."""
     environment, _ = require_actor(request)
     table = _get_table(request)
     shown = environment.find_shown_row(table.entity_set, _get_row_id(request), _get_time(request))

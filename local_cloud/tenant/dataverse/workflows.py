@@ -61,7 +61,6 @@ _WRITABLE = frozenset(
 
 
 def build_flow_row(environment: SimulatedEnvironment, flow: Flow) -> Row:
-    """Return a flow as a row of `workflows`."""
     owner = find_user_id(environment, flow.owner)
     return {
         "@odata.etag": f'W/"{flow.version}"',
@@ -112,8 +111,8 @@ def create_workflow(
 ) -> str:
     """Create a flow that is off, and return its id, which the body may contain.
 
-    The owner is the actor, or the person in the body. `MSCRM.SolutionUniqueName` is the body's
-    `solution`.
+    The owner is the actor, or the person in the body. The body's `solution` is the value of the
+    header `MSCRM.SolutionUniqueName`.
     """
     solution = body.pop("solution", None)
     _require_known(body)

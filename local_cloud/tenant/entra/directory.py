@@ -65,13 +65,10 @@ class Directory:
         return self._clients.get(client_id.lower())
 
     def list_applications(self) -> list[SimulatedPrincipal]:
-        """Return all applications."""
         return list(self._clients.values())
 
     def is_admin(self, caller: SimulatedCaller) -> bool:
-        """Return whether the sender of a request may use administrative operations of Power
-        Platform.
-        """
+        """Return whether the sender of a request may use administrators' operations."""
         principal = self.principals.get(caller.object_id)
         return principal is not None and principal.is_admin
 

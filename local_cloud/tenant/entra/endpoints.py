@@ -26,7 +26,6 @@ EXCHANGE = "api://AzureADTokenExchange"
 
 
 def build_routes(_: Tenant) -> list[Route]:
-    """Return the routes for discovery, tokens and device codes."""
     return [
         Route("/common/discovery/instance", discover_instance),
         Route("/{tenant_id}/v2.0/.well-known/openid-configuration", get_openid_configuration),
@@ -89,7 +88,7 @@ async def get_public_keys(request: Request) -> Response:
 async def start_device_code(request: Request) -> Response:
     """Return a device code to an application of the directory.
 
-    The directory's `device_code_user` enters it at once.
+    The user whom the directory names for device codes enters it at once.
     """
     tenant: Tenant = request.app.state.tenant
     form = await _read_form(request)

@@ -18,7 +18,6 @@ _MEMBERS = ("principalId", "resourceId", "appRoleId")
 
 
 def build_routes(_: Tenant) -> list[Route]:
-    """Return the route of app role assignments."""
     path = "/v1.0/servicePrincipals/{principal}/appRoleAssignments"
     return [Route(path, assign_app_role, methods=["POST"])]
 

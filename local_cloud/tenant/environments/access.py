@@ -1,5 +1,6 @@
-"""Check who may use an operation of Power Platform, by the token's audience and kind and by the
-sender's rights.
+"""Check who may use an operation of Power Platform.
+
+The token's audience, its kind (person or application) and the sender's rights decide.
 """
 
 import json
@@ -31,7 +32,6 @@ FLOW_AUDIENCES = (
 
 
 def find_tenant(request: Request) -> Tenant:
-    """Return the tenant that a request is for."""
     tenant: Tenant = request.app.state.tenant
     return tenant
 
@@ -82,9 +82,7 @@ def is_admin_scope(request: Request) -> bool:
 def find_visible_environments(
     request: Request, caller: SimulatedCaller
 ) -> list[SimulatedEnvironment]:
-    """Return the environments that a maker sees: those in which the sender of the request is a
-    user.
-    """
+    """Return the environments that a maker sees: those in which the maker is a user."""
     everything = find_platform(request).environments.values()
     return [each for each in everything if caller.object_id.lower() in each.users]
 
@@ -103,8 +101,9 @@ def find_environment(
 
 
 def require_environment(request: Request) -> SimulatedEnvironment:
-    """Return the environment in a request's path. Rejects an unknown one (403), as if rights were
-    missing.
+    """Return the environment in a request's path.
+
+    Rejects an unknown one (403), as if rights were missing.
     """
     platform = find_platform(request)
     name = request.path_params["environment"]
@@ -174,8 +173,9 @@ def _require_flow(request: Request, caller: SimulatedCaller, flow: Flow | None, 
 def _require_editor(
     request: Request, caller: SimulatedCaller, flow: Flow | None, name: str
 ) -> None:
-    """Reject senders without a role on the flow that permits edits. Changes of roles take effect at
-    once.
+    """Reject senders without a role on the flow that permits edits.
+
+    Changes of roles take effect at once.
     """
     environment = require_environment(request)
     if environment.org_host and caller.object_id.lower() not in environment.users:

@@ -141,9 +141,7 @@ class SimulatedEnvironment:
             self.subscriptions[name] = flow
 
     def unsubscribe(self, flow: Flow) -> None:
-        """Remove the webhook with the subscription name that a flow uses, even if it is another
-        flow's.
-        """
+        """Remove the webhook with a flow's subscription name, even if it is another flow's."""
         self.subscriptions.pop(flow.get_facts().subscription, None)
 
     def get_table(self, entity_set: str) -> dict[str, Row]:
@@ -153,7 +151,10 @@ class SimulatedEnvironment:
     def find_shown_flow(
         self, now: datetime, *, workflow_id: str = "", name: str = ""
     ) -> Flow | None:
-        """Return a flow as reads show it now, or None. It is found by Dataverse id or by name."""
+        """Return a flow as reads show it now, or None if they show none or a deleted one.
+
+        The flow is found by Dataverse id or by name.
+        """
         self.unseen_flows = [flow for flow in self.unseen_flows if not flow.past.is_over(now)]
         current = self.workflows.get(workflow_id) or self.flows.get(name)
         for flow in [*self.unseen_flows, *([current] if current else [])]:

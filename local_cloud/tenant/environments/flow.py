@@ -179,8 +179,9 @@ class Flow:
         return self.protected_since is not None and self.protected_since <= now
 
     def share(self, holder: str, role: SimulatedRole, rights: frozenset[str] | None = None) -> None:
-        """Give a principal a role, unless it is the owner. Without `rights`, it gets those of the
-        role.
+        """Give a principal a role, unless it is the owner.
+
+        Without `rights`, it gets those of the role.
         """
         if holder != self.owner:
             self.roles[holder] = role

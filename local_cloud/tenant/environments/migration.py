@@ -16,7 +16,7 @@ from local_cloud.tenant.environments.power_platform import PowerPlatform
 
 
 def has_own_microsoft_key_reason(flow: Flow) -> bool:
-    """Return whether a flow stays on Microsoft's key for a reason of its own."""
+    """Return whether a flow stays on Microsoft's key for its own reason, not that of a child."""
     return flow.is_held_back or flow.get_facts().has_microsoft_key_reason(
         in_solution=flow.is_in_solution
     )
@@ -96,8 +96,7 @@ def start_migration(
 def migrate_released_flows(
     platform: PowerPlatform, environment: SimulatedEnvironment, now: datetime
 ) -> Iterator[None]:
-    """Migrate each flow, and each parent, that stayed on Microsoft's key and that a change in the
-    block releases.
+    """Migrate each flow for which the block removes the last reason to stay, and its parents.
 
     Does nothing until the environment's migration is over.
     """

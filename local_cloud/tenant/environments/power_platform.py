@@ -49,7 +49,6 @@ class PowerPlatform:
     _by_workflow_id: dict[str, tuple[SimulatedEnvironment, Flow]] = field(default_factory=dict)
 
     def add_environment(self, environment: SimulatedEnvironment) -> None:
-        """Add an environment."""
         self.environments[environment.id] = environment
         if environment.org_host:
             self._by_org_host[environment.org_host.lower()] = environment
@@ -67,7 +66,6 @@ class PowerPlatform:
         self._by_workflow_id[flow.workflow_id] = (environment, flow)
 
     def add_flow(self, environment: SimulatedEnvironment, flow: Flow) -> None:
-        """Add a flow to an environment."""
         environment.add_flow(flow)
         self.register_trigger_url(environment, flow)
 
@@ -90,8 +88,9 @@ class PowerPlatform:
     def keep_row_for_reads(
         self, environment: SimulatedEnvironment, entity_set: str, row_id: str, now: datetime
     ) -> None:
-        """Store the present state of a row, or its absence, which reads may show after the coming
-        write.
+        """Store the present state of a row, or its absence.
+
+        Reads may show this state after the coming write.
         """
         if lag := draw_lag(self.assumptions, self._lags, now):
             row = environment.get_table(entity_set).get(row_id)

@@ -1,7 +1,7 @@
-"""Collect the services outside Azure and Power Platform: one module for each, which defines
-`EXTERNAL`.
+"""Collect the services outside Azure and Power Platform.
 
-The docstring of a module describes its routes and its section of the seed.
+There is one module for each, which defines `EXTERNAL`. Its docstring describes its routes and its
+section of the seed.
 """
 
 import pkgutil

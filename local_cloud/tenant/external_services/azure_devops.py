@@ -120,7 +120,6 @@ def seed_azure_devops(tenant: Tenant, description: Sequence[JsonObject]) -> None
 
 
 def build_routes(tenant: Tenant) -> list[Route]:
-    """Return the routes of every organization."""
     del tenant  # Handlers find it in the request.
     hooks = "/{organization}/_apis/hooks/subscriptions"
     groups = "_apis/distributedtask/variablegroups"
@@ -166,7 +165,6 @@ async def list_areas(call: _DevOpsCall) -> Response:
 
 
 async def list_projects(call: _DevOpsCall) -> Response:
-    """List the projects."""
     return call.build_page(call.organization.projects)
 
 

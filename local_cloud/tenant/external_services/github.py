@@ -92,7 +92,6 @@ def seed_github(tenant: Tenant, description: JsonObject) -> None:
 
 
 def build_routes(tenant: Tenant) -> list[Route]:
-    """Return the routes of every repository."""
     del tenant  # Handlers find it in the request.
     hooks, variables = "/hooks", "/actions/variables"
     return [
@@ -133,13 +132,11 @@ async def create_webhook(call: _GitHubCall) -> Response:
 
 
 async def list_webhooks(call: _GitHubCall) -> Response:
-    """List the webhooks."""
     found, headers = call.build_page([*map(_show_hook, call.repository.hooks.values())], 100)
     return JSONResponse(found, headers=headers)
 
 
 async def get_webhook(call: _GitHubCall) -> Response:
-    """Return a webhook."""
     found = call.repository.hooks.get(call.request.path_params["id"])
     return JSONResponse(_show_hook(found)) if found else _build_rejection(404, "Not Found")
 
@@ -176,7 +173,6 @@ async def create_actions_variable(call: _GitHubCall) -> Response:
 
 
 async def get_actions_variable(call: _GitHubCall) -> Response:
-    """Return a variable."""
     found = call.repository.variables.get(call.request.path_params["name"])
     return JSONResponse(found) if found else _build_rejection(404, "Not Found")
 

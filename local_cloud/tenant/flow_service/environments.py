@@ -30,9 +30,7 @@ async def list_environments(request: Request) -> Response:
 
 
 async def get_environment(request: Request) -> Response:
-    """Return an environment in which the sender of the request is a user. `~default` is the default
-    environment.
-    """
+    """Return one of the environments of the sender. `~default` is the default environment."""
     name = request.path_params["environment"]
     mine = find_visible_environments(request, require_flow_caller(request))
     environment = find_environment(name, mine)

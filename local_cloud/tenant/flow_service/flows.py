@@ -229,8 +229,7 @@ async def stop_flow(request: Request) -> Response:
 
 
 async def move_into_solution(request: Request) -> Response:
-    """Serve `migrateFlows`: add up to twenty flows to a solution, by default to the default
-    solution.
+    """Serve `migrateFlows`: add up to twenty flows to a solution, by default the default solution.
 
     A maker may add only flows that the maker may edit (platform.md#move-into-solution).
     """

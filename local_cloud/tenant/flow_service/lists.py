@@ -46,12 +46,11 @@ async def list_flows(request: Request) -> Response:
 
 
 async def list_own_flows(request: Request) -> Response:
-    """Return the flows that the sender of the request owns or that are shared with the sender, for
-    a maker's list.
+    """Return a maker's flows: those that the maker owns, or those shared with the maker.
 
     Flows in solutions are only included on request. Without `$filter`, the result has all flows
-    that the sender owns. With `search('personal')`, it has those of them that are not shared; with
-    `search('team')`, the flows that are shared by or with the sender.
+    that the maker owns. With `search('personal')`, it has those of them that are not shared; with
+    `search('team')`, the flows that are shared by or with the maker.
     """
     caller = require_flow_caller(request)
     environment, tenant = require_environment(request), find_tenant(request)

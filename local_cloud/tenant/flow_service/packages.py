@@ -129,8 +129,9 @@ async def export_to_arm_template(request: Request) -> Response:
 
 
 async def _find_named_flow(request: Request, member: str) -> tuple[SimulatedEnvironment, Flow]:
-    """Return the one flow that a request names, and its environment. Rejects senders who may not
-    edit the flow.
+    """Return the one flow that a request names, and its environment.
+
+    Rejects senders who may not edit the flow.
     """
     caller = require_bap_caller(request)
     [resource] = (await request.json())[member]

@@ -90,7 +90,6 @@ _ADMINS: tuple[tuple[str, str, Endpoint], ...] = (
 
 
 def build_routes(_: Tenant) -> list[Route]:
-    """Return the routes of all operations."""
     table = [(method, _ADMIN + path, endpoint, True) for method, path, endpoint in _ADMINS]
     for method, path, endpoint in _BOTH:
         table.append((method, f"{_ADMIN}/flows/{{flow}}{path}", endpoint, True))

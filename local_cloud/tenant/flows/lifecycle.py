@@ -136,8 +136,8 @@ def read_current_variables(environment: SimulatedEnvironment) -> dict[str, str]:
 def turn_on(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, activator: str) -> None:
     """Turn a flow on for a person or application with the object id `activator`.
 
-    Rejects an activator who may not use the flow's connections, and a flow without the required
-    licence or with a child that is off.
+    Rejects this, for example, if the activator may not use the flow's connections, if the licence
+    is missing, or if a child is off.
     """
     require_writable(tenant, environment)
     platform = tenant.get_part(PowerPlatform)
@@ -216,8 +216,7 @@ def _require_room(platform: PowerPlatform, environment: SimulatedEnvironment, ow
 
 
 def require_published(flow: Flow) -> None:
-    """Reject the start of a flow in a solution that was never on, because the flow service cannot
-    start it.
+    """Reject a flow in a solution that was never on: the flow service cannot turn it on.
 
     See platform.md#unpublished-flows.
     """

@@ -106,7 +106,7 @@ def start_run(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, sta
 
 
 def complete_due_runs(tenant: Tenant) -> None:
-    """Execute the actions of all runs whose duration has passed."""
+    """Execute the actions of all runs whose duration has passed, except cancelled runs."""
     runtime, now = tenant.get_part(Runtime), tenant.clock.now()
     due = [execution for execution in runtime.pending if execution.run.ends <= now]
     runtime.pending = [execution for execution in runtime.pending if execution.run.ends > now]

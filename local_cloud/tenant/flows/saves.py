@@ -152,11 +152,10 @@ def without_references(client_data: str) -> str | None:
 
 
 def with_added_references(client_data: str, logical_names: dict[str, str]) -> tuple[str, str]:
-    """Return a definition in which each connector without a reference name got one, as the platform
-    adds them.
+    """Return a definition with the names of connection references that the platform adds.
 
-    `logical_names` contains the reference of each connector. The second result is the last added
-    name, or an empty text.
+    Each connector without a name gets its name in `logical_names`. The second result is the last
+    added name, or an empty text.
     """
     document, stamp = json.loads(client_data), ""
     for key, entry in (document["properties"].get("connectionReferences") or {}).items():

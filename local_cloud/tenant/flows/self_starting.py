@@ -42,12 +42,12 @@ async def apply_effects_of_time(tenant: Tenant) -> None:
 def play_event(
     tenant: Tenant, environment: SimulatedEnvironment, event: dict[str, Any]
 ) -> list[str]:
-    """Play an event of a connector operation (`{"operationId": …}`). Return the names of the flows
-    that it starts.
+    """Play an event of a connector operation (`{"operationId": …}`).
 
-    It starts each flow with this trigger that is on and subscribed, so both an original and its
-    copy if both are on. A flow with a polling trigger that was turned off processes the event when
-    it is turned on again; one with a webhook trigger never does.
+    Return the names of the flows that it starts. It starts each flow with this trigger that is on
+    and subscribed, so both an original and its copy if both are on. A flow with a polling trigger
+    that was turned off processes the event when it is turned on again; one with a webhook trigger
+    never does.
     """
     started = []
     for flow in environment.order:

@@ -85,9 +85,7 @@ async def list_as_maker(request: Request) -> Response:
 
 
 async def get_as_maker(request: Request) -> Response:
-    """Return an environment in which the sender of the request is a user. `~default` is the default
-    environment.
-    """
+    """Return one of the environments of the sender. `~default` is the default environment."""
     return _answer_environment(
         request, find_visible_environments(request, require_bap_caller(request))
     )

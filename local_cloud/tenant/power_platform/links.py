@@ -161,10 +161,10 @@ def _normalize_geography(location: str) -> str:
 def _require_linkable(
     tenant: Tenant, environment: SimulatedEnvironment, policy: SimulatedPolicyLink
 ) -> None:
-    """Reject an environment that cannot be linked, by its region, its type, whether it is managed,
-    or the number of linked ones.
+    """Reject an environment that cannot be linked.
 
-    See platform.md#environment-requirements.
+    Its region, its type, whether it is managed, and the number of linked environments decide. See
+    platform.md#environment-requirements.
     """
     if _normalize_geography(environment.location) != _normalize_geography(policy.location):
         message = (

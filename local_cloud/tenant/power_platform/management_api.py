@@ -41,7 +41,6 @@ _PAGE = 50
 
 
 def build_routes(_: Tenant) -> list[Route]:
-    """Return the routes of environments and of their flows."""
     environments = "/environmentmanagement/environments"
     flows = "/powerautomate/environments/{environment}"
     return [
@@ -63,7 +62,6 @@ async def list_environments(request: Request) -> Response:
 
 
 async def get_environment(request: Request) -> Response:
-    """Return one environment."""
     return JSONResponse(_build_environment_body(request, _require_environment(request)))
 
 
@@ -75,7 +73,7 @@ async def list_cloud_flows(request: Request) -> Response:
 
 
 async def list_flow_actions(request: Request) -> Response:
-    """Return the triggers and actions of all flows, in which clients find callers."""
+    """Return the triggers and actions of all flows. Clients search them for callers of flows."""
     environment = _require_environment(request)
     rows = [
         row

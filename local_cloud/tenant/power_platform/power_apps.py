@@ -67,9 +67,7 @@ async def list_environments(request: Request) -> Response:
 
 
 async def get_environment(request: Request) -> Response:
-    """Return an environment in which the sender of the request is a user. `~default` is the default
-    environment.
-    """
+    """Return one of the environments of the sender. `~default` is the default environment."""
     mine = find_visible_environments(request, require_bap_caller(request))
     name = request.path_params["environment"]
     found = find_environment(name, mine)

@@ -28,7 +28,6 @@ _TOLERANCE = 300
 
 
 def build_routes(_: Tenant) -> list[Route]:
-    """Return the route of the webhook."""
     return [Route("/cmk-flow", receive_webhook, methods=["POST"])]
 
 

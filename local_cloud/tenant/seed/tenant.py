@@ -155,8 +155,9 @@ def _replace_placeholders(environment: SimulatedEnvironment, urls: _Urls) -> Non
 
 
 def _link_environment(tenant: Tenant, environment: SimulatedEnvironment, system_id: str) -> None:
-    """Link an environment as if this was long ago: all flows that can migrate are on the
-    customer-managed key.
+    """Link an environment as if this was long ago.
+
+    All flows that can migrate are on the customer-managed key.
     """
     policy = find_policy(tenant, system_id)
     if policy is None:

@@ -155,7 +155,6 @@ class _Server(uvicorn.Server):
         yield
 
     async def start(self) -> None:
-        """Start accepting connections."""
         self._task = asyncio.create_task(self.serve(sockets=[self._socket]))
         await self._ready.wait()
 

@@ -1,7 +1,7 @@
-"""List the services of a tenant. A new service is a module that a line here names, or one with
-`EXTERNAL`.
+"""List the services of a tenant.
 
-A service module has `HOSTS`, `build_routes(tenant) -> list[Route]` and `OPTIONS`. Its state is
+A new service is a module that a line here names, or one with `EXTERNAL`. A service module has
+`HOSTS`, `build_routes(tenant) -> list[Route]` and `OPTIONS`. Its state is
 `tenant.get_part(ItsState)`. A function that seed/tenant.py calls reads its section of the seed. A
 module of `external_services` names its service and this function in `EXTERNAL`.
 """

@@ -79,7 +79,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
 
 
 class SovereignCloud:
-    """Replaces names of the public cloud by those of another cloud, and vice versa."""
+    """Translates names of the public cloud to those of another cloud, and back."""
 
     def __init__(self, cloud: str) -> None:
         self._of = NAMES[cloud]

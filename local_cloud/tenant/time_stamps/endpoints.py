@@ -1,7 +1,8 @@
 """Serve `tsa.contoso.example`, a time stamp authority over HTTP (RFC 3161, 3.4).
 
-A query that cannot be granted is answered with a rejection and status 200, as public authorities
-do. A body that is not a query is answered with an HTTP error.
+A query that is malformed or cannot be granted is answered with a rejection and status 200, as
+public authorities do. A body with another media type, or one that is too long, is answered with an
+HTTP error.
 """
 
 from functools import cache

@@ -1,6 +1,6 @@
-"""Collect the resource providers of Azure: one module for each, which defines `PROVIDER`.
+"""Collect the resource providers of Azure.
 
-The docstring of a module describes what is served.
+There is one module for each, which defines `PROVIDER`. Its docstring describes what is served.
 """
 
 import pkgutil
@@ -18,9 +18,7 @@ from local_cloud.tenant.azure.state import Azure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceProvider:
-    """A resource provider: its resource types, its further routes, and how its firewalls are
-    evaluated.
-    """
+    """A resource provider: its resource types, its further routes, and its firewalls."""
 
     #: What a list and an item are called in route names → resource type.
     readable: Mapping[tuple[str, str], str]
