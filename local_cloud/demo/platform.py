@@ -89,25 +89,25 @@ class Platform:
     async def rotate_key(self, vault: str, key: str) -> None:
         """Create a new version of a key in a vault."""
         await self._call_vault("POST", f"https://{vault}.vault.azure.net/keys/{key}/rotate")
-        self._count_call("key_vault.rotate_key")
+        self._count_request("key_vault.rotate_key")
 
     async def read_secret(self, vault: str, name: str) -> str:
         """Return the current value of a secret."""
         text = await self._call_vault("GET", f"https://{vault}.vault.azure.net/secrets/{name}")
-        self._count_call("key_vault.get_secret")
+        self._count_request("key_vault.get_secret")
         return str(text["value"])
 
     async def write_secret(self, vault: str, name: str, value: str) -> None:
         """Add a version to a secret."""
         url = f"https://{vault}.vault.azure.net/secrets/{name}"
         await self._call_vault("PUT", url, {"value": value, "contentType": "application/json"})
-        self._count_call("key_vault.set_secret")
+        self._count_request("key_vault.set_secret")
 
     async def read_configuration(self, store: str, key: str) -> str:
         """Return the value of a key of App Configuration."""
         url = f"https://{store}.azconfig.io/kv/{quote(key, safe='')}?api-version=2023-11-01"
         found = await self._call_service("GET", url, "https://azconfig.io", None)
-        self._count_call("app_configuration.get_key_value")
+        self._count_request("app_configuration.get_key_value")
         return str(found["value"])
 
     async def call_azure(self, method: str, path: str, api_version: str, route: str) -> Json:
@@ -117,7 +117,7 @@ class Platform:
         """
         url = f"https://management.azure.com{path}?api-version={api_version}"
         found = await self._call_service(method, url, "https://management.azure.com", None)
-        self._count_call(f"resource_manager.{route}")
+        self._count_request(f"resource_manager.{route}")
         return found
 
     async def read_running_settings(self, site_id: str) -> dict[str, str]:
@@ -138,17 +138,17 @@ class Platform:
         )
         if status >= 400:
             raise RuntimeError(f"the run was not cancelled: {status} {text}")
-        self._count_call("flow_service.admin_cancel_run")
+        self._count_request("flow_service.admin_cancel_run")
 
     async def read_service_tags(self) -> Json:
         """Return the published service tag list."""
         where = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Network/locations/westeurope"
         url = f"https://management.azure.com{where}/serviceTags?api-version={_NETWORK_API}"
         found = await self._call_service("GET", url, "https://management.azure.com", None)
-        self._count_call("resource_manager.list_service_tags")
+        self._count_request("resource_manager.list_service_tags")
         return found
 
-    def _count_call(self, route: str) -> None:
+    def _count_request(self, route: str) -> None:
         self.own_calls[route] = self.own_calls.get(route, 0) + 1
 
     async def _call_vault(self, method: str, url: str, body: Json | None = None) -> Json:

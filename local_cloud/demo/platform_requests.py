@@ -37,7 +37,7 @@ class RequestMeter:
 
     async def mark(self, part: str) -> None:
         """End a part of the scenario: assign to it all requests since the previous mark."""
-        now = await self._read_calls_until_now()
+        now = await self._read_request_counts()
         self.parts[part] = self.parts.get(part, Counter()) + (now - self._before)
         self._before = now
 
@@ -52,7 +52,7 @@ class RequestMeter:
         names = [*_SERVICES.values(), *(calls.keys() - _SERVICES.values())]
         return {name: round(calls[name] / self.flows, 1) for name in names if calls[name]}
 
-    async def _read_calls_until_now(self) -> Counter[str]:
+    async def _read_request_counts(self) -> Counter[str]:
         """Return the app's requests to each service since the tenant started.
 
         Requests of the demo's people and traffic are not included.

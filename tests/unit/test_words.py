@@ -8,12 +8,12 @@ from tests.words import Hit, find_all_hits, find_hits, read_avoided_words
 
 #: The highest allowed number for each folder. `python -m tests.words --lower` lowers them.
 CEILINGS = {
-    "shared": 199,
+    "shared": 198,
     "functions": 22,
     "cmkflow": 4,
     "docs": 23,
     "infra": 8,
-    "local_cloud": 175,
+    "local_cloud": 173,
     "tests": 1236,
     ".ci": 4,
     ".": 2,

@@ -63,11 +63,11 @@ class ArmCall:
         return value
 
     def build_resource_id(self, resource_type: str, *names: str) -> str:
-        """Return the id of the resource with this type in the path."""
+        """Return the id of the resource with this type and these names, in the path's scope."""
         return build_resource_id(self.scope, resource_type, *names)
 
     def get_existing(self, resource_type: str, *names: str) -> JsonObject:
-        """Return the resource with this type in the path. Rejects (404) a missing one."""
+        """Return the resource with this type and these names. Rejects (404) a missing one."""
         wanted = self.build_resource_id(resource_type, *names)
         document = self.azure.resources.find(resource_type, wanted)
         if document is None:

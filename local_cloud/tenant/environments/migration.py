@@ -124,7 +124,8 @@ def find_flows_on_microsoft_key(
     """Return flows on Microsoft's key, or with `only_stuck` only those that cannot migrate.
 
     Before a policy is applied, those that cannot migrate are the ones that would stay. Afterwards,
-    an edited flow without a reason to stay is only in the whole list, until it migrates.
+    an edited flow without a reason to stay is only in the whole list, until it migrates. Flows that
+    are off are omitted if the tenant assumes it.
     """
     assumptions = platform.assumptions
     listed = [

@@ -139,7 +139,7 @@ def build_routes(tenant: Tenant) -> list[Route]:
 
 
 async def list_locations(call: _DevOpsCall) -> Response:
-    """List the addresses of the organization's resources."""
+    """List the route templates of the organization's resources."""
     del call
     found = [
         {
@@ -158,7 +158,7 @@ async def list_locations(call: _DevOpsCall) -> Response:
 
 
 async def list_areas(call: _DevOpsCall) -> Response:
-    """List the hosts of the areas. The organization's own host serves all of them."""
+    """List the URL of each resource area, which is always the organization's own URL."""
     url = f"https://{HOSTS[0]}/{call.request.path_params['organization']}/"
     found = [{"id": one, "name": name, "locationUrl": url} for one, name in _AREAS.items()]
     return JSONResponse({"count": len(found), "value": found})

@@ -70,7 +70,11 @@ _BATCH = 20
 
 
 async def get_flow(request: Request) -> Response:
-    """Return a flow with its definition."""
+    """Return a flow with its definition.
+
+    The tenant may assume that the definition is hidden from administrators without a role on the
+    flow.
+    """
     caller = require_flow_caller(request)
     environment, flow = require_shown_flow(request, caller)
     assumptions = find_platform(request).assumptions

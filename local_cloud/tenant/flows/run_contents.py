@@ -88,7 +88,10 @@ def build_outputs_link(base: str, flow: Flow, run: Run, now: datetime) -> dict[s
 def read_trigger_outputs(
     flow: Flow, run: Run, query: Mapping[str, str], authorization: str, now: datetime
 ) -> bytes:
-    """Return the trigger outputs behind a link. Rejects an invalid or expired link."""
+    """Return the trigger outputs behind a link.
+
+    Rejects a link that is invalid or expired, and a request that has a token too.
+    """
     if authorization:
         message = "The request has both a signature and an Authorization header."
         raise SimulatedPlatformError(401, "DirectApiAuthorizationRequired", message)

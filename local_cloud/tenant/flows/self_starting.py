@@ -84,7 +84,10 @@ def is_polling(flow: Flow) -> bool:
 
 
 def replay_backlog(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
-    """Start a polling flow once for each event that occurred while the flow was off."""
+    """Start a polling flow once for each event that occurred while the flow was off.
+
+    If the tenant assumes that nothing is replayed, these events are dropped.
+    """
     missed, flow.backlog = flow.backlog, []
     if tenant.get_part(PowerPlatform).assumptions.polling_replays_backlog:
         for event in missed:

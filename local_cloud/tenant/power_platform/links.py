@@ -98,7 +98,7 @@ def start_unlink(
 ) -> Operation:
     """Start to unlink an environment.
 
-    Raises `SimulatedPlatformError` if it is not linked to the policy.
+    Raises `SimulatedPlatformError` if the platform rejects this.
     """
     _require_idle(tenant, environment)
     policy = environment.policy

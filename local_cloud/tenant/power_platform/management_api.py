@@ -73,7 +73,7 @@ async def list_cloud_flows(request: Request) -> Response:
 
 
 async def list_flow_actions(request: Request) -> Response:
-    """Return the triggers and actions of all flows. Clients search them for callers of flows."""
+    """Return the triggers and actions of an environment's flows. Clients find callers in them."""
     environment = _require_environment(request)
     rows = [
         row

@@ -15,8 +15,8 @@ from starlette.routing import Route
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.core.tokens import require_token
 from local_cloud.tenant.receivers.received_messages import (
-    build_refusal,
     read_content,
+    record_rejection,
     store_message,
 )
 
@@ -37,13 +37,13 @@ async def publish_events(request: Request) -> Response:
     """Accept all events of a batch, or reject the batch."""
     require_token(request, AUDIENCE)
     if request.query_params.get("api-version") != "2018-01-01":
-        raise build_refusal(request, _NAME, 400, "The api-version has to be 2018-01-01.")
+        raise record_rejection(request, _NAME, 400, "The api-version has to be 2018-01-01.")
     if request.headers.get("content-type", "").partition(";")[0] != _BATCH:
-        raise build_refusal(request, _NAME, 400, f"The media type has to be {_BATCH}.")
+        raise record_rejection(request, _NAME, 400, f"The media type has to be {_BATCH}.")
     events = json.loads(await read_content(request, _NAME, _LIMIT))
     for event in events:
         if why := _find_fault(event):
-            raise build_refusal(request, _NAME, 400, why)
+            raise record_rejection(request, _NAME, 400, why)
     for event in events:
         data = event["data"]
         content = {"title": data["title"], "kind": data["kind"], "id": event["id"]}

@@ -64,7 +64,9 @@ def store_message(request: Request, receiver: str, content: dict[str, Any]) -> N
     receivers.messages.append(message)
 
 
-def build_refusal(request: Request, receiver: str, status: int, why: str) -> SimulatedPlatformError:
+def record_rejection(
+    request: Request, receiver: str, status: int, why: str
+) -> SimulatedPlatformError:
     """Store that a message was rejected, and return the error for its sender."""
     tenant = request.app.state.tenant
     find_receivers(request).messages.append(
@@ -88,7 +90,9 @@ async def read_content(request: Request, receiver: str, limit: int) -> bytes:
     """
     body = await request.body()
     if len(body) > limit:
-        raise build_refusal(request, receiver, 413, f"It has {len(body)} bytes; {limit} are taken.")
+        raise record_rejection(
+            request, receiver, 413, f"It has {len(body)} bytes; {limit} are taken."
+        )
     if _SIGNATURE.search(body):
-        raise build_refusal(request, receiver, 400, "It holds the signature of a trigger URL.")
+        raise record_rejection(request, receiver, 400, "It holds the signature of a trigger URL.")
     return body

@@ -17,9 +17,9 @@ from starlette.routing import Route
 
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.receivers.received_messages import (
-    build_refusal,
     find_receivers,
     read_content,
+    record_rejection,
     store_message,
 )
 
@@ -42,16 +42,16 @@ async def post_card(request: Request) -> Response:
     """Accept a message if Teams can show its cards."""
     signature = find_receivers(request).channel_signature
     if not hmac.compare_digest(request.query_params.get("sig", ""), signature):
-        raise build_refusal(request, _NAME, 401, "The signature of the address is wrong.")
+        raise record_rejection(request, _NAME, 401, "The signature of the address is wrong.")
     message = json.loads(await read_content(request, _NAME, _LIMIT))
     if message.get("type") != "message" or not message.get("attachments"):
-        raise build_refusal(request, _NAME, 400, "It is no message with attachments.")
+        raise record_rejection(request, _NAME, 400, "It is no message with attachments.")
     for attachment in message["attachments"]:
         card = attachment.get("content")
         if attachment.get("contentType") != _CARD or not isinstance(card, dict):
-            raise build_refusal(request, _NAME, 400, f"An attachment is no {_CARD}.")
+            raise record_rejection(request, _NAME, 400, f"An attachment is no {_CARD}.")
         if why := _find_fault(card):
-            raise build_refusal(request, _NAME, 400, why)
+            raise record_rejection(request, _NAME, 400, why)
         link = next((action["url"] for action in card.get("actions", ())), "")
         content = {
             "title": _collect_shown_text(card["body"][0]),

@@ -14,9 +14,9 @@ from starlette.routing import Route
 
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.receivers.received_messages import (
-    build_refusal,
     find_receivers,
     read_content,
+    record_rejection,
     store_message,
 )
 
@@ -42,16 +42,16 @@ async def receive_webhook(request: Request) -> Response:
     )
     now = request.app.state.tenant.clock.now().timestamp()
     if not sent.isdecimal() or abs(now - int(sent)) > _TOLERANCE:
-        raise build_refusal(request, _NAME, 400, "The timestamp is none, or is not of now.")
+        raise record_rejection(request, _NAME, 400, "The timestamp is none, or is not of now.")
     secret = find_receivers(request).webhook_secret
     key = base64.b64decode(secret.removeprefix("whsec_"))
     digest = hmac.digest(key, b".".join((identity.encode(), sent.encode(), body)), hashlib.sha256)
     expected = f"v1,{base64.b64encode(digest).decode()}"
     if not any(hmac.compare_digest(expected, one) for one in signatures.split()):
-        raise build_refusal(request, _NAME, 401, "The signature is not that of the body.")
+        raise record_rejection(request, _NAME, 401, "The signature is not that of the body.")
     event = json.loads(body)
     if event["id"] != identity:
-        raise build_refusal(request, _NAME, 400, "The event has another id than its message.")
+        raise record_rejection(request, _NAME, 400, "The event has another id than its message.")
     data = event["data"]
     content = {"title": data["title"], "kind": data["kind"], "id": identity}
     store_message(

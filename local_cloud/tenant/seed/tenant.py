@@ -1,7 +1,7 @@
 r"""Add a seed (JSON) to a tenant. The README describes each member of a seed.
 
-In any text of the seed, `{{trigger_url:NAME}}` (name or Dataverse id of a flow) is replaced by the
-flow's trigger URL. `{{trigger_url:NAME|json}}` has the form with `\u0026`, and
+In texts that may contain a URL, `{{trigger_url:NAME}}` (name or Dataverse id of a flow) is replaced
+by the flow's trigger URL. `{{trigger_url:NAME|json}}` has the form with `\u0026`, and
 `{{trigger_url:NAME|percent}}` the percent-encoded form.
 """
 
@@ -35,7 +35,8 @@ _PLACEHOLDER = re.compile(r"\{\{trigger_url:([^}|]+)(?:\|(json|percent))?\}\}")
 def seed(tenant: Tenant, description: Description) -> None:
     """Add everything that a seed describes to a tenant.
 
-    Raises `KeyError`, `TypeError` or `ValueError` for an invalid seed.
+    Raises `KeyError`, `TypeError`, `ValueError` or `SimulatedPlatformError` for an invalid seed,
+    and `OSError` if the service tag file cannot be read.
     """
     _seed_directory(tenant.get_part(Directory), description.get("directory") or {})
     assumptions = tenant.get_part(PowerPlatform).assumptions
