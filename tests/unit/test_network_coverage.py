@@ -1,4 +1,6 @@
-"""Which firewalls concern a flow, and which of its addresses they deny."""
+"""Test which firewalls concern a flow, and which of the addresses from which the flow calls they
+deny.
+"""
 
 import json
 import os
@@ -37,7 +39,6 @@ def build_rule(
 def build_group(
     *rules: FirewallRule, hosts: str = "", default: RuleAction = RuleAction.DENY
 ) -> Firewall:
-    """Return a network security group with these rules."""
     return Firewall(
         kind="network_security_group",
         id="/subscriptions/S/NSG",
@@ -63,13 +64,15 @@ def find_missing_tags(firewall: Firewall, host: str | None = HOST) -> tuple[str,
     "source", ["PowerPlatformPlex", "powerplatformplex", "AzureCloud", "Internet", "*", "0.0.0.0/0"]
 )
 def test_a_rule_for_a_wider_source_covers_every_region(source: str) -> None:
-    """A tag without a region, AzureCloud, Internet and all addresses each include every region."""
+    """Such a source is a tag without a region (PowerPlatformPlex, AzureCloud), Internet, or all
+    addresses.
+    """
     assert find_missing_tags(build_group(build_rule(source), hosts=HOST)) == ()
 
 
 def test_rule_for_one_region_does_not_cover_the_other_regions() -> None:
-    """Flows of a geography use all its regions, so a firewall must allow all of them. Case and
-    spelling of a tag do not matter.
+    """Flows of a geography use all its regions, so a firewall must allow all of them. The case of a
+    tag does not matter.
     """
     assert find_missing_tags(
         build_group(build_rule("powerplatformplex.WESTEUROPE"), hosts=HOST)
@@ -98,7 +101,7 @@ def test_azurecloud_tag_of_a_region_covers_the_region_without_its_addresses() ->
 
 
 def test_denied_part_of_a_tag_is_reported_as_prefixes() -> None:
-    """If an earlier rule denies a part of a tag, the issue names the prefixes of this part."""
+    """An earlier rule may deny a part of what a later rule for a tag allows."""
     firewall = build_group(
         build_rule("20.61.88.128/27", access=RuleAction.DENY),
         build_rule("PowerPlatformPlex"),
@@ -114,9 +117,7 @@ def test_denied_part_of_a_tag_is_reported_as_prefixes() -> None:
 
 
 def test_ipv4_rules_do_not_cover_ipv6() -> None:
-    """IPv4 and IPv6 addresses are checked separately. If only IPv6 is missing, the fix says when
-    that matters.
-    """
+    """If only IPv6 addresses are missing, the fix says when that matters."""
     firewall = build_group(build_rule("20.61.88.128/26", "4.207.189.192/26"), hosts=HOST)
 
     [gap] = find_required_issues([firewall], "europe", [HOST], TAGS)
@@ -134,7 +135,7 @@ def test_adjacent_prefixes_cover_a_tag() -> None:
 
 @pytest.mark.parametrize("source", ["[parameters('allowed')]", "SomeNewTag"])
 def test_unreadable_source_makes_the_issue_uncertain(source: str) -> None:
-    """The source may contain the missing addresses, so the issue is uncertain and names it."""
+    """The source may contain the missing addresses. The issue names it."""
     [gap] = find_required_issues(
         [build_group(build_rule(source), hosts=HOST)], "europe", [HOST], TAGS
     )
@@ -144,7 +145,7 @@ def test_unreadable_source_makes_the_issue_uncertain(source: str) -> None:
 
 
 def test_unreadable_denying_rule_before_an_allowing_rule_makes_the_issue_uncertain() -> None:
-    """The denying rule may contain addresses that the later rule allows."""
+    """The denying rule may contain addresses that the other one allows."""
     unread = build_rule("[variables('blocked')]", access=RuleAction.DENY)
 
     assert not find_required_issues(
@@ -164,7 +165,6 @@ def test_rule_for_part_of_the_traffic_makes_the_issue_uncertain() -> None:
 
 
 def test_firewall_applies_to_flows_that_call_its_hosts() -> None:
-    """A flow that calls only other hosts is not checked against this firewall."""
     firewall = build_group(hosts=f"{HOST} *.shop.example")
 
     assert find_missing_tags(firewall) == (NORTH, WEST)
@@ -184,19 +184,19 @@ def test_group_that_allows_flows_applies_to_hosts_without_a_firewall(source: str
 
 
 def test_group_that_allows_flows_of_another_geography_has_no_issue() -> None:
-    """The group never allowed flows of this geography, so it was not made for them."""
+    """The group never allowed flows of this geography, so nobody made it for them."""
     assert find_missing_tags(build_group(build_rule("LogicApps.EastUS"))) == ()
 
 
 def test_group_that_never_allowed_flows_has_no_issue() -> None:
-    """For example, flows do not pass the group of a virtual network's database."""
+    """For example, flows do not pass the network security group of a virtual network's database."""
     assert (
         find_missing_tags(build_group(build_rule("VirtualNetwork"), build_rule("10.0.0.0/8"))) == ()
     )
 
 
 def test_group_without_hosts_does_not_apply_to_a_host_of_another_firewall() -> None:
-    """The other firewall is known to be in front of the host, so the group is not."""
+    """The other firewall is known to be in front of the host. Nothing says that the group is."""
     claiming = build_group(build_rule("*"), hosts=HOST)
 
     assert (
@@ -211,8 +211,8 @@ def test_group_without_hosts_does_not_apply_to_a_host_of_another_firewall() -> N
     "host", ["graph.microsoft.com", "prod-1.westeurope.logic.azure.com", "org.crm4.dynamics.com"]
 )
 def test_hosts_of_microsoft_need_no_check(host: str) -> None:
-    """Customers cannot configure firewalls of Microsoft's hosts, so there is no issue even for an
-    unknown geography.
+    """Customers cannot configure firewalls of Microsoft's hosts, so there is no issue, even if the
+    geography is unknown.
     """
     assert (
         find_required_issues([build_group(build_rule("LogicApps"))], "atlantis", [host], TAGS) == []
@@ -230,7 +230,7 @@ def test_host_without_a_known_firewall_is_unchecked() -> None:
 
 
 def test_unknown_geography_is_an_issue() -> None:
-    """Without a known region, the app cannot check anything, so a person must fix or ignore the
+    """Without its regions, the app cannot check anything, so a person must fix or ignore the
     issue.
     """
     [gap] = find_required_issues(
@@ -250,8 +250,8 @@ def test_a_geography_without_a_region_in_the_list_is_never_covered() -> None:
 
 
 def test_list_without_the_tag_is_an_issue() -> None:
-    """If the list lacks the tag or its prefixes are invalid, there is an uncertain issue, even with
-    an open firewall.
+    """If the list lacks the tag or its prefixes are invalid, there is an uncertain issue, even if
+    the firewall allows all addresses.
     """
     old = build_tag_list({"LogicApps.WestEurope": ["13.69.71.0/25"]})
     broken = build_tag_list(
@@ -271,9 +271,7 @@ def test_list_without_the_tag_is_an_issue() -> None:
 
 
 def test_missing_optional_tag_is_reported_as_not_required() -> None:
-    """Microsoft lists further tags for flows. Missing ones are reported, and required only by a
-    setting.
-    """
+    """Microsoft lists further tags for flows. A setting can make them required."""
     firewall = build_group(build_rule("PowerPlatformPlex", "13.69.71.0/26"), hosts=HOST)
 
     [told] = NetworkCheck([firewall], "europe", TAGS).find_issues([HOST])
@@ -288,7 +286,7 @@ def test_missing_optional_tag_is_reported_as_not_required() -> None:
 
 
 def test_required_tag_that_is_not_in_the_list_is_an_issue() -> None:
-    """The issue says that the app cannot check the tag."""
+    """The issue says that the app cannot check the firewall for this tag."""
     found = NetworkCheck([], "europe", TAGS, ["PowerPlatformInfra"]).find_issues([HOST])
 
     assert [gap.name for gap in found] == ["service_tag:powerplatforminfra"]
@@ -315,8 +313,8 @@ def _read_published_tags() -> ServiceTagList:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_every_geography_has_its_regions_in_microsofts_list() -> None:
-    """A firewall is sufficient for a geography with the whole tag, and with the tags of all its
-    regions.
+    """A firewall that allows the whole tag is sufficient for each geography. One that allows all
+    European regions is sufficient for Europe only.
     """
     tags = _read_published_tags()
     regions = tags.list_regions(PROTECTED_TAG)
@@ -337,7 +335,7 @@ def test_every_geography_has_its_regions_in_microsofts_list() -> None:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_published_prefixes_cover_their_tag() -> None:
-    """A rule with all prefixes of a tag is sufficient, and with one fewer it is not."""
+    """A rule with all prefixes of a tag is sufficient, and one without the first prefix is not."""
     tags = {tag.name: tag.prefixes for tag in _read_published_tags()}
     listed = tags["PowerPlatformPlex.WestEurope"]
     whole, partial = build_group(build_rule(*listed)), build_group(build_rule(*listed[1:]))
@@ -388,8 +386,8 @@ def test_external_host_is_reported_with_the_flows_that_call_it() -> None:
 def test_region_without_ipv4_addresses_is_an_issue_of_an_ipv4_firewall(
     default: RuleAction, sources: tuple[str, ...], is_certain: bool | None
 ) -> None:
-    """The region's IPv4 addresses are unknown. Only a rule about all addresses makes the result
-    certain.
+    """The list has no IPv4 addresses of the region. So the result is certain only if the firewall
+    denies or allows all addresses.
     """
     firewall = replace(
         build_group(*map(build_rule, sources), hosts=HOST, default=default),

@@ -1,4 +1,6 @@
-"""A stored network snapshot gives the same results as the network from which it was made."""
+"""Test that a stored network snapshot gives the same results as the firewalls and tags from which
+it was made.
+"""
 
 import json
 from dataclasses import asdict, replace
@@ -24,8 +26,8 @@ LISTED = ServiceTagList(ServiceTag(name=name, prefixes=(one,)) for name, one in 
 
 
 def build_firewall(*sources: str, beyond: Firewall | None = None) -> Firewall:
-    """Return a firewall that allows these sources, with another one behind it if `beyond` is
-    given.
+    """Return a firewall that allows these sources. If `beyond` is given, that firewall is behind
+    it.
     """
     return Firewall(
         kind="app_service",
@@ -41,14 +43,16 @@ def build_firewall(*sources: str, beyond: Firewall | None = None) -> Firewall:
 
 
 def store_and_read(snapshot: NetworkSnapshot) -> NetworkSnapshot:
-    """Return the snapshot after it was written to the archive's format and read again."""
+    """Return the snapshot as it is read back from the archive's format."""
     text = json.dumps(asdict(snapshot), default=sorted)
     back: NetworkSnapshot = get_type_adapter(NetworkSnapshot).validate_json(text)
     return back
 
 
 def test_stored_snapshot_yields_the_same_issues() -> None:
-    """This includes tags by region, tags that only a rule names, and firewalls behind others."""
+    """This holds for tags of a region, tags that only a rule names, and firewalls behind others,
+    too.
+    """
     walls = [
         build_firewall("LogicApps"),
         build_firewall("AzureCloud.WestEurope"),
@@ -69,7 +73,7 @@ def test_stored_snapshot_yields_the_same_issues() -> None:
 
 
 def test_snapshot_is_read_back_unchanged() -> None:
-    """All fields survive, also those of a firewall behind another one."""
+    """All fields survive, including those of a firewall behind another one."""
     snapshot = build_snapshot([build_firewall("Sql", beyond=build_firewall("*"))], LISTED)
 
     assert store_and_read(snapshot) == snapshot

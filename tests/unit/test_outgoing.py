@@ -1,5 +1,5 @@
-"""The hosts that callers of copies must be able to reach: first expected, then confirmed by a
-copy.
+"""Test the hosts that callers of copies must be able to reach. A host is expected until a copy
+confirms it.
 """
 
 from dataclasses import replace
@@ -72,5 +72,5 @@ def test_trigger_host_is_expected_until_a_copy_confirms_it() -> None:
     ],
 )
 def test_a_flow_without_a_new_url_needs_no_host(item: PlanItem) -> None:
-    """This is a flow whose URL no caller uses, that gets no copy, or that keeps its URL."""
+    """Such a flow has no trigger URL, gets no copy, or is edited without a copy."""
     assert list_trigger_hosts(EXPECTED, [item], {}) == ()

@@ -1,4 +1,4 @@
-"""Required actions as people see them: their titles, who must act, and since when."""
+"""Test required actions as people see them: their titles, who must act, and since when."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ def build_blocked_job(
 
 
 def test_title_contains_cause_and_environment_without_a_code() -> None:
-    """The short title is for places that already show the environment."""
+    """Places that already show the environment use the short title."""
     (one,) = list_pending_flow_actions([build_blocked_job(NOW), build_blocked_job(NOW)], NAMES)
 
     assert one.title == "2 flows blocked in Operations: a firewall denies calls"
@@ -66,8 +66,8 @@ def test_flows_are_pending_since_the_first_of_them_was_blocked() -> None:
     assert one.pending_since == NOW - 2 * DAY
 
 
-def test_late_caller_is_pending_since_its_callers_were_updated() -> None:
-    """Further calls change the message of the action, but not its time."""
+def test_late_caller_action_is_pending_since_the_callers_were_updated() -> None:
+    """Later calls change the message of the action, but not its time."""
     observed = replace(FLOW_JOB, observation=Observation(started_at=NOW - 3 * DAY))
     waiting = wait_until(observed, "Called.", until=NOW, now=NOW, code=Reason.LATE_CALLER)
 
@@ -77,7 +77,7 @@ def test_late_caller_is_pending_since_its_callers_were_updated() -> None:
 
 
 def test_late_callers_are_notified_once_a_day_at_most() -> None:
-    """Further calls to originals are reported the next day. Further blocked flows are reported
+    """Further calls of originals are reported the next day. Further blocked flows are reported
     earlier.
     """
     called = wait_until(FLOW_JOB, "Called.", until=NOW, now=NOW, code=Reason.LATE_CALLER)
@@ -144,7 +144,7 @@ def test_message_for_different_flows_is_the_meaning_of_the_reason() -> None:
 
 
 def test_fix_for_different_flows_names_one_flow_without_an_id() -> None:
-    """The fix gives one flow as an example by its name. Ids are only in the command."""
+    """The fix that is shown is that of one flow, as an example."""
     code = Reason.OWNER_UNAVAILABLE
     jobs = [build_blocked_job(NOW, code), build_blocked_job(NOW, code, fix="Open another.")]
 
@@ -164,7 +164,7 @@ def test_fix_for_different_flows_names_one_flow_without_an_id() -> None:
     ],
 )
 def test_each_action_has_an_actor(kind: PendingActionKind, code: str, actor: str) -> None:
-    """Who must act follows from the kind of the action, or from its reason."""
+    """Who must act follows from the kind of the action, and from its reason."""
     one = PendingAction(
         kind=kind, reason_code=code, count=1, message="", fix="", next_command="cmkflow status"
     )
@@ -173,9 +173,7 @@ def test_each_action_has_an_actor(kind: PendingActionKind, code: str, actor: str
 
 
 def test_key_that_does_not_work_comes_before_what_it_blocks() -> None:
-    """An action about an unusable key comes second. Only one about flows that are both off is more
-    urgent.
-    """
+    """Only an action about flows that are both off is more urgent."""
 
     def build(kind: PendingActionKind, code: str) -> PendingAction:
         return PendingAction(

@@ -1,4 +1,4 @@
-"""The version of a plan that is approved, and which later changes need another approval."""
+"""Test the version of a plan that is approved, and which later changes need another approval."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields, replace
@@ -56,7 +56,7 @@ def build_item(workflow_id: str = "a", **more: Any) -> PlanItem:
 
 
 def find_version(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
-    """Return the version of a plan with these items."""
+    """Return the version of the plan of this job with these items."""
     return compute_plan_version(format_plan_text(job, items))
 
 
@@ -64,7 +64,7 @@ def find_version(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
 
 
 def test_a_version_is_the_same_in_any_order() -> None:
-    """Rows and findings are read in another order than they were found in."""
+    """The app may read rows and findings in another order than it stored them in."""
     first, second = build_item("a"), build_item("b")
     job = replace(JOB, findings=("x", "y"), firewall_issues=(GAP, replace(GAP, name="crm")))
     turned = replace(job, findings=("y", "x"), firewall_issues=tuple(reversed(job.firewall_issues)))
@@ -106,7 +106,7 @@ def change_value(value: object) -> object:
     ],
 )
 def test_a_version_changes_with_every_field_of_an_item(name: str) -> None:
-    """A field that is added later counts, too, unless the code excludes it by name."""
+    """A field that is added later counts, too, unless the code names it as an exception."""
     one = build_item()
 
     changed_value = FlowOwner(id="other") if name == "owner" else change_value(getattr(one, name))
@@ -127,7 +127,6 @@ def test_a_version_changes_with_every_field_of_an_item(name: str) -> None:
 def test_plan_version_changes_with_facts_of_the_environment(
     change: Callable[[EnvironmentJob], EnvironmentJob],
 ) -> None:
-    """For example, another environment, finding or firewall gives another version."""
     assert find_version(JOB, [build_item()]) != find_version(change(JOB), [build_item()])
 
 
@@ -174,8 +173,8 @@ def test_every_planned_action_has_a_text() -> None:
 def test_only_a_difference_that_needs_approval_is_a_change(
     changes: dict[str, Any], said: tuple[str, ...]
 ) -> None:
-    """Another action, definition, state, name, caller or write needs approval. Each is named in
-    words.
+    """Each such change is described in words. A different digest is none if the flow has a job
+    already.
     """
     approved = build_item(callers=(SETTING,))
 
@@ -230,7 +229,7 @@ def test_interrupted_approval_has_the_same_result() -> None:
 
 
 def test_second_approval_decides_only_on_waiting_flows() -> None:
-    """Flows that an earlier approval started are not compared with the current plan."""
+    """The flow that the first approval started is not compared with the current plan again."""
     under_way, held = (
         build_item("a", approval_number=1),
         build_item("b", approval_number=1, changed_since_approval=("edited",)),
@@ -245,7 +244,7 @@ def test_second_approval_decides_only_on_waiting_flows() -> None:
 
 
 def test_rows_of_earlier_versions_are_readable() -> None:
-    """A plan item without fields about approvals gets their default values."""
+    """A stored plan item that has no fields about approvals gets their default values."""
     names = {"approval_number", "changed_since_approval"}
 
     assert all(field.default is not MISSING for field in fields(PlanItem) if field.name in names)

@@ -1,4 +1,4 @@
-"""The details of a plan that the command line prints."""
+"""Test the details of a plan that the command line prints."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ def build_issue(name: str, *flows: str, count: int) -> dict[str, Any]:
 
 
 def test_only_firewalls_that_may_block_a_shown_flow_are_listed() -> None:
-    """An issue names only its first flows. If it blocks more, a shown flow may be among the
-    others.
+    """An issue names only some of the flows that it blocks, so a shown flow may be among the
+    unnamed ones.
     """
     item = {
         "workflow_id": "a",

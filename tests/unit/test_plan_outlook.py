@@ -1,4 +1,4 @@
-"""Which flows of a plan will pause and why. Each flow has one outlook, and counts follow from
+"""Test which flows of a plan will pause and why. Each flow has one outlook, and counts follow from
 these.
 """
 
@@ -28,7 +28,9 @@ def find_outlook(*flows: str, fix_by_app: str = "", number: int = 0) -> FlowOutl
 
 
 def test_flow_behind_a_firewall_pauses_unless_the_app_fixes_it() -> None:
-    """If the plan includes the firewall fix, the app makes it before the first copy needs it."""
+    """If the plan includes a fix of the firewall, the app makes it before the first copy needs
+    it.
+    """
     assert find_outlook("a").outlook is Outlook.FIREWALL
     assert find_outlook("a", fix_by_app="allow the tag").outlook is Outlook.NO_PAUSE
     assert find_outlook("a", fix_by_app="allow the tag").firewall_issues
@@ -44,8 +46,8 @@ def test_unnamed_flow_behind_the_same_firewall_pauses() -> None:
 
 
 def test_dependent_flows_pause_with_a_flow_behind_a_firewall() -> None:
-    """The parent waits for its child's copy, and the parent's other children wait for its
-    retirement.
+    """The parent waits for the copy of its child. The parent's other children wait until the parent
+    is retired.
     """
     job = replace(AWAITING, firewall_issues=(replace(GAP, workflow_ids=("child",)),))
     flows = [
@@ -67,7 +69,9 @@ def test_dependent_flows_pause_with_a_flow_behind_a_firewall() -> None:
 
 @pytest.mark.parametrize("status", OwnerStatus)
 def test_flow_whose_owner_has_left_pauses_with_the_flows_that_run_it(status: OwnerStatus) -> None:
-    """The app cannot create the copy. A flow that is changed without a copy does not pause."""
+    """The app cannot create a copy for such an owner. A flow that is changed without a copy does
+    not pause.
+    """
     owner = FlowOwner(id="a", status=status)
     flows = [
         build_item("child", owner=owner),
@@ -83,8 +87,8 @@ def test_flow_whose_owner_has_left_pauses_with_the_flows_that_run_it(status: Own
 
 
 def test_manual_caller_pauses_its_flow_and_the_children_of_the_flow() -> None:
-    """The children are retired after their parent. The parent's own parents do not wait for its
-    callers.
+    """The children are retired after their parent. A flow that runs the parent does not wait for
+    the parent's callers.
     """
     flows = [
         build_item("child"),
@@ -103,7 +107,7 @@ def test_manual_caller_pauses_its_flow_and_the_children_of_the_flow() -> None:
 
 
 def test_manual_caller_of_a_copy_that_stays_off_causes_no_pause() -> None:
-    """Callers of a flow that is off are listed, not changed."""
+    """The app lists callers of a flow that is off, and changes none."""
     off = build_item("a", callers=(MANUAL,), migration_method=MigrationMethod.COPY_OFF)
 
     assert build_outlooks(AWAITING, [off])["a"].outlook is Outlook.NO_PAUSE
@@ -133,7 +137,7 @@ def test_each_flow_of_a_plan_has_one_outlook() -> None:
 
 
 def test_unknown_of_another_app_version_is_shown_as_its_text() -> None:
-    """A plan that another version of the app stored stays readable."""
+    """A plan that another version of the app stored must stay readable."""
     assert find_unknown_by_text(OF_EVERY_COPY[0].text) is OF_EVERY_COPY[0]
     assert find_unknown_by_text("Whether it rains.").title == "Whether it rains."
     assert find_unknown_by_text("Whether it rains.").consequence == ""

@@ -1,4 +1,4 @@
-"""The rows of the plan page: their order, groups, pages and words."""
+"""Test the rows of the plan page: their order, groups, pages and words."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from tests.unit.test_plan_outlook import AWAITING, MANUAL
 
 def build_rows(*items: PlanItem, firewall: str = "") -> list[list[PlanRow]]:
     """Return the rows of these items by group. `firewall` is the id of a flow that a firewall
-    blocks.
+    blocks, if any.
     """
     issues = (replace(GAP, firewall_name="afw-hub", workflow_ids=(firewall,)),) if firewall else ()
     job = replace(AWAITING, firewall_issues=issues)
@@ -28,7 +28,6 @@ def build_rows(*items: PlanItem, firewall: str = "") -> list[list[PlanRow]]:
 
 
 def list_flow_ids(groups: list[list[PlanRow]]) -> list[list[str]]:
-    """Return the flow ids of each group."""
     return [[row.item.workflow_id for row in group] for group in groups]
 
 
@@ -60,7 +59,7 @@ def test_dependent_flows_are_adjacent_with_parents_before_children() -> None:
 
 
 def test_row_names_all_flows_that_are_excluded_with_it() -> None:
-    """These flows run the excluded flow and cannot be copied without it."""
+    """If a flow is excluded, the flows that run it cannot be copied."""
     [[grandparent, parent, child]] = build_rows(
         build_item("c"), build_item("b", children=("c",)), build_item("a", children=("b",))
     )
@@ -77,7 +76,7 @@ def test_names_are_in_natural_order(text: str, later: str) -> None:
 
 
 def test_pages_keep_dependent_flows_together_unless_they_fill_more_than_a_page() -> None:
-    """Each row is on exactly one page, and the order of rows stays."""
+    """Each row is on exactly one page, and the order of the rows stays."""
     alone = [build_item(f"alone {number}") for number in range(ROWS_ON_PAGE - 2)]
     dependent = [
         build_item("parent", children=("b 1", "b 2")),
@@ -113,23 +112,20 @@ def test_pages_keep_dependent_flows_together_unless_they_fill_more_than_a_page()
     ],
 )
 def test_row_shows_its_most_important_risk(one: PlanItem, words: str) -> None:
-    """A risk is shown with a few words, a style and an icon."""
     [[row]] = build_rows(one)
 
     assert row.risk[2] == words
 
 
 def test_row_of_a_waiting_flow_names_the_flow_that_pauses() -> None:
-    """The row of the blocked flow names its firewall, and that of its parent names the blocked
-    flow.
-    """
+    """The row of the flow that pauses names the firewall."""
     [[parent, child]] = build_rows(build_item("a", children=("b",)), build_item("b"), firewall="b")
 
     assert (child.risk[2], parent.risk[2]) == ("Pauses: firewall afw-hub", "Pauses with Flow b")
 
 
 def test_row_counts_its_callers() -> None:
-    """If the plan does not list all callers, the count has a plus."""
+    """If the plan does not list all callers, a plus follows the count."""
     more = PlannedCaller(kind="more", label="12 more callers")
     counted = [
         build_rows(build_item("a", callers=callers))[0][0].callers

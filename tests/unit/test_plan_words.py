@@ -1,10 +1,9 @@
-"""The order in which pages and commands show the flows of a plan."""
+"""Test the order in which pages and commands show the flows of a plan."""
 
 from shared.domain.plans.display_text import build_plan_sort_key
 
 
 def test_changed_flows_are_first_then_flows_that_need_changes_then_by_title() -> None:
-    """An unknown action of a newer version of the app comes after these."""
     shown = [
         ("Zebra", "no_change", ("it was edited",)),
         ("beta", "needs_changes", ()),

@@ -1,4 +1,6 @@
-"""The changes that a plan announces, and which of them the rows of a job show as made."""
+"""Test which of the changes that a plan announces are shown as made, according to the rows of a
+job.
+"""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -62,7 +64,7 @@ def build_item(method: MigrationMethod = MigrationMethod.UPDATE_CALLERS, **more:
 
 
 def build_job(step: FlowJobState, **more: Any) -> FlowJob:
-    """Return the flow job of that item, after this step."""
+    """Return the flow job of that item, in this state."""
     base = FlowJob(
         id="j",
         environment_id="e",
@@ -87,7 +89,7 @@ def build_caller_record(label: str, state: CallerState) -> CallerRecord:
 def find_completed_changes(
     plan: PlanItem, work: FlowJob | None, *callers: CallerRecord
 ) -> set[str]:
-    """Return the planned changes that the rows show as made."""
+    """Return the planned changes that are made, according to these rows."""
     done = list_completed_changes(plan, work, callers)
     return {text for text, is_made in zip(plan.planned_changes, done, strict=True) if is_made}
 
@@ -100,9 +102,7 @@ COPIED = {
 
 
 def test_completed_changes_of_a_copied_flow_are_those_of_the_copy() -> None:
-    """After the copy, only its changes are made. For a blocked job, the step that it has reached
-    counts.
-    """
+    """For a blocked job, the state in which it was blocked counts."""
     blocked = build_job(FlowJobState.BLOCKED, resume_state=FlowJobState.COPIED)
 
     assert find_completed_changes(build_item(), blocked) == COPIED
@@ -111,8 +111,8 @@ def test_completed_changes_of_a_copied_flow_are_those_of_the_copy() -> None:
 
 
 def test_caller_update_is_made_when_every_record_of_the_caller_is_updated() -> None:
-    """If one of a caller's places is not updated, or nothing is recorded, the update is not
-    made.
+    """The update is not made if one place of the caller is not updated, or if no record is
+    stored.
     """
     updating = build_job(FlowJobState.UPDATING_CALLERS)
     updated = build_caller_record(SETTING, CallerState.UPDATED)
@@ -126,8 +126,8 @@ def test_caller_update_is_made_when_every_record_of_the_caller_is_updated() -> N
 
 
 def test_caller_that_is_copied_too_need_not_be_updated() -> None:
-    """The caller's own copy already calls the copy. So the change counts as made when the flow is
-    retired.
+    """The caller's copy already calls the copy of the called flow. So the change counts as made
+    when the original of the called flow is retired.
     """
     parent = PlannedCaller(kind="flow", label="flow Close of day", is_copied=True)
     plan = build_item(callers=(parent,))
@@ -139,7 +139,6 @@ def test_caller_that_is_copied_too_need_not_be_updated() -> None:
 
 
 def test_grant_and_revocation_are_completed_by_the_recorded_grants() -> None:
-    """The job's row records granted and revoked co-ownership."""
     active = build_job(FlowJobState.COPIED, grants=Grants(past=("w",), active=("w",)))
     revoked = build_job(FlowJobState.COPIED, grants=Grants(past=("w",)))
 
@@ -152,7 +151,6 @@ def test_grant_and_revocation_are_completed_by_the_recorded_grants() -> None:
 
 
 def test_cutover_is_made_when_writes_are_read_back() -> None:
-    """A write whose effect was not read back does not count as made."""
     plan = build_item(MigrationMethod.CUT_OVER, action=PlannedAction.CUT_OVER)
     sent = replace(CONFIRMED, is_confirmed=False)
 
@@ -169,7 +167,7 @@ def test_cutover_is_made_when_writes_are_read_back() -> None:
 
 
 def test_every_change_of_retired_flow_is_made() -> None:
-    """At retirement, callers are updated and grants are revoked."""
+    """Before the original is retired, callers are updated and grants are revoked."""
     plan = build_item()
     callers = [build_caller_record(label, CallerState.UPDATED) for label in (SETTING, SECRET)]
 
@@ -197,7 +195,7 @@ def test_no_change_is_completed_after_a_rollback_is_requested(work: FlowJob) -> 
 
 
 def test_unknown_planned_change_is_not_shown_as_completed() -> None:
-    """If another version of the app announced a change, this version does not know whether it is
+    """This version of the app cannot know whether a change that another version announced is
     made.
     """
     plan = replace(build_item(), planned_changes=("paint the flow blue",))

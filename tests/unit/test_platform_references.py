@@ -1,5 +1,5 @@
-"""Code and documents cite facts of docs/platform.md, and this page contains no fact that nothing
-cites.
+"""Test that each fact of docs/platform.md which code and documents cite exists, and that each fact
+is cited.
 """
 
 import re
@@ -20,7 +20,7 @@ OUTSIDE = re.compile(r"[p]latform-contract|[f]unctions-host(?:\.md| document)|[C
 
 @cache
 def read_texts() -> dict[str, str]:
-    """Return the text of each file of the repository by its path."""
+    """Return the text of each file of the repository by the file's path."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -58,7 +58,7 @@ def find_references() -> dict[str, str]:
 
 
 def test_reference_over_two_lines_is_found() -> None:
-    """A reference in a comment may continue on the next line, behind its comment mark."""
+    """A reference in a comment may continue after the comment mark of the next line."""
     text = "#: A fact (platform.md#reads-lag,\n#: #long-names)."
 
     assert REFERENCE.findall(text) == ["#reads-lag,\n#: #long-names"]
@@ -77,7 +77,7 @@ def test_every_fact_names_its_evidence() -> None:
 
 
 def test_every_reference_leads_to_a_fact() -> None:
-    """If a fact is renamed or removed, its references must follow."""
+    """If a fact is renamed or removed, the references to it must be changed."""
     known = read_facts()
 
     assert {anchor: name for anchor, name in find_references().items() if anchor not in known} == {}
@@ -90,5 +90,5 @@ def test_every_fact_is_cited() -> None:
 
 @pytest.mark.parametrize("pattern", [re.compile("\N{SECTION SIGN}"), OUTSIDE])
 def test_no_reference_leads_out_of_the_repository(pattern: re.Pattern[str]) -> None:
-    """A reader does not have the external document that a section number would refer to."""
+    """A reader does not have the external document to which a section number would refer."""
     assert [name for name, text in read_texts().items() if pattern.search(text)] == []

@@ -1,4 +1,4 @@
-"""The conversion of a Power Apps (V1) trigger to Power Apps (V2)."""
+"""Test the conversion of a Power Apps (V1) trigger to Power Apps (V2)."""
 
 import json
 from typing import Any
@@ -38,9 +38,7 @@ def _parse_definition(client_data: str) -> Any:
 
 
 def test_inputs_get_names_by_their_type_and_order() -> None:
-    """Inputs are renamed to `text`, `text_1`, `number` and so on, and the old name becomes the
-    title.
-    """
+    """The new names are `text`, `text_1`, `number` and so on. The old name becomes the title."""
     before = _build_flow(
         {
             "Name_Value": _build_text_input(),
@@ -83,7 +81,7 @@ def test_inputs_get_names_by_their_type_and_order() -> None:
     ],
 )
 def test_every_expression_reads_the_new_name(reads: str, expected: str) -> None:
-    """Each notation of an input is renamed. Headers, times and literal text stay."""
+    """Expressions of the trigger's headers and times stay unchanged, and so does literal text."""
     before = _build_flow({"Name_Value": _build_text_input()}, {"deep": [reads]})
 
     after = convert_power_apps_trigger(before)
@@ -121,7 +119,7 @@ def test_ambiguous_input_is_not_converted(reads: str, says: str) -> None:
     "value", [{"type": "any"}, {"type": "object"}, {}, {"type": "string", "format": "byte"}]
 )
 def test_an_input_without_a_counterpart_is_not_converted(value: dict[str, object]) -> None:
-    """In V2, inputs that are files, objects or of any type would mean something else."""
+    """Such an input is a file, an object or of any type."""
     before = _build_flow({"Name_Value": value}, "")
 
     after = convert_power_apps_trigger(before)
@@ -131,7 +129,7 @@ def test_an_input_without_a_counterpart_is_not_converted(value: dict[str, object
 
 
 def test_member_name_with_an_expression_is_an_obstacle() -> None:
-    """If an expression computes the input's name, the app cannot rename it safely."""
+    """The app does not rename inputs in the name of a member."""
     before = _build_flow({"Name_Value": _build_text_input()}, {"@{triggerBody()['Name_Value']}": 1})
 
     after = convert_power_apps_trigger(before)
@@ -140,7 +138,7 @@ def test_member_name_with_an_expression_is_an_obstacle() -> None:
 
 
 def test_two_inputs_with_the_same_title_keep_their_names() -> None:
-    """Otherwise a user could not tell the two inputs apart."""
+    """With equal titles, a user could not tell the two inputs apart."""
     before = _build_flow({"Name": _build_text_input(), "Name_Value": _build_text_input()}, "")
 
     after = convert_power_apps_trigger(before)
@@ -152,7 +150,6 @@ def test_two_inputs_with_the_same_title_keep_their_names() -> None:
 
 
 def test_second_conversion_changes_nothing() -> None:
-    """After the conversion there is no V1 trigger to convert."""
     once = convert_power_apps_trigger(
         _build_flow({"Name_Value": _build_text_input()}, "@triggerBody()?['Name_Value']")
     )

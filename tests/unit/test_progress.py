@@ -1,4 +1,4 @@
-"""The state and progress of a remediation, which follow from its jobs."""
+"""Test the state and progress of a remediation, which follow from its jobs."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,9 @@ ENVIRONMENT_JOB = EnvironmentJob(
 def test_remediation_state_is_derived_from_its_jobs(
     environments: str, flows: str, state: str
 ) -> None:
-    """A required action takes precedence over work in progress, and that over failures."""
+    """An approval that is awaited takes precedence over work in progress, and this over blocked and
+    failed jobs.
+    """
     environment_jobs = [
         replace(ENVIRONMENT_JOB, state=EnvironmentJobState(one)) for one in environments.split()
     ]
@@ -48,8 +50,8 @@ def test_remediation_state_is_derived_from_its_jobs(
 
 
 def test_progress_has_counts_of_jobs_and_the_next_check() -> None:
-    """The next check is that of a flow job. That of an environment job which only watches flow jobs
-    does not count.
+    """The next check is the earliest one of a flow job. The check of an environment job that only
+    watches flow jobs does not count.
     """
     watching = replace(
         ENVIRONMENT_JOB, state=EnvironmentJobState.RUNNING_FLOW_JOBS, next_check_at=NOW
@@ -75,7 +77,6 @@ def test_progress_has_counts_of_jobs_and_the_next_check() -> None:
 
 
 def test_expiry_of_a_plan_is_not_the_next_check() -> None:
-    """While a plan awaits approval, the app does nothing at its next check."""
     state = EnvironmentJobState.AWAITING_APPROVAL
     later = NOW + timedelta(days=7)
     asked = replace(ENVIRONMENT_JOB, state=state, next_check_at=later, approval_expires_at=later)
@@ -141,9 +142,7 @@ def test_every_flow_on_microsofts_key_is_counted_once_by_its_reason() -> None:
 def test_flows_of_a_plan_cancelled_before_its_jobs_start_are_counted(
     awaiting: int, hours: int, reason: str
 ) -> None:
-    """They count as cancelled or expired. A plan that was cancelled on request does not become
-    expired later.
-    """
+    """The flows count as cancelled, or as expired if the approval was awaited until it expired."""
     ended = HistoryEntry(changed_at=NOW + timedelta(hours=hours), state="cancelled", message="")
     job = replace(
         ENVIRONMENT_JOB,

@@ -1,4 +1,4 @@
-"""The preview of a conversion in a plan, also for flows of a corpus of public files."""
+"""Test the preview of a conversion in a plan, also for flows of a corpus of public files."""
 
 import json
 import os
@@ -30,7 +30,7 @@ _SIGNATURE = "q7Zk3Xw9Lm2Rt5Vb8Nc1Pd4Fg6Hj0Ks-Ty_Ue2Wi4Oz0"
 
 
 def test_preview_shows_old_and_new_lines_without_signatures() -> None:
-    """Trigger URLs in lines around a change are shown without their signature."""
+    """The lines around a change may contain trigger URLs."""
     action = build_http_action(f"https://x/workflows/{'0' * 32}?sp=%2F&sig={_SIGNATURE}")
     text = build_client_data("a", build_request_trigger("PowerApp"), {"Post": action})
 
@@ -42,7 +42,7 @@ def test_preview_shows_old_and_new_lines_without_signatures() -> None:
 
 
 def test_impossible_conversion_returns_its_obstacle() -> None:
-    """If a part cannot be converted, the plan shows the obstacle and no preview."""
+    """The plan shows the obstacle and no preview."""
     action = build_connector_action("shared_teams", "PostMessage")
     action["inputs"]["parameters"] = {"body": "@triggerBody()"}
     text = build_client_data("a", build_request_trigger("PowerApp"), {"Post": action})
@@ -67,7 +67,7 @@ def test_deeply_nested_definition_is_an_obstacle() -> None:
 
 
 def test_both_edits_of_a_flow_are_proposed_together() -> None:
-    """A flow with both reasons would stay on Microsoft's key after only one edit."""
+    """A flow with both causes would stay on Microsoft's key after only one edit."""
     actions = {"List": build_connector_action("shared_flowmanagement", "ListFlowsInEnvironment")}
     text = build_client_data("a", build_request_trigger("PowerApp"), actions)
 
@@ -88,7 +88,7 @@ def test_both_edits_of_a_flow_are_proposed_together() -> None:
 def test_flow_that_needs_no_edit_gets_no_proposal(
     trigger: dict[str, object], in_solution: bool
 ) -> None:
-    """For example, an HTTP flow is copied, and the platform moves a Power Apps flow in a
+    """The app copies an HTTP flow. The platform itself moves a Power Apps flow that is in a
     solution.
     """
     text = build_client_data("a", trigger, {})
@@ -115,7 +115,9 @@ def test_long_difference_is_cut_with_a_note() -> None:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_real_flows_are_converted_completely_or_not_at_all() -> None:
-    """Each public flow has V2 after the conversion, with no other change, or an obstacle."""
+    """Each public flow with a V1 trigger or action has the V2 one after the conversion and no other
+    change, or stays as it was, with an obstacle.
+    """
     files = read_flow_files([Path(os.environ["FLOW_CORPUS"]) / "flows"])
     texts = [json.dumps(file.flow.resource) for file in files if file.flow]
 
@@ -141,7 +143,9 @@ def test_real_flows_are_converted_completely_or_not_at_all() -> None:
 
 
 def _remove_edits(text: str) -> object:
-    """Return the flow without what a conversion may change, for a comparison."""
+    """Return the flow without the parts that a conversion may change, so that the rest can be
+    compared.
+    """
     document = json.loads(text.replace("ListFlowsInEnvironment_V2", "ListFlowsInEnvironment"))
     definition = document["properties"]["definition"]
     del definition["triggers"]

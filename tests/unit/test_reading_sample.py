@@ -1,4 +1,6 @@
-"""The reading sample draws from each kind of text, and the same texts for the same seed."""
+"""Test that the reading sample draws from each kind of text, and draws the same texts for the same
+seed.
+"""
 
 import re
 from pathlib import Path
@@ -23,7 +25,7 @@ def list_files(texts: list[Text]) -> set[str]:
 
 
 def test_sample_has_the_promised_number_of_each_group() -> None:
-    """The sample has the documented number of each kind of text, and no text twice."""
+    """No text is drawn twice."""
     sample = reading_sample.draw(7)
 
     assert {group: len(texts) for group, texts in sample.items()} == COUNTS
@@ -31,7 +33,6 @@ def test_sample_has_the_promised_number_of_each_group() -> None:
 
 
 def test_sample_of_a_seed_is_reproducible() -> None:
-    """The same seed draws the same texts, and another seed others."""
     first = reading_sample.format_sample(reading_sample.draw(7), 7)
     reading_sample.collect_texts.cache_clear()
 
@@ -40,7 +41,6 @@ def test_sample_of_a_seed_is_reproducible() -> None:
 
 
 def test_docstrings_and_names_come_from_every_folder(population: dict[str, list[Text]]) -> None:
-    """Each folder of code and each package of the product can be drawn from."""
     folders = {place.partition("/")[0] for place in list_files(population["Docstrings"])}
     packages = {path.parent for path in (ROOT / "shared").rglob("*.py")}
     names = {(ROOT / place).parent for place in list_files(population["Names of functions"])}
@@ -50,7 +50,6 @@ def test_docstrings_and_names_come_from_every_folder(population: dict[str, list[
 
 
 def test_sentences_come_from_every_document(population: dict[str, list[Text]]) -> None:
-    """Sentences can be drawn from each page of the documents."""
     pages = {
         str(path.relative_to(ROOT))
         for path in reading_sample.list_files(reading_sample.DOCUMENTS, r"\.md$")
@@ -87,7 +86,7 @@ def test_every_text_is_at_its_stated_place(population: dict[str, list[Text]]) ->
 
 
 def test_text_with_a_bar_or_a_newline_stays_in_its_cell() -> None:
-    """In the printed table, bars are escaped and line breaks removed."""
+    """In the printed table, bars are escaped and line breaks are removed."""
     table = reading_sample.format_sample({"Docstrings": [Text("a.py:1", "one | two\nthree")]}, 1)
 
     assert "| one \\| two three |" in table

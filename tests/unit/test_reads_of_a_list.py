@@ -1,4 +1,4 @@
-"""The app reads details of listed resources concurrently, within the request budget."""
+"""Test that the app reads details of listed resources concurrently, within the request budget."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -31,7 +31,9 @@ GONE = "app-7"
 
 
 class AzureTransport(ScriptedTransport):
-    """A transport that answers for apps with IP restrictions, and counts concurrent requests."""
+    """A transport that returns a list of apps and the IP restrictions of each, and counts
+    concurrent requests.
+    """
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__()
@@ -41,7 +43,7 @@ class AzureTransport(ScriptedTransport):
         self.most_at_once = 0
 
     async def send(self, request: HttpRequest, **_: Any) -> Any:
-        """Record the time of the request, let other requests begin, and return the response."""
+        """Record the time of the request and let other requests begin before the response."""
         self.made.append(self._clock.now())
         self.under_way += 1
         self.most_at_once = max(self.most_at_once, self.under_way)
@@ -64,8 +66,8 @@ def _build_config(name: str) -> Mapping[str, object]:
 
 
 async def test_apps_are_read_concurrently_within_the_budget() -> None:
-    """The apps are returned in their order, each with its own restrictions and without one that was
-    deleted meanwhile. If the budget is used up, reads wait instead of failing.
+    """If the budget is used up, reads wait instead of failing. Firewalls have the order of the
+    list, without an app that was deleted meanwhile.
     """
     clock = ManualClock()
     limit = BudgetLimit(name="resource-manager", calls=60, window=MINUTE)
@@ -89,9 +91,7 @@ async def test_apps_are_read_concurrently_within_the_budget() -> None:
 
 
 async def test_concurrent_waits_count_once_for_the_time_limit() -> None:
-    """An invocation may wait three minutes in total. Reads that wait at the same time count
-    once.
-    """
+    """An invocation may wait three minutes in total, and all these reads wait at the same time."""
     clock = _SharedClock()
     budget = StoredRequestBudget(
         MemoryStore(), clock, BudgetLimit(name="resource-manager", calls=60, window=MINUTE)
@@ -105,8 +105,8 @@ async def test_concurrent_waits_count_once_for_the_time_limit() -> None:
 
 
 class _SlowCircuits(NoCircuitBreakerGate):
-    """Circuit breakers that let other tasks run before each request, as a read of their row
-    does.
+    """Circuit breakers that let other tasks run before each request, as the read of a stored row
+    would.
     """
 
     @asynccontextmanager

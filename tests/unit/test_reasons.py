@@ -1,4 +1,6 @@
-"""Each reason code is a member of one enumeration, which also says when a job continues."""
+"""Test that each reason code is a member of one enumeration, which also says when a job
+continues.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -28,17 +30,15 @@ def iterate_calls() -> Iterator[tuple[str, str, ast.Call]]:
 
 
 def find_keyword(call: ast.Call, name: str) -> ast.expr | None:
-    """Return the value of a call's keyword argument, if it is given."""
     return next((one.value for one in call.keywords if one.arg == name), None)
 
 
 def is_text(node: ast.expr | None) -> bool:
-    """Return whether the node is a string literal."""
     return isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(node.value)
 
 
 def test_no_reason_is_a_bare_string() -> None:
-    """Code uses members of `Reason` to stop a job and to compare its reason."""
+    """The code stops jobs and compares reasons with members of `Reason`."""
     given = [
         f"{name}: {function}"
         for name, function, call in iterate_calls()
@@ -56,14 +56,15 @@ def test_no_reason_is_a_bare_string() -> None:
 
 
 def test_every_reason_is_used() -> None:
-    """No member of `Reason` is left that the code does not use."""
     named = {ast.unparse(node) for _, node in iterate_nodes() if isinstance(node, ast.Attribute)}
 
     assert [reason for reason in Reason if f"Reason.{reason.name}" not in named] == []
 
 
 def test_every_reason_used_for_a_wake_up_declares_cleared_by() -> None:
-    """If code wakes jobs by a reason, the reason's member says by what it is cleared."""
+    """If the code wakes up jobs that have a reason, the reason's `cleared_by` names what clears
+    it.
+    """
     woken = {
         ast.unparse(node)
         for _, function, call in iterate_calls()
@@ -80,7 +81,6 @@ def test_every_reason_used_for_a_wake_up_declares_cleared_by() -> None:
 
 
 def test_job_blocked_uses_the_fix_of_its_reason_unless_it_has_its_own() -> None:
-    """`JobBlocked` has the general fix of its reason. A step may give a more precise one."""
     standing = JobBlocked("why", code=Reason.TRIGGER_CHANGED)
     better = JobBlocked("why", code=Reason.TRIGGER_CHANGED, fix="Do this.")
 

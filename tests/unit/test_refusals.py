@@ -1,4 +1,4 @@
-"""How errors of the platform are recognised and explained to people."""
+"""Test how errors of the platform are recognised and explained to people."""
 
 import pytest
 
@@ -57,14 +57,13 @@ def test_error_code_is_recognised_without_a_message(code: str) -> None:
     ],
 )
 def test_message_decides_for_a_generic_code(code: str, message: str, kind: str) -> None:
-    """A generic code is explained by the code that the message quotes, else by the message's
-    words.
+    """The code that the message quotes explains a generic code, else the words of the message
+    do.
     """
     assert find_error_code(code, message).code == kind
 
 
 def test_specific_code_overrides_the_message() -> None:
-    """If the code is specific, words in the message do not matter."""
     message = "Not the limit of 600 flows."
 
     assert (
@@ -73,7 +72,7 @@ def test_specific_code_overrides_the_message() -> None:
 
 
 def test_unknown_error_keeps_its_code_and_has_a_fix() -> None:
-    """An unknown code is shown with a general fix."""
+    """The fix is a general one."""
     assert find_error_code("SomethingNew", "text") is OTHER
     assert find_most_specific_code("SomethingNew", "text") == "SomethingNew"
     assert "retry" in find_fix("SomethingNew")
@@ -83,7 +82,9 @@ def test_unknown_error_keeps_its_code_and_has_a_fix() -> None:
     "prefix", ["", "/providers/Microsoft.PowerApps/apis/shared_x/connections/"]
 )
 def test_rejected_connection_is_parsed_from_the_message(prefix: str) -> None:
-    """The message names the connection or its resource id. Older messages name neither."""
+    """The message contains the connection's name or its resource id. Older messages contain
+    neither.
+    """
     message = f"The caller object id is 'a'. Connection '{prefix}x-1' to 'shared_x' cannot be used."
 
     assert parse_connection(message) == ("x-1", "shared_x")

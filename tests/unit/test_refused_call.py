@@ -1,4 +1,4 @@
-"""Which errors of failed actions show that a firewall has denied the call."""
+"""Test which errors of failed actions show that a firewall has denied the action's request."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +21,6 @@ SENTENCE = (
 
 
 def build_action(message: str, *, code: str = "BadRequest", name: str = "Call") -> FailedAction:
-    """Return a failed action with this error."""
     return FailedAction(name=name, code=code, message=message)
 
 
@@ -53,13 +52,15 @@ def build_run(minutes: int, status: str) -> FlowRun:
 def test_symptom_is_derived_from_the_text_of_the_error(
     failed: FailedAction, symptom: BlockedCallSymptom | None
 ) -> None:
-    """If the called system answered, even with a rejection, no firewall denied the call."""
+    """If the system that was called has answered, even with a rejection, no firewall denied the
+    request.
+    """
     assert find_symptom(failed) is symptom
 
 
 def test_only_http_actions_count_and_a_time_out_only_until_a_run_succeeds() -> None:
-    """Connectors use other addresses. A time-out is not a sign of a firewall if a later run
-    succeeds.
+    """Connectors send their requests from other addresses. A time-out before a successful run was
+    not caused by a firewall.
     """
     failed, earlier, later = (
         build_run(0, "Failed"),

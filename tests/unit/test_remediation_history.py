@@ -1,4 +1,6 @@
-"""The history on a remediation's page: no entry is missing, and each shows how long it lasted."""
+"""Test the history on a remediation's page: no entry is missing, and each shows how long it
+lasted.
+"""
 
 import re
 from dataclasses import replace
@@ -81,7 +83,7 @@ def test_an_entry_has_the_duration_until_the_next_one_of_its_job() -> None:
 
 
 def test_filters_select_entries_of_all_jobs() -> None:
-    """Readers can choose required actions, completed work, or entries about environments."""
+    """Readers can choose required actions, completed work, or entries of environments."""
     where = build_environment_job(
         history=(build_entry(0, "discovering"), build_entry(9, "completed"))
     )
@@ -111,9 +113,7 @@ def test_filters_select_entries_of_all_jobs() -> None:
 
 
 def test_an_environment_is_not_shown_as_done_while_flows_are_blocked() -> None:
-    """An environment job is complete as soon as no flow job continues, so it may have blocked
-    flows.
-    """
+    """An environment job completes when no flow job can continue, so flows may still be blocked."""
     where = build_environment_job(history=(build_entry(9, "completed"),))
     [line, _] = build_history_page([build_blocked_flow("a", where=where)]).lines
 
@@ -140,8 +140,8 @@ def test_the_page_shows_seconds_and_leads_to_older_entries() -> None:
 
 
 def test_equal_entries_of_flows_in_one_minute_are_one_line() -> None:
-    """Entries of several flows with the same message and minute share a line. A second entry of the
-    same flow does not.
+    """Entries of several flows with the same message and minute share a line. A later entry of one
+    of these flows has a line of its own.
     """
     retired = "The original is off."
     flows = [
@@ -171,7 +171,6 @@ def test_equal_entries_of_flows_in_one_minute_are_one_line() -> None:
 
 
 def test_a_duration_that_the_message_says_is_shown_once() -> None:
-    """If the message already contains the duration, the page does not repeat it."""
     history = (
         build_entry(0, "waiting", "The original must receive no calls for 7 days."),
         build_entry(7 * 86400, "waiting", "The list is not read yet."),

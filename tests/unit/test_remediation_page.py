@@ -1,4 +1,4 @@
-"""The page of a remediation: its progress, why flows are blocked, and what to do."""
+"""Test the page of a remediation: its progress, why flows are blocked, and what to do."""
 
 import re
 from dataclasses import replace
@@ -37,14 +37,14 @@ def find_lead(page: str) -> str:
 
 
 def find_state_and_style(page: str) -> str:
-    """Return style and text of the state beside the title."""
+    """Return the style and the text of the state beside the title."""
     found = re.search(r'<h1.*?<span class="chip is-(\w+)">.*?</svg>([^<]+)', page)
     assert found is not None
     return f"{found[1]}: {unescape(found[2])}"
 
 
 def find_counts(page: str) -> list[tuple[str, int, str]]:
-    """Return filter, number and words of each count on the page."""
+    """Return the filter, the number and the words of each count on the page."""
     part = r'href="[^"]*\?state=(\w+)#flows"><b class="num">.*?</svg>([\d,]+)</b><span>([^<]+)'
     return [
         (key, int(number.replace(",", "")), unescape(words))
@@ -58,7 +58,7 @@ def find_titles(page: str) -> list[str]:
 
 
 def build_every_kind() -> list[FlowView]:
-    """Return flows in each state, one or two of each."""
+    """Return flows of each kind that the page distinguishes."""
     return [
         build_blocked_flow(
             "off",
@@ -94,7 +94,7 @@ def build_every_kind() -> list[FlowView]:
 
 
 def test_each_count_equals_the_number_of_flows_that_its_link_lists() -> None:
-    """Each flow is in exactly one count."""
+    """Each flow is in only one count."""
     flows = build_every_kind()
     found = find_counts(build_page(flows))
 
@@ -131,7 +131,7 @@ def test_lead_shows_blocked_flows_the_fix_and_working_originals() -> None:
 
 
 def test_lead_omits_originals_that_the_app_may_have_turned_off() -> None:
-    """If a cutover has stopped, the page does not say that the flow's original works."""
+    """After a blocked cutover, the page does not say that the original works."""
     page = build_page(
         [build_blocked_flow("a", stopped_at=STATES.CUTTING_OVER), build_needs_changes_flow("b")]
     )
@@ -141,7 +141,7 @@ def test_lead_omits_originals_that_the_app_may_have_turned_off() -> None:
 
 
 def test_both_off_is_shown_first_in_red() -> None:
-    """If both flows of a job are off, state, counts and causes show this first."""
+    """The state, the counts and the causes begin with flows that are both off."""
     page = build_page(
         [
             build_flow("d", STATES.RETIRED),
@@ -200,7 +200,6 @@ def test_headline_of_each_outcome(
 
 
 def test_page_of_a_dry_run_shows_that_nothing_was_changed() -> None:
-    """A dry run requires no action and changes nothing, and its page says so."""
     where = build_environment_job(mode=RemediationMode.DRY_RUN, has_started_flow_jobs=False)
     page = build_page(
         [build_planned_flow("a", where=where), build_needs_changes_flow("b", where=where)],
@@ -213,7 +212,7 @@ def test_page_of_a_dry_run_shows_that_nothing_was_changed() -> None:
 
 
 def test_page_of_a_plan_that_awaits_approval_links_to_the_plan() -> None:
-    """The first button opens the plan."""
+    """The link is the primary button."""
     where = build_environment_job(
         state=EnvironmentJobState.AWAITING_APPROVAL,
         has_started_flow_jobs=False,
@@ -227,7 +226,7 @@ def test_page_of_a_plan_that_awaits_approval_links_to_the_plan() -> None:
 
 
 def test_firewall_cause_is_shown_once_for_all_environments() -> None:
-    """The cause names all firewalls, with the number of firewalls and of address ranges."""
+    """The cause names the firewalls, and counts them and their missing address ranges."""
     first = build_environment_job(firewall_issues=(build_issue("erp", 20), build_issue("edge", 23)))
     second = build_environment_job("env-2", firewall_issues=(build_issue("erp", 20),))
     page = build_page(
@@ -264,7 +263,7 @@ def test_flows_with_the_same_cause_are_grouped_with_their_own_fixes() -> None:
 
 
 def test_cause_with_many_flows_links_to_the_full_list() -> None:
-    """The full list is split into pages, and each flow is on exactly one."""
+    """The full list has pages, and each flow is on exactly one."""
     flows = [build_blocked_flow(f"Flow {number}") for number in range(1, 131)]
     page = build_page(flows)
     pages = [
@@ -279,9 +278,7 @@ def test_cause_with_many_flows_links_to_the_full_list() -> None:
 
 
 def test_page_offers_a_new_remediation_for_flows_not_migrated() -> None:
-    """The form names the flows of a state or cause. It is absent for too many flows, and after a
-    dry run.
-    """
+    """The page does not offer it for too many flows or after a dry run."""
     where = build_environment_job(mode=RemediationMode.DRY_RUN, has_started_flow_jobs=False)
     cancelled = [build_flow(f"Flow {number}", STATES.CANCELLED) for number in range(101)]
     title = "Start a remediation for {}</summary>"
@@ -297,7 +294,7 @@ def test_page_offers_a_new_remediation_for_flows_not_migrated() -> None:
 
 
 def test_new_remediation_names_no_flow_with_an_unknown_trigger() -> None:
-    """To name such a flow permits its cutover, so a person must do it."""
+    """Whoever names such a flow permits its cutover, so a person must do it."""
     known, unknown = build_needs_changes_flow("a"), build_needs_changes_flow("b")
     assert unknown.item
     unknown = replace(unknown, item=replace(unknown.item, category="unknown"))
@@ -307,7 +304,6 @@ def test_new_remediation_names_no_flow_with_an_unknown_trigger() -> None:
 
 
 def test_a_search_finds_flows_by_name_and_by_id() -> None:
-    """The page then lists only flows whose name or id matches."""
     flows = [build_flow("Orders", STATES.COPYING), build_flow("Bills", STATES.RETIRED)]
 
     assert find_titles(build_page(flows, flows=FlowFilter(search="order"))) == ["Orders"]
@@ -316,7 +312,7 @@ def test_a_search_finds_flows_by_name_and_by_id() -> None:
 
 
 def test_retry_is_a_button_and_cancel_and_roll_back_are_in_a_menu() -> None:
-    """Each of them explains its effect before it is confirmed. Only rollback is red."""
+    """Only the button for the rollback is red."""
     page = build_page([build_blocked_flow("a"), build_flow("b", STATES.RETIRED)])
     visible, _, menu = page.partition('<summary class="button">More</summary>')
     menu = menu.partition('<div id="counts"')[0]
@@ -332,7 +328,7 @@ def test_retry_is_a_button_and_cancel_and_roll_back_are_in_a_menu() -> None:
 
 
 def test_reader_gets_an_explanation_in_place_of_each_button() -> None:
-    """A person without the role sees which role is needed. Buttons with the same explanation share
+    """The explanation names the role that the person needs. Buttons with the same explanation share
     its text.
     """
     page = build_page(
@@ -350,7 +346,7 @@ def test_reader_gets_an_explanation_in_place_of_each_button() -> None:
 
 
 def test_a_rolled_back_flow_with_a_method_without_copy_has_no_steps() -> None:
-    """Only flows that get a copy, and are not rolled back, show the steps of a migration."""
+    """Only flows that get a copy and are not rolled back show the steps of a migration."""
     cut = build_flow("cut", STATES.MONITORING, migration_method=MigrationMethod.CUT_OVER)
     page = build_page(
         [
@@ -368,9 +364,7 @@ def test_a_rolled_back_flow_with_a_method_without_copy_has_no_steps() -> None:
 
 
 def test_firewalls_are_listed_until_the_copies_are_verified() -> None:
-    """A verified copy can reach its hosts, so its firewalls are no longer listed, as on the Network
-    page.
-    """
+    """A verified copy can reach its hosts. The Network page follows the same rule."""
     where = build_environment_job(
         state=EnvironmentJobState.RUNNING_FLOW_JOBS, firewall_issues=(build_issue("erp", 3),)
     )
@@ -385,7 +379,6 @@ def test_firewalls_are_listed_until_the_copies_are_verified() -> None:
 
 
 def test_firewall_lists_a_few_flows_and_counts_the_others() -> None:
-    """A firewall may block any number of flows, so the page names a few."""
     names = [build_denied_flow(f"f{number}", "erp") for number in range(8)]
     ids = tuple(one.workflow_id for one in names)
     where = build_environment_job(

@@ -1,4 +1,6 @@
-"""The jobs' own `replace`, which is faster than `dataclasses.replace` and has the same result."""
+"""Test the `replace` method of jobs, which is faster than `dataclasses.replace` and has the same
+result.
+"""
 
 import dataclasses
 from datetime import UTC, datetime

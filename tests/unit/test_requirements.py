@@ -1,4 +1,6 @@
-"""The requirements files install all imported packages, each with a version and a hash."""
+"""Test that the requirements files install all imported packages, each with a version and a
+hash.
+"""
 
 import ast
 import re
@@ -19,7 +21,7 @@ OURS = {"shared", "functions", "cmkflow", "local_cloud", "tests", "function_app"
 
 
 def list_installed_packages(file: str) -> set[str]:
-    """Return all packages that pip installs for the packages which a requirements file names."""
+    """Return the packages that a requirements file names, and all that pip installs for them."""
     found: set[str] = set()
     layers = read_requirements(ROOT / file).layers
     waiting = [pin.name for layer in layers for pin in layer.direct]
@@ -32,7 +34,7 @@ def list_installed_packages(file: str) -> set[str]:
 
 
 def find_imported_packages(folder: str) -> dict[str, Path]:
-    """Return the third-party packages that a folder's modules import, each with one of these
+    """Return each third-party package that the modules of a folder import, with one of these
     modules.
     """
     found: dict[str, Path] = {}
@@ -52,7 +54,7 @@ def find_imported_packages(folder: str) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def distributions() -> Mapping[str, list[str]]:
-    """The distributions of this environment by the packages that they contain."""
+    """Return the names of the installed distributions that contain each package."""
     return metadata.packages_distributions()
 
 
@@ -68,7 +70,7 @@ def distributions() -> Mapping[str, list[str]]:
 def test_every_imported_package_is_in_the_requirements(
     folder: str, file: str, distributions: Mapping[str, list[str]]
 ) -> None:
-    """It is not sufficient that a package comes with the tools for lint or types."""
+    """A package that only the tools for lint or types bring is not sufficient."""
     installed = list_installed_packages(file)
     missing = {
         f"{path.relative_to(ROOT)} imports {name}"
@@ -91,7 +93,7 @@ def test_every_pin_has_a_hash(path: Path) -> None:
 
 @pytest.mark.parametrize("file", ["requirements-demo.txt", "requirements-dev.txt"])
 def test_pins_are_complete_and_are_the_versions_of_these_tests(file: str) -> None:
-    """A file must also pin the dependencies of its packages, in the versions that the tests run
+    """A file also pins the dependencies of its packages. The versions are those that the tests run
     with.
     """
     pins = read_requirements(ROOT / file).pins
@@ -105,7 +107,7 @@ def test_pins_are_complete_and_are_the_versions_of_these_tests(file: str) -> Non
 
 
 def test_a_line_without_a_version_is_rejected(tmp_path: Path) -> None:
-    """Otherwise the package would be lost when the pins are written again."""
+    """`tests/pins.py` would lose such a package when it writes the pins again."""
     path = tmp_path / "requirements.txt"
     path.write_text("# Two.\naiohttp==1.0 \\\n    --hash=sha256:" + "0" * 64 + "\nrequests>=2\n")
 

@@ -1,4 +1,6 @@
-"""Lists of Azure resources whose pages are stored, so that an interrupted read can continue."""
+"""Test lists of Azure resources whose pages are stored, so that an interrupted read can
+continue.
+"""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -11,7 +13,7 @@ from shared.resumable_resources import ResumableResources, resume_reading
 
 
 class Stored:
-    """A store of pages in memory, by their requests."""
+    """A store of pages in memory, each by the text of its request."""
 
     def __init__(self) -> None:
         self.pages: dict[str, Mapping[str, object]] = {}
@@ -23,7 +25,6 @@ class Stored:
         self.pages[request] = answer
 
     async def forget(self, start: str) -> None:
-        """Delete all pages of a list."""
         self.pages = {one: page for one, page in self.pages.items() if not one.startswith(start)}
 
 
@@ -34,13 +35,12 @@ class RepeatedPages:
         self.requests: list[str] = []
 
     async def list_page(self, _: str, __: str, cursor: str = "") -> ResultPage[Any]:
-        """Record the cursor, and return a page."""
         self.requests.append(cursor)
         return ResultPage(items=({"id": cursor},), cursor={"": "a", "a": "b", "b": "a"}[cursor])
 
 
 async def test_stored_list_with_repeated_pages_is_deleted() -> None:
-    """If the pages stayed, each later read would be endless. Pages of other lists stay."""
+    """If its pages stayed in the store, no later read would end."""
     repeated, stored = RepeatedPages(), Stored()
     stored.pages["another list "] = {"items": []}
     resources = ResumableResources(cast("PagedResourceReader", repeated))

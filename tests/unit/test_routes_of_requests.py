@@ -1,4 +1,6 @@
-"""The names of tracing spans contain no id, no name that a person chose, and no signature."""
+"""Test that the names of tracing spans contain no id, no name that a person chose, and no
+signature.
+"""
 
 import pytest
 

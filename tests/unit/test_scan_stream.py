@@ -1,4 +1,6 @@
-"""A file is scanned in chunks, and a reference across the boundary of two chunks is found once."""
+"""Test that a file is scanned in chunks, and that a URL across the boundary of two chunks is found
+once.
+"""
 
 import io
 import tracemalloc
@@ -47,13 +49,12 @@ def test_url_id_inside_a_long_hex_number_is_found() -> None:
 
 
 class _Endless(io.RawIOBase):
-    """A file of a given size whose content is generated while it is read."""
+    """A file of a given size, whose content is generated while the file is read."""
 
     def __init__(self, size: int) -> None:
         self._left = size
 
     def read(self, size: int = -1) -> bytes:
-        """Return the next bytes, as a file would."""
         taken = min(size, self._left)
         self._left -= taken
         return (b"one line of text\n" * (taken // 17 + 1))[:taken]

@@ -1,4 +1,4 @@
-"""Who may read a secret of a vault, and with which identity an app reads it."""
+"""Test who may read a secret of a vault, and with which identity an app reads it."""
 
 from dataclasses import replace
 from typing import Any
@@ -41,7 +41,9 @@ IDENTITY = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/
 def test_role_allows_reading_a_secret_at_and_below_its_scope(
     scope: str, role: str, *, is_conditional: bool, may: bool
 ) -> None:
-    """A role with a condition, or one that cannot read values, does not count."""
+    """A role assignment with a condition does not count, and neither does a role that cannot read
+    values.
+    """
     roles = [RoleAssignment(role_id=role, scope=scope, is_conditional=is_conditional)]
 
     obstacle = find_reading_obstacle(VAULT, "url", READER, roles)
@@ -55,7 +57,7 @@ def test_role_allows_reading_a_secret_at_and_below_its_scope(
 
 @pytest.mark.parametrize(("permissions", "may"), [({"get"}, True), ({"list"}, False)])
 def test_access_policy_allows_reading_with_get(permissions: set[str], *, may: bool) -> None:
-    """In a vault with access policies, a policy with `get` counts and roles do not."""
+    """In a vault that uses access policies, roles do not count."""
     vault = replace(VAULT, uses_rbac=False, secret_permissions={"p": frozenset(permissions)})
     role = RoleAssignment(role_id=SECRETS_USER, scope=VAULT.id, is_conditional=False)
 
@@ -76,7 +78,7 @@ def test_access_policy_allows_reading_with_get(permissions: set[str], *, may: bo
 def test_app_resolves_references_with_the_chosen_identity(
     identity: dict[str, Any] | None, chosen: str | None, principal: str
 ) -> None:
-    """Without a choice, an app uses its system-assigned identity, even if it has others."""
+    """Unless an identity is chosen, an app uses its system-assigned one."""
     site = {
         "id": "/sites/shop",
         "name": "shop",

@@ -1,4 +1,6 @@
-"""How Microsoft's list of service tags is read, and how two versions of it are compared."""
+"""Test how Microsoft's list of service tags is read, and how two versions of the list are
+compared.
+"""
 
 import pytest
 
@@ -14,8 +16,8 @@ PLEX = "PowerPlatformPlex"
 
 
 def build_list(**prefixes: str) -> ServiceTagList:
-    """Return a list of one tag. `whole` contains the prefixes of the tag itself, the others those
-    of its regions.
+    """Return a list with the prefixes of one tag: `whole` contains those of the whole tag, each
+    other argument those of a region.
     """
     return ServiceTagList(
         ServiceTag(
@@ -34,9 +36,7 @@ def build_change(region: str, added: str = "", removed: str = "") -> AddressRang
 
 @pytest.mark.parametrize("number", [371, "371"], ids=["file", "API"])
 def test_list_file_and_api_answer_are_parsed_alike(number: object) -> None:
-    """The file has numbers where the API has texts, and the member `networkFeatures` may be
-    null.
-    """
+    """The file has a number where the API has a text."""
     properties = {"addressPrefixes": ["20.61.88.128/26"], "networkFeatures": None}
     entry = {"name": "PowerPlatformPlex.WestEurope", "properties": properties}
 
@@ -50,13 +50,13 @@ def test_list_file_and_api_answer_are_parsed_alike(number: object) -> None:
 
 @pytest.mark.parametrize("document", [None, [], {"values": []}, {"values": [{"name": "x"}]}, "x"])
 def test_invalid_service_tag_list_raises_value_error(document: object) -> None:
-    """Otherwise all tags would seem to have no addresses."""
+    """If it were accepted, all tags would seem to have no addresses."""
     with pytest.raises(ValueError, match="no service tag list"):
         parse_service_tags(document)
 
 
 def test_unreadable_tag_has_unknown_addresses_and_cannot_be_compared() -> None:
-    """An unreadable tag does not count as one without addresses."""
+    """A tag without addresses would look as if a firewall could allow it without a rule."""
     broken = build_list(WestEurope="20.61.88.128/26 [parameters('more')]")
 
     assert broken.find_addresses(f"{PLEX}.WestEurope") is None
@@ -81,7 +81,7 @@ def test_changes_list_published_prefixes_by_region() -> None:
 
 
 def test_equal_addresses_in_other_prefixes_are_not_a_change() -> None:
-    """A prefix that is split into halves, or another order, is not a change."""
+    """A prefix may be split into halves, and the order may differ."""
     before = build_list(WestEurope="10.0.0.0/24 10.1.0.0/24")
     after = build_list(WestEurope="10.1.0.0/24 10.0.0.0/25 10.0.0.128/25")
 
@@ -89,7 +89,7 @@ def test_equal_addresses_in_other_prefixes_are_not_a_change() -> None:
 
 
 def test_changed_prefixes_in_no_region_are_listed_separately() -> None:
-    """A change of the whole tag is listed only if it is in none of the regions."""
+    """A changed prefix of the whole tag that is also in a region is listed for the region only."""
     before = build_list(whole="10.0.0.0/24 10.7.0.0/24", WestEurope="10.0.0.0/24")
     after = build_list(whole="10.0.0.0/23 10.8.0.0/16", WestEurope="10.0.0.0/23")
 

@@ -1,4 +1,6 @@
-"""Settings accept what a person may write in the portal, and errors name the rejected setting."""
+"""Test that settings accept what a person may write in the portal, and that errors name the
+rejected setting.
+"""
 
 from datetime import timedelta
 
@@ -24,7 +26,7 @@ def test_empty_text_is_the_default(monkeypatch: pytest.MonkeyPatch, name: str, e
 
 
 def test_empty_tenant_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the required setting is empty, the error names it."""
+    """The error names the setting, which is required."""
     monkeypatch.setenv("CMK_TENANT_ID", "")
 
     with pytest.raises(ValidationError) as raised:
@@ -61,14 +63,14 @@ def test_spaces_around_a_value_do_not_count(monkeypatch: pytest.MonkeyPatch) -> 
 def test_list_names_each_place_once(
     monkeypatch: pytest.MonkeyPatch, name: str, text: str, values: tuple[str, ...] | None
 ) -> None:
-    """A place that is written twice in a list would be searched twice."""
+    """The app would search a place twice that is in a list twice."""
     monkeypatch.setenv(get_setting_name(name), text)
 
     assert getattr(Settings(), name) == (values or ("a.sharepoint.com/s",))
 
 
 def test_fault_names_the_value_of_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Values are not shown, so the error gives the position of a wrong value in the list."""
+    """Errors show no values, so the error gives the position of a wrong value in the list."""
     monkeypatch.setenv("CMK_ADDITIONAL_REQUIRED_TAGS", "LogicApps, wrong, LogicApps, bad")
 
     with pytest.raises(ValidationError) as raised:

@@ -1,4 +1,4 @@
-"""Which shares of an original its copy lacks, and which solutions the copy joins."""
+"""Test which shares of an original its copy lacks, and which solutions the copy joins."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def build_share(principal: DataversePrincipal, *rights: str) -> Share:
 
 
 def test_missing_shares_contains_missing_and_different_shares() -> None:
-    """A share with other rights is missing, too. Additional shares of the copy stay."""
+    """A share with other rights counts as missing. Additional shares of the copy stay."""
     wanted = [
         build_share(ANN, "ReadAccess"),
         build_share(BEN, "ReadAccess"),
@@ -42,7 +42,9 @@ def test_missing_shares_contains_missing_and_different_shares() -> None:
 
 
 def test_shares_to_copy_contains_each_principal_once() -> None:
-    """Rights that a person has by several shares are united. A share without rights is omitted."""
+    """Rights that a person has by several shares are united. Shares without rights and excluded
+    principals are omitted.
+    """
     shares = [
         build_share(ANN, "ReadAccess"),
         build_share(ANN, "WriteAccess"),
@@ -67,7 +69,7 @@ def test_shares_to_copy_contains_each_principal_once() -> None:
 def test_rights_of_grants_only_the_rights_of_the_role(
     role: str, can_write: bool, can_share: bool
 ) -> None:
-    """A role that the app does not know gets only the right to read."""
+    """An unknown role gives only the right to read."""
     rights = list_rights(role)
 
     assert "ReadAccess" in rights
@@ -75,7 +77,7 @@ def test_rights_of_grants_only_the_rights_of_the_role(
 
 
 def test_owner_and_service_account_are_not_co_owners() -> None:
-    """They are recognised by their ids, whatever the case of letters."""
+    """They are recognised by their ids, in upper or lower case."""
     permissions = [
         FlowPermission(permission_id=who, principal_id=who, role="CanEdit")
         for who in ("AA", "bb", "cc")
@@ -85,7 +87,7 @@ def test_owner_and_service_account_are_not_co_owners() -> None:
 
 
 def test_built_in_and_managed_solutions_are_not_joined() -> None:
-    """They are recognised by their names, whatever the case of letters."""
+    """Built-in solutions are recognised by their unique names, in upper or lower case."""
     named = [("Default", False), ("active", False), ("Basic", False), ("Zoo", False), ("B", True)]
     solutions = [
         Solution(id=name, unique_name=name, title=name, is_managed=managed)
@@ -96,7 +98,7 @@ def test_built_in_and_managed_solutions_are_not_joined() -> None:
 
 
 def test_only_flows_that_people_start_have_run_only_users() -> None:
-    """A system that calls a trigger URL is not a run-only user."""
+    """A system that calls a trigger URL is no run-only user."""
     assert TriggerCategory.BUTTON.can_have_run_only_users
     assert not TriggerCategory.HTTP.can_have_run_only_users
     assert not TriggerCategory.RECURRENCE.can_have_run_only_users

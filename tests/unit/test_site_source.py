@@ -1,4 +1,4 @@
-"""The site contains all documents, converted to the Markdown that MkDocs reads."""
+"""Test that the site contains all documents, converted to the Markdown that MkDocs reads."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ PAGE = ROOT / "docs" / "page.md"
 
 
 def test_every_document_is_in_the_navigation_of_the_site() -> None:
-    """Each page is in the navigation, except decisions, which are linked from their list."""
+    """Decisions are an exception: their list links to them."""
     listed = re.findall(r"^ +- (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
     wanted = {str(path.relative_to(ROOT)) for path in ALL_PAGES}
 
@@ -19,7 +19,7 @@ def test_every_document_is_in_the_navigation_of_the_site() -> None:
 
 
 def test_list_gets_an_empty_line_before_it_and_four_spaces_for_each_level() -> None:
-    """Otherwise MkDocs would show a list's items in one paragraph."""
+    """MkDocs would show the items of another list in one paragraph."""
     text = "Do:\n* one\n  more\n  1. first\n     more\n\n  ```sh\n  ls\n  ```\nEnd\n"
 
     assert convert_page(text, PAGE) == (
@@ -35,7 +35,7 @@ def test_table_after_a_sentence_gets_an_empty_line() -> None:
 
 
 def test_link_to_a_file_outside_the_documents_becomes_its_text() -> None:
-    """The site does not contain such a file. Links to documents and other hosts stay."""
+    """The site does not contain such a file. Links to documents, pictures and other hosts stay."""
     kept = "[a](settings.md#settings) [b](https://x.example/y) ![c](demo-report.png)"
 
     assert convert_page(f"{kept} [the template](../infra/snapshots)\n", PAGE) == (
@@ -44,9 +44,7 @@ def test_link_to_a_file_outside_the_documents_becomes_its_text() -> None:
 
 
 def test_documents_and_pictures_are_copied_with_their_paths(tmp_path: Path) -> None:
-    """Documents and pictures are copied with their paths, and pages that were removed are
-    deleted.
-    """
+    """The folder is emptied first, so removed pages disappear."""
     (tmp_path / "site" / "old").mkdir(parents=True)
 
     copy_documents(tmp_path / "site")

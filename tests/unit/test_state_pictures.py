@@ -1,4 +1,6 @@
-"""The diagrams of docs/architecture.md show the transitions that the tables of states allow."""
+"""Test that the diagrams of docs/architecture.md show the transitions that the tables of states
+allow.
+"""
 
 import re
 from collections.abc import Mapping
@@ -19,8 +21,8 @@ type Edge = tuple[str, str]
 
 
 def parse_edges(picture: str) -> set[Edge]:
-    """Return the transitions of a diagram. One that begins at a group begins at each of its
-    states.
+    """Return the transitions of a diagram. A transition that begins at a group of states begins at
+    each of them.
     """
     groups: dict[str, set[str]] = {}
     edges: set[Edge] = set()
@@ -49,7 +51,7 @@ def parse_edges(picture: str) -> set[Edge]:
 def test_picture_shows_all_transitions_of_its_table(
     title: str, states: type[StrEnum], table: Mapping[Any, TransitionProperties[Any]]
 ) -> None:
-    """A diagram shows exactly the allowed transitions. It may omit pauses."""
+    """A diagram shows no other transition. It may omit those to a pause."""
     section = PAGE.partition(f"## {title}\n")[2]
     picture = section.partition("```mermaid\nstateDiagram-v2\n")[2].partition("```")[0]
     drawn = {(states(before), states(after)) for before, after in parse_edges(picture)}

@@ -1,4 +1,6 @@
-"""The tables of states have a row for each state, and allow only the transitions that they list."""
+"""Test that the tables of states have a row for each state, and allow only the transitions that
+they list.
+"""
 
 import json
 from collections.abc import Callable, Mapping
@@ -33,7 +35,6 @@ TABLES: Mapping[type[StrEnum], Mapping[Any, StateProperties]] = {
 
 @pytest.mark.parametrize("states", TABLES, ids=lambda states: states.__name__)
 def test_every_state_has_a_row(states: type[StrEnum]) -> None:
-    """A new state needs a row in its table."""
     assert list(TABLES[states]) == list(states)
 
 
@@ -47,7 +48,7 @@ def test_every_state_has_a_row(states: type[StrEnum]) -> None:
 def test_every_open_state_has_exactly_one_step(
     states: type[StrEnum], find_step: Callable[[Any], object]
 ) -> None:
-    """An open state without a step would raise an error, and a step without a state would never
+    """An open state without a step would raise an error. A step of an inactive state would never
     run.
     """
     for state, facts in TABLES[states].items():
@@ -60,7 +61,7 @@ def test_every_open_state_has_exactly_one_step(
 
 @pytest.mark.parametrize("state", FlowJobState)
 def test_properties_of_a_state_are_consistent(state: FlowJobState) -> None:
-    """For example, a state that is inactive has no next state."""
+    """For example, no state follows an inactive one."""
     facts = FLOW_STATES[state]
 
     assert not (facts.next and facts.is_inactive)
@@ -98,7 +99,6 @@ def test_a_transition_that_is_not_in_the_table_raises(
     ],
 )
 def test_transition_in_the_table_is_accepted(before: FlowJobState, after: FlowJobState) -> None:
-    """Allowed are, for example, the next step, a pause of an open job, and a rollback."""
     require_transition(FLOW_STATES, before, after)
 
 
@@ -106,8 +106,8 @@ RETIRED = replace(FLOW_JOB, state=FlowJobState.RETIRED)
 
 
 def test_inactive_job_that_waits_stays_inactive() -> None:
-    """If a request about a retired job meets a busy service, it is repeated later, and the job
-    stays retired.
+    """For example, a request about a retired job may meet a busy service. The app repeats the
+    request later, and the job stays retired.
     """
     soon = NOW + timedelta(minutes=1)
     later = wait_until(RETIRED, "busy", until=soon, now=NOW, code=Reason.RETRIES_EXHAUSTED)
@@ -121,7 +121,7 @@ def test_inactive_job_that_waits_stays_inactive() -> None:
 
 @pytest.mark.parametrize("state", [FlowJobState.PREPARING, FlowJobState.PREPARED])
 def test_flow_that_was_changed_in_place_has_no_calling_copy(state: FlowJobState) -> None:
-    """Such a flow has no copy that could call a child, so the child can be rolled back."""
+    """No copy of such a flow can prevent the rollback of its child."""
     assert replace(RETIRED, state=state).state_properties.is_copy_off
 
 
@@ -138,7 +138,7 @@ def list_request_counts(job: FlowJob) -> list[tuple[str, int]]:
 
 
 def test_requests_count_for_the_latest_entry_at_their_time() -> None:
-    """The requests of an invocation are added to the entry that was the last when they were
+    """The requests of an invocation are added to the newest entry at the time when they were
     sent.
     """
     first = with_lines(replace(FLOW_JOB, history=()), "a", "b")
@@ -170,7 +170,7 @@ def test_requests_of_a_full_history_stay_with_their_entries(more: int) -> None:
 
 
 def test_history_without_request_counts_is_readable() -> None:
-    """Entries that an earlier version stored have no requests."""
+    """An earlier version of the app stored no counts."""
     rows = get_row_adapter(FlowJob)
     row = json.loads(rows.dump_json(with_lines(FLOW_JOB, "a")))
     for line in row["history"]:

@@ -1,4 +1,6 @@
-"""The output of `cmkflow status`: what a person has to do first, in 80 columns and in a pipe."""
+"""Test the output of `cmkflow status`: what a person has to do first, in 80 columns and in a
+pipe.
+"""
 
 import io
 import re
@@ -109,16 +111,13 @@ def test_status_shows_required_actions_and_automatic_steps(
 def test_status_of_an_empty_tenant_shows_no_required_action(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Without any remediation, the output still says that nothing is required."""
     text = render_status(EMPTY, monkeypatch)
 
     assert text.startswith("No action required")
 
 
 def test_first_line_counts_flows_not_migrated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first line counts flows about which a person must decide, not those in progress or
-    excluded.
-    """
+    """Flows in progress and excluded flows do not count: nobody has to decide about them."""
     left = {"over_flow_limit": 2, "in_progress": 3, "excluded": 1}
     text = render_status(EMPTY | {"not_migrated": left}, monkeypatch)
 

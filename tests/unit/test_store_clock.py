@@ -1,4 +1,6 @@
-"""All instances use the time of the store, so that a machine's wrong clock has no effect."""
+"""Test that all instances use the time of the store, so that a machine's wrong clock has no
+effect.
+"""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -54,7 +56,7 @@ class Machine(ObservedStore):
         self.clock.record_time(build_answer(date))
 
     def observe(self, *_request: object) -> None:
-        """Record a date at each request."""
+        """Record a date, as each request to the store does."""
         self.record_store_time()
 
 
@@ -71,14 +73,16 @@ class _Job:
 
     @property
     def need(self) -> RequestDemand:
-        """Return the demand of the next step. A job that has done fewer steps comes first."""
+        """Return the demand of the next step. The job that has done the fewest steps comes
+        first.
+        """
         return RequestDemand(priority=f"1-{self.round:04}", job_id=self.whose, requests=3)
 
 
 @pytest.mark.parametrize("skews", [(0, 0), (0, 10), (0, -10), (10, -10), (0, 60)])
 async def test_machines_with_wrong_clocks_share_one_rate(skews: tuple[int, int]) -> None:
-    """No minute has more requests than the budget, at least 96 % of it is used, and each machine
-    gets a fair part.
+    """No minute has more requests than the budget. At least 96 % of the budget is used, and each
+    machine gets at least a quarter of that.
     """
     world, store = ManualClock(), MemoryStore()
     machines = [Machine(world, store, n * MINUTE, n) for n in skews]
@@ -113,7 +117,7 @@ async def test_machines_with_wrong_clocks_share_one_rate(skews: tuple[int, int])
 
 
 async def test_clocks_of_two_machines_differ_by_less_than_two_seconds() -> None:
-    """This holds after a few responses of the store. No clock is ahead of the store."""
+    """No clock is ahead of the store."""
     world, store = ManualClock(), MemoryStore()
     machines = [Machine(world, store, n * MINUTE, n) for n in (10, -10)]
     for _ in range(2_000):
@@ -125,7 +129,7 @@ async def test_clocks_of_two_machines_differ_by_less_than_two_seconds() -> None:
 
 
 async def test_clock_uses_the_machine_time_until_the_store_answers() -> None:
-    """A response without a date, or of another server, does not count."""
+    """A response without a valid date does not count, and neither does one of another server."""
     local = ManualClock()
     clock = StoreClock(local, lambda: 0.0)
     date = format_datetime(START + 60 * MINUTE, usegmt=True)
@@ -140,7 +144,7 @@ async def test_clock_uses_the_machine_time_until_the_store_answers() -> None:
 
 
 async def test_one_wrong_date_is_discarded() -> None:
-    """A date far in the future is forgotten within twenty minutes."""
+    """The clock forgets a date far in the future within twenty minutes."""
     world = ManualClock()
     one = Machine(world, MemoryStore(), timedelta(0), 1)
     one.clock.record_time(build_answer(format_datetime(START + timedelta(days=1), usegmt=True)))

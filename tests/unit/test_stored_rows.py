@@ -1,4 +1,4 @@
-"""This version of the app reads the rows that earlier versions have stored."""
+"""Test that this version of the app reads the rows that earlier versions have stored."""
 
 import json
 
@@ -21,10 +21,7 @@ def read_stored_rows(version: int) -> list[StoreRow]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_rows_of_a_version_are_read(version: int) -> None:
-    """The recorded rows include each table, in each form in which a release has stored it.
-
-    This fails if a field of a row has been renamed or removed.
-    """
+    """No table may lack a recorded row of this version."""
     store, rows = MemoryStore(), read_stored_rows(version)
 
     for table in Tables(VersionedStore(store, [], "")):
@@ -38,5 +35,4 @@ async def test_rows_of_a_version_are_read(version: int) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_row_has_its_version(version: int) -> None:
-    """Each recorded row contains the version of its schema."""
     assert {row.columns[COLUMN] for row in read_stored_rows(version)} == {version}

@@ -1,4 +1,6 @@
-"""The copy's Event Grid trigger gets its own subscription name, and nothing else in it changes."""
+"""Test that the copy's Event Grid trigger gets its own subscription name, and that nothing else in
+it changes.
+"""
 
 import json
 

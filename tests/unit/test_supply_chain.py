@@ -1,4 +1,6 @@
-"""The checks of licences and of new secrets in the repository, and the example of a workflow."""
+"""Test the checks of licences and of new secrets in the repository, and the example of a
+workflow.
+"""
 
 import json
 import re
@@ -41,9 +43,7 @@ def test_allowed_licence_is_no_problem(licence: dict[str, Any]) -> None:
     ],
 )
 def test_other_licence_is_a_problem(licence: dict[str, Any], wrong: str) -> None:
-    """If a package offers a choice of licences, all of them must be allowed, unless a person has
-    decided otherwise.
-    """
+    """If a package offers a choice of licences, all of them must be allowed."""
     problems = find_problems(build_sbom({"license": {"id": "MIT"}}, licence))
 
     assert f"parcel 1.2: {wrong} is not allowed" in problems
@@ -82,7 +82,7 @@ def test_baseline_names_files_of_the_repository_only() -> None:
 
 
 def test_example_workflow_signs_in_without_a_secret() -> None:
-    """Only the job that deploys may request a token of Entra, and only after the checks."""
+    """Only the job that deploys may request a token from Entra. The job runs after the checks."""
     text = WORKFLOW.read_text()
     jobs = yaml.safe_load(text)["jobs"]
 

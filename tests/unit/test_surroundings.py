@@ -1,5 +1,5 @@
-"""How the app finds values that a frozen invocation has overwritten, from digests that each
-invocation stores of what it read.
+"""Test how the app finds values that a frozen invocation has overwritten, from the digests of what
+each invocation read.
 """
 
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ URL = (
 
 
 def build_intent(lease: int, sequence: int, around: Mapping[str, str]) -> CallerEditIntent:
-    """Return an intent to change a caller, stored under this lease, with digests of the values
-    around it.
+    """Return an intent to change a caller. It is stored under this lease, with digests of the
+    values around the caller.
     """
     return CallerEditIntent(
         job_id="job",
@@ -34,8 +34,8 @@ def build_intent(lease: int, sequence: int, around: Mapping[str, str]) -> Caller
 
 
 def test_value_from_before_the_later_delivery_is_reverted() -> None:
-    """A value is overwritten if it is again as the first invocation read it, although the later one
-    had read another.
+    """A value was overwritten if it is again as the first invocation read it, although the later
+    one read another value.
     """
     first = {"changed": "1", "gone": "1", "again": "1", "same": "1"}
     later = {"changed": "2", "added": "2", "again": "2", "same": "1"}
@@ -50,8 +50,8 @@ def test_value_from_before_the_later_delivery_is_reverted() -> None:
 
 
 def test_unrecorded_value_equals_the_last_recorded_value() -> None:
-    """An intent stores only digests that changed since the one before it. Intents are in the order
-    of the job, not of callers.
+    """An intent stores only the digests that differ from those of the intent before it. The
+    sequence of intents decides, not the order of their callers.
     """
     first = {"one": "1", "two": "1"}
     then = {"one": "2"}
@@ -66,9 +66,7 @@ def test_unrecorded_value_equals_the_last_recorded_value() -> None:
 
 
 def test_value_that_was_read_after_its_revert_is_still_reverted() -> None:
-    """A rollback may read the overwritten value and store its digest. The app still finds that it
-    was overwritten.
-    """
+    """A rollback may read the overwritten value and store its digest."""
     read = [
         build_intent(1, 0, {"one": "1"}),
         build_intent(2, 1, {"one": "2"}),
@@ -81,8 +79,8 @@ def test_value_that_was_read_after_its_revert_is_still_reverted() -> None:
 
 
 def test_unread_version_counts_as_reverted() -> None:
-    """A version that no invocation has read, between two equal ones, was overwritten. If a person's
-    version is the newest, nothing was.
+    """A version between two equal ones was overwritten, even if no invocation has read it. If a
+    person's version is the newest, nothing was overwritten.
     """
     noted = UnchangedContentDigests.combine(
         [build_intent(1, 0, {"one": "1"}), build_intent(2, 1, {"one": "1"})]
@@ -94,7 +92,7 @@ def test_unread_version_counts_as_reverted() -> None:
 
 
 def test_caller_that_a_delivery_did_not_write_is_not_missing() -> None:
-    """A later invocation need not read callers that it does not write, but it reads all other
+    """A later invocation need not read a caller that it does not write. It reads all other
     values.
     """
     noted = UnchangedContentDigests.combine(
@@ -105,8 +103,8 @@ def test_caller_that_a_delivery_did_not_write_is_not_missing() -> None:
 
 
 def test_single_delivery_yields_no_reverted_addresses() -> None:
-    """One invocation cannot overwrite what it did not know. Rows of earlier versions have no
-    digests.
+    """An invocation cannot have overwritten values unless another one read them, too. Rows of
+    earlier versions have no digests.
     """
     alone = UnchangedContentDigests.combine([build_intent(1, 0, {"one": "1"})])
     before = UnchangedContentDigests.combine([build_intent(1, 0, {}), build_intent(2, 1, {})])

@@ -1,4 +1,6 @@
-"""Texts are printed so that they cannot control the terminal, and with all characters visible."""
+"""Test that printed texts cannot control the terminal, and that all their characters are
+visible.
+"""
 
 import ast
 import io
@@ -19,7 +21,9 @@ STEERING = ("\x1b[2J", "\x9b2J", "\x1b]0;pwned\x07", "\u202e", "\u2066", "\r", "
 
 @pytest.mark.parametrize("text", STEERING)
 def test_control_characters_are_replaced(text: str) -> None:
-    """Each control character is replaced by a visible one, so the positions of styles stay."""
+    """A visible character takes the place of each control character, so that styles stay at their
+    positions.
+    """
     shown = remove_unprintable(f"Orders{text}Invoices")
 
     assert shown.startswith("Orders�")
@@ -45,7 +49,7 @@ def _print_to_text(*renderables: object) -> str:
 
 @pytest.mark.parametrize("text", STEERING)
 def test_control_characters_are_replaced_in_every_rich_element(text: str) -> None:
-    """This holds for cells, titles, groups, panels, styled texts and printed strings."""
+    """The elements are cells, titles, groups, panels, styled texts and printed strings."""
     table = Table(text, title=text)
     table.add_row(Text(text, style="bold"))
     table.add_row(text)
@@ -99,9 +103,7 @@ def test_only_one_module_writes_to_the_terminal() -> None:
 
 
 def test_no_signature_reaches_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever way a command shows the content of a file, signatures of trigger URLs are
-    removed.
-    """
+    """Names and messages may contain a trigger URL."""
     url = f"https://p.logic.azure.com/workflows/{'a' * 32}/triggers/m/paths/invoke?sig={'s' * 43}"
     table = Table()
     table.add_row(Text.assemble(("Flow ", "bold"), (url, "red")))

@@ -1,4 +1,4 @@
-"""No test depends on the time at which the test run began."""
+"""Test that no test depends on the time at which the test run began."""
 
 import ast
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ def test_no_test_module_reads_the_clock_at_import() -> None:
 
 
 def test_clock_read_is_found_in_a_constant_and_not_in_a_function() -> None:
-    """The check covers constants, class bodies and default values, which run at import. A
-    function's body runs later.
+    """Constants, class bodies and default values run at import. The body of a function runs
+    later.
     """
     module = ast.parse(
         "SOON = datetime.now(UTC)\n"

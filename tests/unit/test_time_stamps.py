@@ -1,4 +1,6 @@
-"""Time stamps (RFC 3161) are read and verified with the same results as by `openssl ts`."""
+"""Test that time stamps (RFC 3161) are read and verified with the same results as by `openssl
+ts`.
+"""
 
 import shutil
 import subprocess
@@ -25,7 +27,7 @@ ANSWER = AUTHORITY.answer(build_query(CONTENT).as_bytes(), NOW)
 
 
 def test_granted_answer_matches_its_query() -> None:
-    """The verified time is that of the authority, to the second."""
+    """The verified time is the authority's, to the second."""
     query = build_query(CONTENT)
     answer = AUTHORITY.answer(query.as_bytes(), NOW + timedelta(microseconds=5))
 
@@ -37,7 +39,7 @@ def test_granted_answer_matches_its_query() -> None:
 
 
 def test_answer_to_another_query_is_rejected() -> None:
-    """The response must have the nonce and the hash of the query, else it may be an old one."""
+    """A response with another nonce or another hash may be an old one."""
     query = build_query(CONTENT)
     other = build_query(b"another")
     imprint = other.as_bytes().replace(other.message_imprint.message, query.message_imprint.message)
@@ -101,7 +103,6 @@ def test_time_stamp_outside_the_validity_of_its_certificate_is_rejected() -> Non
 
 @given(position=st.integers(0, len(ANSWER) - 1), bit=st.integers(0, 7))
 def test_changed_bit_makes_the_answer_invalid_or_keeps_its_time(position: int, bit: int) -> None:
-    """Whichever bit of a response changes, it is invalid or still shows the same time."""
     changed = bytearray(ANSWER)
     changed[position] ^= 1 << bit
     try:
@@ -120,7 +121,6 @@ def test_certificates_are_read_from_pem() -> None:
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs the program openssl")
 def test_openssl_accepts_and_rejects_the_same_answers(tmp_path: Path) -> None:
-    """OpenSSL verifies the same responses, from files, with the same results."""
     (tmp_path / "timestamp.tsr").write_bytes(ANSWER)
     (tmp_path / "signature.json").write_bytes(CONTENT)
     (tmp_path / "another.json").write_bytes(b"another")

@@ -1,4 +1,6 @@
-"""Each trigger has a category, and docs/trigger-categories.md describes each of them."""
+"""Test that each trigger has a category, and that docs/trigger-categories.md describes each
+category.
+"""
 
 import re
 from pathlib import Path
@@ -66,9 +68,7 @@ def test_kind_and_type_decide_without_a_connector(
 def test_the_operation_decides_for_teams(
     type_: str, kind: str | None, operation: str | None, category: TriggerCategory
 ) -> None:
-    """A known operation of Teams decides, in any version. For an unknown one, the trigger's type
-    does.
-    """
+    """If the operation is unknown or missing, the type and kind of the trigger decide."""
     found = classify_trigger(
         type=type_, kind=kind, connector="shared_teams", operation_id=operation
     )

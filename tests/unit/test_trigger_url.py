@@ -1,4 +1,6 @@
-"""Trigger URLs are recognised, replaced in texts, and never shown with their signature."""
+"""Test that trigger URLs are recognised, replaced in texts, and never shown with their
+signature.
+"""
 
 import json
 from urllib.parse import quote
@@ -80,7 +82,7 @@ def test_trigger_url_is_parsed() -> None:
     ],
 )
 def test_the_form_follows_from_host_and_path(url: str, form: TriggerUrlFormat) -> None:
-    """Each known form has a name. A URL on an unknown host may still be a trigger URL."""
+    """A URL on an unknown host may still be a trigger URL."""
     found = parse_trigger_url(url)
 
     assert found is not None
@@ -107,7 +109,7 @@ def test_similar_urls_are_no_trigger_urls(text: str) -> None:
 
 
 def test_no_representation_shows_the_signature() -> None:
-    """A trigger URL that is logged as an object does not show its signature."""
+    """Somebody may log the object of a trigger URL."""
     match = find_trigger_urls(OLD)[0]
 
     assert OLD_SIG not in repr(match)
@@ -147,8 +149,8 @@ def test_no_representation_shows_the_signature() -> None:
     ],
 )
 def test_trigger_url_is_replaced_in_place(old: str, new: str) -> None:
-    """Only the part that the platform generates changes. Path, parameters, their order and escapes
-    of the caller stay.
+    """Only the parts that the platform generates change. The caller's own path, parameters and
+    escapes stay, in their order.
     """
     assert replace_trigger_urls(old, TO_NEW) == new
 
@@ -240,9 +242,7 @@ def test_url_as_a_member_name_is_not_replaced() -> None:
     ],
 )
 def test_every_signature_is_masked_and_restored(text: str) -> None:
-    """Signatures of all URLs in a text are masked, also in members of JSON, and restored
-    exactly.
-    """
+    """The text may be a query, JSON, or encoded several times."""
     masked = mask_signatures(text)
 
     assert OLD_SIG not in masked
@@ -267,8 +267,8 @@ def test_masked_signature_is_found_by_its_hash() -> None:
 
 @pytest.mark.parametrize("signatures", [{}, {hash_signature(OLD_SIG): NEW_SIG}])
 def test_changed_signature_raises_signature_changed(signatures: dict[str, str]) -> None:
-    """If the platform returns another signature than the masked one, a revert raises an error
-    instead of writing it.
+    """A revert must not write a definition whose masked signature the platform no longer
+    returns.
     """
     with pytest.raises(SignatureChanged) as error:
         unmask_signatures(mask_signatures(OLD), signatures)

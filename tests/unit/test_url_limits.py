@@ -1,4 +1,4 @@
-"""Whether a caller can hold the copy's URL is known before the copy exists."""
+"""Test that the app knows before the copy exists whether a caller can hold the copy's URL."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def build_limited_caller(*, length: int | None = None, hosts: tuple[str, ...] = 
 
 @pytest.mark.parametrize("form", ["capacity_unit", "environment", "logic_apps"])
 def test_no_url_of_the_platform_is_longer_than_expected(form: str) -> None:
-    """The estimate equals the length of the longest known form."""
+    """The expected length is that of the longest known form."""
     build = Builder(World())
     flow = build.add_http_flow("Original")
     flow.url_form = form

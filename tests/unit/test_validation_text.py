@@ -1,4 +1,6 @@
-"""Errors about invalid input are in plain words, without regular expressions and names of code."""
+"""Test that errors about invalid input are in plain words, without regular expressions and names of
+code.
+"""
 
 import json
 import re

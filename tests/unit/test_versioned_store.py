@@ -1,4 +1,4 @@
-"""The app rejects a store of another schema version before it reads or writes a row."""
+"""Test that the app rejects a store of another schema version before it reads or writes a row."""
 
 import asyncio
 from dataclasses import replace
@@ -22,7 +22,9 @@ def build_versioned_store(store: MemoryStore) -> VersionedStore:
 
 
 async def find_rejections(store: MemoryStore) -> JobBlocked:
-    """Require that each use of the store is rejected and changes nothing. Return the last error."""
+    """Return the last error of the uses of the store. Requires that each use is rejected and
+    changes nothing.
+    """
     before = dict(store.rows)
     for _ in range(2):  # the second try is rejected, too
         checked = build_versioned_store(store)
@@ -72,7 +74,7 @@ async def test_store_with_a_row_without_version_is_rejected(table: str) -> None:
 
 
 async def test_store_of_a_later_version_is_rejected() -> None:
-    """This protects rows after an older version of the app was deployed again."""
+    """Somebody may deploy an older version of the app again."""
     store = MemoryStore()
     await build_versioned_store(store).write(InsertRow(NEW))
     mark = store.rows["schema", "schema", "version"]
@@ -96,8 +98,8 @@ async def test_row_of_a_later_version_is_rejected_by_an_instance_that_still_runs
 
 
 async def test_instances_that_start_together_accept_an_empty_store() -> None:
-    """One instance stores the version. Rows that it then writes do not look like an earlier version
-    to the other.
+    """One instance stores the version. The other must not take rows that the first one then writes
+    for those of an earlier version.
     """
     store = MemoryStore()
 
@@ -131,7 +133,7 @@ async def test_instance_accepts_rows_that_another_wrote_during_its_check() -> No
 
 
 async def test_checked_store_is_not_checked_again() -> None:
-    """An instance reads the version once, at its start."""
+    """An instance reads the version once."""
     store, reads = MemoryStore(), list[str]()
     checked = build_versioned_store(store)
     await checked.write(InsertRow(NEW))

@@ -1,4 +1,4 @@
-"""The plan of a large tenant fits into its rows. What does not fit is counted."""
+"""Test that the plan of a large tenant fits into its rows. What does not fit is counted."""
 
 from dataclasses import replace
 
@@ -43,7 +43,7 @@ def build_callers(count: int) -> tuple[PlannedCaller, ...]:
 
 
 async def store_and_read_job(job: EnvironmentJob) -> EnvironmentJob:
-    """Store the job with the limits of Table storage, and return it as it is read back."""
+    """Return the job as it is read back from a store with the limits of Table storage."""
     table = Tables(MemoryStore()).environment_jobs
     await table.insert(job)
     (stored,) = await table.read_all()
@@ -51,7 +51,7 @@ async def store_and_read_job(job: EnvironmentJob) -> EnvironmentJob:
 
 
 async def store_and_read_items(items: list[PlanItem]) -> list[PlanItem]:
-    """Store the items with the limits of Table storage, and return them as they are read back."""
+    """Return the items as they are read back from a store with the limits of Table storage."""
     table = Tables(MemoryStore()).plan_items
     await table.upsert(*items)
     return await table.read_all()
@@ -94,7 +94,7 @@ def test_short_lists_are_not_cut() -> None:
 
 
 def test_issues_with_the_most_flows_are_kept() -> None:
-    """If issues are omitted, those that block the fewest flows are."""
+    """Not all issues fit into a row."""
     gaps = [build_issue(number, number % 7) for number in range(MOST_GAPS + 20)]
 
     shown = with_firewall_issues(JOB, gaps).firewall_issues

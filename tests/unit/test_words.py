@@ -1,4 +1,4 @@
-"""The number of words to avoid (`tests/words_to_avoid.txt`) may only fall."""
+"""Test that the number of words to avoid (`tests/words_to_avoid.txt`) only falls."""
 
 from collections import Counter
 
@@ -29,7 +29,6 @@ def compute_allowed_reduction(ceiling: int) -> int:
 
 @pytest.fixture(scope="module")
 def hits() -> list[Hit]:
-    """Return all words to avoid in the repository."""
     return list(find_all_hits())
 
 
@@ -111,7 +110,6 @@ def test_name_of_a_library_is_not_found() -> None:
 
 
 def test_word_in_a_path_is_found() -> None:
-    """Words are also found in the names of files."""
     assert find_words("shared/lends_shares.py", "") == ["1: lends"]
 
 
@@ -139,7 +137,6 @@ def test_exception_without_reason_or_use_is_found(text: str) -> None:
 
 
 def test_exception_applies_to_its_own_line_only() -> None:
-    """The next line needs an exception of its own."""
     text = "lends = 1  # avoid-ok: Microsoft's name\nloan = 1\n"
 
     assert find_words("shared/a.py", text) == ["2: loan"]

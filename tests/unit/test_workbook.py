@@ -1,4 +1,4 @@
-"""The workbook of `infra/` queries the metrics and spans that the app records."""
+"""Test that the workbook of `infra/` queries the metrics and spans that the app records."""
 
 import json
 import re
@@ -17,7 +17,9 @@ QUERIES = read_workbook_queries()
 
 @pytest.fixture
 def tables() -> duckdb.DuckDBPyConnection:
-    """The two tables of Application Insights, with one row for each metric and kind of span."""
+    """Return a database with the two tables of Application Insights: one row for each metric and
+    each kind of span.
+    """
     connection: duckdb.DuckDBPyConnection = duckdb_kql.connect()
     connection.execute(
         "CREATE TABLE customMetrics (timestamp TIMESTAMPTZ, name VARCHAR, value DOUBLE,"
@@ -50,9 +52,7 @@ def find_recorded_metrics() -> set[str]:
 
 
 def test_every_metric_is_shown_and_documented() -> None:
-    """The workbook shows each metric, except the duration of requests, which is for a person's own
-    queries.
-    """
+    """The workbook omits the duration of requests, which is for a person's own queries."""
     read = set(re.findall(r"name == '([\w.]+)'", " ".join(QUERIES.values())))
     documented = set(
         re.findall(r"^\| `(cmk\.[\w.]+)`", (ROOT / "docs/telemetry.md").read_text(), re.M)
@@ -63,7 +63,6 @@ def test_every_metric_is_shown_and_documented() -> None:
 
 @pytest.mark.parametrize("title", QUERIES)
 def test_query_finds_what_the_app_records(title: str, tables: duckdb.DuckDBPyConnection) -> None:
-    """Each query of the workbook finds the rows of the tables."""
     assert len(duckdb_kql.kql(tables, QUERIES[title]).fetchall()) == 1
 
 

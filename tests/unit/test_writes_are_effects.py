@@ -1,4 +1,6 @@
-"""Steps and use cases change the platform only through a `Write`, which stores its intent first."""
+"""Test that steps and use cases change the platform only through a `Write`, which stores its intent
+first.
+"""
 
 import ast
 import inspect
@@ -77,7 +79,7 @@ def test_every_write_method_of_a_port_is_listed() -> None:
     ],
 )
 def test_write_outside_an_effect_is_found(source: str, found: list[str]) -> None:
-    """A write that is assigned to a name counts where the name is used."""
+    """A method that is assigned to a name counts where the name is used."""
     assert list(find_other_writes(f"async def f():\n {source}", "")) == [f":{one}" for one in found]
 
 
@@ -115,8 +117,8 @@ class _Module:
         return f"{port}.{node.attr}" if node.attr in WRITES.get(port, ()) else ""
 
     def find_uses(self, node: ast.AST) -> list[ast.AST]:
-        """Return where the method is used: the node itself, or the uses of the name that it is
-        assigned to.
+        """Return where the method is used: the node itself, or the uses of a name that the method
+        is assigned to.
         """
         statement = next(one for one in self._walk_upwards(node) if isinstance(one, ast.stmt))
         if not isinstance(statement, ast.Assign) or self.is_in_call(node):
@@ -138,7 +140,7 @@ class _Module:
         return [one.name for one in self._walk_upwards(node) if isinstance(one, _FUNCTIONS)][::-1]
 
     def _find_functions_called_from_effects(self) -> set[str]:
-        """Return the functions of the module that effects call."""
+        """Return the names of the module's functions that effects call."""
         functions = {one.name: one for one in ast.walk(self.tree) if isinstance(one, _FUNCTIONS)}
         found: set[str] = set()
         waiting: list[ast.AST] = list(self._calls)
@@ -150,7 +152,7 @@ class _Module:
         return found
 
     def _find_port_names(self) -> Iterator[tuple[str, str]]:
-        """Yield the local names of ports and the ports, as in `flows, job =
+        """Yield the local name and the port of each port in use, as in `flows, job =
         work.services.workflows, work.job`.
         """
         for node in ast.walk(self.tree):
