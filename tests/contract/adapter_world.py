@@ -144,7 +144,7 @@ def build_description() -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapters(PlatformPorts):
-    """Every adapter of the app, and the local tenant to which they send their requests."""
+    """All adapters of the app, and the local tenant to which they send their requests."""
 
     world: TenantWorld
     http: HttpClient
@@ -180,8 +180,8 @@ async def run_adapters(
     described: dict[str, Any] | None = None,
     services: Sequence[Service] = SERVICES,
 ) -> AsyncIterator[Adapters]:
-    """Start a local tenant, set the environment variables that lead all requests to it, and yield
-    the adapters.
+    """Start a local tenant and set the environment variables that lead all requests to the tenant.
+    Yield the adapters.
     """
     tenant, described = Tenant(), described or build_description()
     seed(tenant, described)

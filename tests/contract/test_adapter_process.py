@@ -1,4 +1,4 @@
-"""Test that a new process reads every address from its environment, and starts fast."""
+"""Test that a new process reads every address from its environment variables, and starts fast."""
 
 import asyncio
 import os
@@ -57,8 +57,8 @@ async def run_code(code: str, **environment: str) -> str:
 async def test_proxy_certificates_and_identity_come_from_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The app finds the local tenant by these variables alone: it has no setting for the platform's
-    address.
+    """The app has no setting for the platform's address, so it finds the local tenant by these
+    variables only.
     """
     async with run_adapters(monkeypatch) as app:
         printed = await run_code(LIST_ENVIRONMENTS, SSL_CERT_FILE=app.world.server.ca_file)
@@ -67,7 +67,7 @@ async def test_proxy_certificates_and_identity_come_from_the_environment(
 
 
 async def test_importing_the_adapters_imports_no_heavy_library() -> None:
-    """A slow library is imported by the factory that needs it, when the factory is called."""
+    """The factory that needs a slow library imports it when somebody calls the factory."""
     modules = set((await run_code(IMPORT_ALL)).split())
 
     assert "shared.adapters.archive.blob" in modules

@@ -19,7 +19,7 @@ KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
 
 @pytest.fixture(params=["memory", "folder", pytest.param("blobs", marks=pytest.mark.azurite)])
 async def archive(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Archive]:
-    """Return an empty archive of each implementation."""
+    """Return an empty archive. Each test runs with each implementation."""
     match request.param:
         case "memory":
             yield MemoryArchive()
@@ -41,7 +41,7 @@ async def archive(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 
 async def test_stored_content_is_read_back(archive: Archive) -> None:
-    """The name contains folders; the content is the same, byte for byte."""
+    """The content stays the same, byte for byte. The name contains folders."""
     content = bytes(range(256)) * 100
 
     await archive.put("env-1/flow-2/1.json", content)
@@ -50,7 +50,6 @@ async def test_stored_content_is_read_back(archive: Archive) -> None:
 
 
 async def test_files_are_listed_by_name(archive: Archive) -> None:
-    """A backup reads every file of the list."""
     for name in ("b/c/1.json", "a", "b/a"):
         await archive.put(name, b"")
 
@@ -72,7 +71,7 @@ async def test_deleted_file_is_gone_and_the_others_stay(archive: Archive) -> Non
 
 
 async def test_second_put_does_not_replace_the_content(archive: Archive) -> None:
-    """A step that runs twice must not replace the original content by its own result."""
+    """A step that runs twice must not replace the stored original by its own result."""
     first = await archive.put("a", b"original")
 
     second = await archive.put("a", b"changed")
@@ -87,7 +86,7 @@ async def test_missing_content_is_not_found(archive: Archive) -> None:
 
 
 async def test_archive_folder_contains_no_readable_text(tmp_path: Path) -> None:
-    """A definition may contain a signature."""
+    """A stored definition may contain a signature."""
     archive = FolderArchive(tmp_path, KEY)
 
     await archive.put("a/b", b"sig=secret secret secret")

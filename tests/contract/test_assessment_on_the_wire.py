@@ -1,4 +1,6 @@
-"""Test the adapters of an assessment with faults, and the search for canvas apps as callers."""
+"""Test the adapters that an assessment uses, with faults of the services. Test also the search for
+canvas apps as callers.
+"""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -39,7 +41,7 @@ async def test_unreadable_connector_leaves_the_sign_in_unknown(app: Adapters) ->
 async def test_search_finds_canvas_apps_and_reports_unreadable_ones(
     app: Adapters,
 ) -> None:
-    """A canvas app is a caller that its maker must change."""
+    """A canvas app is a caller that only its maker can change."""
     kind = CanvasAppCallers(app.canvas_apps)
     environment = await app.read_environment()
     found: list[Caller] = []
@@ -60,7 +62,9 @@ async def test_search_finds_canvas_apps_and_reports_unreadable_ones(
 async def test_documents_of_canvas_apps_do_not_exhaust_the_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A document can have hundreds of megabytes. Few are read at a time; a large one is named."""
+    """A document can have hundreds of megabytes. Only a few are read at the same time, and one that
+    is too large is reported.
+    """
     description = build_description()
     [home, *_] = description["environments"]
     [first, *_] = home["canvasApps"]

@@ -82,7 +82,7 @@ async def test_keys_of_a_vault_behind_a_firewall_are_read(
 async def test_identities_of_an_app_in_a_resource_group_named_sites_are_read(
     app: Adapters,
 ) -> None:
-    """The part of its id with that name is not the app."""
+    """The resource id contains `sites` twice. Only the second one precedes the app's name."""
     site_id = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/sites/providers/{SITES}/web"
     site = {"id": site_id, "name": "web", "type": SITES, "location": "westeurope", "properties": {}}
     identity = {"type": "SystemAssigned", "principalId": "p1"}
@@ -99,7 +99,7 @@ async def test_list_of_an_unknown_resource_type_raises_an_error(app: Adapters) -
 
 
 async def test_requests_are_counted_by_service(app: Adapters) -> None:
-    """The app lists sites and slots with one request each."""
+    """The app sends one request for the list of apps and one for the list of slots."""
     await app.app_settings.read_sites()
 
     assert app.http.calls == {"Azure Resource Manager": 2}

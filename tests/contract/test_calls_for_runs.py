@@ -20,7 +20,6 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 
 def count_requests_for_runs(app: Adapters) -> int:
-    """Return how many requests for runs the tenant has received."""
     return app.world.tenant.calls.routes["flow_service.admin_list_runs"]
 
 

@@ -1,4 +1,6 @@
-"""Test receivers that send long answers, slow ones or none, over real connections."""
+"""Test receivers of notifications that send long answers, slow ones or none, over real
+connections.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +24,7 @@ BUFFERS = 40_000_000
 
 
 class Receiver:
-    """A webhook receiver: the path of a request names the status of its answer, and whether the
+    """A webhook receiver. The path of a request decides the status of the answer, and whether the
     answer is long, slow or never complete.
     """
 
@@ -49,7 +51,7 @@ class Receiver:
 
 @asynccontextmanager
 async def run_receiver() -> AsyncIterator[tuple[Receiver, SignedWebhook]]:
-    """Run a receiver; yield the receiver and a channel to it."""
+    """Run a receiver. Yield it and a channel to it."""
     receiver, app = Receiver(), web.Application()
     app.router.add_post("/{status}/{way}", receiver.answer)
     runner = web.AppRunner(app, shutdown_timeout=0)
@@ -74,7 +76,7 @@ async def send_notification(channel: SignedWebhook, url: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _bypass_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Send requests to this machine without a proxy."""
+    """Let requests to this machine bypass the proxy."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
@@ -87,7 +89,7 @@ async def test_long_answer_is_not_read_to_its_end() -> None:
 
 
 async def test_only_the_beginning_of_a_long_rejection_is_read() -> None:
-    """The error has the reason that the beginning of the answer names."""
+    """The error contains the reason at the beginning of the answer."""
     async with run_receiver() as (receiver, channel):
         with pytest.raises(CmkflowError, match="Webhook"):
             await send_notification(channel, f"{receiver.url}/400/long")
@@ -97,7 +99,7 @@ async def test_only_the_beginning_of_a_long_rejection_is_read() -> None:
 
 @pytest.mark.parametrize("way", ["slow", "never"])
 async def test_slow_receiver_causes_a_timeout(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Single bytes do not extend the time limit."""
+    """A receiver that sends single bytes does not extend the time limit."""
     monkeypatch.setattr(client, "_CALL_SECONDS", 0.3)
     async with run_receiver() as (receiver, channel):
         with pytest.raises(ServiceUnavailable, match=r"^Webhook: timeout of 127\.0\.0\.1$"):

@@ -1,4 +1,4 @@
-"""Test reads of Dataverse in batches, in which each read has its own answer."""
+"""Test reads of Dataverse in batches. Each read in a batch has its own answer."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,7 +27,6 @@ GONE = "f0000000-0000-4000-8000-00000000dead"
 
 
 def build_id(number: int) -> str:
-    """Return the id of the flow with this number."""
     return f"fb000000-0000-4000-8000-{number:012d}"
 
 
@@ -52,7 +51,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 
 async def test_many_flows_are_read_in_few_batches(app: Adapters) -> None:
-    """A filter names 25 flows, and a batch has ten filters."""
+    """A filter contains the ids of 25 flows, and a batch has ten filters."""
     environment, ids = await app.read_environment(), [build_id(number) for number in range(MANY)]
 
     shares = await app.flow_sharing.list_each(environment, ids)
@@ -73,7 +72,9 @@ async def test_next_pages_of_a_batched_read_are_read(app: Adapters) -> None:
 
 
 async def test_concurrent_reads_are_sent_as_one_batch(app: Adapters) -> None:
-    """The reads may be in nested tasks. A failed or cancelled read does not affect the others."""
+    """The reads may be in nested tasks. A read that fails or is cancelled does not affect the
+    others.
+    """
     environment, calls = await app.read_environment(), app.world.tenant.calls
     calls.reset()
 
@@ -101,7 +102,7 @@ async def test_concurrent_reads_are_sent_as_one_batch(app: Adapters) -> None:
 
 
 async def test_single_read_is_not_sent_as_a_batch(app: Adapters) -> None:
-    """Only concurrent reads are combined into a batch, not reads that follow one another."""
+    """Reads that follow one another are not combined, either."""
     environment, calls = await app.read_environment(), app.world.tenant.calls
     calls.reset()
 
@@ -131,9 +132,8 @@ async def test_rejected_read_does_not_affect_other_reads_of_the_batch(app: Adapt
 
 
 async def test_summaries_of_many_flows_are_read_in_one_batch(app: Adapters) -> None:
-    """A filter names 25 flows.
-
-    If its part of the batch fails, each of these flows has the error as its result.
+    """A filter contains the ids of 25 flows. If the platform rejects its part of the batch, each of
+    these flows has the error as its result.
     """
     environment, ids = await app.read_environment(), [build_id(number) for number in range(MANY)]
     whole = await app.workflows.read_summaries(environment, ids)
@@ -152,7 +152,7 @@ async def test_summaries_of_many_flows_are_read_in_one_batch(app: Adapters) -> N
 
 
 async def test_failed_batch_does_not_affect_other_batches(app: Adapters) -> None:
-    """All ten batches are sent again. One of them fails again, and only its flows have an error."""
+    """Each failed batch is sent again. If it fails again, only its flows have an error."""
     app.world.tenant.faults.add(Fault(route=BATCHES, kind=FaultKind.DROP_BEFORE, times=1))
     app.world.tenant.faults.add(Fault(route=BATCHES, status=503, times=10))
     ids = [build_id(number) for number in range(MANY)]

@@ -1,5 +1,5 @@
-"""Test that the tenant validates the URL of an event subscription as Event Grid does: the URL must
-answer a validation request.
+"""Test that the local tenant validates the URL of an event subscription as Event Grid does: the URL
+must answer a validation request.
 """
 
 from collections.abc import AsyncIterator
@@ -52,14 +52,13 @@ def read_url(app: Adapters) -> str:
 
 
 async def write_url(kind: CallerKind, caller: Caller, old: str, new: str) -> None:
-    """Replace the URL of the caller."""
     content = await kind.read(caller)
     await kind.write(caller, replace(content, text=content.text.replace(old, new)))
 
 
 async def test_url_of_another_system_is_accepted_and_reverted(app: Adapters) -> None:
-    """Event Grid accepts the flow's URL again at the revert, because the flow answers the
-    validation.
+    """At the revert, Event Grid accepts the flow's URL again, because the flow answers the
+    validation request.
     """
     kind, caller, url = await add_subscription(app)
 

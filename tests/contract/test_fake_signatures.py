@@ -13,7 +13,6 @@ PORTS = get_type_hints(Ports)
 
 
 def list_methods(protocol: type) -> list[str]:
-    """Return the public methods of a protocol."""
     return [name for name in vars(protocol) if not name.startswith("_")]
 
 

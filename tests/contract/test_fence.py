@@ -26,7 +26,6 @@ def build_record(state: CallerState, identity: str = "a") -> CallerRecord:
 async def test_write_with_an_older_lease_is_rejected_after_a_newer_lease_has_read(
     store: Store,
 ) -> None:
-    """After a newer invocation has read the rows of a job, an older one cannot change them."""
     older, oldest = build_rows(store, 2), build_rows(store, 1)
     await oldest.upsert(build_record(CallerState.FOUND))
     await older.upsert(build_record(CallerState.WRITING))
@@ -44,10 +43,8 @@ async def test_write_with_an_older_lease_is_rejected_after_a_newer_lease_has_rea
 
 
 async def test_unanswered_write_can_be_repeated_with_the_same_lease(store: Store) -> None:
-    """A write may have succeeded although its answer was lost.
-
-    The fence still has this invocation's lease number, so a repetition overwrites nothing of
-    others.
+    """A write may have succeeded although its answer was lost. While the fence has this
+    invocation's lease number, nobody else has written the rows.
     """
     one, fake = build_rows(store, 1), build_rows(store, 1)
     await one.upsert(build_record(CallerState.FOUND))
@@ -70,9 +67,8 @@ async def test_many_rows_are_written_and_removed(store: Store) -> None:
 
 
 async def test_last_reader_of_shared_rows_may_write_them(store: Store) -> None:
-    """Rows that several jobs share have no lease number.
-
-    The process that read or cleared them last may write them.
+    """Rows that several jobs share have no lease number. The process that was the last to read or
+    to clear the rows may write them.
     """
     older, newer = build_rows(store, None), build_rows(store, None)
     await older.upsert(build_record(CallerState.FOUND))
@@ -106,9 +102,8 @@ async def test_rows_written_without_a_fence_get_one(store: Store) -> None:
 async def test_single_user_writes_the_fence_with_its_first_write(
     store: Store,
 ) -> None:
-    """A read of the rows writes no fence.
-
-    The first write does, and later writes with an older lease are rejected.
+    """A read by such a user does not write the fence, so an older lease can still write after
+    it.
     """
     table, older = Tables(store).callers, build_rows(store, 1)
     await older.upsert(build_record(CallerState.FOUND))

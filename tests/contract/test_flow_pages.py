@@ -42,8 +42,8 @@ async def test_page_is_read_with_one_request(app: Adapters) -> None:
 
 
 async def test_cursor_to_another_host_is_not_followed(app: Adapters) -> None:
-    """A person may have changed the stored cursor, and a request would send the access token to
-    that host.
+    """Somebody may have changed the stored cursor. A request to its host would contain the access
+    token.
     """
     environment = await app.read_environment()
     app.world.tenant.calls.reset()
@@ -58,7 +58,9 @@ async def test_cursor_to_another_host_is_not_followed(app: Adapters) -> None:
 
 
 async def test_expired_cursor_raises_an_error_with_status_400(app: Adapters) -> None:
-    """Dataverse answers with this status if it no longer knows the paging cookie of the cursor."""
+    """Dataverse answers with this status when it no longer knows the paging cookie in the
+    cursor.
+    """
     environment = await app.read_environment()
     first = await app.flow_pages.read_workflows(environment)
     app.world.tenant.faults.add(Fault(route="dataverse.list_workflows", status=400, code="0x8"))
@@ -70,7 +72,7 @@ async def test_expired_cursor_raises_an_error_with_status_400(app: Adapters) -> 
 
 
 async def test_nested_budget_leaves_the_rest_of_the_budget_to_others() -> None:
-    """The outer budget allows five requests, and the nested one two of them."""
+    """The outer budget allows five requests, two of which the nested budget may use."""
     clock, store = ManualClock(), MemoryStore()
     whole = StoredRequestBudget(store, clock, BudgetLimit(name="whole", calls=5, window=MINUTE))
     own = StoredRequestBudget(store, clock, BudgetLimit(name="own", calls=2, window=MINUTE))
@@ -87,7 +89,7 @@ async def test_nested_budget_leaves_the_rest_of_the_budget_to_others() -> None:
 
 
 async def test_pause_of_the_nested_budget_stops_both_budgets() -> None:
-    """Both budgets limit requests to the same service, which has asked for a pause."""
+    """Both budgets are for the same service, and the service has asked for the pause."""
     clock, store = ManualClock(), MemoryStore()
     whole = StoredRequestBudget(store, clock, BudgetLimit(name="whole", calls=5, window=MINUTE))
     own = StoredRequestBudget(store, clock, BudgetLimit(name="own", calls=2, window=MINUTE))

@@ -47,7 +47,7 @@ async def test_list_of_github_has_the_items_of_all_pages(monkeypatch: pytest.Mon
 
 
 async def test_rejected_token_is_a_platform_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app cannot renew a token of GitHub. The error does not contain the token."""
+    """The app cannot renew a token of GitHub. The error must not contain the token."""
     async with run_adapters(monkeypatch) as app:
         seed_github(app.world.tenant, {"token": "another"})
         with pytest.raises(PlatformError) as raised:
@@ -60,7 +60,7 @@ async def test_rejected_token_is_a_platform_error(monkeypatch: pytest.MonkeyPatc
 async def test_organization_that_does_not_know_the_app_is_a_platform_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The app sends no second request with a new token, because Azure DevOps would reject that one,
+    """The app does not repeat the request with a new token, which Azure DevOps would reject,
     too.
     """
     async with run_adapters(monkeypatch) as app:

@@ -1,4 +1,6 @@
-"""Test caller kinds and firewall kinds with the real adapters against the tenant over TLS."""
+"""Test caller kinds and firewall kinds with the real adapters against the local tenant, over
+TLS.
+"""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -45,7 +47,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 
 async def add_and_find_callers(app: Adapters) -> tuple[str, list[Caller]]:
-    """Add a caller of each kind; return the URL and all callers of the HTTP flow."""
+    """Add a caller of each kind. Return the URL and all callers of the HTTP flow."""
     url = (await app.secrets.read(VAULT_URL, "orders-url")).value
     for kind in CALLER_KINDS:
         await load_caller_case(kind).add_on_the_wire(app, url)
@@ -61,7 +63,7 @@ async def add_and_find_callers(app: Adapters) -> tuple[str, list[Caller]]:
 
 
 async def test_every_kind_finds_its_caller_on_the_wire(app: Adapters) -> None:
-    """Each caller names the same original. A manual caller has a reason."""
+    """Only a caller that a person must change has a reason for that."""
     _, found = await add_and_find_callers(app)
 
     assert sorted(caller.kind for caller in found) == sorted(CALLER_KINDS)
@@ -137,7 +139,7 @@ async def test_denied_write_of_each_kind_names_the_cause(app: Adapters, code: st
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_firewall_issue_ends_with_a_rule_for_the_new_ranges(app: Adapters, kind: str) -> None:
-    """Before the rule, the firewall allows only the address ranges from which flows called so
+    """Before that, the firewall allows only the address ranges from which flows have called so
     far.
     """
     case = load_firewall_case(kind)
@@ -181,7 +183,9 @@ async def test_tenant_denies_the_callers_that_the_app_predicts(app: Adapters, ki
 async def test_subscription_without_a_provider_has_no_firewall_of_its_kind(
     app: Adapters, kind: str
 ) -> None:
-    """Azure rejects the list of an unregistered provider; the app treats the list as empty."""
+    """Azure rejects a list of resources whose provider is not registered. The app treats it as an
+    empty list.
+    """
     seed_azure(app.world.tenant, {"subscriptions": [{"subscriptionId": EMPTY_SUBSCRIPTION}]})
     assert isinstance(app.resource_writer, ResourceManager)  # `resources` reads through it
     app.resource_writer.subscriptions = (EMPTY_SUBSCRIPTION,)

@@ -49,7 +49,7 @@ def read_documented_queries() -> list[str]:
 
 
 def run_parser(queries: Sequence[str]) -> list[list[str]]:
-    """Return the parser's diagnostics of each query."""
+    """Return the parser's diagnostics of each query. Runs Microsoft's parser in Node.js."""
     assert KUSTO_NPM
     done = subprocess.run(
         ["node", SCRIPT, KUSTO_NPM],
@@ -72,7 +72,7 @@ def test_every_query_is_valid() -> None:
 
 
 def test_parser_reports_a_wrong_column_and_a_wrong_operator() -> None:
-    """This test shows that the test above can fail."""
+    """Otherwise, the test of all queries could not fail."""
     column, operator = run_parser(["traces | where nothing == 1", "traces | wher true"])
 
     assert "'nothing'" in column[0]

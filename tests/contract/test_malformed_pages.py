@@ -49,12 +49,10 @@ type Read = Callable[[Adapters], Awaitable[object]]
 
 
 async def read_all[T](items: AsyncIterator[T]) -> list[T]:
-    """Return all items."""
     return [item async for item in items]
 
 
 def get_page_reader(app: Adapters) -> ResourceManager:
-    """Return the reader of pages of Azure resources."""
     assert isinstance(app.resource_writer, ResourceManager)
     return app.resource_writer
 
@@ -69,7 +67,7 @@ def build_environment_read(read: Callable[[Adapters, Environment], Awaitable[obj
 
 
 async def read_summaries(app: Adapters, environment: Environment) -> object:
-    """Read the summary of a flow, or raise the error that the result contains."""
+    """Read the summary of a flow. Raises the error if the result contains one instead."""
     (found,) = (await app.workflows.read_summaries(environment, [HTTP_FLOW])).values()
     if isinstance(found, CmkflowError):
         raise found
@@ -188,7 +186,6 @@ PAGES: dict[str, list[Callable[[Adapters, str], Awaitable[ResultPage[Any]]]]] = 
 
 
 def build_first_page_read(read: Callable[[Adapters, str], Awaitable[object]]) -> Read:
-    """Return the read of the first page."""
     return lambda app: read(app, "")
 
 
@@ -232,11 +229,11 @@ class Damage:
 
     @property
     def has_left_host(self) -> bool:
-        """Return whether a request went to the host that a page names."""
+        """Return whether the app sent a request to the other host that a page names."""
         return "attacker.example" in self.hosts
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Damage the responses of every client."""
+        """Damage the responses that every client gets."""
         send = HttpClient.send
 
         async def read_damaged_page(
@@ -300,7 +297,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 
 def test_every_module_that_reads_pages_is_listed() -> None:
-    """A new module that reads pages has to be added to the tables of this file."""
+    """The tables of this file must also have each new module that reads pages."""
     found = {
         str(file.relative_to(ADAPTERS))
         for file in ADAPTERS.rglob("*.py")
@@ -359,7 +356,7 @@ async def test_list_with_repeated_pages_raises_an_error(
 async def test_stored_cursor_to_another_host_is_not_followed(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A person can change a stored cursor, and the request contains the access token."""
+    """Somebody may change a stored cursor. The request would contain the access token."""
     await app.read_environment()
     damage = Damage(lambda page: page.document)
     damage.install(monkeypatch)
@@ -373,7 +370,7 @@ async def test_stored_cursor_to_another_host_is_not_followed(
 async def test_page_with_only_earlier_runs_is_an_expired_cursor(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An archive or check of runs then continues from the time that it has stored, without the
+    """An archive or a check of runs then continues from the time that it has stored, without the
     cursor.
     """
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Test the service account's sign-in and requests, over TLS and the proxy."""
+"""Test the sign-in and the requests of the service account, over TLS and the proxy."""
 
 import json
 from collections.abc import AsyncIterator
@@ -25,9 +25,8 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 async def test_service_account_stays_signed_in_after_a_restart(
     app: Adapters,
 ) -> None:
-    """The account's token cache is stored in Key Vault.
-
-    Without it, a person would have to sign in again.
+    """Key Vault stores the account's token cache. Without the cache, a person would have to sign in
+    again.
     """
     with pytest.raises(JobBlocked) as caught:
         await app.flow_access.read_account_id()
@@ -44,9 +43,8 @@ async def test_service_account_stays_signed_in_after_a_restart(
 
 
 async def test_sign_in_is_renewed_until_the_tenant_rejects_it(app: Adapters) -> None:
-    """A new process renews the sign-in with the stored refresh token.
-
-    If that was revoked, the job is blocked.
+    """A new process renews the sign-in with the stored refresh token. If the token was revoked, the
+    job is blocked.
     """
     await app.sign_in()
     await app.flow_access.renew_sign_in()
@@ -69,13 +67,14 @@ async def test_sign_in_is_renewed_until_the_tenant_rejects_it(app: Adapters) -> 
 
 @dataclass(frozen=True)
 class _Answer:
-    """An answer of the sign-in service. As an HTTP client, it returns itself to every request."""
+    """An answer of the sign-in service, and an HTTP client that returns this answer to every
+    request.
+    """
 
     status_code: int
     text: str
 
     def get(self, *_: object, **__: object) -> "_Answer":
-        """Return the answer."""
         return self
 
 
@@ -91,8 +90,8 @@ class _Answer:
 async def test_only_an_unknown_tenant_is_named_as_wrong(
     app: Adapters, monkeypatch: pytest.MonkeyPatch, answer: _Answer, expected: type[Exception]
 ) -> None:
-    """A rate limit, or the error page of a proxy, is temporary, so the error does not blame the
-    tenant's id.
+    """A rate limit or the error page of a proxy says nothing about the tenant's id, and is
+    temporary.
     """
     await app.sign_in()
     discover = authority.tenant_discovery
@@ -103,7 +102,7 @@ async def test_only_an_unknown_tenant_is_named_as_wrong(
 
 
 async def test_later_sign_in_is_found_by_a_running_process(app: Adapters) -> None:
-    """A process that has found no signed-in account reads Key Vault again."""
+    """A process that has found no signed-in account reads Key Vault again at the next request."""
     waiting = ServiceAccountCredential(OPERATOR, app.secrets)
     with pytest.raises(JobBlocked):
         await waiting.get_token(PUBLIC.flow_service_scope)
@@ -117,10 +116,7 @@ async def test_later_sign_in_is_found_by_a_running_process(app: Adapters) -> Non
 async def test_account_is_read_from_the_cache_once(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every grant of co-ownership needs the account's id.
-
-    A read by msal would take another thread each time.
-    """
+    """Every grant of co-ownership needs the account's id. Each read by msal would need a thread."""
     await app.sign_in()
     credential = ServiceAccountCredential(OPERATOR, app.secrets)
     looks = 0
@@ -160,7 +156,7 @@ async def test_revoked_sign_in_blocks_the_job(app: Adapters) -> None:
 
 
 async def test_revoke_keeps_the_role_of_an_owner(app: Adapters) -> None:
-    """The service account owns the flow."""
+    """A grant to the owner of a flow changes nothing, so its revocation must not, either."""
     await app.sign_in()
 
     await app.flow_access.grant(ENVIRONMENT, HTTP_FLOW)
@@ -171,9 +167,8 @@ async def test_revoke_keeps_the_role_of_an_owner(app: Adapters) -> None:
 
 
 async def test_revoked_tokens_of_both_identities_are_renewed(app: Adapters) -> None:
-    """The libraries of the application and of the service account cache access tokens.
-
-    If the platform rejects one, the adapters get a new one, for reads and for writes.
+    """The application and the service account cache access tokens. If the platform rejects a cached
+    token, the adapter gets a new one and repeats the request.
     """
     await app.sign_in()
     await app.flow_access.grant(ENVIRONMENT, HTTP_FLOW)

@@ -1,5 +1,5 @@
-"""Test the app's HTTP transport without a real service: its requests, its responses, and its errors
-if an answer is incomplete.
+"""Test the requests and responses of the app's HTTP transport, and its errors after an incomplete
+answer, without a real service.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ async def test_error_status_and_redirection_are_returned() -> None:
 
 
 async def test_request_without_a_body_has_no_content_type() -> None:
-    """The same request as with azure-core's transport; aiohttp would add a content type."""
+    """azure-core's own transport sends the same request. aiohttp would add a content type."""
     heads: list[bytes] = []
 
     def record(head: bytes) -> bytes:

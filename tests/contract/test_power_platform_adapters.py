@@ -32,7 +32,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 
 async def test_definition_from_the_flow_service_has_the_dataverse_format(app: Adapters) -> None:
-    """The app can write this definition as `clientdata`."""
+    """The app can write such a definition to `clientdata`."""
     flow = app.world.environment.flows[HTTP_FLOW]
     flow.save(build_client_data(build_definition(HTTP), build_references("cr1_office")))
 
@@ -64,7 +64,7 @@ async def test_platform_faults_and_lost_answers_raise_service_unavailable(app: A
 
 
 async def test_throttled_request_has_a_wait(app: Adapters) -> None:
-    """The platform rejects the second request, and names how long to wait."""
+    """The platform says how long to wait."""
     budget = {"flow_service": {"calls": 1, "seconds": 60}}
     await app.world.control("PUT", "/budgets", budget)
     await app.flow_reports.list_flows(ENVIRONMENT)
@@ -86,7 +86,7 @@ async def test_unreachable_host_raises_service_unavailable(app: Adapters) -> Non
 async def test_flow_in_the_recycle_bin_is_not_found(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The platform may return a deleted flow instead of a 404."""
+    """The platform may return such a flow instead of an error with status 404."""
     shown = FlowEntity.model_validate(
         {"name": BUTTON_FLOW, "properties": {"displayName": "x", "state": "Deleted"}}
     )

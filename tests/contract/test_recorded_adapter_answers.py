@@ -1,4 +1,6 @@
-"""Parse answers of the real platform, which the folder in `FLOW_CORPUS` contains."""
+"""Test that the app parses recorded answers of the real platform. The folder in `FLOW_CORPUS`
+contains them.
+"""
 
 import json
 import os
@@ -48,14 +50,16 @@ def read_recorded_items(types: frozenset[str]) -> Iterator[dict[str, object]]:
 
 
 def parse_all[T: Wire](model: type[T], types: frozenset[str], least: int) -> list[T]:
-    """Parse every recorded item of some types. Fails if there are fewer than `least`."""
+    """Return every recorded item of some types, parsed. Raises an error if there are fewer than
+    `least`.
+    """
     read = [parse_wire(model, item) for item in read_recorded_items(types)]
     assert len(read) >= least
     return read
 
 
 def test_every_recorded_environment_is_parsed() -> None:
-    """One of the environments is linked and has its policy."""
+    """At least one environment has a policy, and each policy is linked."""
     environments = [e.to_domain() for e in parse_all(EnvironmentEntity, ENVIRONMENTS, 100)]
 
     links = [environment.policy for environment in environments if environment.policy]
@@ -83,7 +87,7 @@ def test_every_recorded_flow_is_parsed() -> None:
 
 
 def test_every_recorded_run_is_parsed() -> None:
-    """A run has the trigger URL's id if its content is shown."""
+    """At least one run has the id of its trigger URL."""
     runs: list[FlowRun] = [run.to_domain() for run in parse_all(RunEntity, RUNS, 5)]
 
     assert all(run.started_at.tzinfo for run in runs)
@@ -91,7 +95,6 @@ def test_every_recorded_run_is_parsed() -> None:
 
 
 def test_every_recorded_permission_is_parsed() -> None:
-    """Each permission has a principal and a role."""
     for permission in parse_all(PermissionEntity, PERMISSIONS, 3):
         domain = permission.to_domain()
         assert domain.role

@@ -32,7 +32,6 @@ def bus() -> Iterator[LocalServiceBus]:
 
 @pytest.fixture
 async def messages(bus: LocalServiceBus) -> AsyncIterator[ServiceBusMessages]:
-    """Return the adapter."""
     adapter = ServiceBusMessages(build_client_by_connection_string(bus.connection_string))
     yield adapter
     await adapter.close()
@@ -41,7 +40,6 @@ async def messages(bus: LocalServiceBus) -> AsyncIterator[ServiceBusMessages]:
 def build_message(
     number: int, *, queue: str = "flow-jobs", due: datetime | None = None
 ) -> QueueMessage:
-    """Return a message of the app."""
     return QueueMessage(
         queue=queue,
         message_id=f"job-1/copying/{number}",
@@ -52,7 +50,6 @@ def build_message(
 
 
 async def receive_messages(bus: LocalServiceBus, queue: str) -> list[ServiceBusReceivedMessage]:
-    """Receive the messages in a queue."""
     async with (
         build_client_by_connection_string(bus.connection_string) as client,
         client.get_queue_receiver(queue) as receiver,
@@ -63,7 +60,7 @@ async def receive_messages(bus: LocalServiceBus, queue: str) -> list[ServiceBusR
 async def test_messages_arrive_with_id_body_and_properties(
     bus: LocalServiceBus, messages: ServiceBusMessages
 ) -> None:
-    """Each message is JSON and is in its own queue."""
+    """The body is JSON, and each message is in the queue that it names."""
     await messages.send(build_message(1), build_message(2, queue="poison"))
 
     [job] = await receive_messages(bus, "flow-jobs")
@@ -93,7 +90,7 @@ async def test_many_messages_are_sent_in_several_transfers(
 async def test_dead_letters_are_counted_separately(
     bus: LocalServiceBus, messages: ServiceBusMessages
 ) -> None:
-    """The count of the queue excludes dead letters."""
+    """The number of messages in the queue excludes them."""
     await messages.send(build_message(1))
     async with (
         build_client_by_connection_string(bus.connection_string) as client,
@@ -109,7 +106,7 @@ async def test_dead_letters_are_counted_separately(
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # sockets the SDK leaves when refused
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_stopped_broker_raises_service_unavailable() -> None:
-    """The broker is stopped before or after the adapter has sent its first message."""
+    """One adapter has sent a message before the broker is stopped, the other has not."""
     with LocalServiceBus(QUEUES) as bus:
         used = ServiceBusMessages(build_client_by_connection_string(bus.connection_string))
         unused = ServiceBusMessages(build_client_by_connection_string(bus.connection_string))
@@ -134,9 +131,8 @@ async def test_stopped_broker_raises_service_unavailable() -> None:
 async def test_message_names_its_trace(
     bus: LocalServiceBus, named: dict[str, str], is_in_span: bool, expected: dict[str, str]
 ) -> None:
-    """The Functions host reads `Diagnostic-Id`.
-
-    A message that only links to another trace has none, so that it begins its own trace.
+    """The Functions host reads the trace from `Diagnostic-Id`. A message that only links to another
+    trace must not have this property, so that it begins its own trace.
     """
     telemetry = RecordingTelemetry()
     client = build_client_by_connection_string(bus.connection_string)

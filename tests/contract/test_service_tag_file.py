@@ -35,7 +35,7 @@ async def test_replaced_list_is_read_without_a_restart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [None, "", "{", "{}", "[" * 100_000])
 async def test_invalid_file_blocks_the_job_with_a_fix(tmp_path: Path, content: str | None) -> None:
-    """A missing file, invalid JSON or another document is an error, not an empty list."""
+    """A missing file, invalid JSON and another document must not look like an empty list."""
     path = tmp_path / "ServiceTags_Public.json"
     if content is not None:
         path.write_text(content)

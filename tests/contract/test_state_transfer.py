@@ -25,7 +25,7 @@ from tests.functional.cli.test_cli_state import (
 
 @pytest.mark.azurite
 async def test_state_moves_to_a_storage_account_and_back(tmp_path: Path) -> None:
-    """The columns of the rows keep their types, and the files keep every byte."""
+    """The columns keep their types, and the files keep every byte."""
     #: An account of this test only: an import needs an empty one.
     address = get_azurite_address().replace("devstoreaccount1", "restored")
     scenario = await build_running_scenario()

@@ -33,7 +33,6 @@ class Account(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Return the URL of the account."""
         return f"http://127.0.0.1:{self.server_port}/account"
 
 
@@ -49,13 +48,12 @@ class _Answer(BaseHTTPRequestHandler):
 
     do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _reject  # noqa: N815  # the names that http.server calls
 
-    def log_message(self, *_: object) -> None:
-        """Write nothing."""
+    def log_message(self, *_: object) -> None: ...
 
 
 @contextmanager
 def serve_account(code: str, status: int = 403) -> Iterator[Account]:
-    """Serve an account that rejects every request with this code."""
+    """Yield a storage account that rejects every request with this code."""
     server = Account(("127.0.0.1", 0), _Answer)
     server.code, server.status = code, status
     Thread(target=server.serve_forever, daemon=True).start()
@@ -106,9 +104,8 @@ async def test_archive_of_an_account_without_its_key(account: Account) -> None:
 
 @pytest.mark.parametrize("code", ["BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold"])
 async def test_file_that_a_retention_policy_or_a_legal_hold_keeps_is_not_deleted(code: str) -> None:
-    """The archive raises `Conflict`.
-
-    If it reported an outage instead, the app would stop to copy flows.
+    """The archive raises `Conflict`. An error that looks like an outage would stop the app from
+    copying flows.
     """
     credential = AzureNamedKeyCredential("account", KEY)
     with serve_account(code, 409) as account:

@@ -45,7 +45,7 @@ PLANS = f"Plans{uuid4().hex}"
     params=["memory", "sqlite", pytest.param("tables", marks=pytest.mark.azurite)],
 )
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    """Return an empty store of each implementation."""
+    """Return an empty store. Each test runs with each implementation."""
     match request.param:
         case "memory":
             yield MemoryStore()
@@ -108,7 +108,7 @@ async def test_stored_row_keeps_the_types_of_its_columns(store: Store) -> None:
 
 
 async def test_table_with_a_row_is_listed(store: Store) -> None:
-    """A backup reads all tables of the store, also those of a newer release."""
+    """A backup reads all tables of the store, including those of a newer release."""
     assert isinstance(store, MemoryStore | SqliteStore | TableStore)
     await store.write(InsertRow(build_row()))
 
@@ -134,7 +134,7 @@ async def test_second_insert_raises_already_exists(store: Store) -> None:
 
 
 async def test_replace_with_an_old_etag_raises_conflict(store: Store) -> None:
-    """Of two writers who read the same row, one succeeds."""
+    """Only one of two writers who have read the same row succeeds."""
     [first] = await store.write(InsertRow(build_row(n=1)))
     [second] = await store.write(ReplaceRow(replace(first, columns={"n": 2})))
 
@@ -205,7 +205,7 @@ async def test_batch_with_a_rejected_operation_changes_nothing(store: Store) -> 
 
 
 async def test_batch_returns_its_rows_in_order(store: Store) -> None:
-    """Each row has the ETag for the next replace."""
+    """Each returned row has the ETag for the next replace."""
     written = await store.write(*(InsertRow(build_row(f"{n:03}")) for n in range(100)))
 
     again = await store.write(*(ReplaceRow(done) for done in written))
@@ -283,7 +283,7 @@ async def test_conditions_compare_text_numbers_and_booleans(
 
 
 async def test_query_yields_rows_that_meet_all_conditions(store: Store) -> None:
-    """A quote in a text has no special meaning."""
+    """A quotation mark in a text has no special meaning."""
     await store.write(
         InsertRow(build_row("a", n=1, s="it's")),
         InsertRow(build_row("b", n=2, s="it's")),
@@ -405,15 +405,11 @@ class SignedOut(AsyncTokenCredential):
     async def close(self) -> None:
         pass
 
-    async def __aexit__(self, *_: object) -> None:
-        """Do nothing."""
+    async def __aexit__(self, *_: object) -> None: ...
 
 
 async def test_store_without_a_token_says_what_is_missing() -> None:
-    """The error names the sign-in.
-
-    No request was sent, so the storage account cannot be the cause.
-    """
+    """The error names the sign-in and not the storage account, to which no request was sent."""
     async with TableServiceClient("https://contoso.invalid", credential=SignedOut()) as service:
         with pytest.raises(ServiceUnavailable, match=r"Cannot sign in .*az login"):
             await TableStore(service).get(JOBS, "p", "k")
@@ -421,9 +417,8 @@ async def test_store_without_a_token_says_what_is_missing() -> None:
 
 @pytest.mark.azurite
 async def test_every_answer_of_a_storage_account_corrects_the_clock() -> None:
-    """Before the first answer, the clock shows the wrong time of the local clock.
-
-    Each kind of answer, also an error, sets it to the account's time.
+    """Before the first answer, the clock shows the wrong time of the machine. An answer of any kind
+    sets it to the account's time, even if it is an error.
     """
     wrong = ManualClock()
 

@@ -1,5 +1,5 @@
-"""Test the app's telemetry adapter: the exporter of OpenTelemetry sends to a collector in this
-process.
+"""Test the app's telemetry adapter. The exporter of OpenTelemetry sends to a collector in the
+process of the test.
 """
 
 import asyncio
@@ -46,17 +46,14 @@ def build_settings(url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 @pytest.fixture
 def telemetry(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> OpenTelemetry:
-    """Return the adapter. It sends everything when a test closes it."""
+    """Return the adapter. It sends its telemetry when a test closes it."""
     return build_telemetry(build_settings(collector.url, monkeypatch))
 
 
 def test_span_continues_its_parent_and_links(
     telemetry: OpenTelemetry, collector: Collector
 ) -> None:
-    """A span continues the trace of a given parent, and links to another trace.
-
-    A span that begins inside another is its child.
-    """
+    """A span that begins inside another span is its child."""
     other = f"00-{'1' * 32}-{'2' * 16}-01"
     with telemetry.span("message", is_request=True, parent=PARENT, link=other) as outer:
         with telemetry.span("step", attributes={"cmk.job": "j-1"}) as inner:
@@ -105,7 +102,9 @@ def test_exception_marks_a_span_without_its_text(
     telemetry: OpenTelemetry,
     collector: Collector,
 ) -> None:
-    """The text of an exception may contain a trigger URL. A job that waits has not failed."""
+    """The text of an exception may contain a trigger URL. A span whose job only waits is not marked
+    as failed.
+    """
     with pytest.raises(type(error)), telemetry.span("step"):
         raise error
     telemetry.close()
@@ -116,7 +115,7 @@ def test_exception_marks_a_span_without_its_text(
 
 
 def test_metrics_are_sent(telemetry: OpenTelemetry, collector: Collector) -> None:
-    """`count` adds up, `measure` sums the values, and `report` keeps the last value."""
+    """`count` and `measure` add up, and `report` keeps the last value."""
     for value in (1, 2):
         telemetry.count("cmk.calls", {"service": "Flow service"})
         telemetry.measure("cmk.wait.seconds", value, {})
@@ -133,9 +132,8 @@ def test_metrics_are_sent(telemetry: OpenTelemetry, collector: Collector) -> Non
 def test_metric_of_two_kinds_harms_nothing(
     telemetry: OpenTelemetry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A metric that is used as a counter and as a distribution raises no error.
-
-    Only the first misuse is logged.
+    """A metric that is used both as a counter and as a distribution raises no error. Only the first
+    misuse is logged.
     """
     telemetry.count("cmk.calls", {})
     for _ in range(3):
@@ -168,7 +166,9 @@ def test_unreachable_collector_harms_nothing(
 async def test_telemetry_that_cannot_be_built_is_off(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With an invalid connection string, the app starts without telemetry and logs so."""
+    """With an invalid connection string, the app starts without telemetry and logs a line about
+    it.
+    """
     monkeypatch.setenv("APPLICATIONINSIGHTS_CONNECTION_STRING", "nonsense")
     async with AsyncExitStack() as closing:
         built = core_services.build_telemetry(Settings(tenant_id="fakes"), closing)
@@ -198,16 +198,13 @@ class Ingestion(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- its name there
-        """Write no line."""
+        ...
 
 
 def test_application_insights_gets_dependencies_and_metrics_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Only the Functions host writes rows of `requests`, which the alerts count.
-
-    No item has a complete URL.
-    """
+    """Only the Functions host may write rows of `requests`, which the alerts count."""
     monkeypatch.setenv("APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL", "true")
     monkeypatch.setattr(Ingestion, "received", [], raising=False)
     with ThreadingHTTPServer(("127.0.0.1", 0), Ingestion) as server:

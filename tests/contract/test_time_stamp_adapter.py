@@ -15,7 +15,7 @@ _ROUTE = "time_stamps.issue_time_stamp"
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return all adapters on a tenant."""
+    """Return all adapters on a separate tenant for this test."""
     async with run_adapters(monkeypatch) as made:
         yield made
 
@@ -48,7 +48,7 @@ async def test_answer_that_is_no_time_stamp_raises_an_error(app: Adapters) -> No
 
 
 async def test_failed_request_is_sent_once_more(app: Adapters) -> None:
-    """This is harmless: the authority may issue a second time stamp, which the app ignores."""
+    """A second time stamp does no harm: the app ignores it."""
     app.world.tenant.faults.add(Fault(route=_ROUTE))
     await app.time_stamps.stamp(URL, b"a signature")
     app.world.tenant.faults.add(Fault(route=_ROUTE, times=2))

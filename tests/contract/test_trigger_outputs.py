@@ -60,7 +60,9 @@ def count_output_requests(app: Adapters) -> int:
 
 
 def change_links(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
-    """Change the members of the links to trigger outputs that the platform returns."""
+    """Replace members of the links to trigger outputs that the platform returns. A member that is
+    not given is removed.
+    """
     whole = run_contents.build_outputs_link
 
     def build(*given: Any) -> dict[str, Any] | None:
@@ -80,7 +82,7 @@ async def test_headers_of_a_call_are_read_by_one_request(app: Adapters) -> None:
 
 @pytest.mark.parametrize("body", [b"x" * 300_000, json.dumps({"a": "x" * 300_000}).encode()])
 async def test_long_outputs_are_not_requested(app: Adapters, body: bytes) -> None:
-    """The app knows the length from the member `contentSize` of the link."""
+    """The app reads the length from the member `contentSize` of the link."""
     call_flow(app, body=body)
     call_flow(app)
 
@@ -113,7 +115,7 @@ async def test_secured_outputs_are_not_shown(app: Adapters) -> None:
 
 
 async def test_expired_link_is_not_shown(app: Adapters, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The platform rejects the request with an expired link, and the caller stays unknown."""
+    """The platform rejects the request, and the caller stays unknown."""
     call_flow(app)
     whole = run_contents.build_outputs_link
 
@@ -141,9 +143,8 @@ async def test_expired_link_is_not_shown(app: Adapters, monkeypatch: pytest.Monk
 async def test_no_link_is_followed_elsewhere(
     app: Adapters, monkeypatch: pytest.MonkeyPatch, uri: str
 ) -> None:
-    """The app only follows a link to the outputs of this run, on a host of trigger URLs.
-
-    It calls no flow.
+    """The app follows only a link to the outputs of this run, on a host of trigger URLs. It must
+    not call a flow.
     """
     run = call_flow(app)
     link = uri.format(hex=find_flow(app).workflow_id, run=run.name)
@@ -168,9 +169,8 @@ async def test_no_link_is_followed_elsewhere(
 async def test_rejected_outputs_cost_only_their_call(
     app: Adapters, status: int, headers: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The headers of other calls are read.
-
-    The app follows no redirection, and logs no signed link.
+    """The headers of other calls are read. The app follows no redirection and logs no signed
+    link.
     """
     caplog.set_level(logging.DEBUG)
     call_flow(app)
@@ -195,7 +195,9 @@ async def test_outputs_that_are_no_json_are_not_shown(app: Adapters) -> None:
 
 
 async def test_throttled_reading_ends(app: Adapters) -> None:
-    """The calls that were read before are yielded. The next check continues with the others."""
+    """The calls that were read until then are yielded. The next check continues with the other
+    calls.
+    """
     call_flow(app)
     call_flow(app)
     app.world.tenant.faults.add(Fault(route=ROUTE, status=429, skip=1, times=None))
@@ -210,7 +212,7 @@ async def test_throttled_reading_ends(app: Adapters) -> None:
 
 
 async def test_lost_answer_is_requested_once_more(app: Adapters) -> None:
-    """The request is a GET, so a repetition is harmless."""
+    """The request is a GET, so it can be repeated without harm."""
     call_flow(app)
     app.world.tenant.faults.add(Fault(route=ROUTE, kind=FaultKind.DROP_AFTER))
 

@@ -1,6 +1,5 @@
-"""Test a search in several subscriptions, one of which the app may not read.
-
-What is in the other subscriptions is found, and the search names the unread one with a fix.
+"""Test a search in several subscriptions, one of which the app may not read. The search finds what
+is in the others, and names the unread one with a fix.
 """
 
 from collections.abc import Sequence
@@ -26,7 +25,9 @@ def watch_subscriptions(app: Adapters, *subscriptions: str) -> None:
 
 
 async def find_callers(kind: CallerKind, app: Adapters) -> tuple[list[Caller], str]:
-    """Return the callers of a kind, and the message that names what was not searched, or ""."""
+    """Return the callers of a kind, and the message that names what the search could not read, or
+    "".
+    """
     found: list[Caller] = []
     try:
         async for caller in kind.find([await app.read_environment()]):
@@ -40,9 +41,7 @@ async def find_callers(kind: CallerKind, app: Adapters) -> tuple[list[Caller], s
 async def test_callers_in_other_subscriptions_are_found(
     monkeypatch: pytest.MonkeyPatch, order: Sequence[str]
 ) -> None:
-    """Each kind that reads Azure finds the callers, and names the subscription that is not
-    searched.
-    """
+    """Each kind that reads Azure names the subscription that it could not search."""
     async with run_adapters(monkeypatch) as app:
         kinds = build_caller_kinds(app, Settings(tenant_id="t"))
         before = {name: await find_callers(kind, app) for name, kind in kinds.items()}

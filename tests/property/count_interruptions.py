@@ -1,8 +1,7 @@
-"""Pause or kill remediations at many requests, and print how often this broke an invariant.
-
-`python -m tests.property.count_interruptions copying --every 100` remediates tenants with flows of
-every kind that are copied. It interrupts each remediation at every 100th request, before and after
-the request. The length of a pause and the time of a person's action differ from request to request,
+"""Pause or kill remediations at many requests, and print how often this broke an invariant. `python
+-m tests.property.count_interruptions copying --every 100` remediates tenants with flows of every
+kind that are copied. It interrupts each remediation at every 100th request, once before and once
+after the request. The length of a pause and the time of a person's action differ between requests,
 but are the same in each run. With `--every 1`, a run takes hours.
 """
 
@@ -51,10 +50,8 @@ def build_interrupted(pattern: str, strike: Strike) -> Interrupted:
 def interrupt_pattern(
     pattern: str, order: str, *, every: int, kills: bool
 ) -> tuple[int, list[str]]:
-    """Interrupt the remediation of a pattern at every `every`th request, and request an action
-    afterwards.
-
-    Returns the number of interruptions and the violations.
+    """Interrupt the remediation of a pattern at every `every`th request, and request the action
+    `order` afterwards. Returns the number of interruptions, and the invariants that they broke.
     """
     logging.disable()
     struck, wrong = 0, []

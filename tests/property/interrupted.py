@@ -1,7 +1,6 @@
-"""Build remediations in which one process is paused or killed at one request, and check their end.
-
-While a process is paused, another invocation continues the job. Then the paused process continues
-with the values that it has read before.
+"""Build remediations in which one process is paused or killed at one request, and check how they
+end. While the process is paused, another invocation continues the job. Then the paused process
+continues with the values that it has read before.
 """
 
 from collections.abc import Awaitable, Callable
@@ -43,8 +42,8 @@ def _add_v1_flows(scenario: Scenario, *names: str) -> list[FakeFlow]:
 
 
 def _add_admin_flow(scenario: Scenario) -> FakeFlow:
-    """Add a flow with an action whose format a save accepts in Dataverse and in the flow
-    service.
+    """Add a flow with an action in a format that both Dataverse and the flow service accept in a
+    save.
     """
     flow = scenario.build.add_admin_list_flow("Admin")
     flow.client_data = flow.client_data.replace('"connectionName"', '"connectionReferenceName"')
@@ -62,7 +61,7 @@ PREPARED: dict[str, Callable[[Scenario], list[FakeFlow]]] = {
 
 
 class StruckError(Exception):
-    """Raised when the process has been paused or killed."""
+    """The process has been paused or killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +82,8 @@ class Strike:
 
 @dataclass(slots=True)
 class Interrupted:
-    """A remediation that is interrupted: how it starts, the end state of its jobs, and how long it
-    takes without the interruption.
+    """A remediation that is interrupted: how it starts, in which state its jobs end, and how long
+    it takes without the interruption.
     """
 
     scenario: Scenario
@@ -107,7 +106,7 @@ class Interrupted:
         return has_struck
 
     async def run_to_end(self, order: Order | None, *, after: timedelta) -> bool:
-        """Remediate like `play`, but check only the invariants and not the end state."""
+        """Remediate as `play` does, but check only the invariants and not the end state."""
         scenario = self.scenario
         await scenario.opt_in()
         await repeat_until_done(scenario, self.start)

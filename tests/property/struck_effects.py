@@ -1,7 +1,6 @@
-"""Inject faults into the effects of the app, which are its writes on the platform.
-
-An effect is identified by the function that builds its `Write`, so no list has to name the effects.
-A fault is injected into the first write of an effect, or into every write until a person acts.
+"""Inject faults into the effects of the app, which are its writes on the platform. The function
+that builds a `Write` identifies the effect, so no list has to name the effects. A fault is injected
+into the first write of an effect, or into every write until a person acts.
 """
 
 import ast
@@ -84,9 +83,8 @@ _ERRORS: dict[Fault, tuple[Moment, Callable[[], BaseException]]] = {
 
 @dataclass
 class Striker:
-    """Injects a fault into the writes of one effect (`site`).
-
-    Without a fault, it only records which effects write.
+    """Injects a fault into the writes of one effect (`site`). Without a fault, records which
+    effects write.
     """
 
     scenario: Scenario
@@ -121,10 +119,7 @@ class Striker:
         return True
 
     async def permit(self, site: str, permit: Callable[[], Awaitable[object]]) -> None:
-        """Ask for the permission of a write.
-
-        If that is the fault, turn the kill switch on before.
-        """
+        """Ask for the permission of a write. If the fault is the kill switch, turn it on before."""
         if self.fault is not Fault.STOPPED or not self._may_strike(site):
             await permit()
             return
@@ -143,7 +138,7 @@ class Striker:
         self.is_stopped = is_on
 
     async def call(self, site: str, call: Callable[[], Awaitable[object]]) -> None:
-        """Send a write, with the fault if it belongs to the chosen effect."""
+        """Send a write. Inject the fault if the write belongs to the chosen effect."""
         self.seen[site] = self.seen.get(site, 0) + 1
         if self.fault is None or self.fault is Fault.STOPPED:
             await call()
@@ -163,7 +158,7 @@ class Striker:
 
 @contextmanager
 def install_striker(striker: Striker) -> Iterator[None]:
-    """Call the striker before the permission of each write and around its request."""
+    """Call the striker before the permission of each write and around the request of the write."""
     before = Write.__init__
 
     def initialize(write: Write, **members: Any) -> None:
@@ -189,9 +184,8 @@ def _wrap_with_guard(guard: Any, site: str, inner: Any) -> Any:
 
 
 def _find_site(frame: Any) -> str:
-    """Return the file and the name of the function that builds a write.
-
-    Helpers that it calls are skipped.
+    """Return the file and the name of the function that builds a write, without the helpers that
+    this function calls.
     """
     while Path(frame.f_code.co_filename).name in {*HELPERS, "dataclasses.py", Path(__file__).name}:
         frame = frame.f_back
@@ -205,7 +199,7 @@ def _find_site(frame: Any) -> str:
 
 @cache
 def find_all_sites() -> frozenset[str]:
-    """Return every function of the app that builds a write."""
+    """Return the file and the name of every function of the app that builds a write."""
     found = set[str]()
     for path in Path("shared").rglob("*.py"):
         if path.name not in HELPERS:

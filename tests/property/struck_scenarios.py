@@ -1,4 +1,4 @@
-"""Run scenarios to their end while a fault of `struck_effects.py` is injected."""
+"""Run scenarios to their end while a fault of `struck_effects.py` is injected into a write."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
@@ -171,15 +171,15 @@ def _build_with_colleagues_connection() -> tuple[Scenario, list[str]]:
 
 
 async def _edit_originals(scenario: Scenario) -> None:
-    """Add an action to each original, as its owner does."""
+    """Add an action to each original, as its owner might."""
     for flow in list(scenario.world.list_flows()):
         if not flow.made_by_app:
             edit(flow)
 
 
 async def _leave_co_ownership(scenario: Scenario) -> None:
-    """Make the service account a co-owner of the flow, as an invocation leaves it that is killed
-    during planning.
+    """Make the service account co-owner of the flow. An invocation that is killed during planning
+    leaves this.
     """
     table, job = scenario.services.tables.environment_jobs, await scenario.read_environment_job()
     kept = await table.get(job.remediation_id, job.id)
@@ -206,9 +206,8 @@ async def _delete_originals(striker: Striker) -> None:
 
 
 async def _change_solution_setting(striker: Striker) -> None:
-    """Turn the setting for new flows on, then revert it.
-
-    Each request is repeated until it succeeds.
+    """Turn the environment setting for new flows on, then revert it. Each request is repeated until
+    it succeeds.
     """
     environment = striker.scenario.build.environment
     environment.creates_flows_in_solutions = None
@@ -226,9 +225,8 @@ async def _change_solution_setting(striker: Striker) -> None:
 async def _repeat_request(
     striker: Striker, request: Callable[[Services], Awaitable[object]]
 ) -> list[BaseException]:
-    """Send a request every hour until it succeeds, and return the errors before.
-
-    A lasting fault ends after a day.
+    """Repeat a request every hour until it succeeds. Return the errors before that. A lasting fault
+    ends after a day.
     """
     errors: list[BaseException] = []
     for hour in range(48):
@@ -244,8 +242,8 @@ async def _repeat_request(
 
 
 async def _run_daily_checks(striker: Striker) -> None:
-    """Turn all copies on after a rollback, and run the daily check on three days, which turns them
-    off.
+    """Turn all copies on after a rollback. Run the daily check, which turns them off, on three
+    days.
     """
     scenario = striker.scenario
     for job in (await scenario.read_jobs()).values():
@@ -311,9 +309,7 @@ STRUCK_SCENARIOS: dict[str, StruckScenario] = {
 
 async def run_scenario(case: StruckScenario, site: str = "", fault: Fault | None = None) -> Striker:
     """Run a scenario with a fault in the effect `site`, do what the app asks people to do, and
-    check the end.
-
-    Raises `AssertionError` if the end is wrong.
+    check the end. Raises `AssertionError` if the scenario ends in another way.
     """
     built = case.build()
     scenario, named = await built if isawaitable(built) else built
@@ -351,7 +347,9 @@ async def run_scenario(case: StruckScenario, site: str = "", fault: Fault | None
 
 
 async def _check_plan_without_a_job(striker: Striker) -> Striker:
-    """Check that a plan without a job explains each flow, and that no co-ownership remains."""
+    """Check that a plan that starts no job explains each flow, and that the service account keeps
+    no co-ownership.
+    """
     plan = await striker.scenario.plan()
     assert plan
     assert all(item.message and item.fix for item in plan.values())
@@ -390,7 +388,9 @@ async def _run_to_the_end(striker: Striker, end: FlowJobState, lasts: timedelta)
 
 
 def _check_notification(striker: Striker, jobs: list[Any], end: FlowJobState) -> None:
-    """Check that jobs that have not ended were reported: by a notification, a fix, or a message."""
+    """Check that each job that has not ended was reported, by a notification, a fix or a
+    message.
+    """
     scenario = striker.scenario
     if all(job.state is end for job in jobs) or scenario.fakes.notices.told:
         return

@@ -37,8 +37,8 @@ MOST_FLOWS = 6
 def test_remediation_ends_and_reads_no_page_twice(
     flows: int, page: int, calls: int, *, shares_lend: bool
 ) -> None:
-    """The list of flows on Microsoft's key is read in pages, each of them once per read of the
-    list.
+    """The app reads the list of flows on Microsoft's key in pages. Each read of the list requests
+    each page once.
     """
 
     async def play() -> None:
@@ -72,9 +72,8 @@ def test_remediation_ends_and_reads_no_page_twice(
 @pytest.mark.parametrize("others", [0, 3])
 @pytest.mark.parametrize("calls", [1, 2, 3, 4])
 def test_remediation_of_a_hidden_flow_ends_with_few_requests(calls: int, others: int) -> None:
-    """The reads before a write may use the whole budget, so that the write has to wait.
-
-    An invocation waits until it has all requests that it needs before it stores its result.
+    """The reads before a write may use up the budget, so that the write has to wait. An invocation
+    waits until it has all requests that it needs before it stores its result.
     """
 
     async def play() -> None:

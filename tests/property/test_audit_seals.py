@@ -1,4 +1,6 @@
-"""Test that seals of the audit log reveal any change and cover each entry exactly once."""
+"""Test that seals of the audit log reveal any change, and that each entry is sealed exactly
+once.
+"""
 
 import asyncio
 import hashlib
@@ -43,12 +45,10 @@ logs = st.dictionaries(st.text(), st.text(), min_size=1, max_size=8)
 
 
 def build_entries(log: dict[str, str]) -> list[SealedEntry]:
-    """Return the sealed entries of an audit log."""
     return [SealedEntry(key=key, sha256=hash_text(text)) for key, text in log.items()]
 
 
 def remove_entry(log: dict[str, str], key: str, text: str) -> None:
-    """Remove an entry from the log."""
     del log[key]
 
 
@@ -58,12 +58,11 @@ def change_entry(log: dict[str, str], key: str, text: str) -> None:
 
 
 def insert_entry(log: dict[str, str], key: str, text: str) -> None:
-    """Add an entry to the log."""
     log[key + text + "x"] = text
 
 
 def move_entry(log: dict[str, str], key: str, text: str) -> None:
-    """Change the key of an entry, which is also its position in the log."""
+    """Change the key of an entry, and so its position in the log."""
     log[key + text + "x"] = log.pop(key)
 
 
@@ -83,9 +82,8 @@ def test_any_change_of_sealed_entries_is_found(
     data: st.DataObject,
     is_list_kept: bool,
 ) -> None:
-    """If the list that was sealed is still stored, each changed entry is named.
-
-    Without it, only the difference is found.
+    """If the list of sealed entries is still stored, each changed entry is named. Without the list,
+    the check finds only that there is a change.
     """
     entries = build_entries(log)
     statement = build_statement(None, entries, ends_at=MIDNIGHT, sealed_at=MIDNIGHT)
@@ -100,7 +98,7 @@ def test_any_change_of_sealed_entries_is_found(
 
 @given(log=logs)
 def test_list_of_entries_is_parsed_as_it_was_formatted(log: dict[str, str]) -> None:
-    """The keys of entries may contain any character."""
+    """The key of an entry may contain any character."""
     entries = build_entries(log)
 
     assert parse_entries(format_entries(entries)) == sorted(entries)
@@ -112,7 +110,7 @@ def sign(text: str) -> Signature:
 
 
 def is_valid(signature: Signature, content: bytes) -> bool:
-    """Return whether a signature was made by `sign` for this content."""
+    """Return whether `sign` made the signature for this content."""
     return signature.value == hashlib.sha256(content).hexdigest()
 
 
@@ -132,7 +130,7 @@ def build_chain(days: list[dict[str, str]]) -> list[AuditSeal]:
 def test_any_change_of_the_chain_of_seals_is_found(
     days: list[dict[str, str]], data: st.DataObject
 ) -> None:
-    """A change is found if a seal is removed, exchanged with another, altered or replaced."""
+    """A seal may be removed, exchanged with another, altered or replaced."""
     seals = build_chain(days)
     place = data.draw(st.integers(1, len(seals) - 2))
     other = seals[place]
@@ -153,7 +151,7 @@ def test_any_change_of_the_chain_of_seals_is_found(
 
 
 class Log:
-    """The audit log of an app with several writers, which is sealed at the same time."""
+    """The audit log of an app with several writers. Entries are sealed while others are written."""
 
     def __init__(self) -> None:
         self.world = World()
@@ -187,9 +185,8 @@ class Log:
         await self.services.tables.audit_log.insert(entry)
 
     async def check(self) -> int:
-        """Check that sealed entries are unchanged and sealed only once.
-
-        Return the number of sealed entries.
+        """Check that sealed entries are unchanged and were sealed only once. Return how many there
+        are.
         """
         services = self.services
         seals = [kept.item async for kept in services.tables.audit_seals.query("seal")][::-1]
@@ -221,7 +218,7 @@ writes = st.lists(
 def test_concurrent_writers_lose_no_entry(
     writes: list[tuple[timedelta, timedelta, bool, bool]], seals: list[timedelta]
 ) -> None:
-    """Each entry is sealed exactly once, even if it is written late or while two instances seal."""
+    """Entries may be written late, and two instances may seal at the same time."""
 
     async def run() -> None:
         log = Log()
@@ -245,9 +242,8 @@ def test_concurrent_writers_lose_no_entry(
 
 @pytest.mark.parametrize("moment", Moment)
 async def test_killed_process_seals_each_entry_exactly_once(moment: Moment) -> None:
-    """The process is killed before or after any request of a seal.
-
-    The next seal continues the work.
+    """The process is killed before or after any request of a seal. The next seal completes the
+    work.
     """
     at, has_struck = 0, True
     while has_struck:

@@ -71,7 +71,7 @@ def draw_network_rules(draw: st.DrawFn) -> Json:
 
 @st.composite
 def draw_groups(draw: st.DrawFn) -> list[Json]:
-    """Return groups and collections with different priorities."""
+    """Return rule collection groups and their collections, with different priorities."""
 
     def draw_collections() -> Iterator[Json]:
         for priority in draw(st.permutations(range(1, draw(st.integers(1, 4))))):
@@ -86,9 +86,7 @@ def draw_groups(draw: st.DrawFn) -> list[Json]:
 
 
 def iterate_rules(policies: list[list[Json]], kind: str) -> Iterator[tuple[str, Json]]:
-    """Yield the action and the rule of each rule of one type, in the order that Microsoft
-    documents.
-    """
+    """Yield each rule of one type, with its action, in the order that Microsoft documents."""
     for policy in policies:
         for one in sorted(policy, key=lambda one: int(one["properties"]["priority"])):
             found = one["properties"]["ruleCollections"]
@@ -110,7 +108,6 @@ def is_packet_matched(rule: Json, caller: str, destination: str) -> bool:
 
 
 def has_address(source: str, caller: str) -> bool:
-    """Return whether a rule's source contains an address."""
     first, _, last = source.partition("-")
     if last:
         return ip_address(first) <= ip_address(caller) <= ip_address(last)  # type: ignore[operator]
@@ -118,8 +115,7 @@ def has_address(source: str, caller: str) -> bool:
 
 
 def compute_outcome(policies: list[list[Json]], caller: str, target: str) -> str:
-    """Return what the documentation says about a packet from a caller to a target:
-
+    """Return what happens to a packet from a caller to a target, according to the documentation:
     `Allow`, `Deny` or `Doubt`.
     """
     network = [*iterate_rules(policies, "NetworkRule")]
@@ -142,7 +138,7 @@ def compute_outcome(policies: list[list[Json]], caller: str, target: str) -> str
 
 
 def get_verdict(firewall: Firewall, caller: str) -> str:
-    """Return the app's verdict for one address."""
+    """Return the app's verdict on the address of a caller."""
     one = AddressRanges.parse([caller])
     admission = evaluate_rules(firewall, RuleSources(ServiceTagList([]), []))
     answers = {"Allow": admission.allowed, "Deny": admission.denied, "Doubt": admission.doubtful}
@@ -152,8 +148,8 @@ def get_verdict(firewall: Firewall, caller: str) -> str:
 
 @given(draw_groups(), draw_groups())
 def test_verdict_follows_the_documented_order_of_rules(base: list[Json], child: list[Json]) -> None:
-    """If DNAT forwards a packet to several machines and some of them deny it, the verdict is
-    unknown.
+    """The verdict is unknown if DNAT forwards a packet to several machines, for some of which it is
+    denied.
     """
     reader = RuleReader(ip_groups={})
     reader.collect_rule_groups(base)

@@ -1,4 +1,4 @@
-"""Test that an edit of any caller's text is reverted exactly and stores no signature."""
+"""Test that an edit in the text of any caller can be reverted exactly, and stores no signature."""
 
 import json
 import string
@@ -33,8 +33,8 @@ OLD_IDS = ["a" * 32, "b" * 32, "c" * 32]
 
 @st.composite
 def draw_old_urls(draw: st.DrawFn) -> str:
-    """Return a trigger URL as a caller may store it: with a further path and a parameter of the
-    caller.
+    """Return a trigger URL as a caller may store it: the caller may have added a path and a
+    parameter.
     """
     return CLASSIC.format(
         id=draw(st.sampled_from(OLD_IDS)),
@@ -74,7 +74,7 @@ def draw_json_texts(draw: st.DrawFn) -> tuple[str, list[str]]:
 
 @st.composite
 def draw_replacements(draw: st.DrawFn) -> dict[str, str]:
-    """Return for some of the old URL ids the new URL."""
+    """Return the new URL for some of the old URL ids."""
     replaced = draw(st.sets(st.sampled_from(OLD_IDS)))
     new_id = HEX.filter(lambda one: one not in OLD_IDS)
     return {old: NEW.format(id=draw(new_id), sig=draw(SIGNATURE)) for old in sorted(replaced)}
@@ -82,7 +82,7 @@ def draw_replacements(draw: st.DrawFn) -> dict[str, str]:
 
 @given(draw_plain_texts(), draw_replacements())
 def test_revert_of_a_text_edit_restores_the_same_bytes(text: str, urls: dict[str, str]) -> None:
-    """As in the app, the edits are stored as JSON and read again before the revert."""
+    """The edits are stored as JSON and read again before the revert, as in the app."""
     done = replace_references(text, is_json=False, urls=urls, flow_ids={})
 
     edits = parse_edits(format_edits(done.edits))
@@ -108,7 +108,7 @@ def test_revert_of_a_json_edit_restores_the_same_bytes(
 
 @given(draw_json_texts(), draw_replacements())
 def test_edits_contain_no_signature(document: tuple[str, list[str]], urls: dict[str, str]) -> None:
-    """The stored edits contain neither the signature of the old URL nor that of the new one."""
+    """Neither the signature of the old URL nor that of the new one is stored."""
     text, _ = document
 
     kept = format_edits(replace_references(text, is_json=True, urls=urls, flow_ids={}).edits)
@@ -119,7 +119,6 @@ def test_edits_contain_no_signature(document: tuple[str, list[str]], urls: dict[
 
 @given(draw_plain_texts(), draw_replacements())
 def test_revert_can_be_repeated(text: str, urls: dict[str, str]) -> None:
-    """A second revert changes nothing."""
     done = replace_references(text, is_json=False, urls=urls, flow_ids={})
     back = revert_edits(done.text, done.edits, find_signatures(text))
 

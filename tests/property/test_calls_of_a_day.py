@@ -1,4 +1,4 @@
-"""Test that the hourly and daily limits of requests hold for requests in any order."""
+"""Test that the hourly and daily limits of requests hold, in whatever order instances send them."""
 
 import asyncio
 from contextlib import suppress
@@ -24,7 +24,7 @@ A_DAY, RESERVE, AN_HOUR = 40, 4, 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """An action of one instance after a delay: an invocation, or a read or write outside of
+    """An action of one instance after a delay: an invocation, or a single read or write outside of
     invocations.
     """
 
@@ -60,16 +60,13 @@ class FailingStore(MemoryStore):
     is_out = False
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Write, or raise an error if the store is unavailable."""
         if self.is_out:
             raise ServiceUnavailable("no answer")
         return await super().write(*operations)
 
 
 class Instances:
-    """Three instances of the app with the same request budget, and the requests that they have
-    sent.
-    """
+    """Three instances of the app with one request budget, and the requests that they have sent."""
 
     def __init__(self, calls: int) -> None:
         self.clock, self.store = ManualClock(), FailingStore()
@@ -83,7 +80,7 @@ class Instances:
         self.at_looks: list[int] = []
 
     async def play(self, steps: list[Step]) -> None:
-        """Do the steps in order. A step that is an invocation contains the next steps."""
+        """Do the steps in order. The next steps may come during a step that is an invocation."""
         while steps:
             await self._act(steps.pop(0), steps)
 
@@ -129,8 +126,8 @@ def count_most_requests(length: timedelta, made: list[datetime]) -> int:
 @settings(max_examples=count_examples(150))
 @given(steps=st.lists(STEPS, min_size=40, max_size=120), calls=st.sampled_from([5, 20]))
 def test_no_24_hours_have_more_requests_than_the_limit(steps: list[Step], calls: int) -> None:
-    """Instances reserve requests or send single ones, processes are killed, and requests are left
-    for rollbacks.
+    """Instances reserve requests or send single ones, and processes are killed. A part of the daily
+    requests is left for urgent ones.
     """
     here = Instances(calls)
 
@@ -145,7 +142,7 @@ def test_no_24_hours_have_more_requests_than_the_limit(steps: list[Step], calls:
 @settings(max_examples=count_examples(100))
 @given(steps=st.lists(STEPS, min_size=40, max_size=120))
 def test_daily_limit_holds_for_requests_in_slices(steps: list[Step]) -> None:
-    """With a large limit per minute, an instance reserves several requests at once."""
+    """If the limit per minute is large, an instance reserves several requests at once."""
     here = Instances(200)
 
     asyncio.run(here.play(steps))

@@ -1,5 +1,5 @@
-"""Test that the conversion of the `host` of connector actions can be repeated and changes nothing
-else.
+"""Test that the conversion of the `host` of connector actions changes nothing else, and that a
+second one changes nothing.
 """
 
 import json
@@ -83,7 +83,7 @@ def _find_inputs(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def test_second_conversion_changes_nothing(
     document: dict[str, Any],
 ) -> None:
-    """If a later invocation converts the copy again, no byte changes."""
+    """A later invocation may convert the copy again."""
     once = with_reference_hosts(json.dumps(document))
 
     assert with_reference_hosts(once) is once
@@ -93,7 +93,7 @@ def test_second_conversion_changes_nothing(
 def test_conversion_changes_only_host_and_authentication(
     document: dict[str, Any],
 ) -> None:
-    """Except for these two members, the definitions before and after are equal at any depth."""
+    """All other members are equal before and after, at any depth."""
     converted = json.loads(with_reference_hosts(json.dumps(document)))
 
     pairs = list(zip(_find_inputs(document), _find_inputs(converted), strict=True))

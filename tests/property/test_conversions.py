@@ -60,9 +60,8 @@ _KINDS = st.sampled_from(
 
 @st.composite
 def draw_actions(draw: st.DrawFn) -> dict[str, Any]:
-    """Return an action that lists flows, with other actions around it.
-
-    Some of them read the list, and most are invalid.
+    """Return an action that lists flows, and other actions around it. Some of these read the list,
+    and most are invalid.
     """
     found: dict[str, Any] = {"List": json.loads(json.dumps(_LIST))}
     for name in draw(st.lists(st.sampled_from(["Loop", "Filter", "Use"]), unique=True)):
@@ -75,8 +74,8 @@ def draw_actions(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def draw_definitions(draw: st.DrawFn) -> str:
-    """Return a flow's definition with a *Power Apps (V1)* trigger of any parameters, and with
-    unusual actions.
+    """Return a definition that has a *Power Apps (V1)* trigger with any parameters, and unusual
+    actions.
     """
     properties = draw(st.dictionaries(st.sampled_from(["A_Value", "B_Value"]), _JSON))
     for name in draw(st.sets(st.sampled_from(["A_Value", "B_Value"]))):
@@ -89,9 +88,8 @@ def draw_definitions(draw: st.DrawFn) -> str:
 
 @given(draw_definitions())
 def test_definition_is_converted_completely_or_not_at_all(text: str) -> None:
-    """If something prevents the conversion, the text is unchanged.
-
-    Otherwise nothing is left to convert.
+    """The text is unchanged if something prevents the conversion. Otherwise, nothing is left to
+    convert.
     """
     edits = list_possible_conversions(parse_client_data(text), in_solution=False)
 

@@ -53,7 +53,7 @@ def _scan(file: Path) -> None:
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @given(data=_draw_damaged_archive())
 def test_damaged_archive_raises_no_error(data: bytes) -> None:
-    """Both commands that read archives continue with the next file."""
+    """The two commands that read archives must continue with the next file."""
     with TemporaryDirectory() as folder:
         file = Path(folder, "a.zip")
         file.write_bytes(data)

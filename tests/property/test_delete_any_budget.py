@@ -40,10 +40,8 @@ from tests.property.test_lists_any_budget import MOST, Lists, expiries
 def test_deletion_waits_for_the_oldest_run_and_completes(
     runs: int, page: int, calls: int, goes_on_for: int | None, expires: frozenset[int]
 ) -> None:
-    """A run that began long before the others may still be in progress, so the app reads all pages
-    of runs.
-
-    The archive of the runs and the search for runs in progress read each page once.
+    """The oldest run may still be in progress, so the app reads all pages of runs. The archive of
+    the runs and the search for runs in progress each read a page once.
     """
 
     async def play() -> None:

@@ -42,8 +42,8 @@ async def run_timers(services: Services) -> None:
 
 
 def find_wrong_delete(world: World) -> list[str]:
-    """Return what is wrong with the last delete: the deleted flow is a copy, or a flow that runs it
-    still exists.
+    """Return what is wrong with the last delete: it deleted a copy, or a flow that still exists
+    runs the deleted flow.
     """
     write = world.writes[-1]
     if not write.what.startswith("delete "):
@@ -60,9 +60,8 @@ def find_wrong_delete(world: World) -> list[str]:
 
 
 async def schedule_deletion_under(scenario: Scenario, plan: Plan) -> str:
-    """Retire all flows, schedule their deletion in three days, and return the remediation's id.
-
-    The plan can interrupt the deletion, but not the remediation.
+    """Retire all flows, and schedule the deletion of the originals in three days. Return the
+    remediation's id. The plan may interrupt the deletion, but not the remediation.
     """
     await scenario.opt_in()
     await repeat_until_done(scenario, scenario.order)
@@ -89,10 +88,9 @@ async def schedule_deletion_under(scenario: Scenario, plan: Plan) -> str:
 def test_kill_or_rollback_at_any_moment_deletes_no_needed_original(
     ingredients: list[str], seed: int, plan: Plan, undo: int | None
 ) -> None:
-    """Each original is deleted once, or restored by the rollback. A message names those that only a
-    person can restore.
-
-    `undo`: hours from the date of the deletion to the rollback; None: no rollback.
+    """Each original is deleted once, or the rollback restores it. A message names the originals
+    that only a person can restore. `undo` is the number of hours from the date of the deletion to
+    the rollback, or None without a rollback.
     """
 
     async def play() -> None:
@@ -128,10 +126,9 @@ def test_paused_delete_deletes_no_needed_original(
     sleep: timedelta,
     undo: int | None,
 ) -> None:
-    """While an invocation is paused, another one deletes the original or rolls it back. Then the
-    paused one continues.
-
-    `undo`: minutes from the pause to the rollback; None: no rollback.
+    """While an invocation is paused, another one deletes the original or rolls the flow back. Then
+    the paused one continues. `undo` is the number of minutes from the pause to the rollback, or
+    None without a rollback.
     """
 
     async def play() -> None:

@@ -1,4 +1,6 @@
-"""Test the dependency graph of any flows, with call loops and missing children."""
+"""Test the order and the groups of the dependency graph of any flows, with call loops and missing
+children.
+"""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +26,7 @@ def _find_reachable(children: dict[str, frozenset[str]], start: str) -> set[str]
 def test_order_contains_each_flow_once_after_its_children(
     children: dict[str, frozenset[str]],
 ) -> None:
-    """Children precede their parents, except in a call loop."""
+    """In a call loop, a child may come after its parent."""
     graph = DependencyGraph(children)
 
     order = graph.leaves_first
@@ -41,7 +43,7 @@ def test_order_contains_each_flow_once_after_its_children(
 def test_call_loops_contain_exactly_the_flows_that_reach_themselves(
     children: dict[str, frozenset[str]],
 ) -> None:
-    """The flows of a call loop reach one another. No other flow reaches itself through another."""
+    """A flow that only runs itself is no call loop."""
     cycles = DependencyGraph(children).call_loops
 
     others = {flow: called - {flow} for flow, called in children.items()}
@@ -53,7 +55,7 @@ def test_call_loops_contain_exactly_the_flows_that_reach_themselves(
 
 @given(_GRAPHS)
 def test_dependent_groups_partition_the_flows(children: dict[str, frozenset[str]]) -> None:
-    """Each flow is in exactly one group, together with all flows that it calls and that call it."""
+    """Each flow is in a group with all flows that it calls and that call it."""
     graph = DependencyGraph(children)
 
     assert sorted(flow for family in graph.dependent_groups for flow in family) == sorted(children)
@@ -66,7 +68,7 @@ def test_dependent_groups_partition_the_flows(children: dict[str, frozenset[str]
 def test_missing_children_are_listed_with_their_callers(
     children: dict[str, frozenset[str]],
 ) -> None:
-    """A flow that another one calls is either in the graph or in the list of missing flows."""
+    """A flow that another one calls is in the graph or in the list of missing flows."""
     graph = DependencyGraph(children)
 
     for flow, called in children.items():
@@ -77,7 +79,7 @@ def test_missing_children_are_listed_with_their_callers(
 
 @given(_GRAPHS)
 def test_ancestors_are_all_flows_that_reach_the_flow(children: dict[str, frozenset[str]]) -> None:
-    """The ancestors of a flow are the flows from which a downward search reaches it."""
+    """The test searches downwards from each flow."""
     graph = DependencyGraph(children)
 
     others = {flow: called - {flow} for flow, called in children.items()}

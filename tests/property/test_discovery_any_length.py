@@ -1,4 +1,6 @@
-"""Test that a discovery completes even if it takes longer than its lists' cursors are valid."""
+"""Test that a discovery completes even if it takes longer than the cursors of its lists are
+valid.
+"""
 
 import asyncio
 from collections import Counter
@@ -24,9 +26,8 @@ APART = timedelta(minutes=20)
 
 @dataclass(slots=True)
 class Rationed:
-    """A limit of requests per invocation for the lists of flows.
-
-    Some pages are malformed at their first read.
+    """A limit of requests for the lists of flows in each invocation. Some pages are malformed when
+    they are first read.
     """
 
     malformed: set[int]
@@ -75,7 +76,9 @@ class _Rationed:
 def test_long_discovery_ends_and_finds_every_flow(
     flows: int, page: int, calls: int, without_row: int, malformed: set[int], *, reconcile: bool
 ) -> None:
-    """No single flow is read twice. A list is read again only after its cursor has expired."""
+    """No request for a single flow is repeated. A list is read again only after its cursor has
+    expired.
+    """
 
     async def play() -> None:
         scenario, rationed = Scenario(), Rationed(set(malformed))

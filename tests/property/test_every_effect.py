@@ -11,22 +11,20 @@ from tests.property.struck_scenarios import SCENARIOS, STRUCK_SCENARIOS
 
 @cache
 def find_effects(name: str) -> frozenset[str]:
-    """Return the effects whose writes a scenario sends without a fault."""
+    """Return the effects whose writes a scenario sends if no fault is injected."""
     return frozenset(asyncio.run(SCENARIOS[name]()).seen) & find_all_sites()
 
 
 def test_scenarios_reach_every_effect() -> None:
-    """If the app has a new effect, a scenario in `struck_scenarios.py` has to reach it."""
+    """For a new effect of the app, `struck_scenarios.py` needs a scenario that reaches it."""
     assert find_all_sites().difference(*map(find_effects, SCENARIOS)) == set()
 
 
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_failed_effect_does_not_change_the_end_of_a_job(name: str, fault: Fault) -> None:
-    """Each job ends in the same state as without the fault, if necessary after a retry, and can be
-    rolled back.
-
-    A person is notified of a lasting fault. No call is lost, and the service account keeps no
+    """Each job ends as without the fault, after a retry if necessary, and can be rolled back. A
+    person is notified of a lasting fault. No call is lost, and the service account keeps no
     co-ownership.
     """
     earlier = list(SCENARIOS)[: list(SCENARIOS).index(name)]

@@ -1,4 +1,6 @@
-"""Test remediations of any dependent flows: children are copied first, parents retired first."""
+"""Test remediations of any flows that depend on one another: children are copied first, parents are
+retired first.
+"""
 
 import asyncio
 import json
@@ -29,8 +31,8 @@ TRIGGERS = {
 
 @dataclass(frozen=True, slots=True)
 class FlowGroup:
-    """Dependent flows, identified by numbers: each one's trigger, and the flows with lower numbers
-    that it runs.
+    """Flows that depend on one another, each with a number, its trigger, and the flows with lower
+    numbers that it runs.
     """
 
     triggers: tuple[str, ...]
@@ -38,7 +40,6 @@ class FlowGroup:
 
     @property
     def graph(self) -> DependencyGraph:
-        """Return the dependency graph, with the titles of the flows."""
         return DependencyGraph(
             {str(one): frozenset(map(str, below)) for one, below in enumerate(self.children)}
         )
@@ -55,7 +56,7 @@ _CHILDLESS: st.SearchStrategy[frozenset[int]] = st.just(frozenset())
 
 @st.composite
 def draw_groups(draw: st.DrawFn) -> FlowGroup:
-    """Draw up to seven flows without call loops; no flow runs a self-starting flow."""
+    """Return up to seven flows without call loops. No flow runs a self-starting flow."""
     triggers = draw(st.lists(st.sampled_from(sorted(TRIGGERS)), min_size=1, max_size=7))
     children = []
     for one in range(len(triggers)):
@@ -75,7 +76,7 @@ def build_flows(scenario: Scenario, family: FlowGroup) -> list[FakeFlow]:
 
 
 async def remediate(scenario: Scenario) -> None:
-    """Run the remediation to its end. Watchers check the tenant after every write."""
+    """Run the remediation to its end."""
     scenario.build.apply_key()
     scenario.build.share_connections()
     watch(scenario.world)
@@ -86,7 +87,7 @@ async def remediate(scenario: Scenario) -> None:
 
 
 def find_time_of_state(job: FlowJob, state: FlowJobState) -> datetime:
-    """Return when a job entered a state for the first time."""
+    """Return the time when a job entered a state for the first time."""
     return min(change.changed_at for change in job.history if change.state == state)
 
 
@@ -95,10 +96,7 @@ def find_time_of_state(job: FlowJob, state: FlowJobState) -> datetime:
 def test_dependent_flows_are_copied_bottom_up_and_retired_top_down(
     family: FlowGroup, profile: Profile
 ) -> None:
-    """Children are copied before their parents and retired after them.
-
-    Every flow on Microsoft's key is planned once and retired.
-    """
+    """Every flow on Microsoft's key is planned once and retired."""
 
     async def play() -> None:
         scenario = Scenario(mode=ApprovalPolicy.REQUIRED, profile=profile)
@@ -127,9 +125,8 @@ def test_dependent_flows_are_copied_bottom_up_and_retired_top_down(
 def test_call_loop_blocks_only_its_flows_and_their_ancestors(
     family: FlowGroup, data: st.DataObject
 ) -> None:
-    """The plan reports the call loop. All other flows are retired, and no job waits for ever.
-
-    A flow that runs itself is not a call loop, because its copy runs the copy.
+    """The plan reports the call loop. All other flows are retired. A flow that runs itself is no
+    call loop: its copy runs the copy.
     """
     graph = family.graph
     pairs = [

@@ -1,8 +1,6 @@
 """Test that each firewall kind, parsed from JSON, allows the same addresses as the service in
-Azure.
-
-Azure Firewall has a separate module. The models in this module are independent of the app: they
-read JSON and check single addresses.
+Azure. Another module tests Azure Firewall. The models in this module are independent of the app:
+they read JSON and check single addresses.
 """
 
 import asyncio
@@ -53,23 +51,24 @@ LISTS = [
 
 
 def list_allowed_addresses(firewall: Firewall) -> list[str]:
-    """Return the addresses of callers that the app's model certainly allows."""
+    """Return which of the test's addresses the app's model certainly allows."""
     admission = evaluate_rules(firewall, SOURCES)
     assert not AddressRanges.parse(CALLERS) & admission.doubtful
     return [one for one in CALLERS if AddressRanges.parse([one]) <= admission.allowed]
 
 
 def has_address(source: str, caller: str) -> bool:
-    """Return whether a source contains an address.
-
-    A source is a prefix, a service tag, `*`, or the tag of virtual networks.
+    """Return whether a source contains an address. A source is a prefix, a service tag, `*`, or the
+    tag of virtual networks.
     """
     prefix = {"*": "8.0.0.0/8", "virtualnetwork": "10.0.0.0/8", TAG.lower(): "8.0.0.8/29"}
     return ip_address(caller) in ip_network(prefix.get(source.lower(), source), strict=False)
 
 
 def list_first_allowed(rules: Sequence[tuple[str, list[str]]], default: str) -> list[str]:
-    """Return the addresses that the first matching rule allows, or the default if none matches."""
+    """Return the addresses for which the first matching rule, or the default if no rule matches, is
+    to allow.
+    """
     return [
         caller
         for caller in CALLERS
@@ -87,10 +86,7 @@ def list_first_allowed(rules: Sequence[tuple[str, list[str]]], default: str) -> 
 
 @st.composite
 def draw_security_rules(draw: st.DrawFn) -> list[Json]:
-    """Return security rules with different priorities.
-
-    Some of them are for other traffic than inbound HTTPS.
-    """
+    """Return security rules with different priorities. Some are not for inbound HTTPS."""
     ports = st.sampled_from(["443", "*", "400-500", "80"])
     return [
         build_security_rule(
@@ -134,9 +130,8 @@ def test_first_rule_of_a_network_security_group_decides(rules: list[Json]) -> No
 def test_first_access_restriction_of_a_site_decides(
     drawn: list[tuple[str, str]], default: str | None, is_scm: bool, uses_main: bool
 ) -> None:
-    """A site with any restriction denies all other addresses by default.
-
-    Its scm site may have separate restrictions.
+    """If a site has any restriction, its default is to deny. Its scm site may have separate
+    restrictions.
     """
     listed = [
         build_restriction(source, 100 - number, access)
@@ -158,7 +153,7 @@ def test_first_access_restriction_of_a_site_decides(
 @pytest.mark.parametrize("kind", LISTS)
 @given(PREFIXES.filter(bool))
 def test_address_list_allows_exactly_its_addresses(kind: str, prefixes: list[str]) -> None:
-    """The kinds are those whose rules are a list of addresses."""
+    """The test covers each kind whose rules are a list of addresses."""
     world = World()
     resources = load_firewall_case(kind).resources(prefixes)
     world.resources = {path.lower(): one for path, one in resources.items()}
@@ -176,9 +171,8 @@ FILTER = st.tuples(st.sampled_from(["allow", "forbid"]), PREFIXES.filter(bool))
 def test_api_management_allows_addresses_that_all_filters_allow(
     common: list[tuple[str, list[str]]], own: list[tuple[str, list[str]]], has_base: bool
 ) -> None:
-    """The filters are those of the API.
-
-    Those of the service apply, too, if the API's policy contains `<base />`.
+    """The filters are those of the API, plus those of the service if the API's policy contains
+    `<base />`.
     """
 
     def build_policy(filters: list[tuple[str, list[str]]], *before: str) -> str:

@@ -1,5 +1,5 @@
-"""Test that a flow's name in the flow service is found with any request budget and any number of
-flows.
+"""Test that the app finds a flow's name in the flow service with any request budget and any number
+of flows.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from tests.property.examples import count_examples
 
 @dataclass(slots=True)
 class Rationed:
-    """A limit of requests per invocation for the flow service. Cursors may expire."""
+    """A limit of requests to the flow service in each invocation. Cursors may expire."""
 
     expires: set[int] = field(default_factory=set)
     left: int = 0
@@ -29,7 +29,7 @@ class Rationed:
     _cursors: int = 0
 
     def wrap_methods(self, port: Any, *names: str) -> Any:
-        """Return the port with the limit on these of its methods."""
+        """Return the port with the limit on the methods of these names."""
         return _Rationed(self, port, names)
 
     def take(self, name: str, last: str) -> None:
@@ -62,7 +62,7 @@ class _Rationed:
 
 
 class _Unnamed:
-    """A Dataverse whose rows have another `unique_id`, or none, so that it does not lead to the
+    """A Dataverse whose rows have a wrong `unique_id`, or none. So the rows do not lead to the
     flow's name.
     """
 
@@ -70,7 +70,7 @@ class _Unnamed:
         self._workflows, self._unique_id = workflows, unique_id
 
     async def get(self, environment: Any, workflow_id: str) -> Any:
-        """Return the row with the other `unique_id`."""
+        """Return the row with the wrong `unique_id`."""
         row = await self._workflows.get(environment, workflow_id)
         return replace(row, unique_id=self._unique_id)
 
@@ -111,9 +111,8 @@ def _build_scenario(flows: int) -> tuple[Scenario, list[FakeFlow]]:
 def test_name_that_only_the_list_contains_is_found(
     flows: int, wanted: int, page: int, calls: int, unique_id: str, expires: set[int]
 ) -> None:
-    """The app searches the flow service's list.
-
-    It reads a page again only if a cursor has expired.
+    """The app searches the flow service's list of flows, and reads a page again only after a cursor
+    has expired.
     """
 
     async def play() -> None:
@@ -140,9 +139,8 @@ def test_name_that_only_the_list_contains_is_found(
 
 
 async def test_name_is_read_with_two_requests_for_any_number_of_flows() -> None:
-    """Dataverse returns the name.
-
-    The flow service confirms it by returning the flow in the expected state.
+    """Dataverse returns the name. The flow service confirms it: it has a flow of this name, in the
+    expected state.
     """
     scenario, made = _build_scenario(300)
     flow, service = made[-1], Rationed(left=4)
@@ -159,7 +157,9 @@ async def test_name_is_read_with_two_requests_for_any_number_of_flows() -> None:
 
 
 async def test_missing_flow_has_no_name() -> None:
-    """The app reads the list to its end, and deletes the rows of the search."""
+    """The app reads the flow service's list to the end, and then deletes the rows that it stored
+    for the search.
+    """
     scenario, made = _build_scenario(3)
     service = Rationed(left=100)
     services = _build_services(scenario, service)

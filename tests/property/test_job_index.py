@@ -33,7 +33,9 @@ FLOWS = ("Orders", "Invoices", "Returns", "Stock")
 async def read_both_answers[T](
     services: Services, ask: Callable[[Services], Awaitable[T]]
 ) -> tuple[T, T]:
-    """Return the answer to a question from the job index, and the answer from all rows."""
+    """Return the answer that the job index gives to a question, and the one that all job rows
+    give.
+    """
     runs = services.tables.timer_runs
     kept = await runs.get("timer", COMPARED)
     assert kept is not None, "no comparison has come to its end"
@@ -45,9 +47,8 @@ async def read_both_answers[T](
 
 
 async def check_answers(scenario: Scenario) -> None:
-    """Check that the index and the rows agree on everything that people see.
-
-    The order does not matter.
+    """Check that the index and the rows give the same answers about everything that people see, in
+    any order.
     """
     fast, slow = await read_both_answers(scenario.services, show_status)
     assert fast.flows == slow.flows
@@ -71,8 +72,8 @@ async def count_index_rows(services: Services) -> Counter[NamedKind]:
 
 
 async def compare_twice(services: Services, scenario: Scenario) -> None:
-    """Compare the index with the rows twice, far enough apart for closed jobs to be only
-    counted.
+    """Compare the index with the rows twice, with a pause after which closed jobs have no index row
+    and are only counted.
     """
     await compare_job_index(services)
     scenario.world.clock.advance(SETTLED_AFTER)
@@ -92,7 +93,7 @@ def build_scenario() -> Scenario:
 
 
 async def block_job(services: Services, job: FlowJob) -> None:
-    """Block a job with a reason that only a person can fix."""
+    """Block a job for a reason that only a person can fix."""
 
     def mark_stuck(job: FlowJob) -> FlowJob | None:
         if job.is_inactive:
@@ -136,10 +137,7 @@ async def do_random_action(scenario: Scenario, draw: random.Random, number: int)
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_index_and_rows_give_the_same_answer(seed: int) -> None:
-    """Remediations, actions, comparisons and steps of time come in random order.
-
-    Processes are killed.
-    """
+    """Remediations, actions, comparisons and pauses come in random order. Processes are killed."""
     draw = random.Random(seed)  # noqa: S311 -- no secret
     scenario = build_scenario()
     await scenario.opt_in()
@@ -166,9 +164,8 @@ async def test_index_and_rows_give_the_same_answer(seed: int) -> None:
 
 
 async def test_closed_jobs_are_counted_and_indexed_again_after_a_rollback() -> None:
-    """A retired job is only counted and has no row in the index.
-
-    After a rollback, it has one again.
+    """A retired job is only counted. While the job is rolled back, it has a row in the index
+    again.
     """
     scenario = build_scenario()
     await scenario.opt_in()
@@ -196,13 +193,13 @@ async def test_closed_jobs_are_counted_and_indexed_again_after_a_rollback() -> N
 
 
 def _keep_row(job: FlowJob) -> FlowJob:
-    """Return the job unchanged, so that its row is written and the job stays counted."""
+    """Return the job unchanged: its row is then written, and the job stays counted."""
     return job
 
 
 async def test_job_that_is_indexed_again_during_a_comparison_stays_indexed() -> None:
-    """The other writer changes the index row, so the comparison's delete of the old version
-    fails.
+    """Another writer changes the index row before the comparison deletes it. The comparison deletes
+    only the version that it has read.
     """
     scenario = build_scenario()
     await scenario.opt_in()
@@ -240,9 +237,8 @@ async def test_job_that_is_indexed_again_during_a_comparison_stays_indexed() -> 
 
 
 async def test_unreadable_index_row_loses_no_job() -> None:
-    """The key of the row still identifies the job.
-
-    If the counts are unreadable, the app reads all jobs of the environment.
+    """The key of an unreadable row still identifies its job. If the counts are unreadable, the app
+    reads all jobs of the environment.
     """
     scenario = build_scenario()
     await scenario.opt_in()

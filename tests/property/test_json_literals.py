@@ -1,4 +1,6 @@
-"""Test that a search for the JSON strings around matches finds the same as a full parse."""
+"""Test that the search for the JSON strings around matches finds the same strings as a full
+parse.
+"""
 
 import json
 import re
@@ -27,7 +29,7 @@ _DOCUMENTS = st.recursive(
 def test_strings_around_matches_equal_those_of_a_full_parse(
     document: object, is_ascii: bool, indent: int | None
 ) -> None:
-    """Values and offsets are equal in any layout of the document."""
+    """Values and offsets are equal for any layout of the document."""
     source = json.dumps(document, ensure_ascii=is_ascii, indent=indent)
 
     found = list(list_json_strings_around(source, _WANTED))

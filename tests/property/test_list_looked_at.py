@@ -1,4 +1,6 @@
-"""Test the daily check of the flow service's list, of any length and with any request budget."""
+"""Test the daily check that searches the flow service's list of flows for retired originals, with
+lists of any length and any request budget.
+"""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -17,14 +19,13 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 class KilledError(BaseException):
-    """Raised when the process is killed."""
+    """The process was killed."""
 
 
 @dataclass(slots=True)
 class Service:
-    """A flow service with a daily request limit, in which all flows are on.
-
-    If `is_bare`, its list does not show the states.
+    """A flow service with a daily request limit. All its flows are on. If `is_bare`, its list does
+    not show their states.
     """
 
     pages: list[tuple[str, ...]]
@@ -38,7 +39,6 @@ class Service:
     read: list[str] = field(default_factory=list)
 
     async def read_flows(self, _: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """Return a page of the list."""
         self._take()
         if cursor and self.expired:
             raise PlatformError("the cursor has expired", code="BadRequest", status=400)
@@ -124,11 +124,9 @@ def test_daily_check_reads_each_flow_of_the_list_in_turn(
     expires: set[int],
     deaths: list[int],
 ) -> None:
-    """Each flow is checked again only after all others. Requests per day, expired cursors and
-    killed processes are random.
-
-    If the list does not show the states, a day needs at least two requests: for a page and for one
-    of its flows.
+    """A flow is checked again only after all others. The number of requests in a day, the expired
+    cursors and the killed processes are random. If the list does not show the states, a day needs
+    at least two requests: one for a page and one for a flow on it.
     """
     names = iter(f"flow-{n:02}" for n in range(sum(sizes)))
     pages = [tuple(next(names) for _ in range(size)) for size in sizes]
@@ -137,8 +135,8 @@ def test_daily_check_reads_each_flow_of_the_list_in_turn(
 
 
 async def test_daily_check_of_a_list_that_repeats_its_pages_ends() -> None:
-    """The check reads each page once, reports the other flows as not checked, and begins again the
-    next day.
+    """The check reads each page once, reports the flows that it did not find as not checked, and
+    begins again the next day.
     """
     scenario = Scenario()
     scenario.build.apply_key()

@@ -1,4 +1,4 @@
-"""Test that long lists are read to their end, each page once, with any request budget."""
+"""Test that long lists are read to their end, and each page once, with any request budget."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ expiries = st.frozensets(st.integers(1, MOST), max_size=3)
 
 @dataclass(slots=True)
 class Lists:
-    """Records which pages of lists the app reads, and makes some cursors expire."""
+    """Records which pages of lists the app reads. Makes some cursors expire."""
 
     expires: frozenset[int]
     #: Of each page: which list, its cursor, and how many items it had; None: it was refused.
@@ -60,9 +60,8 @@ class Lists:
         return sum(size is None for _, _, size in self.given)
 
     def list_readings(self, name: object) -> list[list[str]]:
-        """Return for each read of a list the cursors that it used.
-
-        A read ends when a cursor expires.
+        """Return the cursors that each read of a list has used. A read ends when a cursor
+        expires.
         """
         found: list[list[str]] = [[]]
         for one, cursor, size in self.given:
@@ -128,9 +127,8 @@ def _add_runs(scenario: Scenario, flow: FakeFlow, count: int) -> None:
 
 
 async def _archive_runs(scenario: Scenario) -> set[RunArchiveState]:
-    """Request the archives of runs until all are complete, as `cmkflow` does.
-
-    Return their states.
+    """Request the archives of runs until all are complete, as `cmkflow` does. Return the states of
+    the archives.
     """
     until = scenario.world.clock.now() + timedelta(hours=3)
     while True:
@@ -154,9 +152,8 @@ async def _archive_runs(scenario: Scenario) -> set[RunArchiveState]:
 def test_run_archives_complete_and_read_no_run_twice(
     runs: list[int], page: int, calls: int, expires: frozenset[int]
 ) -> None:
-    """The remediation continues at the same time.
-
-    After an expired cursor, only the last run before it is read again.
+    """Meanwhile, the remediation continues. After a cursor has expired, only the last run before it
+    is read again.
     """
 
     async def play() -> None:
@@ -202,7 +199,7 @@ def test_run_archives_complete_and_read_no_run_twice(
 def test_assessment_completes_and_reads_no_page_twice(
     flows: int, page: int, calls: int, expires: frozenset[int]
 ) -> None:
-    """If a cursor expires, the app reads only this list again from its first page."""
+    """After a cursor has expired, the app reads only the cursor's list again."""
 
     async def play() -> None:
         scenario, lists, meter = Scenario(), Lists(expires), Meter()
@@ -233,7 +230,7 @@ def test_assessment_completes_and_reads_no_page_twice(
 
 @dataclass(slots=True)
 class FewRequests:
-    """A Power Apps service with a limit of requests per minute. Its cursors may expire."""
+    """A Power Apps service with a limit of requests in a minute. Its cursors may expire."""
 
     clock: Any
     a_minute: int
@@ -243,7 +240,7 @@ class FewRequests:
     _times: list[Any] = field(default_factory=list)
 
     def take(self) -> None:
-        """Count a request. Raises `ThrottledError` until the minute is over if none is left."""
+        """Count a request. Raises `ThrottledError` if no request of this minute is left."""
         now = self.clock.now()
         self._times = [one for one in self._times if now - one < MINUTE]
         if len(self._times) >= self.a_minute:
@@ -335,7 +332,7 @@ def test_assessment_reads_connections_and_canvas_apps_once(
 
 @dataclass(slots=True)
 class FewReads:
-    """The settings of apps, with a limit of reads per minute."""
+    """The settings of apps, with a limit of reads in a minute."""
 
     settings: Any
     clock: Any
@@ -344,11 +341,10 @@ class FewReads:
     _times: list[Any] = field(default_factory=list)
 
     async def read_sites(self) -> Any:
-        """Return all apps."""
         return await self.settings.read_sites()
 
     async def read(self, site_id: str) -> Any:
-        """Return an app's settings. Raises an error until the minute is over if no read is left."""
+        """Return an app's settings. Raises an error if no read of this minute is left."""
         now = self.clock.now()
         self._times = [one for one in self._times if now - one < MINUTE]
         if len(self._times) >= self.a_minute:
@@ -362,7 +358,7 @@ class FewReads:
 @given(flows=st.integers(1, MOST), calls=st.integers(1, 6))
 @example(flows=MOST, calls=1)
 def test_assessment_searches_each_place_once(flows: int, calls: int) -> None:
-    """However few requests an invocation may send, later invocations find the remaining callers."""
+    """If an invocation cannot send enough requests, later ones find the remaining callers."""
 
     async def play() -> None:
         scenario = Scenario()

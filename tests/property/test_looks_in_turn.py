@@ -1,4 +1,6 @@
-"""Test that the daily check reads all of many flows in turn, with any request budget."""
+"""Test that the daily check reads all flows in turn, even if they are many, with any request
+budget.
+"""
 
 import asyncio
 from collections.abc import Collection
@@ -21,12 +23,12 @@ AT_A_TIME = 3
 
 
 class KilledError(BaseException):
-    """Raised when the process is killed."""
+    """The process was killed."""
 
 
 @dataclass(slots=True)
 class Rationed:
-    """A Dataverse with a daily request limit, which rejects the reads of some flows."""
+    """A Dataverse with a daily request limit. It rejects the reads of some flows."""
 
     calls: int
     refused: frozenset[str]
@@ -38,7 +40,9 @@ class Rationed:
     async def read_summaries(
         self, _: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
-        """Return the summaries of flows, which are off, or errors if no request is left."""
+        """Return the summaries of flows, which are off. A flow has an error instead if no request
+        is left, or if its read is rejected.
+        """
         self.made += 1
         if self.made == self.dies_at:
             raise KilledError
@@ -52,16 +56,14 @@ class Rationed:
         }
 
     async def record_checked(self, job_id: str, _: WorkflowSummary | None) -> None:
-        """Record that a flow was checked."""
         self.seen.append(job_id)
 
 
 async def run_daily_checks(
     flows: int, calls: int, refused: frozenset[str], deaths: list[int]
 ) -> None:
-    """Run the daily check on several days.
-
-    Raises `AssertionError` if a flow waits for its check longer than necessary.
+    """Run the daily check on several days. Raises `AssertionError` if a flow waits longer than
+    necessary for its check.
     """
     scenario, turns = Scenario(), -(-flows // AT_A_TIME)
     scenario.build.apply_key()
@@ -104,6 +106,6 @@ def _replace_workflows(scenario: Scenario, workflows: Any) -> Any:
 def test_daily_check_reads_each_flow_in_turn(
     flows: int, calls: int, refused: frozenset[str], deaths: list[int]
 ) -> None:
-    """The check begins with the flows that the day before could not check."""
+    """The check begins with the flows that it could not check the day before."""
     with patch.object(module, "_AT_A_TIME", AT_A_TIME):
         asyncio.run(run_daily_checks(flows, calls, refused, deaths))

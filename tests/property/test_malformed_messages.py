@@ -61,8 +61,8 @@ values = st.recursive(
 
 @st.composite
 def draw_bodies(draw: st.DrawFn) -> bytes:
-    """Draw the body of a message: any bytes, any JSON, or a valid message with a few changes,
-    possibly cut off.
+    """Return the body of a message: any bytes, any JSON, or a valid message with a few changes,
+    which may be cut off.
     """
     kind = draw(st.sampled_from(["bytes", "json", "mutated", "mutated", "mutated"]))
     if kind == "bytes":
@@ -77,7 +77,7 @@ def draw_bodies(draw: st.DrawFn) -> bytes:
 
 
 def _mutate(draw: st.DrawFn, value: Any) -> Any:
-    """Replace, remove or rename one member at any depth."""
+    """Return a value in which one member at any depth is replaced, removed or renamed."""
     if isinstance(value, dict) and value and draw(st.integers(0, 5)):
         name = draw(st.sampled_from(sorted(value)))
         rest = {key: one for key, one in value.items() if key != name}
@@ -98,7 +98,9 @@ def _mutate(draw: st.DrawFn, value: Any) -> Any:
     )
 )
 def test_malformed_message_is_ignored_or_stored(messages: list[tuple[Trigger, bytes, str]]) -> None:
-    """A message that is stored as a poison message has a reason. The app's timers still work."""
+    """A message that is stored as a poison message has a reason. The timers of the app still
+    work.
+    """
 
     async def deliver() -> None:
         scenario = Scenario()

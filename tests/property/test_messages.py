@@ -1,4 +1,6 @@
-"""Test that a notification with any names and texts is small and contains no signature."""
+"""Test that a notification is small and contains no signature, whatever names and texts it
+contains.
+"""
 
 import json
 import logging
@@ -47,7 +49,7 @@ TEXTS = st.one_of(
 
 @st.composite
 def draw_actions(draw: st.DrawFn) -> PendingAction:
-    """Return an action required of any kind, with any names and texts."""
+    """Return a required action of any kind, with any names and texts."""
     flows = draw(st.lists(TEXTS, max_size=7))
     return PendingAction(
         kind=draw(st.sampled_from(PendingActionKind)),
@@ -85,7 +87,9 @@ WORST = PendingAction(
 async def test_every_notification_is_small_and_has_no_signature(
     caplog: pytest.LogCaptureFixture, pending: list[PendingAction]
 ) -> None:
-    """Teams accepts at most 28 KB, a webhook 20 KB. A notification has one action or several."""
+    """Teams accepts at most 28 KB, and a webhook 20 KB. A notification contains one action or
+    several.
+    """
     caplog.clear()
     caplog.set_level(logging.WARNING)
     action = pending[0] if len(pending) == 1 else build_digest(pending)
@@ -115,7 +119,7 @@ async def test_every_notification_is_small_and_has_no_signature(
 
 @given(st.lists(st.from_regex(r"[A-Z][a-z]{0,9}\.", fullmatch=True), min_size=1, max_size=9))
 def test_first_sentence_of_a_text_is_complete(sentences: list[str]) -> None:
-    """A full stop in a name does not end the sentence."""
+    """A full stop inside a name does not end the sentence."""
     text = " ".join(sentences)
 
     assert select_first_sentences(text, 0, 1_000) == sentences[0]

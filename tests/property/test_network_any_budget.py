@@ -29,14 +29,13 @@ BATCH = 3
 
 
 class KilledError(BaseException):
-    """Raised when the process is killed."""
+    """The process was killed."""
 
 
 @dataclass(slots=True)
 class Rationed(PagedResourceReader):
-    """A resource reader that returns pages of App Service sites, with a limit of requests.
-
-    Cursors may expire, and a process may be killed at a request.
+    """A resource reader with a limit of requests, which returns pages of App Service sites. Cursors
+    may expire, and the process may be killed at a request.
     """
 
     apps: int
@@ -53,25 +52,24 @@ class Rationed(PagedResourceReader):
     _cursors: int = 0
 
     async def list(self, resource_type: str, api_version: str) -> list[Document]:
-        """Raise an error, because a read that can be resumed requests pages."""
+        """Raise an error: a read that can be resumed requests pages."""
         raise NotImplementedError
 
     async def list_children(
         self, resource_id: str, collection: str, api_version: str
     ) -> "list[Document]":  # type: ignore[valid-type]
-        """Raise an error, because a read that can be resumed requests pages."""
+        """Raise an error: a read that can be resumed requests pages."""
         raise NotImplementedError
 
     async def read_children_page(
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Document]:
-        """Raise an error, because sites have no children that the app reads."""
+        """Raise an error: the app reads no children of sites."""
         raise NotImplementedError
 
     async def list_page(
         self, resource_type: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Document]:
-        """Return a page of sites."""
         name = f"{resource_type} {cursor}"
         self._take(name)
         self._cursors += bool(cursor)
@@ -90,7 +88,6 @@ class Rationed(PagedResourceReader):
         return ResultPage(items=items, cursor=str(end) if end < self.apps else "")
 
     async def get(self, resource_id: str, api_version: str, suffix: str = "") -> Document:
-        """Return the configuration of a site."""
         self._take(resource_id)
         await asyncio.sleep(0)
         if int(resource_id.rpartition("-")[2]) in self.gone:
@@ -130,7 +127,7 @@ async def _is_complete(services: Services) -> bool:
 
 
 async def _read_once(scenario: Scenario, azure: Rationed, calls: int, host: str) -> bool:
-    """Read firewalls in one invocation; return whether the read is complete."""
+    """Read firewalls in one invocation. Return whether all have been read."""
     services = _build_services(scenario, azure)
     environment = await services.environments.get(scenario.build.environment.id)
     azure.left = calls
@@ -165,7 +162,7 @@ def test_read_of_the_network_ends_and_sends_no_request_twice(
     gone: frozenset[int],
     host: str,
 ) -> None:
-    """If a cursor has expired, only the pages of its list are read again."""
+    """After a cursor has expired, the pages of its list are read again, and no others."""
 
     async def play() -> None:
         scenario = Scenario()
@@ -197,9 +194,8 @@ def test_read_of_the_network_ends_and_sends_no_request_twice(
 def test_killed_process_repeats_at_most_one_batch_of_requests(
     apps: int, page_size: int, deaths: list[int]
 ) -> None:
-    """Answers that were stored before the kill are not read again.
-
-    Other invocations wait until the lease of the killed one expires.
+    """Answers that were stored before the kill are not requested again. Other invocations wait
+    until the lease of the killed one expires.
     """
 
     async def play() -> None:
@@ -230,7 +226,7 @@ def get_max_parallel_requests() -> int:
 
 
 async def test_flow_does_not_wait_for_firewalls_of_other_hosts() -> None:
-    """The firewall of the host that the flow calls is read before the 1,000 others."""
+    """The app reads the firewall of the host that the flow calls before the 1,000 others."""
     scenario = Scenario()
     scenario.build.apply_key()
     scenario.world.service_tags = {"PowerPlatformPlex.westeurope": ["20.1.0.0/24"]}
@@ -248,7 +244,7 @@ async def test_flow_does_not_wait_for_firewalls_of_other_hosts() -> None:
 
 
 async def test_only_one_invocation_reads_the_network_at_a_time() -> None:
-    """A second invocation uses the stored answers, or waits for the first."""
+    """A second invocation uses the stored firewalls, or waits for the first."""
     scenario = Scenario()
     scenario.build.apply_key()
     azure = Rationed(10, 5, left=1_000)

@@ -1,4 +1,6 @@
-"""Compare the app's evaluation of address ranges and rules with a check of every single address."""
+"""Test that the app's evaluation of address ranges and rules agrees with a check of every single
+address.
+"""
 
 from ipaddress import ip_address, ip_network
 
@@ -25,7 +27,6 @@ SOURCES = st.one_of(V4, V6, st.sampled_from([TAG.lower(), REGIONAL.upper(), "*",
 
 
 def has_address(prefixes: list[str], address: str) -> bool:
-    """Return whether one of the prefixes contains an address."""
     return any(ip_address(address) in ip_network(one, strict=False) for one in prefixes)
 
 
@@ -72,9 +73,8 @@ WALLS = st.builds(
 def test_issues_of_a_firewall_do_not_depend_on_other_firewalls(
     walls: list[Firewall], hosts: list[str | None]
 ) -> None:
-    """The app evaluates firewalls with equal rules only once.
-
-    Each issue still names its own firewall.
+    """The app evaluates equal rules of several firewalls only once. Each issue must still name its
+    own firewall.
     """
     tags = build_tag_list({TAG: ["10.0.0.0/28"], REGIONAL: ["10.0.0.0/28", "fd00::/124"]})
 
@@ -114,7 +114,7 @@ WORDS = st.one_of(
 
 @given(WORDS)
 def test_prefix_is_parsed_as_in_the_standard_library(word: str) -> None:
-    """The app's faster parser accepts the same texts as `ipaddress`, and finds the same
+    """The app's parser is faster than `ipaddress`. It accepts the same texts and finds the same
     addresses.
     """
     assert parse_with_app(word) == parse_with_library(word)
@@ -139,7 +139,7 @@ def parse_with_library(word: str) -> tuple[str, ...] | None:
 
 @st.composite
 def draw_firewalls(draw: st.DrawFn) -> Firewall:
-    """Return a firewall with a few rules that may overlap."""
+    """Return a firewall with a few rules, which may overlap."""
     rule = st.builds(
         FirewallRule,
         name=st.just("rule"),
@@ -158,7 +158,9 @@ def draw_firewalls(draw: st.DrawFn) -> Firewall:
 
 @given(draw_firewalls(), PREFIXES)
 def test_first_matching_rule_decides_for_an_address(firewall: Firewall, tag: list[str]) -> None:
-    """A firewall issue has exactly the addresses that the first matching rule denies."""
+    """The ranges that are missing in a firewall issue are exactly those that the first matching
+    rule denies.
+    """
     tags = {TAG.lower(): tag, REGIONAL.lower(): tag}
 
     left = list(find_uncovered_prefixes(firewall, {REGIONAL: tag}, tags))
@@ -183,7 +185,7 @@ def _decide(firewall: Firewall, tag: list[str], address: str) -> RuleAction:
 def test_unreadable_rule_never_removes_an_issue(
     firewall: Firewall, tag: list[str], position: int
 ) -> None:
-    """A rule that the app cannot read may only change a verdict to unknown."""
+    """A rule that the app cannot read may only make a verdict unknown."""
     tags = {TAG.lower(): tag, REGIONAL.lower(): tag}
     unread = FirewallRule(name="?", action=RuleAction.ALLOW, sources=("[parameters('allowed')]",))
     rules = (*firewall.rules[:position], unread, *firewall.rules[position:])
@@ -206,7 +208,7 @@ def test_unreadable_rule_never_removes_an_issue(
 def test_verdict_agrees_with_a_check_of_each_address(
     firewall: Firewall, tag: list[str], version: AddressRanges
 ) -> None:
-    """The addresses are all those of a service tag, in IPv4 or IPv6."""
+    """The verdict is about the addresses of a service tag, in IPv4, IPv6 or both."""
     tags = build_tag_list({TAG: tag, REGIONAL: tag})
     asked = AddressRanges.parse(tag) & version
 

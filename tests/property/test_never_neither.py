@@ -28,7 +28,9 @@ REFUSED = {
 
 
 async def run_interrupted_cutover(refused: str, lag: float, plan: Plan) -> Pair:
-    """Interrupt a cutover, run all work to its end, and check the original and the copy."""
+    """Interrupt a cutover, run all work to its end, and check the original and the copy. Return
+    both.
+    """
     pair = await build_pair(read_lag_seconds=(lag, lag))
     scenario, world = pair.scenario, pair.scenario.world
     world.watchers.append(find_pairs_on_together)
@@ -60,7 +62,7 @@ async def run_interrupted_cutover(refused: str, lag: float, plan: Plan) -> Pair:
 
 
 def build_plan(at: int, moment: Moment, *, sleeps: bool) -> Plan:
-    """Return a plan that kills or pauses the process at a request."""
+    """Return a plan for the fakes that kills or pauses the process at a request."""
     if not sleeps:
         return Plan(at=at, moment=moment)
     return Pause(at=at, moment=moment, sleeps=FROZEN, clock=None)  # type: ignore[arg-type]

@@ -34,8 +34,8 @@ type _Tenant = tuple[list[tuple[str, bool, bool]], bool, bool, bool]
 
 
 def build_flows(builder: Builder, tenant: _Tenant) -> None:
-    """Add flows to the tenant: with or without rows in Dataverse, on or off, readable by the app or
-    not.
+    """Add flows to the tenant, with or without rows in Dataverse, on or off, and readable by the
+    app or not.
     """
     flows, have_rows, hidden, stopped_listed = tenant
     assumptions = builder.world.assumptions
@@ -50,7 +50,7 @@ def build_flows(builder: Builder, tenant: _Tenant) -> None:
 @given(_TENANTS)
 def test_assessment_counts_every_flow_once(tenant: _Tenant) -> None:
     """The assessment says of each flow that it stays on Microsoft's key, that it migrates, or that
-    this is unknown.
+    the answer is unknown.
     """
     assessed = Assessed()
     build_flows(assessed.build, tenant)
@@ -78,7 +78,9 @@ def test_assessment_counts_every_flow_once(tenant: _Tenant) -> None:
 @settings(max_examples=count_examples(40))
 @given(_TENANTS, st.booleans())
 def test_plan_contains_every_listed_flow(tenant: _Tenant, opted_in: bool) -> None:
-    """The plan has one item for each flow of the list, and its counts agree with the items."""
+    """The plan has one item for each flow of the platform's list. The counts of the plan agree with
+    its items.
+    """
     scenario = Scenario()
     build_flows(scenario.build, tenant)
     scenario.build.apply_key()

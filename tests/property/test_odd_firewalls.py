@@ -1,4 +1,6 @@
-"""Test that malformed JSON of a firewall raises no error: the result is a verdict or unknown."""
+"""Test that malformed JSON of a firewall raises no error: the app gives a verdict, which may be
+unknown.
+"""
 
 import asyncio
 import copy
@@ -38,7 +40,7 @@ def list_paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @given(st.sampled_from(FIREWALL_KINDS), st.data())
 def test_malformed_firewall_yields_a_verdict_or_unknown(kind: str, data: st.DataObject) -> None:
-    """The test replaces any member of the firewall's resources except their ids and types."""
+    """Any member of the firewall's resources may be malformed, except ids and types."""
     case = load_firewall_case(kind)
     sources = case.build_sources(["PowerPlatformPlex"], TAGS)
     documents = copy.deepcopy([*case.resources(sources).values()])

@@ -42,9 +42,8 @@ def draw_pauses(calls: int) -> st.SearchStrategy[Strike]:
 
 
 def run_to_end(interrupted: Interrupted, order: Order | None = None, after: int = 0) -> None:
-    """Remediate to the end.
-
-    Request `order`, such as a rollback, `after` this number of minutes of the pause.
+    """Remediate to the end. During the pause, request `order`, such as a rollback, after this
+    number of minutes.
     """
     asyncio.run(interrupted.play(order, after=after * MINUTE))
 
@@ -61,7 +60,6 @@ def run_to_end(interrupted: Interrupted, order: Order | None = None, after: int 
 def test_paused_invocation_does_not_change_the_result(
     ingredients: list[str], seed: int, pause: Strike, profile: Profile
 ) -> None:
-    """Each job ends as retired, and no invariant is broken."""
     run_to_end(build_copied(ingredients, pause, seed=seed, profile=profile))
 
 
@@ -77,7 +75,9 @@ def test_paused_invocation_does_not_change_the_result(
 def test_rollback_during_a_paused_invocation_reverts_everything(
     ingredients: list[str], seed: int, pause: Strike, after: int, undo: Order, profile: Profile
 ) -> None:
-    """Every caller is restored, copies are off, and co-ownerships are revoked."""
+    """Every caller is restored, all copies are off, and the service account keeps no
+    co-ownership.
+    """
     run_to_end(build_copied(ingredients, pause, seed=seed, profile=profile), undo, after)
 
 
@@ -93,10 +93,8 @@ def test_rollback_during_a_paused_invocation_reverts_everything(
 def test_new_secret_version_during_a_paused_invocation_is_kept_or_reported(
     seed: int, number: int, sleep: timedelta, after: int, undo: Order | None, ordered: int
 ) -> None:
-    """A person writes a new version of the secret during the pause, which the paused invocation has
-    not read.
-
-    The pause lasts until another invocation has continued the job.
+    """During the pause, a person writes a version of the secret that the paused invocation has not
+    read. The pause lasts until another invocation has continued the job.
     """
 
     async def send_alert() -> None:

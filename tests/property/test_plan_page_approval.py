@@ -1,5 +1,5 @@
-"""Test that the form of a plan page approves at most the flows that its bar counts, with any
-selection.
+"""Test that the form of a plan page approves at most the flows that the bar of the page counts,
+whatever is selected.
 """
 
 import json
@@ -42,14 +42,13 @@ type Fields = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a plan as a browser shows it, with its form."""
+    """A page of a plan with its form, as a browser shows it."""
 
     items: list[PlanItem]
     text: str = field(repr=False)
 
     @property
     def form(self) -> str:
-        """Return the HTML of the form that approves the plan."""
         found = re.search(r'<form class="plan" method="post"(.*?)</form>', self.text, re.DOTALL)
         assert found
         return found[0]
@@ -78,17 +77,13 @@ class Page:
         return unescape(found[1] or found[2] or "")
 
     def read_bar(self) -> tuple[int, int]:
-        """Return the numbers of flows and changes that the bar shows before anything is
-        deselected.
-        """
+        """Return how many flows and changes the bar shows before anything is deselected."""
         found = re.search(r"You approve ([\d,]+) flows?, ([\d,]+) changes?,", self.form)
         assert found
         return int(found[1].replace(",", "")), int(found[2].replace(",", ""))
 
     def count_like_script(self, ticked: Iterable[str]) -> tuple[int, int]:
-        """Return the numbers of flows and changes that the script `plan.js` would count for this
-        selection.
-        """
+        """Return how many flows and changes the script `plan.js` would count for this selection."""
         near = {
             int(tick["data-at"]): (
                 int(tick["data-writes"]),
@@ -109,9 +104,7 @@ class Page:
 
 
 def find_approved(items: list[PlanItem], sent: Fields) -> tuple[int, int] | None:
-    """Return the numbers of flows and changes that a form approves, or None if the API rejects the
-    form.
-    """
+    """Return how many flows and changes a form approves, or None if the API rejects the form."""
     fields: dict[str, list[str]] = {}
     for name, value in sent:
         fields.setdefault(parse_member_name(name), []).extend(value.split(","))
@@ -138,7 +131,9 @@ def find_approved(items: list[PlanItem], sent: Fields) -> tuple[int, int] | None
 
 @st.composite
 def draw_pages(draw: st.DrawFn) -> Page:
-    """Draw a plan of up to twelve flows, and one of its pages with four flows."""
+    """Draw a plan of up to twelve flows, and return one of its pages, which show four flows
+    each.
+    """
     ids = [f"f{number}" for number in range(draw(st.integers(1, 12)))]
     items = []
     for number, flow in enumerate(ids):
@@ -173,7 +168,7 @@ def draw_pages(draw: st.DrawFn) -> Page:
 
 
 def build_form(page: Page, flows: Iterable[str]) -> Fields:
-    """Return the form with these flows selected."""
+    """Return the fields that the form sends if these flows are selected."""
     return [*page.hidden, *(("included_flow_ids[]", flow) for flow in flows)]
 
 
@@ -181,9 +176,8 @@ def build_form(page: Page, flows: Iterable[str]) -> Fields:
 def test_excluded_flows_are_decoded_as_they_were_encoded(
     plan: frozenset[int], left_out: set[int]
 ) -> None:
-    """Flows that do not await approval are omitted.
-
-    A text for another version of the plan excludes no flow.
+    """Excluded flows that do not await approval are omitted. A text that was encoded for another
+    version of the plan excludes no flow.
     """
     awaiting, out = [f"f{one}" for one in plan], {f"f{one}" for one in left_out}
     text = encode_left_out("0123456789abcdef", awaiting, out)
@@ -198,8 +192,8 @@ def test_excluded_flows_are_decoded_as_they_were_encoded(
 
 @given(st.text(alphabet="0123456789abcdef.-_AZ", max_size=40))
 def test_decoded_flows_always_await_approval(text: str) -> None:
-    """A page address that a person has changed raises no error, and excludes only flows that await
-    approval.
+    """A person may have changed the address of the page. Any text raises no error, and excludes
+    only flows that await approval.
     """
     for value in (text, f"0123456789abcdef.{text}"):
         read = decode_left_out(value, "0123456789abcdef", ["a", "b", "c"])
@@ -208,7 +202,7 @@ def test_decoded_flows_always_await_approval(text: str) -> None:
 
 @given(draw_pages())
 def test_bar_shows_the_approved_flows_if_all_are_selected(page: Page) -> None:
-    """The text from the server, the numbers of the script and the approval agree."""
+    """The server's text, the script's numbers and the approval agree."""
     approved = find_approved(page.items, build_form(page, page.ticks))
 
     said = page.read_bar()
@@ -241,7 +235,7 @@ def test_page_selects_no_flow_that_runs_an_excluded_flow(page: Page) -> None:
 
 @given(draw_pages(), st.data())
 def test_form_without_some_fields_approves_no_more_flows(page: Page, data: st.DataObject) -> None:
-    """A form without the plan's version, or without a selection, is rejected."""
+    """The API may also reject such a form."""
     sent = build_form(page, page.ticks)
     kept = [one for one in sent if data.draw(st.booleans())]
 

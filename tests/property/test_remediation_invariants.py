@@ -1,5 +1,4 @@
 """Test the invariants of the design with killed processes, duplicate messages and manual edits.
-
 Each example is a whole remediation on fakes. Watchers check the tenant after every write.
 """
 
@@ -75,7 +74,7 @@ INGREDIENTS: dict[str, Callable[[Builder], object]] = {
 
 
 def edit_definition(scenario: Scenario, random: Random, *, copies: bool) -> None:
-    """Add an action to a flow, as an owner does who saves it."""
+    """Add an action to a flow, as the owner of the flow might."""
     flows = [
         flow
         for flow in scenario.world.list_flows()
@@ -89,13 +88,12 @@ def edit_definition(scenario: Scenario, random: Random, *, copies: bool) -> None
 
 
 def edit_settings(scenario: Scenario, random: Random) -> None:
-    """Add an application setting to an app, as a deployment does."""
+    """Add an application setting to an app, as a deployment might."""
     for site in scenario.world.sites.values():
         site.settings["DEPLOYED"] = str(random.randrange(1_000))
 
 
 def find_copy(scenario: Scenario, original: FakeFlow) -> FakeFlow | None:
-    """Return the copy of an original, or None."""
     lineage = find_lineage(original.client_data)
     return next(
         (
@@ -108,7 +106,9 @@ def find_copy(scenario: Scenario, original: FakeFlow) -> FakeFlow | None:
 
 
 def restore_settings(scenario: Scenario, _: Random) -> None:
-    """Write the original's URL to an app again, as a deployment may, if that URL still works."""
+    """Write the original's URL to an app again if that URL still works. A deployment may do
+    this.
+    """
     for flow in list(scenario.world.list_flows()):
         original = scenario.build.get_trigger_url(flow)
         copy = find_copy(scenario, flow)
@@ -143,10 +143,9 @@ def build_ingredients_scenario(
     unsettled: float,
     profile: Profile = Profile.DOCUMENTED,
 ) -> Scenario:
-    """Build a tenant under an enterprise policy, with the flows and callers that the ingredients
-    name.
-
-    Messages come in random order. The part `unsettled` of them comes twice.
+    """Return a scenario with a tenant under an enterprise policy, which has the flows and callers
+    that the ingredients name. Messages come in random order. The proportion `unsettled` of them
+    comes twice.
     """
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED, world=World(seed=seed), profile=profile)
     for name in ingredients:
@@ -182,7 +181,7 @@ async def approve_plan(scenario: Scenario) -> None:
 
 
 async def settle(scenario: Scenario) -> None:
-    """Run the timer and let time pass until nothing changes."""
+    """Run the timer and let time pass until nothing changes any longer."""
     for _ in range(40):
         await scenario.run(timedelta(days=2))
         await repeat_until_done(
@@ -213,7 +212,7 @@ def check_invariants(scenario: Scenario) -> None:
 def test_killed_process_and_duplicate_messages_do_not_change_the_result(
     ingredients: list[str], seed: int, plan: Plan, unsettled: float, profile: Profile
 ) -> None:
-    """The process is killed at any request, and each message may come twice."""
+    """The process may be killed at any request, and each message may come twice."""
 
     async def play() -> None:
         scenario = build_ingredients_scenario(ingredients, seed, plan, min(unsettled, 0.6), profile)
@@ -312,7 +311,7 @@ def test_failed_request_does_not_change_the_result_with_automatic_approval(
     unsettled: float,
     profile: Profile,
 ) -> None:
-    """The failed request may have taken effect. Nevertheless each job is retired."""
+    """Each job is retired, although the failed request may have taken effect."""
 
     async def play() -> None:
         plan = Plan(at=at, moment=moment, failure=lambda: ServiceUnavailable("no answer"))
@@ -357,10 +356,8 @@ def test_manual_edits_at_any_moment_lose_no_call(
     on_drift: OnOriginalEdited,
     profile: Profile,
 ) -> None:
-    """People edit originals, copies and callers during the work, and retry blocked flows.
-
-    Every job ends, or names the action required. A rollback restores everything to the latest
-    edits.
+    """People edit originals, copies and callers during the work, and retry blocked flows. Every job
+    ends, or names a required action. A rollback restores the latest edits.
     """
 
     async def play() -> None:

@@ -1,4 +1,4 @@
-"""Test that a trigger URL in a row of Dataverse is found, however it is written."""
+"""Test that a trigger URL in a row of Dataverse is found, in whatever way it is written."""
 
 import asyncio
 import json
@@ -42,7 +42,9 @@ async def find_ids(kind: str, column: TextColumn, text: str) -> set[str]:
 def test_url_in_a_row_is_found_however_it_is_written(
     kind: str, column: TextColumn, url: str, write: Any, around: str
 ) -> None:
-    """Dataverse filters the rows by a condition, which every row with a trigger URL meets."""
+    """Dataverse returns only rows that meet a condition, so each row with a trigger URL must meet
+    it.
+    """
     [match] = find_trigger_urls(url)
 
     found = asyncio.run(find_ids(kind, column, json.dumps(around) + " " + write(url)))
@@ -54,7 +56,7 @@ def test_url_in_a_row_is_found_however_it_is_written(
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 @pytest.mark.parametrize(("kind", "column"), COLUMNS)
 def test_each_public_shape_of_url_is_found(kind: str, column: TextColumn) -> None:
-    """The recorded corpus has the forms of URLs that occur in public files."""
+    """The shapes are those of URLs in public files."""
     path = Path(os.environ["FLOW_CORPUS"], "callers", "url_shapes.jsonl")
     shapes = [json.loads(line)["url"] for line in path.read_text("utf-8").splitlines()]
     wanted = {match.url.trigger_url_id for url in shapes for match in find_trigger_urls(url)}

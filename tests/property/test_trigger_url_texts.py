@@ -64,8 +64,8 @@ def _get_platform_query(url: str) -> str:
 def test_replacement_adds_the_signature_that_the_copy_needs(
     write: Callable[[str], str], old: str, new: str
 ) -> None:
-    """The original may have a URL without a signature, for callers with a token, and the copy one
-    with a signature; or the reverse.
+    """The URL of the original may have no signature, for callers with a token, while that of the
+    copy has one. The reverse is tested, too.
     """
     unsigned = old.split("/invoke")[0] + "/invoke?" + _get_platform_query(old)
 
@@ -86,7 +86,7 @@ def test_replacement_adds_the_signature_that_the_copy_needs(
 def test_urls_of_other_workflows_are_not_changed(
     before: str, write: Callable[[str], str], url: str, other: str
 ) -> None:
-    """A text without the original's URL id stays as it is."""
+    """A text that does not contain the id of the original's URL stays as it is."""
     text = before + write(url)
 
     assert replace_trigger_urls(text, {"0" * 31 + "g": other}) == text
@@ -119,7 +119,9 @@ def test_unmasking_restores_any_text(text: str) -> None:
 
 @given(before=_AROUND, write=WRITINGS, url=draw_trigger_urls())
 def test_redacted_text_has_no_secret(before: str, write: Callable[[str], str], url: str) -> None:
-    """The redacted text still has the URL id of the flow, with which nobody can call the flow."""
+    """The text still contains the id in the flow's trigger URL. Nobody can call the flow with the
+    id only.
+    """
     redacted = redact(before + write(url))
 
     assert url.split("sig=")[1].split("&")[0] not in redacted

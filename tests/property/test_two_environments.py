@@ -1,4 +1,6 @@
-"""Test remediations of flows that call each other in two environments, with kills and rollbacks."""
+"""Test remediations of flows that call each other in two environments, with killed processes and
+rollbacks.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -26,7 +28,7 @@ from tests.property.test_remediation_invariants import (
 
 
 def build_two_environments(seed: int, plan: Plan) -> TwoEnvironments:
-    """Build both environments. Messages come in random order, and some come twice."""
+    """Return both environments. Messages come in random order, and some come twice."""
     scenario = TwoEnvironments(world=World(seed=seed))
     _, shop = scenario.add_call_across()
     scenario.other.add_app_setting_caller(shop)
@@ -43,7 +45,7 @@ def build_two_environments(seed: int, plan: Plan) -> TwoEnvironments:
 def test_killed_process_or_rollback_loses_no_call_across_environments(
     seed: int, plan: Plan, hours: int, undo: bool
 ) -> None:
-    """Each job is retired, or every caller is restored and no copy is on."""
+    """Each job ends as retired, or every caller is restored and no copy is on."""
 
     async def play() -> None:
         scenario = build_two_environments(seed, plan)

@@ -1,6 +1,5 @@
-"""Test that fields survive that a newer release has stored in rows of the same schema version.
-
-This release does not know the fields. It keeps them when it changes a row.
+"""Test that fields survive which a newer release has stored in rows of the same schema version.
+This release does not know the fields, and keeps them when it changes a row.
 """
 
 import json
@@ -33,7 +32,7 @@ type Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An object in the JSON of a stored row that this release reads member by member."""
+    """An object in the JSON of a stored row whose members this release reads one by one."""
 
     row: StoreRow
     path: Path
@@ -68,7 +67,7 @@ def add_field(place: Place, value: object) -> StoreRow:
 
 @cache
 def list_places() -> dict[str, list[Place]]:
-    """Return by table all places at which the app keeps an unknown field."""
+    """Return all places at which the app keeps an unknown field, by table."""
     tables = {table.name: table for table in Tables(MemoryStore())}
     places: dict[str, list[Place]] = {}
     for row in read_stored_rows(1):
@@ -86,7 +85,7 @@ def list_places() -> dict[str, list[Place]]:
 
 
 def change_member[T](table: Table[T], item: T, names: set[str]) -> T:
-    """Return the item with a new value of a simple member. Members in `names` keep their values."""
+    """Return the item with a new value of a simple member, except those in `names`."""
     for one in fields(item):  # type: ignore[arg-type]  # every item is a dataclass
         value = getattr(item, one.name)
         if one.name in names or not one.init:
@@ -114,13 +113,12 @@ async def replace_one(table: Table[Any], kept: StoredItem[Any], item: Any) -> No
 
 
 async def replace_some(table: Table[Any], kept: StoredItem[Any], item: Any) -> None:
-    """Replace a row in a batch."""
     async for _, is_stored in table.replace_many([(kept, item)]):
         assert is_stored
 
 
 async def change(table: Table[Any], _kept: StoredItem[Any], item: Any) -> None:
-    """Change a row with a function, which is repeated if another writer was faster."""
+    """Change a row with a function. The app repeats the function if another writer was faster."""
     await table.change(*table.get_address(item), lambda _: item)
 
 
@@ -130,7 +128,7 @@ async def upsert(table: Table[Any], _kept: StoredItem[Any], item: Any) -> None:
 
 
 async def upsert_fenced(table: Table[Any], _kept: StoredItem[Any], item: Any) -> None:
-    """Overwrite a row of a job with the fence of the job's lease."""
+    """Overwrite a row of a job under the fence of the job's lease."""
     await FencedRows(table, table.get_address(item)[0]).upsert(item)
 
 
@@ -141,7 +139,7 @@ WAYS = [replace_one, replace_some, change, upsert, upsert_fenced]
 @settings(max_examples=count_examples(30))
 @given(data=st.data())
 async def test_unknown_field_survives_a_change(table_name: str, data: st.DataObject) -> None:
-    """The field stays wherever it is in the row, except in an object that the change replaces."""
+    """The field may be anywhere in the row, except in an object that the change replaces."""
     place = data.draw(st.sampled_from(list_places()[table_name]))
     json_values = st.recursive(
         st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20),
@@ -172,7 +170,7 @@ async def test_unknown_field_survives_a_change(table_name: str, data: st.DataObj
 
 @pytest.mark.parametrize("hours", [0, 1, 3, 30, 24 * 8])
 async def test_unknown_fields_survive_a_remediation(hours: int) -> None:
-    """Every row has a field of a newer release. Then this release completes the remediation."""
+    """Every row gets a field of a newer release before this release completes the remediation."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
     scenario.build.add_keyword_flow("Keyword")

@@ -29,7 +29,7 @@ _PREFIX = st.sampled_from(
 def draw_trigger_urls(
     draw: st.DrawFn, *, signed: bool = True, as_platform_gives: bool = False
 ) -> str:
-    """Return a trigger URL. Unless `as_platform_gives`, it may have additions of a caller."""
+    """Return a trigger URL. Unless `as_platform_gives`, a caller may have added to it."""
     parameters = [f"api-version={draw(st.sampled_from(['1', '2016-06-01']))}"]
     if signed:
         signature = draw(_SIGNATURE)

@@ -141,7 +141,7 @@ def test_the_page_shows_seconds_and_leads_to_older_entries() -> None:
 
 def test_equal_entries_of_flows_in_one_minute_are_one_line() -> None:
     """Entries of several flows with the same message and minute share a line. A later entry of one
-    of these flows has a line of its own.
+    of these flows has a separate line.
     """
     retired = "The original is off."
     flows = [

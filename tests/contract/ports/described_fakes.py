@@ -38,7 +38,7 @@ PLEX = {"powerplatformplex.westeurope": ["20.61.88.128/26"]}
 
 
 def build_world(description: Description) -> World:
-    """Return a `World` with the people, flows and resources of a description."""
+    """Return a `World` with everything that a description names."""
     world = World()
     world.oauth_connectors["shared_office365"] = True
     world.service_tags.update(PLEX)
@@ -77,7 +77,6 @@ def migrate(world: World, environment: FakeEnvironment) -> None:
 
 
 def build_url(world: World, flow_id: str) -> str:
-    """Return a flow's trigger URL."""
     [(environment, flow)] = [
         (environment, environment.flows[flow_id])
         for environment in world.environments.values()

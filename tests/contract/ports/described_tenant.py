@@ -1,6 +1,5 @@
-"""Describe the tenant of the contract tests, with each item that a port reads.
-
-Both implementations of the ports start with it.
+"""Describe the tenant of the contract tests, with each item that a port reads. Both implementations
+of the ports begin with this tenant.
 """
 
 from copy import deepcopy

@@ -1,8 +1,6 @@
-"""Build both implementations of the platform's ports on tenants with the same description.
-
-The side `fakes` is a tenant in memory. The side `wire` is the app's adapters with a local tenant,
-over TLS and a proxy. Tests use `Hands` for changes that people and the platform make without the
-app.
+"""Build both implementations of the platform's ports on tenants with the same description. The side
+`fakes` is a tenant in memory. The side `wire` is the app's adapters with a local tenant, over TLS
+and a proxy. `Hands` makes the changes of people and of the platform.
 """
 
 from collections.abc import AsyncIterator
@@ -44,8 +42,7 @@ class Hands(Protocol):
     def read_time(self) -> datetime:
         """Return the tenant's time."""
 
-    def advance(self, step: timedelta) -> None:
-        """Let time pass."""
+    def advance(self, step: timedelta) -> None: ...
 
     def find_user_id(self, entra_id: str) -> str:
         """Return the `systemuserid` of a person or application."""
@@ -56,18 +53,17 @@ class Hands(Protocol):
     async def read_trigger_url(self, flow_id: str) -> str:
         """Return a flow's trigger URL."""
 
-    def make_managed(self, flow_id: str) -> None:
-        """Add a flow to a managed solution."""
+    def make_managed(self, flow_id: str) -> None: ...
 
     def remove_user(self, entra_id: str) -> None:
-        """Remove a person's row from Dataverse."""
+        """Remove a person's row from the environment's Dataverse."""
 
     def block_connector(self, connector: str) -> None:
-        """Add a data policy to the tenant that blocks a connector."""
+        """Add a data policy that blocks a connector to the tenant."""
 
     def stamp_reference(self, flow_id: str, reference: str) -> None:
-        """Add a connection reference to the flow that no later save can find, as the platform may
-        do.
+        """Add to a flow a connection reference that the platform does not find at a later save, as
+        the platform itself may do.
         """
 
     def count_wiped_references(self, flow_id: str) -> int:
@@ -77,40 +73,37 @@ class Hands(Protocol):
         """Remove a person's premium licence."""
 
     def fail_call(self, flow_id: str) -> None:
-        """Make the newest run of a flow fail because a firewall has denied the request of its
-        action `Call`.
+        """Make the newest run of a flow fail: a firewall has denied the request of the action
+        `Call`.
         """
 
     def call(self, flow_id: str, headers: dict[str, str], *, is_skipped: bool = False) -> None:
-        """Start a run of a flow by a call with these headers, which the platform skips if
-        `is_skipped`.
+        """Start a run of a flow by a call with these headers. If `is_skipped`, the platform skips
+        the run.
         """
 
     def let_oldest_run_continue(self, flow_id: str) -> None:
-        """Let the oldest run of a flow be in progress for another day."""
+        """Let the oldest run of a flow stay in progress for another day."""
 
-    async def declare(self, caller: DeclaredCaller) -> None:
-        """Add a declared caller."""
+    async def declare(self, caller: DeclaredCaller) -> None: ...
 
     def set_run_page(self, size: int) -> None:
         """Set how many runs a page has."""
 
     async def link(self) -> None:
-        """Apply the enterprise policy and wait until it is linked.
-
-        The platform migration has not started then.
+        """Apply the enterprise policy and wait until it is linked, but not until the platform
+        migration begins.
         """
 
     async def migrate(self) -> None:
         """Wait until the platform has migrated all flows that can migrate."""
 
-    async def sign_in(self) -> None:
-        """Sign the service account in."""
+    async def sign_in(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One implementation of every platform port, with the hands that change its tenant."""
+    """One implementation of every platform port, and the hands that change its tenant."""
 
     ports: PlatformPorts
     hands: Hands
@@ -188,7 +181,7 @@ class _FakeHands:
         described_fakes.migrate(self.world, self.world.get_environment(ENVIRONMENT))
 
     async def sign_in(self) -> None:
-        """Do nothing: the fakes' service account is signed in."""
+        """Do nothing: the service account of the fakes is always signed in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,15 +42,11 @@ async def change_flow(side: Side, what: WorkflowUpdate, workflow_id: str = COPY)
 
 
 def build_definition_with(connection: str, trigger: Mapping[str, Any] = DAILY) -> str:
-    """Return a definition that uses a connection reference."""
     return build_client_data(build_definition(trigger), build_references(connection))
 
 
 async def test_app_can_turn_on_a_flow_with_a_connection_shared_with_it(side: Side) -> None:
-    """The app turns such a flow on, off, and on again.
-
-    See platform.md#flow-grants.
-    """
+    """The app can also turn the flow off and on again. See platform.md#flow-grants."""
     await create_copy(side, build_definition_with("cr1_officeshared"))
 
     assert await change_flow(side, TURN_ON) is FlowState.ON
@@ -69,7 +65,7 @@ async def test_app_can_turn_a_flow_off_and_on_after_its_owner_turned_it_on(side:
 
 
 async def test_activation_for_the_owner_fails_if_the_header_is_lost(side: Side) -> None:
-    """The flow service then checks the app's own rights."""
+    """Without the header, the flow service checks the app's own rights."""
     side.hands.assumptions.impersonation_reaches_flow_service = False
     await create_copy(side, build_definition_with("cr1_office"))
     for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.find_user_id(MAKER))
@@ -87,7 +83,7 @@ async def test_a_premium_flow_of_an_unlicensed_owner_stays_off(side: Side) -> No
 
 
 async def test_accepted_activation_may_have_no_effect(side: Side) -> None:
-    """After a 200 the flow still reads as off; the next attempt works."""
+    """After a response with status 200, the flow may still be off. The next attempt works."""
     side.hands.assumptions.activations_that_do_not_stick = 1
     await create_copy(side)
 
@@ -96,7 +92,7 @@ async def test_accepted_activation_may_have_no_effect(side: Side) -> None:
 
 
 async def test_activation_may_change_the_flow_name(side: Side) -> None:
-    """The copy is then found by its Dataverse id only in the flow service's list."""
+    """The copy can then be found by its Dataverse id only in the flow service's list of flows."""
     side.hands.assumptions.activation_changes_flow_name = True
     await create_copy(side)
     reports = side.ports.flow_reports
@@ -112,7 +108,7 @@ async def test_activation_may_change_the_flow_name(side: Side) -> None:
 
 
 async def test_parent_cannot_be_turned_on_while_its_child_is_off(side: Side) -> None:
-    """Once the child has been turned on, the parent can be turned on, too."""
+    """Once the child is on, the parent can be turned on, too."""
     await change_flow(side, TURN_OFF, HTTP_FLOW)
     await create_copy(
         side, build_client_data(build_definition(BUTTON, build_child_action(HTTP_FLOW)))
@@ -148,9 +144,6 @@ async def test_rejected_activation_does_not_change_the_definition(side: Side) ->
 async def test_missing_connection_and_forbidden_connection_have_different_errors(
     side: Side, connection: Mapping[str, str], code: str
 ) -> None:
-    """The errors differ for a reference without a connection and for a connection without
-    access.
-    """
     entry = {"runtimeSource": "embedded", "connection": connection, "api": {"name": "shared_x"}}
     await create_copy(side, build_client_data(build_definition(DAILY), {"shared_x": entry}))
 
@@ -162,8 +155,8 @@ async def test_missing_connection_and_forbidden_connection_have_different_errors
 async def test_flow_with_a_blocked_connector_is_rejected_or_suspended(
     side: Side, *, is_refused: bool
 ) -> None:
-    """If a data policy blocks the connector, the platform either rejects the activation or accepts
-    it and suspends the flow.
+    """If a data policy blocks the connector, the platform rejects the activation, or accepts it and
+    suspends the flow.
     """
     side.hands.assumptions.data_policy_refuses_activation = is_refused
     side.hands.block_connector("shared_office365")

@@ -31,8 +31,8 @@ async def test_list_of_connections_has_their_sign_in_and_owner(side: Side) -> No
 
 
 async def test_connections_are_read_page_by_page(side: Side) -> None:
-    """The pages have the same connections as `list`, without their sign-in, which a second method
-    reads for each connector.
+    """The pages have the same connections as `list`, but without the sign-in. Another method reads
+    the sign-in of each connector.
     """
     connections = side.ports.connections
     listed = await connections.list(ENVIRONMENT)
@@ -45,7 +45,7 @@ async def test_connections_are_read_page_by_page(side: Side) -> None:
 
 
 async def test_apps_are_read_page_by_page(side: Side) -> None:
-    """The pages have the same apps as `list_with_flows`: apps without flows are omitted."""
+    """The pages have the same apps as `list_with_flows`: both omit apps without flows."""
     apps = side.ports.canvas_apps
 
     found = await read_all_pages(lambda cursor: apps.read_page(ENVIRONMENT, cursor))
@@ -64,7 +64,7 @@ async def read_all_pages[T](read: Callable[[str], Awaitable[ResultPage[T]]]) -> 
 
 
 async def test_read_errors_returns_the_errors_of_connections(side: Side) -> None:
-    """A working connection has an empty error."""
+    """The error of a working connection is empty."""
     assert await side.ports.connections.read_errors(ENVIRONMENT) == {
         "office-maker": "",
         "office-shared": "",
@@ -73,9 +73,8 @@ async def test_read_errors_returns_the_errors_of_connections(side: Side) -> None
 
 
 async def test_list_of_canvas_apps_has_their_flows_or_a_reason(side: Side) -> None:
-    """An app without flows is omitted.
-
-    An app whose document is missing is listed with the reason why its flows are unknown.
+    """An app without flows is omitted. If the document of an app is missing, the app is listed with
+    the reason why its flows are unknown.
     """
     listed = await side.ports.canvas_apps.list_with_flows(ENVIRONMENT)
     found = {one.display_name: one for one in listed}
@@ -113,7 +112,9 @@ async def test_only_hosted_machine_groups_are_returned(side: Side) -> None:
 
 
 async def test_organization_has_its_setting_and_the_names_of_principals(side: Side) -> None:
-    """People and teams are found by their row ids in any case; an unknown id is omitted."""
+    """People and teams are found by the ids of their rows, in upper or lower case. Unknown ids are
+    omitted.
+    """
     environment, organization = await side.read_environment(), side.ports.organization
     maker = side.hands.find_user_id(MAKER)
 
@@ -123,7 +124,7 @@ async def test_organization_has_its_setting_and_the_names_of_principals(side: Si
 
 
 async def test_solution_setting_is_written_and_read_back(side: Side) -> None:
-    """Each value is restored exactly; an unknown organization is not found."""
+    """A write of the old value restores it. An unknown organization raises `NotFound`."""
     environment, organization = await side.read_environment(), side.ports.organization
     before = await organization.read_solution_setting(environment)
 

@@ -26,7 +26,6 @@ API_VERSION = "2023-12-01"
 
 
 async def test_write_replaces_all_app_settings(side: Side) -> None:
-    """A setting that is not in the write is removed."""
     apps = side.ports.app_settings
     [site] = await apps.read_sites()
     read = await apps.read(site.id)
@@ -42,9 +41,8 @@ async def test_write_replaces_all_app_settings(side: Side) -> None:
 
 
 async def test_write_keeps_the_type_of_connection_strings(side: Side) -> None:
-    """The type is the first part of a connection string's name.
-
-    A connection string that is not in the write is removed.
+    """The type is the first part of a connection string's name. A write removes connection strings
+    that it omits.
     """
     strings = side.ports.connection_strings
     [site] = await strings.read_sites()
@@ -58,9 +56,8 @@ async def test_write_keeps_the_type_of_connection_strings(side: Side) -> None:
 
 
 async def test_reference_is_resolved_with_the_right_of_the_identity(side: Side) -> None:
-    """A reference to a Key Vault secret is resolved only if the app's identity may read the secret.
-
-    Its status gives the reason if not.
+    """The status of a reference says whether the app's identity can read the secret, and why
+    not.
     """
     apps = side.ports.app_settings
     [site] = await apps.read_sites()
@@ -120,7 +117,7 @@ async def test_key_values_are_written_with_their_etag(side: Side) -> None:
 
 
 async def test_parts_of_a_synapse_workspace_are_read_by_name(side: Side) -> None:
-    """Names with blanks are found, too. A missing part raises `NotFound`."""
+    """A name may contain blanks. A missing part raises `NotFound`."""
     artifacts = side.ports.synapse_artifacts
     listed = await artifacts.list("contoso", "pipelines")
     found = await artifacts.read("contoso", "pipelines", "Send mail")
@@ -133,9 +130,8 @@ async def test_parts_of_a_synapse_workspace_are_read_by_name(side: Side) -> None
 
 
 async def test_part_of_a_synapse_workspace_is_replaced_by_its_etag(side: Side) -> None:
-    """`write` returns only after a read shows the new value.
-
-    A write with an old ETag raises `Conflict` and changes nothing.
+    """`write` returns only after a read has shown the new value. A write with an old ETag raises
+    `Conflict` and changes nothing.
     """
     artifacts, name = side.ports.synapse_artifacts, "Send mail"
     before = await artifacts.read("contoso", "pipelines", name)
@@ -162,9 +158,8 @@ async def test_app_has_all_permissions_in_its_synapse_workspace(side: Side) -> N
 
 
 async def test_secrets_of_a_container_app_are_read_by_an_action(side: Side) -> None:
-    """A read of the resource shows the names without the values.
-
-    A PATCH replaces the whole list of secrets and keeps the rest of the resource.
+    """A read of the resource returns names without values. A PATCH replaces the whole list of
+    secrets and keeps the rest of the resource.
     """
     ports, version = side.ports, "2025-07-01"
     shown = await ports.resources.get(CONTAINER_APP, version)
@@ -210,10 +205,7 @@ async def test_missing_azure_resource_is_not_found(side: Side) -> None:
 
 
 async def test_service_tag_list_has_a_change_number_and_prefixes(side: Side) -> None:
-    """A tag is found by its name in any case.
-
-    The list contains all pages of the platform's answer.
-    """
+    """A tag is found by its name, in upper or lower case."""
     tags = await side.ports.service_tags.get_list()
 
     found = tags.find("powerplatformplex.WESTEUROPE")
@@ -224,10 +216,7 @@ async def test_service_tag_list_has_a_change_number_and_prefixes(side: Side) -> 
 
 
 async def test_resources_of_a_type_are_listed_and_read(side: Side) -> None:
-    """Lookups ignore the case of the type.
-
-    Resources of this type below other resources are included.
-    """
+    """The type and the resource id are found in upper or lower case."""
     sites = await side.ports.resources.list("microsoft.web/SITES", API_VERSION)
     web = await side.ports.resources.get(SITE_ID.upper(), API_VERSION, "/config/web")
 
@@ -248,16 +237,14 @@ async def test_children_of_a_resource_are_listed(side: Side) -> None:
 
 @dataclass(slots=True)
 class StoredAnswers:
-    """Stores the answers of a resumable read in memory."""
+    """The answers of a resumable read, stored in memory."""
 
     kept: dict[str, Mapping[str, object]] = field(default_factory=dict)
 
     def find(self, request: str) -> Mapping[str, object] | None:
-        """Return a stored answer."""
         return self.kept.get(request)
 
     async def keep(self, request: str, answer: Mapping[str, object]) -> None:
-        """Store an answer."""
         self.kept[request] = answer
 
     async def forget(self, start: str) -> None:
@@ -266,8 +253,8 @@ class StoredAnswers:
 
 
 async def test_resumed_reading_returns_the_same_resources(side: Side) -> None:
-    """The second read sends no request for what the first has stored, not even for a resource that
-    was missing.
+    """The second read sends no request whose answer the first has stored, even if the answer was
+    that a resource is missing.
     """
     resources, answers = side.ports.resources, StoredAnswers()
     gone = f"{SQL_SERVER}-gone"
@@ -308,14 +295,12 @@ IP_GROUP = f"{SITE_ID.partition('/providers/')[0]}/providers/Microsoft.Network/i
 
 
 def build_ip_group(*addresses: str) -> dict[str, object]:
-    """Return the body of an IP group."""
     return {"location": "westeurope", "properties": {"ipAddresses": [*addresses]}}
 
 
 async def test_resource_is_created_replaced_by_its_etag_and_deleted(side: Side) -> None:
-    """A write with an old ETag changes nothing.
-
-    A create of an existing resource raises an error and changes nothing.
+    """A write with an old ETag and a create of an existing resource raise an error and change
+    nothing. A second delete does nothing.
     """
     writer, reader = side.ports.resource_writer, side.ports.resources
 
@@ -369,9 +354,8 @@ async def test_resource_that_is_text_is_read(side: Side) -> None:
 
 
 async def test_resource_with_an_etag_is_changed_if_it_still_has_it(side: Side) -> None:
-    """The resource is a secret named value of API Management.
-
-    Its ETag comes in a response header, and only the action `listValue` returns its value.
+    """The resource is a secret named value of API Management. The ETag is in a response header, and
+    only the action `listValue` returns the value.
     """
     writer, reader, version = side.ports.resource_writer, side.ports.tagged_resources, "2024-05-01"
     secrets = side.ports.resource_secrets
@@ -397,10 +381,7 @@ async def test_resource_with_an_etag_is_changed_if_it_still_has_it(side: Side) -
 
 
 async def test_policy_that_denies_a_write_is_known_before(side: Side) -> None:
-    """The app asks which policy assignments would deny a write of this resource type.
-
-    Other types are not affected.
-    """
+    """The app asks which policy assignments would deny a write of this resource type."""
     restrictions, version = side.ports.policy_restrictions, "2024-11-01"
 
     [denying] = await restrictions.find_denying_assignments(SITE_ID, {"type": SETTINGS}, version)

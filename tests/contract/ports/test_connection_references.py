@@ -58,7 +58,7 @@ async def test_second_create_raises_already_exists_and_changes_nothing(side: Sid
 
 
 async def test_owner_of_a_create_is_checked_before_the_row(side: Side) -> None:
-    """A person without rights does not learn that a reference exists."""
+    """A person without rights must not learn that a reference exists."""
     references, environment = side.ports.connection_references, await side.read_environment()
     await references.create(environment, build_draft(side))
     for_a_stranger = replace(build_draft(side), owner_id=STRANGER, owner_is_entra_id=True)
@@ -70,7 +70,9 @@ async def test_owner_of_a_create_is_checked_before_the_row(side: Side) -> None:
 async def test_references_are_found_by_their_connection_in_any_case(
     side: Side,
 ) -> None:
-    """References to other connections are omitted, and a quote in a name has no special meaning."""
+    """References to other connections are omitted. A quotation mark in a name has no special
+    meaning.
+    """
     references, environment = side.ports.connection_references, await side.read_environment()
     await references.create(environment, build_draft(side))
 
@@ -82,7 +84,7 @@ async def test_references_are_found_by_their_connection_in_any_case(
 
 
 async def test_references_are_found_by_their_logical_name(side: Side) -> None:
-    """References with other names are omitted; an unknown name returns nothing."""
+    """References with other names are omitted. An unknown name finds none."""
     references, environment = side.ports.connection_references, await side.read_environment()
     made = build_draft(side)
     await references.create(environment, made)
@@ -108,7 +110,7 @@ async def test_reference_to_an_unusable_connection_is_rejected(side: Side) -> No
 
 
 async def test_a_reference_may_be_bound_to_no_connection(side: Side) -> None:
-    """Then each person who runs the flow provides a connection."""
+    """Each person who runs the flow then provides a connection."""
     references, environment = side.ports.connection_references, await side.read_environment()
     await references.create(environment, build_draft(side, ""))
 

@@ -32,7 +32,6 @@ async def test_variable_is_written_with_the_etag_of_its_row(side: Side) -> None:
 
 
 async def test_missing_variable_is_not_found(side: Side) -> None:
-    """A read finds neither the value nor the default of a missing variable."""
     environment, variables = await side.read_environment(), side.ports.environment_variables
 
     with pytest.raises(NotFound):

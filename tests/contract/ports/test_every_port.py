@@ -1,4 +1,4 @@
-"""Every platform port has a contract suite that calls each of its methods."""
+"""Test that every platform port has a contract suite that calls each of its methods."""
 
 import ast
 from dataclasses import fields
@@ -24,7 +24,7 @@ def _find_used_names() -> set[str]:
 
 @pytest.mark.parametrize("name", [one.name for one in fields(PlatformPorts)])
 def test_every_method_of_a_port_is_called_by_a_suite(name: str) -> None:
-    """Only so are the fakes compared with the adapters in each method: a suite runs on both."""
+    """Each suite runs with the fakes and with the adapters, so it compares the two."""
     methods = {one for one in vars(_PORTS[name]) if not one.startswith("_")}
 
     assert {name, *methods} - _find_used_names() == set()

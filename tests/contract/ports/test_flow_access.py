@@ -1,4 +1,6 @@
-"""Test both implementations of `FlowsAsServiceAccount`, with permissions and trigger URLs."""
+"""Test both implementations of `FlowsAsServiceAccount`, which changes permissions and reads trigger
+URLs.
+"""
 
 import json
 
@@ -22,7 +24,7 @@ from tests.local_cloud.tenant.tenant_world import (
 
 @pytest.fixture(autouse=True)
 async def sign_in(side: Side) -> None:
-    """Sign the service account in, because every request needs the sign-in."""
+    """Sign the service account in. Every request of the port needs the sign-in."""
     await side.hands.sign_in()
 
 
@@ -58,9 +60,8 @@ async def test_service_account_becomes_co_owner_reads_the_url_and_is_removed(sid
 async def test_share_alone_may_not_allow_the_service_account_to_read_the_url(
     side: Side, *, is_heard: bool
 ) -> None:
-    """No source says whether a share in Dataverse allows it, so the test assumes both.
-
-    Co-ownership in the flow service always allows it.
+    """No source says whether a share in Dataverse is sufficient, so the test tries both
+    assumptions. Co-ownership in the flow service is always sufficient.
     """
     side.hands.assumptions.shares_let_people_ask = is_heard
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
@@ -81,7 +82,7 @@ async def test_share_alone_may_not_allow_the_service_account_to_read_the_url(
 
 
 async def test_read_of_a_missing_trigger_url_raises_an_error(side: Side) -> None:
-    """A button trigger has no trigger URL, and a trigger with another name does not exist."""
+    """A button trigger has no trigger URL, and neither has a trigger that does not exist."""
     access = side.ports.flow_access
     await access.grant(ENVIRONMENT, BUTTON_FLOW)
     await access.grant(ENVIRONMENT, HTTP_FLOW)
@@ -93,9 +94,8 @@ async def test_read_of_a_missing_trigger_url_raises_an_error(side: Side) -> None
 
 
 async def test_service_account_reads_the_definition_of_flows_it_co_owns(side: Side) -> None:
-    """The read of any other flow is rejected.
-
-    The application can read every member of a flow but the definition.
+    """The read of any other flow is rejected. The application may read everything of a flow except
+    the definition.
     """
     side.hands.assumptions.definitions_hidden_from_administrators = True
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
@@ -113,9 +113,7 @@ async def test_service_account_reads_the_definition_of_flows_it_co_owns(side: Si
 
 
 async def test_service_account_can_start_flows_that_an_application_cannot(side: Side) -> None:
-    """The platform rejects the start by the application, and by the service account until it is a
-    co-owner.
-    """
+    """The platform also rejects the start by a service account that is no co-owner."""
     side.hands.assumptions.applications_activate = False
     access, switch = side.ports.flow_access, side.ports.flow_switch
     flow = (ENVIRONMENT, BUTTON_FLOW)
@@ -133,7 +131,7 @@ async def test_service_account_can_start_flows_that_an_application_cannot(side: 
 
 
 async def test_renew_sign_in_keeps_the_service_account_signed_in(side: Side) -> None:
-    """Afterwards the account can still read its own id, which is the same."""
+    """Afterwards, the account can still read its own id."""
     access = side.ports.flow_access
     before = await access.read_account_id()
 
@@ -143,7 +141,7 @@ async def test_renew_sign_in_keeps_the_service_account_signed_in(side: Side) -> 
 
 
 async def test_permissions_distinguish_users_and_groups(side: Side) -> None:
-    """The permissions are those of a flow outside solutions, which only the flow service has."""
+    """The flow is outside solutions, so only the flow service has its permissions."""
     held = await side.ports.flow_access.read_permissions(ENVIRONMENT, BUTTON_FLOW)
 
     assert {(one.principal_id, one.role, one.is_group) for one in held} == {

@@ -1,4 +1,4 @@
-"""Test both implementations of `FlowPages`, the lists of flows in pages."""
+"""Test both implementations of `FlowPages`, which returns lists of flows page by page."""
 
 from dataclasses import replace
 
@@ -15,9 +15,7 @@ def remove_owners(flows: list[Workflow]) -> list[Workflow]:
 
 
 async def test_pages_of_rows_contain_every_flow_once(side: Side) -> None:
-    """The pages of Dataverse rows, each read with the cursor of the one before, have every flow
-    once, with its definition.
-    """
+    """Each page is read with the cursor of the page before. The rows contain definitions."""
     environment, pages = await side.read_environment(), side.ports.flow_pages
     whole = [row async for row in side.ports.workflows.list(environment)]
 
@@ -31,7 +29,7 @@ async def test_pages_of_rows_contain_every_flow_once(side: Side) -> None:
 
 
 async def test_pages_of_the_flow_service_contain_its_list(side: Side) -> None:
-    """Like the list of `FlowReports`, the pages have no definitions."""
+    """The pages contain no definitions, and neither does the list of `FlowReports`."""
     pages = side.ports.flow_pages
     whole = await side.ports.flow_reports.list_flows(ENVIRONMENT)
 
@@ -46,7 +44,9 @@ async def test_pages_of_the_flow_service_contain_its_list(side: Side) -> None:
 
 
 async def test_cursor_returns_the_same_page_again(side: Side) -> None:
-    """A process that was killed may read a page again. The stored cursor contains no signature."""
+    """A process that was killed may read a page again. The cursor is stored, so it must not contain
+    a signature.
+    """
     environment, pages = await side.read_environment(), side.ports.flow_pages
     first = await pages.read_workflows(environment)
     assert first.cursor
@@ -89,7 +89,7 @@ async def test_flows_are_read_by_their_ids(side: Side) -> None:
 
 
 async def test_read_summaries_returns_existing_rows_by_id(side: Side) -> None:
-    """An unknown id has the error `NotFound` as its result, also a text that is not a GUID."""
+    """The result for an unknown id is the error `NotFound`, even if the id is no GUID."""
     environment = await side.read_environment()
     some = [row async for row in side.ports.workflows.list(environment)][1:3]
     gone, odd = "f0000000-0000-4000-8000-00000000dead", "no id at all) or (1 eq 1"
@@ -104,7 +104,7 @@ async def test_read_summaries_returns_existing_rows_by_id(side: Side) -> None:
 
 
 async def test_flow_has_its_owners_name_until_the_owner_leaves(side: Side) -> None:
-    """Afterwards the owner still has the id in Dataverse."""
+    """The id of the owner in Dataverse stays."""
     environment, pages = await side.read_environment(), side.ports.flow_pages
     row_id = side.hands.find_user_id(MAKER)
 

@@ -35,7 +35,7 @@ STAYING = {HTTP_FLOW, PARENT_FLOW, TENANT_AUTH_FLOW}
 
 
 async def test_environments_are_listed_and_read(side: Side) -> None:
-    """Before the link, an environment has no policy; afterwards its policy is linked."""
+    """An environment has no policy until it is linked."""
     before = {environment.id: environment for environment in await side.ports.environments.list()}
     await side.hands.link()
     after = await side.read_environment()
@@ -56,9 +56,7 @@ async def test_environments_are_listed_and_read(side: Side) -> None:
 
 
 async def test_cached_environment_may_be_outdated(side: Side) -> None:
-    """`get_cached` does not show a later change until `get` has read the environment from the
-    platform.
-    """
+    """`get_cached` does not show a later change until `get` has read the environment again."""
     environments = side.ports.environments
     before = await environments.get(ENVIRONMENT)
     await side.hands.link()
@@ -79,9 +77,7 @@ async def test_missing_environment_or_flow_is_not_found(side: Side) -> None:
 
 
 async def test_flow_service_rejects_an_unknown_environment(side: Side) -> None:
-    """The flow service answers in the same way for an environment in which the app has no
-    rights.
-    """
+    """The flow service answers in the same way if the app has no rights in the environment."""
     ports = side.ports
 
     with pytest.raises(PlatformError, match="EnvironmentAccessDenied"):
@@ -97,8 +93,8 @@ async def test_flow_service_rejects_an_unknown_environment(side: Side) -> None:
 
 
 async def test_both_lists_are_equal_after_the_platform_migration(side: Side) -> None:
-    """Before it, the first list has every flow on Microsoft's key, and the second only those that
-    cannot migrate.
+    """Before the migration, one list has every flow, and the other only flows that cannot
+    migrate.
     """
     report = side.ports.flow_reports.read_microsoft_key_flows
 
@@ -118,7 +114,7 @@ async def test_both_lists_are_equal_after_the_platform_migration(side: Side) -> 
 async def test_edited_flow_is_no_longer_listed_as_unable_to_migrate(
     side: Side, *, moves: bool
 ) -> None:
-    """After an edit that removes the reason, the platform either moves the flow to your key or
+    """After an edit that removes the cause, the platform either moves the flow to your key, or
     keeps it only in the list of all flows on Microsoft's key.
     """
     side.hands.assumptions.edited_flows_migrate = moves
@@ -140,7 +136,6 @@ async def test_edited_flow_is_no_longer_listed_as_unable_to_migrate(
 
 
 async def test_parent_of_a_copy_on_your_key_does_not_stay_on_microsofts_key(side: Side) -> None:
-    """A child flow on your key does not keep its parent on Microsoft's key."""
     await side.hands.link()
     await side.hands.migrate()
     environment, workflows = await side.read_environment(), side.ports.workflows
@@ -158,7 +153,7 @@ async def test_parent_of_a_copy_on_your_key_does_not_stay_on_microsofts_key(side
 
 
 async def test_list_of_flows_contains_no_definitions(side: Side) -> None:
-    """Flows outside solutions have no id of Dataverse."""
+    """A listed flow outside solutions has no id in Dataverse."""
     flows = {flow.flow_name: flow for flow in await side.ports.flow_reports.list_flows(ENVIRONMENT)}
 
     assert set(flows) == ALL
@@ -169,7 +164,7 @@ async def test_list_of_flows_contains_no_definitions(side: Side) -> None:
 
 
 async def test_definition_from_the_flow_service_has_the_dataverse_format(side: Side) -> None:
-    """The definition from the flow service can be written as `clientdata`."""
+    """The app can write such a definition to `clientdata`."""
     detail = await side.ports.flow_reports.get_flow(ENVIRONMENT, HTTP_FLOW)
 
     given = json.loads(detail.client_data or "")
@@ -187,7 +182,7 @@ async def test_flow_outside_solutions_has_its_description(side: Side) -> None:
 
 
 async def test_runs_since_a_time_are_listed_newest_first(side: Side) -> None:
-    """Each run has the id of the trigger URL that started it."""
+    """A run has the id in the trigger URL that started it."""
     runs, now = side.ports.flow_reports.read_runs, side.hands.read_time()
     day = timedelta(days=1)
 
@@ -230,7 +225,9 @@ async def test_pages_of_runs_end_at_the_given_time(side: Side) -> None:
 
 
 async def test_run_in_progress_is_found_behind_newer_runs(side: Side) -> None:
-    """A caller that runs every minute may have a run that began before a page of others."""
+    """A run of a flow that is called every minute may have begun before a whole page of newer
+    runs.
+    """
     reports, now = side.ports.flow_reports, side.hands.read_time()
     since = now - timedelta(days=1)
     side.hands.set_run_page(1)
@@ -267,7 +264,7 @@ async def test_runs_are_kept_for_28_days(side: Side) -> None:
 
 
 async def test_runs_before_the_key_are_not_listed_for_a_migrated_flow(side: Side) -> None:
-    """A flow that stays on Microsoft's key still lists the runs from before the key was applied."""
+    """The list of a flow that stays on Microsoft's key still has these runs."""
     reports, since = side.ports.flow_reports, side.hands.read_time() - timedelta(days=1)
     moving = await reports.read_runs(ENVIRONMENT, DAILY_FLOW, since=since)
     staying = await reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since)
@@ -282,9 +279,8 @@ async def test_runs_before_the_key_are_not_listed_for_a_migrated_flow(side: Side
 
 
 async def test_failed_run_has_its_failed_action_and_error(side: Side) -> None:
-    """The list of runs shows only that the run failed.
-
-    A read of the run returns the failed action and its error.
+    """The list of runs says only that the run failed. A read of the run returns the failed action
+    and its error.
     """
     reports, since = side.ports.flow_reports, side.hands.read_time() - timedelta(days=1)
     side.hands.fail_call(HTTP_FLOW)
@@ -325,7 +321,7 @@ async def test_calls_are_read_oldest_first_with_what_identifies_the_caller(side:
 
 
 async def test_licence_of_a_flow_is_read(side: Side) -> None:
-    """The licence is that of the flow's owner. A flow without a licence still runs."""
+    """The licence is the one of the flow's owner."""
     reports = side.ports.flow_reports
     before = await reports.read_licence(ENVIRONMENT, HTTP_FLOW)
     side.hands.remove_licence(MAKER)

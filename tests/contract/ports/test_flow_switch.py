@@ -20,7 +20,7 @@ from tests.local_cloud.tenant.tenant_world import (
 
 
 async def test_administrator_turns_a_flow_off_and_on(side: Side) -> None:
-    """A repetition of either request changes nothing."""
+    """A repeated request changes nothing."""
     switch, get_flow = side.ports.flow_switch, side.ports.flow_reports.get_flow
 
     for _ in range(2):
@@ -34,7 +34,9 @@ async def test_administrator_turns_a_flow_off_and_on(side: Side) -> None:
 
 
 async def test_flow_in_a_solution_is_first_turned_on_in_dataverse(side: Side) -> None:
-    """The flow service can start a flow of a solution only if Dataverse has turned it on once."""
+    """The flow service can turn on a flow in a solution only if the flow was once turned on in
+    Dataverse.
+    """
     environment, switch = await side.read_environment(), side.ports.flow_switch
     await side.ports.workflows.create(environment, build_draft(side))
 
@@ -83,7 +85,7 @@ async def test_flow_that_is_not_in_the_recycle_bin_cannot_be_restored(side: Side
 
 
 async def test_flow_cannot_be_stopped_during_the_platform_migration(side: Side) -> None:
-    """The error names the migration, so that the app waits until it is complete."""
+    """The error names the migration, so that the app can wait until the migration is complete."""
     await side.hands.link()
 
     with pytest.raises(PlatformMigrationInProgress):
@@ -108,7 +110,7 @@ async def test_power_apps_v1_flow_migrates_after_it_is_added_to_a_solution(side:
 
 
 async def test_at_most_twenty_flows_are_added_to_a_solution_per_request(side: Side) -> None:
-    """Then the flows have rows in Dataverse. A flow that is already in the solution stays there."""
+    """An added flow gets a row in Dataverse. A flow that is already in a solution stays there."""
     place = side.ports.flow_placement.add_to_solution
 
     await place(ENVIRONMENT, [BUTTON_FLOW, HTTP_FLOW])

@@ -34,8 +34,8 @@ async def test_hook_is_replaced_as_a_whole(side: Side) -> None:
 
 
 async def test_variable_group_is_read_in_a_project_and_written_outside(side: Side) -> None:
-    """Azure DevOps reads a variable group at its project's path and writes it at the
-    organization's. A variable that the write omits is removed.
+    """Azure DevOps reads a variable group at the path of its project, and writes it at the path of
+    the organization. A write removes a variable that it omits.
     """
     api = side.ports.json_api
     [project] = await api.list(AZURE_DEVOPS, "contoso/_apis/projects", member="value")
@@ -50,7 +50,7 @@ async def test_variable_group_is_read_in_a_project_and_written_outside(side: Sid
 
 
 async def test_configuration_of_a_webhook_is_changed_alone(side: Side) -> None:
-    """GitHub shows the secret of a webhook as asterisks, and keeps it if the body of the write does
+    """GitHub returns asterisks in place of a webhook's secret, and keeps the secret if a write does
     not contain it.
     """
     api, hooks = side.ports.json_api, "repos/contoso/shop/hooks"

@@ -1,4 +1,4 @@
-"""Test both implementations of the ports for vaults, their secrets and their keys."""
+"""Test both implementations of the ports for key vaults, their secrets and their keys."""
 
 import base64
 import hashlib
@@ -23,7 +23,7 @@ from tests.local_cloud.tenant.tenant_world import (
 
 
 async def test_write_creates_a_missing_secret(side: Side) -> None:
-    """A secret without a version is created with its tags."""
+    """A write that names no version creates the secret, with its tags."""
     secret = Secret(
         vault_url=VAULT_URL, name="new", value="", version="", content_type=None, tags={"a": "b"}
     )
@@ -82,7 +82,7 @@ async def test_read_values_since_returns_versions_replaced_since_a_time(side: Si
 
 
 async def test_policy_contains_its_vault_and_key(side: Side) -> None:
-    """A policy without a key version follows the newest version."""
+    """If the policy names no key version, the newest version is used."""
     [policy] = await side.ports.keys.read_policies()
 
     assert (policy.id, policy.name) == (POLICY_ID.lower(), "cmk-eu")
@@ -94,7 +94,7 @@ async def test_policy_contains_its_vault_and_key(side: Side) -> None:
 
 
 async def test_vault_has_its_protection_settings(side: Side) -> None:
-    """The vault is found by its resource id in any case."""
+    """The vault is found by its resource id, in upper or lower case."""
     vault = await side.ports.keys.read_vault(VAULT_ID.upper())
 
     assert (vault.id, vault.url) == (VAULT_ID.lower(), VAULT_URL)
@@ -104,7 +104,7 @@ async def test_vault_has_its_protection_settings(side: Side) -> None:
 
 
 async def test_vault_is_found_by_its_name(side: Side) -> None:
-    """The case of the name is ignored."""
+    """The name is found in upper or lower case."""
     vault = await side.ports.keys.read_vault("KV-CMK")
 
     assert vault.id == VAULT_ID.lower()
@@ -113,7 +113,7 @@ async def test_vault_is_found_by_its_name(side: Side) -> None:
 
 
 async def test_role_assignments_of_a_vault_include_parent_and_child_scopes(side: Side) -> None:
-    """Only the role assignments of the given principal are returned."""
+    """Role assignments of other principals are omitted."""
     roles = await side.ports.keys.read_role_assignments(VAULT_ID, POLICY_IDENTITY)
     none = await side.ports.keys.read_role_assignments(
         VAULT_ID, "b0000000-0000-4000-8000-0000000000d1"

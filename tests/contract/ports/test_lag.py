@@ -1,4 +1,4 @@
-"""Test that reads of both implementations lag behind writes in the same way."""
+"""Test that, in both implementations, reads lag behind writes in the same way."""
 
 from datetime import timedelta
 
@@ -32,15 +32,13 @@ async def read_row(side: Side, workflow_id: str = HTTP_FLOW) -> Workflow | None:
 
 
 async def list_flow(side: Side, workflow_id: str = HTTP_FLOW) -> list[Workflow]:
-    """Return the entries of a flow in the list of all flows."""
+    """Return the flow's entries in the list of all flows."""
     rows = side.ports.workflows.list(await side.read_environment())
     return [one async for one in rows if one.workflow_id == workflow_id]
 
 
 async def test_created_flow_is_readable_and_listed_with_a_delay(side: Side) -> None:
-    """If the flow is turned on during the delay, the first read that shows the flow shows it as
-    on.
-    """
+    """If the flow is turned on during the delay, it is on in the first read that shows it."""
     await create_copy(side)
     soon = await read_row(side, COPY)
     await side.ports.workflows.update(await side.read_environment(), COPY, TURN_ON, etag="*")
@@ -58,10 +56,7 @@ async def test_created_flow_is_readable_and_listed_with_a_delay(side: Side) -> N
 async def test_changed_flow_reads_as_before_until_the_delay_ends(
     side: Side, change: WorkflowUpdate
 ) -> None:
-    """Dataverse and the flow service show the old state.
-
-    A write with the old ETag raises `Conflict` at once.
-    """
+    """A write with the old ETag raises `Conflict` even during the delay."""
     environment, before = await side.read_environment(), await read_row(side)
     assert before is not None
     await side.ports.workflows.update(environment, HTTP_FLOW, change, etag=before.etag)
@@ -80,7 +75,7 @@ async def test_changed_flow_reads_as_before_until_the_delay_ends(
 
 
 async def test_changed_variable_is_listed_as_before_until_the_delay_ends(side: Side) -> None:
-    """A write with the old ETag raises `Conflict` at once."""
+    """A write with the old ETag raises `Conflict` even during the delay."""
     environment, variables = await side.read_environment(), side.ports.environment_variables
     [before] = await variables.list(environment)
     assert before.value_id is not None
@@ -95,7 +90,7 @@ async def test_changed_variable_is_listed_as_before_until_the_delay_ends(side: S
 
 
 async def test_created_reference_is_readable_and_listed_with_a_delay(side: Side) -> None:
-    """A second create raises `AlreadyExists` at once."""
+    """A second create raises `AlreadyExists` even during the delay."""
     environment, references = await side.read_environment(), side.ports.connection_references
     made = reference_draft(side)
     await references.create(environment, made)

@@ -19,7 +19,7 @@ QUEUE = "flow-jobs"
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """One implementation, and a function that reads the messages that it can deliver now."""
+    """An implementation, and a function that reads the messages that it can deliver now."""
 
     messages: MessageSender
     #: Ids and bodies, in the order of sending.
@@ -28,7 +28,7 @@ class Broker:
 
 @pytest.fixture(params=["fake", "wire"])
 async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
-    """Return each implementation with the app's empty queues."""
+    """Return an implementation with the app's queues, which are empty."""
     if request.param == "fake":
         clock = ManualClock(datetime.now(UTC))
         fake = FakeMessages(clock)
@@ -53,7 +53,6 @@ async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
 
 
 def build_message(number: int, *, queue: str = QUEUE, due: datetime | None = None) -> QueueMessage:
-    """Return a message of the app."""
     body = {"job": "job-1", "name": "ä"}
     return QueueMessage(queue=queue, message_id=f"job-1/copying/{number}", body=body, due=due)
 
@@ -68,7 +67,7 @@ async def test_messages_arrive_in_their_queue_with_id_and_body(broker: Broker) -
 
 
 async def test_message_with_an_equal_id_is_dropped(broker: Broker) -> None:
-    """The broker drops duplicates within one call and between calls."""
+    """The duplicates may be sent with one request or with several."""
     await broker.messages.send(build_message(1), build_message(2), build_message(1))
     await broker.messages.send(build_message(2), build_message(3))
 
@@ -87,7 +86,7 @@ async def test_scheduled_message_is_counted_and_not_delivered(broker: Broker) ->
 
 
 async def test_too_large_message_is_rejected(broker: Broker) -> None:
-    """A retry would not help; the next message is sent."""
+    """A retry would not help. The next message is sent nevertheless."""
     large = QueueMessage(queue=QUEUE, message_id="1", body={"text": "x" * 300_000})
 
     with pytest.raises(PlatformError, match="MessageSizeExceeded"):

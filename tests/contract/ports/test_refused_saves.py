@@ -1,7 +1,4 @@
-"""Test how both implementations of `Workflows` handle a save that is rejected.
-
-See platform.md#rejected-saves.
-"""
+"""Test how both implementations of `Workflows` reject a save (platform.md#rejected-saves)."""
 
 import json
 from datetime import timedelta
@@ -80,7 +77,7 @@ async def test_rejected_save_may_empty_the_connection_references(side: Side) -> 
 
 
 async def test_save_with_the_references_restores_them(side: Side) -> None:
-    """A save of the emptied definition is rejected again."""
+    """A save of the definition with emptied references is rejected again."""
     side.hands.assumptions.older_host_shapes_refused = True
     side.hands.assumptions.refused_saves_wipe_references = True
     environment = await side.read_environment()
@@ -142,9 +139,8 @@ async def test_definition_without_the_reference_of_an_operation_is_rejected(side
 
 
 async def test_every_save_of_a_flow_with_an_unknown_reference_is_rejected(side: Side) -> None:
-    """The platform itself has added the reference to the flow.
-
-    Another flow with the same definition can be saved.
+    """The platform itself may add such a reference. Another flow with the same definition can be
+    saved.
     """
     await create_copy(side, build_mail_definition(NEWER))
     side.hands.stamp_reference(COPY, "new_sharedoffice365_1a2b3")
@@ -202,7 +198,7 @@ async def test_temporarily_rejected_save_succeeds_later(side: Side) -> None:
 
 
 async def test_reads_show_emptied_references_with_a_delay(side: Side) -> None:
-    """Right after the rejected save, a read still shows the references."""
+    """A read immediately after the rejected save still shows the references."""
     side.hands.assumptions.refused_saves_wipe_references = True
     await create_copy(side, build_mail_definition(NEWER))
     side.hands.assumptions.read_lag_seconds = (30.0, 30.0)

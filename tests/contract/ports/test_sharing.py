@@ -41,7 +41,7 @@ async def test_granted_rights_of_users_and_teams_are_listed(side: Side) -> None:
 
 
 async def test_shares_of_many_flows_are_listed_together(side: Side) -> None:
-    """Each flow has its own list; a missing flow has the error `NotFound`."""
+    """Each flow has a separate list. The result for a missing flow is the error `NotFound`."""
     where = await side.read_environment()
     share = Share(principal=build_principal(side, ADMIN), rights=list_rights("CanView"))
     await side.ports.flow_sharing.grant(where, HTTP_FLOW, share)
@@ -56,7 +56,7 @@ async def test_shares_of_many_flows_are_listed_together(side: Side) -> None:
 async def test_grant_adds_rights_and_modify_replaces_them(
     side: Side,
 ) -> None:
-    """`grant` could therefore leave a copy with more rights than its original, so the app then uses
+    """`grant` could leave a copy with more rights than its original, so the app then uses
     `modify`.
     """
     reader = Share(principal=build_principal(side, ADMIN), rights=list_rights("CanView"))
@@ -108,7 +108,7 @@ async def test_share_in_dataverse_is_a_permission_in_the_flow_service(side: Side
 
 
 async def test_impossible_share_raises_an_error(side: Side) -> None:
-    """The share is impossible if the user is disabled or unknown, or if the flow is missing."""
+    """The user is disabled or unknown, or the flow is missing."""
     disabled = Share(principal=build_principal(side, UNLICENSED), rights=list_rights("CanView"))
     nobody = Share(
         principal=DataversePrincipal(table=USERS, id=STRANGER), rights=list_rights("CanView")
@@ -125,9 +125,8 @@ async def test_impossible_share_raises_an_error(side: Side) -> None:
 async def test_users_and_teams_are_found_by_their_entra_ids(
     side: Side,
 ) -> None:
-    """Unknown ids are omitted.
-
-    If an Entra group has several teams, the one with all its members is returned.
+    """Unknown ids are omitted. If an Entra group has several teams, the team with all members of
+    the group is returned.
     """
     users = await side.ports.principals.read_users(
         await side.read_environment(), [MAKER.upper(), UNLICENSED, STRANGER]
@@ -154,16 +153,15 @@ async def test_read_user_finds_a_user_and_not_a_team(side: Side) -> None:
 
 
 async def test_application_user_is_found(side: Side) -> None:
-    """The app omits its own user when it shares a copy like the original."""
+    """The app omits its own user when it shares a copy in the same way as the original."""
     assert await side.ports.principals.read_application_user(
         await side.read_environment()
     ) == build_principal(side, APP)
 
 
 async def test_privilege_levels_are_read(side: Side) -> None:
-    """The app may change every flow and act for other users.
-
-    A maker may change only the maker's own flows.
+    """The app may change every flow and act for other users. A maker may change only flows that the
+    maker owns.
     """
     where = await side.read_environment()
 
@@ -193,7 +191,6 @@ async def test_flow_is_added_to_the_solutions_of_another_flow(side: Side) -> Non
 
 
 async def test_flow_cannot_be_added_to_a_managed_solution(side: Side) -> None:
-    """The platform rejects the request."""
     held = await side.ports.solutions.read_solution_ids(await side.read_environment(), [HTTP_FLOW])
     solutions = await side.ports.solutions.get(await side.read_environment(), held[HTTP_FLOW])
     [bought] = [one for one in solutions if one.is_managed]

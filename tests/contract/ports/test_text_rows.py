@@ -1,7 +1,5 @@
 """Test both implementations of `TextRows`: rows of Dataverse tables with a text that may contain
-trigger URLs.
-
-See platform.md#row-versions, #optional-tables.
+trigger URLs (platform.md#row-versions, platform.md#optional-tables).
 """
 
 from dataclasses import replace
@@ -22,7 +20,7 @@ from tests.local_cloud.tenant.tenant_world import HTTP_FLOW
 
 
 async def test_row_is_listed_by_its_condition_and_written(side: Side) -> None:
-    """A list omits rows that do not meet the condition."""
+    """The list omits rows that do not meet the condition."""
     environment, rows = await side.read_environment(), side.ports.text_rows
     [row] = await rows.list(environment, WEBHOOKS)
 

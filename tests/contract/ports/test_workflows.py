@@ -1,4 +1,6 @@
-"""Test both implementations of `Workflows`, the cloud flows as rows of Dataverse."""
+"""Test both implementations of `Workflows`, which returns and changes cloud flows as rows of
+Dataverse.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -33,12 +35,12 @@ TURN_ON = WorkflowUpdate(state=FlowState.ON)
 
 
 def build_draft(side: Side, **more: Any) -> WorkflowDraft:
-    """Return the draft of a copy of the HTTP flow, for its owner."""
+    """Return the draft of a copy of the HTTP flow that the original's owner owns."""
     return replace(build_draft_for(side.hands.find_user_id(MAKER)), **more)
 
 
 def build_draft_for(owner_id: str) -> WorkflowDraft:
-    """Return the draft of a copy of the HTTP flow, for a person."""
+    """Return the draft of a copy of the HTTP flow that this person owns."""
     return WorkflowDraft(
         workflow_id=COPY,
         name="Receive order (CMK)",
@@ -62,7 +64,7 @@ async def test_every_cloud_flow_is_listed_with_its_definition(side: Side) -> Non
 
 
 async def test_list_can_be_limited_to_managed_flows(side: Side) -> None:
-    """A managed solution belongs to its publisher."""
+    """A managed flow is in a solution that belongs to its publisher."""
     side.hands.make_managed(HTTP_FLOW)
     environment = await side.read_environment()
 
@@ -90,7 +92,7 @@ async def test_copy_is_created_once_off_and_for_its_owner(side: Side) -> None:
 
 
 async def test_owner_of_a_create_can_be_an_entra_id(side: Side) -> None:
-    """The owner of a flow outside solutions is known by the Entra object id only."""
+    """For the owner of a flow outside solutions, the app knows no other id."""
     environment = await side.read_environment()
     by_entra_id = build_draft(side, owner_id=MAKER, owner_is_entra_id=True)
 
@@ -104,7 +106,7 @@ async def test_owner_of_a_create_can_be_an_entra_id(side: Side) -> None:
 async def test_create_for_a_disabled_or_unknown_user_is_rejected(
     side: Side, owner: str, code: str
 ) -> None:
-    """Afterwards the copy has no row."""
+    """No row is created."""
     environment = await side.read_environment()
 
     with pytest.raises(PlatformError) as refused:
@@ -118,7 +120,9 @@ async def test_create_for_a_disabled_or_unknown_user_is_rejected(
 
 
 async def test_impersonated_user_is_checked_before_the_row(side: Side) -> None:
-    """A person without rights gets the same error for a missing row and for an old ETag."""
+    """The error is about the user, even if the row is missing, exists already, or has another
+    ETag.
+    """
     environment, workflows = await side.read_environment(), side.ports.workflows
     await workflows.create(environment, build_draft(side))
     for_a_stranger = build_draft(side, owner_id=STRANGER, owner_is_entra_id=True)
@@ -149,7 +153,7 @@ async def test_flow_keeps_the_id_of_an_owner_who_has_left(side: Side) -> None:
 
 
 async def test_update_needs_the_current_etag(side: Side) -> None:
-    """A write after another edit is a conflict. A missing row is not found."""
+    """A write after another edit raises `Conflict`. A write of a missing row raises `NotFound`."""
     environment, update = await side.read_environment(), side.ports.workflows.update
     read = await side.ports.workflows.get(environment, HTTP_FLOW)
     await update(environment, HTTP_FLOW, WorkflowUpdate(name="Renamed"), etag=read.etag)
@@ -189,7 +193,7 @@ async def test_only_the_platform_suspends_a_flow(side: Side) -> None:
 
 
 async def test_row_is_deleted_only_with_its_current_etag(side: Side) -> None:
-    """Another ETag is a conflict. A second delete does nothing."""
+    """Another ETag raises `Conflict`. A second delete does nothing."""
     environment, workflows = await side.read_environment(), side.ports.workflows
     row = await workflows.get(environment, HTTP_FLOW)
 
@@ -224,7 +228,7 @@ async def test_writes_during_the_platform_migration_are_rejected(side: Side) -> 
 
 
 async def test_list_of_an_environment_without_dataverse_is_rejected(side: Side) -> None:
-    """An environment without Dataverse has no rows."""
+    """Such an environment has no rows."""
     other = await side.ports.environments.get(OTHER_REGION)
 
     with pytest.raises(PlatformError, match="Dataverse"):
@@ -232,7 +236,9 @@ async def test_list_of_an_environment_without_dataverse_is_rejected(side: Side) 
 
 
 async def test_too_long_flow_name_is_rejected(side: Side) -> None:
-    """The column has room for 100 code units, which are fifty emoji (platform.md#long-names)."""
+    """The column has room for 100 UTF-16 code units, which are fifty emoji
+    (platform.md#long-names).
+    """
     environment = await side.read_environment()
     workflows = side.ports.workflows
 
