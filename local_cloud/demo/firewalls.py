@@ -74,7 +74,7 @@ class Firewalls:
     async def change_service_tags(self) -> None:
         """Add a range to the service tag list, and let the app fix a firewall that denies it.
 
-        Raises `ScenarioError` if the app does not report the new range and this firewall.
+        Raises `ScenarioError` if the app does not report both the new range and this firewall.
         """
         stage = self._stage
         before = await stage.platform.read_service_tags()

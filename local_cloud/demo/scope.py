@@ -1,4 +1,4 @@
-"""Name the subscription, the resource group and the vault of the demo's Azure resources."""
+"""Name the demo's Azure subscription, its resource group, and the vault of its applications."""
 
 SUBSCRIPTION = "3b7c2d5e-90aa-4a31-8f0e-5f6f2f1f7c01"
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-integration/providers"

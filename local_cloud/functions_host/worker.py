@@ -77,7 +77,7 @@ class Worker:
     async def start(self) -> list[Any]:
         """Import the app and return the RpcFunctionMetadata of its functions.
 
-        Raises `HostStartError` with the worker's message if the app cannot be indexed.
+        Raises `HostStartError`, which says why, if the app has no script or cannot be indexed.
         """
         # Without the file the library indexes nothing and calls it a success.
         if not (self._app_dir / _SCRIPT).is_file():

@@ -71,7 +71,7 @@ class ServiceBusServer:
         self._set_alarm()
 
     def _deliver_messages(self) -> None:
-        """Send each receiver one message at a time. Each turn begins with another receiver."""
+        """Send each link one message at a time. Each turn begins with another connection."""
         self._connections.rotate(-1)
         links = [link for each in self._connections for link in each.list_delivering_links()]
         hungry = links

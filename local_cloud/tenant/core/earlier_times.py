@@ -52,7 +52,7 @@ class Past[Item]:
     ) -> Item | None:
         """Return the state that a read shows of an item whose current state is `item`.
 
-        This is the state before the first write that is not visible yet.
+        This is the state before the first write that is not visible yet, or else `item`.
         """
         self._kept = [kept for kept in self._kept if now < max(kept[0].reads, kept[0].lists)]
         for lag, before in self._kept:

@@ -96,9 +96,11 @@ def start_migration(
 def migrate_released_flows(
     platform: PowerPlatform, environment: SimulatedEnvironment, now: datetime
 ) -> Iterator[None]:
-    """Migrate each flow for which the block removes the last reason to stay, and its parents.
+    """Migrate the flows that have no reason to stay on Microsoft's key after the block, but had
+    one.
 
-    Does nothing until the environment's migration is over.
+    A parent has the reasons of its children. Does nothing until the environment's migration is
+    over.
     """
     has_key = environment.migration_ends is not None and now >= environment.migration_ends
     if not has_key or not platform.assumptions.edited_flows_migrate:
