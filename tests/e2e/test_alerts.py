@@ -111,7 +111,7 @@ class Cloud:
         return self._lines
 
     @property
-    def fired(self) -> set[str]:
+    def raised_alerts(self) -> set[str]:
         """Return the names of the alerts on log lines that are raised now."""
         return Telemetry(self.lines).list_raised_alerts()
 
@@ -177,9 +177,9 @@ async def _start_and_plan(cloud: Cloud) -> str:
     await cloud.app.put(f"environments/{ENVIRONMENT}", {"approval_policy": "required"})
     order = {"mode": "apply", "environment_ids": [ENVIRONMENT]}
     ordered = await cloud.app.post("remediations", order)
-    await cloud.wait_until(lambda: "plan-waits" in cloud.fired)
+    await cloud.wait_until(lambda: "plan-waits" in cloud.raised_alerts)
 
-    assert cloud.fired == {"plan-waits", "no-daily-check"}
+    assert cloud.raised_alerts == {"plan-waits", "no-daily-check"}
     return str(ordered["id"])
 
 
@@ -195,16 +195,22 @@ async def _leave_off_and_block(cloud: Cloud, remediation: str) -> None:
     await cloud.app.post(f"{path}/approve", {"versions": versions, "approved_by": "Approver"})
     await cloud.wait_until(lambda: any("-> cutting_over" in one["message"] for one in cloud.lines))
     await cloud.replace_faults(REFUSAL)
-    await cloud.wait_until(lambda: {"both-off", "flow-blocked"} <= cloud.fired)
+    await cloud.wait_until(lambda: {"both-off", "flow-blocked"} <= cloud.raised_alerts)
 
-    assert cloud.fired == {"plan-waits", "no-daily-check", "both-off", "flow-blocked", "errors"}
+    assert cloud.raised_alerts == {
+        "plan-waits",
+        "no-daily-check",
+        "both-off",
+        "flow-blocked",
+        "errors",
+    }
 
 
 async def _run_daily_check(cloud: Cloud) -> None:
     """Run the first daily check. Check that this ends the alert about a missing one."""
     await cloud.run_timer("run_daily_check")
 
-    assert "no-daily-check" not in cloud.fired
+    assert "no-daily-check" not in cloud.raised_alerts
 
 
 async def _fail_timer(cloud: Cloud) -> None:
@@ -212,13 +218,13 @@ async def _fail_timer(cloud: Cloud) -> None:
 
     Check that only the second failure in a row raises an alert, which the success ends.
     """
-    fired = []
+    raised = []
     for fault in ([OUTAGE], [OUTAGE], []):
         await cloud.replace_faults(REFUSAL, *fault)
         await cloud.run_timer("poll_environments")
-        fired.append("failing" in cloud.fired)
+        raised.append("failing" in cloud.raised_alerts)
 
-    assert fired == [False, True, False]
+    assert raised == [False, True, False]
 
 
 async def _move_to_poison_queue(cloud: Cloud) -> None:

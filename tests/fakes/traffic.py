@@ -92,7 +92,7 @@ class Traffic:
             self.ledger.append(line)
 
     @property
-    def lost(self) -> list[Posted]:
+    def lost_calls(self) -> list[Posted]:
         """Return the lost calls. Those of a system whose first call failed are omitted."""
         return [
             line for line in self.ledger if not line.is_good and self._first[line.system].is_good
@@ -135,11 +135,11 @@ class Traffic:
         run_flow(world, flow)
 
     @property
-    def handled_twice(self) -> list[str]:
+    def events_handled_twice(self) -> list[str]:
         """Return the events that more than one run handled."""
         return [event for event, flows in self.handled.items() if len(flows) > 1]
 
     @property
-    def not_handled(self) -> list[str]:
+    def unhandled_events(self) -> list[str]:
         """Return the events that no flow handled."""
         return [event for event, flows in self.handled.items() if not flows]

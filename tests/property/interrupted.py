@@ -126,7 +126,7 @@ class Interrupted:
         states, told = {job.state for job in jobs}, [(job.state, job.message) for job in jobs]
         if order in {None, change_remediation.retry}:
             assert states == {self.done}, told
-            assert self.scenario.world.traffic.handled_twice == []
+            assert self.scenario.world.traffic.events_handled_twice == []
         elif order is not change_remediation.cancel or self.done not in states:
             assert states <= {FlowJobState.ROLLED_BACK, FlowJobState.CANCELLED}, told
             assert find_differences(self.before, self.scenario.world) == []

@@ -341,7 +341,7 @@ async def run_scenario(case: StruckScenario, site: str = "", fault: Fault | None
         if case.afterwards:
             await case.afterwards(striker)
     check_invariants(scenario)
-    assert scenario.world.traffic.handled_twice == []
+    assert scenario.world.traffic.events_handled_twice == []
     assert striker.wrong == []
     return striker
 

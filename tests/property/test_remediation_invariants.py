@@ -198,7 +198,7 @@ def check_invariants(scenario: Scenario) -> None:
         flow.name for flow in scenario.world.list_flows() if is_co_owned(scenario.world, flow)
     ] == []
     scenario.world.traffic.beat(scenario.world)
-    assert scenario.world.traffic.lost == []
+    assert scenario.world.traffic.lost_calls == []
 
 
 @settings(max_examples=count_examples(40))
@@ -225,7 +225,7 @@ def test_killed_process_and_duplicate_messages_do_not_change_the_result(
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
             (job.display_name, job.state, job.message) for job in jobs.values()
         ]
-        assert scenario.world.traffic.handled_twice == []
+        assert scenario.world.traffic.events_handled_twice == []
 
     asyncio.run(play())
 
@@ -325,7 +325,7 @@ def test_failed_request_does_not_change_the_result_with_automatic_approval(
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
             (job.display_name, job.state, job.message) for job in jobs.values()
         ]
-        assert scenario.world.traffic.handled_twice == []
+        assert scenario.world.traffic.events_handled_twice == []
 
     asyncio.run(play())
 

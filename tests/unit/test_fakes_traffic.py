@@ -33,7 +33,7 @@ def test_rejected_call_is_recorded_as_lost(builder: Builder) -> None:
     turn_on_again(builder, flow)
     traffic.beat(builder.world)
 
-    assert [line.system for line in traffic.lost] == ["till"]
+    assert [line.system for line in traffic.lost_calls] == ["till"]
     assert [line.outcome.status for line in traffic.ledger] == [202, 400, 202]
 
 
@@ -45,7 +45,7 @@ def test_call_with_a_failed_run_is_recorded_as_lost(builder: Builder) -> None:
     turn_off(builder.world, child)
     builder.world.traffic.beat(builder.world)
 
-    [lost] = builder.world.traffic.lost
+    [lost] = builder.world.traffic.lost_calls
     assert lost.outcome.is_accepted
 
 
@@ -58,7 +58,7 @@ def test_system_whose_calls_never_worked_loses_no_call(builder: Builder) -> None
     builder.world.traffic.beat(builder.world)
     builder.world.traffic.beat(builder.world)
 
-    assert builder.world.traffic.lost == []
+    assert builder.world.traffic.lost_calls == []
 
 
 async def test_systems_call_the_url_that_is_stored_in_their_caller(builder: Builder) -> None:
@@ -82,7 +82,7 @@ async def test_systems_call_the_url_that_is_stored_in_their_caller(builder: Buil
     builder.world.traffic.beat(builder.world)
 
     assert (len(old.runs), len(new.runs)) == (3, 3)
-    assert builder.world.traffic.lost == []
+    assert builder.world.traffic.lost_calls == []
     assert site.restarts == 1
 
 
@@ -113,11 +113,11 @@ def test_polling_trigger_processes_its_backlog_after_it_is_turned_on(builder: Bu
     fresh = builder.add_polling_flow("Notes again")
 
     world.traffic.tick(world)
-    assert world.traffic.not_handled
+    assert world.traffic.unhandled_events
     turn_on_again(builder, flow)
     world.traffic.tick(world)
 
-    assert world.traffic.not_handled == []
+    assert world.traffic.unhandled_events == []
     assert (len(flow.runs), len(fresh.runs)) == (1, 0)
 
 
@@ -134,8 +134,8 @@ def test_webhook_trigger_loses_events_while_it_is_off(builder: Builder) -> None:
     doubled = world.traffic.emit(world, second)
     world.traffic.tick(world)
 
-    assert world.traffic.not_handled == [missed]
-    assert world.traffic.handled_twice == [doubled]
+    assert world.traffic.unhandled_events == [missed]
+    assert world.traffic.events_handled_twice == [doubled]
 
 
 def test_equal_seeds_make_equal_worlds() -> None:

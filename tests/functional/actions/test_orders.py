@@ -83,7 +83,7 @@ async def test_cancel_at_any_stage_reverts_all_changes(stage: FlowJobState) -> N
 
     assert (await scenario.read_job(title)).state in ENDED
     assert find_differences(before, scenario.world) == []
-    assert scenario.world.traffic.lost == []
+    assert scenario.world.traffic.lost_calls == []
 
 
 async def test_rollback_requested_during_a_step_starts_after_the_step() -> None:

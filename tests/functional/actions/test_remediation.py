@@ -29,7 +29,7 @@ async def test_called_flow_is_replaced_without_a_lost_call(profile: Profile) -> 
     job = (await scenario.read_jobs())["Orders"]
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
     assert not orders.is_on
-    assert scenario.world.traffic.lost == []
+    assert scenario.world.traffic.lost_calls == []
     for text in (site.settings["FLOW_URL"], secret.value, caller.client_data):
         assert old_url not in text
     assert (await scenario.read_environment_job()).state is EnvironmentJobState.COMPLETED

@@ -84,5 +84,5 @@ class Tenant:
         Return the number of runs of original and copy.
         """
         self.world.traffic.beat(self.world)
-        assert self.world.traffic.lost == []
+        assert self.world.traffic.lost_calls == []
         return len(self.original.runs), len(self.copy.runs)

@@ -33,7 +33,7 @@ def assert_no_call_is_lost(scenario: TwoEnvironments) -> None:
     """Let each system call once more. Require that no call is lost and no invariant is violated."""
     scenario.world.traffic.beat(scenario.world)
     assert scenario.world.violations == []
-    assert scenario.world.traffic.lost == []
+    assert scenario.world.traffic.lost_calls == []
     assert find_flows_stopped_too_early(scenario.world, timedelta(days=7)) == []
 
 
@@ -135,7 +135,7 @@ async def test_call_loop_across_environments_is_retired_and_rolled_back() -> Non
     assert find_differences(before, scenario.world) == []
     # In a circle one of the originals goes while another, which nobody calls, still names it.
     scenario.world.traffic.beat(scenario.world)
-    assert scenario.world.traffic.lost == []
+    assert scenario.world.traffic.lost_calls == []
 
 
 @pytest.mark.parametrize("days", [0, 1, 5, 12, 40])

@@ -57,7 +57,7 @@ async def _update_after_a_crash(kind: str, plan: Plan) -> FakeFlow:
         await write_caller(ports, whole, caller, CallerContent(text=text, etag=value.etag))
 
     world.traffic.beat(world)
-    assert world.traffic.lost == []
+    assert world.traffic.lost_calls == []
     assert original.runs == []
     return copy
 

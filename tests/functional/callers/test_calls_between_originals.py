@@ -79,7 +79,7 @@ async def test_flows_in_a_call_loop_are_all_retired() -> None:
         (job.display_name, job.state, job.message) for job in jobs.values()
     ]
     scenario.world.traffic.beat(scenario.world)
-    assert scenario.world.traffic.lost == []
+    assert scenario.world.traffic.lost_calls == []
 
 
 async def test_call_loop_by_url_is_rolled_back_exactly() -> None:
@@ -165,4 +165,4 @@ async def test_jobs_that_wait_for_each_other_at_the_same_time_are_retired() -> N
     jobs = await scenario.read_jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
     scenario.world.traffic.beat(scenario.world)
-    assert scenario.world.traffic.lost == []
+    assert scenario.world.traffic.lost_calls == []

@@ -87,7 +87,7 @@ async def test_edited_original_is_copied_again_if_the_setting_permits() -> None:
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, job.history
     assert "Extra" in scenario.world.get_workflow(orders.environment_id, job.copy.id).client_data
-    assert scenario.world.traffic.lost == []
+    assert scenario.world.traffic.lost_calls == []
 
 
 async def test_edit_with_a_new_connection_is_written_on_behalf_of_the_owner() -> None:

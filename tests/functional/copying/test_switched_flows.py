@@ -35,7 +35,7 @@ async def test_original_that_a_person_turns_on_loses_no_call(
         FlowJobState.RETIRED,
         MigrationMethod.UPDATE_CALLERS,
     ), job.history
-    assert scenario.world.traffic.lost == []
+    assert scenario.world.traffic.lost_calls == []
 
 
 async def test_copy_is_turned_off_if_its_original_was_turned_off() -> None:
@@ -131,7 +131,7 @@ async def test_job_is_blocked_with_original_on_while_its_copy_is_off_or_deleted(
     end = FlowJobState.ROLLED_BACK if is_deleted else FlowJobState.RETIRED
     assert (await scenario.read_job("Orders")).state is end
     if reached is FlowJobState.UPDATING_CALLERS:
-        assert scenario.world.traffic.lost == []
+        assert scenario.world.traffic.lost_calls == []
 
 
 @pytest.mark.parametrize("was_stopped", [True, False])

@@ -98,7 +98,7 @@ async def assert_completes(scenario: Scenario) -> None:
     assert len(states) == len(list(scenario.world.list_flows())) // 2
     assert {state for state, _ in states.values()} == {FlowJobState.RETIRED}, states
     assert (await scenario.read_environment_job()).state is EnvironmentJobState.COMPLETED
-    assert scenario.world.traffic.lost == []
+    assert scenario.world.traffic.lost_calls == []
     assert await scenario.services.tables.circuit_breakers.read_all() == []
 
 
@@ -110,7 +110,7 @@ async def assert_rolled_back(scenario: Scenario) -> None:
     }
     originals = [flow for flow in scenario.world.list_flows() if not flow.made_by_app]
     assert all(flow.state is FlowState.ON for flow in originals)
-    assert scenario.world.traffic.lost == []
+    assert scenario.world.traffic.lost_calls == []
 
 
 async def find_failed_checks(
@@ -364,4 +364,4 @@ async def test_vault_that_the_app_never_reaches_blocks_no_search() -> None:
     findings = (await scenario.read_environment_job()).findings
     assert any(f"secrets in {vault_url} (no answer)" in one for one in findings), findings
     assert (await scenario.read_job("Called 0")).state is FlowJobState.RETIRED
-    assert scenario.world.traffic.lost == []
+    assert scenario.world.traffic.lost_calls == []

@@ -98,7 +98,7 @@ async def test_plan_reads_the_runs_of_at_most_ten_flows() -> None:
     [finding] = job.findings
     assert all(f"F{title.partition(' ')[2]}" in finding for title in dark)
     assert {one.state for one in (await scenario.read_jobs()).values()} == {FlowJobState.RETIRED}
-    assert scenario.world.traffic.lost == []
+    assert scenario.world.traffic.lost_calls == []
 
 
 async def test_plan_after_a_dry_run_reads_no_runs() -> None:

@@ -400,7 +400,7 @@ async def test_rollback_right_after_a_retirement_turns_the_original_on(lag: floa
 
     assert (await scenario.read_job("Orders")).state is FlowJobState.ROLLED_BACK
     assert orders.is_on
-    assert scenario.world.traffic.lost == []
+    assert scenario.world.traffic.lost_calls == []
 
 
 async def test_original_stays_on_if_a_migration_rejects_turning_it_off() -> None:

@@ -76,7 +76,7 @@ async def test_write_that_takes_effect_after_the_revert_is_reverted() -> None:
     assert any("had not completed" in change.message for change in job.history)
     assert find_differences(before, scenario.world) == []
     scenario.world.traffic.beat(scenario.world)
-    assert scenario.world.traffic.lost == []
+    assert scenario.world.traffic.lost_calls == []
     assert scenario.world.violations == []
 
 

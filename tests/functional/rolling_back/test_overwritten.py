@@ -218,7 +218,7 @@ async def test_setting_of_another_job_is_written_again_by_that_job() -> None:
 
     assert site.settings == moved
     assert {job.state for job in (await scenario.read_jobs()).values()} == {FlowJobState.RETIRED}
-    assert scenario.world.traffic.lost == []
+    assert scenario.world.traffic.lost_calls == []
     scenario.world.traffic.beat(scenario.world)
-    assert scenario.world.traffic.lost == []
+    assert scenario.world.traffic.lost_calls == []
     assert list_notifications(scenario) == []

@@ -18,4 +18,4 @@ def assert_nothing_lost(scenario: Scenario) -> None:
     """Let every system call once more, and require that no call is lost."""
     scenario.world.traffic.beat(scenario.world)
     assert scenario.world.violations == []
-    assert scenario.world.traffic.lost == []
+    assert scenario.world.traffic.lost_calls == []

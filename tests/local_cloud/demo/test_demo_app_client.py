@@ -1,4 +1,4 @@
-"""Test which rejections the demo's client of the app's API waits out."""
+"""Test which rejections of the app's API the demo's client waits out."""
 
 import aiohttp
 import pytest
@@ -12,7 +12,7 @@ from local_cloud.stack import AppAddress
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client repeats its request at once."""
+    """Let the client repeat its request at once."""
     monkeypatch.setattr(app_client, "_PAUSE", 0.0)
 
 
@@ -31,13 +31,13 @@ async def send_twice_answered(first: web.Response) -> dict[str, object]:
 
 
 async def test_rejection_that_names_a_time_is_repeated() -> None:
-    """A process that was killed holds its lease for a moment; the API answers with the time."""
+    """A killed process still holds its lease for a moment, and the API says how long to wait."""
     held = web.json_response({"title": "Conflict"}, status=409, headers={"Retry-After": "1"})
 
     assert await send_twice_answered(held) == {"items": []}
 
 
 async def test_rejection_without_a_time_is_an_error() -> None:
-    """Only a person can end it."""
+    """Only a person can remove the cause of such a rejection."""
     with pytest.raises(AppRefusal, match="409: Conflict"):
         await send_twice_answered(web.json_response({"title": "Conflict"}, status=409))

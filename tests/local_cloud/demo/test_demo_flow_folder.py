@@ -55,7 +55,6 @@ def test_logic_app_becomes_an_azure_resource(tmp_path: Path) -> None:
 
 
 def test_file_without_a_flow_is_reported(tmp_path: Path) -> None:
-    """A file that the user names is reported if it contains no flow."""
     file = tmp_path / "flow.json"
     file.write_text("{")
 

@@ -80,7 +80,7 @@ def test_flow_with_both_off_at_the_end_fails_the_demo() -> None:
 
 
 def test_copy_without_its_co_owners_or_solution_fails_the_demo() -> None:
-    """A copy must have the co-owners, solution and description of its original."""
+    """The copy need not be in the default solution."""
     original = {"displayName": "Take orders", "owner": "maker", "description": "Orders"} | {
         "coOwners": {"colleague": "CanEdit"},
         "solutions": ["Default", "Shop"],
@@ -148,7 +148,7 @@ def _build_entry(**changes: object) -> dict[str, Any]:
 
 
 def test_demo_without_notifications_fails() -> None:
-    """Each receiver must get all notifications, although it rejects the first one."""
+    """Each receiver must get every notification, although it rejects the first attempt."""
     heard: list[dict[str, Any]] = [
         {
             "at": "2026-01-01T10:00:00Z",

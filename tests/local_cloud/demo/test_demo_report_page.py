@@ -91,7 +91,6 @@ def test_parts_of_the_page_add_up_to_all_flows(tmp_path: Path) -> None:
 
 
 def test_report_of_an_older_demo_without_a_date_is_shown(tmp_path: Path) -> None:
-    """A report from before dates were recorded is shown without one."""
     write_page(tmp_path, RETIRED)
     document = json.loads((tmp_path / "report.json").read_text())
 

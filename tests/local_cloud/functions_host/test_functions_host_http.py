@@ -32,7 +32,7 @@ async def client(host: HostProcess) -> AsyncIterator[aiohttp.ClientSession]:
 async def test_complete_request_reaches_the_function(
     host: HostProcess, client: aiohttp.ClientSession
 ) -> None:
-    """The function gets everything of a request, and the client everything of the response."""
+    """The client gets the status, the header, the cookie and the body of the response."""
     path = "echo/a%20b/4?x=1&empty=&many=a&many=b"
     headers = {"x-functions-key": KEY, "X-Demo": "hi"}
 
@@ -56,7 +56,7 @@ async def test_complete_request_reaches_the_function(
 
 
 async def test_a_string_is_a_plain_text_response(client: aiohttp.ClientSession) -> None:
-    """A synchronous function may return a text. It runs in the folder of its app."""
+    """A synchronous function may return a text. Its working folder is that of the app."""
     async with client.get("open") as response:
         text = await response.text()
 
@@ -85,7 +85,6 @@ async def test_a_string_is_a_plain_text_response(client: aiohttp.ClientSession) 
 async def test_status_of_a_failed_request_is_that_of_azure(
     client: aiohttp.ClientSession, method: str, path: str, status: int
 ) -> None:
-    """Unknown routes, methods and keys, and failing functions, get the status of Azure."""
     async with client.request(method, path) as response:
         body = await response.read()
 
@@ -97,7 +96,6 @@ async def test_status_of_a_failed_request_is_that_of_azure(
 async def test_failed_function_is_logged_with_its_stack(
     host: HostProcess, client: aiohttp.ClientSession
 ) -> None:
-    """The stack of a failed function is in the log and not in the response."""
     async with client.get("raise"):
         pass
 
@@ -110,7 +108,7 @@ async def test_failed_function_is_logged_with_its_stack(
 async def test_log_lines_have_the_invocation_id(
     host: HostProcess, client: aiohttp.ClientSession
 ) -> None:
-    """The lines of a function have its invocation id; the app's `extra` is dropped."""
+    """Members that the app adds to a line with `extra` are dropped."""
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     headers = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
 
@@ -167,8 +165,6 @@ async def test_running_request_is_completed_at_stop(
 
 
 async def test_concurrent_requests_get_their_own_answers(client: aiohttp.ClientSession) -> None:
-    """Fifty requests at the same time do not get one another's answers."""
-
     async def ask(number: int) -> int:
         path = f"echo/a/{number}?code={KEY}"
         async with client.get(path) as response:

@@ -247,7 +247,6 @@ async def test_host_waits_for_a_broker_and_survives_its_restart(tmp_path: Path) 
 async def test_each_message_of_a_burst_is_processed_once(
     bus: LocalServiceBus, tmp_path: Path
 ) -> None:
-    """A hundred messages that are sent while the host works are each processed once."""
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         bodies = [str(number) for number in range(100)]
         half = [ServiceBusMessage(body) for body in bodies[:50]]

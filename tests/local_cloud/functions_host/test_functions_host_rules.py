@@ -103,9 +103,8 @@ def test_the_more_specific_route_wins() -> None:
 def test_unsupported_sign_in_setting_stops_the_start_of_the_host(
     is_required: bool, action: str
 ) -> None:
-    """The host emulates only AllowAnonymous.
-
-    If it started with another setting, the app would be less protected.
+    """The host emulates only AllowAnonymous. With another setting, the app would be less protected
+    than in Azure.
     """
     document = {
         "platform": {"enabled": True},
@@ -129,7 +128,7 @@ class LateWorker:
         self.may_end, self.is_over = asyncio.Event(), asyncio.Event()
 
     async def invoke(self, _: Invocation) -> InvocationOutcome:
-        """Wait for the test."""
+        """Wait until the test sets `may_end`."""
         await self.may_end.wait()
         self.is_over.set()
         return InvocationOutcome(succeeded=True)
@@ -138,7 +137,7 @@ class LateWorker:
 async def test_request_without_a_response_in_time_gets_504_and_its_function_continues(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As behind Azure's load balancer, whose limit no setting changes."""
+    """Azure's load balancer does the same, and no setting changes its limit."""
     monkeypatch.setattr(http_front, "_LONGEST_REQUEST", 0.01)
     trigger = HttpTrigger(route="slow", methods=frozenset(), auth_level=AuthLevel.ANONYMOUS)
     function = Function(id="1", name="slow", parameter="req", trigger=trigger)

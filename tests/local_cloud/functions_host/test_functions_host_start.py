@@ -122,7 +122,6 @@ async def test_unsupported_trigger_is_rejected_at_start(
 async def test_error_for_a_bad_connection_string_contains_its_setting_and_no_secret(
     tmp_path: Path,
 ) -> None:
-    """The error names the setting, but not its value."""
     app_dir = _write_app(tmp_path, _build_queue_app("queue_name='q'"))
 
     exit_code, stderr = await run_failed_start(tmp_path, app_dir, Bus="SharedAccessKey=secret")
@@ -186,7 +185,7 @@ async def test_settings_come_from_the_file_and_the_environment_wins(tmp_path: Pa
 
 
 async def test_timers_fire_and_disabled_functions_do_not_exist(tmp_path: Path) -> None:
-    """A timer runs on its schedule and at the start. A disabled function is not in the list."""
+    """One timer runs on its schedule, and another at the start of the host."""
     settings = {"TICK": "*/1 * * * * *", "AzureWebJobs.open_to_all.Disabled": "true"}
 
     async with run_host(tmp_path, SAMPLE_APP, **settings) as host:

@@ -66,7 +66,7 @@ def get_credential(*, is_async: bool = False, **options: object) -> Any:
 
 
 class _Preparer:
-    """A decorator that passes a test the resources which it names as arguments."""
+    """A decorator that passes to a test the resources that the test names as arguments."""
 
     def __init__(self, *args: object, **options: Any) -> None:
         self._options = options

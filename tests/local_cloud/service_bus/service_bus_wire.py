@@ -1,4 +1,4 @@
-"""The SDK's clients of a queue, for contract tests, each of which has its own queue."""
+"""Provide the SDK's clients of a queue for contract tests. Each test has its own queue."""
 
 import asyncio
 from datetime import timedelta

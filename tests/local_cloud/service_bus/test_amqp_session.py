@@ -147,7 +147,7 @@ def test_session_waits_for_the_incoming_window_of_the_client() -> None:
 
 
 def test_credit_is_counted_from_the_delivery_count_of_the_client() -> None:
-    """Credit from before a client has received a message does not allow an additional one."""
+    """A message that is on its way when the client grants credit uses up a part of this credit."""
     client = Client()
     end = client.open_receiver(credit=2)
     end.deliver(b"1", b"a", is_settled=True)

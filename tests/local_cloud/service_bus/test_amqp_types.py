@@ -1,4 +1,4 @@
-"""Test that the local Service Bus encodes and decodes AMQP values like Microsoft's client."""
+"""Test that the local Service Bus encodes and decodes AMQP values as Microsoft's client does."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -190,7 +190,6 @@ def test_value_with_extreme_sizes_is_malformed(encoded: bytes) -> None:
 
 
 def test_timestamp_keeps_its_milliseconds() -> None:
-    """A timestamp keeps its milliseconds, as with Microsoft's codec."""
     at = datetime(2026, 1, 1, 12, tzinfo=UTC)
     assert decode(encode_with_microsofts_codec(AMQPTypes.timestamp, at)) == at.timestamp() * 1000
     assert decode(encode_uuid(UUID(int=7))) == UUID(int=7)

@@ -70,7 +70,7 @@ def test_locked_deferred_message_is_not_received_again(queue: Queue) -> None:
 
 @pytest.mark.parametrize("number", [2, 99])
 def test_number_of_a_message_that_is_not_deferred_is_not_found(queue: Queue, number: int) -> None:
-    """One wrong number in a request is an error, and then no message is received."""
+    """If one number in a request is wrong, the request fails and receives no message."""
     first = send_and_defer(queue)
     queue.enqueue(SentMessage(payload=b"b"))
 

@@ -117,7 +117,6 @@ class TestLocks:
     def test_a_renewed_lock_lasts_a_whole_duration_more(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        """A renewed lock lasts its whole duration from the renewal on."""
         queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
         clock.advance(MINUTE * 0.9)
@@ -287,7 +286,9 @@ class TestSchedule:
 
 class TestExpiry:
     def test_an_expired_message_is_dropped(self, queue: Queue, clock: ManualClock) -> None:
-        """A message that nobody receives ends with the time to live that its sender gave."""
+        """A message that nobody receives is dropped when the time to live that its sender gave is
+        over.
+        """
         queue.enqueue(build_message("a", time_to_live=MINUTE))
 
         clock.advance(MINUTE)

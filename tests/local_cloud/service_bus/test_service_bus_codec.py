@@ -152,7 +152,7 @@ def test_transfer_in_batch_format_is_unpacked() -> None:
 
 
 def test_message_whose_body_contains_messages_is_not_a_batch() -> None:
-    """Only the transfer's format makes a batch, not the look of its body."""
+    """The transfer's format makes a batch, not the look of its body."""
     payload = encode_batch(encode_message(message_id="inner"))
 
     assert [sent.payload for sent in split_batch(payload)] == [payload]
@@ -183,7 +183,7 @@ def test_arbitrary_bytes_raise_only_malformed_errors(payload: bytes, message_for
 
 @given(st.data())
 def test_a_damaged_message_is_read_or_malformed(data: st.DataObject) -> None:
-    """A message with a changed byte or a missing end never raises another error."""
+    """The message has a changed byte or a missing end."""
     whole = bytearray(
         encode_message(
             message_id="m-1",
@@ -208,7 +208,6 @@ def test_a_damaged_message_is_read_or_malformed(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("message_format", [0, BATCH])
 def test_an_empty_transfer_is_malformed(message_format: int) -> None:
-    """An empty transfer contains no message."""
     with pytest.raises(MalformedMessage):
         split_batch(b"", message_format)
 

@@ -62,7 +62,7 @@ class RawClient:
 def test_broker_offers_the_sign_in_mechanism_of_each_client(
     bus: LocalServiceBus, mechanism: str
 ) -> None:
-    """.NET's client needs the first mechanism, those for Python and JavaScript the second."""
+    """.NET's client needs MSSBCBS, and the clients for Python and JavaScript need ANONYMOUS."""
     with RawClient(bus) as client:
         client.socket.sendall(SASL)
         assert client.read(8) == SASL

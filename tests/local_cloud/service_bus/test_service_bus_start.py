@@ -53,7 +53,6 @@ async def test_broker_accepts_a_token_credential(bus: LocalServiceBus) -> None:
 
 
 def test_sync_client_works_with_the_connection_string(bus: LocalServiceBus) -> None:
-    """The SDK's synchronous client works like the asynchronous one."""
     with (
         SyncServiceBusClient.from_connection_string(bus.connection_string) as client,
         client.get_queue_sender("environment-jobs") as sender,
@@ -85,7 +84,6 @@ def test_start_on_a_used_port_raises_an_error(bus: LocalServiceBus) -> None:
     "greeting", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"AMQP\x03\x01"]
 )
 def test_connection_of_another_protocol_is_closed(bus: LocalServiceBus, greeting: bytes) -> None:
-    """The broker answers with its AMQP header, closes the connection, and serves others."""
     with socket.create_connection((HOST, bus.port), timeout=10) as stranger:
         stranger.sendall(greeting)
         stranger.shutdown(socket.SHUT_WR)
@@ -107,7 +105,9 @@ def test_second_broker_on_a_database_is_rejected(tmp_path: Path) -> None:
 
 
 def test_queues_of_the_product_have_the_designed_settings() -> None:
-    """The product needs five queues with ten deliveries and a duplicate window of ten minutes."""
+    """The product needs five queues. Each delivers a message at most ten times, and drops repeated
+    messages for ten minutes.
+    """
     queues = read_configuration(PRODUCT_QUEUES)
 
     names = [queue.name for queue in queues]

@@ -1,4 +1,4 @@
-"""Build drafts of a copy, which the app's adapters create for the original's owner."""
+"""Build drafts from which the app's adapters create a copy for the original's owner."""
 
 from dataclasses import replace
 from typing import Any

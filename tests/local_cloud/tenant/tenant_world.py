@@ -294,7 +294,7 @@ class TenantWorld:
             )
 
     async def post_to_trigger(self, url: str, **headers: str) -> Answer:
-        """Call a trigger URL, which is not encoded again."""
+        """Call a trigger URL as it is, without encoding it again."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.session.post(
             yarl.URL(url, encoded=True), json={}, headers=sent, proxy=self.server.proxy_url

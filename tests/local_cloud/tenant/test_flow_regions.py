@@ -63,9 +63,8 @@ async def test_regional_host_serves_its_region_only() -> None:
 
 
 async def test_the_global_host_may_refuse_a_region() -> None:
-    """If the tenant assumes this for a region, the error has the reported format.
-
-    Other regions are served.
+    """The global host rejects the regions that an assumption names, with an error that users have
+    reported. It serves all others.
     """
     async with serve_tenant_world() as world:
         before = await world.call("GET", build_flows_url(ENVIRONMENT, GLOBAL))

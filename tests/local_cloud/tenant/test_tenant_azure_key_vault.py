@@ -56,14 +56,12 @@ async def test_request_without_a_token_gets_a_challenge(world: AzureWorld) -> No
 
 
 async def test_token_for_another_service_is_rejected(world: AzureWorld) -> None:
-    """A vault rejects a token for Resource Manager."""
     answer = await world.call("GET", f"{URL}/keys", **{"api-version": "7.4"})
 
     assert answer.status == 401
 
 
 async def test_a_call_without_api_version_is_refused(world: AzureWorld) -> None:
-    """Every request to a vault must name the version of the API."""
     answer = await world.call("GET", f"{URL}/keys", audience="https://vault.azure.net")
 
     assert (answer.status, answer.body["error"]["code"]) == (400, "BadParameter")
@@ -110,7 +108,9 @@ async def test_rotation_adds_a_version_and_publishes_its_event(
 
 
 async def test_events_can_have_the_known_variations(world: AzureWorld, keys: KeyClient) -> None:
-    """Real events have been seen with blanks, epochs as texts, as CloudEvents, and twice."""
+    """Real events have been seen with blanks, with epochs as texts, in the CloudEvents format, and
+    twice.
+    """
     settings = world.azure.events
     settings.schema = EventSchema.CLOUD_EVENTS
     settings.epoch_form = EpochForm.STRING
@@ -163,7 +163,7 @@ async def test_disabling_the_previous_version_too_early_locks_the_policy(
 async def test_enabling_the_current_version_again_unlocks_the_policy(
     world: AzureWorld, keys: KeyClient
 ) -> None:
-    """The lock ends when the key can be used again. Meanwhile, the policy's health shows it."""
+    """Until the key can be used again, the policy's health shows the lock."""
     key = await keys.get_key("pp-cmk")
 
     await keys.update_key_properties("pp-cmk", key.properties.version, enabled=False)

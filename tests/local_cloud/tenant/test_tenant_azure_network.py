@@ -38,7 +38,7 @@ async def network(world: AzureWorld) -> AsyncIterator[NetworkManagementClient]:
 async def test_security_groups_contain_their_rules_and_the_default_rules(
     network: NetworkManagementClient,
 ) -> None:
-    """Like in Azure, the last default rule of a group denies everything else."""
+    """As in Azure, the last default rule of a group denies everything else."""
     [group] = [each async for each in network.network_security_groups.list_all()]
 
     [rule] = group.security_rules
@@ -48,7 +48,6 @@ async def test_security_groups_contain_their_rules_and_the_default_rules(
 
 
 async def test_a_rule_can_be_added(network: NetworkManagementClient) -> None:
-    """A rule that an administrator adds makes the group allow the new ranges."""
     properties = SecurityRulePropertiesFormat(
         access="Allow",
         priority=110,

@@ -43,7 +43,7 @@ async def world() -> AsyncIterator[AzureWorld]:
 
 
 def apply_policy(world: AzureWorld, policy_id: str) -> None:
-    """Link an environment to a policy, whose id is written in another case."""
+    """Add an environment that is linked to a policy, with the policy's id in upper case."""
     environment = SimulatedEnvironment(
         id="e1", display_name="Sales", created=world.tenant.clock.now(), org_host=None
     )
@@ -58,7 +58,7 @@ def apply_policy(world: AzureWorld, policy_id: str) -> None:
 
 
 async def test_policy_is_found_by_its_id_in_any_case(world: AzureWorld) -> None:
-    """A request may write a resource id in any case. The response has the original case."""
+    """The response has the id as the policy was created with it."""
     answer = await world.call_arm("GET", POLICY_ID.lower())
 
     assert answer.status == 200
@@ -141,7 +141,9 @@ async def test_tags_of_a_policy_can_be_patched(world: AzureWorld) -> None:
     [{"location": "westeurope"}, {"kind": "Cipher"}, {"properties": {"encryption": {"a": 1}}}],
 )
 async def test_a_wrong_policy_is_refused(world: AzureWorld, wrong: dict[str, Any]) -> None:
-    """The location must be a geography, the kind one of five. An Encryption policy needs a key."""
+    """The location must be a geography, and the kind must be one of five. An Encryption policy
+    needs a key.
+    """
     answer = await world.call_arm("PUT", NEW_ID, BODY | wrong)
 
     assert answer.status == 400

@@ -50,7 +50,6 @@ def set_restrictions(azure: Azure, *restrictions: dict[str, Any], **web: Any) ->
 
 
 def test_host_without_a_firewall_is_reachable(azure: Azure) -> None:
-    """A call is only denied by a firewall of the tenant."""
     assert find_denial(azure, "api.example.org", COPY) is None
 
 
@@ -111,7 +110,7 @@ def test_rule_for_another_region_denies_the_copy(azure: Azure) -> None:
 
 
 def test_an_earlier_refusing_rule_wins(azure: Azure) -> None:
-    """The first rule that matches decides, by priority."""
+    """The matching rule with the lowest priority number decides."""
     add_rule(azure, 110, "Allow", "PowerPlatformPlex")
     add_rule(azure, 105, "Deny", "20.61.88.130")
 
@@ -119,7 +118,6 @@ def test_an_earlier_refusing_rule_wins(azure: Azure) -> None:
 
 
 def test_a_later_refusing_rule_does_not_matter(azure: Azure) -> None:
-    """If an earlier rule allows a call, a later one cannot deny it."""
     add_rule(azure, 110, "Allow", "PowerPlatformPlex")
     add_rule(azure, 120, "Deny", "*")
 
@@ -141,7 +139,7 @@ def test_a_site_without_restrictions_is_open(azure: Azure) -> None:
 
 
 def test_a_site_with_a_rule_refuses_everybody_else(azure: Azure) -> None:
-    """A site's first rule that allows addresses denies all others."""
+    """As soon as a rule of a site allows some addresses, the site denies all others."""
     set_restrictions(azure, {"ipAddress": "LogicApps", "tag": "ServiceTag", "action": "Allow"})
 
     refusal = find_denial(azure, SHOP, COPY)
@@ -152,7 +150,6 @@ def test_a_site_with_a_rule_refuses_everybody_else(azure: Azure) -> None:
 
 
 def test_access_restriction_may_have_a_tag_or_several_prefixes(azure: Azure) -> None:
-    """A rule may name a service tag, or several prefixes separated by commas."""
     set_restrictions(
         azure,
         {"ipAddress": "203.0.113.1/32,198.51.100.0/24", "action": "Allow", "priority": 100},
@@ -187,7 +184,6 @@ def test_a_site_without_public_access_refuses_everybody(azure: Azure) -> None:
 def test_rule_applies_only_to_its_destination(
     azure: Azure, destination: str, is_let_in: bool
 ) -> None:
-    """A rule for another destination address does not allow calls to this host."""
     add_rule(azure, 110, "Allow", "PowerPlatformPlex")
     group = azure.resources.find(SECURITY_GROUPS, GROUP_OF_RULES_ID)
     assert group is not None

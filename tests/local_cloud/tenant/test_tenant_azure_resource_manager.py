@@ -25,7 +25,6 @@ async def world() -> AsyncIterator[AzureWorld]:
 
 
 async def test_a_call_without_api_version_is_refused(world: AzureWorld) -> None:
-    """Every request must name the version of the API."""
     answer = await world.call("GET", f"{ARM}{VAULTS}")
 
     assert (answer.status, answer.body["error"]["code"]) == (400, "MissingApiVersionParameter")
@@ -39,7 +38,6 @@ async def test_api_version_that_is_not_a_date_is_rejected(world: AzureWorld) -> 
 
 
 async def test_token_for_another_audience_is_rejected(world: AzureWorld) -> None:
-    """Resource Manager rejects a token for a vault."""
     answer = await world.call(
         "GET",
         f"{ARM}{VAULTS}",

@@ -120,7 +120,7 @@ async def test_save_with_another_etag_changes_nothing(world: AzureWorld) -> None
 
 
 async def list_allowed_actions(world: AzureWorld, workspace: str) -> list[str]:
-    """Return the actions that the caller's role permits in a workspace."""
+    """Return those of a read and a write that the client's role permits in a workspace."""
     start = "Microsoft.Synapse/workspaces/"
     actions = [{"id": f"{start}{one}"} for one in ("artifacts/read", "pipelines/write")]
     body = {

@@ -65,7 +65,6 @@ async def test_write_replaces_all_settings_and_restarts_the_site(
 
 
 async def test_slot_has_its_own_settings(web: WebSiteManagementClient) -> None:
-    """A change of a slot's settings does not change those of its site."""
     settings = await web.web_apps.list_application_settings_slot(GROUP, "shop", "staging")
 
     assert settings.properties == {"COLOUR": "green"}
@@ -82,7 +81,7 @@ async def test_connection_strings_carry_value_and_type(web: WebSiteManagementCli
 async def test_access_restrictions_are_part_of_the_web_configuration(
     web: WebSiteManagementClient,
 ) -> None:
-    """A PATCH replaces the list that it names, and keeps all other members."""
+    """After a rule that allows addresses, the configuration shows a rule that denies all others."""
     rule = {"ipAddress": "PowerPlatformPlex", "tag": "ServiceTag", "action": "Allow"}
     patch = SiteConfigResource({"properties": {"ipSecurityRestrictions": [rule]}})
 
@@ -99,7 +98,6 @@ async def test_access_restrictions_are_part_of_the_web_configuration(
 async def test_site_without_restrictions_has_the_allow_all_rule(
     web: WebSiteManagementClient,
 ) -> None:
-    """The configuration shows *Allow all* if no rule is configured."""
     configuration = await web.web_apps.get_configuration(GROUP, "shop")
 
     [last] = require_present(require_present(configuration.properties).ip_security_restrictions)
@@ -168,7 +166,7 @@ async def test_refresh_of_references_returns_a_new_secret_at_once(world: AzureWo
 async def test_site_reads_a_reference_that_it_may_not_resolve_as_text(
     web: WebSiteManagementClient, world: AzureWorld, lacks: str, status: str
 ) -> None:
-    """Its code gets the text of the reference, and the list of references says why."""
+    """The site's code gets the text of the reference, and the list of references says why."""
     azure = world.azure
     site, vault = (azure.resources.find(*one) for one in ((SITES, SITE_ID), (VAULTS, VAULT_ID)))
     assert site

@@ -59,7 +59,6 @@ async def test_flows_are_read_in_pages_with_their_definitions(world: TenantWorld
     ],
 )
 async def test_rows_are_filtered(world: TenantWorld, expression: str, names: set[str]) -> None:
-    """The tenant supports the filters that clients of Dataverse use."""
     rows = await world.read_all_pages(WORKFLOWS, query={"$filter": expression, "$select": "name"})
 
     assert {row["name"] for row in rows} == names
@@ -95,7 +94,6 @@ async def test_environment_variables_are_read_with_their_definitions(world: Tena
 
 
 async def test_flow_uses_a_new_variable_value_only_after_it_is_saved(world: TenantWorld) -> None:
-    """A changed variable does not change the URL that a flow calls until the flow is saved."""
     url = f"{ORG_API}/environmentvariablevalues"
     [row] = await world.read_all_pages(url)
     await world.call(
@@ -174,7 +172,6 @@ async def test_maker_reads_own_flows_only_and_a_stranger_none(world: TenantWorld
 
 
 async def test_flows_outside_solutions_have_rows_if_assumed(world: TenantWorld) -> None:
-    """An assumption determines whether flows outside solutions have rows."""
     with_rows = {row["workflowid"] for row in await world.read_all_pages(WORKFLOWS)}
     await world.control("PUT", "/assumptions", {"my_flows_have_rows": False})
     without = {row["workflowid"] for row in await world.read_all_pages(WORKFLOWS)}

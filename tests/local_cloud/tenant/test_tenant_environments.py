@@ -66,7 +66,9 @@ async def test_environments_come_in_pages(world: TenantWorld) -> None:
 
 
 async def test_environment_contains_its_dataverse_host(world: TenantWorld) -> None:
-    """An environment has the host of its Dataverse API, its region and its protection level."""
+    """An environment has the URL of its Dataverse API and its protection level, and no policy until
+    it is linked.
+    """
     answer = await world.call("GET", f"{BAP}/scopes/admin/environments/{ENVIRONMENT}")
 
     properties = answer.body["properties"]
@@ -148,7 +150,6 @@ async def test_link_during_another_operation_is_rejected(world: TenantWorld) -> 
 async def test_unmanaged_and_trial_environments_are_not_linked(
     world: TenantWorld, change: dict[str, object], code: str
 ) -> None:
-    """An environment must be a Managed Environment and not a trial."""
     await world.control("PATCH", f"/environments/{ENVIRONMENT}", change)
 
     answer = await world.call(
@@ -190,7 +191,6 @@ async def test_policy_region_uk_matches_environment_region_unitedkingdom(
 
 
 async def test_a_tenant_has_a_limit_of_linked_environments(world: TenantWorld) -> None:
-    """A link above the limit of the tenant is rejected."""
     world.platform.assumptions.linked_environments_limit = 0
 
     answer = await world.call(
@@ -239,7 +239,6 @@ async def test_writes_are_refused_while_flows_migrate(world: TenantWorld) -> Non
 
 
 async def test_assumption_holds_all_flows_on_microsofts_key(world: TenantWorld) -> None:
-    """If the tenant assumes this, no flow migrates."""
     await world.control("PUT", "/assumptions", {"hold_all_flows": True})
 
     await world.migrate()
@@ -248,7 +247,7 @@ async def test_assumption_holds_all_flows_on_microsofts_key(world: TenantWorld) 
 
 
 async def test_the_cmk_status_follows_the_migration(world: TenantWorld) -> None:
-    """The status shows whether the migration is in progress or complete."""
+    """Only users can read this status, not applications."""
     url = f"{MAKER_FLOWS}/cmkstatus"
 
     before = await world.call("GET", url, who=MAKER)
@@ -264,7 +263,6 @@ async def test_the_cmk_status_follows_the_migration(world: TenantWorld) -> None:
 
 
 async def test_an_unlink_returns_all_flows_to_microsofts_key(world: TenantWorld) -> None:
-    """After an unlink, the environment has no policy, and its flows are no longer protected."""
     await world.migrate()
 
     answer = await world.call(

@@ -96,7 +96,6 @@ def test_invalid_definition_is_rejected(text: str) -> None:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_every_clientdata_of_the_corpus_can_be_read() -> None:
-    """The tenant can read every real definition of the corpus."""
     read = 0
     for path in Path(os.environ["FLOW_CORPUS"], "flows").rglob("*.json"):
         text = path.read_bytes().decode("utf-8-sig", errors="replace")

@@ -249,7 +249,6 @@ async def test_an_owner_has_a_limit_of_flows(world: TenantWorld) -> None:
 
 
 async def test_a_stopped_flow_starts_again_at_the_same_url(world: TenantWorld) -> None:
-    """Turning a flow off and on does not change its trigger URL."""
     before = await world.get_trigger_url(HTTP_FLOW)
 
     await world.call("POST", f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}/stop", {})
@@ -293,7 +292,9 @@ async def test_reads_may_lag_behind_a_change_of_state(world: TenantWorld) -> Non
 
 
 async def test_definitions_may_be_hidden_from_administrators(world: TenantWorld) -> None:
-    """If the tenant assumes this, only a co-owner or Dataverse can read the definition."""
+    """If the tenant assumes this, the flow service shows a definition only to co-owners. Dataverse
+    still shows it.
+    """
     assumption = {"definitions_hidden_from_administrators": True}
     await world.control("PUT", "/assumptions", assumption)
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}"
@@ -360,7 +361,6 @@ async def test_flows_move_into_a_solution_in_batches(world: TenantWorld) -> None
 
 
 async def test_api_version_is_required(world: TenantWorld) -> None:
-    """A request without a version of the API is rejected."""
     answer = await world.call("GET", f"{ADMIN_FLOWS}/v2/flows", query={"api-version": ""})
 
     assert (answer.status, answer.code) == (400, "MissingApiVersionParameter")

@@ -34,7 +34,7 @@ async def world() -> AsyncIterator[TenantWorld]:
 
 
 async def pass_time(world: TenantWorld) -> None:
-    """Advance the clock by 30 seconds, after which reads, but not lists, show a write."""
+    """Advance the clock by 31 seconds, after which reads of a row, but not lists, show a write."""
     await world.control("POST", "/clock/advance", {"seconds": 31})
 
 

@@ -95,7 +95,7 @@ async def request_package(world: TenantWorld, who: str) -> Answer:
 
 
 async def test_package_of_a_flow_is_exported_for_its_editors(world: TenantWorld) -> None:
-    """A package is only returned for its signed URL, without a token."""
+    """The link to a package must be signed, and a request for it must have no token."""
     made = await request_package(world, MAKER)
     refused = await request_package(world, UNLICENSED)
     link = made.body["packageLink"]["value"]

@@ -58,7 +58,7 @@ async def test_only_flows_with_a_row_are_listed(world: TenantWorld) -> None:
 
 
 async def test_list_of_actions_distinguishes_triggers_and_actions(world: TenantWorld) -> None:
-    """Triggers and actions have the names of the definition."""
+    """Triggers and actions have the names that they have in the definition."""
     actions = await list_all(world, f"{FLOWS}/flowActions", workflowId=PARENT_FLOW)
     triggers = await list_all(world, f"{FLOWS}/flowActions", isTrigger="true")
 

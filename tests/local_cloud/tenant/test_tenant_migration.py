@@ -17,7 +17,7 @@ BUTTON = {"type": "Request", "kind": "Button"}
 
 
 def build_flow(name: str, trigger: dict[str, Any], *children: str, **more: Any) -> Flow:
-    """Return a flow with this trigger, which runs some child flows."""
+    """Return a flow that has this trigger and runs these child flows."""
     actions = {
         child: {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": child}}}
         for child in children
@@ -58,7 +58,7 @@ def find_staying(*flows: Flow, assumptions: Assumptions | None = None) -> set[st
 def test_documented_categories_stay_on_microsofts_key(
     trigger: dict[str, Any], in_solution: bool, stays: bool
 ) -> None:
-    """HTTP, Teams, and Power Apps V1 flows outside a solution stay on Microsoft's key."""
+    """HTTP and Teams flows stay, and so do Power Apps V1 flows outside solutions."""
     one = build_flow("one", trigger, is_in_solution=in_solution)
 
     assert find_staying(one) == ({"one"} if stays else set())
@@ -85,7 +85,6 @@ def test_flow_can_stay_on_microsofts_key_without_a_reason() -> None:
 
 
 def test_assumption_holds_all_flows_on_microsofts_key() -> None:
-    """If the tenant assumes this, no flow migrates."""
     assumptions = Assumptions(hold_all_flows=True)
 
     assert find_staying(build_flow("a", BUTTON), assumptions=assumptions) == {"a"}

@@ -69,7 +69,6 @@ def test_unsupported_filter_is_rejected(text: str) -> None:
 
 
 def test_select_keeps_annotations_and_the_key() -> None:
-    """`$select` never removes the key and the annotations of a row."""
     row = {"@odata.etag": 'W/"1"', "rowid": "7", "name": "a", "size": 1}
 
     kept = {"@odata.etag": 'W/"1"', "rowid": "7", "name": "a"}

@@ -199,7 +199,7 @@ async def test_card_that_teams_cannot_show_is_rejected(
 
 
 async def test_title_in_teams_has_no_invisible_characters(platform: Adapters) -> None:
-    """Long words may break in a card, but a terminal would show the invisible characters for it."""
+    """Invisible characters let long words break in a card, but a terminal would show them."""
     blocked = replace(NOTIFICATION.pending_action, reason_code="ConnectionAuthorizationFailed")
     card = build_card(replace(NOTIFICATION, pending_action=blocked))
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}

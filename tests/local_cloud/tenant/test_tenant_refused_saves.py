@@ -112,7 +112,7 @@ async def test_save_rejected_by_the_flow_service_may_empty_the_references(
 
 
 async def test_emptied_references_change_neither_time_nor_etag(world: TenantWorld) -> None:
-    """Therefore a condition on the ETag does not detect the damage."""
+    """A condition on the ETag therefore does not detect the damage."""
     await world.control("PUT", "/assumptions", {"refused_saves_wipe_references": True})
     await create(world, build_workflow(build_client_data(NEWER, build_references("cr1_office"))))
     before = await read(world)

@@ -299,7 +299,7 @@ async def read_outputs_link(world: TenantWorld, flow: str) -> str | None:
 
 
 async def fetch_link(world: TenantWorld, link: str | None, **headers: str) -> tuple[int, Any]:
-    """Call a link, which is not encoded again. Return the status and the body."""
+    """Call a link as it is, without encoding it again. Return the status and the body."""
     url = yarl.URL(link or "", encoded=True)
     async with world.session.get(url, headers=headers, proxy=world.server.proxy_url) as response:
         return response.status, await response.json()

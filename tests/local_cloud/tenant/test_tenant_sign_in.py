@@ -38,7 +38,7 @@ async def world() -> AsyncIterator[TenantWorld]:
 
 
 def build_http_client(world: TenantWorld) -> requests.Session:
-    """Return an HTTP client that reaches the tenant as HTTPS_PROXY would."""
+    """Return an HTTP client that reaches the tenant as a program with HTTPS_PROXY does."""
     session = requests.Session()
     session.trust_env = False
     session.proxies = {"https": world.server.proxy_url}
@@ -153,7 +153,9 @@ def build_bap_client(
 
 
 async def test_azure_core_calls_bap_by_its_real_host_name(world: TenantWorld) -> None:
-    """A client secret and a bearer policy work through tunnel and TLS."""
+    """Microsoft's `azure-core`, with a client secret and its bearer-token policy, reaches BAP
+    through the proxy's tunnel, over TLS.
+    """
     options: dict[str, Any] = {
         "proxies": {"https": world.server.proxy_url},
         "connection_verify": world.server.ca_file,
@@ -173,7 +175,6 @@ async def test_azure_core_calls_bap_by_its_real_host_name(world: TenantWorld) ->
 
 
 async def test_token_for_another_service_is_rejected(world: TenantWorld) -> None:
-    """The flow service rejects a token for BAP."""
     url = f"{ADMIN_FLOWS}/v2/flows"
 
     answer = await world.call("GET", url, audience=BAP_AUDIENCE)

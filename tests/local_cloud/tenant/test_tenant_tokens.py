@@ -15,7 +15,6 @@ CALLER = SimulatedCaller(
 
 
 def test_issued_token_is_read() -> None:
-    """A token contains everything about its caller."""
     issuer = TokenIssuer()
 
     assert issuer.read(issuer.issue(CALLER)) == CALLER
@@ -59,7 +58,6 @@ def test_a_changed_token_is_refused() -> None:
 
 @pytest.mark.parametrize("text", ["", "abc", "a.b", "a.b.c", "....", "a.!!!.c"])
 def test_invalid_token_is_rejected(text: str) -> None:
-    """A service answers an invalid token with a 401."""
     with pytest.raises(ValueError, match="token"):
         TokenIssuer().read(text)
 
