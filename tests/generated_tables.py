@@ -12,7 +12,7 @@ _END = "<!-- end -->"
 
 
 def with_tables(text: str, module: str, tables: Mapping[str, Iterable[str]]) -> str:
-    """Return a document's text in which the tables with these names are replaced."""
+    """Return a document's text in which the tables with these names are generated again."""
     for name, lines in tables.items():
         begin = f"<!-- {name}: python -m {module} -->\n"
         before, found, after = text.partition(begin)

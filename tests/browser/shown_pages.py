@@ -1,6 +1,4 @@
-"""Show the pages of the app's dashboard, which `dashboard_stages` records, in Chromium without a
-running app.
-"""
+"""Show in Chromium, without a running app, the dashboard pages that `dashboard_stages` records."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,6 @@
-"""Every page of the dashboard and every report passes axe-core, at every stage of a remediation."""
+"""Test that every page of the dashboard and every report passes axe-core at every stage of a
+remediation.
+"""
 
 import os
 from pathlib import Path

@@ -145,7 +145,7 @@ async def test_section_with_an_open_form_is_replaced_when_the_form_is_closed(app
 
 
 async def test_expired_session_is_reported_and_stops_the_requests(app: App) -> None:
-    """After the sign-in, the link leads back to this page."""
+    """The report has a link to a new sign-in, which leads back to this page."""
     app.status = 401
     await app.run_update()
 

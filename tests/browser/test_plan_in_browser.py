@@ -140,7 +140,7 @@ async def test_button_to_another_page_sends_the_selected_flows(page: Page) -> No
 async def test_enter_key_in_the_search_field_searches(
     page: Page,
 ) -> None:
-    """The Enter key does not approve the plan. The search request contains the selected flows."""
+    """The Enter key must not approve the plan."""
     many = [build_item(f"n{number}", planned_changes=CHANGES) for number in range(120)]
     await open_plan(page, many)
     await page.get_by_label("Find a flow, caller or owner").fill("n7")

@@ -146,7 +146,7 @@ CASES = {
 async def test_card_fits_at_every_width(
     browser: Browser, names: tuple[str, ...], width: int, tmp_path: Path
 ) -> None:
-    """Title, reason, fix and one button fit on a phone, and nothing is cut off."""
+    """Nothing of the title, the reason, the fix and the only button is cut off."""
     content = build_card(build_notification(names))
     async with open_page_with(
         browser, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"

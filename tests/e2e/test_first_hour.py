@@ -52,8 +52,7 @@ def read_typed_commands() -> Iterator[Typed]:
 
 
 def find_missing_text(shown: tuple[str, ...], output: str) -> str:
-    """Return the first text that the page shows and the output lacks, or "". The texts must come in
-    the page's order.
+    """Return the first text of the page that the output lacks at its place in the order, or "".
 
     Line breaks of the terminal and lines of tables are ignored.
     """
@@ -145,7 +144,7 @@ async def _type(terminal: Terminal, one: Typed) -> None:
 
 
 def test_find_missing_text_requires_the_order_of_the_page() -> None:
-    """It ignores line breaks and the frames of tables."""
+    """`find_missing_text` ignores line breaks and the frames of tables."""
     output = "┃ Flows ┃ 5 blocked,\n  20 retired ┃\nNext step   none"
 
     assert find_missing_text(("Flows 5 blocked, 20 retired", "…", "Next step none"), output) == ""

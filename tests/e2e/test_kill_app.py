@@ -26,9 +26,8 @@ POINTS = (
 @pytest.mark.e2e
 @pytest.mark.timeout(900)
 async def test_demo_ends_as_usual_although_the_app_is_killed(tmp_path: Path) -> None:
-    """The app is killed in each step, such as copying, cutting over, deleting and rolling back.
-
-    No call is lost.
+    """The app is killed in eight states of jobs, such as copying, cutting over, deleting and
+    rolling back. No call is lost.
     """
     async with DemoRun(DemoOptions(folder=tmp_path / "demo")) as demo:
         scenario = asyncio.create_task(demo.play())

@@ -81,7 +81,7 @@ async def test_processes_share_the_work(tmp_path: Path) -> None:
             times[processes], first = (started[first], ended[-1]), last
         await check_nothing_was_done_twice(stack, session, len(flows))
     speeds = {one: FLOWS_EACH * one / (end - start) for one, (start, end) in times.items()}
-    calls = {one: count_calls(stack, *times[one]) for one in PROCESSES}
+    calls = {one: count_requests(stack, *times[one]) for one in PROCESSES}
     for processes, counts in calls.items():
         mean = counts.total() / processes
         assert set(counts) == set(NAMES[:processes])
@@ -138,7 +138,7 @@ def find_times(stack: Stack, names: Sequence[str], text: str) -> list[float]:
     return sorted(datetime.fromisoformat(one["time"]).timestamp() for one in entries)
 
 
-def count_calls(stack: Stack, start: float, end: float) -> Counter[str]:
+def count_requests(stack: Stack, start: float, end: float) -> Counter[str]:
     """Return for each process the number of requests to the platform that began between two
     times.
     """

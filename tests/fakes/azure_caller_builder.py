@@ -231,7 +231,7 @@ class AzureCallerBuilder(FlowBuilder):
         Return the pipeline's resource id.
         """
         path = self.add_synapse_part(f"pipelines/{name}", self._build_pipeline_properties(flows))
-        self._beat_activities(path, len(flows))
+        self._add_activity_systems(path, len(flows))
         return path
 
     def add_synapse_part(
@@ -253,7 +253,7 @@ class AzureCallerBuilder(FlowBuilder):
         ]
         return {"activities": activities}
 
-    def _beat_activities(self, path: str, count: int) -> None:
+    def _add_activity_systems(self, path: str, count: int) -> None:
         for number in range(count):
             read = partial(self._read_activity, path.lower(), number)
             self.add_system(UrlHolder(name=f"{path}/{number}", read=read))
@@ -287,7 +287,7 @@ class AzureCallerBuilder(FlowBuilder):
         Return the pipeline's resource id.
         """
         path = self.add_factory_part(f"pipelines/{name}", self._build_pipeline_properties(flows))
-        self._beat_activities(path, len(flows))
+        self._add_activity_systems(path, len(flows))
         return path
 
     def add_factory_part(

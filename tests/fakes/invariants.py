@@ -93,7 +93,7 @@ def find_flows_stopped_too_early(world: World, quiet: timedelta) -> list[str]:
     return wrong
 
 
-def find_writes_outside(world: World, opted_in: Collection[str]) -> list[str]:
+def find_writes_without_opt_in(world: World, opted_in: Collection[str]) -> list[str]:
     """Invariant 7: no write was made in an environment that is not opted in."""
     return [
         f"{write.what} {write.target}"

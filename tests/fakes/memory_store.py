@@ -56,7 +56,7 @@ class MemoryStore:
         """Apply all operations, or none if one of them is rejected."""
         require_valid_batch(operations)
         for operation in operations:
-            _check(operation, self.rows.get(_name(operation.row)))
+            _require_allowed(operation, self.rows.get(_get_row_name(operation.row)))
         rows = [self._apply_operation(operation) for operation in operations]
         for watcher in self.watchers:
             watcher()
@@ -86,22 +86,22 @@ class MemoryStore:
     def _apply_operation(self, operation: Operation) -> StoreRow:
         row = operation.row
         if isinstance(operation, DeleteRow):
-            del self.rows[_name(row)]
+            del self.rows[_get_row_name(row)]
             return row
         self._version += 1
         stored = replace(row, columns=dict(row.columns), etag=f'W/"{self._version}"')
-        self.rows[_name(row)] = stored
+        self.rows[_get_row_name(row)] = stored
         return stored
 
 
-def _name(row: StoreRow) -> Name:
+def _get_row_name(row: StoreRow) -> Name:
     return row.table, row.partition, row.key
 
 
-def _check(operation: Operation, stored: StoreRow | None) -> None:
+def _require_allowed(operation: Operation, stored: StoreRow | None) -> None:
     """Raise the port's error if the stored row does not allow the operation."""
     row = operation.row
-    name = "/".join(_name(row))
+    name = "/".join(_get_row_name(row))
     etag = stored.etag if stored else None
     match operation:
         case InsertRow() if stored:

@@ -157,9 +157,9 @@ class World:
             name=name,
             has_premium=has_premium,
         )
-        return self.join(user)
+        return self.add_user_row(user)
 
-    def join(self, user: FakeUser) -> FakeUser:
+    def add_user_row(self, user: FakeUser) -> FakeUser:
         """Add the Dataverse row of a user."""
         self.users[user.user_id] = self._ever[user.user_id] = user
         return user

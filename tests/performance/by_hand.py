@@ -81,7 +81,7 @@ class ByHand:
         role["properties"]["roleName"] = "CanEdit"  # type: ignore[assignment]
         permissions = f"{ADMIN_FLOWS}/flows/{copy_name}/modifyPermissions"
         await self._call_flow_service("POST", permissions, {"put": [role]})
-        new, old = await self._trigger_url(copy_name), await self._trigger_url(flow_id)
+        new, old = await self._read_trigger_url(copy_name), await self._read_trigger_url(flow_id)
         await self._replace_url(site, old, new)
 
         runs = f"{ADMIN_FLOWS}/flows/{flow_id}/runs"
@@ -107,7 +107,7 @@ class ByHand:
             "properties"
         ] == changed
 
-    async def _trigger_url(self, flow_name: str) -> str:
+    async def _read_trigger_url(self, flow_name: str) -> str:
         url = f"{MAKER_FLOWS}/flows/{flow_name}/triggers/manual/listCallbackUrl"
         answer = await self._call("POST", f"{url}?api-version=2016-11-01", self.as_operator, {})
         return str((answer.get("response") or answer)["value"])

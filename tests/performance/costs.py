@@ -107,33 +107,33 @@ class Counts:
     metric_rules: float
 
 
-async def _poll(services: Services) -> None:
+async def _poll_environments(services: Services) -> None:
     await report_metrics(services)
     await poll_environments(services)
 
 
-async def _check(services: Services) -> None:
+async def _run_daily_check(services: Services) -> None:
     await run_daily_check(services, f"{services.now:%Y-%m-%d}")
 
 
-async def _send(services: Services) -> None:
+async def _send_due_messages(services: Services) -> None:
     await send_due_and_overdue_messages(services)
 
 
-async def _notify(services: Services) -> None:
+async def _send_notifications(services: Services) -> None:
     await notify(services)
 
 
-async def _delete(services: Services) -> None:
+async def _delete_originals(services: Services) -> None:
     await delete_originals(services)
 
 
 #: Setting with the schedule → what each of its timers does, as in functions/timers.py.
 TIMERS: Mapping[str, tuple[Callable[[Services], Awaitable[None]], ...]] = {
-    "CMK_POLICY_LINK_POLL_SCHEDULE": (_poll,),
-    "CMK_DAILY_CHECK_SCHEDULE": (_check,),
-    "CMK_DUE_MESSAGES_SCHEDULE": (_send, _notify),
-    "CMK_DELETION_SCHEDULE": (_delete,),
+    "CMK_POLICY_LINK_POLL_SCHEDULE": (_poll_environments,),
+    "CMK_DAILY_CHECK_SCHEDULE": (_run_daily_check,),
+    "CMK_DUE_MESSAGES_SCHEDULE": (_send_due_messages, _send_notifications),
+    "CMK_DELETION_SCHEDULE": (_delete_originals,),
 }
 
 
@@ -144,7 +144,7 @@ async def count_operations() -> Counts:
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.apply_key()
     await scenario.opt_in()
-    await _poll(scenario.services)
+    await _poll_environments(scenario.services)
     schedules = dict(re.findall(r"^  (CMK_\w+): '(.+)'$", TEMPLATE.read_text(), re.MULTILINE))
     runs = operations = 0
     for setting, timers in TIMERS.items():

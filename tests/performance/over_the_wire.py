@@ -112,7 +112,7 @@ async def migrate_with_app(run: Run) -> Took:
             await app.put(
                 f"environments/{ENVIRONMENT}", {"approval_policy": "automatic", "max_flows": 10_000}
             )
-            await reset_calls(stack, session)
+            await reset_request_counts(stack, session)
             before = _Busy.measure(stack, names)
             began = time.perf_counter()
             await _remediate(stack, app, [stack.locate_log(name) for name in names])
@@ -147,7 +147,7 @@ async def read_with_cli_microsoft365(run: Run, modules: Path) -> Took:
             m365 = [str(modules / ".bin" / "m365")]
             await _execute(stack, *m365, *_QUIETLY)
             await _execute(stack, *m365, *_LOGIN)
-            await reset_calls(stack, session)
+            await reset_request_counts(stack, session)
             named = {"environmentName": ENVIRONMENT}
             listing = {**named, "sharingStatus": "sharedWithMe", "withSolutions": True}
             reads = [["flow get", {**named, "name": one}] for one in build_flow_ids(run.flows)]
@@ -208,7 +208,7 @@ async def _execute(stack: Stack, *command: str) -> bytes:
     return output
 
 
-async def reset_calls(stack: Stack, session: aiohttp.ClientSession) -> None:
+async def reset_request_counts(stack: Stack, session: aiohttp.ClientSession) -> None:
     async with session.post(f"{stack.tenant.control}/calls/reset") as answer:
         answer.raise_for_status()
 

@@ -64,7 +64,7 @@ class Retired:
         scenario.tenant.clock.advance(DAY - HOUR)
         calls.reset()
         result = await run_daily_check(scenario.services, f"{scenario.services.now:%Y-%m-%d}")
-        sweep_calls = _count_calls(calls.capabilities)
+        sweep_calls = _count_requests(calls.capabilities)
         calls.reset()
         store.reads = 0
         for _ in range(60):
@@ -76,7 +76,7 @@ class Retired:
         return Day(
             result=result,
             sweep_calls=sweep_calls,
-            plan_calls=_count_calls(calls.capabilities),
+            plan_calls=_count_requests(calls.capabilities),
             plan_reads=plan_reads,
             rows=rows,
             bytes=size,
@@ -92,7 +92,7 @@ class Retired:
         return Counter({table: count for table, count, _ in rows}), sum(size for *_, size in rows)
 
 
-def _count_calls(capabilities: Counter[str]) -> dict[str, int]:
+def _count_requests(capabilities: Counter[str]) -> dict[str, int]:
     return {name: count for name, count in count_by_service(capabilities).items() if count}
 
 

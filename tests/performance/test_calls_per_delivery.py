@@ -42,12 +42,12 @@ class Deliveries(UnlimitedRequests):
         """Run the block. If a flow job runs in it, record how many requests the job reserved and
         sent.
         """
-        before = self._count_calls()
+        before = self._count_requests()
         yield
         if need and need.row[0] == "flowjobs":
-            self.took.append((need.requests, self._count_calls() - before))
+            self.took.append((need.requests, self._count_requests() - before))
 
-    def _count_calls(self) -> int:
+    def _count_requests(self) -> int:
         return count_by_service(self.calls.capabilities)["flow_service"] - self.calls.routes[LIST]
 
 

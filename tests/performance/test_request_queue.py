@@ -74,7 +74,7 @@ class Queue:
             job = min(self.due, key=self.due.__getitem__)
             if timer <= self.due[job]:
                 self.clock.advance_to(timer)
-                await self.budget.promote_waiters(self.call_up)
+                await self.budget.promote_waiters(self.promote_job)
                 self.readings += 1
                 timer += MINUTE
                 continue
@@ -100,7 +100,7 @@ class Queue:
             del self.due[job]
         self.begun.add(job)
 
-    async def call_up(self, turn: QueuedJob) -> bool:
+    async def promote_job(self, turn: QueuedJob) -> bool:
         """Make a waiting job due at the time when its requests are available.
 
         Returns False if it no longer waits.

@@ -1,8 +1,8 @@
 """Test the deployed app with Schemathesis, which sends requests that it derives from the OpenAPI
 document.
 
-The app never answers with a 5xx status, and only as the document says. It accepts what the document
-allows, and rejects what the document forbids and requests without a sign-in.
+The app answers only as the document says, and never with a 5xx status. It accepts what the document
+allows. It rejects what the document forbids, and requests without a sign-in.
 """
 
 import asyncio

@@ -12,7 +12,7 @@ from tests.fakes.invariants import (
     find_flows_stopped_too_early,
     find_signatures,
     find_signatures_in_store,
-    find_writes_outside,
+    find_writes_without_opt_in,
     watch,
 )
 from tests.fakes.ports import Fakes, build_fakes
@@ -135,8 +135,8 @@ async def test_writes_outside_finds_writes_in_other_environments(watched: Watche
     """Each write records the id of its environment."""
     await watched.update(watched.orders, WorkflowUpdate(name="Orders 2"))
 
-    assert find_writes_outside(watched.world, {watched.environment.id}) == []
-    assert len(find_writes_outside(watched.world, set())) == 1
+    assert find_writes_without_opt_in(watched.world, {watched.environment.id}) == []
+    assert len(find_writes_without_opt_in(watched.world, set())) == 1
 
 
 async def test_differences_finds_changes_that_a_rollback_did_not_revert(watched: Watched) -> None:

@@ -98,7 +98,7 @@ def _add_people(world: World, directory: Description, environment: Description) 
             has_premium=person.get("hasPremium", True),
             is_disabled=person["id"] in disabled,
         )
-        world.join(user)
+        world.add_user_row(user)
     for team in environment["teams"]:
         is_of_members = team.get("membershiptype", 0) == 0
         entra_id = team.get("azureactivedirectoryobjectid") if is_of_members else None

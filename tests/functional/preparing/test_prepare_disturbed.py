@@ -13,7 +13,7 @@ from shared.errors import ServiceUnavailable
 from shared.use_cases import change_remediation
 from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.definitions import parse_facts
-from tests.fakes.invariants import find_signatures_in_store, find_writes_outside
+from tests.fakes.invariants import find_signatures_in_store, find_writes_without_opt_in
 from tests.functional.preparing.prepare_scenario import (
     PREPARE,
     add_input_flow,
@@ -180,7 +180,7 @@ async def test_prepare_completes_after_a_kill_or_failure_at_any_request(
         edits = [write for write in scenario.world.writes if write.what == "update workflow"]
         assert len(edits) == (4 if undo else 2), at
         assert find_signatures_in_store(scenario.world, scenario.fakes.store) == []
-        assert find_writes_outside(scenario.world, {scenario.build.environment.id}) == []
+        assert find_writes_without_opt_in(scenario.world, {scenario.build.environment.id}) == []
 
 
 async def _run_under_plan(plan: Plan, *, undo: bool) -> Scenario:

@@ -23,7 +23,7 @@ _SERVICE = "Microsoft.ApiManagement/service"
 APIS, OPERATIONS, SECRET_VALUES = 3, 4, 5
 
 
-async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     resources, operation = app.world.tenant.get_part(Azure).resources, ("contoso", "sales", "post")
     value = (
         '<policies><inbound><set-variable name="x" value="@(1 < 2 && true)" /><send-request>'
@@ -36,13 +36,13 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     resources.put(build_resource(kind, *operation, "policy", properties={"value": value}))
 
 
-def _remove(build: Builder) -> None:
+def _remove_place(build: Builder) -> None:
     resources = build.world.resources
     for path in [one for one in resources if "/providers/microsoft.apimanagement/" in one]:
         del resources[path]
 
 
-def _add_many(seed: Json) -> None:
+def _add_many_places(seed: Json) -> None:
     secret = {"displayName": "s", "secret": True, "value": "x"}
     values: list[Json] = [
         *([secret] * SECRET_VALUES),
@@ -70,13 +70,15 @@ def _add_many(seed: Json) -> None:
 
 CASE = CallerCase(
     add=Builder.add_policy_caller,
-    remove=_remove,
-    add_on_the_wire=_add_on_the_wire,
+    remove=_remove_place,
+    add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=False,
     # Services, locks; its APIs, products, backends, named values, fragments, policy.
     requests=SearchRequests(
         standard=1,
         without_places=1,
-        many=ManyPlaces(add=_add_many, requests=2 + 6 + SECRET_VALUES + APIS * (2 + OPERATIONS)),
+        many=ManyPlaces(
+            add=_add_many_places, requests=2 + 6 + SECRET_VALUES + APIS * (2 + OPERATIONS)
+        ),
     ),
 )

@@ -15,7 +15,7 @@ _STORES = "Microsoft.AppConfiguration/configurationStores"
 STORES = 4
 
 
-async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     store = build_resource(_STORES, "contoso", properties={})
     key_value = {
         "key": "Flow/Urls: main",
@@ -29,7 +29,7 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     seed_azure(app.world.tenant, {"configurationStores": [store]})
 
 
-def _add_many(seed: Json) -> None:
+def _add_many_places(seed: Json) -> None:
     values = [{"key": f"key{number}", "value": "x"} for number in range(50)]
     seed["azure"]["configurationStores"] = [
         {"id": build_resource(_STORES, f"store{number}", properties={})["id"], "keyValues": values}
@@ -40,9 +40,9 @@ def _add_many(seed: Json) -> None:
 CASE = CallerCase(
     add=Builder.add_key_value_caller,
     remove=lambda build: build.world.key_values.clear(),
-    add_on_the_wire=_add_on_the_wire,
+    add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=False,
     requests=SearchRequests(
-        standard=2, without_places=1, many=ManyPlaces(add=_add_many, requests=1 + STORES)
+        standard=2, without_places=1, many=ManyPlaces(add=_add_many_places, requests=1 + STORES)
     ),
 )

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 APPS, SLOTS = 20, 2
 
 
-async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     [site] = await app.app_settings.read_sites()
     await app.app_settings.write(site.id, {"COLOUR": "blue", "FLOW_URL": f"{url}&from=shop"})
 
 
-def _add(build: Builder, *flows: FakeFlow) -> None:
+def _add_caller(build: Builder, *flows: FakeFlow) -> None:
     for number, flow in enumerate(flows):
         build.add_app_setting_caller(flow, setting=f"FLOW_URL_{number}" if number else "FLOW_URL")
 
@@ -36,9 +36,9 @@ def add_apps(seed: Json) -> None:
 
 
 CASE = CallerCase(
-    add=_add,
+    add=_add_caller,
     remove=lambda build: build.world.sites.clear(),
-    add_on_the_wire=_add_on_the_wire,
+    add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=False,
     # Apps and slots; the settings of each.
     requests=SearchRequests(

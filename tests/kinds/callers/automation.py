@@ -24,7 +24,7 @@ _ACCOUNTS = "Microsoft.Automation/automationAccounts"
 RUNBOOKS = 6
 
 
-async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     resources = app.world.tenant.get_part(Azure).resources
     properties = {"isEncrypted": False, "value": json.dumps(url), "description": "x"}
     resources.put(build_resource(_ACCOUNTS, "contoso", properties={}))
@@ -33,13 +33,13 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     )
 
 
-def _remove(build: Builder) -> None:
+def _remove_place(build: Builder) -> None:
     resources = build.world.resources
     for path in [one for one in resources if "/providers/microsoft.automation/" in one]:
         del resources[path]
 
 
-def _add_many(seed: Json) -> None:
+def _add_many_places(seed: Json) -> None:
     published = {"state": "Published", "content": "x"}
     add_resources(
         seed,
@@ -63,19 +63,21 @@ def _add_places(seed: Json, url: str) -> None:
     )
 
 
-def _read(tenant: Tenant) -> Mapping[str, object]:
+def _read_places(tenant: Tenant) -> Mapping[str, object]:
     variables = tenant.get_part(Azure).resources.list_of_type(f"{_ACCOUNTS}/variables")
     return {one["id"]: one["properties"] for one in variables}
 
 
 CASE = CallerCase(
     add=Builder.add_automation_caller,
-    remove=_remove,
-    add_on_the_wire=_add_on_the_wire,
+    remove=_remove_place,
+    add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=False,
     # Accounts, locks; variables, runbooks, and the text of each published runbook.
     requests=SearchRequests(
-        standard=1, without_places=1, many=ManyPlaces(add=_add_many, requests=2 + 2 + RUNBOOKS)
+        standard=1,
+        without_places=1,
+        many=ManyPlaces(add=_add_many_places, requests=2 + 2 + RUNBOOKS),
     ),
-    wire=WirePlaces(add=_add_places, read=_read),
+    wire=WirePlaces(add=_add_places, read=_read_places),
 )

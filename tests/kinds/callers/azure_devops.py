@@ -42,7 +42,7 @@ def add_variable_group(build: Builder, variables: Json, **more: object) -> str:
     return add_document(build, "p1/_apis/distributedtask/variablegroups/7", group | more)
 
 
-def _add(build: Builder, *flows: FakeFlow) -> str:
+def _add_caller(build: Builder, *flows: FakeFlow) -> str:
     """Add a variable group with a variable for the URL of each flow; return its path."""
     variables: Json = {
         f"URL{n}": {"value": build.get_trigger_url(one)} for n, one in enumerate(flows)
@@ -72,12 +72,12 @@ def _describe_hook(url: str, project_id: str) -> Json:
     }
 
 
-async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     organization = {"name": "contoso", "members": [APP], "hooks": [_describe_hook(url, "p1")]}
     seed_azure_devops(app.world.tenant, [organization])
 
 
-def _add_many(seed: Json) -> None:
+def _add_many_places(seed: Json) -> None:
     projects = [{"id": f"p{number}", "name": "x"} for number in range(PROJECTS)]
     seed["azureDevOps"] = [{"name": "contoso", "members": [APP], "projects": projects}]
 
@@ -102,26 +102,26 @@ def _add_places(seed: Json, url: str) -> None:
     seed["azureDevOps"] = [organization]
 
 
-def _read(tenant: Tenant) -> Mapping[str, object]:
+def _read_places(tenant: Tenant) -> Mapping[str, object]:
     organization = tenant.get_part(AzureDevOps).organizations["contoso"]
     return {"service hooks": organization.hooks, "variable groups": organization.groups}
 
 
 CASE = CallerCase(
-    add=_add,
+    add=_add_caller,
     remove=lambda build: build.world.json_documents.clear(),
-    add_on_the_wire=_add_on_the_wire,
+    add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=False,
     # Projects, service hooks, and the variable groups of each project.
     requests=SearchRequests(
         standard=2,
         without_places=0,
-        many=ManyPlaces(add=_add_many, requests=2 + PROJECTS),
+        many=ManyPlaces(add=_add_many_places, requests=2 + PROJECTS),
     ),
     wire=WirePlaces(
         settings={"azure_devops_organizations": ("contoso",)},
         standard_seed={"azureDevOps": [{"name": "contoso", "members": [APP]}]},
         add=_add_places,
-        read=_read,
+        read=_read_places,
     ),
 )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
 
 
-def _add(build: Builder, *flows: FakeFlow) -> CanvasApp:
+def _add_caller(build: Builder, *flows: FakeFlow) -> CanvasApp:
     app = CanvasApp(
         name="app-1",
         display_name="Requests",
@@ -25,7 +25,7 @@ def _add(build: Builder, *flows: FakeFlow) -> CanvasApp:
     return app
 
 
-async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     from tests.local_cloud.tenant.tenant_world import HTTP_FLOW, MAKER
 
     app.world.environment.canvas_apps["app-1"] = served.SimulatedCanvasApp(
@@ -34,9 +34,9 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
 
 
 CASE = CallerCase(
-    add=_add,
+    add=_add_caller,
     remove=lambda build: build.environment.canvas_apps.clear(),
-    add_on_the_wire=_add_on_the_wire,
+    add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=True,
     requests=SearchRequests(standard=2, without_places=2),
 )

@@ -16,7 +16,7 @@ APPS, WITH_SECRETS, WITH_REVISIONS = 12, 5, 3
 _TYPE = "Microsoft.App/containerApps"
 
 
-async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     variables = [{"name": "COLOUR", "value": "blue"}, {"name": "FLOW", "secretRef": "flow"}]
     secrets = [{"name": "flow", "value": f"{url}&from=till"}, {"name": "db", "value": "x"}]
     properties = {
@@ -27,17 +27,17 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     seed_azure(app.world.tenant, {"containerApps": [described]})
 
 
-def _remove(build: Builder) -> None:
+def _remove_place(build: Builder) -> None:
     resources = build.world.resources
     for path in [path for path, one in resources.items() if one.get("type") == _TYPE]:
         del resources[path]
 
 
-def _add_many(seed: Json) -> None:
-    seed["azure"]["containerApps"] = [_describe(number) for number in range(APPS)]
+def _add_many_places(seed: Json) -> None:
+    seed["azure"]["containerApps"] = [_build_container_app(number) for number in range(APPS)]
 
 
-def _describe(number: int) -> Json:
+def _build_container_app(number: int) -> Json:
     """Return a container app. The ones with low numbers have secrets, the ones with high numbers
     may have several active revisions.
     """
@@ -50,13 +50,13 @@ def _describe(number: int) -> Json:
 
 CASE = CallerCase(
     add=Builder.add_container_app_caller,
-    remove=_remove,
-    add_on_the_wire=_add_on_the_wire,
+    remove=_remove_place,
+    add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=False,
     # Apps, locks.
     requests=SearchRequests(
         standard=3,
         without_places=1,
-        many=ManyPlaces(add=_add_many, requests=2 + WITH_SECRETS + WITH_REVISIONS),
+        many=ManyPlaces(add=_add_many_places, requests=2 + WITH_SECRETS + WITH_REVISIONS),
     ),
 )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
 
 
-async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     row = {"name": "contoso_orders", "displayname": "Orders"}
     row["openapidefinition"] = describe_connector(url)
     create_row(app.world.tenant, app.world.environment, TABLES["connectors"], row)
@@ -21,7 +21,7 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
 CASE = CallerCase(
     add=Builder.add_connector_caller,
     remove=lambda build: build.environment.rows.clear(),
-    add_on_the_wire=_add_on_the_wire,
+    add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=True,
     requests=IN_ROWS,
 )

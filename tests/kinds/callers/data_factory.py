@@ -22,7 +22,7 @@ _FACTORIES = "Microsoft.DataFactory/factories"
 FACTORIES = 2
 
 
-async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     call = {
         "typeProperties": {"url": url, "method": "POST", "body": "{}"},
         "name": "Notify",
@@ -37,13 +37,13 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     )
 
 
-def _remove(build: Builder) -> None:
+def _remove_place(build: Builder) -> None:
     resources = build.world.resources
     for path in [one for one in resources if "/providers/microsoft.datafactory/" in one]:
         del resources[path]
 
 
-def _add_many(seed: Json) -> None:
+def _add_many_places(seed: Json) -> None:
     for factory in (f"factory{number}" for number in range(FACTORIES)):
         add_resources(
             seed,
@@ -59,11 +59,13 @@ def _add_many(seed: Json) -> None:
 
 CASE = CallerCase(
     add=Builder.add_data_factory_caller,
-    remove=_remove,
-    add_on_the_wire=_add_on_the_wire,
+    remove=_remove_place,
+    add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=False,
     # Factories, locks; datasets, global parameters, linked services, pipelines, triggers.
     requests=SearchRequests(
-        standard=1, without_places=1, many=ManyPlaces(add=_add_many, requests=2 + FACTORIES * 5)
+        standard=1,
+        without_places=1,
+        many=ManyPlaces(add=_add_many_places, requests=2 + FACTORIES * 5),
     ),
 )

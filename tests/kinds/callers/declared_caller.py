@@ -19,7 +19,7 @@ def declare(*flows: CalledFlow) -> DeclaredCaller:
     return DeclaredCaller(name="Till", owner="Alex", contact="alex@contoso.example", flows=flows)
 
 
-def _add(build: Builder, *flows: FakeFlow) -> DeclaredCaller:
+def _add_caller(build: Builder, *flows: FakeFlow) -> DeclaredCaller:
     declared = declare(
         *(
             CalledFlow(environment_id=build.environment.id, flow_id=flow.workflow_id)
@@ -30,7 +30,7 @@ def _add(build: Builder, *flows: FakeFlow) -> DeclaredCaller:
     return declared
 
 
-async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW
 
     rows = app.declared_callers
@@ -39,9 +39,9 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
 
 
 CASE = CallerCase(
-    add=_add,
+    add=_add_caller,
     remove=lambda build: build.world.declared_callers.clear(),
-    add_on_the_wire=_add_on_the_wire,
+    add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=True,
     requests=SearchRequests(standard=0, without_places=0),
 )

@@ -25,7 +25,7 @@ _TOPIC = "Microsoft.EventGrid/topics"
 _TYPE = f"{_TOPIC}/eventSubscriptions"
 
 
-async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     from tests.local_cloud.tenant.tenant_world import HTTP_FLOW
 
     flow = app.world.environment.flows[HTTP_FLOW]
@@ -40,13 +40,13 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     resources.put(build_resource(_TYPE, "sales", "flow", properties=properties))
 
 
-def _remove(build: Builder) -> None:
+def _remove_place(build: Builder) -> None:
     resources = build.world.resources
     for path in [path for path, one in resources.items() if one.get("type") == _TYPE]:
         del resources[path]
 
 
-def _add_many(seed: Json) -> None:
+def _add_many_places(seed: Json) -> None:
     webhook = {"endpointType": "WebHook", "properties": {"endpointUrl": "https://x.example/"}}
     queue = {"endpointType": "ServiceBusQueue", "properties": {"resourceId": "q"}}
     for topic in range(TOPICS):
@@ -61,13 +61,13 @@ def _add_many(seed: Json) -> None:
 
 CASE = CallerCase(
     add=Builder.add_event_grid_caller,
-    remove=_remove,
-    add_on_the_wire=_add_on_the_wire,
+    remove=_remove_place,
+    add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=False,
     # Resource groups' subscriptions, four kinds of topics, locks.
     requests=SearchRequests(
         standard=5,
         without_places=5,
-        many=ManyPlaces(add=_add_many, requests=1 + 4 + 1 + TOPICS + TOPICS * WEBHOOKS),
+        many=ManyPlaces(add=_add_many_places, requests=1 + 4 + 1 + TOPICS + TOPICS * WEBHOOKS),
     ),
 )

@@ -59,7 +59,7 @@ def _read_url(build: Builder, path: str) -> str:
     return text_at(document, "value") or text_at(mapping_at(document, "config"), "url") or ""
 
 
-async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     hook = {"id": 7, "events": ["push"], "config": {"url": url, "secret": "x", "insecure_ssl": "0"}}
     seed_github(app.world.tenant, {"repositories": [{"name": "contoso/shop", "hooks": [hook]}]})
 
@@ -76,7 +76,7 @@ def _add_places(seed: Json, url: str) -> None:
     seed["github"] = {"token": TOKEN, "repositories": [repository]}
 
 
-def _read(tenant: Tenant) -> Mapping[str, object]:
+def _read_places(tenant: Tenant) -> Mapping[str, object]:
     repository = tenant.get_part(GitHub).repositories["contoso/shop"]
     return {"webhooks of GitHub": repository.hooks, "variables of GitHub": repository.variables}
 
@@ -84,7 +84,7 @@ def _read(tenant: Tenant) -> Mapping[str, object]:
 CASE = CallerCase(
     add=add_callers,
     remove=lambda build: build.world.json_documents.clear(),
-    add_on_the_wire=_add_on_the_wire,
+    add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=False,
     # Webhooks, variables and secrets of the repository of the seed.
     requests=SearchRequests(
@@ -94,6 +94,6 @@ CASE = CallerCase(
         settings={"github_repositories": ("contoso/shop",), "github_token": TOKEN},
         standard_seed={"github": {"token": TOKEN, "repositories": [{"name": "contoso/shop"}]}},
         add=_add_places,
-        read=_read,
+        read=_read_places,
     ),
 )

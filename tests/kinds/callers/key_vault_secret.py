@@ -15,7 +15,7 @@ from tests.kinds.case import (
 VAULTS, SECRETS = 5, 3
 
 
-def _add_many(seed: Json) -> None:
+def _add_many_places(seed: Json) -> None:
     secrets = [{"name": f"secret{number}", "value": "x"} for number in range(SECRETS)]
     vaults = [
         build_resource("Microsoft.KeyVault/vaults", f"kv-{n}", properties={}) for n in range(VAULTS)
@@ -32,6 +32,6 @@ CASE = CallerCase(
     requests=SearchRequests(
         standard=3,
         without_places=2,
-        many=ManyPlaces(add=_add_many, requests=1 + VAULTS + 1 + VAULTS * SECRETS + 1),
+        many=ManyPlaces(add=_add_many_places, requests=1 + VAULTS + 1 + VAULTS * SECRETS + 1),
     ),
 )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _TYPE = "Microsoft.Logic/workflows"
 
 
-async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     definition = {
         "parameters": {"url": {"type": "String"}},
         "triggers": {},
@@ -40,13 +40,13 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     )
 
 
-def _remove(build: Builder) -> None:
+def _remove_place(build: Builder) -> None:
     resources = build.world.resources
     for path in [path for path, one in resources.items() if one.get("type") == _TYPE]:
         del resources[path]
 
 
-def _add_many(seed: Json) -> None:
+def _add_many_places(seed: Json) -> None:
     add_resources(
         seed, *(build_resource(_TYPE, f"hub{number}", properties={}) for number in range(30))
     )
@@ -54,11 +54,11 @@ def _add_many(seed: Json) -> None:
 
 CASE = CallerCase(
     add=Builder.add_logic_app_caller,
-    remove=_remove,
-    add_on_the_wire=_add_on_the_wire,
+    remove=_remove_place,
+    add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=False,
     # Logic Apps, locks.
     requests=SearchRequests(
-        standard=1, without_places=1, many=ManyPlaces(add=_add_many, requests=2)
+        standard=1, without_places=1, many=ManyPlaces(add=_add_many_places, requests=2)
     ),
 )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 WORKFLOWS = 7
 
 
-async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     site = build_resource("Microsoft.Web/sites", "hub", properties={})
     call = {"type": "Http", "inputs": {"method": "POST", "uri": f"{url}&from=hub"}}
     definition = json.dumps({"definition": {"actions": {"Call": call}}}, indent=2)
@@ -24,13 +24,13 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     seed_azure(app.world.tenant, {"sites": [site]})
 
 
-def _remove(build: Builder) -> None:
+def _remove_place(build: Builder) -> None:
     for site_id, _ in build.world.site_files:
         build.world.sites.pop(site_id, None)
     build.world.site_files.clear()
 
 
-def _add_many(seed: Json) -> None:
+def _add_many_places(seed: Json) -> None:
     files = {f"w{number}/workflow.json": "{}" for number in range(WORKFLOWS)}
     hub = build_resource("Microsoft.Web/sites", "hub", properties={})
     seed["azure"]["sites"] += [{"id": hub["id"], "kind": "functionapp,workflowapp", "files": files}]
@@ -38,11 +38,13 @@ def _add_many(seed: Json) -> None:
 
 CASE = CallerCase(
     add=Builder.add_workflow_file_caller,
-    remove=_remove,
-    add_on_the_wire=_add_on_the_wire,
+    remove=_remove_place,
+    add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=False,
     # Apps, slots, locks; the app's workflows, their files and two shared files.
     requests=SearchRequests(
-        standard=2, without_places=2, many=ManyPlaces(add=_add_many, requests=3 + 1 + WORKFLOWS + 2)
+        standard=2,
+        without_places=2,
+        many=ManyPlaces(add=_add_many_places, requests=3 + 1 + WORKFLOWS + 2),
     ),
 )

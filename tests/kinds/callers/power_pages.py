@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
 
 
-async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     tenant, environment = app.world.tenant, app.world.environment
     site = create_row(tenant, environment, TABLES["powerpagesites"], {"name": "Contoso"})
     setting = {
@@ -27,7 +27,7 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
 CASE = CallerCase(
     add=Builder.add_site_setting_caller,
     remove=lambda build: build.environment.rows.clear(),
-    add_on_the_wire=_add_on_the_wire,
+    add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=False,
     requests=IN_ROWS,
 )

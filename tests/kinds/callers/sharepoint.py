@@ -62,7 +62,7 @@ def _describe_script(url: str) -> Json:
     return {"Id": SCRIPT, "Title": "Team site", "Content": json.dumps(content), "Version": 1}
 
 
-def _add(build: Builder, *flows: FakeFlow) -> list[str]:
+def _add_caller(build: Builder, *flows: FakeFlow) -> list[str]:
     paths = [add_webhook(build, build.get_trigger_url(one), f"w{n}") for n, one in enumerate(flows)]
     for path in paths:
         build.add_system(UrlHolder(name=path, read=partial(_read_url, build, path)))
@@ -78,12 +78,12 @@ def _describe_site(*webhooks: Json, **more: object) -> Json:
     return {"url": SITE, "owners": [APP], "lists": listed, **more}
 
 
-async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     webhook = {"id": "w0", "notificationUrl": url, "clientState": "secret"}
     seed_sharepoint(app.world.tenant, {"sites": [_describe_site(webhook)]})
 
 
-def _add_many(seed: Json) -> None:
+def _add_many_places(seed: Json) -> None:
     lists = [{"Id": f"l{number}", "Title": "x"} for number in range(LISTS)]
     scripts = [{"Id": f"s{number}", "Title": "x", "Content": "{}"} for number in range(SCRIPTS)]
     seed["sharePoint"] = {"sites": [_describe_site(lists=lists)], "siteScripts": scripts}
@@ -95,15 +95,15 @@ def _add_places(seed: Json, url: str) -> None:
 
 
 CASE = CallerCase(
-    add=_add,
+    add=_add_caller,
     remove=lambda build: build.world.json_documents.clear(),
-    add_on_the_wire=_add_on_the_wire,
+    add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=True,
     # Lists, site scripts; the webhooks of each list, and each script.
     requests=SearchRequests(
         standard=2,
         without_places=0,
-        many=ManyPlaces(add=_add_many, requests=2 + LISTS + SCRIPTS),
+        many=ManyPlaces(add=_add_many_places, requests=2 + LISTS + SCRIPTS),
     ),
     wire=WirePlaces(
         settings={"sharepoint_sites": (SITE,)},
@@ -182,7 +182,7 @@ async def test_plan_names_webhook_site_and_what_to_do() -> None:
     from tests.functional.scenarios.watched_scenario import plan_remediation
 
     scenario = Scenario()
-    _add(scenario.build, scenario.build.add_http_flow("Orders"))
+    _add_caller(scenario.build, scenario.build.add_http_flow("Orders"))
     scenario.world.rejecting_scopes[SHAREPOINT.name] = {f"{HOST}/sites/apart"}
 
     await plan_remediation(scenario)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _WORKSPACE = "Microsoft.Synapse/workspaces"
 
 
-async def _add_on_the_wire(app: "Adapters", url: str) -> None:
+async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     call = {"name": "Notify", "type": "WebActivity", "typeProperties": {"url": url}}
     resources = app.world.tenant.get_part(Azure).resources
     resources.put(build_resource(_WORKSPACE, "contoso", properties={}, members=[APP]))
@@ -24,7 +24,7 @@ async def _add_on_the_wire(app: "Adapters", url: str) -> None:
     )
 
 
-def _remove(build: Builder) -> None:
+def _remove_place(build: Builder) -> None:
     resources = build.world.resources
     for path in [one for one in resources if "/providers/microsoft.synapse/" in one]:
         del resources[path]
@@ -32,8 +32,8 @@ def _remove(build: Builder) -> None:
 
 CASE = CallerCase(
     add=Builder.add_synapse_caller,
-    remove=_remove,
-    add_on_the_wire=_add_on_the_wire,
+    remove=_remove_place,
+    add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=False,
     # Workspaces, and five lists of the workspace of the seed.
     requests=SearchRequests(

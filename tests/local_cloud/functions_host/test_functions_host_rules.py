@@ -49,7 +49,7 @@ def test_a_schedule_finds_its_next_occurrence(expression: str, due: str) -> None
     ["", "* * * *", "60 * * * * *", "* * * 0 * *", "* * * * * 7", "5-1 * * * * *", "*/0 * * * * *",
      "x * * * * *", "00:05:00"],
 )  # fmt: skip
-def test_a_wrong_schedule_is_refused(expression: str) -> None:
+def test_a_wrong_schedule_is_rejected(expression: str) -> None:
     """A value that its field does not allow, a missing field, and a TimeSpan are errors."""
     with pytest.raises(ValueError, match=r"is not a|must have six fields"):
         parse_schedule(expression)

@@ -145,7 +145,7 @@ async def test_error_for_a_bad_connection_string_contains_its_setting_and_no_sec
         ),
     ],
 )
-async def test_a_bad_host_json_is_refused(tmp_path: Path, host_json: str, reason: str) -> None:
+async def test_a_bad_host_json_is_rejected(tmp_path: Path, host_json: str, reason: str) -> None:
     """The host reports the error in host.json before it runs a function."""
     exit_code, stderr = await run_failed_start(tmp_path, _write_app(tmp_path, "", host_json))
 
@@ -153,7 +153,7 @@ async def test_a_bad_host_json_is_refused(tmp_path: Path, host_json: str, reason
     assert reason in stderr
 
 
-async def test_a_folder_without_an_app_is_refused(tmp_path: Path) -> None:
+async def test_a_folder_without_an_app_is_rejected(tmp_path: Path) -> None:
     """The host reports the missing files, although the worker library would report a success."""
     empty_code, empty = await run_failed_start(tmp_path, tmp_path)
     (tmp_path / "host.json").write_text('{"version": "2.0"}')

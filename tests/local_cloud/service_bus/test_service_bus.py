@@ -163,7 +163,7 @@ async def test_dead_letter_contains_its_reason_and_keeps_its_properties(wire: Wi
     assert wire.count_messages() == EMPTY
 
 
-async def test_a_lost_lock_is_refused_and_the_message_comes_again(
+async def test_a_lost_lock_is_rejected_and_the_message_comes_again(
     wire: Wire, clock: SimulatedClock
 ) -> None:
     """The broker's clock decides about a lock, even if the SDK considers it valid."""
@@ -193,7 +193,7 @@ async def test_renewed_lock_lasts_longer(wire: Wire, clock: SimulatedClock) -> N
     assert wire.count_messages() == EMPTY
 
 
-async def test_a_renewal_after_the_end_is_refused(wire: Wire, clock: SimulatedClock) -> None:
+async def test_a_renewal_after_the_end_is_rejected(wire: Wire, clock: SimulatedClock) -> None:
     """An expired lock cannot be renewed."""
     await wire.send("a")
     message = await wire.receive_one()

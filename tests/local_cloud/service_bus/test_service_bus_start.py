@@ -141,7 +141,7 @@ def test_unsupported_queue_property_is_rejected(
     assert str(path) in str(refusal.value)
 
 
-def test_a_configuration_with_topics_is_refused(tmp_path: Path) -> None:
+def test_a_configuration_with_topics_is_rejected(tmp_path: Path) -> None:
     """The format of the file allows topics, but the broker has none."""
     path = tmp_path / "Config.json"
     namespace = {"Name": "sbemulatorns", "Topics": [{"Name": "topic"}]}

@@ -33,7 +33,7 @@ def build_workflow(data: str | None = None, **more: Any) -> dict[str, Any]:
     }
 
 
-async def create(
+async def create_flow(
     world: TenantWorld, body: dict[str, Any], headers: Mapping[str, str] | None = None
 ) -> Answer:
     """Create the flow `COPY`, unless it exists."""
@@ -41,7 +41,7 @@ async def create(
     return await world.call("PATCH", f"{WORKFLOWS}({COPY})", body, headers=sent)
 
 
-async def read(world: TenantWorld, workflow_id: str = COPY) -> dict[str, Any]:
+async def read_flow(world: TenantWorld, workflow_id: str = COPY) -> dict[str, Any]:
     """Return the row of a flow."""
     answer = await world.call("GET", f"{WORKFLOWS}({workflow_id})")
     assert answer.status == 200, answer.body

@@ -62,7 +62,7 @@ async def test_regional_host_serves_its_region_only() -> None:
         assert world.server.refused_hosts == [f"uk.{GLOBAL}:443"]
 
 
-async def test_the_global_host_may_refuse_a_region() -> None:
+async def test_the_global_host_may_reject_a_region() -> None:
     """The global host rejects the regions that an assumption names, with an error that users have
     reported. It serves all others.
     """

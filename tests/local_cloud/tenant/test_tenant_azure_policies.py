@@ -140,7 +140,7 @@ async def test_tags_of_a_policy_can_be_patched(world: AzureWorld) -> None:
     "wrong",
     [{"location": "westeurope"}, {"kind": "Cipher"}, {"properties": {"encryption": {"a": 1}}}],
 )
-async def test_a_wrong_policy_is_refused(world: AzureWorld, wrong: dict[str, Any]) -> None:
+async def test_a_wrong_policy_is_rejected(world: AzureWorld, wrong: dict[str, Any]) -> None:
     """The location must be a geography, and the kind must be one of five. An Encryption policy
     needs a key.
     """

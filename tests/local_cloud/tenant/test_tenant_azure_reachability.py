@@ -109,7 +109,7 @@ def test_rule_for_another_region_denies_the_copy(azure: Azure) -> None:
     assert find_denial(azure, ERP, COPY) is not None
 
 
-def test_an_earlier_refusing_rule_wins(azure: Azure) -> None:
+def test_an_earlier_denying_rule_wins(azure: Azure) -> None:
     """The matching rule with the lowest priority number decides."""
     add_rule(azure, 110, "Allow", "PowerPlatformPlex")
     add_rule(azure, 105, "Deny", "20.61.88.130")
@@ -117,7 +117,7 @@ def test_an_earlier_refusing_rule_wins(azure: Azure) -> None:
     assert find_denial(azure, ERP, COPY) is not None
 
 
-def test_a_later_refusing_rule_does_not_matter(azure: Azure) -> None:
+def test_a_later_denying_rule_does_not_matter(azure: Azure) -> None:
     add_rule(azure, 110, "Allow", "PowerPlatformPlex")
     add_rule(azure, 120, "Deny", "*")
 
@@ -138,7 +138,7 @@ def test_a_site_without_restrictions_is_open(azure: Azure) -> None:
     assert find_denial(azure, "shop.azurewebsites.net", COPY) is None
 
 
-def test_a_site_with_a_rule_refuses_everybody_else(azure: Azure) -> None:
+def test_a_site_with_a_rule_denies_everybody_else(azure: Azure) -> None:
     """As soon as a rule of a site allows some addresses, the site denies all others."""
     set_restrictions(azure, {"ipAddress": "LogicApps", "tag": "ServiceTag", "action": "Allow"})
 
@@ -170,7 +170,7 @@ def test_the_default_action_of_a_site_can_be_to_allow(azure: Azure) -> None:
     assert find_denial(azure, SHOP, COPY) is None
 
 
-def test_a_site_without_public_access_refuses_everybody(azure: Azure) -> None:
+def test_a_site_without_public_access_denies_everybody(azure: Azure) -> None:
     """If public access is off, a rule that allows a call has no effect."""
     set_restrictions(azure, {"ipAddress": "Any"}, publicNetworkAccess="Disabled")
 

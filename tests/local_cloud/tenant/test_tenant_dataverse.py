@@ -4,7 +4,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.local_cloud.tenant.dataverse_flow import AS_MAKER, WORKFLOWS, parse_inner_error, read
+from tests.local_cloud.tenant.dataverse_flow import (
+    AS_MAKER,
+    WORKFLOWS,
+    parse_inner_error,
+    read_flow,
+)
 from tests.local_cloud.tenant.tenant_world import (
     BUTTON_FLOW,
     CALLING_FLOW,
@@ -102,7 +107,7 @@ async def test_flow_uses_a_new_variable_value_only_after_it_is_saved(world: Tena
     path = f"/environments/{ENVIRONMENT}/flows/{CALLING_FLOW}"
 
     stale = await world.control("GET", path)
-    saved = (await read(world, CALLING_FLOW))["clientdata"]
+    saved = (await read_flow(world, CALLING_FLOW))["clientdata"]
     await world.call("PATCH", f"{WORKFLOWS}({CALLING_FLOW})", {"clientdata": saved})
     fresh = await world.control("GET", path)
 

@@ -12,9 +12,9 @@ from tests.local_cloud.tenant.dataverse_flow import (
     ON,
     WORKFLOWS,
     build_workflow,
-    create,
+    create_flow,
     parse_inner_error,
-    read,
+    read_flow,
 )
 from tests.local_cloud.tenant.tenant_world import (
     ADMIN_FLOWS,
@@ -41,7 +41,7 @@ async def world() -> AsyncIterator[TenantWorld]:
 async def test_activation_checks_the_connections_of_the_activating_user(world: TenantWorld) -> None:
     """The app cannot turn on a flow with the owner's connection, except on behalf of the owner."""
     data = build_client_data(build_definition(BUTTON), build_references("cr1_office"))
-    await create(world, build_workflow(data), AS_MAKER)
+    await create_flow(world, build_workflow(data), AS_MAKER)
 
     by_app = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
     for_owner = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON, headers=AS_MAKER)
@@ -58,19 +58,19 @@ async def test_activation_checks_the_connections_of_the_activating_user(world: T
 async def test_app_activates_with_a_shared_connection(world: TenantWorld) -> None:
     """After the owner has shared the connection, the app can turn on the flow."""
     data = build_client_data(build_definition(BUTTON), build_references("cr1_officeshared"))
-    await create(world, build_workflow(data))
+    await create_flow(world, build_workflow(data))
 
     answer = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
 
     assert answer.status == 204
-    assert (await read(world))["statecode"] == 1
+    assert (await read_flow(world))["statecode"] == 1
 
 
 async def test_impersonation_may_not_reach_the_flow_service(world: TenantWorld) -> None:
     """If the flow service ignores impersonation, it checks the app's own connections."""
     await world.control("PUT", "/assumptions", {"impersonation_reaches_flow_service": False})
     data = build_client_data(build_definition(BUTTON), build_references("cr1_office"))
-    await create(world, build_workflow(data), AS_MAKER)
+    await create_flow(world, build_workflow(data), AS_MAKER)
 
     answer = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON, headers=AS_MAKER)
 
@@ -79,7 +79,7 @@ async def test_impersonation_may_not_reach_the_flow_service(world: TenantWorld) 
 
 async def test_a_reference_without_a_connection_cannot_be_activated(world: TenantWorld) -> None:
     """A connection reference must exist and name a connection."""
-    await create(
+    await create_flow(
         world,
         build_workflow(
             build_client_data(build_definition(BUTTON), build_references("cr1_missing"))
@@ -94,7 +94,7 @@ async def test_a_reference_without_a_connection_cannot_be_activated(world: Tenan
 async def test_premium_flow_needs_the_licence_of_its_owner(world: TenantWorld) -> None:
     """Dataverse contains the flow service's error about the licence in its own error."""
     world.tenant.get_part(Directory).principals[MAKER].has_premium = False
-    await create(world, build_workflow(), AS_MAKER)
+    await create_flow(world, build_workflow(), AS_MAKER)
 
     answer = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
 
@@ -103,7 +103,7 @@ async def test_premium_flow_needs_the_licence_of_its_owner(world: TenantWorld) -
 
 async def test_a_parent_is_activated_after_its_child(world: TenantWorld) -> None:
     """A parent cannot be turned on while its child is off."""
-    await create(
+    await create_flow(
         world,
         build_workflow(build_client_data(build_definition(BUTTON, build_child_action(HTTP_FLOW)))),
     )
@@ -125,7 +125,7 @@ async def test_parent_can_be_activated_if_its_child_was_published_and_is_off(
     See platform.md#child-flows-first.
     """
     await world.control("PUT", "/assumptions", {"children_must_be_on": False})
-    await create(
+    await create_flow(
         world,
         build_workflow(build_client_data(build_definition(BUTTON, build_child_action(HTTP_FLOW)))),
     )
@@ -146,7 +146,7 @@ async def test_application_may_not_be_permitted_to_activate(world: TenantWorld) 
     See platform.md#application-activators.
     """
     await world.control("PUT", "/assumptions", {"applications_activate": False})
-    await create(world, build_workflow(), AS_MAKER)
+    await create_flow(world, build_workflow(), AS_MAKER)
 
     by_app = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
     for_owner = await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON, headers=AS_MAKER)
@@ -160,7 +160,7 @@ async def test_a_flow_of_a_solution_is_first_published_in_dataverse(world: Tenan
 
     See platform.md#unpublished-flows.
     """
-    await create(world, build_workflow())
+    await create_flow(world, build_workflow())
     start = f"{ADMIN_FLOWS}/flows/{COPY}/start"
 
     unpublished = await world.call("POST", start, {})
@@ -175,7 +175,7 @@ async def test_a_flow_of_a_solution_is_first_published_in_dataverse(world: Tenan
 async def test_activation_may_rename_the_flow(world: TenantWorld) -> None:
     """A flow is still found by its Dataverse id if turning it on has changed its name."""
     await world.control("PUT", "/assumptions", {"activation_changes_flow_name": True})
-    await create(world, build_workflow())
+    await create_flow(world, build_workflow())
     await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
 
     query = {"include": "includeSolutionCloudFlows"}

@@ -10,9 +10,9 @@ from tests.local_cloud.tenant.dataverse_flow import (
     ON,
     WORKFLOWS,
     build_workflow,
-    create,
+    create_flow,
     parse_inner_error,
-    read,
+    read_flow,
 )
 from tests.local_cloud.tenant.tenant_world import (
     ADMIN,
@@ -38,10 +38,10 @@ async def world() -> AsyncIterator[TenantWorld]:
 
 async def test_a_copy_is_created_once_under_a_chosen_id(world: TenantWorld) -> None:
     """With `If-None-Match: *`, a repeated create is rejected (412), so it makes no second flow."""
-    first = await create(world, build_workflow())
-    second = await create(world, build_workflow())
+    first = await create_flow(world, build_workflow())
+    second = await create_flow(world, build_workflow())
 
-    row = await read(world)
+    row = await read_flow(world)
     assert (first.status, second.status) == (204, 412)
     assert first.headers["OData-EntityId"].endswith(f"workflows({COPY})")
     assert (row["statecode"], row["statuscode"]) == (0, 1)
@@ -49,7 +49,7 @@ async def test_a_copy_is_created_once_under_a_chosen_id(world: TenantWorld) -> N
 
 async def test_late_update_does_not_recreate_a_deleted_row(world: TenantWorld) -> None:
     """With `If-Match: *`, an update of a missing row is rejected (404), so it creates nothing."""
-    await create(world, build_workflow())
+    await create_flow(world, build_workflow())
     await world.call("DELETE", f"{WORKFLOWS}({COPY})")
 
     answer = await world.call(
@@ -60,24 +60,24 @@ async def test_late_update_does_not_recreate_a_deleted_row(world: TenantWorld) -
     assert "Does Not Exist" in answer.body["error"]["message"]
 
 
-async def test_an_update_with_an_old_etag_is_refused(world: TenantWorld) -> None:
+async def test_an_update_with_an_old_etag_is_rejected(world: TenantWorld) -> None:
     """An update must name the version that the client has read."""
-    etag = (await read(world, HTTP_FLOW))["@odata.etag"]
+    etag = (await read_flow(world, HTTP_FLOW))["@odata.etag"]
     url, headers = f"{WORKFLOWS}({HTTP_FLOW})", {"If-Match": etag}
 
     first = await world.call("PATCH", url, {"name": "one"}, headers=headers)
     second = await world.call("PATCH", url, {"name": "two"}, headers=headers)
 
     assert [first.status, second.status] == [204, 412]
-    assert (await read(world, HTTP_FLOW))["name"] == "one"
+    assert (await read_flow(world, HTTP_FLOW))["name"] == "one"
 
 
 async def test_a_copy_made_for_the_owner_belongs_to_the_owner(world: TenantWorld) -> None:
     """A flow that is created on behalf of a user belongs to that user."""
-    await create(world, build_workflow(), AS_MAKER)
+    await create_flow(world, build_workflow(), AS_MAKER)
 
-    row = await read(world)
-    original = await read(world, HTTP_FLOW)
+    row = await read_flow(world)
+    original = await read_flow(world, HTTP_FLOW)
     assert row["_ownerid_value"] == original["_ownerid_value"]
     assert row["_createdby_value"] == original["_ownerid_value"]
     assert row["_createdonbehalfby_value"] not in (None, row["_ownerid_value"])
@@ -102,45 +102,45 @@ async def test_request_on_behalf_of_a_disabled_user_is_rejected(world: TenantWor
 
 async def test_an_owner_can_be_assigned(world: TenantWorld) -> None:
     """`ownerid@odata.bind` makes another user the owner."""
-    owner = (await read(world, HTTP_FLOW))["_ownerid_value"]
-    await create(world, build_workflow())
+    owner = (await read_flow(world, HTTP_FLOW))["_ownerid_value"]
+    await create_flow(world, build_workflow())
 
     await world.call(
         "PATCH", f"{WORKFLOWS}({COPY})", {"ownerid@odata.bind": f"systemusers({owner})"}
     )
 
-    assert (await read(world))["_ownerid_value"] == owner
+    assert (await read_flow(world))["_ownerid_value"] == owner
 
 
 async def test_invalid_definition_is_not_saved(world: TenantWorld) -> None:
     """A rejected save keeps the old definition."""
-    before = (await read(world, HTTP_FLOW))["clientdata"]
+    before = (await read_flow(world, HTTP_FLOW))["clientdata"]
 
     answer = await world.call("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", {"clientdata": "{}"})
 
     assert parse_inner_error(answer)["code"] == "InvalidTemplate"
-    assert (await read(world, HTTP_FLOW))["clientdata"] == before
+    assert (await read_flow(world, HTTP_FLOW))["clientdata"] == before
 
 
 async def test_rejected_request_changes_nothing(world: TenantWorld) -> None:
     """A request is a transaction: if it cannot turn on a flow, it does not rename it either."""
     data = build_client_data(build_definition(BUTTON), build_references("cr1_missing"))
-    await create(world, build_workflow())
-    before = await read(world)
+    await create_flow(world, build_workflow())
+    before = await read_flow(world)
 
     changed = await world.call(
         "PATCH", f"{WORKFLOWS}({COPY})", {"name": "other", "clientdata": data, **ON}
     )
-    after = await read(world)
+    after = await read_flow(world)
     await world.call("DELETE", f"{WORKFLOWS}({COPY})")
-    created = await create(world, build_workflow(data, **ON))
+    created = await create_flow(world, build_workflow(data, **ON))
     missing = await world.call("GET", f"{WORKFLOWS}({COPY})")
 
     assert (changed.status, created.status, missing.status) == (400, 400, 404)
     assert after == before
 
 
-async def test_an_unknown_column_is_refused(world: TenantWorld) -> None:
+async def test_an_unknown_column_is_rejected(world: TenantWorld) -> None:
     """A misspelled column must not be ignored."""
     answer = await world.call("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", {"nmae": "x"})
 
@@ -149,7 +149,7 @@ async def test_an_unknown_column_is_refused(world: TenantWorld) -> None:
 
 async def test_copy_is_added_to_the_solution_of_its_header(world: TenantWorld) -> None:
     """`MSCRM.SolutionUniqueName` applies to a create. Later, AddSolutionComponent does the same."""
-    await create(world, build_workflow(), {"MSCRM.SolutionUniqueName": "Orders"})
+    await create_flow(world, build_workflow(), {"MSCRM.SolutionUniqueName": "Orders"})
     body = {
         "ComponentId": COPY,
         "ComponentType": 29,

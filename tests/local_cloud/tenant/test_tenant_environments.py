@@ -223,7 +223,7 @@ async def test_flows_migrate_one_by_one_until_both_reports_are_equal(world: Tena
     assert await read_report(world, query={"exclude": "cmkMigrationSupportedFlows"}) == STUCK
 
 
-async def test_writes_are_refused_while_flows_migrate(world: TenantWorld) -> None:
+async def test_writes_are_rejected_while_flows_migrate(world: TenantWorld) -> None:
     """Dataverse and the flow service accept writes again after the migration."""
     await world.link()
     change = {"description": "changed"}

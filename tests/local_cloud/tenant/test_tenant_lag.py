@@ -9,8 +9,8 @@ from tests.local_cloud.tenant.dataverse_flow import (
     ON,
     WORKFLOWS,
     build_workflow,
-    create,
-    read,
+    create_flow,
+    read_flow,
 )
 from tests.local_cloud.tenant.tenant_world import (
     ADMIN_FLOWS,
@@ -45,8 +45,8 @@ async def list_names(world: TenantWorld) -> set[str]:
 
 async def test_created_row_is_not_found_until_the_delay_ends(world: TenantWorld) -> None:
     """A new row cannot be read yet, but it can be changed, and cannot be created again."""
-    created = await create(world, build_workflow())
-    again = await create(world, build_workflow())
+    created = await create_flow(world, build_workflow())
+    again = await create_flow(world, build_workflow())
     soon = await world.call("GET", f"{WORKFLOWS}({COPY})")
     changed = await world.call("PATCH", f"{WORKFLOWS}({COPY})", {"name": "Newer"})
     await pass_time(world)
@@ -63,12 +63,12 @@ async def test_changed_row_is_read_with_its_old_etag_until_the_delay_ends(
     world: TenantWorld,
 ) -> None:
     """A client that reads too early gets an old ETag, with which its write is rejected."""
-    before = await read(world, HTTP_FLOW)
+    before = await read_flow(world, HTTP_FLOW)
     await world.call("PATCH", ROW, {"name": "Renamed"})
-    soon = await read(world, HTTP_FLOW)
+    soon = await read_flow(world, HTTP_FLOW)
     stale = await world.call("PATCH", ROW, {"name": "x"}, headers={"If-Match": soon["@odata.etag"]})
     await pass_time(world)
-    later = await read(world, HTTP_FLOW)
+    later = await read_flow(world, HTTP_FLOW)
     fresh = await world.call(
         "PATCH", ROW, {"name": "y"}, headers={"If-Match": later["@odata.etag"]}
     )
@@ -83,10 +83,10 @@ async def test_first_of_two_writes_is_visible_before_the_second(world: TenantWor
     await world.control("POST", "/clock/advance", {"seconds": 20})
     await world.call("PATCH", ROW, {"name": "Second"})
     await world.control("POST", "/clock/advance", {"seconds": 11})
-    between = (await read(world, HTTP_FLOW))["name"]
+    between = (await read_flow(world, HTTP_FLOW))["name"]
     await world.control("POST", "/clock/advance", {"seconds": 20})
 
-    assert (between, (await read(world, HTTP_FLOW))["name"]) == ("First", "Second")
+    assert (between, (await read_flow(world, HTTP_FLOW))["name"]) == ("First", "Second")
 
 
 async def test_a_deleted_flow_still_reads_and_is_still_listed(world: TenantWorld) -> None:
@@ -108,7 +108,7 @@ async def test_flow_renamed_by_its_activation_is_read_under_its_old_name(
 ) -> None:
     """Reads still show the old name, under which no write finds the flow."""
     await world.control("PUT", "/assumptions", {"activation_changes_flow_name": True})
-    await create(world, build_workflow())
+    await create_flow(world, build_workflow())
     await pass_time(world)
     await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)
     urls = [

@@ -94,14 +94,14 @@ def test_expand_is_parsed_with_the_select_of_each_property() -> None:
             parse_expansions(text)
 
 
-def test_select_refuses_an_unknown_column() -> None:
+def test_select_rejects_an_unknown_column() -> None:
     """A misspelled column must not be ignored."""
     with pytest.raises(SimulatedPlatformError):
         select_properties({"name": "a"}, "nmae", keeps=())
 
 
 @pytest.mark.parametrize("text", ["nmae eq 'a'", "nmae gt 1", "contains(nmae,'a')"])
-def test_a_filter_of_an_unknown_column_is_refused(text: str) -> None:
+def test_a_filter_of_an_unknown_column_is_rejected(text: str) -> None:
     """Otherwise, a misspelled column would match no row, or all rows."""
     with pytest.raises(SimulatedPlatformError):
         parse_filter(text)(ROW)

@@ -12,9 +12,9 @@ from tests.local_cloud.tenant.dataverse_flow import (
     COPY,
     WORKFLOWS,
     build_workflow,
-    create,
+    create_flow,
     parse_inner_error,
-    read,
+    read_flow,
 )
 from tests.local_cloud.tenant.tenant_world import (
     BUTTON,
@@ -64,11 +64,13 @@ async def create_flow_outside_solutions(world: TenantWorld) -> Any:
     return answer.body
 
 
-async def test_the_flow_service_refuses_older_shapes_of_a_solutions_flow(
+async def test_the_flow_service_rejects_older_shapes_of_a_solutions_flow(
     world: TenantWorld,
 ) -> None:
     """A flow in a solution must have the newer format, because it is saved in Dataverse."""
-    await create(world, build_workflow(build_client_data(NEWER, build_references("cr1_office"))))
+    await create_flow(
+        world, build_workflow(build_client_data(NEWER, build_references("cr1_office")))
+    )
     world.environment.workflows[COPY].owner = MAKER
 
     answer = await world.call(
@@ -114,12 +116,14 @@ async def test_save_rejected_by_the_flow_service_may_empty_the_references(
 async def test_emptied_references_change_neither_time_nor_etag(world: TenantWorld) -> None:
     """A condition on the ETag therefore does not detect the damage."""
     await world.control("PUT", "/assumptions", {"refused_saves_wipe_references": True})
-    await create(world, build_workflow(build_client_data(NEWER, build_references("cr1_office"))))
-    before = await read(world)
+    await create_flow(
+        world, build_workflow(build_client_data(NEWER, build_references("cr1_office")))
+    )
+    before = await read_flow(world)
 
     answer = await world.call("PATCH", f"{WORKFLOWS}({COPY})", {"clientdata": "{}"})
 
-    after = await read(world)
+    after = await read_flow(world)
     assert parse_inner_error(answer)["code"] == "InvalidTemplate"
     assert {name for name in before if before[name] != after[name]} == {"clientdata"}
 
@@ -127,14 +131,16 @@ async def test_emptied_references_change_neither_time_nor_etag(world: TenantWorl
 async def test_rejected_write_during_migration_damages_nothing(world: TenantWorld) -> None:
     """During a migration, a write is rejected before it can damage the flow."""
     await world.control("PUT", "/assumptions", {"refused_saves_wipe_references": True})
-    await create(world, build_workflow(build_client_data(NEWER, build_references("cr1_office"))))
+    await create_flow(
+        world, build_workflow(build_client_data(NEWER, build_references("cr1_office")))
+    )
     await world.link()
 
     body = {"clientdata": build_client_data(NEWER)}
     answer = await world.call("PATCH", f"{WORKFLOWS}({COPY})", body)
 
     assert answer.status == 409
-    assert (await read(world))["clientdata"] == build_client_data(
+    assert (await read_flow(world))["clientdata"] == build_client_data(
         NEWER, build_references("cr1_office")
     )
 

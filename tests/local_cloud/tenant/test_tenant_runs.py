@@ -70,7 +70,6 @@ async def test_accepted_call_is_recorded_once(world: TenantWorld) -> None:
 
 
 async def test_caller_may_add_a_path_and_parameters(world: TenantWorld) -> None:
-    """Callers may add a path and parameters to a trigger URL."""
     url = await world.get_trigger_url(HTTP_FLOW)
     longer = url.replace("/invoke?", "/invoke/orders/7?") + "&source=shop"
 
@@ -87,7 +86,7 @@ async def test_caller_may_add_a_path_and_parameters(world: TenantWorld) -> None:
         ("/workflows/", "/workflowz/", 404, "ResourceNotFound"),
     ],
 )
-async def test_a_changed_url_is_refused(
+async def test_a_changed_url_is_rejected(
     world: TenantWorld, before: str, after: str, status: int, code: str | None
 ) -> None:
     """A URL with another signature, trigger or id is rejected."""
@@ -166,7 +165,7 @@ async def test_a_flow_calls_another_by_the_url_in_a_variable(world: TenantWorld)
     assert (entries[1]["cause"], entries[1]["flow"]) == ("url", HTTP_FLOW)
 
 
-async def test_a_refused_call_fails_the_run(world: TenantWorld) -> None:
+async def test_a_rejected_call_fails_the_run(world: TenantWorld) -> None:
     """A flow that calls a flow which is off fails with the error of that flow."""
     await edit_flow(world, HTTP_FLOW, state="Stopped")
 
@@ -215,7 +214,7 @@ async def test_save_of_a_flow_keeps_its_trigger_url(world: TenantWorld) -> None:
     assert other != before
 
 
-async def test_an_outbound_call_is_refused_from_the_new_addresses(world: TenantWorld) -> None:
+async def test_an_outbound_call_is_denied_from_the_new_addresses(world: TenantWorld) -> None:
     """A firewall that allows only the old ranges denies the calls by a copy."""
     group = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/networkSecurityGroups/n"
     rule = {

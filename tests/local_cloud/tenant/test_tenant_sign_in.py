@@ -63,7 +63,7 @@ async def test_msal_gets_an_application_token(world: TenantWorld) -> None:
     assert (caller.object_id, caller.is_delegated) == (APP, False)
 
 
-async def test_msal_refuses_a_wrong_secret(world: TenantWorld) -> None:
+async def test_msal_rejects_a_wrong_secret(world: TenantWorld) -> None:
     """msal returns its usual error with the reason."""
 
     def acquire() -> dict[str, str]:

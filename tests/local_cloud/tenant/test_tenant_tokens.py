@@ -44,7 +44,7 @@ def test_token_of_another_tenant_is_rejected() -> None:
         TokenIssuer().read(TokenIssuer().issue(CALLER))
 
 
-def test_a_changed_token_is_refused() -> None:
+def test_a_changed_token_is_rejected() -> None:
     """If the audience in a token is changed, its signature is invalid."""
     issuer = TokenIssuer()
     head, body, signature = issuer.issue(CALLER).split(".")

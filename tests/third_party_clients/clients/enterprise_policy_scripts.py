@@ -52,7 +52,7 @@ def send(method: str, url: str, body: Any = None, token: str = "") -> tuple[int,
 
 
 def sign_in() -> str:
-    """Sign a person in by device code, like `Add-PowerAppsAccount` and `Connect-AzAccount`."""
+    """Sign a person in by device code, as `Add-PowerAppsAccount` and `Connect-AzAccount` do."""
     login = f"https://login.microsoftonline.com/{TENANT}/oauth2/v2.0"
     for scope in ("https://service.powerapps.com/", f"{ARM}/", "https://vault.azure.net"):
         asked = {"client_id": POWERSHELL, "scope": f"{scope}/.default"}
@@ -64,21 +64,19 @@ def sign_in() -> str:
 
 
 def call_bap(method: str, path: str, body: Any = None) -> tuple[int, Any, Any]:
-    """Send a request to the admin API of Power Platform (BAP) like the scripts' `InvokeApi`."""
+    """Send a request to the admin API of Power Platform (BAP), as the scripts' `InvokeApi` does."""
     return send(
         method, f"{BAP}/{ENVIRONMENT}{path}", body, TOKENS["https://service.powerapps.com/"]
     )
 
 
 def call_resource_manager(resource: str, version: str, method: str = "GET") -> tuple[int, Any, Any]:
-    """Send a request for a resource like `Get-AzResource -ExpandProperties`."""
+    """Send a request for a resource, as `Get-AzResource -ExpandProperties` does."""
     return send(method, f"{ARM}{resource}?api-version={version}", None, TOKENS[f"{ARM}/"])
 
 
 def get_environment() -> Any:
-    """Read the environment like `GetEnvironment`, which writes a slash before the query of the
-    URL.
-    """
+    """Read the environment as `GetEnvironment` does, with a slash before the query of the URL."""
     status, _, environment = call_bap("GET", "/?&api-version=2016-11-01")
     assert status == 200, environment
     assert environment["id"], environment
@@ -86,7 +84,8 @@ def get_environment() -> Any:
 
 
 def find_environment_policy() -> str:
-    """Find the name of an environment's policy like `GetEnterprisePolicyForEnvironment`.
+    """Return the name of an environment's policy, or "none", as `GetEnterprisePolicyForEnvironment`
+    does.
 
     As in PowerShell, the case of JSON members is ignored.
     """
@@ -96,15 +95,15 @@ def find_environment_policy() -> str:
 
 
 def read_system_id(policy: str) -> str:
-    """Read a policy's system id like `GetEnterprisePolicySystemId`."""
+    """Read a policy's system id as `GetEnterprisePolicySystemId` does."""
     _, _, document = call_resource_manager(policy, "2020-10-30-preview")
     found: str = document["properties"]["systemId"]
     return found
 
 
 def build_change(verb: str, policy: str) -> Callable[[], str]:
-    """Return a function that links or unlinks a policy like `LinkEnterprisePolicy` or
-    `UnLinkEnterprisePolicy`, and polls until it is done.
+    """Return a function that links or unlinks a policy and polls until this is done, as
+    `LinkEnterprisePolicy` and `UnLinkEnterprisePolicy` do.
     """
 
     def request_link() -> str:
@@ -134,15 +133,15 @@ def poll_operation(location: str, interval: int) -> str:
 
 
 def remove_policy() -> str:
-    """Try to delete an environment's policy, as `RemoveEnterprisePolicy` does, and return the
-    rejection.
-    """
+    """Try to delete the policy as `RemoveEnterprisePolicy` does, and return the error."""
     status, _, error = call_resource_manager(POLICY, "2020-10-30-preview", "DELETE")
     return f"rejected: {status} {error['error']['code']}"
 
 
 def validate_vault() -> str:
-    """Check the key vault like `GetAndValidateKeyVaultProperties`."""
+    """Return the protection settings of the key vault that `GetAndValidateKeyVaultProperties`
+    reads.
+    """
     _, _, vault = call_resource_manager(VAULT, "2023-07-01")
     properties = vault["properties"]
     switches = ("enableSoftDelete", "enablePurgeProtection")
@@ -150,7 +149,9 @@ def validate_vault() -> str:
 
 
 def validate_policy() -> str:
-    """Check the policy's rights to the vault like `GetAndValidateEnterprisePolicyForKeyVault`."""
+    """Check the policy as `GetAndValidateEnterprisePolicyForKeyVault` does. Return its rights to
+    the vault.
+    """
     _, _, policy = call_resource_manager(POLICY, "2020-10-30-preview")
     _, _, vault = call_resource_manager(VAULT, "2023-07-01")
     assert policy["kind"] == "Encryption"
@@ -165,7 +166,7 @@ def validate_policy() -> str:
 
 
 def validate_key() -> str:
-    """Check the key like `GetAndValidateEnterprisePolicyKey`."""
+    """Return whether the key is enabled, as `GetAndValidateEnterprisePolicyKey` reads it."""
     _, _, key = send("GET", f"{KEY}?api-version=7.4", None, TOKENS["https://vault.azure.net"])
     return "enabled" if key["attributes"]["enabled"] else "disabled"
 
