@@ -124,7 +124,6 @@ def build_selection_trigger(connector: str, operation: str) -> Json:
 
 
 def build_recurrence(seconds: int) -> Json:
-    """Return the trigger *Recurrence*."""
     return {"type": "Recurrence", "recurrence": {"frequency": "Second", "interval": seconds}}
 
 

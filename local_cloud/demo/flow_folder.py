@@ -40,12 +40,10 @@ class ImportedEnvironment:
 
     @property
     def id(self) -> str:
-        """The environment's id."""
         return derive_id("environment", "imported", str(self.number))
 
     @property
     def title(self) -> str:
-        """The environment's name."""
         return f"Imported {self.number}"
 
     def to_seed(self) -> Json:

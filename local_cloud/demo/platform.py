@@ -42,7 +42,6 @@ class Platform:
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """Return the open HTTP session."""
         if self._session is None:
             raise RuntimeError("enter the platform's block first")
         return self._session
@@ -92,7 +91,6 @@ class Platform:
         self._count_request("key_vault.rotate_key")
 
     async def read_secret(self, vault: str, name: str) -> str:
-        """Return the current value of a secret."""
         text = await self._call_vault("GET", f"https://{vault}.vault.azure.net/secrets/{name}")
         self._count_request("key_vault.get_secret")
         return str(text["value"])
@@ -141,7 +139,6 @@ class Platform:
         self._count_request("flow_service.admin_cancel_run")
 
     async def read_service_tags(self) -> Json:
-        """Return the published service tag list."""
         where = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Network/locations/westeurope"
         url = f"https://management.azure.com{where}/serviceTags?api-version={_NETWORK_API}"
         found = await self._call_service("GET", url, "https://management.azure.com", None)

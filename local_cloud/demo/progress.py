@@ -42,7 +42,6 @@ class DemoProgress:
 
     @property
     def seconds(self) -> float:
-        """The seconds since the demo started."""
         return time.monotonic() - self.began
 
     def note(self, text: str) -> None:

@@ -93,7 +93,6 @@ def read_documented_report(folder: Path) -> Json:
 
 
 def write_reports(report: Report, folder: Path) -> None:
-    """Write `report.json` and `report.html` into a folder."""
     document = report.document()
     text = json.dumps(document, ensure_ascii=False, indent=2)
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")
@@ -101,7 +100,6 @@ def write_reports(report: Report, folder: Path) -> None:
 
 
 def print_summary(console: Console, report: Report) -> None:
-    """Print the results of the demo on the console."""
     document = report.document()
     ends = Table("Category", "Result", "Flows", title="Results of the flows")
     for line in document["ends"]:

@@ -42,7 +42,6 @@ class FlowGroup:
 
 
 def render_report_page(document: Json) -> str:
-    """Return the HTML page of a JSON report."""
     flows = [flow | {"fix": _replace_ids_with_names(flow)} for flow in document["flows"]]
     ends = Counter(flow["state"] for flow in flows)
     order = [*ENDS, *(state for state in ends if state not in ENDS)]

@@ -31,12 +31,10 @@ class NamedEnvironment(Protocol):
     """An environment of the demo with its id and name."""
 
     @property
-    def id(self) -> str:
-        """The environment's id."""
+    def id(self) -> str: ...
 
     @property
-    def title(self) -> str:
-        """The environment's name."""
+    def title(self) -> str: ...
 
 
 class ScenarioContext:
@@ -52,7 +50,6 @@ class ScenarioContext:
 
     @property
     def progress(self) -> DemoProgress:
-        """The state that the demo shows."""
         return self.watcher.progress
 
     def note(self, text: str) -> None:

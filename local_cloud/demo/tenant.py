@@ -59,7 +59,6 @@ class DemoEnvironment:
 
     @property
     def id(self) -> str:
-        """The environment's id."""
         return derive_id("environment", self.name)
 
 

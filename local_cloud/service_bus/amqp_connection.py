@@ -94,7 +94,6 @@ class AmqpConnection(asyncio.Protocol):
     # --- what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Store the transport of the new connection."""
         assert isinstance(transport, asyncio.Transport)
         self._socket = transport
         self._turns.add_connection(self)

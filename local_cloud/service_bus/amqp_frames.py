@@ -127,7 +127,6 @@ class FrameReader:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Add received bytes."""
         self._buffer += data
 
     def take_protocol_header(self) -> bytes | None:

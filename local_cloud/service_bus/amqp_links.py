@@ -94,7 +94,6 @@ class ReplyLink:
         return True
 
     def finish_drain(self) -> None:
-        """Return the unused credit if the client has asked for it."""
         self._end.finish_drain()
 
 
@@ -160,7 +159,6 @@ class ReceiveLink:
         return True
 
     def finish_drain(self) -> None:
-        """Return the unused credit if the client has asked for it."""
         self._end.finish_drain()
 
     def _settle(self, tag: bytes, outcome: AmqpOutcome) -> AmqpOutcome:

@@ -192,7 +192,6 @@ def build_delivery(message: QueuedMessage, lock: Lock | None = None) -> bytes:
 
 
 def parse_timestamp(milliseconds: int) -> datetime:
-    """Return the time of an AMQP timestamp."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 

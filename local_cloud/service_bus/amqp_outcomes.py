@@ -41,7 +41,6 @@ class AmqpOutcome:
         return self.fields[index] if index < len(self.fields) else NULL
 
     def encode(self) -> bytes:
-        """Return the outcome as an encoded delivery state."""
         return encode_described(self.code, encode_list(self.fields))
 
 
@@ -49,7 +48,6 @@ ACCEPTED = AmqpOutcome(code=AmqpOutcomeCode.ACCEPTED)
 
 
 def build_rejected_outcome(condition: str, description: str) -> AmqpOutcome:
-    """Return the outcome `rejected` with an error."""
     return AmqpOutcome(
         code=AmqpOutcomeCode.REJECTED, fields=(encode_error(condition, description),)
     )

@@ -56,12 +56,10 @@ async def put_logic_app(call: ArmCall) -> Response:
 
 
 async def enable_logic_app(call: ArmCall) -> Response:
-    """Turn a logic app on."""
     return _set_state(call, "Enabled")
 
 
 async def disable_logic_app(call: ArmCall) -> Response:
-    """Turn a logic app off."""
     return _set_state(call, "Disabled")
 
 

@@ -60,7 +60,6 @@ async def get_security_rule(call: ArmCall) -> JsonObject:
 
 
 async def put_security_rule(call: ArmCall) -> Response:
-    """Create or replace a rule."""
     group, rules = (
         call.get_existing(SECURITY_GROUPS, call.get_path_part("parent")),
         _list_rules(call),

@@ -56,7 +56,6 @@ class ResourceStore:
         return [document for key, document in documents.items() if key.startswith(scope.prefix)]
 
     def list_of_type(self, resource_type: str) -> list[JsonObject]:
-        """Return every document of one type."""
         return list(self._by_type[resource_type.lower()].values())
 
     def has_provider(self, namespace: str, scope: ResourceScope) -> bool:

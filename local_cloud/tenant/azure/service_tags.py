@@ -74,7 +74,6 @@ class SimulatedServiceTags:
         return iter(self._by_name.values())
 
     def __len__(self) -> int:
-        """Return the number of entries."""
         return len(self._by_name)
 
     def find_regional(self, service: str, region: str) -> SimulatedServiceTag | None:

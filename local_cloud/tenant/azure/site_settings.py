@@ -52,7 +52,6 @@ def build_routes() -> list[Route]:
 
 
 async def list_application_settings(call: ArmCall) -> JsonObject:
-    """Return all app settings of a site."""
     return _build_configuration(call, "appsettings")
 
 
@@ -161,7 +160,6 @@ async def list_publishing_profiles(call: ArmCall) -> Response:
 
 
 async def list_host_keys(call: ArmCall) -> JsonObject:
-    """Return the host keys of a function app."""
     site_id = _get_site_id(call)
     key = hashlib.sha256(site_id.lower().encode()).hexdigest()
     return {"masterKey": key[::-1], "functionKeys": {"default": key}, "systemKeys": {}}

@@ -150,7 +150,6 @@ def require_existing[T](call: VaultCall, what: str, found: T | None) -> T:
 
 
 def build_parameter_error(message: str) -> SimulatedPlatformError:
-    """Return the error for an invalid request."""
     return SimulatedPlatformError(400, "BadParameter", message)
 
 

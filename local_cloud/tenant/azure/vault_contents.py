@@ -26,7 +26,6 @@ def encode_base64url(content: bytes) -> str:
 
 
 def create_version_id() -> str:
-    """Return the id of a new version."""
     return secrets.token_hex(_VERSION_BYTES)
 
 

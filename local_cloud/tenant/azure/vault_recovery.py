@@ -75,14 +75,12 @@ class _Kind[Item: (Key, SimulatedSecret)]:
         return self.bundle(call, found) | self._build_bin_entry(call, found)
 
     async def list_deleted(self, call: VaultCall) -> JsonObject:
-        """List the items in the recycle bin."""
         binned = self.binned(call.vault).values()
         return call.build_page(
             [self.item(call, one) | self._build_bin_entry(call, one) for one in binned]
         )
 
     async def get_deleted(self, call: VaultCall) -> JsonObject:
-        """Return one item from the recycle bin."""
         found = self._require_existing(call, self.binned(call.vault))
         return self.bundle(call, found) | self._build_bin_entry(call, found)
 

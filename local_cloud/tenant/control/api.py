@@ -65,7 +65,6 @@ async def _answer_bad_request(_: Request, error: Exception) -> Response:
 
 
 async def read_clock(request: Request) -> Response:
-    """Return the tenant's time."""
     return JSONResponse({"now": format_time(get_tenant(request).clock.now())})
 
 
@@ -94,7 +93,6 @@ async def read_calls(request: Request) -> Response:
 
 
 async def reset_calls(request: Request) -> Response:
-    """Set all counts of requests to zero."""
     get_tenant(request).calls.reset()
     return Response(status_code=204)
 
@@ -137,6 +135,5 @@ async def add_fault(request: Request) -> Response:
 
 
 async def clear_faults(request: Request) -> Response:
-    """Remove all faults."""
     get_tenant(request).faults.clear()
     return Response(status_code=204)

@@ -35,7 +35,6 @@ class Outbox:
         self.messages: list[SimulatedQueueMessage] = []
 
     async def __call__(self, message: SimulatedQueueMessage) -> None:
-        """Store a message."""
         self.messages.append(message)
 
 

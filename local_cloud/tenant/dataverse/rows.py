@@ -181,7 +181,6 @@ def create_row(
 
 
 def update_row(tenant: Tenant, table: SimulatedTable, row: Row, body: Row) -> None:
-    """Change columns of a row."""
     row |= read_body(table, body)
     row["modifiedon"] = format_whole_seconds(tenant.clock.now())
     row["versionnumber"] += 1

@@ -89,7 +89,6 @@ async def patch_row(request: Request) -> Response:
 
 
 async def remove_row(request: Request) -> Response:
-    """Delete a row."""
     environment, actor = require_actor(request)
     table = _get_table(request)
     row = _require_row(request, environment, table)

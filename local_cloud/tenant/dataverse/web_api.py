@@ -158,7 +158,6 @@ def _create_workflow(
 
 
 async def get_workflow(request: Request) -> Response:
-    """Return one flow."""
     environment, actor = require_actor(request)
     workflow_id = _parse_row_id(request)
     flow = environment.find_shown_flow(find_tenant(request).clock.now(), workflow_id=workflow_id)
@@ -200,7 +199,6 @@ def _turn_on_at_once(
 
 
 async def remove_workflow(request: Request) -> Response:
-    """Delete a flow."""
     environment, actor = require_actor(request)
     workflow_id = _parse_row_id(request)
     flow = environment.workflows.get(workflow_id)

@@ -145,7 +145,6 @@ class SimulatedEnvironment:
         self.subscriptions.pop(flow.get_facts().subscription, None)
 
     def get_table(self, entity_set: str) -> dict[str, Row]:
-        """Return the rows of a table by id."""
         return self.tables.setdefault(entity_set, {})
 
     def find_shown_flow(

@@ -109,7 +109,6 @@ class _DevOpsCall:
 
 
 def seed_azure_devops(tenant: Tenant, description: Sequence[JsonObject]) -> None:
-    """Add the organizations of a seed."""
     for one in description:
         tenant.get_part(AzureDevOps).organizations[one["name"].lower()] = SimulatedOrganization(
             members=one.get("members", ()),
@@ -180,7 +179,6 @@ async def list_hooks(call: _DevOpsCall) -> Response:
 
 
 async def create_hook(call: _DevOpsCall) -> Response:
-    """Add a service hook."""
     body = await call.request.json()
     if problem := _find_problem(body):
         return _build_rejection(400, problem)
@@ -212,14 +210,12 @@ async def put_hook(call: _DevOpsCall) -> Response:
 
 
 async def list_variable_groups(call: _DevOpsCall) -> Response:
-    """List the variable groups of a project."""
     project = call.request.path_params["project"]
     groups = call.organization.groups.values()
     return call.build_page([_show_group(one) for one in groups if project in _list_projects(one)])
 
 
 async def get_variable_group(call: _DevOpsCall) -> Response:
-    """Return a variable group of a project."""
     found = call.organization.groups.get(call.request.path_params["id"])
     if found is None or call.request.path_params["project"] not in _list_projects(found):
         return _build_rejection(404, "The variable group does not exist.")

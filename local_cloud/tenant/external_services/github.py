@@ -80,7 +80,6 @@ class _GitHubCall:
 
 
 def seed_github(tenant: Tenant, description: JsonObject) -> None:
-    """Add the repositories of a seed."""
     state = tenant.get_part(GitHub)
     state.token = description.get("token", state.token)
     for one in description.get("repositories", ()):
@@ -178,7 +177,6 @@ async def get_actions_variable(call: _GitHubCall) -> Response:
 
 
 async def update_actions_variable(call: _GitHubCall) -> Response:
-    """Change the value of a variable."""
     found = call.repository.variables.get(call.request.path_params["name"])
     if found is None:
         return _build_rejection(404, "Not Found")

@@ -65,7 +65,6 @@ class _SharePointCall:
 
 
 def seed_sharepoint(tenant: Tenant, description: JsonObject) -> None:
-    """Add the sites and site scripts of a seed."""
     state = tenant.get_part(SharePoint)
     state.page_size = description.get("pageSize", state.page_size)
     state.scripts |= {one["Id"].lower(): one for one in description.get("siteScripts", ())}

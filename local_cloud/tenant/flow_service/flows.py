@@ -226,7 +226,6 @@ async def start_flow(request: Request) -> Response:
 
 
 async def stop_flow(request: Request) -> Response:
-    """Turn a flow off."""
     environment, flow = require_flow(request, require_flow_caller(request))
     turn_off(find_tenant(request), environment, flow)
     return Response(status_code=200)

@@ -62,7 +62,6 @@ async def get_run(request: Request) -> Response:
 
 
 async def cancel_run(request: Request) -> Response:
-    """Cancel a run that is in progress."""
     _, flow = require_flow(request, require_flow_caller(request))
     run = _require_run(request, flow)
     now = find_tenant(request).clock.now()

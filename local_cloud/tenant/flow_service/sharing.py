@@ -91,7 +91,6 @@ def _put_permission(directory: Directory, flow: Flow, properties: dict[str, Any]
 
 
 async def list_triggers(request: Request) -> Response:
-    """Return the triggers of a flow."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     name = flow.get_facts().trigger_name
     path = f"{PROVIDER}/environments/{environment.id}/flows/{flow.name}/triggers/{name}"

@@ -123,7 +123,6 @@ async def get_operation(request: Request) -> Response:
 
 
 async def list_admin_applications(request: Request) -> Response:
-    """Return the applications that have an administrator's rights."""
     require_bap_admin(request)
     registered = [
         {"applicationId": each.client_id}

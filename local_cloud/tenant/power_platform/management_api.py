@@ -53,7 +53,6 @@ def build_routes(_: Tenant) -> list[Route]:
 
 
 async def list_environments(request: Request) -> Response:
-    """Return all environments of the tenant."""
     _require_admin(request)
     everything = list(find_platform(request).environments.values())
     chosen, next_link = select_page(request, everything, parse_top(request, _PAGE))

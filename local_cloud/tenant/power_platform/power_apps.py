@@ -123,7 +123,6 @@ async def get_connector(request: Request) -> Response:
 
 
 async def list_apps(request: Request) -> Response:
-    """Return all canvas apps of an environment."""
     require_bap_admin(request)
     environment = _require_environment(request)
     apps = environment.canvas_apps.values()

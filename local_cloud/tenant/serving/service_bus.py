@@ -25,7 +25,6 @@ class ServiceBusPublisher:
         await self._client.close()
 
     async def __call__(self, message: SimulatedQueueMessage) -> None:
-        """Send a message to its queue."""
         sender = self._senders.get(message.queue)
         if sender is None:
             sender = self._senders[message.queue] = self._client.get_queue_sender(message.queue)
