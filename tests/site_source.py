@@ -42,14 +42,14 @@ def convert_page(text: str, path: Path) -> str:
     for line in text.splitlines():
         if is_code or line.lstrip().startswith("```"):
             is_code ^= line.lstrip().startswith("```")
-            lines.append(_indent(line) if is_list else line)
+            lines.append(_indent_line(line) if is_list else line)
             continue
         if _ITEM.match(line) and not is_list and lines and lines[-1]:
             lines.append("")
         is_list = bool(_ITEM.match(line) or (is_list and (not line or line.startswith(" "))))
         if line.startswith("|") and lines and lines[-1] and not lines[-1].startswith("|"):
             lines.append("")
-        lines.append(_LINK.sub(lambda link: _convert_link(link, path), _indent(line)))
+        lines.append(_LINK.sub(lambda link: _convert_link(link, path), _indent_line(line)))
     if "```mermaid" in text:
         # The theme would load it from another host.
         script = os.path.relpath(ROOT / "docs/mermaid.min.js", path.parent)
@@ -57,7 +57,7 @@ def convert_page(text: str, path: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _indent(line: str) -> str:
+def _indent_line(line: str) -> str:
     """Return a line with four spaces for each level of a list."""
     spaces = len(line) - len(line.lstrip(" "))
     return " " * (4 * ((spaces + 2) // 3)) + line.lstrip(" ")

@@ -51,7 +51,8 @@ class Alert:
 def read_log_alerts() -> dict[str, Alert]:
     """Return by name the alerts that run a query on log lines."""
     alerts = [
-        _alert(one, "query") for one in find_resources("Microsoft.Insights/scheduledQueryRules")
+        _build_alert(one, "query")
+        for one in find_resources("Microsoft.Insights/scheduledQueryRules")
     ]
     return {one.name: one for one in alerts}
 
@@ -59,7 +60,7 @@ def read_log_alerts() -> dict[str, Alert]:
 def read_metric_alerts() -> dict[str, Alert]:
     """Return by name the alerts on a metric of Service Bus."""
     alerts = [
-        _alert(one, "metricName") for one in find_resources("Microsoft.Insights/metricAlerts")
+        _build_alert(one, "metricName") for one in find_resources("Microsoft.Insights/metricAlerts")
     ]
     return {one.name: one for one in alerts}
 
@@ -84,7 +85,7 @@ class Telemetry:
         for table, columns in _TABLES.items():
             self._connection.execute(f"CREATE TABLE {table} ({columns})")
         for line in lines:
-            self._take(line)
+            self._add_line(line)
 
     def count(self, query: str) -> int:
         """Return how many rows a query returns."""
@@ -102,30 +103,32 @@ class Telemetry:
             one.name for one in read_log_alerts().values() if one.is_raised_by(self.count(one.asks))
         }
 
-    def _take(self, line: Mapping[str, Any]) -> None:
+    def _add_line(self, line: Mapping[str, Any]) -> None:
         if "dropped" in line:
             return
         if not line["logger"].startswith("host"):
-            self._insert("traces", line, f"Function.{line['function']}.User", _cut(line["message"]))
+            self._insert_row(
+                "traces", line, f"Function.{line['function']}.User", _cut_message(line["message"])
+            )
         elif line["message"] in ("function succeeded", "function failed"):
             has_failed = line["message"] == "function failed"
             url = f"https://app/api/{line['function']}" if line["trigger"] == "http" else ""
-            self._insert("requests", line, "Host.Results", url, str(not has_failed))
+            self._insert_row("requests", line, "Host.Results", url, str(not has_failed))
             for category in ("Host.Results", f"Function.{line['function']}") if has_failed else ():
-                self._insert("exceptions", line, category, line["failure"])
+                self._insert_row("exceptions", line, category, line["failure"])
 
-    def _insert(self, table: str, line: Mapping[str, Any], category: str, *more: str) -> None:
+    def _insert_row(self, table: str, line: Mapping[str, Any], category: str, *more: str) -> None:
         dimensions = json.dumps({"Category": category, "InvocationId": line["invocation_id"]})
         row = (line["time"], _LEVELS[line["level"]], dimensions, line["function"], *more)
         marks = ", ".join("?" for _ in row)
         self._connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608
 
 
-def _cut(message: str) -> str:
+def _cut_message(message: str) -> str:
     return message.encode("utf-16-le")[: 2 * _LONGEST_MESSAGE].decode("utf-16-le", "ignore")
 
 
-def _alert(rule: Resource, asks: str) -> Alert:
+def _build_alert(rule: Resource, asks: str) -> Alert:
     [criterion] = rule["properties"]["criteria"]["allOf"]
     queues = [value for one in criterion.get("dimensions", ()) for value in one["values"]]
     return Alert(

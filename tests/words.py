@@ -155,13 +155,13 @@ def find_hits(path: str, text: str) -> Iterator[Hit]:
 
 def find_passages(path: str, text: str) -> Iterator[Passage]:
     """Yield the passages of a file, beginning with its path."""
-    yield Passage(text=_as_words(path), line=1, last_line=1)
+    yield Passage(text=_split_names(path), line=1, last_line=1)
     if path.endswith(".py"):
         yield from _find_python_passages(text)
         return
     # An exception is for its own line: passages of one line, and phrases over the end of two.
     for number, (line, after) in enumerate(_pair_lines(text.splitlines()), 1):
-        yield Passage(text=_as_words(_without_exception(line)), line=number, last_line=number)
+        yield Passage(text=_split_names(_without_exception(line)), line=number, last_line=number)
         yield from _find_phrases_over_line_ends(line, after, number)
 
 
@@ -188,20 +188,20 @@ def _find_python_passages(text: str) -> Iterator[Passage]:
                 comment = []
             comment.append(token)
         elif token.type in {tokenize.STRING, tokenize.FSTRING_MIDDLE}:
-            written = _as_words(token.string)
+            written = _split_names(token.string)
             yield Passage(text=written, line=token.start[0], last_line=token.end[0])
     yield from _join_comment(comment)
     for node in ast.walk(ast.parse(text)):
         for name in _list_declared_names(node):
             line = getattr(node, "lineno", 1)
-            yield Passage(text=_as_words(name), line=line, last_line=line)
+            yield Passage(text=_split_names(name), line=line, last_line=line)
 
 
 def _join_comment(tokens: list[tokenize.TokenInfo]) -> Iterator[Passage]:
     if tokens:
         text = "\n".join(_without_exception(one.string) for one in tokens)
         last = tokens[-1].start[0] if len(tokens) > 1 else tokens[0].start[0]
-        yield Passage(text=_as_words(text), line=tokens[0].start[0], last_line=last)
+        yield Passage(text=_split_names(text), line=tokens[0].start[0], last_line=last)
 
 
 def _list_declared_names(node: ast.AST) -> Iterator[str]:
@@ -223,7 +223,7 @@ def _without_exception(line: str) -> str:
     return re.sub(r"(?:#|<!--|//) avoid-ok.*", "", line)
 
 
-def _as_words(text: str) -> str:
+def _split_names(text: str) -> str:
     """Return a text in which names are split into words."""
     return _WORD_ENDS.sub(" ", text)
 

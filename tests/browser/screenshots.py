@@ -89,12 +89,12 @@ async def take_document_pictures(folder: Path, chromium: str) -> None:
             shown = {one.name: one for one in pages}
             for name, wanted in DOCUMENT_PICTURES.items():
                 if wanted.page in shown:
-                    taken = await _take(tab, shown[wanted.page], wanted)
+                    taken = await _take_picture(tab, shown[wanted.page], wanted)
                     small = Image.open(io.BytesIO(taken)).convert("RGB").quantize(256)
                     small.save(folder / f"{name}.png", optimize=True)
 
 
-async def _take(tab: Viewer, shown: ShownPage, wanted: DocumentPicture) -> bytes:
+async def _take_picture(tab: Viewer, shown: ShownPage, wanted: DocumentPicture) -> bytes:
     await tab.page.set_viewport_size({"width": wanted.width, "height": wanted.height})
     await tab.page.emulate_media(color_scheme=wanted.scheme)
     await tab.open(shown)

@@ -157,7 +157,7 @@ async def test_expired_session_is_reported_and_stops_the_requests(app: App) -> N
 
 
 async def test_live_update_retries_less_often_if_the_app_does_not_answer(app: App) -> None:
-    """A message reports the missing answers, and disappears when the app answers again."""
+    """A message says that the app does not answer, and disappears when it answers again."""
     asked: list[str] = []
     app.page.on("request", lambda request: asked.append(request.url))
     app.status = 0

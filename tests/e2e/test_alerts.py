@@ -207,7 +207,7 @@ async def _leave_off_and_block(cloud: Cloud, remediation: str) -> None:
 
 
 async def _run_daily_check(cloud: Cloud) -> None:
-    """Run the first daily check. Check that this ends the alert about a missing one."""
+    """Run the first daily check, and check that it ends the alert that there was none."""
     await cloud.run_timer("run_daily_check")
 
     assert "no-daily-check" not in cloud.raised_alerts

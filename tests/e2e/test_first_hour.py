@@ -128,10 +128,10 @@ async def test_commands_of_the_first_hour_print_what_the_page_shows(tmp_path: Pa
 
         terminal = Terminal(tmp_path, "\n".join(pasted))
         for one in page:
-            await _type(terminal, one)
+            await _type_command(terminal, one)
 
 
-async def _type(terminal: Terminal, one: Typed) -> None:
+async def _type_command(terminal: Terminal, one: Typed) -> None:
     until = time.monotonic() + _PATIENCE
     while True:
         code, output = await terminal.run(one.command)

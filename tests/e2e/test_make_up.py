@@ -26,13 +26,13 @@ async def test_killed_make_up_leaves_no_child_and_a_second_start_is_rejected(
     the collector and the app.
     """
     folder = tmp_path / "up"
-    first = await _start(folder)
+    first = await _start_make_up(folder)
     children: list[int] = []
     assert first.stdout is not None
     try:
         text = await first.stdout.readuntil(b"Stop with Ctrl-C.")
         children = _open_children(first.pid)
-        second = await _start(folder)
+        second = await _start_make_up(folder)
         _, refusal = await second.communicate()
         had_ended = _wait_for_ended(children, 0)
     finally:
@@ -57,7 +57,7 @@ def test_demo_and_make_up_use_different_folders() -> None:
     assert len(set(FOLDERS.values())) == 2 * len(Profile)
 
 
-async def _start(folder: Path) -> asyncio.subprocess.Process:
+async def _start_make_up(folder: Path) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "local_cloud", "up", "--folder", str(folder),
         cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,

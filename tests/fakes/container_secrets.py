@@ -31,7 +31,7 @@ def _read_secrets(world: World, app: Mapping[str, object]) -> dict[str, str]:
         value = text_at(one, "value") or ""
         if uri := text_at(one, "keyVaultUrl"):
             with suppress(PlatformError):  # the container does not start, or has no value
-                value = _fetch(world, app, one, uri)
+                value = _fetch_value(world, app, one, uri)
         found[str(one["name"])] = value
     return found
 
@@ -46,7 +46,7 @@ def require_readable_secrets(
     for one in _list_secrets(after):
         uri = text_at(one, "keyVaultUrl")
         if uri and uri not in known:
-            _fetch(world, after, one, uri)
+            _fetch_value(world, after, one, uri)
 
 
 def read_secret_in_use(world: World, path: str, name: str) -> str:
@@ -64,6 +64,8 @@ def _list_secrets(app: Mapping[str, object]) -> list[Mapping[str, object]]:
     return objects_at(mapping_at(app, "properties", "configuration"), "secrets")
 
 
-def _fetch(world: World, app: Mapping[str, object], secret: Mapping[str, object], uri: str) -> str:
+def _fetch_value(
+    world: World, app: Mapping[str, object], secret: Mapping[str, object], uri: str
+) -> str:
     identity = text_at(secret, "identity") or ""
     return fetch_secret(world, app, uri, identity="" if identity == "system" else identity)

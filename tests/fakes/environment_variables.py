@@ -36,7 +36,7 @@ class FakeEnvironmentVariables:
         variables = self._world.get_environment(environment.id).variables.values()
         for variable in variables:
             if variable.value_id == value_id:
-                _require(etag, variable.value_version)
+                _require_etag(etag, variable.value_version)
                 with self._world.record_write(environment.id, "write variable", value_id):
                     variable.value = value
                     variable.value_version += 1
@@ -56,14 +56,14 @@ class FakeEnvironmentVariables:
             raise NotFound(
                 f"environmentvariabledefinition With Id = {definition_id} Does Not Exist"
             )
-        _require(etag, variable.definition_version)
+        _require_etag(etag, variable.definition_version)
         with self._world.record_write(environment.id, "write variable", definition_id):
             variable.default_value = value
             variable.definition_version += 1
             variable.definition_modified_at = self._world.clock.now().replace(microsecond=0)
 
 
-def _require(etag: str, version: int) -> None:
+def _require_etag(etag: str, version: int) -> None:
     if etag not in ("*", f'W/"{version}"'):
         raise Conflict("The version of the existing record doesn't match the RowVersion.")
 

@@ -27,13 +27,15 @@ class FakeFlowPages:
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[Workflow]:
         """Return a page of the cloud flows in Dataverse."""
-        return self._page(await self._read_all(environment), cursor)
+        return self._build_page(await self._read_all(environment), cursor)
 
     async def read_workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
         """Return a page of the cloud flows in Dataverse, without their definitions."""
-        return self._page([one.summary async for one in self._workflows.list(environment)], cursor)
+        return self._build_page(
+            [one.summary async for one in self._workflows.list(environment)], cursor
+        )
 
     async def read_workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
@@ -44,9 +46,9 @@ class FakeFlowPages:
 
     async def _read_all(self, environment: Environment) -> list[Workflow]:
         rows = self._workflows.list(environment)
-        return [replace(one, owner=self._show_owner(one.owner_id)) async for one in rows]
+        return [replace(one, owner=self._build_owner(one.owner_id)) async for one in rows]
 
-    def _show_owner(self, row_id: str) -> FlowOwner:
+    def _build_owner(self, row_id: str) -> FlowOwner:
         """Return the user or team with this id in Dataverse."""
         if user := self._world.users.get(row_id):
             status = OwnerStatus.DISABLED if user.is_disabled else OwnerStatus.ENABLED
@@ -57,7 +59,7 @@ class FakeFlowPages:
 
     async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
         """Return a page of the flow service's list."""
-        return self._page(await self._reports.list_flows(environment_id), cursor)
+        return self._build_page(await self._reports.list_flows(environment_id), cursor)
 
-    def _page[T](self, items: list[T], cursor: str) -> ResultPage[T]:
+    def _build_page[T](self, items: list[T], cursor: str) -> ResultPage[T]:
         return build_page(self._world, items, cursor, SIZE)

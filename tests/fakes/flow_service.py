@@ -207,7 +207,7 @@ def turn_on(world: World, flow: FakeFlow, actor: FakeUser) -> None:
     }
     _read_variables(environment, flow)
     _start_listening(world, flow)
-    _switch(world, flow, FlowState.ON)
+    _set_state(world, flow, FlowState.ON)
     flow.was_ever_on = True
 
 
@@ -224,7 +224,7 @@ def require_published(flow: FakeFlow) -> None:
 def turn_off(world: World, flow: FakeFlow) -> None:
     """Turn a flow off. Its runs in progress continue (platform.md#turning-off)."""
     if flow.state is not FlowState.OFF:
-        _switch(world, flow, FlowState.OFF)
+        _set_state(world, flow, FlowState.OFF)
 
 
 def delete(world: World, flow: FakeFlow) -> None:
@@ -287,7 +287,7 @@ def _start_listening(world: World, flow: FakeFlow) -> None:
         flow.cursor = count_events(world.traffic, flow.client_data)
 
 
-def _switch(world: World, flow: FakeFlow, state: FlowState) -> None:
+def _set_state(world: World, flow: FakeFlow, state: FlowState) -> None:
     flow.state = state
     last = max((run.started for run in flow.runs), default=None)
     world.switches.append(
@@ -356,7 +356,7 @@ def _apply_data_policy(world: World, environment: FakeEnvironment, flow: FakeFlo
         message = f"Admin data policy 'Tenant policy' restricts use of these apis: {apis}."
         raise PlatformError(message, code="DlpViolation", status=403)
     if blocked:
-        _switch(world, flow, FlowState.SUSPENDED)
+        _set_state(world, flow, FlowState.SUSPENDED)
     return bool(blocked)
 
 

@@ -75,7 +75,7 @@ class FakeMessages:
         """
         bodies = [_encode_body(message) for message in messages]
         for message, body in zip(messages, bodies, strict=True):
-            self._take(message, json.loads(body))
+            self._add_message(message, json.loads(body))
 
     async def require_sending_allowed(self, queue: str) -> None:
         """Raise `NotFound` if the queue does not exist."""
@@ -116,7 +116,7 @@ class FakeMessages:
 
         If the handler raises an exception, the message returns to its queue.
         """
-        message = self._pick(queue)
+        message = self._pick_message(queue)
         if message is None:
             return Delivery.NOTHING_DUE
         found = self._get_queue(queue)
@@ -125,28 +125,28 @@ class FakeMessages:
         try:
             await handler(message)
         except BaseException as error:
-            self._return(message)
+            self._return_message(message)
             if was_killed(error):
                 return Delivery.KILLED
             raise
         if loses_settlement:
-            self._return(message)
+            self._return_message(message)
             return Delivery.NOT_SETTLED
         return Delivery.COMPLETED
 
-    def _pick(self, queue: str) -> Delivered | None:
+    def _pick_message(self, queue: str) -> Delivered | None:
         now = self._clock.now()
         due = [message for message in self._get_queue(queue).waiting if message.due <= now]
         if not due:
             return None
         return self._order.choice(due) if self._order else min(due, key=lambda one: one.due)
 
-    def _return(self, message: Delivered) -> None:
+    def _return_message(self, message: Delivered) -> None:
         found = self._get_queue(message.queue)
         is_given_up = message.delivery_count >= MOST_DELIVERIES
         (found.dead if is_given_up else found.waiting).append(message)
 
-    def _take(self, message: QueueMessage, body: dict[str, object]) -> None:
+    def _add_message(self, message: QueueMessage, body: dict[str, object]) -> None:
         now = self._clock.now()
         found = self._get_queue(message.queue)
         seen = found.seen.get(message.message_id)

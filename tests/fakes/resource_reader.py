@@ -66,15 +66,17 @@ class FakeResourceReader(PagedResourceReader, TaggedResourceReader):
         self, resource_type: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
         """Return a page of the result of `list`."""
-        return self._page(await self.list(resource_type, api_version), cursor)
+        return self._build_page(await self.list(resource_type, api_version), cursor)
 
     async def read_children_page(
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
         """Return a page of the result of `list_children`; raises `NotFound`."""
-        return self._page(await self.list_children(resource_id, collection, api_version), cursor)
+        return self._build_page(
+            await self.list_children(resource_id, collection, api_version), cursor
+        )
 
-    def _page(
+    def _build_page(
         self, found: builtins.list[Mapping[str, object]], cursor: str
     ) -> ResultPage[Mapping[str, object]]:
         first, size = int(cursor or 0), self._world.resource_page

@@ -39,14 +39,14 @@ class FakeResourceWriter:
         Raises `Conflict` if it has another ETag, and `AlreadyExists` if a resource to create
         exists.
         """
-        there = self._find(resource_id)
+        there = self._find_resource(resource_id)
         if there is not None and etag is None:
             raise AlreadyExists(f"{resource_id} is there")
         if etag is not None and (there is None or etag not in ("*", there.get("etag", "W/0"))):
             raise Conflict(f"{resource_id} has changed")
         kept = {key: value for key, value in (there or {}).items() if key in _SET_BY_AZURE}
         with self._world.record_write(None, "write resource", resource_id):
-            self._put(resource_id, {**kept, **body})
+            self._store_resource(resource_id, {**kept, **body})
 
     async def patch(
         self,
@@ -60,7 +60,7 @@ class FakeResourceWriter:
 
         Raises `Conflict` if it has another ETag than the given one.
         """
-        there = self._find(resource_id)
+        there = self._find_resource(resource_id)
         if there is None:
             raise NotFound(f"No resource {resource_id}")
         if etag not in (None, "*", there.get("etag", "W/0")):
@@ -70,7 +70,7 @@ class FakeResourceWriter:
             body = {"properties": body}
         require_readable_secrets(self._world, there, merge_patch(there, body))
         with self._world.record_write(None, "write resource", resource_id):
-            self._put(resource_id, merge_patch(there, body))
+            self._store_resource(resource_id, merge_patch(there, body))
             if mapping_at(body, "properties", "template"):  # a new revision of a container app
                 self._start_containers(resource_id)
 
@@ -79,7 +79,7 @@ class FakeResourceWriter:
         self._start_containers(resource_id.partition("/revisions/")[0])
 
     def _start_containers(self, app_id: str) -> None:
-        app = self._find(app_id)
+        app = self._find_resource(app_id)
         if app is None:
             raise NotFound(f"No resource {app_id}")
         start_containers(self._world, app_id.lower())
@@ -92,15 +92,17 @@ class FakeResourceWriter:
         else:
             self._world.resources.pop(resource_id.lower(), None)
 
-    def _find(self, resource_id: str) -> Mapping[str, object] | None:
+    def _find_resource(self, resource_id: str) -> Mapping[str, object] | None:
         group_id, is_rule, name = resource_id.lower().partition(_RULES)
         if not is_rule:
             return self._world.resources.get(resource_id.lower())
         if group_id not in self._world.resources:
             raise NotFound(f"there is no group {group_id}")
-        return next((one for one in self._list_rules(group_id) if _name(one) == name), None)
+        return next(
+            (one for one in self._list_rules(group_id) if _get_rule_name(one) == name), None
+        )
 
-    def _put(self, resource_id: str, document: Mapping[str, object]) -> None:
+    def _store_resource(self, resource_id: str, document: Mapping[str, object]) -> None:
         if "/namedvalues/" in resource_id.lower():
             document = store_named_value(self._world, resource_id.lower(), document)
         group_id, is_rule, name = resource_id.lower().partition(_RULES)
@@ -122,7 +124,7 @@ class FakeResourceWriter:
 
     def _change_rules(self, group_id: str, name: str, rule: Mapping[str, object] | None) -> None:
         group = self._world.resources[group_id]
-        kept = [one for one in self._list_rules(group_id) if _name(one) != name]
+        kept = [one for one in self._list_rules(group_id) if _get_rule_name(one) != name]
         rules = [*kept, rule] if rule else kept
         properties = {**_require_object(group.get("properties")), "securityRules": rules}
         self._writes += 1
@@ -133,7 +135,7 @@ class FakeResourceWriter:
         }
 
 
-def _name(rule: Mapping[str, object]) -> str:
+def _get_rule_name(rule: Mapping[str, object]) -> str:
     return str(rule.get("name")).lower()
 
 

@@ -109,12 +109,12 @@ class FakeFlowSharing:
         """Add rights of a principal to a flow. A repetition changes nothing."""
         flow = self._world.get_workflow(environment.id, workflow_id)
         held = list_shares(self._world, flow).get(share.principal, frozenset())
-        self._set(flow, share.principal, held | share.rights)
+        self._set_rights(flow, share.principal, held | share.rights)
 
     async def modify(self, environment: Environment, workflow_id: str, share: Share) -> None:
         """Replace the rights of a principal to a flow. A repetition changes nothing."""
         flow = self._world.get_workflow(environment.id, workflow_id)
-        self._set(flow, share.principal, share.rights)
+        self._set_rights(flow, share.principal, share.rights)
 
     async def revoke(
         self, environment: Environment, workflow_id: str, principal: DataversePrincipal
@@ -126,7 +126,9 @@ class FakeFlowSharing:
                 flow.shares.pop(principal, None)
                 flow.co_owners.pop(_find_entra_id(world, principal) or "", None)
 
-    def _set(self, flow: FakeFlow, principal: DataversePrincipal, rights: frozenset[str]) -> None:
+    def _set_rights(
+        self, flow: FakeFlow, principal: DataversePrincipal, rights: frozenset[str]
+    ) -> None:
         world = self._world
         known = world.users if principal.table == USERS else world.teams
         if principal.id not in known:

@@ -110,16 +110,16 @@ class Traffic:
         for listener in list(world.list_flows()):
             hears = find_event_source(listener.client_data) == source and listener.is_on
             if hears and is_webhook(listener.client_data):
-                self._handle(world, listener, event)
+                self._handle_event(world, listener, event)
         return event
 
     def tick(self, world: World) -> None:
         """Run every self-starting flow that is on and has a schedule due or events to process."""
         for flow in list(world.list_flows()):
             if flow.is_on and is_self_starting(flow.client_data):
-                self._tick(world, flow)
+                self._run_due_flow(world, flow)
 
-    def _tick(self, world: World, flow: FakeFlow) -> None:
+    def _run_due_flow(self, world: World, flow: FakeFlow) -> None:
         if parse_facts(flow.client_data).trigger_type == "Recurrence":
             if flow.next_run is None or flow.next_run <= world.clock.now():
                 flow.next_run = world.clock.now() + parse_recurrence(flow.client_data)
@@ -127,10 +127,10 @@ class Traffic:
         elif not is_webhook(flow.client_data):
             events = self.events.get(find_event_source(flow.client_data) or "", [])
             for event in events[flow.cursor :]:
-                self._handle(world, flow, event)
+                self._handle_event(world, flow, event)
             flow.cursor = len(events)
 
-    def _handle(self, world: World, flow: FakeFlow, event: str) -> None:
+    def _handle_event(self, world: World, flow: FakeFlow, event: str) -> None:
         self.handled[event].append(flow.workflow_id)
         run_flow(world, flow)
 

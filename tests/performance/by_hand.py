@@ -190,14 +190,14 @@ async def _migrate_all(flows: int, flows_per_app: int, flows_at_once: int) -> No
     waiting = iter(enumerate(build_flow_ids(flows)))
     async with open_script_client() as hand:
 
-        async def move_the_next() -> None:
+        async def migrate_waiting_flows() -> None:
             for number, flow_id in waiting:
                 await hand.migrate(flow_id, build_site_id(number, flows_per_app))
 
         began, busy = time.perf_counter(), time.process_time()
         async with asyncio.TaskGroup() as group:
             for _ in range(flows_at_once):
-                group.create_task(move_the_next())
+                group.create_task(migrate_waiting_flows())
         took = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - busy}
     print(json.dumps(took))
 

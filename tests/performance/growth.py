@@ -84,14 +84,14 @@ class Walked(ObservedStore):
         given = 0
         async for row in ObservedStore.query(self, table, partition, **bounds):
             given += 1
-            self._count(table, 1)
+            self._count_rows(table, 1)
             yield row
         if bounds.get("before") is None and bounds.get("after") is None:
             places = self.sizes.items()
             whole = sum(n for (t, p), n in places if t == table and partition in (None, p))
-            self._count(table, max(whole - given, 0))
+            self._count_rows(table, max(whole - given, 0))
 
-    def _count(self, table: str, rows: int) -> None:
+    def _count_rows(self, table: str, rows: int) -> None:
         self.rows += rows
         self.by_query[f"query {table}"] += rows
 
@@ -149,7 +149,7 @@ async def build_grown_tenant(flows: int, file: Path | None = None) -> Grown:
     scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order(run=timedelta(days=30))
-    await _copy_many(scenario, flows)
+    await _copy_rows(scenario, flows)
     await compare_job_index(scenario.services)
     scenario.world.clock.advance(SETTLED_AFTER)
     await compare_job_index(scenario.services)
@@ -171,7 +171,7 @@ async def build_grown_tenant(flows: int, file: Path | None = None) -> Grown:
     return Grown(scenario=scenario, services=services, sizes=sizes)
 
 
-async def _copy_many(scenario: Scenario, flows: int) -> None:
+async def _copy_rows(scenario: Scenario, flows: int) -> None:
     """Copy many times the rows of the retired flow, of its plan item and of a remediation without
     changes.
 

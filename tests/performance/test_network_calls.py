@@ -115,7 +115,7 @@ async def count_requests_to_verify(flows: int, apart: timedelta) -> int:
 
 @pytest.mark.parametrize("flows", MOST)
 async def test_network_check_needs_less_than_one_request_per_flow(flows: int) -> None:
-    """The more flows are checked, the fewer requests the check of each one needs."""
+    """Flows share the requests: the more flows are checked, the fewer requests each one needs."""
     calls = read_table()["each of 50 called flows, a caller each"]["flow_service"]
     apart = timedelta(minutes=calls / Settings(tenant_id="fakes").flow_service_requests_per_minute)
 

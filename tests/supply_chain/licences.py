@@ -32,12 +32,14 @@ READ_IN_THE_WHEEL = {"protobuf": "BSD-3-Clause"}
 
 def find_licences(component: Mapping[str, Any]) -> Sequence[str]:
     """Return the licences of a package of the SBOM, each once."""
-    found = sorted({one for choice in component.get("licenses", ()) for one in _split(choice)})
+    found = sorted(
+        {one for choice in component.get("licenses", ()) for one in _split_choice(choice)}
+    )
     in_the_wheel = READ_IN_THE_WHEEL.get(component["name"])
     return found or ([in_the_wheel] if in_the_wheel else [])
 
 
-def _split(choice: Mapping[str, Any]) -> Iterator[str]:
+def _split_choice(choice: Mapping[str, Any]) -> Iterator[str]:
     if "expression" in choice:
         yield from re.sub(
             r"[()]", " ", re.sub(r" (?:AND|OR|WITH) ", "  ", choice["expression"])

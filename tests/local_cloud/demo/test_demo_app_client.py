@@ -1,4 +1,4 @@
-"""Test which rejections of the app's API the demo's client waits out."""
+"""Test which rejections by the app's API make the demo's client wait and repeat its request."""
 
 import aiohttp
 import pytest

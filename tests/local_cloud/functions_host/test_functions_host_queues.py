@@ -42,7 +42,7 @@ def bus() -> Iterator[LocalServiceBus]:
         yield bus
 
 
-async def _send(bus: LocalServiceBus, queue: str, *messages: ServiceBusMessage) -> None:
+async def _send_messages(bus: LocalServiceBus, queue: str, *messages: ServiceBusMessage) -> None:
     """Send messages to a queue in one batch."""
     async with (
         ServiceBusClient.from_connection_string(bus.connection_string) as client,
@@ -52,8 +52,6 @@ async def _send(bus: LocalServiceBus, queue: str, *messages: ServiceBusMessage) 
 
 
 async def _wait_until_empty(bus: LocalServiceBus, queue: str) -> None:
-    """Wait until a queue is empty."""
-
     def is_empty() -> bool:
         counts = bus.count_messages(queue)
         return (counts.active, counts.locked, counts.dead_letter) == (0, 0, 0)
@@ -81,7 +79,7 @@ async def test_a_message_arrives_with_the_metadata_of_the_real_host(
     )
 
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
-        await _send(bus, "orders", message)
+        await _send_messages(bus, "orders", message)
         [seen] = await wait_until(lambda: host.list_notes("on_order"))
         await _wait_until_empty(bus, "orders")
 
@@ -120,7 +118,7 @@ async def test_a_message_arrives_with_the_metadata_of_the_real_host(
 async def test_a_message_without_properties_arrives(bus: LocalServiceBus, tmp_path: Path) -> None:
     """A message that the sender gave no properties has empty metadata and does not expire."""
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
-        await _send(bus, "orders", ServiceBusMessage(""))
+        await _send_messages(bus, "orders", ServiceBusMessage(""))
         [seen] = await wait_until(lambda: host.list_notes("on_order"))
 
     assert (seen["body"], seen["properties"]) == ("", {})
@@ -133,8 +131,8 @@ async def test_binary_bodies_arrive_byte_for_byte(bus: LocalServiceBus, tmp_path
     The host serves both queues at once.
     """
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
-        await _send(bus, "parcels", ServiceBusMessage(b"\xff\x00\xfe"))
-        await _send(bus, "orders", ServiceBusMessage("text"))
+        await _send_messages(bus, "parcels", ServiceBusMessage(b"\xff\x00\xfe"))
+        await _send_messages(bus, "orders", ServiceBusMessage("text"))
         [parcel] = await wait_until(lambda: host.list_notes("on_parcel"))
         await wait_until(lambda: host.list_notes("on_order"))
         await _wait_until_empty(bus, "parcels")
@@ -145,7 +143,7 @@ async def test_binary_bodies_arrive_byte_for_byte(bus: LocalServiceBus, tmp_path
 async def test_a_failure_is_delivered_again(bus: LocalServiceBus, tmp_path: Path) -> None:
     """If a function raises an error, its message comes again with delivery count 2."""
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
-        await _send(bus, "orders", ServiceBusMessage("fail once"))
+        await _send_messages(bus, "orders", ServiceBusMessage("fail once"))
         await wait_until(lambda: len(host.list_notes("on_order")) == 2)
         await _wait_until_empty(bus, "orders")
 
@@ -156,7 +154,7 @@ async def test_the_lock_of_a_long_invocation_is_renewed(tmp_path: Path) -> None:
     """A function that runs twice as long as a lock gets its message only once."""
     with _run_bus(lock_seconds=2) as bus:
         async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
-            await _send(bus, "orders", ServiceBusMessage("wait 4.5"))
+            await _send_messages(bus, "orders", ServiceBusMessage("wait 4.5"))
             await wait_until(lambda: host.list_notes("on_order_done"))
             await _wait_until_empty(bus, "orders")
 
@@ -166,7 +164,7 @@ async def test_the_lock_of_a_long_invocation_is_renewed(tmp_path: Path) -> None:
 async def test_host_json_limits_concurrent_messages(bus: LocalServiceBus, tmp_path: Path) -> None:
     """With a limit of three, seven messages are processed, at most three at the same time."""
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
-        await _send(bus, "orders", *[ServiceBusMessage("wait 0.5") for _ in range(7)])
+        await _send_messages(bus, "orders", *[ServiceBusMessage("wait 0.5") for _ in range(7)])
         await wait_until(lambda: bus.count_messages("orders").locked == 3)
         await _wait_until_empty(bus, "orders")
         notes = [json.loads(line) for line in (tmp_path / "seen.jsonl").read_text().splitlines()]
@@ -182,7 +180,9 @@ async def test_host_json_limits_concurrent_messages(bus: LocalServiceBus, tmp_pa
 async def test_stop_completes_the_message_in_progress(bus: LocalServiceBus, tmp_path: Path) -> None:
     """After SIGTERM, the host waits for a short invocation and completes its message."""
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
-        await _send(bus, "orders", ServiceBusMessage("wait 1"), ServiceBusMessage("wait 1"))
+        await _send_messages(
+            bus, "orders", ServiceBusMessage("wait 1"), ServiceBusMessage("wait 1")
+        )
         await wait_until(lambda: len(host.list_notes("on_order")) == 2)
         code = await host.stop()
 
@@ -199,7 +199,7 @@ async def test_stop_releases_the_message_of_an_unfinished_invocation(
     Its message can be received at once, and the exit code is 1.
     """
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
-        await _send(bus, "orders", ServiceBusMessage("wait 60"))
+        await _send_messages(bus, "orders", ServiceBusMessage("wait 60"))
         await wait_until(lambda: host.list_notes("on_order"))
         code = await host.stop()
 
@@ -212,7 +212,7 @@ async def test_a_killed_host_leaves_its_message_locked_until_expiry(tmp_path: Pa
     """After kill -9, the message comes again when its lock expires, with delivery count 2."""
     with _run_bus(lock_seconds=3) as bus:
         async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
-            await _send(bus, "orders", ServiceBusMessage("wait 3"))
+            await _send_messages(bus, "orders", ServiceBusMessage("wait 3"))
             await wait_until(lambda: host.list_notes("on_order"))
             host.process.kill()
             await host.process.wait()
@@ -237,7 +237,7 @@ async def test_host_waits_for_a_broker_and_survives_its_restart(tmp_path: Path) 
         await wait_until(lambda: host.list_log_lines("queue not reachable, trying again"))
         for number in (1, 2):
             with _run_bus(port=port) as bus:
-                await _send(bus, "orders", ServiceBusMessage(f"order {number}"))
+                await _send_messages(bus, "orders", ServiceBusMessage(f"order {number}"))
                 await wait_until(lambda: len(host.list_notes("on_order")) == number)  # noqa: B023
                 await _wait_until_empty(bus, "orders")
 
@@ -251,7 +251,9 @@ async def test_each_message_of_a_burst_is_processed_once(
         bodies = [str(number) for number in range(100)]
         half = [ServiceBusMessage(body) for body in bodies[:50]]
         rest = [ServiceBusMessage(body) for body in bodies[50:]]
-        await asyncio.gather(_send(bus, "orders", *half), _send(bus, "orders", *rest))
+        await asyncio.gather(
+            _send_messages(bus, "orders", *half), _send_messages(bus, "orders", *rest)
+        )
         await wait_until(lambda: len(host.list_notes("on_order")) >= 100)
         await _wait_until_empty(bus, "orders")
 
@@ -277,9 +279,9 @@ async def test_function_timeout_ends_all_invocations_of_the_worker(tmp_path: Pat
             "AzureFunctionsJobHost__functionTimeout": "00:00:02",
         }
         async with run_host(tmp_path, SAMPLE_APP, **settings) as host:
-            await _send(bus, "orders", ServiceBusMessage("wait 600"))
+            await _send_messages(bus, "orders", ServiceBusMessage("wait 600"))
             await wait_until(lambda: list_delivery_counts(host, "wait 600"))
-            await _send(bus, "orders", ServiceBusMessage("hang once"))
+            await _send_messages(bus, "orders", ServiceBusMessage("hang once"))
             await wait_until(lambda: host.list_notes("on_order_done"))
             await wait_until(lambda: len(list_delivery_counts(host, "wait 600")) > 1)
             counts = bus.count_messages("orders")

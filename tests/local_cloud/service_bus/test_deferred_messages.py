@@ -131,7 +131,6 @@ def test_a_deferred_message_can_be_deleted_or_dead_lettered(queue: Queue) -> Non
 def test_deferred_message_stays_deferred_after_a_restart(
     queue: Queue, clock: ManualClock, journal: MemoryJournal
 ) -> None:
-    """After a restart, a deferred message can still only be received by its number."""
     number = send_and_defer(queue)
 
     again = Queue(SETTINGS, clock.now, MemoryJournal())

@@ -165,7 +165,6 @@ class TestDeadLetters:
         assert dead.dead_lettering == DeadLettering(reason="unreadable", description="no JSON")
 
     def test_dead_letter_queue_has_no_maximum_delivery_count(self, queue: Queue) -> None:
-        """A dead letter stays in the dead-letter queue however often its delivery fails."""
         queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
         queue.move_to_dead_letters(lock.token, DeadLettering(reason=None, description=None))
@@ -184,7 +183,7 @@ class TestDuplicates:
     def test_second_message_with_an_id_is_dropped_within_the_window(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        """A second message with an id is dropped, even if the first one was completed."""
+        """The id counts even after the first message was completed."""
         queue.enqueue(build_message("first", message_id="1"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
         queue.complete(lock.token)

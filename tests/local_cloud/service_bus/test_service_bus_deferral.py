@@ -85,7 +85,7 @@ async def test_a_deferred_message_is_received_by_its_number(wire: Wire) -> None:
 async def test_deferred_message_is_settled_by_the_management_node(
     wire: Wire, settle: str, end: QueueCounts
 ) -> None:
-    """A deferred message has no link, so the SDK settles it through the management node."""
+    """No link belongs to a deferred message, so the SDK uses the management node."""
     message = await receive_deferred(wire, await send_and_defer(wire))
 
     await getattr(wire.receiver, settle)(message)

@@ -93,7 +93,6 @@ async def test_key_is_revoked_and_restored(world: AzureWorld) -> None:
 
 
 async def test_later_seed_adds_resources(world: AzureWorld) -> None:
-    """A later seed adds resources and keeps the existing ones."""
     more = {"sites": [{"id": f"{SITE_ID}-2", "appSettings": {"A": "1"}}]}
 
     status, _ = await call_control_api(world, "POST", "/azure/seed", more)

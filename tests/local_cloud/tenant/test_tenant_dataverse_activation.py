@@ -78,7 +78,6 @@ async def test_impersonation_may_not_reach_the_flow_service(world: TenantWorld) 
 
 
 async def test_a_reference_without_a_connection_cannot_be_activated(world: TenantWorld) -> None:
-    """A connection reference must exist and name a connection."""
     await create_flow(
         world,
         build_workflow(

@@ -58,17 +58,19 @@ class BatchResult:
         return [part.status_code for part in self.parts]
 
 
-async def run(
+async def run_batch(
     app: Adapters, *operations: HttpRequest, headers: dict[str, str] | None = None, who: str = APP
 ) -> BatchResult:
     """Send a batch of these operations, and return its result."""
     request = HttpRequest("POST", BATCH)
     request.set_multipart_mixed(*operations, boundary=f"batch_{uuid4()}")
     request.prepare_multipart_body()
-    return await send(app, request, headers or {}, who)
+    return await send_batch(app, request, headers or {}, who)
 
 
-async def send(app: Adapters, request: Any, headers: dict[str, str], who: str = APP) -> BatchResult:
+async def send_batch(
+    app: Adapters, request: Any, headers: dict[str, str], who: str = APP
+) -> BatchResult:
     """Send a request to the URL of batches."""
     request.headers["Authorization"] = f"Bearer {app.world.issue_token(who, ORG)}"
     request.headers.update(headers)
@@ -100,7 +102,9 @@ async def test_answers_of_a_batch_have_the_order_of_its_operations(app: Adapters
     host = ONE.removeprefix(ORG_API.partition("/api")[0])
     app.world.tenant.calls.reset()
 
-    done = await run(app, *build_reads(ONE, OTHER, host, f"workflows({PARENT_FLOW})?$select=name"))
+    done = await run_batch(
+        app, *build_reads(ONE, OTHER, host, f"workflows({PARENT_FLOW})?$select=name")
+    )
 
     assert (done.status, done.statuses) == (200, [200] * 4)
     assert list_names(done.parts) == ["Receive order", "Parent", "Receive order", "Parent"]
@@ -110,8 +114,8 @@ async def test_answers_of_a_batch_have_the_order_of_its_operations(app: Adapters
 
 async def test_error_ends_a_batch_without_continue_on_error(app: Adapters) -> None:
     """The first error becomes the batch's status, unless the client asks to continue."""
-    stopped = await run(app, *build_reads(ONE, GONE, OTHER))
-    went_on = await run(app, *build_reads(ONE, GONE, OTHER), headers=GOES_ON)
+    stopped = await run_batch(app, *build_reads(ONE, GONE, OTHER))
+    went_on = await run_batch(app, *build_reads(ONE, GONE, OTHER), headers=GOES_ON)
 
     assert (stopped.status, stopped.statuses) == (404, [200, 404])
     assert (went_on.status, went_on.statuses) == (200, [200, 404, 200])
@@ -124,7 +128,7 @@ async def test_batch_may_contain_functions_and_writes(app: Adapters) -> None:
     write.set_json_body({"name": "Renamed"})
     app.world.tenant.calls.reset()
 
-    done = await run(app, *build_reads(SHARED % HTTP_FLOW), write, *build_reads(ONE))
+    done = await run_batch(app, *build_reads(SHARED % HTTP_FLOW), write, *build_reads(ONE))
 
     assert done.statuses == [200, 204, 200]
     assert parse_document(done.parts[0]) == {"PrincipalAccesses": []}
@@ -138,7 +142,9 @@ async def test_fault_of_a_route_applies_to_an_operation(app: Adapters) -> None:
         Fault(route="dataverse.list_access", status=429, headers={"Retry-After": "7"})
     )
 
-    done = await run(app, *build_reads(SHARED % HTTP_FLOW, SHARED % PARENT_FLOW), headers=GOES_ON)
+    done = await run_batch(
+        app, *build_reads(SHARED % HTTP_FLOW, SHARED % PARENT_FLOW), headers=GOES_ON
+    )
 
     assert done.statuses == [429, 200]
     assert done.parts[0].headers["Retry-After"] == "7"
@@ -146,11 +152,13 @@ async def test_fault_of_a_route_applies_to_an_operation(app: Adapters) -> None:
 
 async def test_each_operation_of_a_batch_checks_the_permissions(app: Adapters) -> None:
     """Each operation has the rights of the batch's token, and not more."""
-    owned = await run(app, *build_reads(ONE, OTHER), headers=GOES_ON, who=MAKER)
-    others = await run(app, *build_reads(ONE, OTHER), headers=GOES_ON, who=UNLICENSED)
+    owned = await run_batch(app, *build_reads(ONE, OTHER), headers=GOES_ON, who=MAKER)
+    others = await run_batch(app, *build_reads(ONE, OTHER), headers=GOES_ON, who=UNLICENSED)
 
     assert (owned.statuses, others.statuses) == ([200, 200], [403, 403])
-    assert (await run(app, *build_reads(ONE), headers={"Authorization": "Bearer ?"})).status == 401
+    assert (
+        await run_batch(app, *build_reads(ONE), headers={"Authorization": "Bearer ?"})
+    ).status == 401
 
 
 @pytest.mark.parametrize(
@@ -168,7 +176,7 @@ async def test_invalid_batch_is_rejected_as_a_whole(
     app: Adapters, operations: list[HttpRequest]
 ) -> None:
     """The response is one error document without parts."""
-    done = await run(app, *operations)
+    done = await run_batch(app, *operations)
 
     assert (done.status, done.kind) == (400, "application/json")
 
@@ -198,4 +206,4 @@ async def test_unsupported_batch_format_is_rejected(
     request = HttpRequest("POST", BATCH, {"Content-Type": kind})
     request.set_bytes_body(content)
 
-    assert (await send(app, request, {})).status == status
+    assert (await send_batch(app, request, {})).status == status

@@ -113,7 +113,7 @@ async def test_a_link_is_an_operation_to_be_polled(world: TenantWorld) -> None:
 
 
 async def test_failed_link_can_be_requested_again(world: TenantWorld) -> None:
-    """After a failed link, no flow has migrated, and a new link can be requested."""
+    """The failed link has not begun the migration of flows."""
     await world.control("PUT", "/assumptions", {"links_that_fail": 1})
     body = {"SystemId": await read_system_id(world)}
 
@@ -201,7 +201,7 @@ async def test_a_tenant_has_a_limit_of_linked_environments(world: TenantWorld) -
 
 
 async def test_reports_without_a_policy_list_the_flows_that_would_stay(world: TenantWorld) -> None:
-    """Without a policy, one report has all flows, and the other those that would stay."""
+    """One report lists all flows, and the other lists only those that would stay."""
     everything = await read_report(world)
     staying = await read_report(world, query={"exclude": "cmkMigrationSupportedFlows"})
 

@@ -43,7 +43,6 @@ def test_nested_actions_are_found(nest: Any) -> None:
 
 
 def test_trigger_url_depends_on_the_kind_of_the_trigger() -> None:
-    """Triggers of type Request have a trigger URL only if they are of certain kinds."""
     http = read_facts(build_properties({"type": "Request", "kind": "Http"}))
     button = read_facts(build_properties({"type": "Request", "kind": "Button"}))
 

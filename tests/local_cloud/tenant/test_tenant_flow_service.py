@@ -95,7 +95,6 @@ async def test_an_unknown_flow_is_not_found_by_an_administrator(world: TenantWor
 
 
 async def test_trigger_url_in_the_response_starts_the_flow(world: TenantWorld) -> None:
-    """The trigger URL in `response.value` starts the flow."""
     answer = await world.call("POST", build_callback_path(HTTP_FLOW), {}, who=MAKER)
 
     url = answer.body["response"]["value"]
@@ -129,7 +128,7 @@ async def test_only_a_co_owner_can_read_the_trigger_url(world: TenantWorld) -> N
 
 
 async def test_lower_role_for_an_owner_or_co_owner_is_rejected(world: TenantWorld) -> None:
-    """The role of an owner or co-owner cannot be lowered (platform.md#permission-downgrades)."""
+    """See platform.md#permission-downgrades."""
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}/modifyPermissions"
     to_owner = {"principal": {"id": MAKER, "type": "User"}, "roleName": "CanEdit"}
     to_co_owner = {"principal": {"id": ADMIN, "type": "User"}, "roleName": "CanView"}

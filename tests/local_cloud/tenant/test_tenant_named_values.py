@@ -64,7 +64,6 @@ async def read_named_value(world: AzureWorld) -> tuple[Any, Any]:
 
 
 async def test_identity_that_the_reference_names_reads_the_secret(world: AzureWorld) -> None:
-    """The service accepts the reference, and reads the secret with the named identity."""
     accepted = await put_named_value(
         world, keyVault={"secretIdentifier": URI, "identityClientId": READER}
     )

@@ -76,7 +76,7 @@ def test_select_keeps_annotations_and_the_key() -> None:
 
 
 def test_select_of_a_path_keeps_id_and_name() -> None:
-    """A path such as `properties.state` selects the last member only, beside id and name."""
+    """A path such as `properties.state` keeps only this member, besides the id and the name."""
     body = {"id": "/a", "name": "a", "properties": {"size": 1, "links": {"api": "x", "web": "y"}}}
 
     chosen = select_paths(body, "properties.links.api")

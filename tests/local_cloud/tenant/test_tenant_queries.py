@@ -93,7 +93,6 @@ async def test_unsupported_query_option_is_rejected(
 
 
 async def test_list_contains_solution_flows_only_on_request(world: TenantWorld) -> None:
-    """Lists for administrators and for makers have flows in solutions only on request."""
     include = {"include": "includeSolutionCloudFlows"}
     both = include | {"exclude": "excludeSolutionCloudFlows"}
 
@@ -192,7 +191,7 @@ async def test_expand_returns_a_lookup_with_its_own_select(world: TenantWorld) -
 
 
 async def test_makers_move_flows_into_a_solution_by_its_id(world: TenantWorld) -> None:
-    """A maker can only move flows that the maker may edit, into a solution that exists."""
+    """The maker must have the right to edit the flow, and the solution must exist."""
     [solution] = world.environment.get_table("solutions")
     url = f"{MIGRATE}/{ENVIRONMENT}/solutions/{solution}/migrateFlows"
 

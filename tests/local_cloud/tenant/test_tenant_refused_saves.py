@@ -96,7 +96,7 @@ async def test_the_flow_service_may_demand_the_newer_shape_of_any_flow(world: Te
 async def test_save_rejected_by_the_flow_service_may_empty_the_references(
     world: TenantWorld,
 ) -> None:
-    """If assumed, a rejected save removes the connection references of the flow."""
+    """An assumption determines whether this happens."""
     changes = {"older_host_shapes_refused": True, "refused_saves_wipe_references": True}
     await world.control("PUT", "/assumptions", changes)
     url = f"{MAKER_FLOWS}/flows/{(await create_flow_outside_solutions(world))['name']}"
@@ -129,7 +129,6 @@ async def test_emptied_references_change_neither_time_nor_etag(world: TenantWorl
 
 
 async def test_rejected_write_during_migration_damages_nothing(world: TenantWorld) -> None:
-    """During a migration, a write is rejected before it can damage the flow."""
     await world.control("PUT", "/assumptions", {"refused_saves_wipe_references": True})
     await create_flow(
         world, build_workflow(build_client_data(NEWER, build_references("cr1_office")))

@@ -93,7 +93,7 @@ def test_trigger_url_of_a_missing_flow_raises_an_error() -> None:
 
 
 def test_environment_of_the_seed_may_be_linked_long_ago() -> None:
-    """In an environment that was linked long ago, all flows that can migrate have migrated."""
+    """In such an environment, all flows that can migrate have migrated."""
     described = copy_description()
     described["environments"][0]["policy"] = POLICY_ID
 

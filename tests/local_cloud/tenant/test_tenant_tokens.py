@@ -39,7 +39,6 @@ def decode_claims(token: str) -> dict[str, str]:
 
 
 def test_token_of_another_tenant_is_rejected() -> None:
-    """A token is only valid in the tenant that has signed it."""
     with pytest.raises(ValueError, match="signature"):
         TokenIssuer().read(TokenIssuer().issue(CALLER))
 
