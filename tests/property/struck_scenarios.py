@@ -242,8 +242,8 @@ async def _repeat_request(
 
 
 async def _run_daily_checks(striker: Striker) -> None:
-    """Turn all copies on after a rollback. Run the daily check, which turns them off, on three
-    days.
+    """Turn all copies on after a rollback. Run the daily check on three days, and expect it to turn
+    the copies off.
     """
     scenario = striker.scenario
     for job in (await scenario.read_jobs()).values():

@@ -45,7 +45,7 @@ class FlowGroup:
         )
 
     @property
-    def staying(self) -> set[str]:
+    def staying_titles(self) -> set[str]:
         """Return the titles of the flows on Microsoft's key: HTTP flows and all their ancestors."""
         http = [str(one) for one, trigger in enumerate(self.triggers) if trigger == "http"]
         return set(http) | self.graph.find_ancestors(*http)
@@ -101,12 +101,12 @@ def test_dependent_flows_are_copied_bottom_up_and_retired_top_down(
     async def play() -> None:
         scenario = Scenario(mode=ApprovalPolicy.REQUIRED, profile=profile)
         build_flows(scenario, family)
-        if not family.staying:
+        if not family.staying_titles:
             return
         await remediate(scenario)
 
         jobs = await scenario.read_jobs()
-        assert set(await scenario.plan()) == set(jobs) == family.staying
+        assert set(await scenario.plan()) == set(jobs) == family.staying_titles
         assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
         for parent, job in jobs.items():
             for child in family.graph.find_children(parent) & jobs.keys():
@@ -131,7 +131,7 @@ def test_call_loop_blocks_only_its_flows_and_their_ancestors(
     graph = family.graph
     pairs = [
         (low, high)
-        for low in sorted(family.staying)
+        for low in sorted(family.staying_titles)
         for high in sorted({low} | graph.find_ancestors(low))
         if family.triggers[int(high)] != "recurrence"
     ]
@@ -150,13 +150,13 @@ def test_call_loop_blocks_only_its_flows_and_their_ancestors(
         flows[int(low)].client_data = json.dumps(document)
         between = graph.find_descendants(high) & (graph.find_ancestors(low) | {low})
         circle = {high, *between} if high != low else set[str]()
-        above = {one for one in family.staying if graph.find_descendants(one) & circle}
+        above = {one for one in family.staying_titles if graph.find_descendants(one) & circle}
         scenario.build.apply_key()
         scenario.build.share_connections()
         await scenario.opt_in()
         await scenario.order()
 
-        plan, free = await scenario.plan(), family.staying - circle - above
+        plan, free = await scenario.plan(), family.staying_titles - circle - above
         assert {title for title, item in plan.items() if item.action.is_work} == free
         assert {plan[one].action for one in circle} <= {PlannedAction.NEEDS_CHANGES}
         assert all(other in plan[one].message for one in circle for other in circle)

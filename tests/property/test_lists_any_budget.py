@@ -199,7 +199,7 @@ def test_run_archives_complete_and_read_no_run_twice(
 def test_assessment_completes_and_reads_no_page_twice(
     flows: int, page: int, calls: int, expires: frozenset[int]
 ) -> None:
-    """After a cursor has expired, the app reads only the cursor's list again."""
+    """After a cursor has expired, the app reads only the list of this cursor again."""
 
     async def play() -> None:
         scenario, lists, meter = Scenario(), Lists(expires), Meter()

@@ -54,7 +54,7 @@ class Page:
         return found[0]
 
     @property
-    def hidden(self) -> Fields:
+    def hidden_fields(self) -> Fields:
         """Return the fields that the form sends whatever is selected."""
         found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', self.form)
         return [(name, unescape(value)) for name, value in found]
@@ -169,7 +169,7 @@ def draw_pages(draw: st.DrawFn) -> Page:
 
 def build_form(page: Page, flows: Iterable[str]) -> Fields:
     """Return the fields that the form sends if these flows are selected."""
-    return [*page.hidden, *(("included_flow_ids[]", flow) for flow in flows)]
+    return [*page.hidden_fields, *(("included_flow_ids[]", flow) for flow in flows)]
 
 
 @given(st.frozensets(st.integers(0, 300)), st.sets(st.integers(0, 300)))
@@ -225,7 +225,7 @@ def test_bar_shows_the_approved_flows_if_some_are_selected(page: Page, data: st.
 def test_page_selects_no_flow_that_runs_an_excluded_flow(page: Page) -> None:
     checked = [flow for flow, tick in page.ticks.items() if tick["checked"]]
     children = {one.workflow_id: set(one.children) for one in page.items if one.awaits_approval}
-    hidden = dict(page.hidden)
+    hidden = dict(page.hidden_fields)
     offered = set(filter(None, hidden.get("offered_flow_ids[,]", "").split(",")))
     left_out = (offered or set(page.ticks)) - set(checked)
     out = add_parent_flows(left_out, children)

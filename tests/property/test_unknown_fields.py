@@ -50,7 +50,7 @@ def list_objects(document: Any, path: Path = ()) -> Iterator[Path]:
                 yield from list_objects(value, (*path, index))
 
 
-def follow(document: Any, path: Path) -> Any:
+def get_part(document: Any, path: Path) -> Any:
     """Return the part of a document to which a path leads."""
     for step in path:
         document = document[step]
@@ -60,7 +60,7 @@ def follow(document: Any, path: Path) -> Any:
 def add_field(place: Place, value: object) -> StoreRow:
     """Return the row with an unknown field added at the place."""
     document = json.loads(get_stored_text(place.row))
-    follow(document, place.path)[NAME] = value
+    get_part(document, place.path)[NAME] = value
     text = json.dumps(document)
     return replace(place.row, columns={**place.row.columns, "data0": text, "chunks": 1})
 
@@ -117,7 +117,7 @@ async def replace_some(table: Table[Any], kept: StoredItem[Any], item: Any) -> N
         assert is_stored
 
 
-async def change(table: Table[Any], _kept: StoredItem[Any], item: Any) -> None:
+async def change_row(table: Table[Any], _kept: StoredItem[Any], item: Any) -> None:
     """Change a row with a function. The app repeats the function if another writer was faster."""
     await table.change(*table.get_address(item), lambda _: item)
 
@@ -132,7 +132,7 @@ async def upsert_fenced(table: Table[Any], _kept: StoredItem[Any], item: Any) ->
     await FencedRows(table, table.get_address(item)[0]).upsert(item)
 
 
-WAYS = [replace_one, replace_some, change, upsert, upsert_fenced]
+WAYS = [replace_one, replace_some, change_row, upsert, upsert_fenced]
 
 
 @pytest.mark.parametrize("table_name", [table.name for table in Tables(MemoryStore())])
@@ -162,7 +162,7 @@ async def test_unknown_field_survives_a_change(table_name: str, data: st.DataObj
     await way(table, kept, item)
 
     stored = json.loads(get_stored_text(store.rows[name]))
-    assert follow(stored, place.path)[NAME] == value
+    assert get_part(stored, place.path)[NAME] == value
     again = await table.get(row.partition, row.key)
     assert again
     assert again.item == item

@@ -63,7 +63,7 @@ os._exit(0)  # without sending anything
 
 
 @pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+def compiled_environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """Return environment variables for processes that find all modules compiled, as in the deployed
     package.
     """
@@ -99,10 +99,13 @@ def _find_loaded_modules(
     return {name for name in names for one in modules if f"{one}.".startswith(f"{name}.")}
 
 
-def test_the_app_starts_within_its_budget(compiled: Mapping[str, str]) -> None:
+def test_the_app_starts_within_its_budget(compiled_environment: Mapping[str, str]) -> None:
     """The shortest of several measurements counts, because other processes slow each of them."""
     runs = [
-        (_measure_seconds(LIBRARIES, compiled), _measure_seconds(APP, compiled))
+        (
+            _measure_seconds(LIBRARIES, compiled_environment),
+            _measure_seconds(APP, compiled_environment),
+        )
         for _ in range(RUNS)
     ]
     libraries, app = (min(times) for times in zip(*runs, strict=True))
@@ -110,34 +113,39 @@ def test_the_app_starts_within_its_budget(compiled: Mapping[str, str]) -> None:
     assert app <= MOST * libraries, (app, libraries)
 
 
-def test_app_start_imports_no_sdk_and_no_handler(compiled: Mapping[str, str]) -> None:
+def test_app_start_imports_no_sdk_and_no_handler(compiled_environment: Mapping[str, str]) -> None:
     """The first call that needs SDKs and handlers imports them."""
     for settings in ({}, TELEMETRY):
-        assert _find_loaded_modules(APP, {**compiled, **settings}, SDKS + OURS) == set()
+        assert _find_loaded_modules(APP, {**compiled_environment, **settings}, SDKS + OURS) == set()
 
 
 @pytest.mark.parametrize("settings", [{}, *({name: value} for name, value in TELEMETRY.items())])
 def test_telemetry_is_imported_only_with_a_destination(
-    settings: Mapping[str, str], compiled: Mapping[str, str]
+    settings: Mapping[str, str], compiled_environment: Mapping[str, str]
 ) -> None:
     """The test sends nothing."""
     code = f"{SERVICES}; build_telemetry(settings, AsyncExitStack())"
 
-    found = _find_loaded_modules(code, {**compiled, **settings}, ("opentelemetry",))
+    found = _find_loaded_modules(code, {**compiled_environment, **settings}, ("opentelemetry",))
 
     assert found == ({"opentelemetry"} if settings else set())
 
 
 @pytest.mark.parametrize("name", TELEMETRY)
-def test_telemetry_is_imported_within_its_budget(name: str, compiled: Mapping[str, str]) -> None:
+def test_telemetry_is_imported_within_its_budget(
+    name: str, compiled_environment: Mapping[str, str]
+) -> None:
     """The first call imports OpenTelemetry. Its budget is relative to the import time of Functions
     and the Service Bus SDK: 190 ms where these take 210 ms.
     """
-    variables = {**compiled, name: TELEMETRY[name]}
+    variables = {**compiled_environment, name: TELEMETRY[name]}
     code = "build_telemetry(settings, AsyncExitStack())"
     _measure_seconds(code, variables, SERVICES)
     runs = [
-        (_measure_seconds(LIBRARIES, compiled), _measure_seconds(code, variables, SERVICES))
+        (
+            _measure_seconds(LIBRARIES, compiled_environment),
+            _measure_seconds(code, variables, SERVICES),
+        )
         for _ in range(RUNS)
     ]
     libraries, telemetry = (min(times) for times in zip(*runs, strict=True))
@@ -145,8 +153,10 @@ def test_telemetry_is_imported_within_its_budget(name: str, compiled: Mapping[st
     assert telemetry <= MOST_OF_TELEMETRY * libraries, (telemetry, libraries)
 
 
-def test_flow_job_imports_no_pages_and_no_assessment(compiled: Mapping[str, str]) -> None:
+def test_flow_job_imports_no_pages_and_no_assessment(
+    compiled_environment: Mapping[str, str],
+) -> None:
     """Most instances only process queue messages, so they need no pages."""
     others = ("functions.endpoints", "functions.dashboard", "shared.steps.assessing", *SDKS)
 
-    assert _find_loaded_modules(FLOW_JOBS, compiled, others) == set()
+    assert _find_loaded_modules(FLOW_JOBS, compiled_environment, others) == set()

@@ -22,7 +22,7 @@ pytestmark = needs_compiler
 
 
 @pytest.fixture
-def copied(tmp_path: Path) -> Path:
+def copied_folder(tmp_path: Path) -> Path:
     """Return a copy of the folder `infra`, in which a test may write."""
     return shutil.copytree(INFRA, tmp_path / "infra")
 
@@ -31,37 +31,37 @@ def test_compiler_reports_no_diagnostics() -> None:
     assert list_diagnostics(INFRA, "**/*.bicep*") == []
 
 
-def test_compiler_warning_is_reported(copied: Path) -> None:
+def test_compiler_warning_is_reported(copied_folder: Path) -> None:
     """For example, a parameter that nobody uses makes the previous test fail."""
-    main = copied / "main.bicep"
+    main = copied_folder / "main.bicep"
     main.write_text(main.read_text() + "\nparam unused string = ''\n")
 
-    [said] = list_diagnostics(copied, "main.bicep")
+    [said] = list_diagnostics(copied_folder, "main.bicep")
 
     assert "Warning no-unused-params" in said
 
 
-def test_every_file_is_formatted(copied: Path) -> None:
+def test_every_file_is_formatted(copied_folder: Path) -> None:
     """If this fails, `bicep format FILE` formats the file."""
     for pattern in ("**/*.bicep", "**/*.bicepparam"):
-        run_bicep("format", "--pattern", pattern, of=copied)
+        run_bicep("format", "--pattern", pattern, of=copied_folder)
 
     for path in (*FILES, *SETS):
-        assert path.read_text() == (copied / path.relative_to(INFRA)).read_text()
+        assert path.read_text() == (copied_folder / path.relative_to(INFRA)).read_text()
 
 
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
-def test_each_snapshot_is_current(path: Path, copied: Path) -> None:
+def test_each_snapshot_is_current(path: Path, copied_folder: Path) -> None:
     """The snapshots show a reviewer which resources a change of the template affects."""
-    made = write_snapshot(copied / path.relative_to(INFRA))
+    made = write_snapshot(copied_folder / path.relative_to(INFRA))
 
     if made.read_text() != path.with_suffix(".snapshot.json").read_text():
         pytest.fail(f"`make snapshots` brings it up to date.\n{compare_snapshot(path)}")
 
 
-def test_no_snapshot_contains_the_value_of_a_setting(copied: Path) -> None:
+def test_no_snapshot_contains_the_value_of_a_setting(copied_folder: Path) -> None:
     """Settings are a secure parameter, whose value the compiler does not write to a snapshot."""
-    given = copied / "snapshots" / "open.bicepparam"
+    given = copied_folder / "snapshots" / "open.bicepparam"
     tunables = "{ CMK_WEBHOOK: 'https://example.org/hook' }"
     given.write_text(f"{given.read_text()}\nparam tunables = {tunables}\n")
 
@@ -103,12 +103,12 @@ def test_no_snapshot_contains_the_value_of_a_setting(copied: Path) -> None:
     ],
 )
 def test_private_zones_have_the_names_of_each_cloud(
-    cloud: CloudName, azure: str, names: str, copied: Path
+    cloud: CloudName, azure: str, names: str, copied_folder: Path
 ) -> None:
     """The suffixes of the private DNS zones differ between clouds."""
     domains = CLOUDS[cloud]
-    (copied / "probe.bicep").write_text("param names object\noutput names object = names\n")
-    given = copied / "probe.bicepparam"
+    (copied_folder / "probe.bicep").write_text("param names object\noutput names object = names\n")
+    given = copied_folder / "probe.bicepparam"
     given.write_text(
         "using 'probe.bicep'\nimport { zones } from 'modules/private-zones.bicep'\n"
         f"param names = zones('{azure}', '{domains.storage_domain}', "
@@ -122,9 +122,9 @@ def test_private_zones_have_the_names_of_each_cloud(
     assert list(found.values()) == [f"privatelink.{name}" for name in names.split()]
 
 
-def test_existing_network_without_subnets_is_rejected(copied: Path) -> None:
+def test_existing_network_without_subnets_is_rejected(copied_folder: Path) -> None:
     """Otherwise the app would be deployed without access to its network."""
-    given = copied / "snapshots" / "existing-network.bicepparam"
+    given = copied_folder / "snapshots" / "existing-network.bicepparam"
     lines = [one for one in given.read_text().splitlines() if "endpointSubnetId" not in one]
     given.write_text("\n".join(lines) + "\n")
 

@@ -134,7 +134,7 @@ async def test_writes_have_an_hourly_limit() -> None:
 
 
 async def test_urgent_write_uses_the_reserved_tenth() -> None:
-    """Meanwhile, other jobs wait."""
+    """Other jobs wait until the hourly limit allows a write again."""
     service = Service(takes=None, most=20, writes_an_hour=20)
     async with service.budget.reserve(RequestDemand(job_id="a", requests=2, priority="1")):
         for _ in range(18):

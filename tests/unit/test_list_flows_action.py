@@ -35,7 +35,7 @@ def _build_loop(inside: object, over: str = _FLOWS) -> dict[str, object]:
     return {"type": "Foreach", "foreach": over, "actions": actions}
 
 
-def _query(where: str, source: str = _FLOWS) -> dict[str, object]:
+def _build_filter(where: str, source: str = _FLOWS) -> dict[str, object]:
     return {"type": "Query", "inputs": {"from": source, "where": where}}
 
 
@@ -46,13 +46,13 @@ def _query(where: str, source: str = _FLOWS) -> dict[str, object]:
         {"Loop": _build_loop("@items('Loop')?['properties/displayName']")},
         {"Loop": _build_loop("@item()?['properties']?['state']")},
         {"Loop": _build_loop("@items('Loop')?['name']", "@body('List')?['value']")},
-        {"Filter": _query("@equals(item()?['name'], 'x')")},
+        {"Filter": _build_filter("@equals(item()?['name'], 'x')")},
         {"Count": {"type": "Compose", "inputs": "@length(body('List')?['value'])"}},
         {"First": {"type": "Compose", "inputs": "@{first(body('List')?['value'])?['name']}"}},
         {"Status": {"type": "Compose", "inputs": "@outputs('List')?['statusCode']"}},
         {"Other": {"type": "Compose", "inputs": "@body('Another')?['definitionSummary']"}},
         {
-            "Filter": _query("@not(equals(item()?['properties/state'], 'Stopped'))"),
+            "Filter": _build_filter("@not(equals(item()?['properties/state'], 'Stopped'))"),
             "Loop": _build_loop("@items('Loop')?['name']", "@body('Filter')"),
         },
     ],
@@ -78,7 +78,7 @@ def test_action_is_converted_if_v2_returns_every_member_that_is_read(actions: An
         {"Loop": _build_loop({"url": "@{items('Loop')?['properties']?['flowTriggerUri']}"})},
         {"Loop": _build_loop("@items('Loop')?['id']")},
         {"Loop": _build_loop("@items('Loop')?[variables('x')]")},
-        {"Filter": _query("@equals(item()?['properties/creator/userId'], 'x')")},
+        {"Filter": _build_filter("@equals(item()?['properties/creator/userId'], 'x')")},
         {
             "Loop": _build_loop("@items('Loop')", _FLOWS),
             "Read": {"type": "Compose", "inputs": "@outputs('Use')?['properties']?['creator']"},
@@ -88,12 +88,12 @@ def test_action_is_converted_if_v2_returns_every_member_that_is_read(actions: An
                 "type": "Foreach",
                 "foreach": _FLOWS,
                 "actions": {
-                    "Inner": _query("@true", "@item()?['properties/connectionReferences']")
+                    "Inner": _build_filter("@true", "@item()?['properties/connectionReferences']")
                 },
             }
         },
         {
-            "Filter": _query("@true"),
+            "Filter": _build_filter("@true"),
             "Loop": _build_loop("@items('Loop')?['properties']?['creator']", "@body('Filter')"),
         },
         {

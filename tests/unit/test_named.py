@@ -35,7 +35,9 @@ FLOWS = (ORDERS, RETURNS, FAKE)
 def test_find_by_id_or_name_prefers_id_then_name_then_id_prefix(
     wanted: str, found: list[NamedItem]
 ) -> None:
-    """A part of a name never matches, because another item with that name may be added later."""
+    """A part of a name never matches: an item that is added later may have this part as its whole
+    name.
+    """
     assert find_by_id_or_name(wanted, FLOWS) == found
 
 

@@ -173,7 +173,7 @@ def test_each_action_has_an_actor(kind: PendingActionKind, code: str, actor: str
 
 
 def test_key_that_does_not_work_comes_before_what_it_blocks() -> None:
-    """Only an action about flows that are both off is more urgent."""
+    """Only an action about flows whose original and copy are both off is more urgent."""
 
     def build(kind: PendingActionKind, code: str) -> PendingAction:
         return PendingAction(

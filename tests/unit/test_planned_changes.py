@@ -126,8 +126,8 @@ def test_caller_update_is_made_when_every_record_of_the_caller_is_updated() -> N
 
 
 def test_caller_that_is_copied_too_need_not_be_updated() -> None:
-    """The caller's copy already calls the copy of the called flow. So the change counts as made
-    when the original of the called flow is retired.
+    """The caller is a flow, and its copy calls the copy of the called flow. So the change counts as
+    made when the original of the called flow is retired.
     """
     parent = PlannedCaller(kind="flow", label="flow Close of day", is_copied=True)
     plan = build_item(callers=(parent,))

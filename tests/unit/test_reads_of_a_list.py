@@ -91,7 +91,9 @@ async def test_apps_are_read_concurrently_within_the_budget() -> None:
 
 
 async def test_concurrent_waits_count_once_for_the_time_limit() -> None:
-    """An invocation may wait three minutes in total, and all these reads wait at the same time."""
+    """An invocation may wait three minutes in total. Reads that wait at the same time add up to one
+    wait.
+    """
     clock = _SharedClock()
     budget = StoredRequestBudget(
         MemoryStore(), clock, BudgetLimit(name="resource-manager", calls=60, window=MINUTE)

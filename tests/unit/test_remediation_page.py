@@ -141,7 +141,7 @@ def test_lead_omits_originals_that_the_app_may_have_turned_off() -> None:
 
 
 def test_both_off_is_shown_first_in_red() -> None:
-    """The state, the counts and the causes begin with flows that are both off."""
+    """The state, counts and causes begin with flows whose original and copy are both off."""
     page = build_page(
         [
             build_flow("d", STATES.RETIRED),

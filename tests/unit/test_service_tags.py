@@ -65,8 +65,8 @@ def test_unreadable_tag_has_unknown_addresses_and_cannot_be_compared() -> None:
 
 
 def test_changes_list_published_prefixes_by_region() -> None:
-    """Added and removed prefixes are listed as Microsoft writes them, but only the new part of a
-    larger prefix.
+    """Prefixes are listed as Microsoft writes them. Of a prefix that has become larger, only the
+    new part is listed.
     """
     before = build_list(WestEurope="10.0.0.0/25 10.9.0.0/24", EastUS="10.3.0.0/24")
     after = build_list(WestEurope="10.0.0.0/24 10.1.0.0/24 10.1.1.0/24", ItalyNorth="fd00::/57")

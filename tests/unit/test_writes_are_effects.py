@@ -102,7 +102,7 @@ class _Module:
         self._calls = {
             keyword.value
             for node in ast.walk(tree)
-            if isinstance(node, ast.Call) and _name_of(node.func) in EFFECTS
+            if isinstance(node, ast.Call) and _get_name(node.func) in EFFECTS
             for keyword in node.keywords
             if keyword.arg == "call"
         }
@@ -112,7 +112,7 @@ class _Module:
         """Return `port.method` if the node names a write method of a port, else an empty text."""
         if not isinstance(node, ast.Attribute):
             return ""
-        owner = _name_of(node.value).lstrip("_")
+        owner = _get_name(node.value).lstrip("_")
         port = self._ports.get(owner, {"access": "flow_access"}.get(owner, owner))
         return f"{port}.{node.attr}" if node.attr in WRITES.get(port, ()) else ""
 
@@ -123,7 +123,7 @@ class _Module:
         statement = next(one for one in self._walk_upwards(node) if isinstance(one, ast.stmt))
         if not isinstance(statement, ast.Assign) or self.is_in_call(node):
             return [node]
-        names = {_name_of(one) for one in ast.walk(statement) if _is_stored(one)}
+        names = {_get_name(one) for one in ast.walk(statement) if _is_stored(one)}
         scope = next(one for one in self._walk_upwards(statement) if isinstance(one, _FUNCTIONS))
         used = [one for one in ast.walk(scope) if isinstance(one, ast.Name) and one.id in names]
         return [one for one in used if isinstance(one.ctx, ast.Load)] or [node]
@@ -145,7 +145,7 @@ class _Module:
         found: set[str] = set()
         waiting: list[ast.AST] = list(self._calls)
         while waiting:
-            names = {_name_of(one) for one in ast.walk(waiting.pop())}
+            names = {_get_name(one) for one in ast.walk(waiting.pop())}
             new = names & functions.keys() - found
             found |= new
             waiting += [functions[name] for name in new]
@@ -161,8 +161,8 @@ class _Module:
                 targets = target.elts if isinstance(target, ast.Tuple) else [target]
                 values = value.elts if isinstance(value, ast.Tuple) else [value]
                 for name, given in zip(targets, values, strict=False):
-                    if isinstance(name, ast.Name) and _name_of(given).lstrip("_") in WRITES:
-                        yield name.id, _name_of(given).lstrip("_")
+                    if isinstance(name, ast.Name) and _get_name(given).lstrip("_") in WRITES:
+                        yield name.id, _get_name(given).lstrip("_")
 
     def _walk_upwards(self, node: ast.AST) -> Iterator[ast.AST]:
         while node in self._above:
@@ -173,7 +173,7 @@ class _Module:
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def _name_of(node: ast.AST) -> str:
+def _get_name(node: ast.AST) -> str:
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""

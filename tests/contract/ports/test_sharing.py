@@ -142,7 +142,7 @@ async def test_users_and_teams_are_found_by_their_entra_ids(
 
 
 async def test_read_user_finds_a_user_and_not_a_team(side: Side) -> None:
-    """The owner of a flow may be a user or a team, so a read of a team's id returns None."""
+    """A team may own a flow. A read with the id of a team returns None."""
     maker = await side.ports.principals.read_user(
         await side.read_environment(), build_principal(side, MAKER).id
     )
