@@ -19,7 +19,7 @@ class FakeConnections:
         self._world = world
 
     async def list(self, environment_id: str) -> list[Connection]:
-        """Return all connections of an environment, or none if applications may not see them."""
+        """Return all connections of an environment, or none if applications cannot see them."""
         found = self._list(environment_id)
         names = {one.connector for one in found}
         return add_sign_in(

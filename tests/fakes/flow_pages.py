@@ -58,7 +58,7 @@ class FakeFlowPages:
         return FlowOwner(id=row_id, status=OwnerStatus.NOT_FOUND)
 
     async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """Return a page of the flow service's list."""
+        """Return a page of the flow service's list of flows."""
         return self._build_page(await self._reports.list_flows(environment_id), cursor)
 
     def _build_page[T](self, items: list[T], cursor: str) -> ResultPage[T]:

@@ -159,8 +159,8 @@ class FakeWorkflows:
         return flow
 
     def _get_actor(self, on_behalf_of: str | None) -> FakeUser:
-        """Return the user on whose behalf the flow service acts, which may not be the impersonated
-        user.
+        """Return as whom the flow service acts: as the impersonated user or, if an assumption says
+        so, as the application.
 
         See platform.md#impersonation.
         """

@@ -227,7 +227,7 @@ async def test_throttled_request_gets_the_code_of_dataverse(world: TenantWorld) 
 async def test_a_member_may_add_connection_references_and_change_their_own(
     world: TenantWorld,
 ) -> None:
-    """A user cannot change rows of others, or name a connection that only others may use."""
+    """A user cannot change rows of other users, or name a connection that the user may not use."""
     table = f"{ORG_API}/connectionreferences"
     row = f"{table}(d0000000-0000-4000-8000-000000000001)"
     body = {
