@@ -114,7 +114,7 @@ def test_the_app_starts_within_its_budget(compiled_environment: Mapping[str, str
 
 
 def test_app_start_imports_no_sdk_and_no_handler(compiled_environment: Mapping[str, str]) -> None:
-    """The first call that needs SDKs and handlers imports them."""
+    """The first call that needs an SDK or a handler imports it."""
     for settings in ({}, TELEMETRY):
         assert _find_loaded_modules(APP, {**compiled_environment, **settings}, SDKS + OURS) == set()
 

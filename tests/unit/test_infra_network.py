@@ -147,7 +147,7 @@ def test_event_grid_passes_the_firewall_of_the_namespace(given: str) -> None:
 
 @pytest.mark.parametrize("given", [*PRIVATE, "open"])
 def test_event_grid_delivers_with_the_identity_of_its_topic(given: str) -> None:
-    """Events take the same way with and without a private network."""
+    """This does not depend on whether there is a private network."""
     topics = find_resources("Microsoft.EventGrid/systemTopics", given)
     subscriptions = find_resources("Microsoft.EventGrid/systemTopics/eventSubscriptions", given)
     senders = [
@@ -268,7 +268,7 @@ def test_storage_account_is_under_the_named_key(given: str) -> None:
 
 @pytest.mark.parametrize("given", [*PRIVATE, "open"])
 def test_key_of_the_account_can_encrypt_its_tables_later(given: str) -> None:
-    """Azure allows this only if the account was created for it."""
+    """Azure allows this only for an account that was created with this option."""
     services = get_storage(given)["properties"]["encryption"]["services"]
 
     assert {services[name]["keyType"] for name in ("table", "queue")} == {"Account"}

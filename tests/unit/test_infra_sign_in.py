@@ -100,8 +100,8 @@ def test_hooks_can_be_repeated() -> None:
 
 @pytest.mark.parametrize("cloud", CloudName)
 def test_registration_trusts_the_entra_of_its_cloud(cloud: CloudName) -> None:
-    """The Entra of the cloud issues the tokens of the app's managed identity, which the
-    registration trusts.
+    """The registration trusts tokens of the app's managed identity. The Entra of the cloud issues
+    these tokens.
     """
     graph, environ = Graph(), ENVIRON | {"CMK_CLOUD": cloud}
     load_hooks().register(graph, environ)

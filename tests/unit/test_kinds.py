@@ -46,7 +46,6 @@ def test_kind_is_defined_in_the_file_of_its_name(package: str, kind: type[Any]) 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_file_of_a_package_is_a_kind_or_shared_by_kinds(package: str) -> None:
-    """The app would not find a kind whose class has no name of a kind."""
     files = {one.name for one in pkgutil.iter_modules(import_module(package).__path__)}
 
     assert files - {kind.kind for kind in find_kinds(package)} <= {

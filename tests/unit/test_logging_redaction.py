@@ -31,8 +31,8 @@ class _Lines(logging.Handler):
 
 @pytest.fixture
 def lines() -> Iterator[_Lines]:
-    """Return a handler at the root logger, as of a worker, with the redaction installed for one
-    test.
+    """Return a handler of the root logger, such as a worker has, with the redaction installed for
+    one test.
     """
     root, factory = logging.getLogger(), logging.getLogRecordFactory()
     handler = _Lines()

@@ -56,7 +56,7 @@ def test_invalid_service_tag_list_raises_value_error(document: object) -> None:
 
 
 def test_unreadable_tag_has_unknown_addresses_and_cannot_be_compared() -> None:
-    """A tag without addresses would look as if a firewall could allow it without a rule."""
+    """An unreadable tag must not count as one without addresses, which needs no rule."""
     broken = build_list(WestEurope="20.61.88.128/26 [parameters('more')]")
 
     assert broken.find_addresses(f"{PLEX}.WestEurope") is None

@@ -87,7 +87,7 @@ def test_equal_operation_of_another_connector_is_not_a_teams_trigger() -> None:
 
 @pytest.mark.parametrize("category", TriggerCategory)
 def test_every_category_is_either_called_or_self_starting(category: TriggerCategory) -> None:
-    """Only a flow without a trigger is neither."""
+    """The only exception is the category of flows without a trigger."""
     assert not (category.is_called and category.is_self_starting)
     is_either = category.is_called or category.is_self_starting
     assert is_either == (category is not TriggerCategory.NONE)

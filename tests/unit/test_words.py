@@ -51,7 +51,7 @@ def test_words_to_avoid_of_each_folder_only_become_fewer(hits: list[Hit]) -> Non
 
 
 def test_exceptions_have_a_reason_and_a_use(hits: list[Hit]) -> None:
-    """An exception without a reason, or that nothing needs any longer, fails this test."""
+    """An exception fails this test if it has no reason, or if nothing needs it any longer."""
     assert [str(hit) for hit in hits if hit.pattern == "avoid-ok"] == []
 
 
