@@ -54,7 +54,7 @@ def build_to_do_list(assessment: Any) -> list[ToDo]:
     problems = [one for one in found if one[1]["level"] == "problem"]
     first = [*_list_key_problems(problems), *_list_broken_callers(assessment, problems)]
     rest = [
-        *_list_flows_needing_action(assessment),
+        *_build_to_do_for_flows(assessment),
         *_list_firewall_work(found),
         *_list_canvas_app_work(problems),
         *_list_maker_changes(assessment),
@@ -124,7 +124,7 @@ def _list_broken_callers(assessment: Any, problems: Sequence[tuple[str, Any]]) -
         )
 
 
-def _list_flows_needing_action(assessment: Any) -> Iterable[ToDo]:
+def _build_to_do_for_flows(assessment: Any) -> Iterable[ToDo]:
     mine = filter_by_status(assessment["flows"], RemediationStatus.ACTION_REQUIRED)
     if mine:
         title = f"Act on {format_number(len(mine), 'flow')} of a remediation"

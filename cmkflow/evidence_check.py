@@ -110,11 +110,11 @@ def _check_signature(
 def _find_key_problems(signature: Signature, expected: ExpectedEvidence) -> Iterator[str]:
     own = compute_fingerprint(signature.public_key)
     if expected.fingerprints and own not in expected.fingerprints:
-        yield "The file is signed with another key than that of --public-key."
+        yield "The file is not signed with the key in --public-key."
     if not expected.key_id:
         return
     if not expected.is_expected_key(signature.key_id):
-        yield f"The file names another key than that of --key-id: {signature.key_id}"
+        yield f"The file names a key that is not --key-id: {signature.key_id}"
     elif compute_fingerprint(expected.read_public_key(signature.key_id)) != own:
         yield f"The file is not signed with the key in the vault: {signature.key_id}"
 

@@ -60,7 +60,9 @@ def format_remediation_progress(answer: Any) -> RenderableType:
 
 
 def format_watched_lines(answer: Any) -> dict[str, str]:
-    """Return a line about the remediation, and a line about each of its jobs, by id and name."""
+    """Return a line for the remediation and for each of its jobs. The key is the remediation's id,
+    or a job's id and name.
+    """
     remediation, progress = answer["remediation"], answer["progress"]
     lines = {remediation["id"]: format_state(progress["state"], progress["not_migrated"])}
     for job in [*answer["environment_jobs"], *answer["flow_jobs"]]:

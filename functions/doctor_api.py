@@ -15,7 +15,8 @@ async def check_deployment(
 ) -> ItemListResponse[FindingResponse]:
     """Check the deployment and return the findings.
 
-    Sends requests to every service and writes nothing.
+    Sends requests to every service. Changes nothing, except that it may renew the sign-in of the
+    service account.
     """
     found = await examine(services())
     return ItemListResponse[FindingResponse](

@@ -55,7 +55,9 @@ class TextPattern:
     hint: str
 
     def check(self, text: str) -> str:
-        """Return the text. Raises `ValueError` with the hint if the text has another form."""
+        """Return the text if it matches the pattern. Raises `ValueError` with the hint if it does
+        not.
+        """
         if not re.fullmatch(self.pattern, text):
             raise ValueError(self.hint)
         return text

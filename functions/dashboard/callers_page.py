@@ -287,7 +287,10 @@ def _build_caller_inputs(caller: DeclaredCaller | None) -> tuple[FormInput, ...]
             " ".join(caller.allowed_hosts) if caller else "",
         ),
         "authentication": ("Authentication (optional)", caller.authentication if caller else ""),
-        "notification": ("How to notify (optional)", caller.notification if caller else ""),
+        "notification": (
+            "How to notify its owner (optional)",
+            caller.notification if caller else "",
+        ),
     }
     return (
         *(

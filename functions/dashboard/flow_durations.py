@@ -83,7 +83,7 @@ def find_reached_at(job: FlowJob, *states: FlowJobState) -> datetime | None:
     return max(entered, default=None)
 
 
-def is_history_cut(job: FlowJob) -> bool:
+def may_lack_first_entries(job: FlowJob) -> bool:
     """Return whether the job's history is full, so that its first entries may be removed."""
     return len(job.history) >= HISTORY_LENGTH
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from functions.dashboard.display_state import get_display_state
 from functions.dashboard.fix_links import find_fix_link
-from functions.dashboard.flow_durations import is_history_cut, list_step_durations
+from functions.dashboard.flow_durations import list_step_durations, may_lack_first_entries
 from functions.dashboard.flow_path import build_path, explain_original_on
 from functions.dashboard.kill_switch import adapt_to_kill_switch, build_banner
 from functions.dashboard.page_actions import PageAction, list_flow_actions
@@ -99,7 +99,7 @@ def build_flow_page(
         durations=list_step_durations(job, view.now) if job else [],
         history=_build_history(job),
         newest=_NEWEST,
-        is_cut=job is not None and is_history_cut(job),
+        is_cut=job is not None and may_lack_first_entries(job),
         comparison=compared if isinstance(compared, DefinitionComparison) else None,
         refusal=str(compared) if isinstance(compared, CmkflowError) else "",
         stopped=build_banner(view),

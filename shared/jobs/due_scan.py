@@ -82,7 +82,11 @@ async def send_due_messages(services: Services) -> DueScanResult:
 async def _restore_wake_up(
     services: Services, found: StoredItem[WakeUp] | UnreadableRow
 ) -> WakeUp | None:
-    """Return the wake-up in a row. If the row cannot be read, restore the wake-up from its key."""
+    """Return the wake-up that a row stores.
+
+    If the row is unreadable, sends an alert and returns the wake-up that its key describes, or None
+    if the key is not valid.
+    """
     if not isinstance(found, UnreadableRow):
         return found.item
     await alert_unreadable_row(services, found)

@@ -109,7 +109,7 @@ async def _compare_flow_jobs(
     """Correct the index of an environment's flow jobs.
 
     Adds missing names of open jobs, corrects the counts, and removes names of jobs closed long ago.
-    Raises `Conflict` and similar errors if a job was changed since it was read.
+    Raises `Conflict`, `AlreadyExists` or `NotFound` if a job was changed since it was read.
     """
     index, now = services.tables.job_index, services.now
     there = {row.job_id for row, _ in names}

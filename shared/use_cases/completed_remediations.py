@@ -30,7 +30,7 @@ from shared.use_cases.show_status import PendingActions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompletedWork:
+class CompletionMessages:
     """Messages that the work in environments is complete."""
 
     #: Messages that may be sent, or were sent.
@@ -39,11 +39,11 @@ class CompletedWork:
     held: tuple[PendingAction, ...]
 
 
-async def read_completed_work(
+async def read_completion_messages(
     services: Services,
     pending: PendingActions,
     known: Mapping[str, Sequence[NotificationDelivery]],
-) -> CompletedWork:
+) -> CompletionMessages:
     """Return the messages that the work in environments is complete.
 
     `known` contains the notification deliveries of each pending action, one for each channel. The
@@ -69,7 +69,7 @@ async def read_completed_work(
                 continue
             flows = await _list_remaining_flows(services, job) if left else ()
             ready.append(build_completed_action(job, left, flows))
-    return CompletedWork(ready=tuple(ready), held=tuple(held))
+    return CompletionMessages(ready=tuple(ready), held=tuple(held))
 
 
 def _is_sent(services: Services, rows: Iterable[NotificationDelivery]) -> bool:

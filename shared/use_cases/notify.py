@@ -50,7 +50,7 @@ from shared.ports import NotificationChannel
 from shared.services import Services
 from shared.state.rows import StoredItem
 from shared.steps.write_permission import read_environment_settings
-from shared.use_cases.completed_remediations import read_completed_work
+from shared.use_cases.completed_remediations import read_completion_messages
 from shared.use_cases.confirm_by_link import build_link_path
 from shared.use_cases.notification_link import MessageLink, build_link, list_flow_paths
 from shared.use_cases.show_status import FIRST_LOOK, read_pending_actions
@@ -92,7 +92,7 @@ async def notify(services: Services) -> int:
         async for kept in read_readable(services, table.scan("notification_delivery"))
     }
     waits = await read_pending_actions(services)
-    completed = await read_completed_work(services, waits, _group_by_action(known))
+    completed = await read_completion_messages(services, waits, _group_by_action(known))
     names = {job.environment_id: job.environment_name for job in waits.environment_jobs}
     unconfirmed = await find_unconfirmed_callers(services, names)
     pending = replace_blocked_actions(waits.items, waits.blocked_jobs, unconfirmed)
@@ -169,8 +169,8 @@ async def _send_to_channel(
 ) -> int:
     """Send the due notifications of one channel. Returns how many it accepted.
 
-    One notification is sent first. If the channel accepts it, the others are sent too, including
-    those that the channel rejected before.
+    Sends them one by one until the channel accepts one, then the rest, including those that it
+    rejected before. Stops after several rejections or at the deadline.
     """
     selected = {
         identity: cause

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from local_cloud.tenant.flows.saves import (
     build_reference_not_found,
-    build_unpublished_row,
+    build_unpublished_row_error,
     find_first_operation,
     require_known_references,
     require_savable,
@@ -153,7 +153,7 @@ def _require_savable_again(world: World, flow: FakeFlow, client_data: str) -> No
         wait = timedelta(seconds=world.assumptions.unpublished_row_seconds)
         flow.saves_pass_from = flow.saves_pass_from or world.clock.now() + wait
         if world.clock.now() < flow.saves_pass_from:
-            raise build_unpublished_row()
+            raise build_unpublished_row_error()
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Test how many requests one flow needs from its approved plan to its retirement.
 
 The tenant counts the requests over the wire. The limits are those of the table in
-docs/performance.md, which also has the script `by_hand.py` for comparison.
+docs/performance.md. For comparison, the table also has a row for the script `by_hand.py`.
 """
 
 import re

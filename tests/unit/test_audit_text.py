@@ -19,7 +19,7 @@ from shared.domain.audit_text import (
 
 
 def test_every_recorded_route_has_an_operation_text() -> None:
-    """Each route that the audit log records has words, and no words exist for a missing route."""
+    """No other route has one, except `confirm_by_link`, which records itself."""
     recorded = {one.name for one in list_endpoints().values() if one.is_recorded}
 
     # Nobody signs in to confirm by a link, so the endpoint records the caller's owner itself.

@@ -82,7 +82,9 @@ def test_connection_of_an_invoker_entry_is_not_copied() -> None:
 
 
 def test_entry_without_a_connection_is_not_embedded() -> None:
-    """Entries without connection and reference, which old solutions have, need no reference."""
+    """In old solutions, an entry may have neither a connection nor a reference. The app creates no
+    reference for it.
+    """
     assert parse_embedded_connections(build_client_data(mail=build_entry())) == ()
 
 

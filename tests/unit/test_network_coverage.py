@@ -174,8 +174,8 @@ def test_firewall_applies_to_flows_that_call_its_hosts() -> None:
 
 @pytest.mark.parametrize("source", ["LogicApps", "AzureConnectors.WestEurope", "13.69.71.0/28"])
 def test_group_that_allows_flows_applies_to_hosts_without_a_firewall(source: str) -> None:
-    """A group without hosts that allows the old addresses was made for flows, so it also needs the
-    new ones.
+    """A network security group that names no hosts but allows the old addresses of flows was made
+    for flows, so it must allow the new addresses too.
     """
     firewall = build_group(build_rule(source))
 

@@ -1,4 +1,6 @@
-"""Serve the control API's operations on environments and flows, mostly actions of people."""
+"""Serve the control API's operations on the tenant, its environments and its flows: read them, and
+play people who change them.
+"""
 
 from typing import Any
 

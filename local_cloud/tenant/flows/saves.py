@@ -55,7 +55,7 @@ def require_savable_update(
             seconds=assumptions.unpublished_row_seconds
         )
         if now < flow.saves_pass_from:
-            raise build_unpublished_row()
+            raise build_unpublished_row_error()
 
 
 def require_reference_hosts(client_data: str) -> None:
@@ -100,10 +100,10 @@ def build_reference_not_found(reference: str, operation: str) -> SimulatedPlatfo
     )
 
 
-def build_unpublished_row() -> SimulatedPlatformError:
-    """Return the error with which saves are rejected until some time has passed.
+def build_unpublished_row_error() -> SimulatedPlatformError:
+    """Return the error for a save of a flow whose active row is not published yet.
 
-    The code is published, the text is assumed.
+    The error code is published by Microsoft; the message is assumed.
     """
     return SimulatedPlatformError(
         400, "0x80040203", "The active row of the workflow is not published, so it is not updated."

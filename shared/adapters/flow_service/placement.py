@@ -1,7 +1,4 @@
-"""Move flows into a solution by the flow service, as `Add-AdminFlowsToSolution` does.
-
-See platform.md#move-into-solution.
-"""
+"""Move flows into a solution through the flow service, as `Add-AdminFlowsToSolution` does."""
 
 from collections.abc import Sequence
 

@@ -278,7 +278,7 @@ def list_canvas_app_findings(
                 ),
                 app.name,
             )
-        if text := _format_unread_flows(app, by_id):
+        if text := _explain_unknown_flows(app, by_id):
             found = True
             yield unknown(code, text, "Open the app and check which flows it calls.", app.name)
     if not found:
@@ -288,7 +288,7 @@ def list_canvas_app_findings(
         yield passed(code, f"{apps} flows{rest}.")
 
 
-def _format_unread_flows(app: CanvasApp, flows: Mapping[str, FlowFacts]) -> str:
+def _explain_unknown_flows(app: CanvasApp, flows: Mapping[str, FlowFacts]) -> str:
     if app.unknown_reason or app.flow_ids & flows.keys():
         return app.unknown_reason
     return f"The app {app.display_name} uses flows, but which ones cannot be read from it."

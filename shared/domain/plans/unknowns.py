@@ -96,8 +96,7 @@ _BY_TEXT = {
 
 
 def find_unknown_by_text(text: str) -> Unknown:
-    """Return the unknown with this text.
-
-    A text from another version of the app has no consequence.
+    """Return the unknown that has this text. If this version of the app does not know the text, the
+    unknown's `consequence` is empty.
     """
     return _BY_TEXT.get(text) or Unknown(title=text, text=text, consequence="")

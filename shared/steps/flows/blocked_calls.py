@@ -72,7 +72,7 @@ async def read_unresolved_blocked_calls(
 
 
 async def alert_blocked_call(services: Services, call: BlockedCall) -> None:
-    """Send an alert about a blocked call. It is sent once, until the call is resolved."""
+    """Send an alert about a blocked call, unless one was sent and the call is still unresolved."""
     row = services.tables.blocked_calls.get_row_name(call)
     await send_alert(services, call.reason_code, row, f"{call.text} {call.fix}")
 

@@ -176,7 +176,7 @@ async def _write_definition(
         is_written = is_stored(now.client_data, client_data) and now.state is row.state
         return [] if is_written else [build_save(work, flow, client_data)]
 
-    def explain_not_stored(now: Workflow) -> JobBlocked:
+    def build_not_kept_error(now: Workflow) -> JobBlocked:
         if not is_stored(now.client_data, client_data):
             return JobBlocked(
                 f"The platform stored {job.display_name} differently from what was sent.",
@@ -193,7 +193,7 @@ async def _write_definition(
 
     title = f"The definition of {job.display_name}"
     written = Effect(
-        title=title, read=read, missing=list_missing_writes, not_kept=explain_not_stored
+        title=title, read=read, missing=list_missing_writes, not_kept=build_not_kept_error
     )
     await apply_effect(work, written, seen=row)
 

@@ -192,7 +192,9 @@ async def test_page_reports_lists_and_firewalls_that_were_not_read(scenario: Sce
 
 
 async def test_page_shows_when_an_outdated_list_was_last_read(scenario: Scenario) -> None:
-    """If the daily check has not read the list for days, the page shows since when."""
+    """If the daily check has not read Microsoft's service tag list for days, the page shows when it
+    was last read.
+    """
     scenario.world.firewalls = [build_erp_firewall("PowerPlatformPlex")]
     await scenario.retry(run=timedelta(hours=6))
     await run_next_daily_check(scenario, "read")

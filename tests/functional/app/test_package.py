@@ -43,7 +43,7 @@ def list_files() -> list[str]:
 
 
 def copy_app(package: Path) -> None:
-    """Copy the files that azd packs into a folder, without the wheels."""
+    """Copy to `package` the files that azd packs, except the wheels."""
     for name in read_ignore_rules().match_files(list_files(), negate=True):
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, package / name)

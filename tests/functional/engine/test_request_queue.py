@@ -1,4 +1,6 @@
-"""Test that a job waits in the request queue while the budget allows no more requests."""
+"""Test the request queue: jobs wait while the budget is used up, cutovers and rollbacks use the
+reserve, and a damaged budget row stops nothing.
+"""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress

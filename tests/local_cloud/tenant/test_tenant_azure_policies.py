@@ -58,7 +58,7 @@ def apply_policy(world: AzureWorld, policy_id: str) -> None:
 
 
 async def test_policy_is_found_by_its_id_in_any_case(world: AzureWorld) -> None:
-    """The response has the id as the policy was created with it."""
+    """The response contains the id in the letter case with which the policy was created."""
     answer = await world.call_arm("GET", POLICY_ID.lower())
 
     assert answer.status == 200

@@ -1,4 +1,6 @@
-"""Test which tokens the local tenant accepts, and how long they are valid."""
+"""Test which tokens the local tenant accepts, that a revoked token is rejected, and what claims a
+token contains.
+"""
 
 import base64
 import json
