@@ -22,6 +22,7 @@ from azure.servicebus.aio import ServiceBusClient
 from local_cloud.demo.app_client import App
 from local_cloud.stack import Stack, StackOptions
 from tests.e2e.log_reader import LogReader
+from tests.e2e.test_deployment_under_way import read_tenant_state
 from tests.functional.wire.wire_scenario import WIDE, build_cache_secret_url
 from tests.functional.wire.wire_seed import (
     OPERATOR_CLIENT,
@@ -61,6 +62,8 @@ SETTINGS = {
     "CMK_DAILY_CHECK_SCHEDULE": NEVER,
     "CMK_DELETION_SCHEDULE": NEVER,
     "CMK_DUE_MESSAGES_SCHEDULE": "* * * * * *",
+    # The test counts the writes of one flow job.
+    "AzureFunctionsJobHost__extensions__serviceBus__maxConcurrentCalls": "1",
 } | {f"CMK_{name.upper()}": str(calls) for name, calls in WIDE.items()}
 #: As Dataverse wraps a refusal of the flow service.
 REFUSAL = {
@@ -72,7 +75,7 @@ REFUSAL = {
     + json.dumps({"error": {"code": "MissingAdequateQuotaPolicy", "message": "No licence."}})
     + '".',
 }
-#: Long enough to inject a refusal during a write, also on a busy machine.
+#: Long enough to inject a refusal during a write.
 SLOW_WRITES = {
     "route": "dataverse.patch_workflow",
     "times": None,
@@ -124,6 +127,20 @@ class Cloud:
         async with asyncio.timeout(120):
             while not await asyncio.to_thread(is_so):  # noqa: ASYNC110  # another process
                 await asyncio.sleep(0.2)
+
+    async def wait_until_original_is_being_turned_off(self) -> None:
+        """Wait until the tenant has received the first write of a cutover."""
+        count = await self._count_writes()
+        async with asyncio.timeout(120):
+            while not any("-> cutting_over" in one["message"] for one in self.lines):
+                before, count = count, await self._count_writes()
+                await asyncio.sleep(0.2)
+            while await self._count_writes() == before:  # noqa: ASYNC110  # another process
+                await asyncio.sleep(0.05)
+
+    async def _count_writes(self) -> int:
+        calls = await read_tenant_state(self.stack, self._session, "calls")
+        return int(calls["routes"].get(REFUSAL["route"], 0))
 
     async def replace_faults(self, *faults: dict[str, Any]) -> None:
         """Inject these faults into the platform, and remove all earlier ones."""
@@ -193,7 +210,7 @@ async def _leave_off_and_block(cloud: Cloud, remediation: str) -> None:
     await cloud.replace_faults(SLOW_WRITES)
     versions = [plan["version"] for plan in plans["items"]]
     await cloud.app.post(f"{path}/approve", {"versions": versions, "approved_by": "Approver"})
-    await cloud.wait_until(lambda: any("-> cutting_over" in one["message"] for one in cloud.lines))
+    await cloud.wait_until_original_is_being_turned_off()
     await cloud.replace_faults(REFUSAL)
     await cloud.wait_until(lambda: {"both-off", "flow-blocked"} <= cloud.raised_alerts)
 
