@@ -35,6 +35,9 @@ class CircuitBreaker:
     reason_code: Reason = Reason.SERVICE_OUTAGE
     #: Since when it is open, without a known answer; None: it is closed.
     opened_at: datetime | None = None
+    #: Since when failures have followed one another. After a longer pause, it begins again: the
+    #: service may have answered a process that does not know of the failures.
+    failing_since: datetime | None = None
     #: When the next request may probe the service, and the delay until the probe after that.
     probe_at: datetime | None = None
     probe_interval: timedelta = timedelta(0)
@@ -70,9 +73,12 @@ def add_failure(
         breaker = replace(
             breaker, message=failure.disabled, reason_code=Reason.ENVIRONMENT_DISABLED
         )
+    interval = failure.at - breaker.last_failure_at
     if breaker.opened_at is not None:
-        return replace(breaker, last_failure_at=failure.at)
-    if failure.at - breaker.last_failure_at > _MAX_INTERVAL:
+        follows = interval <= max(_MAX_INTERVAL, 2 * policy.longest_interval)
+        since = breaker.failing_since if follows else None
+        return replace(breaker, failing_since=since or failure.at, last_failure_at=failure.at)
+    if interval > _MAX_INTERVAL:
         breaker = replace(breaker, unanswered_count=0, failing_targets=())
     failing = dict.fromkeys((*breaker.failing_targets, failure.target))
     updated = replace(
@@ -90,6 +96,7 @@ def add_failure(
     return replace(
         updated,
         opened_at=failure.at,
+        failing_since=failure.at,
         probe_at=failure.at + policy.first_interval,
         probe_interval=policy.first_interval,
     )

@@ -144,7 +144,7 @@ class CircuitBreakers:
         text = f"{name} is not available: {circuit.message}"
         if reason is Reason.ENVIRONMENT_DISABLED:
             text = f"{reason.meaning} {circuit.message}"
-        duration = circuit.last_failure_at - (circuit.opened_at or circuit.last_failure_at)
+        duration = circuit.last_failure_at - (circuit.failing_since or circuit.last_failure_at)
         return ServiceOutage(text, retry_after=wait, code=reason, duration=duration)
 
 

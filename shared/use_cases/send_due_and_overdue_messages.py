@@ -22,8 +22,9 @@ from shared.use_cases.start_remediation import create_missing_jobs
 
 #: After this time an alert is sent; the jobs continue to wait.
 LONG_OUTAGE = timedelta(hours=1)
-#: After this time without a failure, the app does not know whether an outage continues.
-_MAX_PAUSE = timedelta(days=1)
+#: After this time without a failure, the app does not know whether an outage continues. The daily
+#: check alone may meet it.
+_MAX_PAUSE = timedelta(days=2)
 
 
 async def send_due_and_overdue_messages(services: Services) -> int:
@@ -52,7 +53,7 @@ async def send_due_and_overdue_messages(services: Services) -> int:
 async def _alert_outages(services: Services) -> None:
     """Send an alert about each long outage, because the app may have lost access to the service.
 
-    Deletes the circuit breaker if no request has failed for a day, because the service may have
+    Deletes the circuit breaker if no request has failed for two days, because the service may have
     answered a process that does not know of the failures. A problem of a key that disables
     environments has its own alert (check_keys.py).
     """

@@ -34,6 +34,8 @@ from shared.use_cases.name_flows import require_flows
 _RECENT = timedelta(days=2)
 #: Seconds.
 _FORM_REPEATED_WITHIN = 3600
+#: Without an approval, flow jobs may start before a second click.
+_SECOND_CLICK_WITHIN = timedelta(seconds=30)
 _FIRST = EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION
 
 
@@ -78,8 +80,9 @@ async def choose_form_idempotency_key(services: Services, beginning: str, sent: 
         for one in (period - 1, period):
             key = f"{beginning} {uuid.uuid5(NAMESPACE, f'{sent} {one}{ended}')}"
             known = Remediation.derive_id_for(StartSource.API_REQUEST, key)
-            if await services.tables.remediations.get("remediation", known):
-                if not await _is_decided(services, known):
+            if kept := await services.tables.remediations.get("remediation", known):
+                is_recent = services.now - kept.item.created_at < _SECOND_CLICK_WITHIN
+                if not await _has_been_decided(services, known, must_be_over=is_recent):
                     return key
                 ended = f" after {known}"
                 break
@@ -87,14 +90,17 @@ async def choose_form_idempotency_key(services: Services, beginning: str, sent: 
             return key
 
 
-async def _is_decided(services: Services, remediation_id: str) -> bool:
-    """Return whether a remediation has environment jobs, and each has started its flow jobs or is
-    over.
+async def _has_been_decided(services: Services, remediation_id: str, *, must_be_over: bool) -> bool:
+    """Return whether a remediation has environment jobs, and each is over or, unless
+    `must_be_over`, has started its flow jobs.
     """
     jobs = [row async for row in services.tables.environment_jobs.scan(remediation_id)]
     return bool(jobs) and all(
         not isinstance(row, UnreadableRow)
-        and (row.item.has_started_flow_jobs or row.item.state_properties.is_over)
+        and (
+            row.item.state_properties.is_over
+            or (row.item.has_started_flow_jobs and not must_be_over)
+        )
         for row in jobs
     )
 

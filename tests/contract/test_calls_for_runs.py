@@ -53,3 +53,20 @@ async def test_runs_in_progress_are_read_with_two_requests(app: Adapters) -> Non
     await app.flow_reports.read_runs_in_progress(ENVIRONMENT, HTTP_FLOW, since=now - DAY, until=now)
 
     assert count_requests_for_runs(app) == 2
+
+
+async def test_runs_in_progress_are_found_without_the_filter_by_status(app: Adapters) -> None:
+    """If the platform rejects the filter, the app reads further pages."""
+    world, now = app.world, app.world.tenant.clock.now()
+    runs = world.environment.workflows[HTTP_FLOW].runs
+    oldest = min(runs, key=lambda run: run.started)
+    oldest.ends = now + DAY
+    rejection = {"route": "flow_service.admin_list_runs", "skip": 1, "status": 400}
+    await world.control("POST", "/faults", rejection)
+
+    found = await app.flow_reports.read_runs_in_progress(
+        ENVIRONMENT, HTTP_FLOW, since=now - DAY, until=now
+    )
+
+    assert [run.run_id for run in found] == [oldest.name]
+    assert count_requests_for_runs(app) == 1 + 1 + len(runs) - 1

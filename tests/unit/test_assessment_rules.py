@@ -406,11 +406,18 @@ def test_equal_warnings_about_firewalls_are_one_finding() -> None:
     calling = replace(
         calling, summary=replace(calling.summary, http_hosts=("erp.contoso.example",))
     )
-    there = build_facts(calling, firewall_issues=(*gaps, *hosts))
+    private = replace(
+        gaps[0],
+        name="app_service:/private",
+        denies_all_public_access=True,
+        fix="Turn public access on.",
+    )
+    there = build_facts(calling, firewall_issues=(*gaps, private, *hosts))
 
     warnings = [one for one in list_network_findings(there) if one.code == "firewall"]
 
-    assert [one.level for one in warnings] == [FindingLevel.WARNING] * 2
+    assert [one.level for one in warnings] == [FindingLevel.WARNING] * 3
+    assert warnings.pop(1).fix == "Turn public access on."
     assert "7 firewalls" in warnings[0].message
     assert warnings[0].message.endswith(": erp1, erp2, erp3, erp4, erp5 and 2 more.")
     assert "CMK_ADDITIONAL_REQUIRED_TAGS" in warnings[0].fix

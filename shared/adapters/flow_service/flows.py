@@ -22,6 +22,8 @@ from shared.ports import FlowReports, NonSolutionFlows, ResultPage
 
 #: Maximum items per page of flows or runs.
 _PAGE = 250
+#: Pages that are read of runs that the platform does not filter by status.
+_MOST_PAGES = 40
 #: A deleted flow remains in some lists for 21 days (platform.md#recycle-bin).
 _DELETED = "Deleted"
 #: How the names of shadow rows end, which Microsoft's module skips (platform.md#shadow-flows).
@@ -176,16 +178,35 @@ class FlowServiceReports(FlowReports):
         """Return the runs in progress that began between `since` and `until`.
 
         The newest runs are read whatever their status, because a run in progress may have another
-        status than `Running`. If there are more, those with this status are read, too.
+        status than `Running`. If there are more, those with this status are read, too, or all
+        pages if the platform does not apply this filter.
         """
         page = await self.read_run_page(environment_id, flow_name, since=since, until=until)
         runs = [*page.items]
         if page.cursor:
-            call = _build_runs_request(flow_name, since, until, status="Running")
-            rows, _ = await self._service.read_page(environment_id, call, "")
-            runs += [parse_wire(RunEntity, row).to_domain() for row in rows]
+            running = await self._read_running(environment_id, flow_name, since, until)
+            is_filtered = running is not None and all(run.is_running for run in running)
+            runs += running or ()
+            for _ in range(0 if is_filtered else _MOST_PAGES):
+                page = await self.read_run_page(
+                    environment_id, flow_name, page.cursor, since=since, until=until
+                )
+                runs += page.items
+                if not page.cursor:
+                    break
         found = {run.run_id: run for run in runs if run.is_running and run.started_at <= until}
         return [*found.values()]
+
+    async def _read_running(
+        self, environment_id: str, flow_name: str, since: datetime, until: datetime
+    ) -> list[FlowRun] | None:
+        """Return the runs with status `Running`, or None if the platform rejects the filter."""
+        call = _build_runs_request(flow_name, since, until, status="Running")
+        try:
+            rows, _ = await self._service.read_page(environment_id, call)
+        except PlatformError:
+            return None
+        return [parse_wire(RunEntity, row).to_domain() for row in rows]
 
     async def read_calls(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int

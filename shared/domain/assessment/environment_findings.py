@@ -206,14 +206,19 @@ def _list_unrequired_firewall_findings(issues: Iterable[FirewallIssue]) -> Itera
     """Yield one finding for all hosts without a known firewall, and one for all firewalls that lack
     the same unrequired tags.
     """
-    groups: dict[tuple[bool, tuple[str, ...]], list[FirewallIssue]] = {}
+    groups: dict[tuple[object, ...], list[FirewallIssue]] = {}
     for issue in issues:
         if not issue.is_required:
-            groups.setdefault((bool(issue.firewall_id), issue.missing_tags), []).append(issue)
-    for (is_firewall, tags), equal in groups.items():
+            # Public access that is off, or an unknown address, has another fix.
+            is_special = issue.denies_all_public_access or not issue.missing_prefixes
+            own = issue.name if issue.firewall_id and is_special else ""
+            key = (bool(issue.firewall_id), issue.missing_tags, own)
+            groups.setdefault(key, []).append(issue)
+    for equal in groups.values():
+        tags = equal[0].missing_tags
         if len(equal) == 1:
             yield warning("firewall", equal[0].message, equal[0].fix, equal[0].name)
-        elif is_firewall:
+        elif equal[0].firewall_id:
             names = _format_names([one.firewall_name for one in equal])
             text = f"{len(equal)} firewalls do not surely allow {', '.join(tags)}: {names}."
             fix = f"Allow inbound HTTPS from these service tags on each of them.{NOT_REQUIRED}"

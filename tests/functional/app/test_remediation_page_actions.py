@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from functions import dashboard_api, remediations_api
 from functions.forms import FORM
 from shared.bootstrap import provide
+from shared.domain.environment import ApprovalPolicy
 from shared.use_cases.change_remediation import cancel
 from shared.use_cases.manage_firewall_fixes import apply_fix
 from tests.functional.scenarios.app_calls import TRIGGERS, call
@@ -141,3 +142,23 @@ async def test_second_tab_leads_to_the_remediation_until_its_flow_jobs_start() -
     assert first == during_the_plan == before_the_approval
     assert started.id in first
     assert after_the_approval != first
+
+
+async def test_second_click_after_flow_jobs_started_leads_to_the_same_remediation() -> None:
+    """Without an approval, flow jobs may start between the two clicks."""
+    scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
+    scenario.driver.use_cases = TRIGGERS
+    scenario.build.add_http_flow("Orders")
+    scenario.build.apply_key()
+    await scenario.opt_in()
+    provide(scenario.services)
+    fields = [("mode", "apply"), ("environment_ids[]", scenario.build.environment.id)]
+
+    first = await send_start_form(fields)
+    await scenario.run(timedelta(seconds=20))
+    [job] = await scenario.services.tables.environment_jobs.read_all()
+    assert job.has_started_flow_jobs
+
+    assert await send_start_form(fields) == first
+    scenario.world.clock.advance(timedelta(seconds=20))
+    assert await send_start_form(fields) != first
