@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from local_cloud.demo import customer_care, operations
@@ -162,7 +163,8 @@ def build_app_settings() -> dict[str, str]:
         "CMK_READ_BACK_TIMEOUT": "PT20S",
         "CMK_OVERDUE_DELAY": "PT3S",
         "CMK_POLICY_LINK_POLL_SCHEDULE": "*/2 * * * * *",
-        "CMK_DAILY_CHECK_SCHEDULE": "0 0 2 * * *",
+        # Twelve hours away: a check would start remediations in the middle of the demo.
+        "CMK_DAILY_CHECK_SCHEDULE": f"0 0 {(datetime.now(UTC).hour + 12) % 24} * * *",
         "CMK_DUE_MESSAGES_SCHEDULE": "*/3 * * * * *",
         "CMK_DELETION_SCHEDULE": "*/4 * * * * *",
         "CMK_DELETION_DELAY": "PT20S",
