@@ -114,7 +114,7 @@ def _find_key_problems(signature: Signature, expected: ExpectedEvidence) -> Iter
     if not expected.key_id:
         return
     if not expected.is_expected_key(signature.key_id):
-        yield f"The file names a key that is not --key-id: {signature.key_id}"
+        yield f"The file names a key other than --key-id: {signature.key_id}"
     elif compute_fingerprint(expected.read_public_key(signature.key_id)) != own:
         yield f"The file is not signed with the key in the vault: {signature.key_id}"
 

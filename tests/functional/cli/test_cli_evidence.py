@@ -271,9 +271,9 @@ async def test_check_with_key_id_reads_the_public_key_from_the_vault(
     assert (by_name.exit_code, by_version.exit_code) == (0, 0), by_name.output
     assert "Signed with the expected key" in by_name.stdout
     assert by_other_name.exit_code == 1
-    assert "names another key" in by_other_name.stdout
+    assert "names a key other than --key-id" in by_other_name.stdout
     assert (forged.exit_code, other.exit_code) == (1, 1)
-    assert "names another key" in other.stdout
+    assert "names a key other than --key-id" in other.stdout
     assert "not signed with the key in the vault" in forged.stdout
 
 
