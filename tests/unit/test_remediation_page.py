@@ -294,7 +294,7 @@ def test_page_offers_a_new_remediation_for_flows_not_migrated() -> None:
 
 
 def test_new_remediation_names_no_flow_with_an_unknown_trigger() -> None:
-    """Whoever names such a flow permits its cutover, so a person must do it."""
+    """A person must start such a remediation, because naming the flow permits its cutover."""
     known, unknown = build_needs_changes_flow("a"), build_needs_changes_flow("b")
     assert unknown.item
     unknown = replace(unknown, item=replace(unknown.item, category="unknown"))
