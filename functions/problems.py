@@ -191,6 +191,8 @@ def _build_temporary_problem(err: CmkflowError, seconds: int) -> Problem:
     fix = f"Try again in {seconds} seconds."
     if isinstance(err, MustWait) and err.code == Reason.WAITING_FOR_RESOURCE_LEASE:
         return _build_problem("conflict", str(err), fix, err.code)
+    if isinstance(err, MustWait) and err.code == Reason.KILL_SWITCH_ON:  # a person turns it off
+        return _build_problem("conflict", str(err), Reason.KILL_SWITCH_ON.fix, err.code)
     kind = "throttled" if isinstance(err, ThrottledError) else "unavailable"
     return _build_problem(kind, str(err), fix)
 

@@ -238,14 +238,14 @@ async def test_service_outage_is_answered_503_with_retry_after(scenario: Scenari
     assert reply.document["type"].endswith(":unavailable")
 
 
-async def test_request_for_a_leased_resource_is_answered_409_with_retry_after(
-    scenario: Scenario,
+@pytest.mark.parametrize("code", [Reason.WAITING_FOR_RESOURCE_LEASE, Reason.KILL_SWITCH_ON])
+async def test_request_that_must_wait_is_answered_409_with_retry_after(
+    scenario: Scenario, code: Reason
 ) -> None:
-    """While another request writes the resource, the answer says when to try again."""
+    """Another request writes the resource, or the kill switch is on: the server has no error."""
     until = scenario.services.now + timedelta(seconds=5)
 
     async def fail(environment_id: str) -> None:
-        code = Reason.WAITING_FOR_RESOURCE_LEASE
         raise MustWait(f"somebody is writing {environment_id}", until=until, code=code)
 
     scenario.fakes.ports.environments.get = fail  # type: ignore[method-assign, assignment]  # leased
@@ -254,7 +254,7 @@ async def test_request_for_a_leased_resource_is_answered_409_with_retry_after(
     reply = await call(environments_api.show_environment, id=NOWHERE)
 
     assert (reply.status, reply.headers["Retry-After"]) == (409, "5")
-    assert reply.document["reason_code"] == "waiting_for_resource_lease"
+    assert reply.document["reason_code"] == code
 
 
 async def test_exhausted_request_budget_is_answered_429_with_retry_after(
