@@ -1,5 +1,3 @@
-"""Fixtures for several folders of functional tests."""
-
 from collections.abc import AsyncIterator
 
 import pytest

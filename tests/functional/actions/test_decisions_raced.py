@@ -1,7 +1,3 @@
-"""Test requests of people that arrive during an invocation, twice, or after the situation has
-changed.
-"""
-
 from dataclasses import replace
 from datetime import timedelta
 
@@ -43,14 +39,12 @@ NOW = timedelta(0)
 async def plan_remediation(
     scenario: Scenario, mode: RemediationMode = RemediationMode.APPLY
 ) -> None:
-    """Share the connections with the app, let it write, and start a remediation."""
     scenario.build.share_connections()
     await scenario.opt_in()
     await scenario.order(mode)
 
 
 async def build_scenario_with_copy() -> Scenario:
-    """Return a scenario whose only flow has just been copied."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -61,7 +55,6 @@ async def build_scenario_with_copy() -> Scenario:
 
 
 async def lease_job(scenario: Scenario) -> LeasedJob[FlowJob]:
-    """Lease the row of the flow job of `Orders`, as an invocation does."""
     table = scenario.services.tables.flow_jobs
     kept = await table.get(*table.get_address(await scenario.read_job("Orders")))
     assert kept is not None
@@ -69,7 +62,6 @@ async def lease_job(scenario: Scenario) -> LeasedJob[FlowJob]:
 
 
 async def test_cancel_applies_to_environment_job_that_does_not_exist_yet() -> None:
-    """After a cancel, the app creates the missing environment job in the state cancelled."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -84,7 +76,6 @@ async def test_cancel_applies_to_environment_job_that_does_not_exist_yet() -> No
 
 
 async def store_remediation_without_jobs(scenario: Scenario) -> Remediation:
-    """Store the row of a remediation without any of its environment jobs."""
     row = Remediation(
         mode=RemediationMode.APPLY,
         start_source=StartSource.DAILY_CHECK,
@@ -97,9 +88,6 @@ async def store_remediation_without_jobs(scenario: Scenario) -> Remediation:
 
 
 async def test_job_of_another_remediation_stays_with_it() -> None:
-    """If another remediation has copied a flow since a plan was made, the plan starts no job for
-    the flow.
-    """
     scenario = await build_scenario_with_copy()
     await scenario.order(cause="order-2")
     before = await scenario.read_job("Orders")
@@ -114,7 +102,6 @@ async def test_job_of_another_remediation_stays_with_it() -> None:
 
 
 async def test_rollback_requested_during_a_step_keeps_its_consent_to_backlog_replay() -> None:
-    """The end of the step overwrites neither the request nor its consent to the backlog replay."""
     scenario = await build_scenario_with_copy()
     held = await lease_job(scenario)
 
@@ -140,7 +127,6 @@ async def test_rollback_request_survives_renewed_lease_and_save_of_older_row() -
 
 
 async def test_approved_plan_waits_while_no_policy_is_applied() -> None:
-    """The app carries out the plan once an enterprise policy is applied again."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -194,8 +180,6 @@ async def test_repeated_approval_is_counted_once() -> None:
 
 
 async def test_cancel_of_deletions_skips_the_deletion_in_progress_and_cancels_the_others() -> None:
-    """The error names the original whose deletion is in progress."""
-
     def build(scenario: Scenario) -> None:
         for title in ("Invoices", "Orders", "Returns"):
             scenario.build.add_http_flow(title)
@@ -221,8 +205,6 @@ async def test_cancel_of_deletions_skips_the_deletion_in_progress_and_cancels_th
 
 
 async def test_internal_error_in_one_deletion_does_not_block_the_others() -> None:
-    """The app sends notifications about the original that it could not delete."""
-
     def build(scenario: Scenario) -> None:
         scenario.build.add_http_flow("Invoices")
         scenario.build.add_http_flow("Orders")
@@ -274,7 +256,7 @@ async def test_invocation_reads_row_again_if_a_rollback_was_requested_before_its
 
 
 async def test_job_that_is_planned_again_gets_a_new_message_number() -> None:
-    """The message has a new number, because the queue drops a message with an id that it knows."""
+    """The queue drops a message with an id that it knows."""
     scenario = await build_scenario_with_copy()
     await scenario.roll_back()
     before = await scenario.read_job("Orders")

@@ -1,7 +1,3 @@
-"""Test that the app completes or reports a firewall fix if a request to Azure fails, gets no
-response or changes nothing.
-"""
-
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -38,9 +34,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 async def run_with_faults(
     scenario: Scenario, plan: Plan, use_case: Any, order: FirewallFixInput
 ) -> None:
-    """Run a use case under this fault plan, and ignore the kill or the failure that the plan
-    causes.
-    """
+    """Run a use case, and ignore the errors that the plan causes."""
     try:
         await use_case(build_faulty_services(scenario, plan), order)
     except BaseException as error:
@@ -84,9 +78,6 @@ async def test_repeated_request_completes_fix_and_revert_after_any_failure(
 
 
 async def test_error_for_a_rejected_write_contains_the_azure_code() -> None:
-    """If an Azure policy denies the write, the error has Azure's code, and the firewall is
-    unchanged.
-    """
     scenario = await build_guarded_scenario("network_security_group")
 
     class RejectingWriter:
@@ -108,7 +99,6 @@ async def test_error_for_a_rejected_write_contains_the_azure_code() -> None:
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_missing_permission_is_named_with_its_role_and_scope(kind: str) -> None:
-    """The error also names the setting that lists the resource groups of firewalls."""
     scenario = await build_guarded_scenario(kind)
 
     class RejectingWriter:
@@ -127,7 +117,6 @@ async def test_missing_permission_is_named_with_its_role_and_scope(kind: str) ->
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_repeated_request_completes_a_fix_whose_response_was_lost(kind: str) -> None:
-    """The repeated request finds the written entries and marks the fix as applied."""
     scenario = await build_guarded_scenario(kind)
     writes = {"app_service": "patch"}.get(kind, "put")
 
@@ -154,7 +143,6 @@ async def test_repeated_request_completes_a_fix_whose_response_was_lost(kind: st
 async def test_daily_check_notifies_about_a_fix_of_a_firewall_that_it_cannot_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """If Azure rejects the read, the alert about the interrupted fix contains Azure's error."""
     kind = "network_security_group"
     scenario = await build_guarded_scenario(kind)
     services = replace(
@@ -177,9 +165,6 @@ async def test_daily_check_notifies_about_a_fix_of_a_firewall_that_it_cannot_rea
 
 
 async def test_daily_check_notifies_about_an_incomplete_fix() -> None:
-    """A daily check right after the interruption sends no notification, but one two hours later
-    does.
-    """
     scenario = await build_guarded_scenario("network_security_group")
     plan = Plan()
 
@@ -220,9 +205,7 @@ class Forgetful:
 
 
 async def repeat_until_blocked(services: Services, use_case: Any, kind: str) -> JobBlocked:
-    """Repeat a request whose writes Azure does not keep until it raises `JobBlocked`. Return the
-    error.
-    """
+    """Repeat the request until it raises `JobBlocked`, and return the error."""
     for _ in range(20):
         try:
             await use_case(services, build_fix_input(kind))
@@ -235,9 +218,6 @@ async def repeat_until_blocked(services: Services, use_case: Any, kind: str) -> 
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_error_names_entries_that_azure_did_not_store(kind: str) -> None:
-    """The fix is recorded as reverted and without entries, so there is nothing that a revert could
-    remove.
-    """
     scenario = await build_guarded_scenario(kind)
     services = replace(scenario.services, resource_writer=Forgetful())
     [shown] = await propose_fixes(scenario.services, find_resource_name(kind))
@@ -259,7 +239,6 @@ async def test_error_names_entries_that_azure_did_not_store(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_record_keeps_entries_if_azure_does_not_store_the_revert(kind: str) -> None:
-    """The record keeps the entries of the fix, so that a later revert can still remove them."""
     scenario = await build_guarded_scenario(kind)
     before = scenario.azure
     [opened] = await apply_fix(scenario.services, build_fix_input(kind))

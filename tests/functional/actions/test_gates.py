@@ -1,5 +1,3 @@
-"""Test what keeps a job from continuing, such as the kill switch, a firewall or a pilot flow."""
-
 from datetime import timedelta
 
 import pytest
@@ -45,7 +43,6 @@ async def test_job_writes_nothing_while_kill_switch_is_on_and_completes_afterwar
 
 
 async def test_job_is_blocked_if_environment_becomes_read_only() -> None:
-    """A retry completes the job after somebody lets the app change the environment again."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await plan_and_run_until(scenario, "Orders", FlowJobState.COPIED)
@@ -68,7 +65,6 @@ async def test_job_is_blocked_if_environment_becomes_read_only() -> None:
 
 
 async def test_job_waits_while_no_policy_is_applied() -> None:
-    """The job's message says why it waits. Once the policy is applied again, the job completes."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await plan_and_run_until(scenario, "Orders", FlowJobState.COPIED)
@@ -95,7 +91,6 @@ async def test_job_waits_while_no_policy_is_applied() -> None:
 
 
 async def test_job_waits_while_another_policy_is_applied() -> None:
-    """The job writes nothing while the applied policy differs from the policy of its copy."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await plan_and_run_until(scenario, "Orders", FlowJobState.COPIED)
@@ -113,7 +108,6 @@ async def test_job_waits_while_another_policy_is_applied() -> None:
 
 
 async def test_cutover_completes_after_the_maintenance_window_closes() -> None:
-    """If the window closes after the original is turned off, the app still turns the copy on."""
     scenario = Scenario()
     keyword = scenario.build.add_keyword_flow("Keyword")
     now = scenario.world.clock.now()
@@ -155,7 +149,6 @@ async def test_other_flows_are_copied_after_the_pilot_flow_reaches_the_no_call_p
 
 @pytest.mark.parametrize("name", ["workflow_id", "flow_name"])
 async def test_job_of_flow_excluded_while_kill_switch_is_on_writes_nothing(name: str) -> None:
-    """When the kill switch is off again, the job is blocked."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     orders.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
@@ -173,7 +166,6 @@ async def test_job_of_flow_excluded_while_kill_switch_is_on_writes_nothing(name:
 
 
 async def test_flow_can_be_excluded_by_its_flow_name() -> None:
-    """The settings accept the flow name, because messages about a migration use it."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     orders.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
@@ -199,7 +191,6 @@ async def test_children_of_a_pilot_flow_are_pilot_flows() -> None:
 
 
 async def test_job_is_blocked_until_firewall_allows_the_tag_and_a_person_retries() -> None:
-    """The job's message names the firewall."""
     scenario = Scenario()
     scenario.build.add_http_flow(
         "Orders", {"Call": define.build_http_action("https://erp.contoso.example/")}
@@ -220,9 +211,6 @@ async def test_job_is_blocked_until_firewall_allows_the_tag_and_a_person_retries
 
 
 async def test_job_continues_after_its_firewall_issue_is_ignored() -> None:
-    """The job needs no retry. If the name of the issue is misspelled, the error suggests the right
-    one.
-    """
     scenario = Scenario()
     scenario.build.add_http_flow(
         "Orders", {"Call": define.build_http_action("https://erp.contoso.example/")}
@@ -252,7 +240,6 @@ async def test_job_continues_after_its_firewall_issue_is_ignored() -> None:
 
 
 async def test_plan_lists_external_hosts_with_flows_and_address_ranges() -> None:
-    """The plan lists each host once, with its flows, unless a known firewall is in front of it."""
     scenario = Scenario()
     for title in ("Orders", "Returns"):
         call = define.build_http_action("https://api.fabrikam.example/")
@@ -274,9 +261,7 @@ async def test_plan_lists_external_hosts_with_flows_and_address_ranges() -> None
 
 
 async def test_settings_accept_an_ignored_issue_that_no_longer_exists() -> None:
-    """A client may send settings back that contain the name of a resolved issue. Only a new name
-    must be that of an existing issue.
-    """
+    """A client may send settings back that contain the name of a resolved issue."""
     scenario = Scenario()
     scenario.world.firewalls = [_build_firewall("erp", ())]
     scenario.world.service_tags = _list_service_tags(scenario)
@@ -295,7 +280,6 @@ async def test_settings_accept_an_ignored_issue_that_no_longer_exists() -> None:
 
 
 async def test_missing_optional_tag_is_a_finding_and_blocks_no_flow() -> None:
-    """The finding of the plan names the firewall, the service tag and its addresses."""
     scenario = Scenario()
     scenario.build.add_http_flow(
         "Orders", {"Call": define.build_http_action("https://erp.contoso.example/")}

@@ -1,7 +1,3 @@
-"""Test requests to cancel, roll back, retry or approve that arrive at any moment, even during a
-step.
-"""
-
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -54,7 +50,6 @@ class ActionBeforeRead:
         return getattr(self._store, name)
 
     async def get(self, table: str, partition: str, key: str) -> object:
-        """Run the action if this is the first read of the table, and return the row."""
         if table == self._table and self._action:
             action, self._action = self._action, None
             await action()
@@ -63,7 +58,6 @@ class ActionBeforeRead:
 
 @pytest.mark.parametrize("stage", STAGES)
 async def test_cancel_at_any_stage_reverts_all_changes(stage: FlowJobState) -> None:
-    """No call is lost, and the job ends as cancelled or rolled back."""
     scenario = Scenario()
     swaps = stage in {FlowJobState.CUTTING_OVER, FlowJobState.MONITORING}
     title = "Keyword" if swaps else "Orders"
@@ -87,7 +81,6 @@ async def test_cancel_at_any_stage_reverts_all_changes(stage: FlowJobState) -> N
 
 
 async def test_rollback_requested_during_a_step_starts_after_the_step() -> None:
-    """The rollback does not wait for the next check that the step has scheduled."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await plan_and_run_until(scenario, "Orders", FlowJobState.CHECKING_FOR_CALLS)
@@ -102,7 +95,6 @@ async def test_rollback_requested_during_a_step_starts_after_the_step() -> None:
 
 
 async def test_rollback_requested_while_the_original_is_retired_is_carried_out() -> None:
-    """When the step has turned the original off, the rollback turns it on again."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -122,7 +114,6 @@ async def test_rollback_requested_while_the_original_is_retired_is_carried_out()
 async def test_request_between_approval_and_start_of_flow_jobs_cancels_environment_job(
     order: Undo,
 ) -> None:
-    """The app creates no flow job and writes nothing."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -139,7 +130,6 @@ async def test_request_between_approval_and_start_of_flow_jobs_cancels_environme
 
 @pytest.mark.parametrize("order", [change_remediation.cancel, change_remediation.roll_back])
 async def test_request_for_a_blocked_environment_cancels_environment_job(order: Undo) -> None:
-    """A later retry starts nothing."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await scenario.opt_in()
@@ -156,7 +146,6 @@ async def test_request_for_a_blocked_environment_cancels_environment_job(order: 
 
 
 async def test_retry_of_a_job_that_is_no_longer_blocked_changes_nothing() -> None:
-    """If two people retry at once, the later request finds no blocked job and changes nothing."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await scenario.opt_in()
@@ -211,7 +200,6 @@ async def test_approval_is_rejected_for_all_environments_if_one_is_read_only() -
 
 
 async def test_expired_plan_cannot_be_approved() -> None:
-    """The app rejects an approval from the moment of expiry, and cancels the environment job."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)

@@ -1,7 +1,3 @@
-"""Test that the app applies the firewall fixes of an approved plan to the firewalls that the
-environment's settings name.
-"""
-
 from dataclasses import replace
 from datetime import timedelta
 
@@ -27,7 +23,6 @@ GROUP = "network_security_group"
 
 
 async def build_opted_in_scenario(kind: str = GROUP) -> Guarded:
-    """Return a scenario whose settings let plans change every firewall."""
     scenario = await build_guarded_scenario(kind)
     ids = frozenset(path for path in scenario.world.resources if not path.endswith("/config/web"))
     await scenario.opt_in(writable_firewalls=ids)
@@ -36,7 +31,6 @@ async def build_opted_in_scenario(kind: str = GROUP) -> Guarded:
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_plan_names_firewall_fix_and_app_applies_it_after_the_approval(kind: str) -> None:
-    """The record of the fix names the approver."""
     scenario = await build_opted_in_scenario(kind)
     before = scenario.azure
     await scenario.order()
@@ -55,7 +49,6 @@ async def test_plan_names_firewall_fix_and_app_applies_it_after_the_approval(kin
 
 @pytest.mark.parametrize("mode", [RemediationMode.ASSESS, RemediationMode.DRY_RUN])
 async def test_dry_run_shows_firewall_fix_and_writes_nothing(mode: RemediationMode) -> None:
-    """The same is true of an assessment."""
     scenario = await build_opted_in_scenario()
     before = scenario.azure
 
@@ -67,7 +60,6 @@ async def test_dry_run_shows_firewall_fix_and_writes_nothing(mode: RemediationMo
 
 
 async def test_plan_changes_no_firewall_that_the_settings_do_not_name() -> None:
-    """The flow's job is blocked, and its message names the firewall."""
     scenario = await build_guarded_scenario(GROUP)
     before = scenario.azure
     await scenario.order()
@@ -84,7 +76,6 @@ async def test_plan_changes_no_firewall_that_the_settings_do_not_name() -> None:
 
 
 async def test_firewall_permitted_after_the_approval_is_not_changed() -> None:
-    """The app does not apply a firewall fix that the approved plan did not show."""
     scenario = await build_guarded_scenario(GROUP)
     before = scenario.azure
     await scenario.order()
@@ -143,7 +134,6 @@ async def test_kill_switch_stops_firewall_fix_and_job_completes_afterwards() -> 
 async def test_fix_is_recorded_once_if_the_process_dies_after_the_write(
     kind: str,
 ) -> None:
-    """The next process finds the written entries and records the fix as applied."""
     scenario = await build_opted_in_scenario(kind)
     await scenario.order()
     write = "patch" if kind == "app_service" else "put"
@@ -162,7 +152,6 @@ async def test_fix_is_recorded_once_if_the_process_dies_after_the_write(
 
 
 async def test_plan_explains_why_the_app_cannot_fix_a_firewall_and_flow_is_blocked() -> None:
-    """The plan names the reason: no priority is free before the rule that denies."""
     scenario = await build_opted_in_scenario()
     [path] = [one for one in scenario.world.resources if "/networksecuritygroups/" in one]
     group = dict(scenario.world.resources[path])
@@ -196,7 +185,6 @@ async def test_rollback_does_not_revert_firewall_fix() -> None:
 
 
 async def test_automatic_approval_policy_applies_firewall_fix_without_approval() -> None:
-    """The record of the fix names the approval policy instead of a person."""
     scenario = await build_opted_in_scenario()
     settings = {"approval_policy": ApprovalPolicy.AUTOMATIC}
     await change_environment(scenario.services, scenario.build.environment.id, settings)

@@ -1,5 +1,3 @@
-"""Test remediations and dry runs on fakes from start to end."""
-
 from local_cloud.tenant.core.profiles import Profile
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
@@ -11,7 +9,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario, on_both_pl
 
 @on_both_platforms
 async def test_called_flow_is_replaced_without_a_lost_call(profile: Profile) -> None:
-    """Afterwards none of the three callers contains the old URL."""
     scenario = Scenario(profile=profile)
     orders = scenario.build.add_http_flow("Orders")
     site = scenario.build.add_app_setting_caller(orders)
@@ -73,7 +70,6 @@ async def test_parent_flows_are_turned_off_before_their_children(profile: Profil
 
 
 async def test_dry_run_shows_planned_writes_and_makes_none() -> None:
-    """The plan names the callers that the app would update."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_app_setting_caller(orders)
@@ -106,7 +102,6 @@ async def test_original_that_is_off_is_retired_and_its_copy_stays_off(profile: P
 
 
 async def test_plan_requires_dataverse_database_for_flow_without_solution() -> None:
-    """The plan says that the flow needs a Dataverse database, and the app creates no flow job."""
     scenario = Scenario()
     scenario.build.add_flow("Orders", define.build_http_trigger(), in_solution=False)
     scenario.build.apply_key()

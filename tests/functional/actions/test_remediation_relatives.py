@@ -1,5 +1,3 @@
-"""Test migrations of parents and their children."""
-
 from datetime import timedelta
 
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
@@ -12,7 +10,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario, approve_sh
 
 
 async def test_parent_is_blocked_if_its_child_is_blocked() -> None:
-    """The parent's fix names the child."""
     scenario = Scenario()
     somebody = scenario.world.add_user("Somebody")
     scenario.build.add_connection("mail", "shared_office365", owner=somebody)
@@ -66,7 +63,6 @@ async def test_parent_with_same_child_id_in_another_environment_is_not_changed()
 
 
 async def test_child_stays_on_until_earlier_runs_of_its_parent_end() -> None:
-    """Newer runs do not hide an earlier one. Most of the time, the app checks it once an hour."""
     scenario = Scenario()
     child = scenario.build.add_http_flow("Child")
     nightly = scenario.build.add_parent("Nightly", child)

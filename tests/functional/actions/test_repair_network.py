@@ -1,5 +1,3 @@
-"""Test that the app applies and reverts firewall fixes on request, and changes nothing else."""
-
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -40,10 +38,6 @@ from tests.kinds.firewalls.network_security_group import build_security_group, b
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_app_applies_fixes_to_documented_firewall_kinds_only(kind: str) -> None:
-    """The app can apply fixes to the kinds in `APPLIED` only.
-
-    A person changes the other firewalls.
-    """
     scenario = await build_guarded_scenario(kind)
     name = find_resource_name(kind)
 
@@ -56,7 +50,6 @@ async def test_app_applies_fixes_to_documented_firewall_kinds_only(kind: str) ->
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_firewall_fix_is_applied_and_reverted_exactly(kind: str) -> None:
-    """The revert restores the firewall exactly, and a record names the change and who made it."""
     scenario = await build_guarded_scenario(kind)
     before = scenario.azure
     [shown] = await propose_fixes(scenario.services, find_resource_name(kind))
@@ -77,7 +70,6 @@ async def test_firewall_fix_is_applied_and_reverted_exactly(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_second_request_for_a_fix_is_rejected_without_a_change(kind: str) -> None:
-    """After the first request, the firewall has no issue that could be fixed."""
     scenario = await build_guarded_scenario(kind)
     await apply_fix(scenario.services, build_fix_input(kind))
     changed = scenario.azure
@@ -91,7 +83,6 @@ async def test_second_request_for_a_fix_is_rejected_without_a_change(kind: str) 
 
 @pytest.mark.parametrize("kind", APPLIED)
 async def test_kill_switch_read_only_policy_and_maintenance_window_stop_a_fix(kind: str) -> None:
-    """Each of the three stops a fix. The kill switch also stops a revert."""
     scenario = await build_guarded_scenario(kind, mode=ApprovalPolicy.READ_ONLY)
     before = scenario.azure
 
@@ -134,7 +125,6 @@ class Editing:
 
 
 async def test_fix_keeps_concurrent_edit_of_an_ip_group() -> None:
-    """The ETag makes the first write fail, and the app repeats it with the edit included."""
     scenario = await build_guarded_scenario("azure_firewall")
     [group_id] = [path for path in scenario.world.resources if "/ipgroups/" in path]
     scenario.world.resources[group_id] = {**scenario.world.resources[group_id], "etag": "W/first"}
@@ -158,7 +148,6 @@ async def test_fix_keeps_concurrent_edit_of_an_ip_group() -> None:
 
 
 async def test_revert_keeps_a_rule_that_was_edited_after_the_fix() -> None:
-    """A revert removes only the entries that are unchanged since the app added them."""
     scenario = await build_guarded_scenario("network_security_group")
     [opened] = await apply_fix(scenario.services, build_fix_input("network_security_group"))
     group: Any = scenario.world.resources[find_security_group_id(scenario)]
@@ -177,7 +166,6 @@ async def test_revert_keeps_a_rule_that_was_edited_after_the_fix() -> None:
 
 
 def find_security_group_id(scenario: Scenario) -> str:
-    """Return the resource id of the only network security group."""
     [found] = [path for path in scenario.world.resources if "/networksecuritygroups/" in path]
     return found
 
@@ -203,7 +191,6 @@ async def test_concurrent_fix_waits_for_the_resource_lease() -> None:
 
 
 async def test_error_for_unknown_firewall_name_suggests_existing_names() -> None:
-    """The app rejects a fix, a revert and a proposal of a fix for an unknown name."""
     scenario = await build_guarded_scenario("network_security_group")
 
     for use_case in (apply_fix, revert_fix):
@@ -217,7 +204,6 @@ async def test_error_for_unknown_firewall_name_suggests_existing_names() -> None
 
 
 async def test_fix_changes_only_the_part_of_the_firewall_that_flows_call() -> None:
-    """The app fixes the main site, which flows call. A fix of the scm site must name that part."""
     scenario = await build_guarded_scenario("app_service")
     site_id = next(one["id"] for one in scenario.world.resources.values() if "id" in one)
     web: Any = scenario.world.resources[f"{site_id}/config/web".lower()]
@@ -233,7 +219,6 @@ async def test_fix_changes_only_the_part_of_the_firewall_that_flows_call() -> No
 
 
 async def test_error_for_ambiguous_firewall_names_its_parts() -> None:
-    """If no flow is known to call any part of the firewall, the error names the parts."""
     scenario = Guarded(has_azure_firewalls=True)
     scenario.world.service_tags = {name: [*listed] for name, listed in SERVICE_TAGS.items()}
     scenario.add_resources(
@@ -250,9 +235,6 @@ async def test_error_for_ambiguous_firewall_names_its_parts() -> None:
 
 
 async def test_revert_is_rejected_while_a_copy_uses_the_firewall() -> None:
-    """A rollback leaves the fix in place. After it, no copy uses the firewall, and the revert
-    succeeds.
-    """
     scenario = await build_guarded_scenario("network_security_group")
     await apply_fix(scenario.services, build_fix_input("network_security_group"))
     opened = scenario.azure
@@ -284,7 +266,6 @@ async def test_forced_revert_ignores_copies_that_use_the_firewall() -> None:
 
 
 async def test_second_fix_with_new_ranges_extends_the_first_record() -> None:
-    """The two fixes share one record, and a revert removes the entries of both."""
     scenario = await build_guarded_scenario("azure_firewall")
     before = scenario.azure
     await apply_fix(scenario.services, build_fix_input("azure_firewall"))
@@ -298,7 +279,7 @@ async def test_second_fix_with_new_ranges_extends_the_first_record() -> None:
 
 
 async def test_revert_is_rejected_if_it_removes_the_only_restriction_of_a_site() -> None:
-    """The app rejects the revert, because a site without restrictions allows every address."""
+    """A site without restrictions allows every address."""
     scenario = await build_guarded_scenario("app_service")
     await apply_fix(scenario.services, build_fix_input("app_service"))
     [path] = [path for path in scenario.world.resources if path.endswith("/config/web")]

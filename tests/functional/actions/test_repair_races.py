@@ -34,13 +34,12 @@ UNAVOIDABLE = {("app_service", "FakeResourceWriter.patch")}
 
 @dataclass(slots=True, kw_only=True)
 class EditBeforeRequest(Plan):
-    """A fault plan without faults, which lets a person edit a firewall right before one request."""
+    """A fault plan that lets a person edit a firewall before one request."""
 
     act: Callable[[], None]
     hit: str = field(default="")
 
     def enter(self, name: str) -> int:
-        """Count the request, and let the person edit if its number matches."""
         self.calls += 1
         if self.calls == self.at:
             self.hit = name
@@ -49,8 +48,6 @@ class EditBeforeRequest(Plan):
 
 
 class Person:
-    """A person who edits the entries of a firewall."""
-
     def __init__(self, scenario: Guarded, kind: str, wanted: list[Any]) -> None:
         """Keep `wanted`, the entries that the app is about to add."""
         self._world, self._wanted = scenario.world, wanted
@@ -62,24 +59,19 @@ class Person:
 
     @property
     def entries(self) -> list[Any]:
-        """Return a deep copy of the firewall's entries."""
         properties: Any = self._world.resources[self._path]["properties"]
         return deepcopy([*properties[self._member]])
 
     def add_same_entries(self) -> None:
-        """Add the entries that the app is about to add, if they are missing."""
         self._add(self._wanted)
 
     def add_first_entry(self) -> None:
-        """Add only the first of the entries that the app is about to add."""
         self._add(self._wanted[:1])
 
     def add_own_entry(self) -> None:
-        """Add an entry that the app does not know."""
         self._add([self._build_own_entry()])
 
     def remove_entry(self) -> None:
-        """Remove one of the entries that the app has added."""
         gone = next((one for one in self.entries if one in self._wanted), None)
         self._write([one for one in self.entries if one != gone])
 
@@ -114,10 +106,7 @@ async def read_added_entries(kind: str) -> list[Any]:
 
 
 async def request_change(use_case: Any, services: Any, kind: str) -> None:
-    """Apply or revert the fix.
-
-    Ignore errors which say that nothing is left to do or that a write was lost.
-    """
+    """Apply or revert the fix, and ignore errors that an edit may cause."""
     try:
         await use_case(services, build_fix_input(kind))
     except (JobBlocked, MustWait) as refused:
@@ -134,8 +123,9 @@ def _format_entries(entries: list[Any]) -> list[str]:
 
 
 async def find_lost_races(kind: str, edit: str, *, is_undo: bool) -> set[tuple[str, str]]:
-    """Make this edit before each request in turn. Return the kind and the request of each case in
-    which the edit is lost, or an entry of the app remains after the revert.
+    """Make this edit before each request of a fix or, if `is_undo`, of its revert. Return the
+    firewall kind and the request of each case in which the edit is lost or an entry of the app
+    remains.
     """
     wanted = await read_added_entries(kind)
     lost: set[tuple[str, str]] = set()

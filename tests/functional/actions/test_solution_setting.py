@@ -1,5 +1,3 @@
-"""Test that the app turns on, and reverts, the setting that creates new flows in a solution."""
-
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -27,20 +25,15 @@ type Order = Callable[[Services, str], Awaitable[SolutionSettingView]]
 
 
 async def turn_on(services: Services, environment_id: str) -> SolutionSettingView:
-    """Turn the setting on as Ada."""
     return await turn_on_solution_setting(services, environment_id, by="ada")
 
 
 async def revert(services: Services, environment_id: str) -> SolutionSettingView:
-    """Restore the former value of the setting as Bob."""
     return await revert_solution_setting(services, environment_id, by="bob")
 
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a scenario whose environment creates new flows outside solutions and lets the app
-    write.
-    """
     scenario = Scenario()
     scenario.build.environment.creates_flows_in_solutions = False
     scenario.build.apply_key()
@@ -49,15 +42,10 @@ async def scenario() -> Scenario:
 
 
 async def send_request(scenario: Scenario, request: Order) -> SolutionSettingView:
-    """Run a request, such as `turn_on`, for the environment of the scenario."""
     return await request(scenario.services, scenario.build.environment.id)
 
 
 async def repeat_until_blocked(scenario: Scenario, request: Order) -> JobBlocked:
-    """Repeat a request until the app reports that Dataverse does not keep its change.
-
-    Return the error.
-    """
     for _ in range(20):
         try:
             await send_request(scenario, request)
@@ -72,7 +60,6 @@ async def repeat_until_blocked(scenario: Scenario, request: Order) -> JobBlocked
 async def test_setting_is_turned_on_and_reverted_exactly(
     scenario: Scenario, former: bool | None
 ) -> None:
-    """The revert restores the former value, which may be unset."""
     scenario.build.environment.creates_flows_in_solutions = former
 
     on = await send_request(scenario, turn_on)
@@ -89,7 +76,6 @@ async def test_setting_is_turned_on_and_reverted_exactly(
 
 
 async def test_setting_that_is_on_is_not_written_or_reverted(scenario: Scenario) -> None:
-    """The app reverts only its own change."""
     scenario.build.environment.creates_flows_in_solutions = True
 
     shown = await send_request(scenario, turn_on)
@@ -102,7 +88,6 @@ async def test_setting_that_is_on_is_not_written_or_reverted(scenario: Scenario)
 
 
 async def test_later_change_by_a_person_is_kept(scenario: Scenario) -> None:
-    """If a person changes the setting after the app did, the revert keeps the person's value."""
     scenario.build.environment.creates_flows_in_solutions = None
     await send_request(scenario, turn_on)
     scenario.build.environment.creates_flows_in_solutions = False
@@ -116,7 +101,6 @@ async def test_later_change_by_a_person_is_kept(scenario: Scenario) -> None:
 
 @pytest.mark.parametrize("sent", [turn_on, revert])
 async def test_kill_switch_stops_the_change(scenario: Scenario, sent: Order) -> None:
-    """Nothing is written or recorded while the kill switch is on."""
     if sent is revert:
         await send_request(scenario, turn_on)
     before = await send_request(scenario, show_solution_setting)
@@ -147,7 +131,6 @@ async def test_read_only_environment_is_not_changed(scenario: Scenario) -> None:
 async def test_change_that_is_not_kept_is_reported(
     scenario: Scenario, sent: Order, left: SolutionSettingState
 ) -> None:
-    """If Dataverse does not keep the change, the error has a fix. The next request tries again."""
     if sent is revert:
         await send_request(scenario, turn_on)
     scenario.world.assumptions.organization_changes_that_do_not_stick = 9999
@@ -186,9 +169,6 @@ async def interrupt(scenario: Scenario, request: Order, *, is_done: bool) -> Non
 async def test_daily_check_completes_or_reports_an_interrupted_change(
     scenario: Scenario, is_done: bool
 ) -> None:
-    """The app completes a change that reads show, and reports one that they do not show. A daily
-    check right after the interruption reports nothing.
-    """
     await interrupt(scenario, turn_on, is_done=is_done)
 
     await scenario.driver.call(lambda s: run_daily_check(s, "soon"))
@@ -208,7 +188,7 @@ async def test_daily_check_completes_or_reports_an_interrupted_change(
 async def test_interrupted_change_is_reverted_although_reads_show_the_former_value(
     scenario: Scenario,
 ) -> None:
-    """The interrupted write may take effect later, so the former value is written again."""
+    """The interrupted write may take effect later."""
     await interrupt(scenario, turn_on, is_done=False)
     written = []
     inner = scenario.services.organization
@@ -230,13 +210,12 @@ async def test_interrupted_change_is_reverted_although_reads_show_the_former_val
 
 
 class Reading:
-    """The port of the solution setting, which calls a function at each read."""
+    """A port of the solution setting that calls a function at each read."""
 
     def __init__(self, scenario: Scenario, read: Callable[[SolutionSetting], object]) -> None:
         self._inner, self._read = scenario.services.organization, read
 
     async def read_solution_setting(self, environment: Environment) -> SolutionSetting:
-        """Read the setting, call the function with the result, and return the result."""
         seen = await self._inner.read_solution_setting(environment)
         happened = self._read(seen)
         if isinstance(happened, Awaitable):
@@ -250,7 +229,6 @@ class Reading:
 async def test_daily_check_reports_a_change_in_an_environment_that_it_cannot_read(
     scenario: Scenario,
 ) -> None:
-    """If the setting cannot be read, the alert about the unfinished change contains the error."""
     await interrupt(scenario, turn_on, is_done=True)
     scenario.world.clock.advance(timedelta(hours=2))
 
@@ -267,7 +245,6 @@ async def test_daily_check_reports_a_change_in_an_environment_that_it_cannot_rea
 
 
 async def test_paused_daily_check_does_not_overwrite_a_later_revert(scenario: Scenario) -> None:
-    """If a person reverts after the daily check has read the setting, the change stays reverted."""
     await interrupt(scenario, turn_on, is_done=True)
     scenario.world.clock.advance(timedelta(hours=2))
 
@@ -281,8 +258,6 @@ async def test_paused_daily_check_does_not_overwrite_a_later_revert(scenario: Sc
 
 
 async def test_paused_request_does_not_overwrite_a_later_revert(scenario: Scenario) -> None:
-    """A request whose lease has expired fails with a conflict. The later revert stays."""
-
     async def revert_after_the_lease(seen: SolutionSetting) -> None:
         if seen.is_on:
             scenario.world.clock.advance(2 * scenario.settings.resource_lease_duration)
@@ -302,7 +277,6 @@ async def test_paused_request_does_not_overwrite_a_later_revert(scenario: Scenar
 async def test_environment_without_dataverse_has_no_setting(
     scenario: Scenario, sent: Order
 ) -> None:
-    """The error says that the environment has no Dataverse, and that a person can add it."""
     scenario.build.environment.dataverse_url = None
 
     with pytest.raises(JobBlocked, match="has no Dataverse") as rejected:

@@ -1,5 +1,3 @@
-"""Assess the environment of a tenant on fakes, for tests."""
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,8 +14,6 @@ from tests.fakes.test_world import World
 
 @dataclass(slots=True)
 class Assessed:
-    """A tenant of one environment with its assessment."""
-
     world: World = field(default_factory=World)
     build: Builder = field(init=False)
     fakes: Fakes = field(init=False)
@@ -29,25 +25,20 @@ class Assessed:
 
     @property
     def services(self) -> Services:
-        """Return the app's services for this tenant."""
         return build_fake_services(self.fakes.ports)
 
     async def assess(self, services: Services | None = None, **options: Any) -> None:
-        """Assess the environment, and keep the result in `found`."""
         there = services or self.services
         self.found = await assess_environment(there, self.build.environment.id, **options)
 
     @property
     def flows(self) -> Mapping[str, AssessedFlow]:
-        """Return the flows on Microsoft's key, by title."""
         return {flow.display_name: flow for flow in self.found.flows}
 
     def list_findings(self, topic: AssessmentTopic, code: str = "") -> list[Finding]:
-        """Return the findings of a topic: all of them, or those with this code."""
         (section,) = (one for one in self.found.sections if one.topic is topic)
         return [one for one in section.findings if code in {"", one.code}]
 
     def require_finding(self, topic: AssessmentTopic, code: str) -> Finding:
-        """Return the only finding with this code. Fails if there are none or several."""
         (one,) = self.list_findings(topic, code)
         return one

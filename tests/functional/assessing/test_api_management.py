@@ -1,7 +1,3 @@
-"""Test that a call to API Management must pass the `ip-filter` policies of the service and of the
-API.
-"""
-
 import pytest
 
 from shared.domain.network.firewall import Firewall
@@ -23,9 +19,6 @@ ALL, HALF, OTHER = "20.61.88.128-20.61.88.191", "20.61.88.128-20.61.88.159", "20
 
 
 async def read_firewalls(*resources: Json) -> dict[str, Firewall]:
-    """Return the API Management firewalls of these resources, by their names without the prefix
-    `apis`.
-    """
     world = World()
     world.resources = {one["id"].lower(): one for one in resources}
     found = await build_firewall_kinds(build_fakes(world).ports.resources)["api_management"].read()
@@ -63,16 +56,11 @@ async def read_verdict(*inbound: str) -> str:
 async def test_verdict_requires_every_filter_to_allow_the_caller(
     inbound: tuple[str, ...], expected: str
 ) -> None:
-    """If a condition or an address of a filter cannot be evaluated and could change the verdict,
-    the verdict is unknown.
-    """
     assert await read_verdict(*inbound) == expected
 
 
 async def test_api_adds_its_filters_to_those_of_its_service() -> None:
-    """An API whose policy contains `<base />` also has the filters of its service. An API is a
-    separate firewall only if its filters are not exactly those of the service.
-    """
+    """An API whose policy contains `<base />` also has the filters of its service."""
     found = await read_firewalls(
         build_service(),
         build_policy(build_ip_filter(ALL)),
@@ -89,7 +77,6 @@ async def test_api_adds_its_filters_to_those_of_its_service() -> None:
 
 
 async def test_service_without_public_access_denies_every_caller() -> None:
-    """Without public access the verdict is denied, whatever the policy allows."""
     found = await read_firewalls(
         build_service(publicNetworkAccess="Disabled"), build_policy(build_ip_filter(ALL))
     )

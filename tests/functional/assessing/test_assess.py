@@ -1,5 +1,3 @@
-"""Test assessments of a tenant on fakes, before and after a key is applied."""
-
 import json
 from dataclasses import replace
 from typing import Any
@@ -20,14 +18,12 @@ from tests.functional.scenarios.app_calls import call
 
 @pytest.fixture
 def tenant() -> Assessed:
-    """Return a tenant without flows, which tests fill and assess."""
     return Assessed()
 
 
 async def test_assessment_before_a_key_recommends_a_change_for_each_reason(
     tenant: Assessed,
 ) -> None:
-    """A change that avoids a copy is the first recommendation."""
     tenant.build.add_http_flow("Orders")
     tenant.build.add_teams_flow("Alerts")
     tenant.build.add_power_apps_v1_flow("Old form")
@@ -54,9 +50,6 @@ async def test_assessment_before_a_key_recommends_a_change_for_each_reason(
 
 
 async def test_parents_list_all_flows_that_keep_them_on_microsofts_key(tenant: Assessed) -> None:
-    """If a grandparent runs a parent that runs an HTTP flow, the grandparent lists both as the
-    flows that keep it on Microsoft's key.
-    """
     child = tenant.build.add_http_flow("Child")
     parent = tenant.build.add_parent("Parent", child)
     tenant.build.add_parent("Grandparent", parent)
@@ -70,9 +63,7 @@ async def test_parents_list_all_flows_that_keep_them_on_microsofts_key(tenant: A
 
 
 async def test_callers_by_url_are_found_if_a_run_shows_the_url(tenant: Assessed) -> None:
-    """The search knows a trigger URL only from a flow run. Without one, the assessment says that
-    callers by URL are unknown.
-    """
+    """The search knows a trigger URL only from a flow run."""
     orders = tenant.build.add_http_flow("Orders")
     tenant.build.add_http_flow("Silent")
     tenant.build.add_app_setting_caller(orders)
@@ -88,9 +79,6 @@ async def test_callers_by_url_are_found_if_a_run_shows_the_url(tenant: Assessed)
 
 
 async def test_assessment_counts_callers_that_hold_the_url(tenant: Assessed) -> None:
-    """The estimate counts places that contain the trigger URL. It does not count the flow's URL
-    secret and places that only refer to this secret.
-    """
     flow = tenant.build.add_http_flow("Orders")
     tenant.build.add_app_setting_caller(flow)
     tenant.build.add_secret_caller(flow)
@@ -133,7 +121,6 @@ async def test_assessment_counts_callers_that_hold_the_url(tenant: Assessed) -> 
 
 
 async def test_callers_with_a_retired_url_are_reported(tenant: Assessed) -> None:
-    """A retired URL of a known flow is a problem, and one of an unknown flow a warning."""
     orders = tenant.build.add_http_flow("Orders")
     site = tenant.build.add_app_setting_caller(orders)
     tenant.world.traffic.beat(tenant.world)
@@ -176,9 +163,7 @@ async def test_assessment_after_a_key_shows_only_flows_on_microsofts_key(tenant:
 async def test_finding_about_movable_flows_of_a_linked_environment_names_a_support_ticket(
     tenant: Assessed,
 ) -> None:
-    """The policy may have been linked before Microsoft supported flows, and only Microsoft can then
-    move the flows.
-    """
+    """If the policy was linked before Microsoft supported flows, only Microsoft can move them."""
     tenant.build.add_polling_flow("Messages")
     tenant.build.apply_key(migrated=False)
 
@@ -203,7 +188,6 @@ class _SilentReports:
 async def test_rules_apply_without_the_microsoft_key_list(
     tenant: Assessed,
 ) -> None:
-    """The comparison with the list is unknown, and flows that stay are found by the rules."""
     tenant.build.add_http_flow("Orders")
 
     silent: Any = _SilentReports()
@@ -222,9 +206,7 @@ async def test_rules_apply_without_the_microsoft_key_list(
 
 
 class _Reports:
-    """A flow service that counts the calls of one method, and raises these errors, one at each
-    call.
-    """
+    """A flow service that counts the calls of one method. The first calls raise these errors."""
 
     def __init__(self, reports: object, method: str, *errors: Exception) -> None:
         self._reports = reports
@@ -249,7 +231,6 @@ class _Reports:
 async def test_no_request_is_sent_after_the_first_throttled_one(
     tenant: Assessed,
 ) -> None:
-    """There is a finding for each of the flows, although the app has tried to read only one."""
     tenant.world.reports_are_bare = True
     names = {"A", "B", "C"}
     for name in names:
@@ -296,7 +277,6 @@ async def test_list_entry_without_dataverse_id_is_matched_by_reading_the_flow(
 
 
 async def test_api_returns_the_assessment_without_a_signature(tenant: Assessed) -> None:
-    """The response has the flows with their callers, but no trigger URL with its signature."""
     orders = tenant.build.add_http_flow("Orders")
     tenant.build.add_secret_caller(orders)
     tenant.build.add_flow_caller(orders)

@@ -1,5 +1,3 @@
-"""Test that assessments show what a remediation has already done."""
-
 from dataclasses import replace
 from datetime import timedelta
 
@@ -29,12 +27,10 @@ async def run_assessment(scenario: Scenario) -> EnvironmentAssessment:
 
 
 def list_statuses(found: EnvironmentAssessment) -> dict[str, RemediationStatus]:
-    """Return the remediation status of each flow that stays, by the first word of its name."""
     return {flow.display_name.split()[0]: flow.remediation_status for flow in found.flows}
 
 
 async def test_retired_originals_with_working_copies_need_no_remediation() -> None:
-    """Retired originals are counted separately, and the only recommendation is to delete them."""
     scenario = await build_retired_scenario()
     scenario.build.add_http_flow("Invoices")
 
@@ -57,7 +53,6 @@ async def test_retired_originals_with_working_copies_need_no_remediation() -> No
 
 
 async def test_api_and_answer_after_a_complete_remediation() -> None:
-    """The API and the printed answer say that no flow needs a remediation."""
     scenario = await build_retired_scenario()
     provide(scenario.services)
 
@@ -73,9 +68,6 @@ async def test_api_and_answer_after_a_complete_remediation() -> None:
 
 
 async def test_scheduled_deletion_is_shown_with_its_original() -> None:
-    """If a retired original is scheduled for deletion, the assessment recommends no other
-    deletion.
-    """
     scenario = await build_retired_scenario()
     await request_deletions(scenario)
 
@@ -88,7 +80,6 @@ async def test_scheduled_deletion_is_shown_with_its_original() -> None:
 
 
 async def test_copy_that_is_off_makes_its_original_require_an_action() -> None:
-    """An original without a working copy is a problem, not a success."""
     scenario = await build_retired_scenario()
     job = await scenario.read_job("Orders")
     scenario.build.environment.flows[job.copy.id].state = FlowState.OFF
@@ -119,7 +110,6 @@ async def test_deleted_copy_and_original_that_is_on_again_require_an_action() ->
 
 
 async def test_flow_whose_job_works_is_in_progress() -> None:
-    """A flow in progress is not counted as a flow to copy."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -132,7 +122,6 @@ async def test_flow_whose_job_works_is_in_progress() -> None:
 
 
 async def test_rolled_back_flow_has_to_be_named_in_a_new_remediation() -> None:
-    """The assessment counts a rolled-back flow as not started, and says that it was rolled back."""
     scenario = await build_retired_scenario()
     await scenario.roll_back()
 
@@ -145,9 +134,6 @@ async def test_rolled_back_flow_has_to_be_named_in_a_new_remediation() -> None:
 
 
 async def test_unreadable_flow_job_leaves_the_status_unknown() -> None:
-    """If a flow job's row is unreadable, its flow counts as one that stays on Microsoft's key, and
-    a finding says that its status is unknown.
-    """
     scenario = await build_retired_scenario()
     store = scenario.fakes.store
     row = store.rows[

@@ -1,5 +1,3 @@
-"""Test that an assessment estimates the number of requests that a remediation on fakes sends."""
-
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -14,8 +12,6 @@ FLOWS = 10
 
 
 class _Counted:
-    """A wrapper of a port that counts all method calls under a name."""
-
     def __init__(self, port: object, count: Counter[str], name: str) -> None:
         self._port, self._count, self._name = port, count, name
 
@@ -25,9 +21,6 @@ class _Counted:
 
 
 async def test_estimated_requests_are_at_most_twice_the_actual_ones() -> None:
-    """For ten flows, the estimate is at least the actual number of requests and less than twice
-    it.
-    """
     count: Counter[str] = Counter()
 
     def count_requests(ports: Ports) -> Services:

@@ -1,5 +1,3 @@
-"""Test the findings of an assessment about an environment, its policy and its key."""
-
 from dataclasses import replace
 
 import pytest
@@ -17,14 +15,10 @@ from tests.functional.assessing.assessed_tenant import Assessed
 
 @pytest.fixture
 def tenant() -> Assessed:
-    """Return a tenant without flows, which tests fill and assess."""
     return Assessed()
 
 
 async def test_level_of_a_connection_depends_on_its_sign_in(tenant: Assessed) -> None:
-    """The level is ok for a connection with OAuth, warning for one with a password, and unknown for
-    others.
-    """
     for connector in ("shared_teams", "shared_sql", "shared_strange"):
         tenant.build.add_connection(connector, connector, owner=tenant.build.owner)
 
@@ -39,9 +33,7 @@ async def test_level_of_a_connection_depends_on_its_sign_in(tenant: Assessed) ->
 
 
 async def test_empty_list_of_connections_is_unknown(tenant: Assessed) -> None:
-    """The platform may return an empty list to an application, so the finding is unknown, not
-    ok.
-    """
+    """The platform may return an empty list to an application."""
     await tenant.assess()
 
     assert (
@@ -53,9 +45,6 @@ async def test_empty_list_of_connections_is_unknown(tenant: Assessed) -> None:
 async def test_canvas_app_that_calls_a_flow_is_a_manual_caller(
     tenant: Assessed,
 ) -> None:
-    """A canvas app that uses the flow is listed as a manual caller. For an app that uses an unknown
-    flow, the finding is unknown.
-    """
     form = tenant.build.add_power_apps_v1_flow("Old form")
     tenant.build.environment.canvas_apps += [
         _build_app("Requests", form.workflow_id),
@@ -102,7 +91,6 @@ async def test_solution_setting_machine_group_and_skill_are_reported(tenant: Ass
 
 
 async def test_finding_names_each_feature_without_data_under_the_key(tenant: Assessed) -> None:
-    """One finding names the seven features that Microsoft's document of October 2024 lists."""
     await tenant.assess()
 
     [finding] = tenant.list_findings(AssessmentTopic.ANALYTICS)
@@ -119,7 +107,6 @@ async def test_finding_names_each_feature_without_data_under_the_key(tenant: Ass
 
 
 async def test_power_apps_flow_outside_solutions_is_reported(tenant: Assessed) -> None:
-    """The finding names only the flow outside a solution."""
     tenant.build.add_power_apps_v1_flow("Old form")
     tenant.build.add_power_apps_v1_flow("Settled form").in_solution = True
 
@@ -133,9 +120,6 @@ async def test_power_apps_flow_outside_solutions_is_reported(tenant: Assessed) -
 async def test_eligibility_checks_the_named_policy_and_the_number_of_environments(
     tenant: Assessed,
 ) -> None:
-    """A policy in another geography and a trial environment are problems. A policy with one free
-    place for an environment is a warning.
-    """
     world = tenant.world
     world.policies["p"] = EnterprisePolicy(
         id="p",
@@ -171,7 +155,6 @@ async def test_eligibility_checks_the_named_policy_and_the_number_of_environment
 async def test_external_host_is_reported_with_its_flows_and_the_required_tag(
     tenant: Assessed,
 ) -> None:
-    """The finding names a host without a known firewall, and the flows that call it."""
     tenant.world.service_tags = {"PowerPlatformPlex.WestEurope": ["20.61.88.128/26"]}
     for name in ("Orders", "Invoices"):
         tenant.build.add_http_flow(
@@ -188,7 +171,6 @@ async def test_external_host_is_reported_with_its_flows_and_the_required_tag(
 
 
 async def test_key_of_a_named_policy_is_checked_before_it_is_applied(tenant: Assessed) -> None:
-    """The assessment checks the key of a named policy. Without one the finding is unknown."""
     put_sound_key(tenant.world, "/policies/cmk-eu", "system")
     versions = tenant.world.keys[VAULT_URL, KEY]
     versions[0] = replace(versions[0], is_enabled=False)

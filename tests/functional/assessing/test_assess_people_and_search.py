@@ -1,7 +1,3 @@
-"""Test that an assessment lists owners and co-owners, and that several assessments share a caller
-search.
-"""
-
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -30,23 +26,19 @@ EDIT = frozenset({"ReadAccess", "WriteAccess"})
 
 @pytest.fixture
 def build() -> Builder:
-    """Return the builder of a tenant with one environment."""
     return Builder(World())
 
 
 def build_services(build: Builder, **ports: Any) -> Services:
-    """Return the app's services on the tenant, with these ports replaced."""
     return replace(build_fake_services(build_fakes(build.world).ports), **ports)
 
 
 def list_levels(found: EnvironmentAssessment, topic: AssessmentTopic) -> set[FindingLevel]:
-    """Return the different levels of a topic's findings."""
     (section,) = (one for one in found.sections if one.topic is topic)
     return {one.level for one in section.findings}
 
 
 def share_flow(flow: FakeFlow, table: str, identity: str, rights: frozenset[str]) -> None:
-    """Share a flow in Dataverse with a user or team of this table."""
     flow.shares[DataversePrincipal(table=table, id=identity)] = rights
 
 
@@ -54,7 +46,6 @@ def share_flow(flow: FakeFlow, table: str, identity: str, rights: frozenset[str]
 
 
 async def test_co_owners_are_named_with_their_permission(build: Builder) -> None:
-    """The assessment names users and teams, and says who may only read."""
     orders = build.add_http_flow("Orders")
     build.add_http_flow("Alone")
     team = build.world.add_team("Integration")
@@ -70,7 +61,7 @@ async def test_co_owners_are_named_with_their_permission(build: Builder) -> None
 
 
 async def test_co_owners_of_a_flow_outside_solutions_are_unknown(build: Builder) -> None:
-    """Dataverse lacks the co-owners of a flow outside solutions, so they are unknown."""
+    """Dataverse does not contain the co-owners of such a flow."""
     build.add_power_apps_v1_flow("Form")
     build.add_http_flow("Orders")
 
@@ -82,7 +73,6 @@ async def test_co_owners_of_a_flow_outside_solutions_are_unknown(build: Builder)
 
 
 async def test_co_owners_are_unknown_if_the_platform_rejects_the_request(build: Builder) -> None:
-    """If the app may not read shares, each flow says why its co-owners are unknown."""
     build.add_http_flow("Orders")
 
     class Silent:
@@ -102,7 +92,6 @@ async def test_co_owners_are_unknown_if_the_platform_rejects_the_request(build: 
 async def test_co_owners_beyond_the_limit_of_reads_are_unknown(
     build: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An assessment reads the co-owners of at most `MAX_CO_OWNER_READS` flows."""
     monkeypatch.setattr(read_co_owners, "MAX_CO_OWNER_READS", 2)
     for number in range(3):
         build.add_http_flow(f"Flow {number}")
@@ -113,9 +102,7 @@ async def test_co_owners_beyond_the_limit_of_reads_are_unknown(
 
 
 async def test_run_only_users_are_unknown_for_every_flow(build: Builder) -> None:
-    """No API lists run-only users, so each flow says that they are unknown. For an HTTP flow it
-    adds that its callers are not run-only users.
-    """
+    """No API lists run-only users."""
     build.add_http_flow("Orders")
     build.add_power_apps_v1_flow("Form")
 
@@ -150,7 +137,6 @@ class _CountedKind:
 
 
 def build_counted_services(there: Services, count: Counter[str], *failing: str) -> Services:
-    """Return services whose caller kinds count their searches in `count`."""
     kinds: dict[str, Any] = {
         name: _CountedKind(kind, count, fails=name in failing)
         for name, kind in there.callers.items()
@@ -159,7 +145,6 @@ def build_counted_services(there: Services, count: Counter[str], *failing: str) 
 
 
 async def test_assessments_of_several_environments_share_a_caller_search(build: Builder) -> None:
-    """The second assessment uses the first one's search, and lists the callers of its own flows."""
     other = Builder(build.world, name="Other")
     build.add_flow_caller(build.add_http_flow("Orders"))
     other.add_app_setting_caller(other.add_http_flow("Invoices"))
@@ -179,9 +164,6 @@ async def test_assessments_of_several_environments_share_a_caller_search(build: 
 
 
 async def test_assessment_without_a_search_time_searches_again(build: Builder) -> None:
-    """Without the time of an earlier search, an assessment searches again, and no longer lists a
-    caller that was removed.
-    """
     orders = build.add_http_flow("Orders")
     build.add_app_setting_caller(orders)
     build.world.traffic.beat(build.world)
@@ -218,7 +200,7 @@ async def test_next_assessment_searches_only_the_kind_that_did_not_answer(build:
 
 
 async def test_parent_in_another_environment_is_no_caller(build: Builder) -> None:
-    """A parent in another environment runs its own import of the flow, so it is not a caller."""
+    """A parent in another environment runs its own import of the flow."""
     other = Builder(build.world, name="Other")
     build.world.assumptions.children_must_be_on = False
     orders = build.add_http_flow("Orders")
@@ -232,9 +214,6 @@ async def test_parent_in_another_environment_is_no_caller(build: Builder) -> Non
 
 
 async def test_api_returns_and_accepts_the_time_of_the_caller_search(build: Builder) -> None:
-    """A request that names the time of the last search reuses its result. A time without a time
-    zone is rejected with 400.
-    """
     build.add_http_flow("Orders")
     count: Counter[str] = Counter()
     provide(build_counted_services(build_services(build), count))
@@ -256,15 +235,12 @@ async def test_api_returns_and_accepts_the_time_of_the_caller_search(build: Buil
 
 
 class _SilentWorkflows:
-    """A Dataverse port that raises an error at each read of flows."""
-
     async def list(self, *_: object, **__: object) -> Any:
         raise ServiceUnavailable
         yield
 
 
 async def test_no_finding_about_flows_is_ok_if_flows_cannot_be_read(build: Builder) -> None:
-    """If Dataverse does not answer, each topic about flows has an unknown finding."""
     build.add_http_flow("Orders")
     silent: Any = _SilentWorkflows()
 
@@ -301,9 +277,6 @@ async def test_named_policy_is_unknown_if_policies_cannot_be_read(build: Builder
 
 
 async def test_flow_with_different_states_in_its_sources_is_reported(build: Builder) -> None:
-    """A finding names the flow whose state in Dataverse differs from its state on the Microsoft-key
-    list.
-    """
     orders = build.add_http_flow("Orders")
     there = build_services(build)
     reported = await there.flow_reports.read_microsoft_key_flows(

@@ -1,7 +1,3 @@
-"""Test which inbound HTTPS calls an Azure Firewall allows by the rules of its policies or its
-classic rules.
-"""
-
 from collections.abc import Sequence
 
 import pytest
@@ -30,14 +26,12 @@ TAGS = build_tag_list({WEST: [W, "2603:1061:2004:7800::/56"], NORTH: [N]})
 
 
 async def read_firewalls(*resources: Json) -> list[Firewall]:
-    """Return the firewalls that the app finds in these resources."""
     world = World()
     world.resources = {one["id"].lower(): one for one in resources}
     return await build_firewall_kinds(build_fakes(world).ports.resources)["azure_firewall"].read()
 
 
 async def read_published_firewall(*groups: Json, more: Sequence[Json] = ()) -> Firewall:
-    """Return the firewall for calls to its public address, with these rule groups."""
     found = await read_firewalls(
         build_firewall(), build_policy(), build_public_address(), *groups, *more
     )
@@ -46,7 +40,7 @@ async def read_published_firewall(*groups: Json, more: Sequence[Json] = ()) -> F
 
 
 def find_missing_tags(*firewalls: Firewall) -> list[str]:
-    """Return the service tags of a European flow that these firewalls do not allow."""
+    """Return the service tags that European flows need and these firewalls do not allow."""
     return [
         tag
         for gap in find_required_issues(firewalls, "europe", [HOST], TAGS)
@@ -55,16 +49,12 @@ def find_missing_tags(*firewalls: Firewall) -> list[str]:
 
 
 def build_dnat_group(*rules: Json, priority: int = 100, policy_name: str = "edge-policy") -> Json:
-    """Return a rule group with a collection of DNAT rules."""
     return build_group(
         policy_name, f"g{priority}", priority, build_collection("nat", 1, *rules, action="Dnat")
     )
 
 
 async def test_dnat_rule_allows_its_sources() -> None:
-    """A DNAT rule allows its source addresses, which may be a prefix, a range or an IP group. The
-    firewall's hosts are the public address and its DNS name.
-    """
     members = build_ip_group("flows", "4.207.189.192-4.207.189.255")
 
     half = await read_published_firewall(build_dnat_group(build_nat_rule("flows", W)))
@@ -78,9 +68,7 @@ async def test_dnat_rule_allows_its_sources() -> None:
 
 
 async def test_fix_of_azure_firewall_is_an_ip_group() -> None:
-    """Microsoft does not publish every service tag for Azure Firewall, so an IP group lists the
-    addresses.
-    """
+    """Microsoft does not publish every service tag for Azure Firewall."""
     table = build_resource(
         "Microsoft.Network/routeTables",
         "spokes",
@@ -105,7 +93,7 @@ async def test_fix_of_azure_firewall_is_an_ip_group() -> None:
 
 
 async def test_firewall_without_dnat_rules_denies_inbound_calls() -> None:
-    """Such a firewall was not made for calls by flows, so it has no issue."""
+    """Such a firewall was not made for calls by flows."""
     out = build_network_rule("out", "10.0.0.0/8", destinationAddresses=["*"])
     application = {"ruleType": "ApplicationRule", "name": "web", "sourceAddresses": ["*"]}
 
@@ -149,7 +137,6 @@ async def test_dnat_rule_for_other_traffic_allows_nothing(properties: Json) -> N
     ],
 )
 async def test_dnat_rule_that_includes_https_is_evaluated(properties: Json) -> None:
-    """A rule is evaluated if its ranges of ports and addresses include HTTPS at this address."""
     one = await read_published_firewall(
         build_dnat_group(build_nat_rule("flows", W), build_nat_rule("wider", N, **properties))
     )
@@ -163,9 +150,7 @@ async def test_dnat_rule_that_includes_https_is_evaluated(properties: Json) -> N
 async def test_network_rule_that_denies_translated_traffic_makes_the_issue_uncertain(
     destination: str, is_doubt: bool
 ) -> None:
-    """Microsoft's documentation does not say whether network rules apply to traffic that a DNAT
-    rule has translated. If one denies it, the issue is not certain.
-    """
+    """Microsoft does not document whether network rules apply to translated traffic."""
     deny = build_network_rule(
         "deny", N, destinationAddresses=[destination], destinationPorts=["8443"]
     )
@@ -184,7 +169,6 @@ async def test_network_rule_that_denies_translated_traffic_makes_the_issue_uncer
 
 
 async def test_each_destination_of_network_rules_is_a_separate_firewall() -> None:
-    """Its rules are in the order of their priority."""
     late = build_group(
         "edge-policy", "late", 300, build_collection("c", 1, build_network_rule("all", "*"))
     )
@@ -204,9 +188,6 @@ async def test_each_destination_of_network_rules_is_a_separate_firewall() -> Non
 
 
 async def test_rules_of_a_base_policy_apply_first() -> None:
-    """Rules of the base policy come before those of the policy itself. Two policies that name each
-    other as base cause no endless loop.
-    """
     base = build_policy("base", basePolicy={"id": build_policy()["id"]})
     child = build_policy(basePolicy={"id": base["id"]})
     inherited = build_group(
@@ -222,9 +203,6 @@ async def test_rules_of_a_base_policy_apply_first() -> None:
 
 
 async def test_unreadable_policy_may_allow_or_deny() -> None:
-    """If the policy cannot be read, the app treats each call as possibly allowed and possibly
-    denied.
-    """
     [one] = await read_firewalls(build_firewall())
 
     assert {rule.name for rule in one.rules} == {build_policy()["id"].lower()}
@@ -232,9 +210,7 @@ async def test_unreadable_policy_may_allow_or_deny() -> None:
 
 
 async def test_policy_without_known_firewalls_is_read_separately() -> None:
-    """A template may omit the property `firewalls` of a policy. The app then reads the policy's
-    rules as a separate firewall.
-    """
+    """A template may omit the property `firewalls` of a policy."""
     own = build_dnat_group(build_nat_rule("flows", W), policy_name="lonely")
 
     [alone] = await read_firewalls(build_policy("lonely"), own)
@@ -244,8 +220,6 @@ async def test_policy_without_known_firewalls_is_read_separately() -> None:
 
 
 async def test_rules_of_a_classic_firewall_are_read_by_priority() -> None:
-    """The order of the rule collections in the firewall does not matter."""
-
     def build_classic_collection(priority: int, action: str, *rules: Json) -> Json:
         shown = {"priority": priority, "action": {"type": action}, "rules": [*rules]}
         return {"name": f"c{priority}", "properties": shown}
@@ -292,7 +266,6 @@ async def test_rules_of_a_classic_firewall_are_read_by_priority() -> None:
     ],
 )
 async def test_unreadable_rules_make_the_issue_uncertain(broken: Json) -> None:
-    """Unreadable rules may allow or deny the address, so the issue is not certain."""
     unread = build_group("edge-policy", "odd", 900) | {"properties": {"priority": 900, **broken}}
 
     found = find_required_issues(
@@ -306,7 +279,6 @@ async def test_unreadable_rules_make_the_issue_uncertain(broken: Json) -> None:
 
 
 async def test_missing_ip_group_makes_the_issue_uncertain() -> None:
-    """The members of a missing IP group are unknown, so the issue is not certain."""
     gone = build_ip_group("gone")["id"]
 
     [gap] = find_required_issues(
@@ -324,9 +296,6 @@ async def test_missing_ip_group_makes_the_issue_uncertain() -> None:
 
 
 async def test_tags_add_hosts_to_a_firewall() -> None:
-    """The resource tag `cmkflow-hosts` of the public address and that of the firewall both add
-    hosts.
-    """
     tagged = build_public_address() | {"tags": {"cmkflow-hosts": "erp.contoso.example"}}
     whole = build_firewall() | {"tags": {"cmkflow-hosts": "*.contoso.example"}}
 

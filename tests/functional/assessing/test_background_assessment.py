@@ -1,5 +1,3 @@
-"""Test that background assessments show progress, survive interruptions and return a result."""
-
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -38,8 +36,6 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 @dataclass(slots=True)
 class SlowPages:
-    """Pages of flows in Dataverse that take time, with a limited number of requests a minute."""
-
     all: Workflows
     clock: ManualClock
     a_page: int = 500
@@ -52,7 +48,6 @@ class SlowPages:
     async def read_workflows(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[Workflow]:
-        """Take a request from the budget, let time pass, and return the page."""
         now, minute = self.clock.now(), timedelta(minutes=1)
         self._times = [one for one in self._times if now - one < minute]
         if len(self._times) >= self.a_minute:
@@ -70,8 +65,6 @@ class SlowPages:
 
 @dataclass(slots=True)
 class FailingPages:
-    """Pages of flows in Dataverse, of which one request raises an error."""
-
     pages: FlowPages
     #: The number of the request that fails, from 1.
     fails_at: int
@@ -81,7 +74,6 @@ class FailingPages:
     async def read_workflows(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[Workflow]:
-        """Return a page of flows, or raise the error."""
         self.asked.append(cursor)
         if len(self.asked) == self.fails_at:
             raise self.failure
@@ -90,8 +82,6 @@ class FailingPages:
 
 @dataclass(slots=True)
 class OneRequestAMinute:
-    """A flow service that accepts one request a minute."""
-
     reports: FlowReports
     clock: ManualClock
     #: List and cursor of each page that was returned.
@@ -101,7 +91,6 @@ class OneRequestAMinute:
     async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
-        """Return a page, or raise if the last request is less than a minute ago."""
         self._take()
         self.asked.append((cannot_migrate_only, cursor))
         return await self.reports.read_microsoft_key_flows(
@@ -109,7 +98,6 @@ class OneRequestAMinute:
         )
 
     async def read_runs(self, environment_id: str, flow_name: str, **named: Any) -> list[FlowRun]:
-        """Return the flow runs, or raise if the last request is less than a minute ago."""
         self._take()
         self.asked.append((True, flow_name))
         return await self.reports.read_runs(environment_id, flow_name, **named)
@@ -122,8 +110,6 @@ class OneRequestAMinute:
 
 
 def wrap_ports(scenario: Scenario, **ports: Callable[[Any], Any]) -> None:
-    """Wrap each of these ports of the app with the given function."""
-
     def change(those: Ports) -> Ports:
         made = {name: make(getattr(those, name)) for name, make in ports.items()}
         return replace(those, **made)
@@ -134,9 +120,6 @@ def wrap_ports(scenario: Scenario, **ports: Callable[[Any], Any]) -> None:
 
 @pytest.fixture
 def scenario() -> Scenario:
-    """Return a scenario with several pages of flows. One flow is on Microsoft's key and has a
-    caller.
-    """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_flow_caller(orders)
@@ -154,29 +137,21 @@ async def start_background_assessment(
 
 
 async def read_assessment(scenario: Scenario, started: Remediation) -> AssessmentView:
-    """Return the assessment, with its state and its result if it is complete."""
     return await show_assessment(scenario.services, started.id)
 
 
 def remove_times(found: EnvironmentAssessment | None) -> EnvironmentAssessment:
-    """Return the assessment without its times, for a comparison. Fails if there is no
-    assessment.
-    """
     assert found is not None
     return replace(found, assessed_at=datetime.min, callers_searched_at=None)  # noqa: DTZ901  # any will do
 
 
 async def assess_immediately(scenario: Scenario) -> EnvironmentAssessment:
-    """Assess the environment without a background job, and return the result without times."""
     return remove_times(await assess_environment(scenario.services, scenario.build.environment.id))
 
 
 async def test_background_assessment_equals_an_immediate_one(
     scenario: Scenario,
 ) -> None:
-    """A background assessment has the same result as an immediate one, and leaves no stored
-    page.
-    """
     started = await start_background_assessment(scenario)
     assert (await read_assessment(scenario, started)).answer is None
 
@@ -193,7 +168,6 @@ async def test_background_assessment_equals_an_immediate_one(
 
 
 async def test_ten_thousand_flows_at_a_slow_page_rate_are_assessed() -> None:
-    """The app reads each page once, shows the progress, and uses few store requests."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     model = scenario.build.add_polling_flow("Flow")
@@ -232,7 +206,6 @@ async def test_ten_thousand_flows_at_a_slow_page_rate_are_assessed() -> None:
 
 
 async def test_assessment_completes_with_one_request_a_minute(scenario: Scenario) -> None:
-    """With one request a minute, the app still reads each page and each flow's runs once."""
     for number in range(20):
         scenario.build.add_http_flow(f"Form {number}")
     scenario.world.report_page = SIZE
@@ -265,9 +238,6 @@ async def test_assessment_of_a_thousand_flows_needs_at_most_fifty_store_reads() 
 
 @pytest.mark.parametrize("page", [1, 2, 3])
 async def test_killed_process_repeats_one_page(scenario: Scenario, page: int) -> None:
-    """After a kill, the next process reads only the interrupted page again, then the remaining
-    ones.
-    """
     expected = await assess_immediately(scenario)
     pages = FailingPages(scenario.fakes.ports.flow_pages, page, Killed())
     wrap_ports(scenario, flow_pages=lambda _: pages)
@@ -281,9 +251,7 @@ async def test_killed_process_repeats_one_page(scenario: Scenario, page: int) ->
 
 
 async def test_assessment_completes_after_a_kill_at_any_request(scenario: Scenario) -> None:
-    """There is one result and no page left in the store. The test kills at every other request,
-    because a kill after one request has the same effect as a kill before the next one.
-    """
+    """A kill after a request equals a kill before the next, so every other request suffices."""
     expected = await assess_immediately(scenario)
     calls = Plan()
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=calls)
@@ -308,9 +276,6 @@ async def test_assessment_completes_after_a_kill_at_any_request(scenario: Scenar
 
 
 async def test_same_request_returns_the_running_assessment(scenario: Scenario) -> None:
-    """A different request starts another assessment, and so does the same one after the assessment
-    is complete.
-    """
     first, second = (
         await start_background_assessment(scenario),
         await start_background_assessment(scenario),
@@ -331,9 +296,6 @@ async def count_environment_jobs(services: Services) -> int:
 async def test_next_request_starts_an_assessment_whose_start_was_interrupted(
     scenario: Scenario,
 ) -> None:
-    """If a process dies after it has reserved the assessment's id in a row, the next request starts
-    the assessment with this id.
-    """
     key = f"{scenario.build.environment.id}-{ONE.digest}"
     row = SharedSnapshot(topic="assessments", id=key, archive_name="assessment x")
     await scenario.services.tables.shared_snapshots.upsert(row)
@@ -397,7 +359,6 @@ async def test_assessment_reports_a_list_that_cannot_be_read(scenario: Scenario)
 
 
 async def test_background_assessment_can_be_cancelled(scenario: Scenario) -> None:
-    """An assessment is cancelled like a remediation, by its id, and then has no result."""
     started = await start_background_assessment(scenario)
 
     await change_remediation.cancel(scenario.services, started.id)
@@ -409,9 +370,6 @@ async def test_background_assessment_can_be_cancelled(scenario: Scenario) -> Non
 
 
 async def test_unknown_environment_policy_and_assessment_are_not_found(scenario: Scenario) -> None:
-    """An unknown environment or policy, and a remediation that is not an assessment, are not
-    found.
-    """
     with pytest.raises(NotFound):
         await start_assessment(scenario.services, scenario.world.create_guid(), ONE, ANNA)
     with pytest.raises(NotFound, match="policy"):
@@ -433,7 +391,6 @@ async def test_unknown_environment_policy_and_assessment_are_not_found(scenario:
 async def test_assessment_completes_without_an_unavailable_power_apps_list(
     scenario: Scenario, name: str, failure: Exception
 ) -> None:
-    """After several tries the assessment completes, with a finding about the unread list."""
     tries = 0
 
     class Failing:
@@ -461,7 +418,6 @@ async def test_assessment_completes_without_an_unavailable_power_apps_list(
 async def test_list_that_repeats_a_page_blocks_the_assessment(
     scenario: Scenario,
 ) -> None:
-    """The app reads the list again several times, and then blocks the job with a fix."""
     cursors = {"": "a", "a": "b", "b": "a"}
     asked: list[str] = []
 

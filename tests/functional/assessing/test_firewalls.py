@@ -1,5 +1,3 @@
-"""Test how the app reads network security groups, sites and other firewalls as ordered rules."""
-
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -32,7 +30,7 @@ TAGS = build_tag_list(
 
 
 def find_missing_tags(*firewalls: Firewall, host: str | None = HOST) -> list[str]:
-    """Return the service tags of a European flow that these firewalls do not allow."""
+    """Return the service tags that European flows need and these firewalls do not allow."""
     found = find_required_issues(firewalls, "europe", [host], TAGS)
     return [tag for gap in found for tag in gap.missing_tags]
 
@@ -42,7 +40,6 @@ def list_rule_names(firewall: Firewall) -> list[str]:
 
 
 def test_rules_of_a_group_are_in_the_order_of_priority() -> None:
-    """The rule with the lowest number is first, wherever the list contains it."""
     [firewall] = parse_group(
         build_security_group(
             build_security_rule("second", 200), build_security_rule("first", 100, access="Deny")
@@ -63,7 +60,6 @@ def test_rules_of_a_group_are_in_the_order_of_priority() -> None:
     ],
 )
 def test_rules_for_other_traffic_are_ignored(properties: Json) -> None:
-    """Only rules for inbound HTTPS are evaluated."""
     [firewall] = parse_group(build_security_group(build_security_rule("other", 100, **properties)))
 
     assert "other" not in list_rule_names(firewall)
@@ -96,7 +92,6 @@ def test_group_that_allows_only_the_old_ranges_has_an_issue() -> None:
 
 
 def test_rule_that_denies_before_the_allowing_rule_is_an_issue() -> None:
-    """A rule that denies has priority if its number is lower."""
     allow = build_security_rule("plex", 200, sourceAddressPrefix="PowerPlatformPlex")
     deny = build_security_rule("block", 100, sourceAddressPrefix="20.61.88.128/25", access="Deny")
     flows = build_security_rule("flows", 150, sourceAddressPrefix="LogicApps")
@@ -105,7 +100,6 @@ def test_rule_that_denies_before_the_allowing_rule_is_an_issue() -> None:
 
 
 def test_each_destination_of_a_group_is_a_separate_firewall() -> None:
-    """A rule for one destination does not apply to another one."""
     firewalls = parse_group(
         build_security_group(
             build_security_rule(
@@ -135,9 +129,7 @@ def test_each_destination_of_a_group_is_a_separate_firewall() -> None:
 
 
 def test_tag_names_the_hosts_of_a_group() -> None:
-    """A network security group knows no hosts, so an administrator names them in the tag
-    `CmkFlow-Hosts`.
-    """
+    """A network security group contains no host names."""
     group = build_security_group(tags={"CmkFlow-Hosts": "API.contoso.example, *.shop.example"})
 
     [firewall] = parse_group(group)
@@ -152,9 +144,6 @@ def test_tag_names_the_hosts_of_a_group() -> None:
 async def test_host_of_a_public_address_belongs_to_the_group_of_its_interface(
     attached: str,
 ) -> None:
-    """The group may be attached to the subnet or to the interface. Only rules whose destination
-    includes the interface's address apply.
-    """
     subnet = {"id": "/subscriptions/s/virtualNetworks/n/subnets/Web"}
     address = build_resource(
         "Microsoft.Network/publicIPAddresses", "ip", properties={"ipAddress": "203.0.113.7"}
@@ -206,9 +195,6 @@ async def test_host_of_a_public_address_belongs_to_the_group_of_its_interface(
     ],
 )
 def test_incomplete_rule_makes_the_issue_uncertain(properties: Json) -> None:
-    """A rule is incomplete if it covers only some destinations or ports, or has a parameter in
-    place of a value. If only its access is a parameter, the issue stays certain.
-    """
     rule = build_security_rule("half", 100, **{"sourceAddressPrefix": "*", **properties})
     [firewall] = parse_group(
         build_security_group(rule, tags={"cmkflow-hosts": "api.contoso.example"})
@@ -221,7 +207,6 @@ def test_incomplete_rule_makes_the_issue_uncertain(properties: Json) -> None:
 
 
 def test_site_without_restrictions_has_no_issue() -> None:
-    """A site with only the rule "Any" allows all addresses, so it has no firewall issue."""
     firewall = parse_site(build_site(), build_web_config(build_restriction("Any", 2147483647)))
 
     assert firewall.hosts == {"orders-api.azurewebsites.net", "api.contoso.example"}
@@ -229,7 +214,6 @@ def test_site_without_restrictions_has_no_issue() -> None:
 
 
 def test_site_with_a_restriction_denies_other_addresses() -> None:
-    """After the first restriction, the site denies all other addresses."""
     firewall = parse_site(build_site(), build_web_config(build_restriction("203.0.113.0/24", 100)))
 
     assert firewall.default is RuleAction.DENY
@@ -335,7 +319,9 @@ def test_every_collected_group_can_be_read() -> None:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_group_that_allows_the_internet_has_no_issue() -> None:
-    """The group of a bastion allows HTTPS from the Internet before it denies the rest."""
+    """The network security group of a bastion allows HTTPS from the Internet before it denies the
+    rest.
+    """
     folder = Path(os.environ["FLOW_CORPUS"], "firewall", "azure-network-security")
     [path] = folder.glob("*DNS_Proxy_in_Hub_and_Spoke*")
     [group] = [

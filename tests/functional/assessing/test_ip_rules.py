@@ -1,7 +1,3 @@
-"""Test that Azure services with IP rules allow the listed addresses, and have a default for all
-others.
-"""
-
 from collections.abc import Mapping
 from types import ModuleType
 
@@ -32,7 +28,6 @@ HALF = "20.61.88.128/27"
 
 
 async def read_firewall(kind: str, *resources: Json) -> Firewall:
-    """Return the only firewall of a kind in these resources."""
     world = World()
     world.resources = {one["id"].lower(): one for one in resources}
     [firewall] = await build_firewall_kinds(build_fakes(world).ports.resources)[kind].read()
@@ -74,9 +69,6 @@ async def test_service_without_ipv6_needs_no_ipv6_rule() -> None:
     ],
 )
 async def test_vault_allows_the_addresses_of_its_rules(vault: Json, expected: str) -> None:
-    """A key vault without `networkAcls` allows every address. One without public access allows
-    none.
-    """
     firewall = await read_firewall("key_vault", vault)
 
     assert find_verdict(firewall) == expected
@@ -84,9 +76,7 @@ async def test_vault_allows_the_addresses_of_its_rules(vault: Json, expected: st
 
 
 async def test_verdict_for_callers_in_the_region_of_a_storage_account_is_unknown() -> None:
-    """IP rules do not apply to callers in the region of the account, because these use private
-    addresses.
-    """
+    """IP rules do not apply to callers in the region of the account."""
     rules = [{"value": RANGES[0], "action": "Allow"}]
     own = await read_firewall(
         "storage_account", storage_account.build_account(rules, "West Europe")
@@ -119,9 +109,7 @@ async def test_verdict_for_callers_in_the_region_of_a_storage_account_is_unknown
 async def test_cosmos_account_with_a_rule_denies_other_addresses(
     account: Json, expected: str
 ) -> None:
-    """An account with an IP rule or a network filter denies other addresses. The rule 0.0.0.0
-    allows all of Azure.
-    """
+    """The rule 0.0.0.0 allows all of Azure."""
     firewall = await read_firewall("cosmos_account", account)
 
     assert find_verdict(firewall) == expected
@@ -136,9 +124,7 @@ async def test_cosmos_account_with_a_rule_denies_other_addresses(
     ],
 )
 async def test_namespace_with_a_rule_denies_other_addresses(kind: str, build: ModuleType) -> None:
-    """A namespace with a rule denies other addresses. Without a rule, the effect of a denying
-    default is not documented, so the verdict is unknown.
-    """
+    """Without a rule, the effect of a denying default is not documented."""
     case: Mapping[str, Json] = {
         "denied": build.build_rule_set("203.0.113.1"),
         "partly_allowed": build.build_rule_set(HALF),
@@ -164,9 +150,7 @@ async def test_namespace_with_a_rule_denies_other_addresses(kind: str, build: Mo
 async def test_database_server_denies_addresses_outside_its_ranges(
     kind: str, build: ModuleType
 ) -> None:
-    """A rule allows a range from its first to its last address. The range 0.0.0.0 allows all of
-    Azure.
-    """
+    """The range 0.0.0.0 allows all of Azure."""
     server, rule = build.build_server, build.build_rule
     part = rule("odd", "20.61.88.130", "20.61.88.200")
     azure = rule("AllowAllWindowsAzureIps", ALL_OF_AZURE, ALL_OF_AZURE)
@@ -188,7 +172,7 @@ async def test_database_server_denies_addresses_outside_its_ranges(
 
 
 async def test_single_postgresql_server_is_read() -> None:
-    """The app also reads `Microsoft.DBforPostgreSQL/servers`, which needs another API version."""
+    """The resource type `Microsoft.DBforPostgreSQL/servers` needs an API version of its own."""
     older = postgresql_server.build_server() | {"type": "Microsoft.DBforPostgreSQL/servers"}
 
     assert (await read_firewall("postgresql_server", older)).name == "orders-db"

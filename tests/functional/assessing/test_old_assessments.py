@@ -1,7 +1,3 @@
-"""Test that a replaced assessment is deleted after the same periods as old plans and old
-remediations.
-"""
-
 from contextlib import suppress
 from datetime import timedelta
 from html import unescape
@@ -29,7 +25,6 @@ ANNA = Principal(name="anna", roles=frozenset(Role), kind=PrincipalKind.USER)
 async def build_assessed(
     *, remediations_kept: timedelta | None = None
 ) -> tuple[Scenario, list[Remediation]]:
-    """Return a scenario with two complete assessments, the second a day after the first."""
     settings = build_fake_settings(plans_kept=10 * DAY, remediations_kept=remediations_kept)
     scenario = Scenario(settings=settings)
     scenario.build.add_http_flow("Orders")
@@ -44,9 +39,6 @@ async def build_assessed(
 
 
 async def test_result_of_a_replaced_assessment_is_deleted_after_the_time_of_plans() -> None:
-    """The app deletes the result of a replaced assessment. Its summary stays and says why the
-    result is missing, and the newest assessment stays complete.
-    """
     scenario, [old, new] = await build_assessed()
     before = await show_assessment(scenario.services, old.id)
     await delete_old_plans(scenario.services)
@@ -68,9 +60,6 @@ async def test_result_of_a_replaced_assessment_is_deleted_after_the_time_of_plan
 
 
 async def test_rows_of_a_replaced_assessment_are_deleted_after_the_time_of_remediations() -> None:
-    """The app deletes the rows of a replaced assessment. It never deletes the newest assessment,
-    however old it is.
-    """
     scenario, [old, new] = await build_assessed(remediations_kept=30 * DAY)
 
     scenario.world.clock.advance(20 * DAY)
@@ -92,9 +81,6 @@ async def test_rows_of_a_replaced_assessment_are_deleted_after_the_time_of_remed
 
 
 async def test_result_stays_while_a_retention_policy_keeps_it() -> None:
-    """If the archive may not delete the result's file, the rows stay, too. They are deleted
-    together later.
-    """
     scenario, [old, _] = await build_assessed(remediations_kept=30 * DAY)
     archive = scenario.fakes.archive
     archive.kept.update(await scenario.services.archive.list_names())
@@ -111,7 +97,6 @@ async def test_result_stays_while_a_retention_policy_keeps_it() -> None:
 
 @pytest.mark.parametrize("moment", Moment)
 async def test_next_check_continues_after_a_crash_at_any_request(moment: Moment) -> None:
-    """After a crash, the next check deletes what is left of a replaced assessment."""
     at, has_struck = 0, True
     while has_struck:
         at += 1

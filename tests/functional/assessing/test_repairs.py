@@ -1,5 +1,3 @@
-"""Test that the fix of each firewall kind names the missing addresses and allows them."""
-
 import json
 import re
 import shlex
@@ -62,14 +60,11 @@ class Estate:
         return explain_why_no_rule_helps(gap) or await kinds[gap.kind].propose_fix(gap)
 
     async def require_only_fix(self) -> FirewallFix:
-        """Return the fix of the only issue."""
         [gap] = await self.find_issues()
         return await self.propose_fix(gap)
 
     def deploy(self, bicep: str) -> None:
-        """Apply the resources of a Bicep text: replace properties of existing ones and add new
-        ones.
-        """
+        """Apply the resources of a Bicep text, and the IP filters in its comments."""
         for one in parse_resources(bicep):
             provider, *kinds = one.type.split("/")
             path = "/".join(f"{kind}/{name}" for kind, name in zip(kinds, one.names, strict=True))
@@ -104,14 +99,12 @@ def build_estate(kind: str) -> Estate:
 
 
 def list_prefixes(tags: ServiceTagList, name: str) -> tuple[str, ...]:
-    """Return the address prefixes of a service tag."""
     entry = tags.find(name)
     assert entry is not None
     return entry.prefixes
 
 
 def find_new_addresses(text: str, before: str) -> set[str]:
-    """Return the addresses in `text` that are not in `before`."""
     return set(_ADDRESS.findall(text)) - set(_ADDRESS.findall(before))
 
 
@@ -129,7 +122,7 @@ async def test_bicep_of_a_fix_removes_the_issue(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_fix_keeps_the_allowed_addresses(kind: str) -> None:
-    """The fix keeps all entries of a list, so flows on the old addresses still pass."""
+    """Flows on the old addresses must still pass."""
     here = build_estate(kind)
     before = json.dumps(here.resources)
 
@@ -142,9 +135,6 @@ async def test_fix_keeps_the_allowed_addresses(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_each_text_of_a_fix_contains_exactly_the_missing_addresses(kind: str) -> None:
-    """The fix in each language contains the same missing addresses, or service tags if the firewall
-    kind accepts them.
-    """
     here = build_estate(kind)
     [gap] = await here.find_issues()
     before = json.dumps(here.resources)
@@ -162,7 +152,6 @@ async def test_each_text_of_a_fix_contains_exactly_the_missing_addresses(kind: s
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_terraform_and_commands_of_a_fix_can_be_parsed(kind: str) -> None:
-    """An HCL parser reads the Terraform, and each command names the resource that it changes."""
     repair = await build_estate(kind).require_only_fix()
 
     assert hcl2.loads(repair.terraform) or kind == "api_management"  # only comments
@@ -200,9 +189,7 @@ async def test_fix_uses_the_command_of_its_kind(kind: str) -> None:
 
 
 async def test_rule_of_a_group_contains_one_service_tag() -> None:
-    """A fix adds one rule for each missing tag. It names the tag, because Microsoft may change the
-    tag's addresses.
-    """
+    """Microsoft may change the addresses of a tag."""
     group = build_security_group(
         build_security_rule("flows", 4096, sourceAddressPrefix="LogicApps")
     )
@@ -228,9 +215,6 @@ async def test_rule_of_a_group_contains_one_service_tag() -> None:
 
 
 async def test_new_rule_precedes_rules_that_deny() -> None:
-    """New rules get priorities right before the rule that denies flows. Rules that deny only other
-    addresses are not moved.
-    """
     group = build_security_group(
         build_security_rule("others", 101, access="Deny", sourceAddressPrefix="198.51.100.0/24"),
         build_security_rule("flows", 110, sourceAddressPrefix="LogicApps"),
@@ -247,7 +231,6 @@ async def test_new_rule_precedes_rules_that_deny() -> None:
 
 
 async def test_group_without_a_free_priority_has_no_fix() -> None:
-    """Another rule has the only priority before the rule that denies."""
     refusing = build_security_rule("nobody", 101, access="Deny")
     first = build_security_rule("flows", 100, sourceAddressPrefix="LogicApps")
     group = build_security_group(first, refusing)
@@ -259,9 +242,7 @@ async def test_group_without_a_free_priority_has_no_fix() -> None:
 
 
 async def test_fix_does_not_replace_a_rule_of_the_same_name() -> None:
-    """If a rule already has the fix's name, a person has created or moved it, so the app does not
-    change it.
-    """
+    """Such a rule may contain changes of a person."""
     group = build_security_group(
         build_security_rule("flows", 100, sourceAddressPrefix="LogicApps"),
         build_security_rule("CMK-PPPlex.WestEurope", 200, access="Deny"),
@@ -276,7 +257,6 @@ async def test_fix_does_not_replace_a_rule_of_the_same_name() -> None:
 
 
 async def test_new_rule_allows_only_the_destination_of_the_issue() -> None:
-    """The destination is a subnet or an application security group, and never all addresses."""
     asg = (
         "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/applicationSecurityGroups/a"
     )
@@ -301,7 +281,6 @@ async def test_new_rule_allows_only_the_destination_of_the_issue() -> None:
 
 
 async def test_fix_changes_the_restrictions_that_apply_to_the_scm_site() -> None:
-    """A scm site that uses the restrictions of the site is fixed with the site."""
     app = build_site()
     for follows in (True, False):
         config = build_web_config(
@@ -356,7 +335,6 @@ async def test_fix_of_a_function_app_uses_its_own_command_and_resource() -> None
     ],
 )
 async def test_full_list_has_no_fix(build: Any, there: int, most: int) -> None:
-    """The reason contains the number of rules, their maximum, and how many more would be needed."""
     repair = await Estate({one["id"]: one for one in build(there)}).require_only_fix()
 
     assert re.match(
@@ -375,9 +353,6 @@ async def test_service_without_public_access_has_no_fix() -> None:
 
 
 def build_azure_firewall(*more: Json, rules: Sequence[Json] | None = None) -> Estate:
-    """Return an Azure Firewall with a policy and these DNAT rules, by default one that allows the
-    IP group `flows`.
-    """
     members = azure_firewall.build_ip_group("flows", "13.69.71.0/25")
     leading = azure_firewall.build_nat_rule("orders", sourceIpGroups=[members["id"]])
     nat = azure_firewall.build_collection("published", 100, *(rules or [leading]), action="Dnat")
@@ -393,9 +368,7 @@ def build_azure_firewall(*more: Json, rules: Sequence[Json] | None = None) -> Es
 
 
 async def test_ip_group_that_other_rules_use_is_not_extended() -> None:
-    """The fix creates a new group, because addresses in the existing one would also apply to its
-    other rules.
-    """
+    """Addresses in the existing group would also apply to its other rules."""
     used = azure_firewall.build_network_rule(
         "admins", sourceIpGroups=[azure_firewall.build_ip_group("flows")["id"]]
     )
@@ -414,9 +387,7 @@ async def test_ip_group_that_other_rules_use_is_not_extended() -> None:
 
 
 async def test_ip_group_of_another_firewall_is_not_extended() -> None:
-    """The fix creates a new group, because a policy that the app cannot read also uses the existing
-    one.
-    """
+    """A policy that the app cannot read also uses the existing group."""
     here = build_azure_firewall()
     [group] = [one for one in here.resources.values() if one["type"].endswith("/ipGroups")]
     group["properties"]["firewallPolicies"] = [{"id": "/subscriptions/t/…/firewallPolicies/other"}]
@@ -427,9 +398,6 @@ async def test_ip_group_of_another_firewall_is_not_extended() -> None:
 
 
 async def test_rule_with_addresses_gets_an_additional_rule_with_an_ip_group() -> None:
-    """If a rule lists addresses instead of IP groups, the fix adds a rule and leaves the existing
-    one.
-    """
     here = build_azure_firewall(rules=[azure_firewall.build_nat_rule("orders", "13.69.71.0/25")])
 
     repair = await here.require_only_fix()
@@ -453,9 +421,7 @@ async def test_rule_with_addresses_gets_an_additional_rule_with_an_ip_group() ->
 
 
 async def test_destination_that_a_prior_rule_denies_has_no_fix() -> None:
-    """The first matching network rule decides, so addresses added to a later rule would have no
-    effect.
-    """
+    """The first matching network rule decides."""
     rules = [
         azure_firewall.build_collection(
             "refused", 100, azure_firewall.build_network_rule("nobody", "*"), action="Deny"

@@ -1,5 +1,3 @@
-"""Test that Microsoft's Bicep compiler accepts the fix of each firewall kind."""
-
 import re
 from pathlib import Path
 
@@ -14,9 +12,6 @@ _OF_A_PART = re.compile(r": Warning (BCP035|no-unused-vars|no-unused-params): ")
 
 @needs_compiler
 async def test_bicep_of_every_firewall_fix_compiles(tmp_path: Path) -> None:
-    """A fix that is only a part of a resource begins with a comment. The compiler may warn about
-    what is missing beside it.
-    """
     texts = {kind: (await build_estate(kind).require_only_fix()).bicep for kind in FIREWALL_KINDS}
     for kind, text in texts.items():
         (tmp_path / f"{kind}.bicep").write_text(text)

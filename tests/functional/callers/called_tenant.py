@@ -1,5 +1,3 @@
-"""Provide a tenant in memory, with an original and with callers that a test can find and change."""
-
 from datetime import timedelta
 
 from shared.domain.callers.caller import Caller, CallerContent
@@ -26,7 +24,7 @@ async def write_caller(
 
 
 class Tenant:
-    """A tenant with one original, one copy of it, and all kinds of callers."""
+    """A tenant with one original and one copy of it, for tests of callers."""
 
     def __init__(self) -> None:
         self.world = World()
@@ -49,7 +47,7 @@ class Tenant:
         return await self.kinds[caller.kind].read(caller)
 
     async def update_caller(self, caller: Caller) -> CallerContent:
-        """Replace the original's URL in a caller by the copy's. Return the former content."""
+        """Make a caller call the copy instead of the original, and return its former content."""
         kind = self.kinds[caller.kind]
         value = await kind.read(caller)
         new = self._rewrite(kind, value.text)
@@ -59,7 +57,7 @@ class Tenant:
         return value
 
     async def revert_caller(self, caller: Caller, old: CallerContent) -> None:
-        """Revert the change that `update_caller` made. `old` is the content before it."""
+        """Revert the change of `update_caller`, which returned `old`."""
         kind = self.kinds[caller.kind]
         urls = {self.original.trigger_url_id: self.builder.get_trigger_url(self.copy)}
         flow_ids = {self.original.workflow_id: self.copy.workflow_id}
@@ -79,9 +77,8 @@ class Tenant:
         ).text
 
     def count_runs_after_a_beat(self) -> tuple[int, int]:
-        """Let each system that calls a flow call it once.
-
-        Return the number of runs of original and copy.
+        """Let each caller call once without a lost call. Return the number of runs of original and
+        copy.
         """
         self.world.traffic.beat(self.world)
         assert self.world.traffic.lost_calls == []

@@ -1,4 +1,4 @@
-"""Add an app whose settings hold the URLs of many flows, of which some can be copied late."""
+"""Provide an app whose settings contain the URLs of many flows."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -35,12 +35,10 @@ def add_app(scenario: Scenario, count: int = FLOWS) -> tuple[FakeSite, list[Fake
 
 
 def list_changed_settings(before: Mapping[str, str], site: FakeSite) -> set[str]:
-    """Return the names of the settings whose value has changed."""
     return {name for name, value in before.items() if site.settings[name] != value}
 
 
 async def list_steps(scenario: Scenario) -> set[FlowJobState]:
-    """Return the step of each job, without duplicates."""
     return {job.step for job in (await scenario.read_jobs()).values()}
 
 
@@ -48,7 +46,6 @@ class LateCopies:
     """A workflows port that fails to create some copies until the test allows them."""
 
     def __init__(self, scenario: Scenario, failure: Exception, *flows: FakeFlow) -> None:
-        """Make the copies of these flows fail with this error."""
         self._port = scenario.fakes.ports.workflows
         self._failures: dict[str | None, Exception] = {}
         self.fail_copies(failure, *flows)
@@ -59,18 +56,15 @@ class LateCopies:
         return getattr(self._port, name)
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
-        """Create the workflow. Raises the error that is set for the original of this copy."""
         failure = self._failures.get(find_lineage(draft.client_data))
         if failure:
             raise failure
         await self._port.create(environment, draft)
 
     def fail_copies(self, failure: Exception, *flows: FakeFlow) -> None:
-        """Make copies of these flows fail with this error from now on."""
         self._failures |= {find_lineage(flow.client_data): failure for flow in flows}
 
     def allow_copies(self, *flows: FakeFlow) -> None:
-        """Stop failing the copies of these flows."""
         for flow in flows:
             del self._failures[find_lineage(flow.client_data)]
 
@@ -81,7 +75,7 @@ NOT_YET = ThrottledError("not yet", retry_after=MINUTE / 2)
 async def run_until_waiting_for_last(
     scenario: Scenario, count: int = 3
 ) -> tuple[FakeSite, list[FakeFlow], LateCopies]:
-    """Run until the jobs of an app's other flows wait for the job of its last flow."""
+    """Run until the jobs of an app's flows wait for the job of the last flow, whose copy fails."""
     site, flows = add_app(scenario, count)
     await plan_remediation(scenario)
     late = LateCopies(scenario, NOT_YET, flows[-1])

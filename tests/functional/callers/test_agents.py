@@ -1,5 +1,3 @@
-"""The topics and tools of agents are found by the flows that they run. Their makers change them."""
-
 from datetime import timedelta
 
 import pytest
@@ -39,7 +37,6 @@ def publish_agent(topic: FakeRow) -> None:
 async def test_original_is_retired_after_its_agent_runs_the_copy_and_is_published(
     kind: str,
 ) -> None:
-    """The original and the copy stay on until the agent is published, also in a rollback."""
     scenario = Scenario()
     original = add_agents_flow(scenario, kind)
     topic = scenario.build.add_agent_topic(original, published="2026-01-01T00:00:00Z")
@@ -77,7 +74,6 @@ async def test_original_is_retired_after_its_agent_runs_the_copy_and_is_publishe
 
 
 async def test_flow_that_no_agent_runs_is_retired_without_a_person() -> None:
-    """The app has read all agents and found no caller, so no person has to change anything."""
     scenario = Scenario()
     original = add_agents_flow(scenario, "VirtualAgent")
     scenario.build.add_agent_topic(scenario.build.add_off_flow("Other"))
@@ -90,7 +86,6 @@ async def test_flow_that_no_agent_runs_is_retired_without_a_person() -> None:
 
 
 async def test_assessment_names_the_agent_and_its_topic() -> None:
-    """The assessment names topic and agent, so that their maker can prepare."""
     tenant = Assessed()
     child = tenant.build.add_http_flow("Lookup")
     trigger = build_request_trigger("VirtualAgent")

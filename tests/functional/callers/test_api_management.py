@@ -1,5 +1,3 @@
-"""The app changes only the URL in API Management, and overwrites no edit of a person."""
-
 from contextlib import suppress
 
 import pytest
@@ -26,7 +24,6 @@ def change_properties(tenant: Tenant, resource_id: str, **properties: object) ->
 
 
 def add_callers(tenant: Tenant) -> dict[str, str]:
-    """Add a caller in each of `PLACES`. Return their resource ids by place."""
     [backend] = tenant.builder.add_backend_caller(tenant.original)
     named_value = tenant.builder.add_named_value_caller(tenant.original)
     policy = tenant.builder.add_policy_caller(tenant.original)
@@ -34,7 +31,6 @@ def add_callers(tenant: Tenant) -> dict[str, str]:
 
 
 async def find_only_caller(tenant: Tenant, place: str) -> Caller:
-    """Return the only caller whose label begins with the name of this place."""
     [caller] = [
         one
         for one in await tenant.list_found_callers("api_management")
@@ -45,7 +41,6 @@ async def find_only_caller(tenant: Tenant, place: str) -> Caller:
 
 @pytest.mark.parametrize("place", PLACES)
 async def test_write_changes_only_the_url(tenant: Tenant, place: str) -> None:
-    """Other properties and the rest of a policy stay, and a rollback restores every byte."""
     resource_id = add_callers(tenant)[place].lower()
     before = tenant.world.resources[resource_id]
     caller = await find_only_caller(tenant, place)
@@ -63,7 +58,7 @@ async def test_write_changes_only_the_url(tenant: Tenant, place: str) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 async def test_write_after_an_edit_is_a_conflict(tenant: Tenant, place: str) -> None:
-    """The ETag covers the whole resource, so an edit of any property is a conflict."""
+    """The ETag covers the whole resource."""
     resource_id = add_callers(tenant)[place]
     caller = await find_only_caller(tenant, place)
     content = await tenant.read(caller)
@@ -83,7 +78,7 @@ async def test_write_after_an_edit_is_a_conflict(tenant: Tenant, place: str) -> 
 async def test_edit_between_read_and_write_of_the_same_request_is_kept(
     tenant: Tenant, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The write sends the ETag that was read just before it, so the edit is a conflict."""
+    """The write sends the ETag that was read just before it."""
     resource_id = add_callers(tenant)[place]
     caller = await find_only_caller(tenant, place)
     content = await tenant.read(caller)
@@ -117,7 +112,7 @@ async def test_service_url_of_an_api_is_a_caller(tenant: Tenant) -> None:
 
 
 async def test_url_that_a_policy_completes_is_changed_by_a_person(tenant: Tenant) -> None:
-    """The backend holds the first part of the URL, and a policy adds the path and the signature."""
+    """A policy adds the path and the signature to the backend's URL."""
     url = tenant.builder.get_trigger_url(tenant.original).partition("/triggers/")[0]
     tenant.builder.add_api_management_caller("backends/crm", {"url": f"{url}/triggers"}, "url", 0)
 
@@ -139,8 +134,6 @@ async def test_named_value_in_key_vault_is_no_caller(tenant: Tenant) -> None:
 async def test_named_value_that_the_app_may_not_list_is_reported(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The search names the unreadable named value, and finds the others of the service."""
-
     async def reject(*_: object) -> None:
         raise PlatformError("no", code="AuthorizationFailed", status=403)
 
@@ -161,7 +154,6 @@ async def test_named_value_that_the_app_may_not_list_is_reported(
 
 
 async def test_value_that_may_become_too_long_is_known_before(tenant: Tenant) -> None:
-    """The longest possible URL is the limit of the place minus the text around the URL."""
     url = tenant.builder.get_trigger_url(tenant.original)
     properties = {"displayName": "flow", "value": f"{'x' * 96}={url}"}
     tenant.builder.add_api_management_caller("namedValues/flow", properties, "value", 0)
@@ -195,7 +187,7 @@ async def test_fragment_is_one_caller_and_names_its_users(tenant: Tenant) -> Non
 
 
 async def test_service_in_a_resource_group_named_service_is_searched(tenant: Tenant) -> None:
-    """The part of its id with that name is not the service. Azure may write ids in any case."""
+    """The service's resource id then contains `/service` twice."""
     [backend] = tenant.builder.add_backend_caller(tenant.original)
     group = "/".join(backend.split("/")[:5])
     resources = tenant.world.resources

@@ -1,8 +1,3 @@
-"""The app changes only the URL in an Automation variable.
-
-People change runbooks and encrypted variables.
-"""
-
 from dataclasses import replace
 
 import pytest
@@ -29,7 +24,6 @@ def change_value(tenant: Tenant, resource_id: str, value: str) -> None:
 
 
 async def test_write_of_a_variable_changes_only_the_url(tenant: Tenant) -> None:
-    """Description and type stay, and the rollback restores every byte."""
     resource_id = tenant.builder.add_automation_caller(tenant.original).lower()
     before = tenant.world.resources[resource_id]
 
@@ -44,7 +38,7 @@ async def test_write_of_a_variable_changes_only_the_url(tenant: Tenant) -> None:
 
 
 async def test_write_of_a_variable_edited_after_the_read_is_a_conflict(tenant: Tenant) -> None:
-    """Azure has no ETag for variables, so the write compares the value."""
+    """Azure has no ETag for variables."""
     resource_id = tenant.builder.add_automation_caller(tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
@@ -57,7 +51,6 @@ async def test_write_of_a_variable_edited_after_the_read_is_a_conflict(tenant: T
 
 
 async def test_runbook_is_changed_by_a_person(tenant: Tenant) -> None:
-    """The app finds the URL in a published runbook, but rejects a write of it."""
     url = tenant.builder.get_trigger_url(tenant.original)
     resource_id = tenant.builder.add_runbook(f"Invoke-RestMethod -Uri '{url}'", state="Edit")
     tenant.builder.add_runbook("", name="draft", state="New")
@@ -86,7 +79,7 @@ async def test_runbook_is_changed_by_a_person(tenant: Tenant) -> None:
 async def test_encrypted_variables_are_found_by_their_names_only(
     tenant: Tenant, count: int, text: str
 ) -> None:
-    """Azure returns no encrypted value, so the search names these variables, account by account."""
+    """Azure returns no encrypted value."""
     for number in range(count):
         tenant.builder.add_automation_caller(name=f"Secret{number:02}", is_encrypted=True)
     search = CallerSearchPosition()

@@ -1,5 +1,3 @@
-"""The app changes only the URL in a service hook or variable group, and names secrets."""
-
 from dataclasses import replace
 
 import pytest
@@ -26,7 +24,6 @@ def tenant() -> Tenant:
 
 
 def add_hook(tenant: Tenant, **inputs: str) -> str:
-    """Add a service hook that calls the original. Return its path."""
     hook: Json = {
         "id": "h1",
         "publisherId": "tfs",
@@ -45,13 +42,12 @@ def get_document(tenant: Tenant, path: str) -> Json:
 async def collect_callers(
     tenant: Tenant, search: CallerSearchPosition, found: list[Caller]
 ) -> None:
-    """Search, and add each caller to `found`, which keeps them if the search fails."""
+    """Add each found caller to `found`, even if the search fails later."""
     async for caller in tenant.kinds[KIND].find([], search):
         found.append(caller)  # noqa: PERF401 -- a comprehension would lose them
 
 
 async def test_write_of_a_service_hook_changes_only_the_url(tenant: Tenant) -> None:
-    """Other inputs and the state stay in their order, and the rollback restores every byte."""
     path = add_hook(tenant, resourceDetailsToSend="all", acceptUntrustedCerts="false")
     before = get_document(tenant, path)
 
@@ -71,7 +67,7 @@ async def test_write_of_a_service_hook_changes_only_the_url(tenant: Tenant) -> N
 
 
 async def test_write_of_a_variable_group_sends_secret_variables_as_null(tenant: Tenant) -> None:
-    """Azure DevOps keeps a secret value that is sent as null. The search names it as unreadable."""
+    """Azure DevOps keeps a secret value that is sent as null."""
     url = tenant.builder.get_trigger_url(tenant.original)
     secret = {"value": None, "isSecret": True}
     path = add_variable_group(tenant.builder, {"URL": {"value": url}, "key": secret})
@@ -92,7 +88,7 @@ async def test_write_of_a_variable_group_sends_secret_variables_as_null(tenant: 
 
 
 async def test_write_of_a_hook_edited_after_the_read_is_a_conflict(tenant: Tenant) -> None:
-    """Azure DevOps has no ETag, so the app compares the stored hook with what it has read."""
+    """Azure DevOps has no ETag."""
     path = add_hook(tenant)
     [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
@@ -106,9 +102,7 @@ async def test_write_of_a_hook_edited_after_the_read_is_a_conflict(tenant: Tenan
 
 
 async def test_hook_with_a_secret_input_is_changed_by_a_person(tenant: Tenant) -> None:
-    """Azure DevOps returns asterisks in place of a secret. A write would replace the secret with
-    them.
-    """
+    """Azure DevOps returns asterisks instead of a secret."""
     path = add_hook(tenant, httpHeaders="X-Key:********")
     before = get_document(tenant, path)
 
@@ -123,7 +117,7 @@ async def test_hook_with_a_secret_input_is_changed_by_a_person(tenant: Tenant) -
 
 
 async def test_shared_variable_group_is_changed_by_a_person(tenant: Tenant) -> None:
-    """A write must name all projects that share the group, and the app may not see all of them."""
+    """A write must name all projects that share the group."""
     url = tenant.builder.get_trigger_url(tenant.original)
     add_variable_group(tenant.builder, {"URL": {"value": url}}, isShared=True)
 
@@ -133,9 +127,6 @@ async def test_shared_variable_group_is_changed_by_a_person(tenant: Tenant) -> N
 
 
 async def test_organization_that_rejects_the_app_does_not_hide_another(tenant: Tenant) -> None:
-    """The search names the organization that it could not read, and finds the callers of the other
-    one.
-    """
     add_hook(tenant)
     tenant.world.rejecting_scopes[AZURE_DEVOPS.name] = {"apart"}
     search = CallerSearchPosition()

@@ -1,4 +1,4 @@
-"""Flows whose URLs are in one resource wait for one another for a limited time."""
+"""Test how long flows wait for others whose URLs are in the same resource."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -28,10 +28,6 @@ from tests.functional.scenarios.watched_scenario import assert_nothing_lost, pla
 
 
 async def test_jobs_write_without_a_late_flow_after_the_batch_wait() -> None:
-    """After five minutes, the app writes without the late flow.
-
-    The late flow's job writes later.
-    """
     scenario = Scenario(settings=PROMPT)
     site, flows, late = await run_until_waiting_for_last(scenario)
     before = dict(site.settings)
@@ -47,7 +43,6 @@ async def test_jobs_write_without_a_late_flow_after_the_batch_wait() -> None:
 
 
 async def test_flow_that_is_copied_in_time_is_part_of_the_batched_write() -> None:
-    """When the last flow is copied in time, the app writes once, for all flows."""
     scenario = Scenario(settings=PROMPT)
     site, flows, late = await run_until_waiting_for_last(scenario)
     before = dict(site.settings)
@@ -82,7 +77,7 @@ async def test_jobs_write_at_once_if_the_batch_wait_is_zero() -> None:
 
 
 async def test_jobs_do_not_wait_for_a_blocked_job() -> None:
-    """A blocked job may need a person, so the other jobs write without it."""
+    """A blocked job may need a person."""
     scenario = Scenario(settings=PROMPT)
     site, flows = add_app(scenario, 3)
     await plan_remediation(scenario)
@@ -108,7 +103,6 @@ async def exclude_flow(scenario: Scenario, flow: FakeFlow) -> None:
 
 
 async def test_flow_excluded_while_it_waits_is_not_part_of_the_write() -> None:
-    """The app writes for the other flows, and the caller of the excluded flow is unchanged."""
     scenario = Scenario(settings=PROMPT)
     site, flows, late = await run_until_waiting_for_last(scenario)
     before = dict(site.settings)
@@ -122,7 +116,6 @@ async def test_flow_excluded_while_it_waits_is_not_part_of_the_write() -> None:
 
 
 async def test_flow_whose_copy_is_off_is_not_part_of_the_write() -> None:
-    """The app writes for the other flows, and no caller gets the URL of a copy that is off."""
     scenario = Scenario(settings=PROMPT)
     site, flows, late = await run_until_waiting_for_last(scenario)
     before = dict(site.settings)
@@ -137,7 +130,6 @@ async def test_flow_whose_copy_is_off_is_not_part_of_the_write() -> None:
 
 
 async def test_unreadable_job_row_does_not_block_the_batched_write() -> None:
-    """The app writes for the other flows if a newer version of the app wrote the job's row."""
     scenario = Scenario(settings=PROMPT)
     site, flows, late = await run_until_waiting_for_last(scenario)
     before = dict(site.settings)
@@ -158,7 +150,6 @@ async def test_unreadable_job_row_does_not_block_the_batched_write() -> None:
 
 @pytest.mark.parametrize("is_late", [False, True])
 async def test_rollback_removes_a_flow_from_the_batched_write(*, is_late: bool) -> None:
-    """A rollback excludes a flow while its job waits, and while another job is about to write."""
     scenario = Scenario(settings=PROMPT)
     site, flows, late = await run_until_waiting_for_last(scenario)
     before = dict(site.settings)

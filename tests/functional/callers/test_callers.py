@@ -1,5 +1,3 @@
-"""Callers of every kind can be reverted exactly and contain no signature in their texts."""
-
 import pytest
 
 from shared.domain.callers.caller import CallerContent
@@ -23,7 +21,6 @@ def add_callers(tenant: Tenant) -> None:
 
 
 async def test_callers_of_every_kind_are_reverted_exactly(tenant: Tenant) -> None:
-    """After all callers are updated and reverted, the tenant is as before."""
     add_callers(tenant)
     before = take_snapshot(tenant.world)
     found = [caller for kind in tenant.kinds for caller in await tenant.list_found_callers(kind)]
@@ -41,7 +38,6 @@ async def test_callers_of_every_kind_are_reverted_exactly(tenant: Tenant) -> Non
 
 @pytest.mark.parametrize("kind", [kind for kind in CALLER_KINDS if kind not in MOVED_KINDS])
 async def test_manual_caller_is_never_written(tenant: Tenant, kind: str) -> None:
-    """A manual caller says what to do, and a write of it is rejected with the same text."""
     load_caller_case(kind).add(tenant.builder, tenant.original)
     [caller] = await tenant.list_found_callers(kind)
     value = await tenant.read(caller)
@@ -55,7 +51,7 @@ async def test_manual_caller_is_never_written(tenant: Tenant, kind: str) -> None
 
 
 async def test_texts_of_callers_contain_no_signature(tenant: Tenant) -> None:
-    """No signature may be in a caller's text, because rows and reports contain it."""
+    """Rows and reports contain these texts."""
     add_callers(tenant)
     signatures = find_signatures(tenant.builder.get_trigger_url(tenant.original)).values()
 

@@ -1,5 +1,3 @@
-"""If a caller in another environment is itself an original, the app changes only its copy."""
-
 from datetime import timedelta
 
 import pytest
@@ -19,7 +17,7 @@ DAY = timedelta(days=1)
 
 
 def build_two_environments() -> tuple[TwoEnvironments, FakeFlow, FakeFlow]:
-    """Return two environments, in which the original `Shop` calls the original `Orders`."""
+    """Return two environments and their originals `Orders` and `Shop`. `Shop` calls `Orders`."""
     scenario = TwoEnvironments()
     orders, shop = scenario.add_call_across()
     scenario.other.add_app_setting_caller(shop)
@@ -30,7 +28,7 @@ def build_two_environments() -> tuple[TwoEnvironments, FakeFlow, FakeFlow]:
 
 
 def assert_no_call_is_lost(scenario: TwoEnvironments) -> None:
-    """Let each system call once more. Require that no call is lost and no invariant is violated."""
+    """Let each caller call once more, and check the calls and all invariants."""
     scenario.world.traffic.beat(scenario.world)
     assert scenario.world.violations == []
     assert scenario.world.traffic.lost_calls == []
@@ -38,7 +36,6 @@ def assert_no_call_is_lost(scenario: TwoEnvironments) -> None:
 
 
 async def assert_retired(scenario: TwoEnvironments) -> None:
-    """Require that every job of both environments is retired."""
     jobs = await scenario.read_all_jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [
         (job.display_name, job.state, job.message) for job in jobs.values()
@@ -46,7 +43,6 @@ async def assert_retired(scenario: TwoEnvironments) -> None:
 
 
 async def test_only_the_copy_of_a_caller_is_changed() -> None:
-    """Only the caller's copy is changed, and the caller retires before the flow that it calls."""
     scenario, orders, shop = build_two_environments()
     before = shop.client_data
     await scenario.opt_in_both()
@@ -72,7 +68,6 @@ async def test_only_the_copy_of_a_caller_is_changed() -> None:
 
 @pytest.mark.parametrize("is_first", [True, False])
 async def test_separate_remediations_of_two_environments_retire_both_flows(is_first: bool) -> None:
-    """The order in which the environments are remediated makes no difference."""
     scenario, orders, shop = build_two_environments()
     before = shop.client_data
     await scenario.opt_in_both()
@@ -91,7 +86,6 @@ async def test_separate_remediations_of_two_environments_retire_both_flows(is_fi
 
 
 async def test_caller_is_not_changed_while_its_plan_awaits_approval() -> None:
-    """The called flow's job waits until the caller's plan is approved and its copy is changed."""
     scenario, orders, shop = build_two_environments()
     before = shop.client_data
     await scenario.opt_in_both()
@@ -116,7 +110,6 @@ async def test_caller_is_not_changed_while_its_plan_awaits_approval() -> None:
 
 
 async def test_call_loop_across_environments_is_retired_and_rolled_back() -> None:
-    """Two flows in a call loop across environments both retire, and a rollback restores them."""
     scenario, orders, shop = build_two_environments()
     scenario.add_call(orders, shop)
     before = take_snapshot(scenario.world)
@@ -159,9 +152,6 @@ async def test_rollback_on_any_day_restores_both_environments(days: int) -> None
 
 
 async def test_called_flow_is_not_rolled_back_before_its_caller() -> None:
-    """If only the called flow is rolled back, its job names the flow `Shop`, which still calls its
-    copy.
-    """
     scenario, _, _ = build_two_environments()
     await scenario.opt_in_both()
     await scenario.start_remediation_of(scenario.build, cause="here")
@@ -194,10 +184,6 @@ async def test_called_flow_is_not_rolled_back_before_its_caller() -> None:
 async def test_rollback_continues_after_the_other_environment_is_rolled_back(
     first: str, code: str
 ) -> None:
-    """The rollback is blocked once, because a flow in the other environment is not rolled back.
-
-    After the rollback of that environment, it continues without a retry.
-    """
     scenario, orders, _ = build_two_environments()
     before = take_snapshot(scenario.world)
     await scenario.opt_in_both()
@@ -256,7 +242,6 @@ async def test_copy_stays_on_while_a_run_of_its_callers_copy_continues() -> None
 
 
 async def test_recorded_grant_is_not_made_in_a_read_only_environment() -> None:
-    """A grant recorded before a kill is not made if its environment is read-only by then."""
     scenario, orders, _ = build_two_environments()
     here, settings = scenario.build.environment.id, scenario.services.tables.environment_settings
     await settings.upsert(

@@ -1,8 +1,3 @@
-"""The app changes trigger URLs in app settings and secrets, where it can.
-
-Otherwise a person does.
-"""
-
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -24,7 +19,7 @@ def tenant() -> Tenant:
 
 
 async def test_write_of_one_setting_keeps_all_others(tenant: Tenant) -> None:
-    """All settings are written at once, and the others are written as they were."""
+    """A write replaces all settings of the app."""
     site = tenant.builder.add_app_setting_caller(tenant.original)
     site.settings |= {"AzureWebJobsStorage": "secret", "EMPTY": ""}
 
@@ -41,7 +36,7 @@ async def test_write_of_one_setting_keeps_all_others(tenant: Tenant) -> None:
 
 
 async def test_settings_of_one_app_are_written_together(tenant: Tenant) -> None:
-    """The app restarts once, and a setting that was removed in between is not created again."""
+    """Each write of settings restarts the app."""
     site = tenant.builder.add_app_setting_caller(tenant.original)
     tenant.builder.add_app_setting_caller(tenant.original, setting="ALSO")
     callers, kind = await tenant.list_found_callers("app_setting"), tenant.kinds["app_setting"]
@@ -64,7 +59,7 @@ async def test_settings_of_one_app_are_written_together(tenant: Tenant) -> None:
 
 
 async def test_setting_with_the_new_value_is_not_written_again(tenant: Tenant) -> None:
-    """A repeated write of the same value does not restart the app."""
+    """A write would restart the app."""
     site = tenant.builder.add_app_setting_caller(tenant.original)
     [caller] = await tenant.list_found_callers("app_setting")
     await tenant.update_caller(caller)
@@ -76,7 +71,7 @@ async def test_setting_with_the_new_value_is_not_written_again(tenant: Tenant) -
 
 
 async def test_write_of_a_setting_that_changed_since_its_read_is_a_conflict(tenant: Tenant) -> None:
-    """The hash of the read settings replaces the ETag that the platform does not have."""
+    """The platform has no ETag for settings."""
     site = tenant.builder.add_app_setting_caller(tenant.original)
     [caller] = await tenant.list_found_callers("app_setting")
     value = await tenant.kinds["app_setting"].read(caller)
@@ -89,7 +84,6 @@ async def test_write_of_a_setting_that_changed_since_its_read_is_a_conflict(tena
 
 
 async def test_concurrent_write_of_the_same_app_is_a_conflict(tenant: Tenant) -> None:
-    """The write fails if the settings that are read back are not those that were written."""
     site = tenant.builder.add_app_setting_caller(tenant.original)
     [caller] = await tenant.list_found_callers("app_setting")
     value = await tenant.kinds["app_setting"].read(caller)
@@ -105,7 +99,7 @@ async def test_concurrent_write_of_the_same_app_is_a_conflict(tenant: Tenant) ->
 
 
 async def test_setting_that_refers_to_the_latest_secret_is_no_caller(tenant: Tenant) -> None:
-    """The secret is the caller. Its readers may use the old value for a day."""
+    """The secret is the caller."""
     site = tenant.builder.add_app_setting_caller(tenant.original)
     secret = tenant.builder.add_secret_caller(tenant.original)
     reference = f"SecretUri={secret.vault_url}secrets/{secret.name}/"
@@ -117,7 +111,7 @@ async def test_setting_that_refers_to_the_latest_secret_is_no_caller(tenant: Ten
 
 
 async def test_setting_with_a_fixed_secret_version_is_a_manual_caller(tenant: Tenant) -> None:
-    """A person has to change the setting, because it would not use a new version of the secret."""
+    """The setting would not use a new version of the secret."""
     site = tenant.builder.add_app_setting_caller(tenant.original)
     secret = tenant.builder.add_secret_caller(tenant.original)
     version = secret.versions[0].id
@@ -130,7 +124,7 @@ async def test_setting_with_a_fixed_secret_version_is_a_manual_caller(tenant: Te
 
 
 async def test_reference_to_an_unknown_vault_is_ignored(tenant: Tenant) -> None:
-    """The app sends its token only to known vaults, whatever a setting contains."""
+    """The app sends its token only to known vaults."""
     site = tenant.builder.add_app_setting_caller(tenant.original)
     uri = "https://elsewhere.example/secrets/flow-url/1a2b"
     site.settings["FLOW_URL"] = f"@Microsoft.KeyVault(SecretUri={uri})"
@@ -159,7 +153,6 @@ def test_both_forms_of_a_secret_reference_are_parsed(
 
 
 async def test_write_of_a_secret_adds_a_version_and_keeps_its_properties(tenant: Tenant) -> None:
-    """The content type, the tags and the old version stay."""
     secret = tenant.builder.add_secret_caller(tenant.original)
 
     [caller] = await tenant.list_found_callers("key_vault_secret")
@@ -206,7 +199,6 @@ class OneIsClosed(FakeSecrets):
 
 
 async def test_search_reports_an_inaccessible_vault_after_searching_others(tenant: Tenant) -> None:
-    """The app names the inaccessible vault, and still finds the callers in the other one."""
     tenant.builder.add_secret_caller(tenant.original, name="b-open")
 
     secrets = OneIsClosed(tenant.builder.world)
@@ -241,7 +233,7 @@ async def test_search_reports_a_setting_with_an_unreadable_secret(tenant: Tenant
 
 
 async def test_key_that_was_locked_after_the_search_is_named(tenant: Tenant) -> None:
-    """App Configuration answers as if the key had changed, so the fix depends on the lock."""
+    """App Configuration answers as if the key had changed."""
     tenant.builder.add_key_value_caller(tenant.original)
     [caller] = await tenant.list_found_callers("app_configuration")
     [(place, held)] = tenant.world.key_values.items()
@@ -255,7 +247,6 @@ async def test_key_that_was_locked_after_the_search_is_named(tenant: Tenant) -> 
 
 
 async def test_key_value_that_would_become_too_long_is_not_written(tenant: Tenant) -> None:
-    """The caller has the longest URL that fits. The error names the key and the limit."""
     tenant.builder.add_key_value_caller(tenant.original)
     [(place, held)] = tenant.world.key_values.items()
     rest = len("".join([held.key, held.label, held.content_type or "", *held.tags]))

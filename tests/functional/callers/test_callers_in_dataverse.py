@@ -1,8 +1,3 @@
-"""The app changes trigger URLs in flows and environment variables, where it can.
-
-Otherwise a person does.
-"""
-
 import pytest
 
 from shared.domain.callers.caller import FILLED_IN, CallerContent
@@ -38,7 +33,6 @@ async def test_parent_is_found_by_its_child_flow(tenant: Tenant) -> None:
 
 
 async def test_flow_of_a_managed_solution_is_a_manual_caller(tenant: Tenant) -> None:
-    """A person has to change the flow, because a write would detach it from its solution."""
     tenant.builder.add_flow_caller(tenant.original).is_managed = True
 
     [caller] = await tenant.list_found_callers("flow")
@@ -47,7 +41,6 @@ async def test_flow_of_a_managed_solution_is_a_manual_caller(tenant: Tenant) -> 
 
 
 async def test_flow_with_a_computed_signature_is_partly_manual(tenant: Tenant) -> None:
-    """The app changes the URL that it can replace, and leaves the other one to a person."""
     other = tenant.builder.add_http_flow("Other")
     address = tenant.builder.get_trigger_url(tenant.original).partition("&sig=")[0]
     url = f"{address}&sig=@{{variables('sig')}}"
@@ -77,7 +70,6 @@ async def test_environment_without_dataverse_has_no_callers(tenant: Tenant) -> N
 
 
 async def test_flows_use_a_changed_environment_variable_at_once(tenant: Tenant) -> None:
-    """The app saves the flows that use the variable, so that the next call goes to the copy."""
     tenant.builder.add_variable_caller(tenant.original)
     before = tenant.count_runs_after_a_beat()
 
@@ -90,7 +82,6 @@ async def test_flows_use_a_changed_environment_variable_at_once(tenant: Tenant) 
 async def test_repeated_write_of_a_variable_completes_an_interrupted_one(
     tenant: Tenant,
 ) -> None:
-    """The same write saves the flows again if the value was already written."""
     variable, _ = tenant.builder.add_variable_caller(tenant.original)
     [caller] = await tenant.list_found_callers("environment_variable")
     variable.value = tenant.builder.get_trigger_url(tenant.copy)
@@ -103,7 +94,6 @@ async def test_repeated_write_of_a_variable_completes_an_interrupted_one(
 
 
 async def test_default_value_of_a_variable_is_a_separate_caller(tenant: Tenant) -> None:
-    """The value and the default of a variable are two callers, changed separately."""
     variable, _ = tenant.builder.add_variable_caller(tenant.original)
     variable.default_value = f"{tenant.builder.get_trigger_url(tenant.original)}&from=default"
 
@@ -117,7 +107,7 @@ async def test_default_value_of_a_variable_is_a_separate_caller(tenant: Tenant) 
 
 
 async def test_variable_of_managed_flows_is_a_manual_caller(tenant: Tenant) -> None:
-    """A person has to change the variable, because managed flows would keep the old value."""
+    """Managed flows would keep the old value."""
     _, reader = tenant.builder.add_variable_caller(tenant.original)
     reader.is_managed = True
 
@@ -129,7 +119,6 @@ async def test_variable_of_managed_flows_is_a_manual_caller(tenant: Tenant) -> N
 async def test_write_of_a_variable_that_changed_since_its_read_is_a_conflict(
     tenant: Tenant,
 ) -> None:
-    """The app does not overwrite a value that somebody else has written."""
     variable, _ = tenant.builder.add_variable_caller(tenant.original)
     [caller] = await tenant.list_found_callers("environment_variable")
     value = await tenant.kinds[caller.kind].read(caller)

@@ -1,5 +1,3 @@
-"""If a process dies during a write of a caller, the same write completes it."""
-
 import pytest
 
 from shared.domain.callers.caller import CallerContent
@@ -20,7 +18,6 @@ from tests.kinds.cases import MOVED_KINDS, load_caller_case
 async def test_repeated_write_completes_the_write_of_a_killed_process(
     kind: str, moment: Moment
 ) -> None:
-    """After a kill at any request, a second write brings every call to the copy."""
     at = 0
     struck = True
     while struck:
@@ -34,7 +31,9 @@ async def test_repeated_write_completes_the_write_of_a_killed_process(
 
 
 async def _update_after_a_crash(kind: str, plan: Plan) -> FakeFlow:
-    """Write a caller under this fault plan, then again without faults. Return the copy."""
+    """Write a caller with this fault plan, and write it again if the process was killed. Return the
+    copy.
+    """
     world = World()
     builder = Builder(world)
     original, copy = builder.add_http_flow("Original"), builder.add_http_flow("Copy")
@@ -63,7 +62,6 @@ async def _update_after_a_crash(kind: str, plan: Plan) -> FakeFlow:
 
 
 async def test_second_writer_of_a_setting_gets_a_conflict() -> None:
-    """The second writer gets a conflict, because the value has changed since it was read."""
     world = World()
     builder = Builder(world)
     builder.add_app_setting_caller(builder.add_http_flow("Original"))
@@ -78,7 +76,7 @@ async def test_second_writer_of_a_setting_gets_a_conflict() -> None:
 
 
 async def test_setting_is_not_written_if_another_setting_has_changed() -> None:
-    """The write replaces all settings, so a change of any other setting is a conflict."""
+    """The write replaces all settings."""
     world = World()
     builder = Builder(world)
     site = builder.add_app_setting_caller(builder.add_http_flow("Original"))

@@ -1,5 +1,3 @@
-"""Originals that call themselves or one another by URL are retired and rolled back."""
-
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -21,7 +19,6 @@ class ActionBeforeWrite:
     """A store that runs an action once, right before a job's row is written."""
 
     def __init__(self, store: Store, job_id: str, action: Callable[[], Awaitable[object]]) -> None:
-        """Run `action` once, before the first write of this job's row."""
         self._store = store
         self._job_id = job_id
         self._action: Callable[[], Awaitable[object]] | None = action
@@ -38,7 +35,7 @@ class ActionBeforeWrite:
 
 
 def add_call(flow: FakeFlow, url: str) -> str:
-    """Return the definition of a flow with one more action, which posts to the URL."""
+    """Return the definition of a flow with an added action that posts to the URL."""
     document = json.loads(flow.client_data)
     actions = document["properties"]["definition"]["actions"]
     actions[f"Call_{len(actions)}"] = define.build_http_action(url) | {"runAfter": {}}
@@ -46,7 +43,7 @@ def add_call(flow: FakeFlow, url: str) -> str:
 
 
 async def test_flow_that_calls_itself_by_url_is_retired() -> None:
-    """The copy calls itself. A copy that called the original would keep it from being retired."""
+    """A copy that called the original would keep the original from being retired."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     url = scenario.build.get_trigger_url(orders)
@@ -62,7 +59,6 @@ async def test_flow_that_calls_itself_by_url_is_retired() -> None:
 
 
 async def test_flows_in_a_call_loop_are_all_retired() -> None:
-    """Three flows in a call loop, and a fourth that calls into it, all retire."""
     scenario = Scenario()
     flows = [scenario.build.add_http_flow(name) for name in ("A", "B", "C")]
     for flow, called in zip(flows, [*flows[1:], flows[0]], strict=True):

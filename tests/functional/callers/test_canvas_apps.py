@@ -1,4 +1,4 @@
-"""Canvas apps are manual callers, because only their makers can make them run a copy."""
+"""Test canvas apps, which only their makers can change."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -30,30 +30,26 @@ def add_app(scenario: Scenario, *flow_ids: str, gap: str = "") -> CanvasApp:
 
 
 def point_app_at(scenario: Scenario, *flow_ids: str) -> None:
-    """Change the app's flows, as its maker does in Power Apps Studio."""
     apps = scenario.build.environment.canvas_apps
     apps[0] = replace(apps[0], flow_ids=frozenset(flow_ids))
 
 
 async def run_remediation(scenario: Scenario) -> None:
-    """Start and approve a remediation, and run the app until no job changes any longer."""
+    """Start and approve a remediation, and run the app for 60 days."""
     await plan_remediation(scenario)
     await scenario.approve()
 
 
 def get_workflow_id(flow: FakeFlow) -> str:
-    """Return the flow's id in Dataverse."""
     return flow.workflow_id
 
 
 def get_flow_name(flow: FakeFlow) -> str:
-    """Return the flow's name in the flow service."""
     return flow.flow_name.upper().lower()
 
 
 @pytest.mark.parametrize("name", [get_workflow_id, get_flow_name])
 async def test_original_is_retired_after_the_maker_changes_the_canvas_app(name: object) -> None:
-    """The job is blocked with a fix for the maker, and a retry after the change completes it."""
     scenario = Scenario()
     form = scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, name(form))  # type: ignore[operator]  # one of the two functions above
@@ -93,7 +89,6 @@ async def test_daily_check_continues_job_after_canvas_app_is_changed() -> None:
 
 
 async def test_plan_finds_the_canvas_app_of_a_copied_parent() -> None:
-    """The plan finds the app of a parent that is copied only because of its child."""
     scenario = Scenario()
     child = scenario.build.add_http_flow("Child", {"Answer": define.build_response_action()})
     parent = scenario.build.add_parent(
@@ -111,7 +106,7 @@ async def test_plan_finds_the_canvas_app_of_a_copied_parent() -> None:
 
 
 async def test_plan_names_an_unreadable_canvas_app() -> None:
-    """The plan names the app, because it may use any flow."""
+    """An unreadable canvas app may use any flow."""
     scenario = Scenario()
     scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, gap="Cannot read the document of app Requests (NotFound).")
@@ -152,7 +147,7 @@ async def test_rollback_keeps_the_copy_on_until_the_maker_changes_the_app() -> N
 
 
 async def test_canvas_app_is_never_written() -> None:
-    """The platform has no API to change a canvas app, so a write is rejected and names the app."""
+    """The platform has no API to change a canvas app."""
     scenario = Scenario()
     form = scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, form.workflow_id)

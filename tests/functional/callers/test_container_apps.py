@@ -1,5 +1,3 @@
-"""The app changes only the URL in a container app, where it can. Otherwise a person does."""
-
 from dataclasses import replace
 from typing import Any
 
@@ -20,14 +18,12 @@ def tenant() -> Tenant:
 
 
 def get_app(tenant: Tenant, app_id: str) -> dict[str, Any]:
-    """Return an app, which a test may change as another writer does."""
     app = tenant.world.resources[app_id.lower()]
     assert isinstance(app, dict)
     return app
 
 
 def add_revision(tenant: Tenant, app_id: str, name: str, *, is_active: bool) -> None:
-    """Add a revision whose variable holds the original's URL."""
     variable = {"name": "FLOW", "value": tenant.builder.get_trigger_url(tenant.original)}
     template = {"containers": [{"name": "web", "env": [variable]}]}
     tenant.world.resources[f"{app_id}/revisions/{name}".lower()] = {
@@ -37,7 +33,6 @@ def add_revision(tenant: Tenant, app_id: str, name: str, *, is_active: bool) -> 
 
 
 async def test_write_changes_only_the_values(tenant: Tenant) -> None:
-    """Tags, other secrets, references to Key Vault, and other variables stay."""
     app_id = tenant.builder.add_container_app_caller(tenant.original, tenant.original)
     properties = get_app(tenant, app_id)["properties"]
     vault_secret = {"name": "db", "keyVaultUrl": "https://kv.example/secrets/db", "identity": "x"}
@@ -78,7 +73,7 @@ async def test_write_changes_only_the_values(tenant: Tenant) -> None:
 
 
 async def test_secrets_and_variables_are_written_in_one_request(tenant: Tenant) -> None:
-    """A new revision reads the new secrets, so it needs no restart."""
+    """A new revision reads the new secrets."""
     app_id = tenant.builder.add_container_app_caller(tenant.original, tenant.original)
     callers, kind = await tenant.list_found_callers(KIND), tenant.kinds[KIND]
     assert isinstance(kind, WritesWholeResource)
@@ -92,7 +87,7 @@ async def test_secrets_and_variables_are_written_in_one_request(tenant: Tenant) 
 
 @pytest.mark.parametrize("part", ["variable", "template"])
 async def test_app_that_was_changed_since_the_read_is_a_conflict(tenant: Tenant, part: str) -> None:
-    """A PATCH replaces the whole template, so it could revert a deployment of an image."""
+    """A PATCH replaces the whole template."""
     app_id = tenant.builder.add_container_app_caller(tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
@@ -106,7 +101,6 @@ async def test_app_that_was_changed_since_the_read_is_a_conflict(tenant: Tenant,
 
 
 async def test_concurrent_write_of_an_app_is_a_conflict(tenant: Tenant) -> None:
-    """The write fails if the values that are read back are not those that were written."""
     app_id = tenant.builder.add_container_app_caller(tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
@@ -122,10 +116,7 @@ async def test_concurrent_write_of_an_app_is_a_conflict(tenant: Tenant) -> None:
 
 
 async def test_app_that_azure_still_changes_is_written_later(tenant: Tenant) -> None:
-    """Azure applies a change after its response.
-
-    A restart before that would use the old secrets.
-    """
+    """Azure applies a change after its response."""
     app_id = tenant.builder.add_container_app_caller(tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     content = replace(await tenant.read(caller), text="new")
@@ -148,7 +139,7 @@ async def test_app_that_azure_still_changes_is_written_later(tenant: Tenant) -> 
 
 
 async def test_variables_of_active_revisions_are_manual_callers(tenant: Tenant) -> None:
-    """A variable of a revision cannot be changed. A secret of the app is read by all revisions."""
+    """A variable of a revision cannot be changed."""
     app_id = tenant.builder.add_container_app_caller(tenant.original)
     app = get_app(tenant, app_id)
     app["properties"]["configuration"]["activeRevisionsMode"] = "Multiple"
@@ -170,7 +161,6 @@ async def test_variables_of_active_revisions_are_manual_callers(tenant: Tenant) 
 
 
 async def test_url_elsewhere_in_an_app_is_a_manual_caller(tenant: Tenant) -> None:
-    """The argument of a container must be changed in the source from which the app is deployed."""
     app_id = tenant.builder.add_container_app_caller()
     [container] = get_app(tenant, app_id)["properties"]["template"]["containers"]
     container["args"] = ["--flow", tenant.builder.get_trigger_url(tenant.original)]
@@ -182,11 +172,7 @@ async def test_url_elsewhere_in_an_app_is_a_manual_caller(tenant: Tenant) -> Non
 
 
 async def test_app_whose_secrets_are_unreadable_is_named(tenant: Tenant) -> None:
-    """The search finds a caller in the app's variables, and names the unreadable secrets."""
-
     class Denied:
-        """A port that rejects each read of secrets."""
-
         async def read(self, resource_id: str, action: str, api_version: str) -> Any:
             raise PlatformError("no", code="AuthorizationFailed", status=403)
 
@@ -202,7 +188,7 @@ async def test_app_whose_secrets_are_unreadable_is_named(tenant: Tenant) -> None
 
 
 async def test_equal_variable_is_not_written_again(tenant: Tenant) -> None:
-    """A repeated write of the same value sends no request, so it starts no revision."""
+    """A write would start a new revision."""
     tenant.builder.add_container_app_caller(tenant.copy, tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)

@@ -1,7 +1,3 @@
-"""The app finds a custom connector by the parts of a trigger URL that it holds. A person changes
-the connector.
-"""
-
 from dataclasses import replace
 
 import pytest
@@ -21,7 +17,7 @@ def tenant() -> Tenant:
 
 
 async def test_connector_is_changed_by_a_person(tenant: Tenant) -> None:
-    """The app rejects a write, because another address can break the connector's connections."""
+    """Another address can break the connector's connections."""
     [row] = tenant.builder.add_connector_caller(tenant.original, displayname="Orders")
     before = dict(row.values)
 
@@ -50,7 +46,6 @@ async def test_connector_of_a_managed_solution_is_changed_where_it_is_developed(
 
 
 async def test_definition_that_is_not_json_does_not_hide_another(tenant: Tenant) -> None:
-    """A definition that is not JSON is searched as text, and the others are found."""
     tenant.builder.add_connector_caller(tenant.original)
     tenant.builder.add_row("connectors", {"name": "x", "openapidefinition": "{workflows"})
 

@@ -1,5 +1,3 @@
-"""The app changes only the URL of a Dataverse webhook. A person changes a hidden signature."""
-
 from dataclasses import replace
 
 import pytest
@@ -18,7 +16,6 @@ def tenant() -> Tenant:
 
 
 async def test_write_of_a_webhook_changes_only_its_url(tenant: Tenant) -> None:
-    """The other columns stay, and the rollback restores every byte of the URL."""
     [row] = tenant.builder.add_webhook_caller(tenant.original, isauthvalueset=True)
     before = dict(row.values)
 
@@ -33,7 +30,7 @@ async def test_write_of_a_webhook_changes_only_its_url(tenant: Tenant) -> None:
 
 
 async def test_write_of_a_webhook_edited_after_the_read_is_a_conflict(tenant: Tenant) -> None:
-    """The table has no row versions, so the write compares the URL."""
+    """The table has no row versions."""
     [row] = tenant.builder.add_webhook_caller(tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
@@ -49,7 +46,6 @@ async def test_write_of_a_webhook_edited_after_the_read_is_a_conflict(tenant: Te
 async def test_webhook_with_its_signature_in_the_hidden_value_is_changed_by_a_person(
     tenant: Tenant, query: str
 ) -> None:
-    """The fix says which part of the new URL is the URL, and which the query string."""
     path = tenant.builder.get_trigger_url(tenant.original).partition("?")[0]
     tenant.builder.add_webhook_caller(tenant.original, url=path + query, isauthvalueset=True)
 

@@ -1,5 +1,3 @@
-"""Jobs and rollbacks wait until the owner of a declared caller confirms a change of the caller."""
-
 from dataclasses import replace
 from datetime import timedelta
 
@@ -24,29 +22,25 @@ DAY = timedelta(days=1)
 
 
 def build_till(*flows: CalledFlow, name: str = "Till") -> DeclaredCaller:
-    """Return a declared caller of these flows, by default named `Till`."""
     return DeclaredCaller(name=name, owner="Alex", contact="+49 30 1234", flows=flows)
 
 
 def build_called_flow_by_name(flow: FakeFlow) -> CalledFlow:
-    """Return an entry that names a flow by its environment and display name."""
     return CalledFlow(environment_id=flow.environment_id, flow_id=flow.name)
 
 
 def build_called_flow_by_url(flow: FakeFlow) -> CalledFlow:
-    """Return an entry that names a flow only by its trigger URL id."""
     return CalledFlow(trigger_url_id=flow.trigger_url_id)
 
 
 async def apply_remediation(scenario: Scenario) -> None:
-    """Start and approve a remediation, and run the app until no job changes any longer."""
+    """Start and approve a remediation, and run the app for 60 days."""
     await plan_remediation(scenario)
     await scenario.approve()
 
 
 @pytest.mark.parametrize("named", [build_called_flow_by_name, build_called_flow_by_url])
 async def test_an_original_stays_on_until_its_caller_is_confirmed(named: object) -> None:
-    """The blocked job names the contact. After the confirmation, the original is retired."""
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     await declare_callers(scenario.services, [build_till(named(original))])  # type: ignore[operator]  # one of the two above
@@ -68,7 +62,6 @@ async def test_an_original_stays_on_until_its_caller_is_confirmed(named: object)
 
 
 async def test_a_manual_caller_is_pending_only_until_a_person_has_changed_it() -> None:
-    """The record of the caller changes with each confirmation, also during a rollback."""
     scenario = Scenario()
     await declare_callers(
         scenario.services,
@@ -95,7 +88,6 @@ async def test_a_manual_caller_is_pending_only_until_a_person_has_changed_it() -
 
 
 async def test_a_confirmation_before_the_job_is_blocked_counts_too() -> None:
-    """If the owner confirms before the job asks, the job is never blocked."""
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     scenario.build.add_app_setting_caller(original)
@@ -112,7 +104,6 @@ async def test_a_confirmation_before_the_job_is_blocked_counts_too() -> None:
 
 
 async def test_a_rollback_waits_for_the_owner_before_it_stops_the_copy() -> None:
-    """The copy stays on until the owner confirms that the caller calls the original again."""
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     await declare_callers(scenario.services, [build_till(build_called_flow_by_name(original))])
@@ -137,7 +128,6 @@ async def test_a_rollback_waits_for_the_owner_before_it_stops_the_copy() -> None
 
 
 async def test_a_confirmation_may_be_repeated_and_is_kept_by_the_next_declaration() -> None:
-    """A second confirmation and a new declaration change no earlier confirmation."""
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     till = build_till(build_called_flow_by_name(original))
@@ -155,7 +145,7 @@ async def test_a_confirmation_may_be_repeated_and_is_kept_by_the_next_declaratio
 
 
 async def test_the_next_copy_is_confirmed_like_the_first() -> None:
-    """After another key change, the first copy is an original. Its caller confirms the new copy."""
+    """After another key change, the first copy is an original."""
     scenario = Scenario()
     await declare_callers(
         scenario.services,
@@ -180,7 +170,6 @@ async def test_the_next_copy_is_confirmed_like_the_first() -> None:
 
 
 async def test_the_daily_check_continues_a_job_whose_caller_was_confirmed() -> None:
-    """If a confirmation is stored without a retry of the job, the daily check retries it."""
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     [till] = await declare_callers(
@@ -198,7 +187,6 @@ async def test_the_daily_check_continues_a_job_whose_caller_was_confirmed() -> N
 
 
 async def test_a_caller_that_is_declared_later_still_stops_the_job() -> None:
-    """A caller that is declared during the no-call period blocks the job without another search."""
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -225,7 +213,6 @@ async def test_the_plan_names_a_declared_caller() -> None:
 
 
 async def test_the_plan_names_what_a_caller_lacks_for_the_new_url() -> None:
-    """The plan says if the new URL is too long for the caller or has a host that it denies."""
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     limited = replace(
@@ -247,7 +234,6 @@ async def test_the_plan_names_what_a_caller_lacks_for_the_new_url() -> None:
 
 
 async def test_one_unreadable_row_hides_no_other_caller() -> None:
-    """The plan has the other caller, and a finding about the one that could not be read."""
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     [_, broken] = await declare_callers(
@@ -278,7 +264,6 @@ async def test_one_unreadable_row_hides_no_other_caller() -> None:
 
 
 async def test_a_caller_of_a_flow_that_is_still_called_cannot_be_removed() -> None:
-    """The error has the time of the last call, and the caller stays declared."""
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     till = build_till(build_called_flow_by_name(original))
@@ -299,7 +284,6 @@ async def test_a_caller_of_a_flow_that_is_still_called_cannot_be_removed() -> No
 
 
 async def test_a_caller_that_calls_nothing_can_be_removed() -> None:
-    """If the original has no calls, the caller is removed and its blocked job continues."""
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     await declare_callers(scenario.services, [build_till(build_called_flow_by_name(original))])
@@ -313,7 +297,6 @@ async def test_a_caller_that_calls_nothing_can_be_removed() -> None:
 
 
 async def test_what_does_not_exist_is_named() -> None:
-    """A confirmation needs a declared caller, one of its flows, and the flow's verified copy."""
     scenario = Scenario()
     original, returns = (
         scenario.build.add_http_flow("Orders"),

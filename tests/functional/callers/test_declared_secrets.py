@@ -1,5 +1,3 @@
-"""The app writes the new URL into the secret that a declared caller names."""
-
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -23,28 +21,24 @@ SECRET = f"{VAULT}/secrets/{NAME}"
 
 
 def build_called_flow_by_id(flow: FakeFlow) -> CalledFlow:
-    """Return an entry that names a flow by its id, with the URL secret."""
     return CalledFlow(
         environment_id=flow.environment_id, flow_id=flow.workflow_id, new_url_secret=SECRET
     )
 
 
 def build_called_flow_by_url(flow: FakeFlow) -> CalledFlow:
-    """Return an entry that names a flow by its trigger URL id, with the URL secret."""
     return CalledFlow(trigger_url_id=flow.trigger_url_id, new_url_secret=SECRET)
 
 
 def find_secret(scenario: Scenario) -> FakeSecret | None:
-    """Return the secret that the declared caller names, or None."""
     return scenario.world.secrets.get((VAULT, NAME))
 
 
 async def build_scenario(
     called: Callable[[FakeFlow], CalledFlow] = build_called_flow_by_id, *, value: str | None = None
 ) -> tuple[Scenario, FakeFlow]:
-    """Return a scenario with a planned remediation of a flow with a declared caller.
-
-    `value` is the content of the secret: "" for the original's URL, None for no secret.
+    """Return a scenario with a plan. `value` is the content of the secret: "" for the original's
+    URL, None for no secret.
     """
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
@@ -65,7 +59,6 @@ async def build_scenario(
 async def test_the_secret_gets_the_new_url_and_after_a_rollback_the_old_one(
     called: Callable[[FakeFlow], CalledFlow], value: str | None
 ) -> None:
-    """A system that reads the secret calls the copy, and after a rollback the original."""
     scenario, original = await build_scenario(called, value=value)
 
     await scenario.approve()
@@ -84,7 +77,6 @@ async def test_the_secret_gets_the_new_url_and_after_a_rollback_the_old_one(
 
 
 async def test_the_plan_shows_the_secret_and_where_the_owner_finds_the_url() -> None:
-    """The plan lists the write of the secret, and says that the new URL is in the secret."""
     scenario, _ = await build_scenario()
 
     found = {one.kind: one for one in (await scenario.plan())["Orders"].callers}
@@ -98,7 +90,7 @@ async def test_the_plan_shows_the_secret_and_where_the_owner_finds_the_url() -> 
 
 
 async def test_without_a_secret_the_fix_says_who_sends_the_url() -> None:
-    """No message contains a URL, so the fix says where an owner of the copy finds it."""
+    """No message contains a URL."""
     scenario, _ = await build_scenario(
         lambda flow: replace(build_called_flow_by_id(flow), new_url_secret="")
     )
@@ -111,7 +103,6 @@ async def test_without_a_secret_the_fix_says_who_sends_the_url() -> None:
 
 
 async def test_another_value_in_the_secret_is_never_overwritten() -> None:
-    """The job is blocked until a person has put the original's URL into the secret."""
     scenario, original = await build_scenario(value="a password of something else")
     secret = find_secret(scenario)
     assert secret
@@ -136,8 +127,6 @@ async def test_another_value_in_the_secret_is_never_overwritten() -> None:
 async def test_a_vault_that_denies_the_app_is_named_in_the_plan_and_blocks_the_flow(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The finding has the secret and Azure's code, and nothing is written."""
-
     async def deny(*_: object) -> None:
         raise PlatformError("no access", code="ForbiddenByFirewall", status=403)
 
@@ -157,7 +146,7 @@ async def test_a_vault_that_denies_the_app_is_named_in_the_plan_and_blocks_the_f
 async def test_a_deleted_secret_of_the_same_name_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Key Vault reserves the name of a deleted secret, so the fix is to recover the secret."""
+    """Key Vault reserves the name of a deleted secret."""
 
     async def reject(*_: object) -> None:
         raise Conflict("deleted but recoverable (ObjectIsDeletedButRecoverable)")
@@ -173,7 +162,6 @@ async def test_a_deleted_secret_of_the_same_name_is_named(
 
 
 async def test_a_confirmed_caller_keeps_its_secret() -> None:
-    """After the confirmation the original is retired, and the secret keeps the copy's URL."""
     scenario, _ = await build_scenario()
     await scenario.approve()
 
@@ -193,7 +181,7 @@ async def test_a_confirmed_caller_keeps_its_secret() -> None:
 
 
 async def test_a_secret_belongs_to_one_flow_of_one_caller() -> None:
-    """A secret can hold one URL only, so a second flow with this secret is rejected."""
+    """A secret contains only one URL."""
     scenario = Scenario()
     first, returns = scenario.build.add_http_flow("Orders"), scenario.build.add_http_flow("Returns")
     await declare_callers(scenario.services, [build_till(build_called_flow_by_id(first))])

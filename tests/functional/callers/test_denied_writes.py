@@ -1,5 +1,3 @@
-"""If a lock or an Azure Policy denies a write after the plan, the job names it, for each kind."""
-
 from datetime import timedelta
 
 import pytest
@@ -46,9 +44,6 @@ async def find_azure_kinds() -> list[str]:
 async def test_missing_permission_is_named_with_its_scope(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The fix is the same as that of the doctor. It names the role that the deployment creates, if
-    there is one.
-    """
     scenario = Scenario()
     load_caller_case(kind).add(scenario.build, scenario.build.add_http_flow("Orders"))
     await plan_remediation(scenario)
@@ -84,19 +79,17 @@ async def test_missing_permission_is_named_with_its_scope(
     ],
 )
 def test_denial_that_no_role_ends_is_no_missing_permission(code: str, detail: str) -> None:
-    """Another role would not help, so such an error is not treated as a missing permission."""
     assert not is_permission_missing(PlatformError(detail, code=code, status=403))
 
 
 def test_missing_role_for_a_firewall_is_a_missing_permission() -> None:
-    """The word firewall in the name of an action is not a sign of a denied address."""
+    """The word firewall in an action's name does not mean that an address was denied."""
     text = "The client does not have authorization to perform action '.../azureFirewalls/write'."
     assert is_permission_missing(PlatformError(text, code="AuthorizationFailed", status=403))
 
 
 @pytest.mark.parametrize("code", DENIALS)
 async def test_denied_write_blocks_the_job_with_the_cause_until_it_is_removed(code: str) -> None:
-    """The fix names the lock or the policy, also during a rollback. A retry then continues."""
     for kind in await find_azure_kinds():
         scenario = Scenario()
         flow = scenario.build.add_http_flow("Orders")

@@ -1,5 +1,3 @@
-"""An event subscription calls a copy only if the copy answers Event Grid's validation."""
-
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +21,6 @@ def tenant() -> Tenant:
 
 
 def read_properties(tenant: Tenant, topic: str, number: int = 0) -> dict[str, Any]:
-    """Return the properties of an event subscription, which a test may change."""
     path = f"{topic}/eventSubscriptions/flow{number}".lower()
     properties = tenant.world.resources[path]["properties"]
     assert isinstance(properties, dict)
@@ -31,7 +28,7 @@ def read_properties(tenant: Tenant, topic: str, number: int = 0) -> dict[str, An
 
 
 async def test_write_changes_only_the_url(tenant: Tenant) -> None:
-    """A PATCH replaces the destination, so the write repeats its other properties."""
+    """A PATCH replaces the whole destination."""
     topic = tenant.builder.add_event_grid_caller(tenant.original)
     before = read_properties(tenant, topic)
 
@@ -93,10 +90,6 @@ async def test_subscription_below_any_topic_is_found(tenant: Tenant, parent: str
 async def test_subscription_that_the_app_cannot_change_is_a_manual_caller(
     tenant: Tenant, change: dict[str, Any], reason: str
 ) -> None:
-    """The reason names the property that keeps the app from changing the event subscription.
-
-    A write is rejected too: the property may be set after the plan.
-    """
     topic = tenant.builder.add_event_grid_caller(tenant.original)
     properties = read_properties(tenant, topic)
     if "secret" in change:
@@ -121,11 +114,7 @@ async def test_subscription_that_the_app_cannot_change_is_a_manual_caller(
 
 
 async def test_url_that_is_not_returned_is_named(tenant: Tenant) -> None:
-    """The search names the event subscription whose URL it may not read."""
-
     class Denied:
-        """A port that rejects each read of a URL."""
-
         async def read(self, resource_id: str, action: str, api_version: str) -> Any:
             raise PlatformError("no", code="AuthorizationFailed", status=403)
 
@@ -137,7 +126,7 @@ async def test_url_that_is_not_returned_is_named(tenant: Tenant) -> None:
 
 
 async def test_subscription_that_was_changed_since_the_read_is_a_conflict(tenant: Tenant) -> None:
-    """A PATCH replaces the whole destination, so an edit of any of its properties is a conflict."""
+    """A PATCH replaces the whole destination."""
     topic = tenant.builder.add_event_grid_caller(tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
@@ -158,7 +147,6 @@ async def test_subscription_that_was_changed_since_the_read_is_a_conflict(tenant
 async def test_write_is_complete_when_azure_has_applied_it(
     tenant: Tenant, state: str, error: type[Exception], text: str
 ) -> None:
-    """The write fails until the state is Succeeded. A repeated write sends no second request."""
     topic = tenant.builder.add_event_grid_caller(tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     old = await tenant.read(caller)
@@ -193,10 +181,6 @@ async def test_change_that_failed_is_made_again(tenant: Tenant) -> None:
 
 
 async def test_flow_that_does_not_answer_is_blocked_before_the_move() -> None:
-    """The plan names the action to add.
-
-    When the flow has it, the job changes the event subscription.
-    """
     settings = build_fake_settings().model_copy(
         update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
     )

@@ -1,5 +1,3 @@
-"""The search for callers continues where an exhausted request budget has stopped it."""
-
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -42,7 +40,6 @@ class ScarceSettings(FakeAppSettings):
         return [Site(id=one, name=one, hosts=()) for one in ids]
 
     async def read(self, site_id: str) -> dict[str, str]:
-        """Return the settings. Raises `ThrottledError` if the budget is used up."""
         if self.left == 0:
             raise ThrottledError("used up", retry_after=timedelta(minutes=1))
         self.left -= 1
@@ -53,19 +50,16 @@ class ScarceSettings(FakeAppSettings):
         return {"FLOW_URL": self._scenario.build.get_trigger_url(flow), "OTHER": "stays"}
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
-        """Fail the test, because a search only reads."""
         raise AssertionError(f"{site_id} was written")
 
 
 def build_progress_rows(
     services: Services, number: int | None = 1
 ) -> FencedRows[CallerSearchProgress]:
-    """Return the progress rows of a search, for an invocation with this fencing token."""
     return FencedRows(services.tables.caller_searches, "job", number)
 
 
 async def test_search_of_more_apps_than_the_budget_allows_completes() -> None:
-    """However often the search stops, it reads every app once and names the unreadable one."""
     scenario = Scenario()
     flow = scenario.build.add_http_flow("Orders")
     settings = ScarceSettings(scenario)
@@ -98,9 +92,6 @@ async def test_search_of_more_apps_than_the_budget_allows_completes() -> None:
 async def test_search_that_lost_its_lease_removes_its_progress(
     numbers: tuple[int | None, int | None],
 ) -> None:
-    """A search raises `LeaseLost` if a newer search has taken its lease. Neither leaves progress
-    rows.
-    """
     scenario = Scenario()
     services, here = scenario.services, scenario.build.environment.build_environment()
     request = CallerSearchRequest(environment=here, everywhere=[here])
@@ -144,7 +135,6 @@ async def test_continued_search_reports_an_unreadable_app_once() -> None:
 
 
 async def test_daily_check_removes_abandoned_search_progress() -> None:
-    """The daily check removes progress that is older than a day, and keeps a recent one."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     settings = ScarceSettings(scenario)
@@ -167,7 +157,6 @@ async def test_daily_check_removes_abandoned_search_progress() -> None:
 
 
 async def test_search_names_an_unreadable_environment_and_searches_the_others() -> None:
-    """The search names the environment that rejects the app, and finds the callers in the other."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_flow_caller(orders)
@@ -176,8 +165,6 @@ async def test_search_names_an_unreadable_environment_and_searches_the_others() 
     closed = replace(here, id="0-closed", display_name="Closed")
 
     class OneIsClosed:
-        """A workflows port that rejects requests to one environment."""
-
         def list(self, environment: object, *, managed_only: bool = False) -> object:
             if environment is closed:
                 raise PlatformError("no user", code="0x80072560", status=403)

@@ -18,7 +18,7 @@ HOUR = timedelta(hours=1)
 
 
 class SaveCounter:
-    """Counts the saves of one flow, and ignores them while `drops` is true."""
+    """Counts the saves of one flow. While `drops` is true, a save changes nothing."""
 
     def __init__(self, scenario: Scenario, flow: FakeFlow) -> None:
         self.count = 0
@@ -40,7 +40,6 @@ class SaveCounter:
 
 
 def build_scenario_of_variable() -> tuple[Scenario, FakeFlow, SaveCounter]:
-    """Return a scenario of one flow whose URL is in a variable that another flow uses."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     _, user = scenario.build.add_variable_caller(orders)
@@ -48,7 +47,6 @@ def build_scenario_of_variable() -> tuple[Scenario, FakeFlow, SaveCounter]:
 
 
 async def test_job_is_blocked_if_the_platform_does_not_keep_a_save() -> None:
-    """The original stays on while the other flow still calls it. A retry saves that flow again."""
     scenario, user, saves = build_scenario_of_variable()
     saves.drops = True
     await plan_remediation(scenario)
@@ -69,7 +67,6 @@ async def test_job_is_blocked_if_the_platform_does_not_keep_a_save() -> None:
 
 @pytest.mark.parametrize("lag", ["list_lag_seconds", "read_lag_seconds"])
 async def test_job_waits_until_a_read_shows_the_save(lag: str) -> None:
-    """While reads lag, the app saves the flow at most twice and then waits."""
     scenario, user, saves = build_scenario_of_variable()
     await plan_remediation(scenario)
     setattr(scenario.world.assumptions, lag, (60, 60))
@@ -88,7 +85,7 @@ async def test_job_waits_until_a_read_shows_the_save(lag: str) -> None:
 
 
 async def test_flow_that_a_person_saved_is_not_saved_again() -> None:
-    """After a person's save the flow uses the new value, so the app does not save it again."""
+    """After a person's save the flow uses the new value."""
     scenario, user, saves = build_scenario_of_variable()
     saves.drops = True
     await plan_remediation(scenario)
@@ -107,7 +104,6 @@ async def test_flow_that_a_person_saved_is_not_saved_again() -> None:
 
 
 async def test_job_continues_after_a_saved_flow_is_deleted() -> None:
-    """The job continues, because a deleted flow cannot call the original."""
     scenario, user, saves = build_scenario_of_variable()
     saves.drops = True
     await plan_remediation(scenario)

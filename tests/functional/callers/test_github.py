@@ -1,8 +1,3 @@
-"""The app changes only the URL in a webhook or variable.
-
-It names secrets, which nobody can read.
-"""
-
 from dataclasses import replace
 
 import pytest
@@ -29,7 +24,7 @@ def get_document(tenant: Tenant, path: str) -> Json:
 
 
 async def test_write_of_a_webhook_changes_only_the_url(tenant: Tenant) -> None:
-    """GitHub returns asterisks for the secret, so the write does not send it."""
+    """GitHub returns asterisks for the secret."""
     config = {"url": tenant.builder.get_trigger_url(tenant.original), "secret": "********"}
     path = add_document(tenant.builder, "hooks/7", {"id": 7, "config": config})
 
@@ -44,7 +39,7 @@ async def test_write_of_a_webhook_changes_only_the_url(tenant: Tenant) -> None:
 
 
 async def test_write_of_a_variable_edited_after_the_read_is_a_conflict(tenant: Tenant) -> None:
-    """GitHub has no conditional writes, so the app compares the value right before its write."""
+    """GitHub has no conditional writes."""
     url = tenant.builder.get_trigger_url(tenant.original)
     path = add_document(
         tenant.builder, "actions/variables/FLOW", {"name": "FLOW", "value": f"{url}&from=shop"}
@@ -61,7 +56,6 @@ async def test_write_of_a_variable_edited_after_the_read_is_a_conflict(tenant: T
 
 
 async def test_document_without_id_or_name_hides_no_other_caller(tenant: Tenant) -> None:
-    """The search skips such a webhook or variable, and finds the others."""
     [webhook] = add_callers(tenant.builder, tenant.original)
     add_document(tenant.builder, "hooks/8", {"config": {}})
     add_document(tenant.builder, "actions/variables/X", {"value": "x"})
@@ -70,7 +64,6 @@ async def test_document_without_id_or_name_hides_no_other_caller(tenant: Tenant)
 
 
 async def test_repository_that_rejects_the_token_does_not_hide_another(tenant: Tenant) -> None:
-    """The search names what it could not read, and finds the callers in other repositories."""
     [webhook] = add_callers(tenant.builder, tenant.original)
     add_document(tenant.builder, "actions/secrets/KEY", {"name": "KEY"})
     tenant.world.rejecting_scopes[SERVICE] = {"contoso/apart"}

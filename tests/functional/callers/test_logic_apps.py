@@ -1,5 +1,3 @@
-"""The app changes only the URL in a logic app, where it can. Otherwise a person does."""
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -28,12 +26,11 @@ def read_properties(tenant: Tenant, resource_id: str) -> Mapping[str, Any]:
 
 
 def replace_team_tag(content: CallerContent) -> CallerContent:
-    """Return the content with another value of the tag `team`."""
     return replace(content, text=content.text.replace('"integration"', '"platform"'))
 
 
 async def test_write_of_a_logic_app_changes_only_the_url(tenant: Tenant) -> None:
-    """A PUT replaces the whole resource, so it repeats tags, identity and state."""
+    """A PUT replaces the whole resource."""
     resource_id = tenant.builder.add_logic_app_caller(tenant.original)
     identity = {
         "type": "SystemAssigned, UserAssigned",
@@ -61,7 +58,7 @@ async def test_write_of_a_logic_app_changes_only_the_url(tenant: Tenant) -> None
 
 
 async def test_write_of_a_logic_app_edited_after_the_read_is_a_conflict(tenant: Tenant) -> None:
-    """Azure has no ETag for logic apps, so the write compares the whole resource."""
+    """Azure has no ETag for logic apps."""
     resource_id = tenant.builder.add_logic_app_caller(tenant.original)
     [caller] = await tenant.list_found_callers("logic_app")
     content = await tenant.read(caller)
@@ -74,7 +71,6 @@ async def test_write_of_a_logic_app_edited_after_the_read_is_a_conflict(tenant: 
 
 
 async def test_concurrent_write_of_a_logic_app_is_a_conflict(tenant: Tenant) -> None:
-    """The write fails if the definition that is read back is not the one that was written."""
     resource_id = tenant.builder.add_logic_app_caller(tenant.original)
     [caller] = await tenant.list_found_callers("logic_app")
     content = await tenant.read(caller)
@@ -90,7 +86,6 @@ async def test_concurrent_write_of_a_logic_app_is_a_conflict(tenant: Tenant) -> 
 
 
 def add_secure_parameter(tenant: Tenant, resource_id: str) -> None:
-    """Declare a parameter whose value Azure does not return, as a person does."""
     properties = read_properties(tenant, resource_id)
     declared = {**properties["definition"]["parameters"], "password": {"type": "SecureString"}}
     definition = {**properties["definition"], "parameters": declared}
@@ -100,7 +95,7 @@ def add_secure_parameter(tenant: Tenant, resource_id: str) -> None:
 async def test_logic_app_that_got_a_secure_parameter_after_the_search_is_not_written(
     tenant: Tenant,
 ) -> None:
-    """A write would remove its value, which nobody could restore."""
+    """A write would remove the parameter's value, which nobody could restore."""
     resource_id = tenant.builder.add_logic_app_caller(tenant.original)
     [caller] = await tenant.list_found_callers("logic_app")
     add_secure_parameter(tenant, resource_id)

@@ -1,5 +1,3 @@
-"""The app changes only the URL in a file of a Logic App (Standard), where it can write files."""
-
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -27,14 +25,12 @@ def tenant() -> Tenant:
 
 
 def edit_file(tenant: Tenant, place: tuple[str, str]) -> None:
-    """Append a line to a file, as a person does."""
     there = tenant.world.site_files[place]
     tenant.world.site_files[place] = SiteFile(text=f"{there.text}\n", etag="99")
 
 
 @pytest.mark.parametrize("path", ["call/workflow.json", "connections.json", "parameters.json"])
 async def test_write_changes_only_the_url(tenant: Tenant, path: str) -> None:
-    """White space of the file stays, and the rollback restores every byte."""
     place = tenant.builder.add_workflow_file_caller(tenant.original, path=path)
     before = tenant.world.site_files[place].text
 
@@ -65,7 +61,7 @@ async def test_write_after_an_edit_is_a_conflict(tenant: Tenant) -> None:
 async def test_edit_between_read_and_write_of_the_same_request_is_kept(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The write sends the ETag that was read just before it, so the edit is a conflict."""
+    """The write sends the ETag that was read just before it."""
     place = tenant.builder.add_workflow_file_caller(tenant.original)
     [caller] = await tenant.list_found_callers(KIND)
     content = await tenant.read(caller)
@@ -89,7 +85,7 @@ async def test_edit_between_read_and_write_of_the_same_request_is_kept(
 async def test_app_that_runs_from_a_package_is_changed_by_a_person(
     tenant: Tenant, package: str, *, is_manual: bool
 ) -> None:
-    """The files of such an app are read-only, so the project has to be deployed again."""
+    """The files of such an app are read-only."""
     site_id, _ = tenant.builder.add_workflow_file_caller(tenant.original)
     tenant.world.sites[site_id].settings["WEBSITE_RUN_FROM_PACKAGE"] = package
 
@@ -99,7 +95,6 @@ async def test_app_that_runs_from_a_package_is_changed_by_a_person(
 
 
 async def test_settings_of_a_logic_app_are_callers_of_the_kind_app_setting(tenant: Tenant) -> None:
-    """An app with workflows is a site like any other."""
     tenant.builder.add_app_setting_caller(tenant.original, site="hub")
     tenant.builder.add_workflow_file_caller(tenant.original, site="hub")
 
@@ -114,7 +109,7 @@ async def test_settings_of_a_logic_app_are_callers_of_the_kind_app_setting(tenan
 async def test_app_whose_files_cannot_be_read_is_reported(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For example, a stopped app does not return its files."""
+    """A stopped app, for example, does not return its files."""
 
     async def reject(*_: object) -> None:
         raise PlatformError("no", code="AuthorizationFailed", status=403)
@@ -130,7 +125,7 @@ async def test_app_whose_files_cannot_be_read_is_reported(
 
 
 class RestartingFiles:
-    """A port of the files of apps. For a minute after each change, the runtime does not answer."""
+    """Site files whose runtime does not answer for a minute after each change."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._port = scenario.fakes.ports.site_files
@@ -156,9 +151,7 @@ class RestartingFiles:
 
 
 async def test_runtime_that_restarts_after_each_write_is_waited_for() -> None:
-    """Azure answers with status 400, as for content that it rejects; no person has to do
-    anything.
-    """
+    """During the restart, Azure answers with status 400, as for content that it rejects."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     flow = scenario.build.add_http_flow("Orders")
     for path in ("call/workflow.json", "parameters.json"):

@@ -1,5 +1,3 @@
-"""An update of a thousand callers takes longer than a lease, and no caller is skipped."""
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -24,14 +22,12 @@ class SecondInvocation:
     """A port that starts a second invocation in the middle of its writes."""
 
     def __init__(self, port: object, begin: Callable[[], Awaitable[object]]) -> None:
-        """Wrap the port. Call `begin` before the write with the number `MIDDLE`."""
         self._port = port
         self._begin = begin
         self._writes = 0
         self.beside: asyncio.Future[object] | None = None
 
     def __getattr__(self, name: str) -> Any:
-        """Return the attribute of the port. A write is counted."""
         return self._write if name == "write" else getattr(self._port, name)
 
     async def _write(self, *arguments: Any) -> None:
@@ -42,7 +38,6 @@ class SecondInvocation:
 
 
 async def test_overlapping_invocations_update_and_revert_every_caller() -> None:
-    """Two invocations write at the same time after the lease expires, and no caller is skipped."""
     scenario = Scenario()
     flow = scenario.build.add_http_flow("Orders")
     sites = [
@@ -73,7 +68,9 @@ async def test_overlapping_invocations_update_and_revert_every_caller() -> None:
 
 
 async def run_step_twice(scenario: Scenario, job: FlowJob) -> None:
-    """Run the step of a job. In the middle of it, let its lease expire and run the step again."""
+    """Run the step of a job. During its writes, let its lease expire and run the step a second
+    time.
+    """
 
     def begin() -> Awaitable[object]:
         lease = scenario.settings.job_lease_duration + scenario.settings.resource_lease_duration

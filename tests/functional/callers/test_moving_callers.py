@@ -1,5 +1,3 @@
-"""Callers may be found late, restored, excluded, or changed by other people at the same time."""
-
 from datetime import timedelta
 
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
@@ -19,7 +17,6 @@ HOUR = timedelta(hours=1)
 
 
 async def test_setting_that_a_deployment_restores_is_updated_again() -> None:
-    """If a deployment restores the old URL on the third day, the app updates the setting again."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     site = scenario.build.add_app_setting_caller(orders)
@@ -55,7 +52,6 @@ async def test_rollback_restores_a_caller_that_was_updated_twice() -> None:
 
 
 async def test_app_with_several_settings_for_one_flow_restarts_once() -> None:
-    """The app writes the settings of one app together, and reverts each of them."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     site = scenario.build.add_app_setting_caller(orders)
@@ -76,7 +72,6 @@ async def test_app_with_several_settings_for_one_flow_restarts_once() -> None:
 
 
 async def test_caller_found_by_a_later_search_is_updated() -> None:
-    """A search during the no-call period finds a new app with the old URL, and it is updated."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -111,7 +106,6 @@ async def test_remediation_after_a_rollback_updates_callers_again() -> None:
 
 
 async def test_caller_in_a_read_only_environment_is_a_manual_caller() -> None:
-    """The caller is not written. The original stays on until the environment may be written."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     other = Builder(scenario.world, name="Other")
@@ -164,7 +158,6 @@ async def test_rollback_does_not_write_a_caller_in_a_read_only_environment() -> 
 
 
 async def test_excluded_flow_is_a_manual_caller() -> None:
-    """The original retires after a person has changed the calling flow."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     caller = scenario.build.add_flow_caller(orders)
@@ -187,7 +180,6 @@ async def test_excluded_flow_is_a_manual_caller() -> None:
 
 
 async def test_caller_edited_before_the_write_keeps_its_edit() -> None:
-    """A flow that somebody saves before the write keeps that edit and gets the new URL."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     caller = scenario.build.add_flow_caller(orders)
@@ -208,7 +200,6 @@ async def test_caller_edited_before_the_write_keeps_its_edit() -> None:
 
 
 async def test_job_names_a_caller_whose_save_the_platform_rejects() -> None:
-    """The job is blocked and names the caller. A retry after the fix completes it."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     caller = scenario.build.add_flow_caller(orders)
@@ -254,7 +245,6 @@ async def test_jobs_that_write_one_app_lose_no_setting() -> None:
 
 
 async def test_job_waits_for_the_lease_of_an_app_without_a_grant() -> None:
-    """The job waits without granting co-ownership, and continues when the lease is released."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     site = scenario.build.add_app_setting_caller(orders)
@@ -282,7 +272,7 @@ async def test_job_waits_for_the_lease_of_an_app_without_a_grant() -> None:
 
 
 async def test_value_and_default_of_a_variable_are_updated_and_its_flows_saved() -> None:
-    """The app saves the flow that uses the variable, because only then it reads the new value."""
+    """A flow reads the new value of a variable only when it is saved."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     variable, reader = scenario.build.add_variable_caller(orders)

@@ -1,4 +1,4 @@
-"""Flows whose URLs are in one resource share one write and are rolled back separately."""
+"""Test that flows whose URLs are in one resource share a write and are rolled back separately."""
 
 import asyncio
 from collections import Counter
@@ -45,7 +45,6 @@ from tests.kinds.cases import MOVED_KINDS, load_caller_case
 
 
 async def test_app_that_calls_many_flows_restarts_once() -> None:
-    """The last job writes the callers of all flows, and each job then continues separately."""
     scenario = Scenario(settings=PROMPT)
     site, _ = add_app(scenario)
     before = dict(site.settings)
@@ -75,7 +74,6 @@ LEAVES = {
 async def test_callers_are_written_when_the_awaited_flow_stops(
     how: str, *, are_known: bool
 ) -> None:
-    """When the fourth flow stops, the callers of the three waiting flows are written at once."""
     scenario = Scenario(
         settings=PROMPT.model_copy(update={"caller_batch_wait": timedelta(minutes=30)})
     )
@@ -103,9 +101,6 @@ async def test_callers_are_written_when_the_awaited_flow_stops(
 
 
 async def test_jobs_wait_for_an_app_with_several_unmatched_urls() -> None:
-    """If no run shows whose URLs an app holds, the jobs of its flows wait for one another. An app
-    with a single URL is written at once.
-    """
     scenario = Scenario(settings=PROMPT)
     site, flows = add_app(scenario, 3)
     alone = scenario.build.add_app_setting_caller(
@@ -125,7 +120,6 @@ async def test_jobs_wait_for_an_app_with_several_unmatched_urls() -> None:
 
 @pytest.mark.parametrize("kind", MOVED_KINDS)
 async def test_caller_of_several_flows_is_written_once(kind: str) -> None:
-    """Each resource is written once. Rollbacks in another order restore it exactly."""
     scenario = Scenario(settings=PROMPT)
     flows = [scenario.build.add_http_flow(f"Flow {number}") for number in range(3)]
     load_caller_case(kind).add(scenario.build, *flows)
@@ -186,7 +180,6 @@ async def test_rollback_of_one_flow_changes_only_its_setting() -> None:
 
 @pytest.mark.parametrize("is_later", [False, True])
 async def test_kill_switch_stops_the_batched_write(is_later: bool) -> None:
-    """The switch stops the write also after the app has recorded what it will write."""
     scenario = Scenario(settings=PROMPT)
     site, flows, late = await run_until_waiting_for_last(scenario)
 
@@ -223,19 +216,15 @@ async def test_kill_switch_stops_the_batched_write(is_later: bool) -> None:
 
 
 async def test_jobs_write_separately_if_the_batched_write_is_rejected() -> None:
-    """If the platform rejects the common write, each job writes alone, and one is blocked."""
     scenario = Scenario(settings=PROMPT)
     site, _ = add_app(scenario, 4)
     before = dict(site.settings)
 
     class RejectingApp:
-        """An app settings port that rejects a change of the setting `URL_2`."""
-
         read = scenario.fakes.ports.app_settings.read
         read_sites = scenario.fakes.ports.app_settings.read_sites
 
         async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
-            """Write the settings. Raises `PlatformError` if `URL_2` has changed."""
             if settings["URL_2"] != before["URL_2"]:
                 raise PlatformError("too long", code="BadRequest", status=400)
             await scenario.fakes.ports.app_settings.write(site_id, settings)
@@ -283,7 +272,6 @@ async def test_batched_write_omits_a_flow_of_a_read_only_environment(
 
 
 async def test_jobs_ready_at_the_same_moment_write_once() -> None:
-    """When two invocations become ready at once, one takes the resource and writes for both."""
     scenario = Scenario(settings=PROMPT)
     site, flows, _ = await run_until_waiting_for_last(scenario)
     order = scenario.remediation.id

@@ -1,4 +1,4 @@
-"""The app's notification channel may be a flow that gets a new trigger URL."""
+"""Test notification channels of the app that are flows on Microsoft's key."""
 
 from datetime import timedelta
 from typing import Any
@@ -27,7 +27,6 @@ def add_run(scenario: Scenario, flow: FakeFlow) -> None:
 async def test_plan_names_the_setting_of_a_channel_that_is_a_flow(
     setting: str,
 ) -> None:
-    """Assessment and plan name the setting to change, and contain no signature."""
     scenario = Scenario()
     channel, other = (
         scenario.build.add_http_flow("Post to a channel"),
@@ -58,7 +57,6 @@ async def test_plan_names_the_setting_of_a_channel_that_is_a_flow(
 
 
 async def test_channel_that_is_no_flow_is_no_caller() -> None:
-    """The webhook of another system is not a caller. Neither is a flow whose URL no run shows."""
     scenario = Scenario()
     flow = scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -103,7 +101,6 @@ async def migrate_channel_flow(scenario: Scenario) -> tuple[FakeFlow, str]:
 async def test_flow_of_a_channel_is_not_retired_before_the_setting_changes(
     by_sweep: bool,
 ) -> None:
-    """The job is blocked until the setting names the copy, so that no notification is lost."""
     scenario = Scenario()
     channel, address = await migrate_channel_flow(scenario)
     held = await scenario.read_job("Post to a channel")
@@ -135,7 +132,6 @@ async def test_flow_of_a_channel_is_not_retired_before_the_setting_changes(
 
 
 async def test_rollback_keeps_the_copy_on_while_a_channel_uses_it() -> None:
-    """A rollback is blocked until the channel's setting names the original again."""
     scenario = Scenario()
     channel, address = await migrate_channel_flow(scenario)
     point_channel_at(scenario, address)

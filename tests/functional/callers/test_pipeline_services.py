@@ -1,5 +1,3 @@
-"""The app changes only the URL in a part of a data factory or Synapse workspace, where it can."""
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -18,7 +16,7 @@ from tests.functional.callers.called_tenant import Tenant
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """A data factory or a Synapse workspace, with the functions that add its parts."""
+    """A service with pipelines: a data factory or a Synapse workspace."""
 
     kind: str
     name: str
@@ -66,7 +64,6 @@ def tenant() -> Tenant:
 async def test_write_changes_only_the_url(
     tenant: Tenant, service: Service, path: str, label: str
 ) -> None:
-    """The other properties stay in their order, and the rollback restores every byte."""
     url = tenant.builder.get_trigger_url(tenant.original)
     properties = {"type": "x", "more": {"value": url, "type": "string"}, "annotations": ["z", "a"]}
     resource_id = service.add(tenant.builder, path, properties).lower()
@@ -92,7 +89,6 @@ async def test_write_changes_only_the_url(
 async def test_write_of_a_part_edited_after_the_read_is_a_conflict(
     tenant: Tenant, service: Service, path: str
 ) -> None:
-    """The write is a conflict, also for global parameters, which have no conditional write."""
     url = tenant.builder.get_trigger_url(tenant.original)
     resource_id = service.add(tenant.builder, path, {"a": {"value": url}}).lower()
     [caller] = await tenant.list_found_callers(service.kind)
@@ -144,9 +140,6 @@ async def test_part_that_the_app_must_not_write_is_changed_by_a_person(
     is_connected: bool,
     reason: str,
 ) -> None:
-    """The caller and the error of a write name the reason, such as a Git repository that would
-    revert the change.
-    """
     url = tenant.builder.get_trigger_url(tenant.original)
     repository = service.repository if is_connected else None
     service.add(tenant.builder, path, {**properties, "url": url}, repository=repository)
@@ -162,7 +155,6 @@ async def test_part_that_the_app_must_not_write_is_changed_by_a_person(
 
 
 async def test_part_without_an_id_hides_no_other_caller(tenant: Tenant) -> None:
-    """The search skips such a part, and finds the others of the data factory."""
     url = tenant.builder.get_trigger_url(tenant.original)
     resource_id = tenant.builder.add_factory_part("datasets/crm", {"url": url})
     broken = tenant.builder.add_factory_part("datasets/broken", {})
@@ -175,7 +167,6 @@ async def test_part_without_an_id_hides_no_other_caller(tenant: Tenant) -> None:
 
 
 async def test_missing_role_is_named(tenant: Tenant) -> None:
-    """The check of the doctor names the denied action, and the fix names the role."""
     denied = "Microsoft.Synapse/workspaces/pipelines/write"
     tenant.builder.add_synapse_caller(tenant.original)
     tenant.world.denied_synapse_actions.add(denied)
@@ -207,7 +198,7 @@ async def test_workspace_that_left_its_repository_is_written(tenant: Tenant) -> 
 
 @both
 async def test_secure_parameter_is_found_by_its_name_only(tenant: Tenant, service: Service) -> None:
-    """Azure never returns its default value, so the search names the parameter as unreadable."""
+    """Azure never returns the default value of a secure parameter."""
     secure = {"type": "secureString", "defaultValue": "**********"}
     service.add(tenant.builder, "pipelines/nightly", {"parameters": {"url": secure}})
     search = CallerSearchPosition()

@@ -1,5 +1,3 @@
-"""A plan names the Azure Policy that would deny the change of a caller, for each kind."""
-
 from dataclasses import replace
 
 import pytest
@@ -26,7 +24,6 @@ def build_scenario(kind: str, flows: int = 1) -> Scenario:
 
 
 async def is_written_by_resource_manager(kind: str) -> bool:
-    """Return whether Azure Resource Manager writes the caller of a kind."""
     tenant = Tenant()
     load_caller_case(kind).add(tenant.builder, tenant.original)
     [caller] = await tenant.list_found_callers(kind)
@@ -39,7 +36,6 @@ async def is_written_by_resource_manager(kind: str) -> bool:
 
 @pytest.mark.parametrize("kind", MOVED_KINDS)
 async def test_plan_names_the_policy_that_denies_a_write(kind: str) -> None:
-    """The app asks Azure once for each resource that it will write. The plan names the policy."""
     scenario = build_scenario(kind)
     scenario.world.policy_assignments[ASSIGNMENT] = "*"
 
@@ -54,7 +50,6 @@ async def test_plan_names_the_policy_that_denies_a_write(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["app_setting", "container_app"])
 async def test_resource_of_several_flows_is_checked_once(kind: str) -> None:
-    """If no policy denies the write, the plan has no reason and no unknown about policies."""
     scenario = build_scenario(kind, flows=3)
 
     await plan_remediation(scenario)
@@ -66,7 +61,6 @@ async def test_resource_of_several_flows_is_checked_once(kind: str) -> None:
 
 
 async def test_plan_says_that_policies_were_not_checked() -> None:
-    """If the app may not check policies, the plan says so as an unknown of the called flow."""
     scenario = build_scenario("logic_app")
     scenario.build.add_http_flow("Not called")
     scenario.world.are_policies_hidden = True
@@ -80,7 +74,6 @@ async def test_plan_says_that_policies_were_not_checked() -> None:
 
 
 async def test_approved_plan_with_a_denied_caller_starts_without_another_approval() -> None:
-    """The check after the approval finds the same denial, so the plan has not changed."""
     scenario = build_scenario("logic_app")
     scenario.world.policy_assignments[ASSIGNMENT] = "*"
     await plan_remediation(scenario)
@@ -92,7 +85,6 @@ async def test_approved_plan_with_a_denied_caller_starts_without_another_approva
 
 
 async def test_content_that_is_checked_has_no_signature() -> None:
-    """The check sends the content of the resource to Azure, without the signature of the URL."""
     scenario, seen = build_scenario("logic_app"), list[str]()
     [flow] = scenario.world.list_flows()
     restrictions = scenario.fakes.ports.policy_restrictions
@@ -112,7 +104,7 @@ async def test_content_that_is_checked_has_no_signature() -> None:
 
 
 async def test_caller_of_an_unknown_kind_does_not_stop_the_plan() -> None:
-    """A newer version of the app may have stored a caller of a kind that this one lacks."""
+    """A newer version of the app may have stored it."""
     scenario = build_scenario("logic_app")
     await plan_remediation(scenario)
     index = scenario.services.tables.caller_index

@@ -1,5 +1,3 @@
-"""The app changes only the URL in a part of a Power Pages site, in both data models."""
-
 from contextlib import suppress
 
 import pytest
@@ -23,12 +21,11 @@ def tenant() -> Tenant:
 
 
 def add_standard_row(tenant: Tenant, table: str, **texts: str) -> None:
-    """Add a row of the standard data model with these values. Its name is that of its table."""
+    """Add a row of the standard data model. Its name is that of its table."""
     tenant.builder.add_row(table, {"adx_name": table, **SITE, **texts})
 
 
 async def test_write_of_a_site_setting_changes_only_the_url(tenant: Tenant) -> None:
-    """The rest of the JSON text stays, and the rollback restores every byte."""
     row = tenant.builder.add_site_setting_caller(tenant.original)
     before = dict(row.values)
 
@@ -75,7 +72,6 @@ async def test_part_of_a_site_is_named_by_its_type(
 
 
 async def test_each_part_of_a_standard_site_is_found_and_updated(tenant: Tenant) -> None:
-    """Each text of a site is a caller, and a web page has two texts."""
     url = tenant.builder.get_trigger_url(tenant.original)
     add_standard_row(tenant, "adx_sitesettings", adx_value=url)
     add_standard_row(tenant, "adx_contentsnippets", adx_value=f'<a href="{url}">x</a>')
@@ -104,9 +100,8 @@ async def test_part_of_a_managed_solution_is_changed_where_it_is_developed(tenan
 async def search_without(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch, *tables: str
 ) -> tuple[list[Caller], list[str]]:
-    """Search while reads of these tables, by default of all, are rejected.
-
-    Return the callers found, and the names of what was not searched.
+    """Search while reads of these tables, or of all, are rejected. Return the callers, and what was
+    not searched.
     """
     read = FakeTextRows.list
 
@@ -128,7 +123,6 @@ async def search_without(
 async def test_unreadable_table_hides_no_other_caller(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The search names the unreadable table, and finds the callers in the others."""
     tenant.builder.add_site_setting_caller(tenant.original)
 
     found, unreadable = await search_without(tenant, monkeypatch, "adx_webtemplates")
@@ -146,5 +140,4 @@ async def test_unreadable_environment_is_named_once(
 
 
 async def test_environment_without_power_pages_is_searched_completely(tenant: Tenant) -> None:
-    """The search does not report tables that exist only with Power Pages."""
     assert await tenant.list_found_callers(KIND) == []

@@ -1,5 +1,3 @@
-"""A plan names a read-only lock, because the lock rejects every write of a caller."""
-
 from collections.abc import Callable
 
 import pytest
@@ -35,7 +33,6 @@ def tenant() -> Tenant:
 async def test_read_only_lock_is_known_before_a_write(
     tenant: Tenant, place: str, level: str, *, is_manual: bool
 ) -> None:
-    """A read-only lock on the resource group makes each caller in it a manual caller."""
     resource_id = PLACES[place](tenant.builder, tenant.original)
     group = "/".join(resource_id.split("/")[:5])
     tenant.world.resources["lock"] = {
@@ -63,7 +60,7 @@ async def test_read_only_lock_is_known_before_a_write(
 async def test_values_that_a_lock_hides_are_named(
     tenant: Tenant, kind: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Azure returns these values only by POST, which a read-only lock rejects."""
+    """Azure returns these values only to a POST request, which a read-only lock rejects."""
 
     async def reject(*_: object) -> None:
         text = "The following scope(s) are locked: '/subscriptions/s'."

@@ -1,4 +1,4 @@
-"""Keys of App Configuration refer to URL secrets only if a person has decided so."""
+"""Test that keys of App Configuration refer to URL secrets only if a person has decided so."""
 
 import json
 from dataclasses import replace
@@ -34,7 +34,6 @@ RISK = "Its readers must resolve Key Vault references and have access to the vau
 
 
 def build_with_key_value(content_type: str | None = "text/plain") -> tuple[Scenario, FakeFlow]:
-    """Return a scenario with a flow whose URL is in a key of App Configuration."""
     scenario, flow, _ = build_scenario(0)
     scenario.build.add_key_value_caller(flow)
     scenario.build.add_url_vault()
@@ -44,7 +43,6 @@ def build_with_key_value(content_type: str | None = "text/plain") -> tuple[Scena
 
 
 def add_reference(scenario: Scenario) -> None:
-    """Add another key of the store, which already refers to a secret."""
     place = (STORE, "Password", "")
     kept = scenario.world.key_values
     kept[place] = replace(
@@ -57,14 +55,10 @@ def add_reference(scenario: Scenario) -> None:
 
 
 def clear_etag(key_value: KeyValue) -> KeyValue:
-    """Return a key-value without the ETag, which each write changes."""
     return replace(key_value, etag="")
 
 
 async def test_key_holds_the_url_by_default_and_the_plan_says_why() -> None:
-    """The reason says what the readers of the key need, and that no key of the store is a
-    reference.
-    """
     scenario, flow = build_with_key_value()
     await plan_remediation(scenario)
 
@@ -97,7 +91,6 @@ async def test_references_in_the_store_are_named_as_evidence() -> None:
 
 @pytest.mark.parametrize("content_type", ["text/plain", "", None])
 async def test_key_refers_by_choice_and_is_reverted_byte_for_byte(content_type: str | None) -> None:
-    """The second key change writes only the secret, and each rollback restores the former value."""
     scenario, flow = build_with_key_value(content_type)
     before = scenario.world.key_values[PLACE]
     await plan_remediation(scenario)
@@ -132,7 +125,6 @@ async def test_key_refers_by_choice_and_is_reverted_byte_for_byte(content_type: 
 
 
 async def test_setting_of_the_environment_lets_keys_refer_to_url_secrets() -> None:
-    """The setting is the default for each flow. An approver can choose otherwise for a flow."""
     scenario, flow = build_with_key_value()
     other = scenario.build.add_http_flow("Returns")
     scenario.build.add_key_value_caller(other, key="Returns")
@@ -152,7 +144,6 @@ async def test_setting_of_the_environment_lets_keys_refer_to_url_secrets() -> No
 
 @pytest.mark.parametrize("why", ["locked", "more"])
 async def test_key_that_cannot_refer_has_no_choice(why: str) -> None:
-    """A locked key cannot refer, and neither can a key with more than the URL."""
     scenario, _ = build_with_key_value()
     kept = scenario.world.key_values
     if why == "locked":
@@ -167,10 +158,6 @@ async def test_key_that_cannot_refer_has_no_choice(why: str) -> None:
 
 
 async def test_second_key_change_writes_one_secret_for_callers_of_all_kinds() -> None:
-    """Callers refer with system-assigned and user-assigned identities.
-
-    The rollback of the first change restores each caller byte for byte.
-    """
     scenario, flow, (site,) = build_scenario(1)
     world = scenario.world
     strings = scenario.build.add_connection_string_caller(flow)

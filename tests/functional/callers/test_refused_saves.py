@@ -1,5 +1,3 @@
-"""The platform may reject the save of a calling flow, and remove its connection references."""
-
 from datetime import timedelta
 from typing import Any
 
@@ -23,7 +21,7 @@ AUTHENTICATION = "@parameters('$authentication')"
 
 
 def add_caller(scenario: Scenario, uri: str, name: str = "Caller") -> FakeFlow:
-    """Add a flow in the older connector format that posts to an address and sends a mail."""
+    """Add a flow in the older connector format that posts to an address."""
     mail = define.build_connector_action(MAIL, "SendEmailV2")
     mail["inputs"]["authentication"] = AUTHENTICATION
     flow = scenario.build.add_flow(
@@ -37,9 +35,7 @@ def add_caller(scenario: Scenario, uri: str, name: str = "Caller") -> FakeFlow:
 
 
 def build_scenario_of_caller(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
-    """Return a scenario in which a flow in the older format calls the flow `Orders`. A rejected
-    save damages the calling flow.
-    """
+    """Return a scenario in which a flow in the older format calls `Orders`."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     flow = add_caller(scenario, scenario.build.get_trigger_url(orders))
@@ -49,7 +45,7 @@ def build_scenario_of_caller(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
 
 def build_scenario_of_variable(**assumptions: Any) -> tuple[Scenario, FakeFlow]:
     """Return a scenario in which a flow in the older format reads the URL of `Orders` from a
-    variable. A rejected save damages the calling flow.
+    variable.
     """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
@@ -67,7 +63,7 @@ def enable_harmful_rejections(scenario: Scenario, **assumptions: Any) -> None:
 
 
 async def update_callers(scenario: Scenario) -> None:
-    """Start and approve a remediation, and run the app for the hour in which it updates callers."""
+    """Start and approve a remediation, and run the app for an hour."""
     await plan_remediation(scenario)
     await scenario.approve(run=HOUR)
 
@@ -77,7 +73,6 @@ SCENARIOS = pytest.mark.parametrize("make", [build_scenario_of_caller, build_sce
 
 @SCENARIOS
 async def test_flow_is_saved_in_the_format_that_the_platform_requires(make: Any) -> None:
-    """The flow keeps its references, calls the copy, and calls the original after a rollback."""
     scenario, flow = make(older_host_shapes_refused=True)
     before = get_references(flow)
 
@@ -100,7 +95,6 @@ async def test_flow_is_saved_in_the_format_that_the_platform_requires(make: Any)
 
 @SCENARIOS
 async def test_flow_is_converted_first_if_the_requirement_is_recorded(make: Any) -> None:
-    """The app converts the flow before its first save, so no save is rejected."""
     scenario, flow = make(older_host_shapes_refused=True)
     demand = ShapeDemand(environment_id=flow.environment_id, seen=scenario.services.now)
     await scenario.services.tables.shape_demands.upsert(demand)
@@ -124,7 +118,6 @@ async def test_format_requirement_of_an_environment_is_recorded(make: Any) -> No
 
 @SCENARIOS
 async def test_references_removed_by_a_rejected_save_are_restored(make: Any) -> None:
-    """The job is blocked, names the flow, and has restored its connection references."""
     scenario, flow = make()
     before = flow.client_data
     refuse_saves(scenario, flow, wipes=1)
@@ -139,9 +132,6 @@ async def test_references_removed_by_a_rejected_save_are_restored(make: Any) -> 
 
 
 async def test_flow_whose_save_is_forbidden_is_named() -> None:
-    """A 403 names the flow that cannot be saved, not the variable that it uses: the app may change
-    the variable.
-    """
     scenario, flow = build_scenario_of_variable()
     refuse_saves(scenario, flow, wipes=1, error=PlatformError("no", code="Strange", status=403))
 
@@ -168,7 +158,6 @@ async def test_fix_names_references_that_cannot_be_restored(make: Any) -> None:
 
 @SCENARIOS
 async def test_references_are_restored_after_a_killed_invocation(make: Any) -> None:
-    """If the process dies after the rejected save, the app restores the references later."""
     scenario, flow = make()
     before = get_references(flow)
     left = refuse_saves(scenario, flow, wipes=1, error=Killed())
@@ -183,7 +172,6 @@ async def test_references_are_restored_after_a_killed_invocation(make: Any) -> N
 
 @SCENARIOS
 async def test_job_waits_if_a_save_is_rejected_temporarily(make: Any) -> None:
-    """A save that is rejected because a row is not published yet succeeds some minutes later."""
     scenario, flow = make(unpublished_row_seconds=240)
     before = get_references(flow)
 
@@ -199,7 +187,6 @@ async def test_job_waits_if_a_save_is_rejected_temporarily(make: Any) -> None:
 
 @SCENARIOS
 async def test_job_is_blocked_with_a_fix_if_the_rejection_lasts(make: Any) -> None:
-    """After some tries the job is blocked with the platform's code."""
     scenario, _ = make(unpublished_row_seconds=24 * 3600)
 
     await plan_remediation(scenario)
@@ -212,7 +199,6 @@ async def test_job_is_blocked_with_a_fix_if_the_rejection_lasts(make: Any) -> No
 
 @SCENARIOS
 async def test_fix_for_an_unknown_reference_is_a_new_import(make: Any) -> None:
-    """The platform rejects every save of this flow, and the fix is to import it again."""
     scenario, flow = make()
     flow.stamped_reference = "new_sharedoffice365_1"
 
@@ -224,7 +210,7 @@ async def test_fix_for_an_unknown_reference_is_a_new_import(make: Any) -> None:
 
 
 async def test_caller_is_saved_on_behalf_of_its_owner() -> None:
-    """The save is accepted, because the owner of the flow may use its connection."""
+    """The owner of the flow may use its connection."""
     scenario, flow = build_scenario_of_caller()
     scenario.build.apply_key()
     await scenario.opt_in()
@@ -238,7 +224,6 @@ async def test_caller_is_saved_on_behalf_of_its_owner() -> None:
 
 @pytest.mark.parametrize("lag", ["list_lag_seconds", "read_lag_seconds"])
 async def test_flow_saved_recently_by_a_person_gets_the_new_value(lag: str) -> None:
-    """While reads or lists lag behind a person's save, the app still saves the flow."""
     scenario, flow = build_scenario_of_variable()
     await plan_remediation(scenario)
     setattr(scenario.world.assumptions, lag, (60, 60))

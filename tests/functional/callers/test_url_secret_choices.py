@@ -1,5 +1,3 @@
-"""An approver decides for each flow whether its callers refer to its URL secret."""
-
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -29,18 +27,15 @@ from tests.functional.scenarios.watched_scenario import assert_nothing_lost, pla
 
 
 async def choose_for_flows(scenario: Scenario, use: UrlSecretUse, *flows: str) -> ChosenUrlSecrets:
-    """Choose how callers use the URL secrets of these flows of the plan."""
     return await choose_url_secrets(scenario.services, scenario.remediation.id, flows, use)
 
 
 async def read_shown_plan(scenario: Scenario) -> tuple[str, dict[str, PlanItem]]:
-    """Return the version of the shown plan, and its items by display name."""
     (plan,) = await show_plan(scenario.services, scenario.remediation.id)
     return plan.version, {item.display_name: item for item in plan.items}
 
 
 def add_flow(scenario: Scenario) -> tuple[FakeFlow, FakeSite]:
-    """Add a flow with a caller that may read the vault."""
     flow = scenario.build.add_http_flow("Returns")
     site = scenario.build.add_app_setting_caller(flow, site="app-returns")
     scenario.build.add_url_vault(site)
@@ -48,7 +43,6 @@ def add_flow(scenario: Scenario) -> tuple[FakeFlow, FakeSite]:
 
 
 async def test_choice_replaces_the_setting_of_the_environment_for_one_flow() -> None:
-    """By the setting, callers hold URLs. Only those of the chosen flow refer to its secret."""
     scenario, flow, (site,) = build_scenario(1)
     _, other = add_flow(scenario)
     before = dict(site.settings)
@@ -73,7 +67,6 @@ async def test_choice_replaces_the_setting_of_the_environment_for_one_flow() -> 
 
 
 async def test_callers_of_a_flow_hold_the_url_by_choice() -> None:
-    """By the setting, callers refer to secrets. Only those of the chosen flow hold its URL."""
     scenario, flow, (site,) = build_scenario(1)
     returns, other = add_flow(scenario)
     await plan_remediation(scenario)
@@ -91,7 +84,6 @@ async def test_callers_of_a_flow_hold_the_url_by_choice() -> None:
 
 
 async def test_second_choice_restores_the_plan() -> None:
-    """A second choice that equals the setting restores the plan and its version."""
     scenario, _, _ = build_scenario(1)
     await plan_remediation(scenario)
     before = await read_shown_plan(scenario)
@@ -105,7 +97,7 @@ async def test_second_choice_restores_the_plan() -> None:
 
 
 async def test_version_from_before_a_choice_cannot_be_approved() -> None:
-    """A choice changes the plan, so the approver has to read it again."""
+    """A choice changes the plan, which the approver has to read again."""
     scenario, _, (site,) = build_scenario(1)
     await plan_remediation(scenario)
     version, _ = await read_shown_plan(scenario)
@@ -133,10 +125,6 @@ async def test_choice_applies_after_the_setting_has_changed() -> None:
 
 
 async def test_flow_without_a_choice_is_named() -> None:
-    """The error names a flow that is unknown or has no callers.
-
-    An approved flow has no choice either.
-    """
     scenario, _, _ = build_scenario(1)
     scenario.build.add_http_flow("Nobody calls")
     await plan_remediation(scenario)
@@ -152,10 +140,7 @@ async def test_flow_without_a_choice_is_named() -> None:
 
 
 async def test_number_of_choices_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row stores a limited number of choices.
-
-    The error names the setting with the same effect.
-    """
+    """A row stores a limited number of choices."""
     scenario, _, _ = build_scenario(1)
     await plan_remediation(scenario)
     before = await read_shown_plan(scenario)
@@ -170,7 +155,7 @@ async def test_number_of_choices_is_limited(monkeypatch: pytest.MonkeyPatch) -> 
 async def test_choice_during_an_approval_rejects_the_approval(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A choice changes the row that an approval replaces, so the approval is rejected."""
+    """A choice changes the row that an approval replaces."""
     scenario, _, _ = build_scenario(1)
     await plan_remediation(scenario)
     version, _ = await read_shown_plan(scenario)

@@ -1,5 +1,3 @@
-"""Callers refer to one secret for each flow, so the next key change writes only the secret."""
-
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -30,7 +28,6 @@ CALLERS = 4
 
 
 def build_scenario(count: int = CALLERS) -> tuple[Scenario, FakeFlow, list[FakeSite]]:
-    """Return a scenario of one flow and this number of apps that call it and may read the vault."""
     settings = build_fake_settings().model_copy(update={"trigger_url_vault": VAULT})
     scenario = Scenario(settings=settings)
     flow = scenario.build.add_http_flow("Orders")
@@ -41,9 +38,8 @@ def build_scenario(count: int = CALLERS) -> tuple[Scenario, FakeFlow, list[FakeS
 
 
 def build_with_named_value() -> tuple[Scenario, FakeFlow, str]:
-    """Return a scenario, its flow, and the path of a named value of API Management.
-
-    The named value is a secret with the flow's URL, and its service may read the vault.
+    """Return a scenario, its flow, and the path of a secret named value that contains the flow's
+    URL.
     """
     scenario, flow, _ = build_scenario(0)
     path = scenario.build.add_named_value_caller(flow)
@@ -52,9 +48,8 @@ def build_with_named_value() -> tuple[Scenario, FakeFlow, str]:
 
 
 def build_with_container_app() -> tuple[Scenario, FakeFlow, str]:
-    """Return a scenario, its flow, and the path of a container app that may read the vault.
-
-    The app has a secret with the flow's URL.
+    """Return a scenario, its flow, and the path of a container app with a secret that contains the
+    flow's URL.
     """
     scenario, flow, _ = build_scenario(0)
     path = scenario.build.add_container_app_caller(flow)
@@ -72,7 +67,6 @@ def read_properties(scenario: Scenario, path: str) -> dict[str, object]:
 
 
 def format_secret_name(flow: FakeFlow) -> str:
-    """Return the name of the secret that is created for a flow."""
     return f"trigger-url-{flow.workflow_id}"
 
 
@@ -86,7 +80,9 @@ def list_caller_writes(scenario: Scenario) -> list[str]:
 
 
 async def change_key(scenario: Scenario, copy: FakeFlow) -> None:
-    """Replace the environment's key by another one, and migrate the copy to it."""
+    """Apply another key to the environment, and migrate the copy. Forget all writes before the
+    approval.
+    """
     for flow in scenario.world.list_flows():
         flow.is_protected, flow.protected_since = False, None
     scenario.build.apply_key(name="cmk-next")
@@ -96,7 +92,7 @@ async def change_key(scenario: Scenario, copy: FakeFlow) -> None:
 
 
 def find_copy(scenario: Scenario, *known: FakeFlow) -> FakeFlow:
-    """Return the only flow that is on, except these flows."""
+    """Return the only flow that is on and is not in `known`."""
     (copy,) = (
         flow
         for flow in scenario.world.list_flows()
@@ -106,7 +102,6 @@ def find_copy(scenario: Scenario, *known: FakeFlow) -> FakeFlow:
 
 
 async def test_second_key_change_writes_one_secret_for_all_callers() -> None:
-    """The first change writes every app once, the second only the secret, and no call is lost."""
     scenario, flow, sites = build_scenario()
     await plan_remediation(scenario)
     scenario.world.writes.clear()
@@ -135,10 +130,6 @@ async def test_second_key_change_writes_one_secret_for_all_callers() -> None:
 
 
 async def test_rollbacks_restore_each_value_byte_for_byte() -> None:
-    """The rollback of the second change restores the secret.
-
-    That of the first restores the URL in each app.
-    """
     scenario, flow, sites = build_scenario()
     before = [dict(site.settings) for site in sites]
     await plan_remediation(scenario)
@@ -159,7 +150,6 @@ async def test_rollbacks_restore_each_value_byte_for_byte() -> None:
 
 
 async def test_connection_string_refers_to_the_secret_and_is_reverted() -> None:
-    """The connection string refers to the same secret as the settings of other apps."""
     scenario, flow, sites = build_scenario(1)
     site = scenario.build.add_connection_string_caller(flow)
     assert scenario.build.add_url_vault(*sites, site) == VAULT
@@ -176,10 +166,6 @@ async def test_connection_string_refers_to_the_secret_and_is_reverted() -> None:
 
 
 async def test_second_key_change_leaves_a_named_value_that_refers_to_the_secret() -> None:
-    """The first change writes the named value once, the second only the secret.
-
-    Each rollback restores the former value.
-    """
     scenario, flow, path = build_with_named_value()
     before = read_properties(scenario, path)
     await plan_remediation(scenario)
@@ -218,7 +204,6 @@ async def test_second_key_change_leaves_a_named_value_that_refers_to_the_secret(
     ],
 )
 async def test_named_value_that_cannot_refer_holds_the_url(lacks: str, why: str) -> None:
-    """The plan says why the named value gets the URL instead of a reference."""
     scenario, flow, path = build_with_named_value()
     world, service = scenario.world, path.partition("/namedvalues/")[0]
     match lacks:
@@ -261,10 +246,7 @@ def assign_user_identity(scenario: Scenario, path: str) -> str:
 
 
 async def test_plain_named_value_is_a_secret_while_it_refers() -> None:
-    """API Management accepts a reference only in a secret named value.
-
-    A rollback restores a plain one.
-    """
+    """API Management accepts a reference only in a secret named value."""
     scenario, _, path = build_with_named_value()
     make_named_value_plain(scenario, path)
     before = read_properties(scenario, path)
@@ -283,7 +265,6 @@ async def test_plain_named_value_is_a_secret_while_it_refers() -> None:
 
 
 async def test_named_value_refers_with_a_user_assigned_identity() -> None:
-    """The reference names the identity that may read the secret, and a rollback removes both."""
     scenario, flow, path = build_with_named_value()
     assign_user_identity(scenario, path.partition("/namedvalues/")[0])
     before = read_properties(scenario, path)
@@ -301,7 +282,6 @@ async def test_named_value_refers_with_a_user_assigned_identity() -> None:
 
 
 async def test_container_app_refers_with_a_user_assigned_identity() -> None:
-    """The reference names the identity that may read the secret, and a rollback removes both."""
     scenario, flow, path = build_with_container_app()
     identity = assign_user_identity(scenario, path)
     before = read_app_secrets(scenario, path)
@@ -324,7 +304,6 @@ async def test_container_app_refers_with_a_user_assigned_identity() -> None:
 async def test_named_value_whose_secret_is_not_read_holds_the_url(
     fault: str, monkeypatch: pytest.MonkeyPatch, *, is_plain: bool
 ) -> None:
-    """The service may read the secret, but rejects the reference or does not resolve it."""
     scenario, flow, path = build_with_named_value()
     if is_plain:
         make_named_value_plain(scenario, path)
@@ -359,11 +338,6 @@ async def test_named_value_whose_secret_is_not_read_holds_the_url(
 
 
 async def test_second_key_change_leaves_a_container_app_that_refers_to_the_secret() -> None:
-    """The first change writes the app once.
-
-    The second writes only the secret, after which the containers restart. Each rollback restores
-    the former value.
-    """
     scenario, flow, path = build_with_container_app()
     before = read_app_secrets(scenario, path)
     await plan_remediation(scenario)
@@ -395,7 +369,6 @@ async def test_second_key_change_leaves_a_container_app_that_refers_to_the_secre
 async def test_container_app_that_cannot_refer_holds_the_url(
     lacks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The plan says why. If Azure rejects the reference, the app gets the URL at once."""
     scenario, flow, path = build_with_container_app()
     world, why = scenario.world, ""
     match lacks:
@@ -437,7 +410,7 @@ async def test_container_app_that_cannot_refer_holds_the_url(
 
 
 async def test_original_stays_on_until_apps_have_fetched_the_new_secret() -> None:
-    """Apps use the old URL for a day after the secret has changed, and no call is lost."""
+    """An app may use the old URL for a day after the secret has changed."""
     scenario, flow, sites = build_scenario(1)
     scenario.settings = scenario.settings.model_copy(update={"no_call_period": timedelta(0)})
     await plan_remediation(scenario)
@@ -459,7 +432,6 @@ async def test_original_stays_on_until_apps_have_fetched_the_new_secret() -> Non
 
 @pytest.mark.parametrize("lacks", ["identity", "right", "network", "slot's right", "setting"])
 async def test_caller_that_may_be_unable_to_read_the_secret_gets_the_url(lacks: str) -> None:
-    """The plan says why the caller gets the copy's URL instead of a reference."""
     scenario, flow, (site, other) = build_scenario(2)
     world = scenario.world
     (vault,) = (one for one in world.vaults.values() if one.url == VAULT)
@@ -496,10 +468,6 @@ async def test_caller_that_may_be_unable_to_read_the_secret_gets_the_url(lacks: 
 
 
 async def test_reference_that_is_not_resolved_is_replaced_by_the_url() -> None:
-    """If App Service does not resolve the reference, the app gets the URL.
-
-    A note on the job states this, and a rollback restores the former value.
-    """
     scenario, flow, (site,) = build_scenario(1)
     before = dict(site.settings)
     await plan_remediation(scenario)
@@ -525,10 +493,6 @@ class ClosedVault(FakeSecrets):
 
 
 async def test_job_that_cannot_create_the_secret_continues_without_url_secrets() -> None:
-    """The job is blocked with the reason.
-
-    After URL secrets are turned off, a retry writes the URL.
-    """
     scenario, flow, (site,) = build_scenario(1)
     scenario.around = lambda ports: replace(ports, secrets=ClosedVault(scenario.world))
     await plan_remediation(scenario)
@@ -560,7 +524,6 @@ async def test_environment_without_url_secrets_keeps_urls() -> None:
 
 
 async def test_plan_names_the_secret_and_the_callers_that_refer_to_it() -> None:
-    """The planned changes name the write of the secret and of each caller."""
     scenario, flow, (site,) = build_scenario(1)
 
     await plan_remediation(scenario)
@@ -571,7 +534,6 @@ async def test_plan_names_the_secret_and_the_callers_that_refer_to_it() -> None:
 
 
 async def test_secret_with_other_content_is_not_used() -> None:
-    """A secret of that name with another content stays as it is, and the caller gets the URL."""
     scenario, flow, (site,) = build_scenario(1)
     fake = scenario.build.add_secret_caller(flow, name=format_secret_name(flow))
     scenario.world.secrets.clear()

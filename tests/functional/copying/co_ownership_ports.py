@@ -29,14 +29,12 @@ class SlowRights:
         return getattr(self._access, name)
 
     async def read_trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
-        """Return the trigger URL, or reject the request while the grant has no effect yet."""
         if self.refusals and flow_name == self._flow_name:
             self.refusals -= 1
             raise PlatformError("not yet", code=NO_CO_OWNER, status=403)
         return str(await self._access.read_trigger_url(environment_id, flow_name, trigger))
 
     async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return the flow, or reject the request while the grant has no effect yet."""
         if self._definitions and flow_name == self._flow_name:
             self._definitions -= 1
             raise PlatformError("not yet", code=NO_CO_OWNER, status=403)
@@ -46,10 +44,9 @@ class SlowRights:
 
 
 class KeptRights:
-    """A wrapper of a port in which revoking a co-ownership raises an error."""
+    """A wrapper of a port that raises an error at each revoke."""
 
     def __init__(self, port: object, error: CmkflowError | None = None) -> None:
-        """Raise `error` at each revoke."""
         self._access: Any = port
         self.error = error or PlatformError("no", code="403", status=403)
 

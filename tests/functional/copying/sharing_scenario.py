@@ -6,18 +6,15 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 def find_copy(scenario: Scenario, job: FlowJob) -> FakeFlow:
-    """Return the copy that a job made."""
     return scenario.world.get_workflow(job.environment_id, job.copy.id)
 
 
 def find_solution(scenario: Scenario, unique_name: str) -> FakeSolution:
-    """Return a solution of the environment."""
     solutions = scenario.build.environment.solutions.values()
     return next(one for one in solutions if one.unique_name == unique_name)
 
 
 def build_team_scenario() -> tuple[Scenario, FakeFlow]:
-    """Return a scenario with one called flow that is shared and in a solution."""
     scenario = Scenario()
     flow = scenario.build.add_team_flow("Orders")
     flow.description = "What the shop sends"

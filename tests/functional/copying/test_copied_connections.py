@@ -1,5 +1,3 @@
-"""Test that a copy uses existing connection references, and that the app creates missing ones."""
-
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -21,7 +19,6 @@ HOUR = timedelta(hours=1)
 
 
 def add_mail_flow(scenario: Scenario, *, in_solution: bool = True) -> FakeFlow:
-    """Add an HTTP flow that sends mail over a connection without a connection reference."""
     return scenario.build.add_flow(
         "Orders",
         define.build_http_trigger(),
@@ -32,14 +29,12 @@ def add_mail_flow(scenario: Scenario, *, in_solution: bool = True) -> FakeFlow:
 
 
 def change_entry(flow: FakeFlow, **members: Any) -> None:
-    """Change members of the only entry in the flow's `connectionReferences`."""
     document = json.loads(flow.client_data)
     document["properties"]["connectionReferences"]["shared_office365"] |= members
     flow.client_data = json.dumps(document)
 
 
 def add_reference(scenario: Scenario, name: str, connection: str = "mail-1") -> ConnectionReference:
-    """Add a connection reference to Dataverse, as if a person had created it."""
     row = ConnectionReference(
         reference_id=scenario.world.create_guid(),
         logical_name=name,
@@ -52,7 +47,7 @@ def add_reference(scenario: Scenario, name: str, connection: str = "mail-1") -> 
 
 
 async def run_approved(scenario: Scenario, *, run: timedelta = HOUR) -> FlowJob:
-    """Apply the key, approve a plan, let time pass, and return the job of Orders."""
+    """Run a remediation, and return the job of Orders."""
     scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
@@ -61,16 +56,12 @@ async def run_approved(scenario: Scenario, *, run: timedelta = HOUR) -> FlowJob:
 
 
 def read_entry(scenario: Scenario, job: FlowJob) -> Any:
-    """Return the copy's mail entry in `connectionReferences`."""
     copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
     return json.loads(copy.client_data)["properties"]["connectionReferences"]["shared_office365"]
 
 
 @pytest.mark.parametrize("in_solution", [True, False])
 async def test_embedded_connection_gets_a_reference_of_the_owner(*, in_solution: bool) -> None:
-    """The app creates a reference to the same connection for the flow's owner. The copy uses it,
-    and a note of the job names it.
-    """
     scenario = Scenario()
     add_mail_flow(scenario, in_solution=in_solution)
 
@@ -87,7 +78,6 @@ async def test_embedded_connection_gets_a_reference_of_the_owner(*, in_solution:
 
 
 async def test_plan_names_the_connection_references_to_create() -> None:
-    """The reference is the first planned change, because the copy needs it."""
     scenario = Scenario()
     add_mail_flow(scenario)
     scenario.build.apply_key()
@@ -101,9 +91,6 @@ async def test_plan_names_the_connection_references_to_create() -> None:
 
 
 async def test_existing_reference_of_the_owner_is_used() -> None:
-    """The app creates no reference if one exists for the connection. Of several, it uses that of
-    the owner.
-    """
     scenario = Scenario()
     add_mail_flow(scenario)
     add_reference(scenario, "cr1_other", "mail-2")
@@ -133,9 +120,6 @@ async def test_flow_with_references_is_copied_exactly() -> None:
 
 
 async def test_connection_of_the_invoker_gets_an_unbound_reference() -> None:
-    """If everybody who runs the flow uses a connection of their own, the app creates a reference
-    without a connection.
-    """
     scenario = Scenario()
     orders = add_mail_flow(scenario)
     change_entry(orders, runtimeSource="invoker")
@@ -154,9 +138,6 @@ async def test_connection_of_the_invoker_gets_an_unbound_reference() -> None:
 async def test_no_reference_is_created_if_the_owner_is_unavailable(
     *, is_disabled: bool, in_solution: bool
 ) -> None:
-    """If the owner is disabled, or the app may not act for the owner, no copy could use the
-    reference. The job is blocked before the app writes anything.
-    """
     scenario = Scenario()
     add_mail_flow(scenario, in_solution=in_solution)
     scenario.build.share_connections()
@@ -176,9 +157,6 @@ async def test_no_reference_is_created_if_the_owner_is_unavailable(
 
 
 async def test_app_creates_the_reference_if_the_owner_may_not_use_the_connection() -> None:
-    """If the connection belongs to another person who has shared it with the app, the reference
-    belongs to the app.
-    """
     scenario = Scenario()
     add_mail_flow(scenario)
     scenario.build.share_connections()
@@ -192,9 +170,6 @@ async def test_app_creates_the_reference_if_the_owner_may_not_use_the_connection
 
 
 async def test_inaccessible_connection_blocks_the_job_with_name_and_owner() -> None:
-    """The message names the connection, and the fix the person who has to share it. A retry after
-    that completes the job.
-    """
     scenario = Scenario()
     add_mail_flow(scenario)
     colleague = scenario.world.add_user("Colleague")
@@ -215,9 +190,6 @@ async def test_inaccessible_connection_blocks_the_job_with_name_and_owner() -> N
 
 
 async def test_custom_connector_needs_an_existing_reference() -> None:
-    """The app creates no reference for a custom connector. The job is blocked until a person has
-    created one.
-    """
     scenario = Scenario()
     orders = add_mail_flow(scenario)
     api = {"name": "shared_office365", "logicalName": "new_5Foffice365"}
@@ -245,7 +217,6 @@ async def test_custom_connector_needs_an_existing_reference() -> None:
 
 
 async def test_changed_reference_of_the_app_blocks_the_job() -> None:
-    """A person has changed the reference that the app created. The app does not change it back."""
     scenario = Scenario()
     orders = add_mail_flow(scenario)
     await run_approved(scenario, run=timedelta(days=60))
@@ -265,7 +236,6 @@ async def test_changed_reference_of_the_app_blocks_the_job() -> None:
 @pytest.mark.parametrize("moment", list(Moment))
 @pytest.mark.parametrize("at", range(1, 12))
 async def test_killed_process_creates_one_reference(at: int, moment: Moment) -> None:
-    """After a kill at any request of the copying step, there is one reference and one note."""
     scenario = Scenario()
     add_mail_flow(scenario)
     scenario.build.apply_key()

@@ -1,7 +1,3 @@
-"""Test that a copy keeps the whole definition of its original, in a format that the platform
-accepts.
-"""
-
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -45,9 +41,7 @@ TRIGGER = {
 
 
 def build_mail_action(**host: Any) -> dict[str, Any]:
-    """Return an action that sends mail, with many optional settings. `host` is its
-    `inputs.host`.
-    """
+    """Return an action that sends mail. `host` is its `inputs.host`."""
     return {
         "type": "OpenApiConnection",
         "description": "Tells the shop",
@@ -83,16 +77,12 @@ ACTIONS = {
 
 
 def add_complete_flow(scenario: Scenario, *, is_on: bool = True) -> FakeFlow:
-    """Add a flow whose trigger and connector actions have many optional settings. The actions have
-    the two older shapes.
-    """
     actions = json.loads(json.dumps(ACTIONS))
     connections = {"mail-1": "shared_office365"}
     return scenario.build.add_flow("Orders", TRIGGER, actions, is_on=is_on, connections=connections)
 
 
 async def run_to_retirement(scenario: Scenario) -> FlowJob:
-    """Apply the key, and run a remediation until the original is retired."""
     scenario.build.apply_key()
     await scenario.opt_in()
     await scenario.order()
@@ -107,7 +97,6 @@ def read_definition(flow: FakeFlow) -> dict[str, Any]:
 
 
 async def test_copy_has_the_complete_definition() -> None:
-    """The copy has the same authentication, path, schema, concurrency, retries and options."""
     scenario = Scenario()
     original = add_complete_flow(scenario)
     before = read_definition(original)
@@ -133,9 +122,6 @@ async def test_copy_is_on_only_if_the_original_was(*, is_on: bool) -> None:
 
 
 async def test_older_formats_are_converted_if_the_platform_rejects_them() -> None:
-    """If the platform rejects older connector actions, the app changes only their hosts and
-    authentication, and completes the job.
-    """
     scenario = Scenario()
     original = add_complete_flow(scenario)
     before = read_definition(original)
@@ -152,9 +138,6 @@ async def test_older_formats_are_converted_if_the_platform_rejects_them() -> Non
 
 
 async def test_next_invocation_uses_the_converted_copy() -> None:
-    """If an invocation dies after it wrote the converted copy, the next one does not write it
-    again.
-    """
     scenario = Scenario()
     add_complete_flow(scenario)
     scenario.world.assumptions.older_host_shapes_refused = True
@@ -174,9 +157,7 @@ async def test_next_invocation_uses_the_converted_copy() -> None:
 
 
 async def test_definition_rejected_in_both_formats_blocks_the_job() -> None:
-    """The platform rejects definitions for several reasons with the same code. If the converted one
-    is rejected, too, the job is blocked with the platform's message.
-    """
+    """The platform rejects definitions for several reasons with the same code."""
     scenario = Scenario()
     original = add_complete_flow(scenario)
     original.client_data = original.client_data.replace(AUTHENTICATION, "@parameters('own')")

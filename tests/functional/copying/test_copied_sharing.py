@@ -1,5 +1,3 @@
-"""Test that a copy has the owner, description, co-owners and solutions of its original."""
-
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
@@ -44,9 +42,7 @@ async def test_copy_keeps_owner_description_shares_and_solution() -> None:
 
 @pytest.mark.parametrize("moment", Moment)
 async def test_copy_is_shared_once_after_a_kill_at_any_request(moment: Moment) -> None:
-    """The app makes one copy. The test kills at every other request, because a kill after one
-    request has the same effect as a kill before the next one.
-    """
+    """A kill after a request equals a kill before the next, so every other request suffices."""
     at, struck = -1, True
     while struck:
         at += 2
@@ -72,10 +68,6 @@ async def test_copy_is_shared_once_after_a_kill_at_any_request(moment: Moment) -
 
 @pytest.mark.parametrize(("is_shared", "most"), [(False, 15), (True, 27)])
 async def test_sharing_a_copy_needs_few_requests(*, is_shared: bool, most: int) -> None:
-    """For a flow without shares, the app sends 15 requests about sharing. A flow with two co-owners
-    and a solution needs 12 more. Eight of the 15 are for two temporary grants: two reads before,
-    two grants, two revokes, and two reads after.
-    """
     if is_shared:
         scenario, _ = build_team_scenario()
     else:
@@ -97,7 +89,6 @@ async def test_sharing_a_copy_needs_few_requests(*, is_shared: bool, most: int) 
 
 
 async def test_existing_shares_are_not_written_again() -> None:
-    """The app writes each share and each solution membership once in a remediation."""
     scenario, _ = build_team_scenario()
     scenario.world.assumptions.shares_let_people_ask = False
     await scenario.opt_in()
@@ -163,9 +154,6 @@ async def test_changed_rights_of_a_co_owner_are_replaced_on_the_copy() -> None:
 
 
 async def test_co_owner_added_in_the_no_call_period_is_added_to_the_copy() -> None:
-    """The app also adds the copy to a new solution. A co-owner who was removed keeps the share of
-    the copy, and a note names that person.
-    """
     scenario, original = build_team_scenario()
     await scenario.opt_in()
     await scenario.order()
@@ -190,7 +178,6 @@ async def test_co_owner_added_in_the_no_call_period_is_added_to_the_copy() -> No
 
 @pytest.mark.parametrize("in_solution", [True, False])
 async def test_new_owner_of_the_original_gets_a_share_of_the_copy(*, in_solution: bool) -> None:
-    """The app shares the copy with the new owner, and a note asks to change the copy's owner."""
     scenario = Scenario()
     original = scenario.build.add_flow(
         "Orders", define.build_http_trigger(), {}, in_solution=in_solution
@@ -213,9 +200,6 @@ async def test_new_owner_of_the_original_gets_a_share_of_the_copy(*, in_solution
 
 
 async def test_co_owners_of_a_flow_outside_solutions_are_found_in_dataverse() -> None:
-    """The app finds co-owners by their Entra ids, and a note names the one without a row in
-    Dataverse.
-    """
     scenario = Scenario()
     flow = scenario.build.add_power_apps_v1_flow("App flow")
     flow.description = "For the app"
@@ -242,7 +226,6 @@ async def test_co_owners_of_a_flow_outside_solutions_are_found_in_dataverse() ->
 
 
 async def test_copy_of_a_flow_without_a_row_keeps_its_shares() -> None:
-    """If Dataverse has no row of the flow, the app finds its owner and co-owners by Entra id."""
     scenario = Scenario()
     scenario.world.assumptions.my_flows_have_rows = False
     flow = scenario.build.add_power_apps_v1_flow("App flow")
@@ -281,7 +264,6 @@ async def test_copy_is_not_added_to_built_in_and_managed_solutions() -> None:
 
 
 async def test_plan_names_co_owners_and_solutions() -> None:
-    """The plan of a dry run lists the shares and the solution as planned changes."""
     scenario, _ = build_team_scenario()
     scenario.build.add_power_apps_v1_flow("App flow")
     before = len(scenario.world.writes)
@@ -296,7 +278,6 @@ async def test_plan_names_co_owners_and_solutions() -> None:
 
 
 async def test_rollback_keeps_shares_and_solution_of_the_original() -> None:
-    """The copy keeps its shares, too."""
     scenario, original = build_team_scenario()
     before = dict(original.shares)
     await scenario.opt_in()

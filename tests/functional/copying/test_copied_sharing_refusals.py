@@ -1,5 +1,3 @@
-"""Test what the app does if a copy cannot be shared as its original is, and the fix for it."""
-
 from datetime import timedelta
 
 import pytest
@@ -20,7 +18,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
 
 
 async def test_note_is_removed_when_its_cause_is_fixed() -> None:
-    """A note names a co-owner who is missing in the environment, until a person has added them."""
     scenario = Scenario()
     flow = scenario.build.add_power_apps_v1_flow("App flow")
     late = scenario.world.add_user("Late")
@@ -43,7 +40,6 @@ async def test_note_is_removed_when_its_cause_is_fixed() -> None:
 
 
 async def test_original_stays_on_while_its_copy_cannot_be_shared() -> None:
-    """The original stays on until the copy is shared with a co-owner who was added meanwhile."""
     scenario, original = build_team_scenario()
     await scenario.opt_in()
     await scenario.order()
@@ -69,7 +65,6 @@ async def test_original_stays_on_while_its_copy_cannot_be_shared() -> None:
 
 
 async def test_copy_is_not_shared_while_the_kill_switch_is_on() -> None:
-    """With the kill switch on, the app adds no share and no solution membership."""
     scenario, _ = build_team_scenario()
     await scenario.opt_in()
     await scenario.order()
@@ -105,7 +100,6 @@ async def test_disabled_co_owner_is_noted_and_not_shared_with() -> None:
 
 
 async def test_rejected_share_blocks_the_job_until_a_retry() -> None:
-    """The copy stays off until a retry can share it."""
     scenario, original = build_team_scenario()
     scenario.world.may_share = False
     await scenario.opt_in()
@@ -125,7 +119,6 @@ async def test_rejected_share_blocks_the_job_until_a_retry() -> None:
 
 
 async def test_solution_that_rejects_the_copy_blocks_the_job() -> None:
-    """The fix names the solution. A retry succeeds after a person has added the copy to it."""
     scenario, _ = build_team_scenario()
     scenario.world.may_change_solutions = False
     await scenario.opt_in()
@@ -152,7 +145,6 @@ async def test_solution_that_rejects_the_copy_blocks_the_job() -> None:
 async def test_unavailable_owner_blocks_the_job_with_a_fix(
     wrong: str, says: str, remedy: str
 ) -> None:
-    """The app makes no copy until the problem is fixed and the job is retried."""
     scenario, original = build_team_scenario()
     owner = scenario.build.owner
     if wrong == "disabled":
@@ -178,8 +170,8 @@ async def test_unavailable_owner_blocks_the_job_with_a_fix(
 
 
 async def kill_before_activation(*, is_disabled: bool) -> Scenario:
-    """Return a scenario whose process died before it turned the copy on, and whose owner was then
-    disabled or deleted.
+    """Return a scenario whose process died before it turned the copy on, and whose owner is
+    unavailable.
     """
     scenario = Scenario()
     scenario.build.add_flow(
@@ -207,9 +199,7 @@ async def kill_before_activation(*, is_disabled: bool) -> Scenario:
 async def test_owner_who_leaves_before_the_copy_is_on_blocks_the_job(
     *, is_disabled: bool, says: str
 ) -> None:
-    """Without its owner, nobody may use the connection of the copy. A retry after the fix
-    continues.
-    """
+    """Without its owner, nobody may use the connection of the copy."""
     scenario = await kill_before_activation(is_disabled=is_disabled)
     await scenario.run(timedelta(days=60))
     blocked = await scenario.read_job("Orders")
@@ -253,9 +243,7 @@ async def test_rollback_turns_off_the_copy_of_a_disabled_owner() -> None:
 
 
 async def test_plan_and_job_note_run_only_users() -> None:
-    """No API lists run-only users, so the notes say that they are not copied. An HTTP flow has none
-    and needs no note.
-    """
+    """No API lists run-only users."""
     scenario = Scenario()
     scenario.build.add_power_apps_v1_flow("App flow")
     scenario.build.add_http_flow("Orders")

@@ -1,5 +1,3 @@
-"""Test what happens if somebody edits an original or a copy during a remediation."""
-
 import json
 from datetime import timedelta
 
@@ -20,7 +18,6 @@ HOUR = timedelta(hours=1)
 
 
 async def test_original_edited_before_its_copy_blocks_until_a_retry() -> None:
-    """The retry copies the edited version."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     await plan_and_run_until(scenario, "Orders", FlowJobState.COPYING)
@@ -37,7 +34,6 @@ async def test_original_edited_before_its_copy_blocks_until_a_retry() -> None:
 
 
 async def test_retry_after_an_edit_reads_the_new_hosts() -> None:
-    """After the retry, the job knows the host that the edited original calls."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     await plan_and_run_until(scenario, "Orders", FlowJobState.COPYING)
@@ -50,7 +46,6 @@ async def test_retry_after_an_edit_reads_the_new_hosts() -> None:
 
 
 async def test_original_edited_after_its_copy_blocks_the_retirement() -> None:
-    """The message names the place of the difference, and the original stays on until a retry."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -71,7 +66,6 @@ async def test_original_edited_after_its_copy_blocks_the_retirement() -> None:
 
 
 async def test_edited_original_is_copied_again_if_the_setting_permits() -> None:
-    """With the setting `copy_again`, the app copies the edited original without a person."""
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(
         update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
@@ -91,7 +85,7 @@ async def test_edited_original_is_copied_again_if_the_setting_permits() -> None:
 
 
 async def test_edit_with_a_new_connection_is_written_on_behalf_of_the_owner() -> None:
-    """The app writes the copy on behalf of the owner, who may use the new connection."""
+    """The owner may use the new connection."""
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(
         update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
@@ -121,9 +115,6 @@ async def test_edit_with_a_new_connection_is_written_on_behalf_of_the_owner() ->
 
 @pytest.mark.parametrize("choice", list(OnOriginalEdited))
 async def test_edit_of_the_copy_is_kept_until_a_retry(choice: OnOriginalEdited) -> None:
-    """If original and copy were both edited, the job is blocked. A retry then copies the original
-    again.
-    """
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(update={"on_original_edited": choice})
     orders = scenario.build.add_http_flow("Orders")
@@ -154,7 +145,6 @@ async def test_edit_of_the_copy_is_kept_until_a_retry(choice: OnOriginalEdited) 
 
 
 async def test_edited_self_starting_flow_blocks_the_cutover() -> None:
-    """The copy is not turned on until a retry has copied the edited original."""
     scenario = Scenario()
     keyword = scenario.build.add_keyword_flow("Keyword")
     await plan_remediation(scenario)
@@ -177,9 +167,6 @@ async def test_edited_self_starting_flow_blocks_the_cutover() -> None:
 
 
 async def test_edited_original_after_a_cutover_needs_a_person() -> None:
-    """If a person edits the original after its cutover, the fix says to edit the copy, too. A retry
-    confirms that this is done.
-    """
     scenario = Scenario()
     keyword = scenario.build.add_keyword_flow("Keyword")
     await plan_remediation(scenario)
@@ -196,7 +183,6 @@ async def test_edited_original_after_a_cutover_needs_a_person() -> None:
 
 
 async def test_copy_edited_before_its_verification_blocks_the_job() -> None:
-    """The job is blocked, and the caller keeps the original's URL."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     site = scenario.build.add_app_setting_caller(orders)

@@ -1,7 +1,3 @@
-"""Test that a temporary co-ownership is revoked later if its revoke fails, has no effect or races
-with a retry.
-"""
-
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -29,7 +25,6 @@ from tests.functional.scenarios.remediation_scenario import (
 
 
 async def test_failed_revoke_is_repeated_after_minutes() -> None:
-    """The kill switch stops the revoke. The app repeats it after the switch is off."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -59,9 +54,7 @@ async def test_failed_revoke_is_repeated_after_minutes() -> None:
 
 
 async def test_cancelled_job_keeps_revoked_grants_until_a_read_confirms_them() -> None:
-    """The row of a cancelled job keeps the grants that it revoked, so that a later check finds one
-    that the platform did not revoke.
-    """
+    """A later check must find the grants that the platform did not revoke."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -88,7 +81,6 @@ async def test_cancelled_job_keeps_revoked_grants_until_a_read_confirms_them() -
 
 @pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
 async def test_grant_that_cannot_be_revoked_is_reported(port: str) -> None:
-    """A notification about the job says that a grant was not revoked."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = port == "flow_sharing"
     scenario.build.add_http_flow("Orders")
@@ -108,7 +100,7 @@ async def test_grant_that_cannot_be_revoked_is_reported(port: str) -> None:
 
 
 class ActionBeforeRevoke:
-    """A flow service that runs an action before it revokes a co-ownership."""
+    """A flow service that runs an action before its first revoke of a co-ownership."""
 
     def __init__(self, access: object, order: Callable[[], Awaitable[object]]) -> None:
         self._access: Any = access
@@ -118,20 +110,18 @@ class ActionBeforeRevoke:
         return getattr(self._access, name)
 
     async def revoke(self, *flow: str) -> None:
-        """Run the action if this is the first revoke, then revoke."""
         while self._orders:
             await self._orders.pop()()
         await self._access.revoke(*flow)
 
 
 async def wake_by_reason_code(scenario: Scenario, job: FlowJob) -> None:
-    """Wake the blocked job as if the reason of its block had ended."""
+    """Wake up the job as if the reason for which it is blocked had ended."""
     place = (job.environment_id, job.id)
     await FLOW.wake_up(scenario.services, place, code=job.reason_code, even_blocked=True)
 
 
 async def retry_job(scenario: Scenario, job: FlowJob) -> None:
-    """Retry the job, as an administrator does."""
     await change_remediation.retry(scenario.services, job.remediation_id, (job.original.id,))
 
 
@@ -139,7 +129,7 @@ async def retry_job(scenario: Scenario, job: FlowJob) -> None:
 async def test_retry_during_the_revoke_of_grants_is_kept(
     continue_job: Callable[[Scenario, FlowJob], Awaitable[None]],
 ) -> None:
-    """A retry takes effect although the timer holds the job's lease to revoke its grants."""
+    """The timer holds the job's lease while it revokes the job's grants."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = False
     orders = scenario.build.add_http_flow("Orders")
@@ -174,9 +164,7 @@ async def test_retry_during_the_revoke_of_grants_is_kept(
 
 
 class BusyOnce:
-    """A flow service that throttles the first request for a URL, and whose revoke leaves a share in
-    Dataverse.
-    """
+    """A flow service that throttles once, and whose revoke leaves a share in Dataverse."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._world = scenario.world
@@ -187,14 +175,12 @@ class BusyOnce:
         return getattr(self._access, name)
 
     async def read_trigger_url(self, *flow: str) -> str:
-        """Return the trigger URL, or raise that the service is throttled."""
         if self.is_busy:
             self.is_busy = False
             raise ThrottledError("busy", retry_after=timedelta(seconds=20))
         return str(await self._access.read_trigger_url(*flow))
 
     async def revoke(self, *flow: str) -> None:
-        """Revoke the co-ownership in this service, but leave the share in Dataverse."""
         shares = self._world.get_flow(*flow).shares
         before = dict(shares)
         await self._access.revoke(*flow)
@@ -202,9 +188,6 @@ class BusyOnce:
 
 
 async def test_share_without_effect_of_an_earlier_invocation_is_revoked() -> None:
-    """An earlier invocation shared the flow in Dataverse, without effect, and was then throttled.
-    The app still revokes this share.
-    """
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = False
     scenario.build.add_http_flow("Orders")
@@ -228,7 +211,6 @@ class IgnoredFirstRevoke(KeptRights):
     left: int = 1
 
     async def revoke(self, *of: object, **options: object) -> None:
-        """Accept the first revoke without effect, and carry out each later one."""
         self.left -= 1
         if self.left < 0:
             await self._access.revoke(*of, **options)
@@ -239,9 +221,6 @@ class IgnoredFirstRevoke(KeptRights):
 async def test_revoke_without_effect_is_reported_and_repeated(
     port: str, *, in_solution: bool
 ) -> None:
-    """If the service account is still a co-owner after a revoke, the app sends a notification and
-    revokes again.
-    """
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = port == "flow_sharing"
     orders = scenario.build.add_http_flow("Orders")

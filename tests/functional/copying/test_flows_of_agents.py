@@ -1,5 +1,3 @@
-"""Test that the copy of a flow that agents run is also a flow for agents."""
-
 from dataclasses import replace
 from typing import Any, cast
 
@@ -10,7 +8,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario, plan_remed
 
 
 class Forgetful:
-    """A Dataverse port that ignores the type of new flows, so that they are ordinary ones."""
+    """A Dataverse port that ignores the type of new flows, so that they become ordinary flows."""
 
     def __init__(self, workflows: Workflows) -> None:
         self._workflows = workflows
@@ -19,14 +17,11 @@ class Forgetful:
         return getattr(self._workflows, name)
 
     async def create(self, environment: Any, draft: WorkflowDraft) -> None:
-        """Create the flow without its type."""
         await self._workflows.create(environment, replace(draft, modern_type=None))
 
 
 async def test_copy_has_the_type_of_its_original() -> None:
-    """The copy has the same `modernflowtype`, because Copilot Studio bills and lists flows of
-    agents separately.
-    """
+    """Copilot Studio bills and lists flows of agents separately."""
     scenario = Scenario()
     scenario.build.add_http_flow("Book").modern_type = 1
     await plan_remediation(scenario)
@@ -40,7 +35,6 @@ async def test_copy_has_the_type_of_its_original() -> None:
 
 
 async def test_note_names_a_type_that_the_platform_did_not_store() -> None:
-    """If Dataverse does not store the type, the copy works, and a note of the job says so."""
     scenario = Scenario()
     scenario.build.add_http_flow("Book").modern_type = 1
     scenario.around = lambda ports: replace(

@@ -1,5 +1,3 @@
-"""Test that the copy of a flow that runs itself runs the copy and not the original."""
-
 import json
 from typing import Any
 
@@ -18,7 +16,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario, plan_remed
 
 
 def add_call_of_itself(scenario: Scenario | Assessed, flow: FakeFlow, *, by: str) -> None:
-    """Add an action to a flow that runs the same flow, by its id or by its URL."""
     action: dict[str, Any] = build_child_flow_action(flow.workflow_id)
     if by == "url":
         action = build_http_action(build_trigger_url(scenario.build.environment, flow))
@@ -31,9 +28,6 @@ def add_call_of_itself(scenario: Scenario | Assessed, flow: FakeFlow, *, by: str
 @pytest.mark.parametrize("by", ["id", "url"])
 @pytest.mark.parametrize("has_row", [True, False])
 async def test_copy_of_a_flow_that_runs_itself_runs_the_copy(by: str, *, has_row: bool) -> None:
-    """This also works if Dataverse has no row of the flow, so that no caller search finds the
-    action. A rollback restores everything.
-    """
     scenario = Scenario()
     flow = scenario.build.add_http_flow("Orders")
     if not has_row:
@@ -68,9 +62,6 @@ async def test_copy_of_a_flow_that_runs_itself_runs_the_copy(by: str, *, has_row
 
 
 async def test_copy_of_an_off_flow_that_runs_itself_runs_the_copy() -> None:
-    """The app need not turn the copy on, so it can write the action that runs the copy in one
-    request.
-    """
     scenario = Scenario()
     flow = scenario.build.add_off_flow("Sleeper")
     add_call_of_itself(scenario, flow, by="id")
@@ -86,7 +77,7 @@ async def test_copy_of_an_off_flow_that_runs_itself_runs_the_copy() -> None:
 
 
 async def test_assessment_reports_no_loop_for_a_flow_that_runs_itself() -> None:
-    """The assessment reports no call loop, because a flow that runs itself can be copied."""
+    """A flow that runs itself can be copied."""
     tenant = Assessed()
     flow = tenant.build.add_http_flow("Orders")
     add_call_of_itself(tenant, flow, by="id")

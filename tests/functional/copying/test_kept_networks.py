@@ -1,6 +1,4 @@
-"""Test that verifications share one snapshot of firewalls and service tags, and that no outdated
-firewall issue blocks a flow.
-"""
+"""Test the snapshot of firewalls and service tags that verifications share."""
 
 import asyncio
 from collections import Counter
@@ -37,7 +35,6 @@ class YieldingClock(ManualClock):
     """A clock that lets other tasks run while it sleeps."""
 
     async def sleep(self, time: timedelta) -> None:
-        """Let all other tasks run, then advance to the end of the sleep."""
         moment = self.now() + time
         await asyncio.sleep(0)
         self.advance_to(moment)
@@ -60,7 +57,6 @@ class CountedFirewalls:
         return walls
 
     async def propose_fix(self, gap: FirewallIssue) -> FirewallFix:
-        """Return a fix that is unavailable."""
         return build_unavailable_fix(gap, "of no kind: a fake")
 
 
@@ -72,8 +68,6 @@ class BrokenFirewalls(CountedFirewalls):
 
 
 class CountedArchive(MemoryArchive):
-    """An archive that counts its reads."""
-
     reads = 0
 
     async def get(self, name: str) -> bytes:
@@ -85,7 +79,6 @@ class FullArchive(MemoryArchive):
     """An archive that can be read but not written."""
 
     def __init__(self, error: Exception) -> None:
-        """Raise `error` at each write."""
         super().__init__()
         self._error = error
 
@@ -142,13 +135,11 @@ class Network:
         self.scenario.world.clock.advance(time)
 
     async def find_issues(self, ignored: Collection[str] = ()) -> list[FirewallIssue]:
-        """Return the firewall issues that a verification finds."""
         environment = await self.services.environments.get(self.scenario.build.environment.id)
         return await find_blocking_issues(self.services, environment, [HOST], ignored)
 
 
 async def test_verifications_share_a_snapshot_of_the_network() -> None:
-    """After the maximum age of the snapshot, the app reads the network again."""
     network = Network()
 
     found = [await network.find_issues() for _ in range(3)]
@@ -163,7 +154,7 @@ async def test_verifications_share_a_snapshot_of_the_network() -> None:
 
 
 async def test_snapshot_with_an_issue_is_read_again() -> None:
-    """A person may have just changed the firewall, so the app reads it again."""
+    """A person may have just changed the firewall."""
     network = Network()
     network.set_open(is_open=False)
     assert await network.find_issues()
@@ -186,7 +177,7 @@ async def test_issue_is_read_again_before_it_is_reported() -> None:
 
 
 async def test_ignored_issue_needs_no_second_read() -> None:
-    """An ignored issue blocks no flow, so the app does not read again."""
+    """An ignored issue blocks no flow."""
     network = Network()
     network.set_open(is_open=False)
     [gap] = await network.find_issues()
@@ -220,7 +211,6 @@ async def test_throttled_kind_stops_reads_of_other_kinds() -> None:
 
 
 async def test_process_evaluates_a_snapshot_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process loads and evaluates a snapshot once, however many flows it verifies."""
     archive = CountedArchive()
     network = Network(archive=archive)
     await network.find_issues()
@@ -249,9 +239,7 @@ async def test_process_evaluates_a_snapshot_once(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_verification_waits_at_most_half_a_minute_for_another_reader() -> None:
-    """If the process that reads the network died, a verification waits at most `READING_TAKES` and
-    then reads the network itself.
-    """
+    """The process that reads the network may have died."""
     network = Network()
     began = network.services.now
     assert await NetworkReading(network.services).read_cached() is None
@@ -263,9 +251,6 @@ async def test_verification_waits_at_most_half_a_minute_for_another_reader() -> 
 
 
 async def test_verifications_do_not_queue_behind_failing_readers() -> None:
-    """If no firewall can be read, concurrent verifications all fail at the same time, not one by
-    one.
-    """
     network = Network(firewalls=BrokenFirewalls())
     began = network.services.now
 
@@ -303,9 +288,6 @@ async def test_invalid_snapshot_row_is_written_again() -> None:
     "error", [ServiceUnavailable("the archive takes nothing now"), OSError("full")]
 )
 async def test_full_archive_does_not_stop_verifications(error: Exception) -> None:
-    """If the archive cannot store a snapshot, each verification reads the network without a
-    wait.
-    """
     network = Network(archive=FullArchive(error))
     began = network.services.now
 
@@ -316,9 +298,6 @@ async def test_full_archive_does_not_stop_verifications(error: Exception) -> Non
 
 
 async def test_other_subscriptions_need_another_snapshot() -> None:
-    """After a change of the subscriptions or of the service tag file, the app reads the network
-    again.
-    """
     network = Network()
     await network.find_issues()
 
@@ -339,7 +318,6 @@ async def test_each_verification_reads_the_network_if_the_maximum_age_is_zero() 
 
 
 async def test_verifications_use_the_snapshot_of_the_plan() -> None:
-    """A plan always reads the network, and verifications use the snapshot of the plan."""
     network = Network()
     await network.find_issues()
     environment = await network.services.environments.get(network.scenario.build.environment.id)
@@ -352,7 +330,6 @@ async def test_verifications_use_the_snapshot_of_the_plan() -> None:
 
 
 async def test_older_snapshot_does_not_replace_a_newer_one() -> None:
-    """A snapshot whose read began earlier does not replace one whose read began later."""
     network = Network()
     await network.find_issues()
     network.advance(AGE / 2)
@@ -369,9 +346,6 @@ async def test_older_snapshot_does_not_replace_a_newer_one() -> None:
 
 
 async def test_responses_that_arrive_together_are_stored_once() -> None:
-    """Responses may arrive while a batch of others is stored. The app stores each of them exactly
-    once.
-    """
     services = Scenario().services
     store = services.tables.resource_answers.store
     write, stored = store.write, Counter[str]()

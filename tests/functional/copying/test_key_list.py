@@ -1,5 +1,3 @@
-"""Test that one read of the Microsoft-key list verifies all copies that were made before it."""
-
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -34,7 +32,6 @@ class Lists:
     async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
-        """Return a page of the list. The last one also has the flows in `unprotected`."""
         self.reads += 1
         page: ResultPage[FlowListEntry] = await self.reports.read_microsoft_key_flows(
             environment_id, cursor, cannot_migrate_only=cannot_migrate_only
@@ -53,7 +50,6 @@ class Asked(UnlimitedRequests):
     needs: list[RequestDemand] = field(default_factory=list)
 
     def reserve(self, need: RequestDemand | None) -> AbstractAsyncContextManager[None]:
-        """Record the demand, and return without a wait."""
         self.needs += [need] if need else []
         return UnlimitedRequests.reserve(self, need)
 
@@ -64,7 +60,6 @@ def add_flows(scenario: Scenario, count: int) -> None:
 
 
 def add_parents_with_children(scenario: Scenario, count: int) -> None:
-    """Add pairs of HTTP flows: a child, and a parent that runs it."""
     for number in range(count):
         child = scenario.build.add_http_flow(
             f"Child {number}", {"Answer": define.build_response_action()}
@@ -74,9 +69,7 @@ def add_parents_with_children(scenario: Scenario, count: int) -> None:
 
 
 async def approve_and_copy(scenario: Scenario) -> Lists:
-    """Run the scenario until its flows are copied. Return the flow service, with its count
-    reset.
-    """
+    """Run until the flows are copied. Return the flow service, which counts from now."""
     scenario.build.apply_key()
     await scenario.opt_in()
     lists = Lists(scenario.fakes.ports.flow_reports)
@@ -91,12 +84,10 @@ async def approve_and_copy(scenario: Scenario) -> Lists:
 
 
 async def list_steps(scenario: Scenario) -> set[FlowJobState]:
-    """Return the steps of all jobs."""
     return {job.step for job in (await scenario.read_jobs()).values()}
 
 
 async def test_copies_made_together_are_verified_with_one_list() -> None:
-    """The app reads the list once, when it is new enough to show all twelve copies."""
     scenario = Scenario()
     add_flows(scenario, 12)
     lists = await approve_and_copy(scenario)
@@ -128,9 +119,6 @@ async def test_copy_on_the_list_is_blocked_and_a_retry_reads_again() -> None:
 
 
 async def test_newer_copy_waits_for_the_next_list() -> None:
-    """Copies made after a read of the list wait some minutes, so that one later read verifies all
-    of them.
-    """
     scenario = Scenario()
     add_parents_with_children(scenario, 3)
     lists = await approve_and_copy(scenario)
@@ -147,7 +135,7 @@ async def test_newer_copy_waits_for_the_next_list() -> None:
 
 
 async def test_job_that_waits_for_a_list_reserves_no_requests() -> None:
-    """A job that waits for a list reserves no requests, so that other jobs can use them."""
+    """Other jobs can then use the requests."""
     scenario, asked = Scenario(), Asked()
     make = scenario.driver.make
 

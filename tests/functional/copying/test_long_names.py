@@ -1,7 +1,3 @@
-"""Test that a suffix fits into the limits of a flow's name, and that a rollback restores the whole
-name.
-"""
-
 import pytest
 
 from shared.domain.display_names import LIMIT
@@ -17,7 +13,6 @@ IN_FLOW_SERVICE = [("Bestelling 📦\u200f " * 20)[:255], "x" * 174, "👩‍�
 
 
 async def run_to_retirement(scenario: Scenario) -> FlowJob:
-    """Run a remediation of the tenant's only flow until its original is retired."""
     await plan_remediation(scenario)
     await scenario.approve()
     (job,) = (await scenario.read_jobs()).values()
@@ -30,9 +25,6 @@ def find_copy(scenario: Scenario, job: FlowJob) -> FakeFlow:
 
 
 async def test_long_name_is_shortened_for_the_suffix_and_restored() -> None:
-    """The retired flow's name is shortened to fit its suffix. The flow that is in use, copy or
-    restored original, has the whole name.
-    """
     scenario = Scenario()
     original = scenario.build.add_http_flow(IN_DATAVERSE)
 
@@ -52,9 +44,6 @@ async def test_long_name_is_shortened_for_the_suffix_and_restored() -> None:
 async def test_name_that_dataverse_rejects_is_shortened_on_the_copy(
     title: str, *, in_solution: bool
 ) -> None:
-    """The plan and a note name the shortened name of the copy. Neither retirement nor rollback
-    fails.
-    """
     scenario = Scenario()
     scenario.world.assumptions.my_flows_have_rows = False
     original = scenario.build.add_flow(title, build_http_trigger(), in_solution=in_solution)

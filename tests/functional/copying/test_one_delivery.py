@@ -1,4 +1,4 @@
-"""Test that an invocation runs several steps, stores each, and obeys requests between them."""
+"""Test that one invocation runs several steps of a job."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +15,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario, plan_remed
 
 
 async def build_approved_scenario(**settings: Any) -> Scenario:
-    """Return a scenario of one HTTP flow whose plan is approved and whose job has not started."""
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(update=settings)
     scenario.build.add_http_flow("Orders")
@@ -35,7 +34,6 @@ class Watched:
         self.at_first_url: Any = None
 
     def __getattr__(self, name: str) -> Any:
-        """Return the port's method, with its calls recorded."""
         attribute = getattr(self._access, name)
         if name.startswith("_"):
             return attribute
@@ -47,7 +45,6 @@ class Watched:
         return record_and_call
 
     async def read_trigger_url(self, *flow: str) -> str:
-        """Run `at_first_url` once, then return the trigger URL."""
         self.calls.append("read_trigger_url")
         if at_first_url := self.at_first_url:
             self.at_first_url = None
@@ -56,7 +53,6 @@ class Watched:
 
 
 def watch_flow_service(scenario: Scenario) -> Watched:
-    """Wrap the flow service, and return the wrapper."""
     watching = Watched(scenario.fakes.ports.flow_access)
     access: Any = watching
     scenario.around = lambda ports: replace(ports, flow_access=access)
@@ -77,9 +73,6 @@ GRANT = ["grant", "read_trigger_url", "revoke"]
 async def test_one_invocation_brings_a_copy_to_its_no_call_period(
     *, is_heard: bool, calls: list[str]
 ) -> None:
-    """One invocation brings a copy to its no-call period. It reads each URL once, tries a share
-    without effect once, and revokes all grants.
-    """
     scenario = await build_approved_scenario()
     scenario.world.assumptions.shares_let_people_ask = is_heard
     access = watch_flow_service(scenario)
@@ -112,7 +105,6 @@ async def test_share_without_effect_is_tried_again_a_day_later() -> None:
 
 
 async def test_rollback_requested_during_a_step_starts_before_the_next() -> None:
-    """The app updates no caller."""
     scenario = await build_approved_scenario()
     access = watch_flow_service(scenario)
 
@@ -128,7 +120,6 @@ async def test_rollback_requested_during_a_step_starts_before_the_next() -> None
 
 
 async def test_invocation_beyond_its_time_limit_ends_after_its_step() -> None:
-    """With a time limit of zero, each invocation runs one step, and the job still completes."""
     scenario = await build_approved_scenario(invocation_time_limit=timedelta(0))
 
     job = await scenario.run_until("Orders", FlowJobState.COPYING)
@@ -139,9 +130,6 @@ async def test_invocation_beyond_its_time_limit_ends_after_its_step() -> None:
 
 
 async def test_parent_continues_after_its_child_was_verified_in_between() -> None:
-    """One invocation may verify a child and continue to its next wait. Its parent still learns that
-    the child is verified.
-    """
     scenario = Scenario()
     child = scenario.build.add_http_flow("Child", {"Answer": define.build_response_action()})
     scenario.build.add_http_flow(
@@ -156,9 +144,6 @@ async def test_parent_continues_after_its_child_was_verified_in_between() -> Non
 
 
 async def test_service_account_stays_the_owner_of_a_copy() -> None:
-    """If the service account owns the original, it owns the copy. The app grants and revokes
-    nothing.
-    """
     scenario = await build_approved_scenario()
     operator = scenario.world.operator
     original = next(iter(scenario.build.environment.flows.values()))

@@ -1,7 +1,3 @@
-"""Test what happens if somebody turns an original or a copy on or off, or deletes a copy, during a
-remediation.
-"""
-
 from datetime import timedelta
 
 import pytest
@@ -17,9 +13,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
 async def test_original_that_a_person_turns_on_loses_no_call(
     reached: FlowJobState,
 ) -> None:
-    """If a person turns on an original that was off, the app turns its copy on, updates its
-    callers, and no call is lost.
-    """
     scenario = Scenario()
     form = scenario.build.add_off_flow("Form")
     scenario.build.add_app_setting_caller(form)
@@ -39,9 +32,7 @@ async def test_original_that_a_person_turns_on_loses_no_call(
 
 
 async def test_copy_is_turned_off_if_its_original_was_turned_off() -> None:
-    """A process may die right after it turned the copy on. If a person then turns the original off,
-    the next invocation turns the copy off.
-    """
+    """A process may die right after it turned the copy on."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     await plan_and_run_until(scenario, "Orders", FlowJobState.COPYING)
@@ -62,7 +53,6 @@ async def test_copy_is_turned_off_if_its_original_was_turned_off() -> None:
 
 
 async def test_self_starting_flow_turned_off_before_the_cutover_stays_off() -> None:
-    """The copy stays off, too."""
     scenario = Scenario()
     keyword = scenario.build.add_keyword_flow("Keyword")
     await plan_and_run_until(scenario, "Keyword", FlowJobState.VERIFIED)
@@ -79,7 +69,6 @@ async def test_self_starting_flow_turned_off_before_the_cutover_stays_off() -> N
 
 
 async def test_copy_deleted_before_its_verification_blocks_the_job() -> None:
-    """The job is blocked because the copy has changed, and a rollback still succeeds."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     job = await plan_and_run_until(scenario, "Orders", FlowJobState.COPIED)
@@ -100,10 +89,6 @@ async def test_copy_deleted_before_its_verification_blocks_the_job() -> None:
 async def test_job_is_blocked_with_original_on_while_its_copy_is_off_or_deleted(
     reached: FlowJobState, *, is_deleted: bool
 ) -> None:
-    """A rollback, or a retry with the copy on, completes the job.
-
-    If the callers were not updated yet, no call is lost.
-    """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_app_setting_caller(orders)
@@ -138,9 +123,6 @@ async def test_job_is_blocked_with_original_on_while_its_copy_is_off_or_deleted(
 async def test_self_starting_original_is_on_if_its_copy_is_deleted_before_the_cutover(
     *, was_stopped: bool
 ) -> None:
-    """If the copy is deleted during the cutover, the app turns the original on again, also after a
-    kill.
-    """
     scenario = Scenario()
     keyword = scenario.build.add_keyword_flow("Keyword")
     job = await plan_and_run_until(scenario, "Keyword", FlowJobState.CUTTING_OVER)

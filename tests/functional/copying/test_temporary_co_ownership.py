@@ -1,7 +1,3 @@
-"""Test that the service account is a temporary co-owner of a flow only while a step needs the
-flow's URL.
-"""
-
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -35,10 +31,6 @@ by_either_service = pytest.mark.parametrize("is_heard", [True, False])
 async def test_only_a_grant_of_the_app_is_revoked_after_its_delayed_effect(
     *, is_existing: bool
 ) -> None:
-    """The app waits until the rights of the service account take effect.
-
-    It never revokes rights that existed before.
-    """
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     existing = {scenario.world.operator.entra_id: "CanEdit"} if is_existing else {}
@@ -63,22 +55,19 @@ class PauseAtGrant(Pause):
     step = "FakeFlowAccess.grant"
 
     def enter(self, name: str) -> int:
-        """Count the request, and pause at the first one that grants co-ownership."""
         if name == self.step and self.at is None:
             self.at = self.calls + 1
         return Pause.enter(self, name)
 
 
 class PauseAtShare(PauseAtGrant):
-    """Freezes the process before it grants co-ownership by a share in Dataverse."""
+    """Freezes the process before it grants co-ownership through a share in Dataverse."""
 
     step = "FakeFlowSharing.grant"
 
 
 async def freeze_at_a_grant(scenario: Scenario, *, is_heard: bool) -> tuple[Pause, FlowJob]:
-    """Freeze the invocation that verifies the copy of Orders. It sleeps for nine minutes before its
-    grant.
-    """
+    """Freeze the invocation that verifies the copy of Orders for nine minutes, before its grant."""
     scenario.world.assumptions.shares_let_people_ask = is_heard
     job = await plan_and_run_until(scenario, "Orders", FlowJobState.COPIED)
     at = PauseAtShare if is_heard else PauseAtGrant
@@ -91,7 +80,6 @@ async def freeze_at_a_grant(scenario: Scenario, *, is_heard: bool) -> tuple[Paus
 
 @by_either_service
 async def test_late_grant_is_revoked_after_its_job_is_blocked(*, is_heard: bool) -> None:
-    """The timer revokes a late grant, although the job is blocked and nobody retries it."""
     scenario = Scenario()
     soon = {"read_back_timeout": timedelta(minutes=1)}
     scenario.settings = scenario.settings.model_copy(update=soon)
@@ -118,7 +106,6 @@ async def test_late_grant_is_revoked_after_its_job_is_blocked(*, is_heard: bool)
 
 @by_either_service
 async def test_late_grant_is_revoked_in_the_no_call_period(*, is_heard: bool) -> None:
-    """The app revokes a late grant within an hour, long before the job's next step."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     _, job = await freeze_at_a_grant(scenario, is_heard=is_heard)
@@ -140,9 +127,7 @@ async def test_late_grant_is_revoked_in_the_no_call_period(*, is_heard: bool) ->
 
 @pytest.mark.parametrize("port", ["flow_access", "flow_sharing"])
 async def test_grant_is_revoked_after_a_platform_migration(port: str) -> None:
-    """The platform rejects the revoke during its migration. The app repeats it afterwards and
-    notifies nobody.
-    """
+    """The platform rejects the revoke during its migration."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = port == "flow_sharing"
     orders = scenario.build.add_http_flow("Orders")
@@ -166,9 +151,7 @@ async def test_grant_is_revoked_after_a_platform_migration(port: str) -> None:
 
 
 async def test_revoked_grant_of_the_plan_is_no_existing_co_ownership() -> None:
-    """A late read may still list a grant that the plan has revoked. The job does not treat it as
-    existing co-ownership, and revokes its own grant.
-    """
+    """A late read may still list a grant that the plan has revoked."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -185,9 +168,6 @@ async def test_revoked_grant_of_the_plan_is_no_existing_co_ownership() -> None:
 
 
 async def test_grant_of_the_plan_is_not_shared_on_the_copy() -> None:
-    """If the plan's temporary grant is not revoked yet, the copy gets no share for the service
-    account.
-    """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     orders.in_solution = False
@@ -203,7 +183,6 @@ async def test_grant_of_the_plan_is_not_shared_on_the_copy() -> None:
 
 
 async def record_grant_of_plan(scenario: Scenario, flow: FakeFlow) -> None:
-    """Record that the plan granted the service account co-ownership of a flow."""
     table, job = scenario.services.tables.environment_jobs, await scenario.read_environment_job()
     kept = await table.get(job.remediation_id, job.id)
     assert kept
@@ -214,7 +193,6 @@ async def record_grant_of_plan(scenario: Scenario, flow: FakeFlow) -> None:
 async def test_revoked_co_ownership_that_is_still_listed_is_granted_again(
     *, is_heard: bool
 ) -> None:
-    """If a late read still lists a revoked co-ownership, the app grants and revokes its own."""
     scenario = Scenario()
     scenario.world.assumptions.shares_let_people_ask = is_heard
     orders = scenario.build.add_http_flow("Orders")
@@ -234,9 +212,7 @@ async def test_revoked_co_ownership_that_is_still_listed_is_granted_again(
 
 @pytest.mark.parametrize("owns", [True, False])
 async def test_service_account_is_never_removed_from_its_own_flow(*, owns: bool) -> None:
-    """The platform may let an owner remove their own rights, so the app checks the owner before it
-    revokes.
-    """
+    """The platform may let an owner remove their own rights."""
     scenario, permits = Scenario(), list[str]()
     flow = scenario.build.add_http_flow("Orders")
     if owns:

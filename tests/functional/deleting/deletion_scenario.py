@@ -1,5 +1,3 @@
-"""Build scenarios with retired originals, and run their deletions."""
-
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,7 +56,9 @@ async def read_deletions(scenario: Scenario) -> dict[str, Deletion]:
 async def run_timers(
     scenario: Scenario, services: Services | None = None, *, rounds: int = 30
 ) -> None:
-    """Run the deletion timer every few minutes until no deletion is due."""
+    """Run the deletion timer every five minutes, at most `rounds` times, until no deletion is due
+    soon.
+    """
     for _ in range(rounds):
         await delete_originals(services or scenario.services)
         open_rows = [row for row in (await read_deletions(scenario)).values() if row.is_open]
@@ -92,7 +92,6 @@ ORDINARY = Runs()
 
 
 def add_runs(scenario: Scenario, flow: FakeFlow, count: int, runs: Runs = ORDINARY) -> None:
-    """Add this number of finished runs to a flow."""
     now = scenario.world.clock.now()
     for number in range(count):
         started = now - runs.ago - number * runs.apart
@@ -114,11 +113,10 @@ def list_archived_runs(scenario: Scenario) -> list[str]:
 
 
 def list_deleted_flows(scenario: Scenario) -> list[str]:
-    """Return the ids of all flows that the platform has deleted."""
     return [write.target for write in scenario.world.writes if write.what.startswith("delete ")]
 
 
 def find_original(scenario: Scenario, title: str) -> FakeFlow:
-    """Return the original that had this title before its retirement."""
+    """Return the original whose name begins with this title."""
     flows = scenario.build.environment.flows.values()
     return next(flow for flow in flows if not flow.made_by_app and flow.name.startswith(title))

@@ -1,5 +1,3 @@
-"""Test scheduled deletions of retired originals, and what delays them."""
-
 from datetime import timedelta
 
 import pytest
@@ -37,7 +35,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario, plan_remed
 
 
 async def test_original_is_deleted_on_its_date() -> None:
-    """The original is deleted on its date, and not a day earlier. Its job stays retired."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
     await request_deletions(scenario, within=2 * DAY)
@@ -62,7 +59,7 @@ async def test_original_is_deleted_on_its_date() -> None:
 
 
 async def test_flow_outside_solutions_is_deleted_by_the_flow_service() -> None:
-    """The flow service deletes the flow, because its Dataverse row may not be changed."""
+    """The Dataverse row of such a flow may not be changed."""
     scenario = await build_retired_scenario(
         lambda s: s.build.add_flow(
             "Button", define.build_request_trigger("PowerApp"), in_solution=False
@@ -78,7 +75,6 @@ async def test_flow_outside_solutions_is_deleted_by_the_flow_service() -> None:
 
 
 async def test_only_a_retired_original_can_be_scheduled_for_deletion() -> None:
-    """An original that is not retired yet is rejected. A flow without a job is not found."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -95,7 +91,6 @@ async def test_only_a_retired_original_can_be_scheduled_for_deletion() -> None:
 
 
 async def test_too_early_date_is_rejected_with_the_first_possible_date() -> None:
-    """The error names the first possible date, seven days after the retirement."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -136,9 +131,6 @@ async def test_no_deletion_is_scheduled_if_one_of_the_flows_is_excluded() -> Non
 
 
 async def test_read_only_environment_rejects_and_blocks_deletions() -> None:
-    """After an environment becomes read-only, the app rejects new deletions and blocks scheduled
-    ones on their date.
-    """
     scenario = await build_retired_scenario()
     await request_deletions(scenario)
     settings = EnvironmentSettings(
@@ -156,7 +148,6 @@ async def test_read_only_environment_rejects_and_blocks_deletions() -> None:
 
 
 async def test_deleted_original_cannot_be_scheduled_again() -> None:
-    """A request that names a deleted original is rejected. A request for all others finds none."""
     scenario = await build_retired_scenario()
     await request_deletions(scenario)
     await run_on_default_date(scenario)
@@ -173,9 +164,6 @@ async def test_deleted_original_cannot_be_scheduled_again() -> None:
 
 
 async def test_list_of_possible_deletions_names_their_consequences() -> None:
-    """The list names each original that can be deleted, what the deletion ends, and the archived
-    definition.
-    """
     scenario = await build_retired_scenario()
 
     (candidate,) = (
@@ -194,7 +182,6 @@ async def test_list_of_possible_deletions_names_their_consequences() -> None:
 
 
 async def test_original_is_deleted_after_all_run_summaries_are_archived() -> None:
-    """If one timer run cannot archive all flow runs, a later one deletes the original."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
     add_runs(scenario, orders, 1_500, Runs(apart=timedelta(minutes=20)))
@@ -212,7 +199,6 @@ async def test_original_is_deleted_after_all_run_summaries_are_archived() -> Non
 
 
 async def test_existing_archive_is_continued_before_a_deletion() -> None:
-    """The app adds later flow runs in another part, and archives none twice."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
     add_runs(scenario, orders, 3)
@@ -234,9 +220,6 @@ async def test_existing_archive_is_continued_before_a_deletion() -> None:
 
 
 async def test_deletion_waits_while_the_kill_switch_is_on() -> None:
-    """The deletion's message names the kill switch. The app deletes the original after the switch
-    is off.
-    """
     scenario = await build_retired_scenario()
     await request_deletions(scenario)
     await set_kill_switch(scenario.services, is_on=True, by="tests", reason="audit")
@@ -267,7 +250,6 @@ async def test_deletion_waits_for_the_maintenance_window() -> None:
 
 
 async def test_deletion_waits_for_the_end_of_a_flow_run() -> None:
-    """The run is archived after its end, right before the deletion."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
     add_runs(scenario, orders, 1, Runs(ago=MINUTE, lasts=3 * DAY))
@@ -285,7 +267,6 @@ async def test_deletion_waits_for_the_end_of_a_flow_run() -> None:
 
 
 async def test_deletion_waits_while_no_policy_is_applied() -> None:
-    """While no policy is applied, the app deletes nothing, and the deletion names the reason."""
     scenario = await build_retired_scenario()
     await request_deletions(scenario)
     scenario.build.unlink()
@@ -304,7 +285,6 @@ async def test_deletion_waits_while_no_policy_is_applied() -> None:
 
 
 async def test_cancelled_deletion_is_not_made() -> None:
-    """The deletion names who cancelled it, and the original can be scheduled again."""
     scenario = await build_retired_scenario()
     await request_deletions(scenario)
 
@@ -321,9 +301,6 @@ async def test_cancelled_deletion_is_not_made() -> None:
 
 
 async def test_rollback_cancels_the_deletion_of_its_original() -> None:
-    """A rollback cancels the deletion. It stays cancelled if a later remediation retires the flow
-    again.
-    """
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
     await request_deletions(scenario, within=300 * DAY)
@@ -342,7 +319,6 @@ async def test_rollback_cancels_the_deletion_of_its_original() -> None:
 
 
 async def test_microsoft_key_list_is_read_again_while_it_names_a_deleted_original() -> None:
-    """After a deletion the app reads the list once a day, until it no longer names the original."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
     await request_deletions(scenario)
@@ -363,7 +339,6 @@ async def test_microsoft_key_list_is_read_again_while_it_names_a_deleted_origina
 
 
 async def test_daily_check_ignores_a_deleted_original() -> None:
-    """The daily check neither reports a deleted original nor plans it again."""
     scenario = await build_retired_scenario()
     await request_deletions(scenario)
     await run_on_default_date(scenario)

@@ -1,5 +1,3 @@
-"""Test what blocks the deletion of a retired original, and how a person continues it."""
-
 from dataclasses import replace
 
 import pytest
@@ -29,7 +27,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def reach_blocked_date(scenario: Scenario, code: str) -> Deletion:
-    """Run to the date of the deletions. Require that one is blocked with this code. Return it."""
+    """Run to the date of the deletions, and return the only one that is blocked."""
     await run_on_default_date(scenario)
     (row,) = [one for one in (await read_deletions(scenario)).values() if one.fix]
     assert (row.state, row.reason_code) == (DeletionState.BLOCKED, code), row.message
@@ -45,9 +43,6 @@ async def schedule_again(scenario: Scenario) -> None:
 
 
 async def test_original_that_is_on_again_is_not_deleted() -> None:
-    """The deletion is blocked. It succeeds after a person turns the original off and schedules the
-    deletion again.
-    """
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
     await request_deletions(scenario)
@@ -61,7 +56,6 @@ async def test_original_that_is_on_again_is_not_deleted() -> None:
 
 
 async def test_blocked_deletion_is_a_required_action_until_it_is_scheduled_again() -> None:
-    """Two deletions with the same reason are one action, which names both flows."""
     scenario = await build_retired_scenario(_build_orders_and_returns)
     await request_deletions(scenario)
     for name in ("Orders", "Returns"):
@@ -88,7 +82,6 @@ def _build_orders_and_returns(scenario: Scenario) -> None:
 
 
 async def test_edited_original_is_deleted_after_it_is_scheduled_again() -> None:
-    """The edit blocks the first deletion. The second one archives the edited definition."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
     await request_deletions(scenario)
@@ -111,7 +104,6 @@ def _edit_flow(flow: FakeFlow) -> None:
 
 @pytest.mark.parametrize("what", ["off", "gone"])
 async def test_original_without_a_working_copy_is_not_deleted(what: str) -> None:
-    """The deletion is blocked if the copy is off or deleted."""
     scenario = await build_retired_scenario()
     job = await scenario.read_job("Orders")
     copy = scenario.world.get_workflow(job.environment_id, job.copy.id)
@@ -133,7 +125,6 @@ async def test_original_that_was_off_is_deleted_although_its_copy_is_off() -> No
 
 
 async def test_deletion_is_blocked_by_a_caller_with_the_old_url() -> None:
-    """The message names the setting, and the deletion succeeds after a person has changed it."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     site = scenario.build.add_app_setting_caller(orders)
@@ -153,7 +144,6 @@ async def test_deletion_is_blocked_by_a_caller_with_the_old_url() -> None:
 
 
 async def test_deletion_is_blocked_by_a_new_caller() -> None:
-    """The search before the deletion finds an app that no remediation has found."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
     await request_deletions(scenario)
@@ -178,7 +168,6 @@ async def test_deletions_on_one_day_share_a_caller_search() -> None:
 
 
 async def test_original_of_a_managed_solution_is_not_deleted() -> None:
-    """The deletion is blocked if the original has become part of a managed solution."""
     scenario = await build_retired_scenario()
     await request_deletions(scenario)
     find_original(scenario, "Orders").is_managed = True
@@ -204,9 +193,6 @@ async def test_deletion_is_blocked_if_the_archive_returns_another_definition() -
 
 
 async def test_deletion_by_another_person_is_recorded() -> None:
-    """If somebody else has deleted the original, the app records this, without a last day for a
-    restore.
-    """
     scenario = await build_retired_scenario()
     await request_deletions(scenario)
     find_original(scenario, "Orders").is_deleted = True
@@ -223,7 +209,6 @@ async def test_deletion_by_another_person_is_recorded() -> None:
 
 
 async def test_parents_are_deleted_before_their_children() -> None:
-    """The order of their rows does not matter."""
     scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
     titles = ("Billing grandparent", "Billing parent", "Billing child")
     await request_deletions(scenario)
@@ -238,7 +223,6 @@ async def test_parents_are_deleted_before_their_children() -> None:
 
 
 async def test_deletion_of_a_child_is_blocked_by_its_parent() -> None:
-    """The fix names the parent, whose original also has to be deleted."""
     scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
     child = find_original(scenario, "Billing child")
     await request_deletions(scenario, child.workflow_id)
@@ -263,7 +247,6 @@ async def test_edited_parent_does_not_block_the_deletion_of_a_former_child() -> 
 
 
 async def test_flows_that_call_one_another_are_deleted_together_by_url() -> None:
-    """Two originals that hold each other's trigger URLs are both deleted."""
     scenario = Scenario()
     first = scenario.build.add_http_flow("First")
     second = scenario.build.add_http_flow(

@@ -1,7 +1,3 @@
-"""Test that people can schedule, list and cancel deletions over HTTP and on the command line, and
-that a timer makes them.
-"""
-
 import json
 from datetime import timedelta
 from typing import Any
@@ -24,8 +20,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 class _Tick(func.TimerRequest):
-    """A timer request whose `past_due` is true."""
-
     @property
     def past_due(self) -> bool:
         return True
@@ -33,7 +27,6 @@ class _Tick(func.TimerRequest):
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a scenario with two retired originals, whose services the app uses."""
     scenario = await build_retired_scenario(
         lambda s: (s.build.add_http_flow("Orders"), s.build.add_http_flow("Bills"))
     )
@@ -42,7 +35,6 @@ async def scenario() -> Scenario:
 
 
 def format_day(scenario: Scenario, days: int = 2) -> str:
-    """Return a date some days ahead, as a person writes it."""
     return f"{scenario.world.clock.now() + days * DAY:%Y-%m-%d}"
 
 
@@ -57,12 +49,11 @@ async def let_days_pass(scenario: Scenario, days: int = 2) -> None:
 
 
 async def read_deletions_over_http(scenario: Scenario) -> Any:
-    """Return the API's list of deletions."""
     return (await call(deletions_api.list_deletions, id=scenario.remediation.id)).document
 
 
 async def test_deletion_requested_over_http_is_made_by_the_timer(scenario: Scenario) -> None:
-    """The deletion is approved by the signed-in person, whatever name the body contains."""
+    """The approver is the signed-in person, whatever name the body contains."""
     flow = find_original(scenario, "Orders")
     body = {
         "delete_at": format_day(scenario),
@@ -92,9 +83,6 @@ async def test_deletion_requested_over_http_is_made_by_the_timer(scenario: Scena
 
 
 async def test_date_requires_a_time_zone(scenario: Scenario) -> None:
-    """The app accepts a time with a time zone. It rejects one without, one after the year 9999 in
-    UTC, and anything that is no time.
-    """
     moment = (scenario.world.clock.now() + 2 * DAY).replace(microsecond=0, tzinfo=None)
     body = {"delete_at": f"{moment.isoformat()}+02:00", "approved_by": "tests"}
 
@@ -114,7 +102,6 @@ async def test_date_requires_a_time_zone(scenario: Scenario) -> None:
 
 
 async def test_request_without_name_or_with_too_early_date_is_rejected(scenario: Scenario) -> None:
-    """The status is 400 without a name, 409 for too early a date, and 404 for an unknown flow."""
     nobody = await call(
         deletions_api.schedule_deletions,
         {"delete_at": format_day(scenario)},
@@ -136,7 +123,6 @@ async def test_request_without_name_or_with_too_early_date_is_rejected(scenario:
 
 
 async def test_deletions_are_cancelled_over_http(scenario: Scenario) -> None:
-    """A request cancels one deletion or all of them, and returns their number."""
     identity = scenario.remediation.id
     order = {"delete_at": format_day(scenario), "approved_by": "tests"}
     await call(deletions_api.schedule_deletions, order, id=identity)
@@ -153,7 +139,6 @@ async def test_deletions_are_cancelled_over_http(scenario: Scenario) -> None:
 
 
 async def test_command_lists_originals_and_asks(scenario: Scenario, cli: CommandLine) -> None:
-    """The command lists the originals and asks. After a no, it schedules nothing."""
     order = ("deletion", "schedule", scenario.remediation.id, "--date", format_day(scenario))
 
     refused = await cli.run(*order, answer="n\n")
@@ -198,7 +183,6 @@ async def test_impossible_date_is_rejected_before_the_question(
 async def test_commands_cancel_list_and_reject_deletions(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """`deletion list` also shows the earliest possible date of each original."""
     identity, flow = scenario.remediation.id, find_original(scenario, "Orders").workflow_id
     order = ("deletion", "schedule", identity, "--date", format_day(scenario), "--yes", "--flow")
 
@@ -218,7 +202,6 @@ async def test_commands_cancel_list_and_reject_deletions(
 
 
 async def test_new_schedule_replaces_the_date(scenario: Scenario, cli: CommandLine) -> None:
-    """A new schedule replaces the earlier date, for one named original and for all."""
     identity, flow = scenario.remediation.id, find_original(scenario, "Orders").workflow_id
     order = ("deletion", "schedule", identity, "--date")
     first = format_day(scenario)

@@ -1,5 +1,3 @@
-"""Test that a deletion that is killed, raced or rolled back is never made too early or twice."""
-
 from contextlib import suppress
 from copy import deepcopy
 
@@ -40,8 +38,8 @@ CALLS = 160
 
 
 def watch_deletions(scenario: Scenario) -> Scenario:
-    """At each deletion, require that all runs and the definition are archived and that the job's
-    row says `deleting`.
+    """At each deletion, require that all runs and the definition are archived and a row says
+    `deleting`.
     """
 
     def look(world: World) -> list[str]:
@@ -70,7 +68,6 @@ def _has_definition(scenario: Scenario) -> bool:
 
 
 async def build_due_scenario() -> Scenario:
-    """Return a scenario with a deletion that is due, of an original with many flow runs."""
     scenario = watch_deletions(await build_retired_scenario())
     add_runs(scenario, find_original(scenario, "Orders"), RUNS)
     await request_deletions(scenario)
@@ -80,9 +77,7 @@ async def build_due_scenario() -> Scenario:
 
 
 async def test_deletion_makes_fewer_requests_than_are_interrupted() -> None:
-    """A deletion makes fewer requests than `CALLS`, so that the next test interrupts each of
-    them.
-    """
+    """The next test interrupts the first `CALLS` requests."""
     scenario = await build_due_scenario()
     plan = Plan()
     services = scenario.make(scenario.fakes.ports.wrap_with_plan(plan))
@@ -98,7 +93,6 @@ async def test_deletion_makes_fewer_requests_than_are_interrupted() -> None:
 async def test_deletion_completes_after_a_failure_at_any_request(
     moment: Moment, failure: type[BaseException]
 ) -> None:
-    """After a kill or failure at any request, the original is archived and deleted once."""
     due, struck = await build_due_scenario(), 0
     for number in range(1, CALLS, 1 if failure is Killed else 3):
         scenario = deepcopy(due)
@@ -126,7 +120,6 @@ async def test_deletion_completes_after_a_failure_at_any_request(
 
 
 async def test_concurrent_timers_delete_once() -> None:
-    """A second timer does not touch a deletion that the first one is making."""
     scenario = await build_due_scenario()
 
     async def delete_again() -> None:
@@ -172,7 +165,6 @@ async def test_rollback_during_the_checks_cancels_the_deletion() -> None:
 
 
 async def test_kill_switch_during_the_checks_stops_the_deletion() -> None:
-    """The app reads the kill switch again right before it deletes the original."""
     scenario = await build_due_scenario()
 
     async def stop() -> None:
@@ -202,9 +194,7 @@ async def test_original_edited_during_the_checks_is_not_deleted() -> None:
 
 
 async def test_flow_outside_solutions_edited_during_its_archive_is_not_deleted() -> None:
-    """The flow service deletes without a check of the version, so the app reads the flow again
-    right before.
-    """
+    """The flow service does not check the version."""
     scenario = await build_retired_scenario(
         lambda s: s.build.add_flow(
             "Button", define.build_request_trigger("PowerApp"), in_solution=False
@@ -229,9 +219,6 @@ async def test_flow_outside_solutions_edited_during_its_archive_is_not_deleted()
 
 
 async def test_deletion_whose_request_failed_can_be_cancelled() -> None:
-    """While the result of the request is unknown, a cancel is rejected. It is accepted after the
-    app has read that the flow still exists.
-    """
     scenario = await build_due_scenario()
 
     async def fail() -> None:
@@ -259,7 +246,6 @@ async def test_deletion_whose_request_failed_can_be_cancelled() -> None:
 
 
 async def test_rollback_restores_a_deleted_flow_outside_solutions() -> None:
-    """The app restores the flow from the recycle bin, and everything is as before."""
     scenario = Scenario()
     scenario.build.add_flow("Button", define.build_http_trigger(), in_solution=False)
     button = find_original(scenario, "Button")
@@ -283,7 +269,6 @@ async def test_rollback_restores_a_deleted_flow_outside_solutions() -> None:
 
 
 async def test_rollback_of_a_deleted_solution_flow_waits_for_a_person() -> None:
-    """The fix names the last day for a restore. A retry succeeds after a person's restore."""
     scenario = await build_retired_scenario()
     orders = find_original(scenario, "Orders")
     await request_deletions(scenario)
@@ -323,7 +308,6 @@ async def test_rollback_after_the_last_day_for_a_restore_changes_nothing() -> No
 
 @pytest.mark.parametrize("moment", Moment)
 async def test_rollback_after_a_deletion_completes_after_a_kill(moment: Moment) -> None:
-    """After a kill at any request, the original is restored exactly once."""
     deleted = Scenario()
     deleted.build.add_flow("Button", define.build_http_trigger(), in_solution=False)
     await plan_remediation(deleted)
@@ -348,7 +332,7 @@ async def test_rollback_after_a_deletion_completes_after_a_kill(moment: Moment) 
 
 
 async def test_rollback_waits_for_a_deletion_in_flight() -> None:
-    """The rollback waits, because the deletion in flight could delete the restored original."""
+    """The deletion in flight could delete the restored original."""
     scenario = Scenario()
     scenario.build.add_flow("Button", define.build_http_trigger(), in_solution=False)
     button = find_original(scenario, "Button")
@@ -376,9 +360,6 @@ async def test_rollback_waits_for_a_deletion_in_flight() -> None:
 
 
 async def test_rollback_of_partly_deleted_dependent_flows_waits_for_their_restore() -> None:
-    """While deleted parents are not restored, the job of their child is blocked and starts no
-    invocation. A retry then rolls all of them back.
-    """
     scenario = await build_retired_scenario(lambda s: s.build.add_family("Billing"))
     titles = ("Billing grandparent", "Billing parent")
     await request_deletions(

@@ -1,6 +1,4 @@
-"""Test that temporary co-ownership for the checks of a deletion is revoked even if the deletion is
-cancelled.
-"""
+"""Test that temporary co-ownership for the checks of a deletion is revoked."""
 
 from datetime import timedelta
 
@@ -18,9 +16,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario, kill_after
 
 
 async def build_hidden_scenario() -> Scenario:
-    """Return a scenario with a due deletion of an original whose definition the app can read only
-    as a co-owner.
-    """
     scenario = Scenario()
     assumptions = scenario.world.assumptions
     assumptions.my_flows_have_rows = False
@@ -36,9 +31,6 @@ async def build_hidden_scenario() -> Scenario:
 
 
 async def test_grant_of_a_killed_check_is_revoked_after_a_cancelled_deletion() -> None:
-    """If a process dies after its grant and the deletion is cancelled, the timer revokes the grant
-    within hours.
-    """
     scenario = await build_hidden_scenario()
     orders = find_original(scenario, "Orders")
     plan = kill_after(scenario, "FakeFlowAccess.grant")

@@ -1,5 +1,3 @@
-"""Test that an old remediation is deleted if a setting allows it and no original is left."""
-
 from dataclasses import replace
 from datetime import timedelta
 
@@ -45,7 +43,6 @@ TABLES = {
 
 
 def build_flows(scenario: Scenario) -> None:
-    """Add two flows, one with a caller."""
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
     scenario.build.add_http_flow("Invoices")
 
@@ -73,9 +70,6 @@ async def list_files(scenario: Scenario) -> list[str]:
 
 @pytest.mark.parametrize("wrong_by", [timedelta(days=400), timedelta(days=-400)])
 async def test_age_is_counted_by_the_clock_of_the_store(wrong_by: timedelta) -> None:
-    """The app deletes by the clock of the store, even if the machine's clock is wrong by 400
-    days.
-    """
     scenario = await build_deleted_scenario()
     rows = await scenario.services.tables.deletions.read_all()
     last = max(max(one.delete_at, one.deleted_at or one.delete_at) for one in rows)
@@ -88,9 +82,6 @@ async def test_age_is_counted_by_the_clock_of_the_store(wrong_by: timedelta) -> 
 
 
 async def test_remediation_stays_while_a_retention_policy_keeps_a_file() -> None:
-    """If the archive may not delete a file yet, the rows stay, too. They are deleted together
-    later.
-    """
     scenario = await build_deleted_scenario()
     before = list_rows(scenario)
     archive = scenario.fakes.archive
@@ -104,8 +95,8 @@ async def test_remediation_stays_while_a_retention_policy_keeps_a_file() -> None
 
 
 async def test_newest_file_is_deleted_first() -> None:
-    """The app deletes the newest file first. If a retention policy keeps it, the older files stay,
-    so the evidence stays complete.
+    """If a retention policy keeps the newest file, the older ones stay, so the evidence stays
+    complete.
     """
     scenario = await build_deleted_scenario()
     archive, job = scenario.fakes.archive, await scenario.read_job("Orders")
@@ -119,7 +110,6 @@ async def test_newest_file_is_deleted_first() -> None:
 
 
 async def test_definitions_that_another_job_names_stay() -> None:
-    """An archived definition stays while the job of another remediation names it as evidence."""
     scenario = await build_deleted_scenario()
     deleted = await scenario.read_job("Orders")
     other = replace(deleted, id="other", remediation_id="other", state=FlowJobState.ROLLED_BACK)
@@ -132,9 +122,6 @@ async def test_definitions_that_another_job_names_stay() -> None:
 
 
 async def test_cached_answers_that_no_row_names_are_deleted() -> None:
-    """The app deletes cached snapshots that no row names. It keeps the current ones and all other
-    files.
-    """
     scenario = await build_deleted_scenario()
     await scenario.services.archive.put("network-snapshots/old.json", b"{}")
     before = await scenario.services.archive.list_names()
@@ -154,9 +141,7 @@ async def test_cached_answers_that_no_row_names_are_deleted() -> None:
 async def test_answer_that_is_stored_during_the_deletion_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An invocation stores a snapshot before the row that names it. Such a new file is not
-    deleted.
-    """
+    """An invocation stores a snapshot before the row that names it."""
     scenario = await build_deleted_scenario()
     archive, rows = scenario.fakes.archive, scenario.services.tables.shared_snapshots
     name, list_names = f"{NETWORK_SNAPSHOTS}/new.json", archive.list_names
@@ -174,9 +159,6 @@ async def test_answer_that_is_stored_during_the_deletion_stays(
 
 
 async def test_old_remediation_is_deleted() -> None:
-    """The app deletes all rows and files of the remediation, and does not migrate its flows
-    again.
-    """
     scenario = await build_deleted_scenario()
     flows = {flow.workflow_id for flow in scenario.world.list_flows()}
 
@@ -200,7 +182,6 @@ async def test_old_remediation_is_deleted() -> None:
 
 
 async def test_remediation_is_kept_by_default() -> None:
-    """Without the setting, the app never deletes evidence."""
     scenario = await build_deleted_scenario(kept=None)
     before = list_rows(scenario)
     scenario.world.clock.advance(1_000 * DAY)
@@ -210,7 +191,7 @@ async def test_remediation_is_kept_by_default() -> None:
 
 
 async def test_remediation_with_an_original_that_exists_is_kept() -> None:
-    """While one original is not deleted, a rollback of its flow is possible, so the rows stay."""
+    """While one original is not deleted, a rollback of its flow is possible."""
     scenario = await build_retired_scenario(build_flows)
     await request_deletions(scenario, (await scenario.read_job("Orders")).original.id)
     await run_on_default_date(scenario)
@@ -223,9 +204,6 @@ async def test_remediation_with_an_original_that_exists_is_kept() -> None:
 
 
 async def test_remediation_is_kept_while_an_original_can_be_restored() -> None:
-    """The app keeps the rows while the platform can restore the original, even if the setting is
-    shorter.
-    """
     scenario = await build_retired_scenario(build_flows)
     await request_deletions(scenario)
     await run_on_default_date(scenario)
@@ -238,7 +216,6 @@ async def test_remediation_is_kept_while_an_original_can_be_restored() -> None:
 async def test_flow_jobs_are_read_once_for_all_remediations(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The daily check reads the table of flow jobs once, however many remediations it must keep."""
     scenario = await build_deleted_scenario()
     tables, store = scenario.services.tables, scenario.fakes.store
     job = await scenario.read_job("Orders")
@@ -265,9 +242,7 @@ async def test_flow_jobs_are_read_once_for_all_remediations(
 async def test_large_remediation_is_deleted_on_several_days(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A check deletes a limited number of flow jobs, so that the host does not stop it before its
-    other work.
-    """
+    """Otherwise the host could stop the daily check before its other work."""
     scenario = await build_deleted_scenario()
     monkeypatch.setattr(deletion, "_MOST", 1)
 
@@ -279,7 +254,6 @@ async def test_large_remediation_is_deleted_on_several_days(
 
 @pytest.mark.parametrize("moment", Moment)
 async def test_killed_process_leaves_nothing_behind(moment: Moment) -> None:
-    """After a kill before or after any request, the next daily check deletes the rest."""
     scenario = await build_deleted_scenario()
     before = dict(scenario.fakes.store.rows)
     at, has_struck = 0, True

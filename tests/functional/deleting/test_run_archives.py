@@ -1,7 +1,3 @@
-"""Test that the app archives the summary of each run of an original once, however often it is
-interrupted.
-"""
-
 import json
 from contextlib import suppress
 from dataclasses import replace
@@ -49,7 +45,6 @@ def _run_often(scenario: Scenario, flow: FakeFlow, count: int = RUNS) -> None:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a scenario with a remediation in progress. One of its two flows has many runs."""
     scenario = Scenario()
     busy, _ = scenario.build.add_http_flow("Orders"), scenario.build.add_http_flow("Idle")
     await plan_remediation(scenario)
@@ -60,7 +55,6 @@ async def scenario() -> Scenario:
 
 
 async def _archive_all(scenario: Scenario) -> list[run_archive.RunArchive]:
-    """Repeat the request to archive until it is complete, and return the archives."""
     for _ in range(100):
         found = await archive_runs(scenario.services, scenario.remediation.id)
         if found.is_completed:
@@ -69,7 +63,6 @@ async def _archive_all(scenario: Scenario) -> list[run_archive.RunArchive]:
 
 
 async def test_every_run_is_archived_once(scenario: Scenario) -> None:
-    """The app archives 450 runs in nine parts."""
     archives = {one.display_name: one for one in await _archive_all(scenario)}
 
     assert archives["Orders"].state is RunArchiveState.COMPLETED
@@ -85,7 +78,6 @@ async def test_every_run_is_archived_once(scenario: Scenario) -> None:
 async def test_archive_completes_after_a_kill(
     scenario: Scenario, number: int, moment: Moment
 ) -> None:
-    """After a kill at any request, each run is archived exactly once."""
     plan = Plan(at=number, moment=moment)
     with suppress(Killed):
         await archive_runs(
@@ -100,7 +92,6 @@ async def test_archive_completes_after_a_kill(
 
 
 async def test_existing_part_of_an_archive_is_not_written_again(scenario: Scenario) -> None:
-    """After a kill, the app continues after the last archived run, even if pages are longer now."""
     plan, ports = Plan(at=1, moment=Moment.AFTER), scenario.fakes.ports
     dying = build_fake_services(replace(ports, archive=wrap_with_plan(ports.archive, plan)))
     with suppress(Killed):
@@ -115,7 +106,6 @@ async def test_existing_part_of_an_archive_is_not_written_again(scenario: Scenar
 
 
 async def test_archive_completes_although_every_cursor_expires(scenario: Scenario) -> None:
-    """If every cursor expires, the app continues where the last part ended."""
     scenario.world.cursors_expired = True
 
     await _archive_all(scenario)
@@ -144,7 +134,6 @@ async def test_runs_with_the_same_start_are_archived_across_pages(scenario: Scen
 async def test_archive_at_the_limit_contains_the_newest_runs(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The archive is marked as truncated."""
     monkeypatch.setattr(step, "MOST_RUNS", 210)
 
     archives = {one.display_name: one for one in await _archive_all(scenario)}
@@ -164,9 +153,7 @@ async def test_originals_are_retired_without_an_archive(scenario: Scenario) -> N
 async def test_report_names_the_end_of_the_support_window(
     scenario: Scenario,
 ) -> None:
-    """The list of archives says that the support window closes 30 days after the platform
-    migration.
-    """
+    """The support window closes 30 days after the platform migration."""
     shown = await show_run_archives(scenario.services, scenario.remediation.id)
 
     (window,) = shown.support_windows
@@ -178,10 +165,6 @@ async def test_report_names_the_end_of_the_support_window(
 async def test_exhausted_budget_returns_the_time_to_retry_the_archive(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the request budget is used up, the response says after how many seconds to repeat the
-    request.
-    """
-
     async def raise_throttled(*_: object) -> None:
         raise ThrottledError("too many", retry_after=timedelta(seconds=42))
 
@@ -197,13 +180,12 @@ async def test_exhausted_budget_returns_the_time_to_retry_the_archive(
 
 
 async def test_archive_of_an_unknown_flow_is_rejected(scenario: Scenario) -> None:
-    """An unknown flow is an error, because an empty archive would look like no runs."""
+    """An empty archive would look as if the flow had no runs."""
     with pytest.raises(FlowNotFound):
         await archive_runs(scenario.services, scenario.remediation.id, ["nobody"])
 
 
 async def test_command_archives_all_runs(scenario: Scenario) -> None:
-    """`create` repeats its request until the archive is complete. `list` then shows it."""
     provide(scenario.services)
     async with serve_app() as command_line:
         done = await command_line.run("run-archive", "create", scenario.remediation.id)

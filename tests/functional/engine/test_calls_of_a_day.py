@@ -1,6 +1,4 @@
-"""Test that jobs wait if the daily limit of requests is used up, show until when, and then
-continue.
-"""
+"""Test jobs that wait because the daily limit of requests is used up."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -43,9 +41,6 @@ async def list_waiting_flows(scenario: Scenario) -> dict[str, datetime | None]:
 
 
 async def test_jobs_continue_the_next_day_after_the_daily_limit(cli: CommandLine) -> None:
-    """Jobs, health and an alert show when requests are possible again. The app never exceeds the
-    limit within 24 hours.
-    """
     scenario, meter = Scenario(), Meter()
     put_on_budget(scenario, LIMIT, meter)
     for number in range(20):
@@ -130,7 +125,7 @@ async def test_rollback_does_not_wait_for_the_next_day() -> None:
 
 
 async def test_cutover_in_progress_does_not_wait_for_the_next_day() -> None:
-    """A cutover uses reserved requests, so that both flows are not off for a day."""
+    """Without reserved requests, both flows could be off for a day."""
     scenario = await build_exhausted_scenario(FlowJobState.CUTTING_OVER)
 
     await scenario.run(HOUR / 12)

@@ -1,6 +1,4 @@
-"""Test that a job fails after several internal errors, names the line of code, notifies people, and
-can be retried.
-"""
+"""Test jobs whose invocations raise internal errors or are killed."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -50,7 +48,7 @@ class _Raising:
 
 
 def break_method(scenario: Scenario, port: str, method: str, error: Error) -> _Raising:
-    """From now on, let a method of a port raise an error that the app does not handle."""
+    """From now on, let a method of a port raise what `error` returns."""
     raising = _Raising(getattr(scenario.fakes.ports, port), method, error)
     scenario.around = lambda ports: replace(ports, **{port: cast("Any", raising)})
     scenario.renew()
@@ -73,9 +71,6 @@ async def start_and_run(scenario: Scenario, time: timedelta) -> None:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a scenario with a called flow and a self-starting one, the approval policy automatic,
-    and no remediation.
-    """
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
     scenario.build.add_keyword_flow("Keyword")
@@ -87,9 +82,6 @@ async def scenario() -> Scenario:
 
 
 async def test_job_fails_after_five_internal_errors_in_a_step(scenario: Scenario) -> None:
-    """After five invocations with an error, the job fails and its message is not dead-lettered. The
-    other flow is retired.
-    """
     raising = break_method(scenario, "app_settings", "write", lambda: ZeroDivisionError("sig=hush"))
 
     await start_and_run(scenario, timedelta(days=30))
@@ -110,9 +102,6 @@ async def test_job_fails_after_five_internal_errors_in_a_step(scenario: Scenario
 
 
 async def test_health_counts_a_failed_job_until_it_is_retried(scenario: Scenario) -> None:
-    """Health shows the failed job. A retry ends the alert, and the job continues with the step that
-    failed.
-    """
     mended: list[bool] = []
     break_method(scenario, "app_settings", "write", lambda: None if mended else ZeroDivisionError())
     await start_and_run(scenario, timedelta(days=1))
@@ -131,7 +120,6 @@ async def test_health_counts_a_failed_job_until_it_is_retried(scenario: Scenario
 
 
 async def test_environment_job_fails_after_five_internal_errors(scenario: Scenario) -> None:
-    """A retry continues the job."""
     mended: list[bool] = []
     raising = break_method(
         scenario,
@@ -159,9 +147,6 @@ async def test_environment_job_fails_after_five_internal_errors(scenario: Scenar
 async def test_job_with_internal_errors_in_a_cutover_turns_the_original_on(
     scenario: Scenario,
 ) -> None:
-    """If errors occur while both flows are off, the job is blocked only after its original is on
-    again.
-    """
     left = iter(range(2 * TRIES))
     flows = {flow.name: flow for flow in scenario.world.list_flows()}
 
@@ -185,7 +170,6 @@ async def test_job_with_internal_errors_in_a_cutover_turns_the_original_on(
 async def test_job_fails_after_repeatedly_killed_invocations(
     scenario: Scenario, deaths: int, state: FlowJobState
 ) -> None:
-    """An invocation that has stored a change before its death does not count."""
     left = iter(range(deaths))
     break_method(
         scenario, "app_settings", "write", lambda: None if next(left, None) is None else Killed()
@@ -198,7 +182,6 @@ async def test_job_fails_after_repeatedly_killed_invocations(
 
 
 async def test_job_survives_killed_invocations_that_store_a_change(scenario: Scenario) -> None:
-    """Deaths do not add up if the job stores a change between them."""
     for number in range(12):
         orders = next(flow for flow in scenario.world.list_flows() if flow.name == "Orders")
         scenario.build.add_app_setting_caller(orders, site=f"site-{number}", setting="URL")

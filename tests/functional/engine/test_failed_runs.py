@@ -1,5 +1,3 @@
-"""Test the daily report of failed runs: its limits, its content and its notification."""
-
 import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -33,12 +31,10 @@ CANARY = "canary-input-0"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a scenario on your key in which reports are turned on. The time is midnight."""
     return await build_scenario(report_failed_runs=True)
 
 
 async def build_scenario(**settings: Any) -> Scenario:
-    """Return a scenario on your key with these settings, at midnight."""
     scenario = Scenario()
     scenario.build.apply_key()
     await scenario.opt_in(**settings)
@@ -48,7 +44,7 @@ async def build_scenario(**settings: Any) -> Scenario:
 
 
 def add_runs(scenario: Scenario, flow: FakeFlow, *hours: int, failed: bool = True) -> None:
-    """Add runs that began at these hours of the current day, failed unless `failed` is false."""
+    """Add runs at these hours of the current day, failed unless `failed` is false."""
     for hour in hours:
         began = scenario.world.clock.now() + hour * HOUR
         run = FakeRun(run_id=scenario.world.create_guid(), started=began, ends=began, failed=failed)
@@ -58,9 +54,7 @@ def add_runs(scenario: Scenario, flow: FakeFlow, *hours: int, failed: bool = Tru
 
 
 def add_flow(scenario: Scenario, name: str, *hours: int, failed: bool = True) -> FakeFlow:
-    """Add an HTTP flow with runs at these hours of the current day, failed unless `failed` is
-    false.
-    """
+    """Add a flow with runs at these hours of the current day, failed unless `failed` is false."""
     flow = scenario.build.add_http_flow(name)
     scenario.build.migrate()
     flow.protected_since = None
@@ -71,7 +65,6 @@ def add_flow(scenario: Scenario, name: str, *hours: int, failed: bool = True) ->
 async def report_failed_runs_of_day(
     scenario: Scenario, services: Services | None = None
 ) -> FailedRunReport:
-    """Let the day pass, create the report about it, and return it."""
     scenario.world.clock.advance(DAY + 2 * HOUR)
     services = services or scenario.services
     environment = await services.environments.get(scenario.build.environment.id)
@@ -80,7 +73,6 @@ async def report_failed_runs_of_day(
 
 
 async def test_report_has_count_times_and_error_code_of_each_flow(scenario: Scenario) -> None:
-    """The report omits flows without a failed run and runs of other days."""
     start = scenario.world.clock.now()
     sales = add_flow(scenario, "Orders", 8, 9, 23)
     add_flow(scenario, "Mail", 3, failed=False)
@@ -98,7 +90,6 @@ async def test_report_has_count_times_and_error_code_of_each_flow(scenario: Scen
 
 
 async def test_report_is_made_only_where_it_is_turned_on() -> None:
-    """By default there is no report. Turning reports off deletes the last one."""
     scenario = await build_scenario()
     add_flow(scenario, "Orders", 8)
     with pytest.raises(NotFound, match="report-failed-runs"):
@@ -114,7 +105,6 @@ async def test_report_is_made_only_where_it_is_turned_on() -> None:
 
 
 async def test_daily_check_reports_and_repeats_nothing(scenario: Scenario) -> None:
-    """A second daily check on the same day leaves the report as it is."""
     add_flow(scenario, "Orders", 8)
     scenario.world.clock.advance(DAY + HOUR)
     await run_daily_check(scenario.services, "today")
@@ -129,7 +119,6 @@ async def test_daily_check_reports_and_repeats_nothing(scenario: Scenario) -> No
 
 
 async def test_many_flows_are_read_in_turn(scenario: Scenario) -> None:
-    """A report reads a limited number of flows, and the next report continues with the others."""
     flows = [add_flow(scenario, f"Flow {number}", 8) for number in range(MOST_FLOWS + 30)]
     first = await report_failed_runs_of_day(scenario)
     for flow in flows:
@@ -145,7 +134,7 @@ async def test_many_flows_are_read_in_turn(scenario: Scenario) -> None:
 
 @dataclass
 class Answering:
-    """A port for reports in which some flows raise an error."""
+    """A flow service that raises an error for the runs of some flows."""
 
     inner: Any
     errors: dict[str, Exception]
@@ -160,7 +149,6 @@ class Answering:
         since: datetime,
         until: datetime,
     ) -> ResultPage[FlowRun]:
-        """Raise the error of the flow, or return its runs."""
         self.asked.append(flow_name)
         if flow_name in self.errors:
             raise self.errors[flow_name]
@@ -180,7 +168,6 @@ class Answering:
 async def test_report_omits_only_the_flow_that_could_not_be_read(
     scenario: Scenario, error: Exception
 ) -> None:
-    """If the runs of a flow cannot be read, the report names the flow and contains the others."""
     sales, mail = add_flow(scenario, "Orders", 8), add_flow(scenario, "Mail", 8)
     reports = Answering(scenario.services.flow_reports, {mail.flow_name: error})
     services = replace(scenario.services, flow_reports=reports)
@@ -194,7 +181,6 @@ async def test_report_omits_only_the_flow_that_could_not_be_read(
 async def test_used_up_budget_ends_the_report_and_the_next_one_continues(
     scenario: Scenario,
 ) -> None:
-    """The next report also reads the flows that this one did not reach."""
     flows = sorted(
         (add_flow(scenario, name, 8) for name in ("A", "B", "C")), key=lambda one: one.flow_name
     )
@@ -214,9 +200,6 @@ async def test_used_up_budget_ends_the_report_and_the_next_one_continues(
 
 
 async def test_report_that_has_no_time_left_continues_the_next_day(scenario: Scenario) -> None:
-    """If the daily check has no time left for reports, this report reads nothing and the next one
-    continues.
-    """
     add_flow(scenario, "Sales", 8)
     services = scenario.services
     scenario.world.clock.advance(DAY + HOUR)
@@ -231,9 +214,6 @@ async def test_report_that_has_no_time_left_continues_the_next_day(scenario: Sce
 
 
 async def test_deleted_flow_and_expired_cursor_do_not_stop_the_report(scenario: Scenario) -> None:
-    """If the platform rejects the stored cursor, the app reads the list of flows from its
-    beginning.
-    """
     add_flow(scenario, "Orders", 8)
     found = await report_failed_runs_of_day(scenario)
     table = scenario.services.tables.failed_run_reports
@@ -249,7 +229,7 @@ async def test_deleted_flow_and_expired_cursor_do_not_stop_the_report(scenario: 
 
 
 async def test_runs_beyond_the_limit_make_the_count_a_minimum(scenario: Scenario) -> None:
-    """The app reads a limited number of runs of a flow, so there may be more failed ones."""
+    """The app reads a limited number of runs of a flow."""
     scenario.world.run_page = 2
     add_flow(scenario, "Orders", *range(20))
 
@@ -261,8 +241,6 @@ async def test_runs_beyond_the_limit_make_the_count_a_minimum(scenario: Scenario
 
 @dataclass
 class Heard:
-    """A notification channel that keeps what is sent."""
-
     name: str = "heard"
     sent: list[Notification] = field(default_factory=list)
 
@@ -271,9 +249,6 @@ class Heard:
 
 
 async def test_report_is_sent_once_with_links_and_without_contents(scenario: Scenario) -> None:
-    """The notification links each flow to its runs and contains no data of a run. A day without
-    failed runs causes none.
-    """
     flow = add_flow(scenario, "Orders", 8, 9)
     found = await report_failed_runs_of_day(scenario)
     heard = Heard()
@@ -304,7 +279,6 @@ async def test_report_is_sent_once_with_links_and_without_contents(scenario: Sce
 
 
 async def test_old_report_is_not_sent(scenario: Scenario) -> None:
-    """A channel that failed for days does not get the reports of those days."""
     add_flow(scenario, "Orders", 8)
     await report_failed_runs_of_day(scenario)
     scenario.world.clock.advance(3 * DAY)
@@ -325,7 +299,6 @@ class Listing:
     async def read_flows(
         self, _environment_id: str, _cursor: str = ""
     ) -> ResultPage[FlowListEntry]:
-        """Let a minute pass, and return the next page."""
         self.count += 1
         assert self.count < 100, "the list is read without a limit"
         self.scenario.world.clock.advance(timedelta(minutes=1))
@@ -337,9 +310,6 @@ class Listing:
 
 
 async def test_long_list_of_flows_that_are_off_ends_with_the_time(scenario: Scenario) -> None:
-    """Each page of the list is a request, so the report ends when its time is over. The next report
-    continues with the next page.
-    """
     listing = Listing(scenario)
     services = replace(scenario.services, flow_pages=listing)  # type: ignore[arg-type]
 

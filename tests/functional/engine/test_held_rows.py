@@ -1,6 +1,4 @@
-"""Test that an invocation stages changes of its leased row, and stores them before each write to
-the platform.
-"""
+"""Test staged changes of a leased row, which are stored before each write to the platform."""
 
 import asyncio
 from dataclasses import replace
@@ -24,7 +22,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario, plan_and_r
 
 
 async def build_leased_scenario() -> tuple[Scenario, LeasedJob[FlowJob]]:
-    """Return a scenario with one copied flow, and the leased row of its job."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     job = await plan_and_run_until(scenario, "Orders", FlowJobState.COPIED)
@@ -35,7 +32,6 @@ async def build_leased_scenario() -> tuple[Scenario, LeasedJob[FlowJob]]:
 
 
 async def test_staged_change_is_stored_with_the_next_write() -> None:
-    """Staging a change writes nothing."""
     scenario, held = await build_leased_scenario()
 
     remembered = held.stage(replace(held.job, copy=replace(held.job.copy, host="copy.example")))
@@ -47,9 +43,6 @@ async def test_staged_change_is_stored_with_the_next_write() -> None:
 
 
 async def test_staged_changes_are_stored_before_a_platform_write() -> None:
-    """All staged changes are stored before a write to the platform begins, so a kill during the
-    write loses none.
-    """
     scenario, held = await build_leased_scenario()
     work = StepContext(held, await scenario.services.environments.get(held.job.environment_id))
     work.stage(replace(work.job, copy=replace(work.job.copy, host="copy.example")))
@@ -60,7 +53,6 @@ async def test_staged_changes_are_stored_before_a_platform_write() -> None:
 
 
 async def test_intent_is_stored_before_a_platform_write() -> None:
-    """The row has the intent and the staged change before the platform write begins."""
     scenario, held = await build_leased_scenario()
     work = StepContext(held, await scenario.services.environments.get(held.job.environment_id))
     work.stage(replace(work.job, copy=replace(work.job.copy, host="copy.example")))
@@ -72,7 +64,6 @@ async def test_intent_is_stored_before_a_platform_write() -> None:
 
 
 async def test_staged_change_keeps_a_cancel_request() -> None:
-    """If somebody requests a cancel meanwhile, the write of a staged change keeps the request."""
     scenario, held = await build_leased_scenario()
     looked_at = held.job
     await cancel(scenario.services, scenario.remediation.id)
@@ -112,7 +103,6 @@ class Slow:
         return getattr(self._store, name)
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Write, and return once the test permits it."""
         rows: list[StoreRow] = await self._store.write(*operations)
         if self.is_slow:
             self.has_begun.set()
@@ -122,9 +112,6 @@ class Slow:
 
 @pytest.mark.parametrize("is_ordered", [True, False])
 async def test_change_staged_while_the_lease_is_renewed_is_kept(*, is_ordered: bool) -> None:
-    """A change that is staged during the renewal of the lease is not lost, and the next write
-    stores it.
-    """
     scenario, held = await build_leased_scenario()
     slow: Any = Slow(scenario.fakes.store)
     services = replace(scenario.services, tables=Tables(slow))

@@ -1,5 +1,3 @@
-"""Test that work stops while a key is revoked, says why, and then continues without a person."""
-
 from datetime import timedelta
 
 import pytest
@@ -35,9 +33,6 @@ def build_cut_off_services(scenario: Scenario, outage: Outage) -> Services:
 
 @AFTER
 async def test_storage_account_without_its_key_loses_no_message(after: timedelta) -> None:
-    """For five days the storage account rejects all requests. No message becomes a poison message,
-    and all work then completes.
-    """
     scenario, outage = await build_requested_scenario()
     await scenario.run(after)
     outage.error = lambda: StorageKeyUnusable("KeyVaultEncryptionKeyNotFound")
@@ -50,7 +45,6 @@ async def test_storage_account_without_its_key_loses_no_message(after: timedelta
 
 
 async def test_requests_name_the_key_of_the_storage_account_and_its_fix() -> None:
-    """The status and the Overview page say that the app has stopped, and why."""
     scenario, outage = await build_requested_scenario()
     outage.error = lambda: StorageKeyUnusable("KeyVaultEncryptionKeyNotFound")
     outage.begin("MemoryStore")
@@ -71,7 +65,6 @@ async def test_requests_name_the_key_of_the_storage_account_and_its_fix() -> Non
 async def test_disabled_environment_gets_few_requests_and_needs_no_person(
     after: timedelta,
 ) -> None:
-    """A job waits after the first rejection, so that it is not blocked after repeated ones."""
     scenario, outage = await build_requested_scenario()
     await scenario.run(after)
     services = [one for one in list_platform_fakes() if "Keys" not in one]

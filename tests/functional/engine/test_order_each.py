@@ -1,4 +1,4 @@
-"""Test that a command for many jobs is stored in batches, and that each row gets it once."""
+"""Test a command for many jobs that is stored in batches."""
 
 from dataclasses import replace
 
@@ -26,14 +26,13 @@ async def build_many_jobs() -> Scenario:
 
 
 def add_note(job: FlowJob) -> FlowJob | None:
-    """Add a note and make the job due, unless it has the note."""
+    """Return the due job with a note, or None if the job has the note."""
     if "seen" in job.notes:
         return None
     return replace(job, notes=(*job.notes, "seen"), next_check_at=job.history[0].changed_at)
 
 
 async def test_row_that_has_changed_is_read_again() -> None:
-    """A row that another process changed meanwhile keeps this change, and gets the command once."""
     scenario = await build_many_jobs()
     services, table = scenario.services, scenario.services.tables.flow_jobs
     rows = [row async for row in table.query()]
@@ -51,7 +50,6 @@ async def test_row_that_has_changed_is_read_again() -> None:
 
 
 async def test_rows_that_the_command_does_not_change_are_omitted() -> None:
-    """A row that the command does not change gets no message and is not returned."""
     scenario = await build_many_jobs()
     services, table = scenario.services, scenario.services.tables.flow_jobs
     rows = [row async for row in table.query()]
@@ -64,7 +62,6 @@ async def test_rows_that_the_command_does_not_change_are_omitted() -> None:
 
 
 async def test_reopened_jobs_in_the_index_are_counted_once() -> None:
-    """After jobs are reopened, the counts in the job index are those of a full comparison."""
     scenario = await build_many_jobs()
     services, table = scenario.services, scenario.services.tables.flow_jobs
     scenario.world.clock.advance(SETTLED_AFTER)

@@ -1,7 +1,3 @@
-"""Test that jobs wait while a service is unavailable for a day, and then continue without a person
-and lose nothing.
-"""
-
 from collections.abc import AsyncIterator, Awaitable, Callable
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
@@ -46,11 +42,9 @@ class Outage(Plan):
     calls_out: dict[str, int] = field(default_factory=dict)
 
     def begin(self, *out: str, lasts: timedelta = DAY) -> None:
-        """Let these fakes raise an error from now on."""
         self.out, self.until = out, self.scenario.world.clock.now() + lasts
 
     def enter(self, name: str) -> int:
-        """Count the request, and raise an error if its fake is unavailable."""
         number = Plan.enter(self, name)
         fake = name.partition(".")[0]
         if self.until and self.scenario.world.clock.now() < self.until and fake in self.out:
@@ -69,9 +63,7 @@ def list_platform_fakes() -> list[str]:
 async def build_requested_scenario(
     called: int = 2, self_starting: int = 2
 ) -> tuple[Scenario, Outage]:
-    """Return a scenario with automatic approval, whose remediation is requested but has not
-    begun.
-    """
+    """Return a scenario whose remediation is requested but has not begun."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(called):
         flow = scenario.build.add_http_flow(f"Called {number}")
@@ -90,7 +82,7 @@ async def build_requested_scenario(
 
 
 async def assert_completes(scenario: Scenario) -> None:
-    """Let a month pass, and require that all flows are retired and no call is lost."""
+    """Let a month pass, and require that the remediation is complete and no call is lost."""
     await scenario.run(timedelta(days=30))
     states = {
         title: (job.state, job.message) for title, job in (await scenario.read_jobs()).items()
@@ -103,7 +95,7 @@ async def assert_completes(scenario: Scenario) -> None:
 
 
 async def assert_rolled_back(scenario: Scenario) -> None:
-    """Let a month pass, and require that all flows are rolled back and no call is lost."""
+    """Let a month pass, and require a complete rollback without a lost call."""
     await scenario.run(timedelta(days=30))
     assert {job.state for job in (await scenario.read_jobs()).values()} == {
         FlowJobState.ROLLED_BACK
@@ -116,9 +108,8 @@ async def assert_rolled_back(scenario: Scenario) -> None:
 async def find_failed_checks(
     scenario: Scenario, check: Callable[[Scenario], Awaitable[None]]
 ) -> list[str]:
-    """Return the services for which the check fails after an outage of a day that begins now. A
-    service that gets no request on that day needs no check of its own, because its outage changes
-    nothing.
+    """Return each service for which the check fails after an outage of a day. A service without a
+    request on that day is not checked.
     """
     scenario.renew()
     failed = []
@@ -141,7 +132,6 @@ async def find_failed_checks(
     ids=["at the order", "in the middle", "before retiring"],
 )
 async def test_outage_of_one_service_for_a_day_needs_no_person(after: timedelta) -> None:
-    """All flows are retired, whichever service is unavailable and whenever the outage begins."""
     scenario, _ = await build_requested_scenario()
     await scenario.run(after)
 
@@ -149,9 +139,7 @@ async def test_outage_of_one_service_for_a_day_needs_no_person(after: timedelta)
 
 
 async def test_outage_of_all_services_during_a_cutover_needs_no_person() -> None:
-    """Both flows may be off while all services are unavailable. Afterwards the cutover
-    completes.
-    """
+    """Both flows may be off while all services are unavailable."""
     scenario, outage = await build_requested_scenario(called=0, self_starting=3)
 
     def begin_outage_in_cutover(world: World) -> list[str]:
@@ -168,7 +156,6 @@ async def test_outage_of_all_services_during_a_cutover_needs_no_person() -> None
 
 
 async def test_outage_of_one_service_during_a_rollback_needs_no_person() -> None:
-    """All flows are rolled back, whichever service is unavailable."""
     scenario, _ = await build_requested_scenario()
     await scenario.run(timedelta(days=2))
     await scenario.driver.call(
@@ -179,9 +166,6 @@ async def test_outage_of_one_service_during_a_rollback_needs_no_person() -> None
 
 
 async def test_unavailable_service_gets_few_requests() -> None:
-    """Health shows the outage, all notifications are about it, and the waiting jobs complete
-    afterwards.
-    """
     scenario, outage = await build_requested_scenario(called=12, self_starting=0)
     outage.begin("FakeWorkflows", "FakeFlowReports", lasts=2 * DAY)
     await scenario.run(DAY)
@@ -198,9 +182,7 @@ async def test_unavailable_service_gets_few_requests() -> None:
 
 
 async def test_outage_without_a_failure_for_two_days_is_forgotten() -> None:
-    """The process that met the failures no longer runs, and others got answers without reading its
-    row.
-    """
+    """The process that recorded the outage may no longer run."""
     scenario, _ = await build_requested_scenario(called=1, self_starting=0)
     breaker = CircuitBreaker(
         service="Key Vault",
@@ -225,7 +207,6 @@ async def test_outage_without_a_failure_for_two_days_is_forgotten() -> None:
 
 
 async def test_fault_of_one_flow_does_not_block_others() -> None:
-    """The flow's job is blocked after its tries. The others complete, and a retry succeeds."""
     scenario, _ = await build_requested_scenario(called=3, self_starting=0)
     bad = next(flow for flow in scenario.world.list_flows() if flow.name == "Called 0")
     broken = _BrokenFor(scenario.fakes.ports.workflows, bad.workflow_id)
@@ -249,7 +230,6 @@ async def test_fault_of_one_flow_does_not_block_others() -> None:
 
 
 async def test_daily_check_retries_a_job_that_an_outage_blocked() -> None:
-    """A job is blocked after its tries during an outage. The next daily check retries it."""
     scenario, _ = await build_requested_scenario(called=1, self_starting=0)
     [flow] = [flow for flow in scenario.world.list_flows() if flow.name == "Called 0"]
     broken = _BrokenFor(scenario.fakes.ports.workflows, flow.workflow_id)
@@ -277,9 +257,6 @@ async def test_daily_check_retries_a_job_that_an_outage_blocked() -> None:
 async def test_rejected_token_is_retried_before_the_job_is_blocked(
     refusals: int, state: FlowJobState
 ) -> None:
-    """The app repeats a request whose token was rejected. If that does not help, the job is blocked
-    with the platform's code.
-    """
     scenario, _ = await build_requested_scenario(called=1, self_starting=0)
     left = iter(range(refusals))
     real = scenario.fakes.ports.workflows
@@ -316,16 +293,13 @@ class _BrokenFor:
         return getattr(self._port, name)
 
     async def get(self, environment: Environment, workflow_id: str) -> object:
-        """Return a flow, or raise the error 500 for the broken one."""
         if workflow_id == self.workflow_id:
             raise ServiceUnavailable("500", of_object=True)
         return await cast("Any", self._port).get(environment, workflow_id)
 
 
 class _WithoutVault:
-    """A wrapper of the secrets port in which one vault never answers, as if the app's network could
-    not reach it.
-    """
+    """A secrets port in which one vault never answers."""
 
     def __init__(self, port: object, vault_url: str) -> None:
         self._port = port
@@ -335,7 +309,6 @@ class _WithoutVault:
         return getattr(self._port, name)
 
     async def list(self, vault_url: str) -> AsyncIterator[str]:
-        """Yield the names of the vault's secrets, or raise the error."""
         if vault_url == self._vault_url:
             raise ServiceUnavailable("no connection")
         async for name in cast("Any", self._port).list(vault_url):
@@ -343,7 +316,6 @@ class _WithoutVault:
 
 
 async def test_vault_that_the_app_never_reaches_blocks_no_search() -> None:
-    """After an hour, the search continues without the vault, and the plan names it."""
     scenario, _ = await build_requested_scenario(called=1, self_starting=0)
     [flow] = [flow for flow in scenario.world.list_flows() if flow.name == "Called 0"]
     scenario.build.add_secret_caller(flow)

@@ -1,4 +1,4 @@
-"""Test that the timer wakes up each job when its row is due, whichever process died before."""
+"""Test the timer that wakes up jobs when their rows are due."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -34,7 +34,6 @@ SOON_AFTER = timedelta(minutes=8)
 
 
 async def build_no_call_scenario(flows: int = 1) -> Scenario:
-    """Return a scenario whose jobs wait for the end of the no-call period."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(flows):
         scenario.build.add_http_flow(f"Flow {number}")
@@ -46,7 +45,6 @@ async def build_no_call_scenario(flows: int = 1) -> Scenario:
 
 
 async def list_wakeups(scenario: Scenario, job: FlowJob) -> list[WakeUp]:
-    """Return the wake-ups of a job."""
     found = await scenario.services.tables.wake_ups.read_all("wake_up")
     return [one for one in found if one.row[2] == job.id]
 
@@ -59,7 +57,6 @@ async def make_due(scenario: Scenario, job: FlowJob) -> None:
 
 
 async def test_job_in_the_no_call_period_has_no_message_and_continues_in_time() -> None:
-    """The queue has no message for days. The timer sends one when the row is due."""
     scenario = await build_no_call_scenario(3)
     due = {job.next_check_at for job in (await scenario.read_jobs()).values()}
 
@@ -72,7 +69,6 @@ async def test_job_in_the_no_call_period_has_no_message_and_continues_in_time() 
 
 
 async def test_timer_reads_no_row_that_is_not_due() -> None:
-    """The timer reads wake-ups, and only the flow jobs that are due."""
     scenario = await build_no_call_scenario(3)
     read: list[str] = []
     get = scenario.fakes.store.get
@@ -93,9 +89,6 @@ async def test_timer_reads_no_row_that_is_not_due() -> None:
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("call", range(1, 12))
 async def test_stored_request_is_carried_out_after_a_kill(call: int, moment: Moment) -> None:
-    """If a process dies after it stored a request in the row, the job obeys it within minutes
-    without a message.
-    """
     scenario = await build_no_call_scenario()
     driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=Plan(at=call, moment=moment))
 
@@ -112,9 +105,6 @@ async def test_stored_request_is_carried_out_after_a_kill(call: int, moment: Mom
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("call", range(1, 14))
 async def test_stored_remediation_starts_after_a_kill(call: int, moment: Moment) -> None:
-    """If a process dies after it stored a remediation, each environment gets its job within
-    minutes.
-    """
     scenario = TwoEnvironments()
     scenario.prepare()
     await scenario.opt_in_both()
@@ -139,9 +129,7 @@ async def test_stored_remediation_starts_after_a_kill(call: int, moment: Moment)
 
 
 async def test_wake_up_of_a_frozen_writer_is_kept() -> None:
-    """A process may freeze between writing the wake-up and writing the row. The job still
-    continues.
-    """
+    """A process may freeze between writing the wake-up and writing the row."""
     scenario = await build_no_call_scenario()
     job = await scenario.read_job("Flow 0")
     await FLOW.schedule_wake_up(scenario.services, job)
@@ -180,9 +168,6 @@ async def test_job_retried_repeatedly_has_one_wake_up() -> None:
 
 
 async def test_job_in_a_long_queue_gets_few_additional_messages() -> None:
-    """If a message waits in the queue for two hours, the timer sends at most seven more for its
-    job.
-    """
     scenario = await build_no_call_scenario()
     await make_due(scenario, await scenario.read_job("Flow 0"))
     before = scenario.fakes.messages.sent
@@ -195,9 +180,6 @@ async def test_job_in_a_long_queue_gets_few_additional_messages() -> None:
 
 
 async def test_job_continues_in_time_after_a_long_stop() -> None:
-    """If the app was stopped for a day, the job still continues when the maintenance window
-    opens.
-    """
     scenario = await build_no_call_scenario()
     due = (await scenario.read_job("Flow 0")).next_check_at
     assert due is not None
@@ -212,7 +194,7 @@ async def test_job_continues_in_time_after_a_long_stop() -> None:
 
 
 async def test_daily_check_writes_missing_wake_ups() -> None:
-    """The daily check adds wake-ups to rows that an earlier version stored without them."""
+    """Earlier versions of the app stored rows without wake-ups."""
     scenario = await build_no_call_scenario(2)
     await scenario.services.tables.wake_ups.clear("wake_up")
 
@@ -225,9 +207,6 @@ async def test_daily_check_writes_missing_wake_ups() -> None:
 
 
 async def test_health_counts_overdue_rows_without_a_wake_up() -> None:
-    """Health and status count overdue rows without a wake-up, until the daily check adds the
-    wake-ups.
-    """
     scenario = await build_no_call_scenario(2)
     before = await check_health(scenario.services)
     await scenario.services.tables.wake_ups.clear("wake_up")
@@ -251,7 +230,7 @@ async def test_health_counts_overdue_rows_without_a_wake_up() -> None:
 
 
 async def test_concurrent_timers_lose_no_wake_up() -> None:
-    """A second timer may write back the wake-ups that it read earlier. The job still completes."""
+    """A second timer may write back the wake-ups that it read earlier."""
     scenario = await build_no_call_scenario()
     scenario.world.clock.advance(timedelta(days=6, hours=23, minutes=56))
     table = scenario.services.tables.wake_ups
@@ -267,7 +246,6 @@ async def test_concurrent_timers_lose_no_wake_up() -> None:
 
 
 async def test_health_counts_overdue_rows() -> None:
-    """Health counts overdue rows even if their wake-ups are unreadable."""
     scenario = await build_no_call_scenario(2)
     healthy = await check_health(scenario.services)
     due = max(

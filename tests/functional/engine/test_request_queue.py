@@ -1,6 +1,4 @@
-"""Test the request queue: jobs wait while the budget is used up, cutovers and rollbacks use the
-reserve, and a damaged budget row stops nothing.
-"""
+"""Test the request queue and its reserves for cutovers and rollbacks."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -37,8 +35,6 @@ HOURLY = BudgetLimit(name="flow-service", calls=40, window=HOUR / 60, writes_an_
 
 
 class Counted:
-    """A wrapper of a port that counts the requests."""
-
     def __init__(self, port: object) -> None:
         self.port = port
         self.calls = 0
@@ -57,16 +53,12 @@ class OneTurn(UnlimitedRequests):
 
     @asynccontextmanager
     async def reserve(self, need: RequestDemand | None) -> AsyncGenerator[None]:
-        """Raise `MustWait` if the job has a low priority and the time is not reached."""
         if need and need.priority > "3" and self.clock.now() < self.opens:
             raise MustWait("It is not its turn.", until=self.opens, code=Reason.THROTTLED)
         yield
 
 
 async def test_job_in_the_request_queue_sends_no_request() -> None:
-    """A waiting job's row shows the reason and the time of its turn. The job completes
-    afterwards.
-    """
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     turns = OneTurn(scenario.world.clock)
@@ -100,9 +92,6 @@ async def test_job_in_the_request_queue_sends_no_request() -> None:
 
 
 async def test_long_pause_of_the_request_queue_is_reported() -> None:
-    """If the flow service asks for a pause of two hours, health shows it and one notification is
-    sent.
-    """
     scenario, meter = Scenario(), Meter()
     put_on_budget(scenario, LIMIT, meter)
     scenario.build.add_http_flow("Orders")
@@ -130,7 +119,6 @@ async def test_long_pause_of_the_request_queue_is_reported() -> None:
 
 
 async def test_job_continues_after_jobs_before_it_in_the_queue_are_cancelled() -> None:
-    """The last job in the queue need not wait for its turn if all jobs before it are cancelled."""
     scenario = Scenario()
     put_on_budget(scenario, LIMIT, Meter())
     for number in range(40):
@@ -178,7 +166,7 @@ async def use_up_writes_of_the_hour(scenario: Scenario) -> None:
 
 
 async def test_cutover_uses_the_reserve_of_writes() -> None:
-    """A cutover uses the reserve, so that both flows are not off until the hour is over."""
+    """Otherwise both flows could be off until the hour is over."""
     scenario = Scenario()
     put_on_budget(scenario, HOURLY, Meter())
     add_flow_outside_solutions(scenario, "Mail")
@@ -191,7 +179,7 @@ async def test_cutover_uses_the_reserve_of_writes() -> None:
 
 
 async def test_rollback_uses_the_reserve_of_writes() -> None:
-    """A rollback uses the reserve, so that it need not wait for the next hour."""
+    """Otherwise the rollback would wait for the next hour."""
     scenario = Scenario()
     put_on_budget(scenario, HOURLY, Meter())
     add_flow_outside_solutions(scenario, "Mail")
@@ -204,7 +192,6 @@ async def test_rollback_uses_the_reserve_of_writes() -> None:
 
 
 async def test_damaged_budget_row_is_reported_and_stops_nothing() -> None:
-    """An alert and the status name the damaged row. The job continues after a pause."""
     scenario = Scenario()
     put_on_budget(scenario, LIMIT, Meter())
     scenario.build.add_http_flow("Orders")

@@ -1,6 +1,4 @@
-"""Test that the kill switch or a read-only setting stops an invocation in progress, although
-settings are not read each time.
-"""
+"""Test that the kill switch and a read-only setting stop an invocation in progress."""
 
 from datetime import timedelta
 
@@ -43,9 +41,6 @@ async def build_planned_scenario(monkeypatch: pytest.MonkeyPatch) -> tuple[Scena
 async def test_kill_switch_is_read_before_each_write_and_settings_are_cached(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The app reads the kill switch before each write, and the environment's settings only every
-    ten seconds.
-    """
     scenario, reads = await build_planned_scenario(monkeypatch)
 
     await scenario.approve()
@@ -58,9 +53,6 @@ async def test_kill_switch_is_read_before_each_write_and_settings_are_cached(
 async def test_read_only_environment_stops_an_invocation_within_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """If the environment becomes read-only during an invocation, it writes nothing after ten
-    seconds.
-    """
     scenario, _ = await build_planned_scenario(monkeypatch)
     environment = scenario.build.environment.id
     create = scenario.fakes.ports.workflows.create

@@ -1,5 +1,3 @@
-"""Test that original and copy are on or off as the state of their job says."""
-
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -48,9 +46,6 @@ def compare_states(
 
 
 async def test_each_state_matches_the_flows() -> None:
-    """After every step of a remediation and of its rollback, the flows are as the table of states
-    says.
-    """
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(update={"invocation_time_limit": timedelta(0)})
     makes: dict[str, Callable[[str], FakeFlow]] = {

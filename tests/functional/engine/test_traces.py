@@ -1,5 +1,3 @@
-"""Test that a remediation is one trace, unless it takes days or has many flows."""
-
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -34,16 +32,13 @@ class TracedScenario(Scenario):
         self.driver.use_cases = TRIGGERS
 
     def make(self, ports: Ports) -> Services:
-        """Return the services of a process, with the recorder of spans."""
         return replace(Scenario.make(self, ports), telemetry=self.telemetry)
 
     @property
     def services(self) -> Services:
-        """Return the services with the recorder of spans."""
         return replace(self._build_services(self.fakes.ports), telemetry=self.telemetry)
 
     async def start(self) -> None:
-        """Start a remediation within a span named `order`."""
         await self.opt_in()
         with self.telemetry.span("order"):
             await self.order(run=timedelta(0))
@@ -55,7 +50,6 @@ class TracedScenario(Scenario):
 
 @pytest.fixture
 def scenario() -> TracedScenario:
-    """Return a scenario on your key with one HTTP flow that nobody calls."""
     scenario = TracedScenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -63,9 +57,6 @@ def scenario() -> TracedScenario:
 
 
 async def test_flow_job_is_in_the_trace_of_its_remediation(scenario: TracedScenario) -> None:
-    """The flow job's spans belong to the remediation's trace, and have the ids of the job as
-    attributes.
-    """
     await scenario.start()
     await scenario.run(timedelta(hours=2))
     order, [job] = (
@@ -88,9 +79,6 @@ async def test_flow_job_is_in_the_trace_of_its_remediation(scenario: TracedScena
 
 
 async def test_each_message_after_a_day_begins_a_trace(scenario: TracedScenario) -> None:
-    """A message that is sent more than a day later begins a new trace with a link to the job's
-    trace.
-    """
     await scenario.start()
     await scenario.run(timedelta(days=9))
     order, [job] = (
@@ -110,9 +98,6 @@ async def test_each_message_after_a_day_begins_a_trace(scenario: TracedScenario)
 async def test_large_plan_begins_a_trace_for_each_flow(
     monkeypatch: pytest.MonkeyPatch, scenario: TracedScenario
 ) -> None:
-    """If a plan has many flows, each gets a new trace with a link to the environment job's
-    trace.
-    """
     monkeypatch.setattr(start_flow_jobs, "_MOST_IN_TRACE", 1)
     scenario.build.add_http_flow("Invoices")
     await scenario.start()
@@ -127,7 +112,6 @@ async def test_large_plan_begins_a_trace_for_each_flow(
 
 
 async def test_job_without_telemetry_has_no_trace() -> None:
-    """Without telemetry, neither the job's row nor its messages name a trace."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -145,7 +129,7 @@ async def test_job_without_telemetry_has_no_trace() -> None:
 async def test_retried_message_stays_in_its_trace(
     monkeypatch: pytest.MonkeyPatch, scenario: TracedScenario
 ) -> None:
-    """A message names its trace, so a retry finds it even if the job's row cannot be read."""
+    """The message names the trace, so a retry needs no row to find the trace."""
     await scenario.start()
     get, fails = MemoryStore.get, True
 
@@ -166,9 +150,6 @@ async def test_retried_message_stays_in_its_trace(
 
 
 async def test_gauges_show_the_rows(scenario: TracedScenario) -> None:
-    """The gauges show the number of flows in a state, the age of the oldest job, and for how long
-    both flows are off.
-    """
     await scenario.start()
     await scenario.run(timedelta(hours=2))
     services, telemetry = scenario.services, scenario.telemetry
@@ -190,10 +171,6 @@ async def test_gauges_show_the_rows(scenario: TracedScenario) -> None:
 async def test_gauges_that_are_not_recorded_read_nothing(
     monkeypatch: pytest.MonkeyPatch, scenario: TracedScenario, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Without telemetry the app reads no row for gauges. With it, an error of the store is only
-    logged.
-    """
-
     def fail(*_: object, **__: object) -> None:
         raise ServiceUnavailable("no answer")
 

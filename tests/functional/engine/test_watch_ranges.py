@@ -1,6 +1,4 @@
-"""Test that the daily check compares Microsoft's address ranges, and reports new ranges with the
-firewalls that deny them.
-"""
+"""Test the daily check of Microsoft's published address ranges."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -32,7 +30,7 @@ DAY = timedelta(days=1)
 
 
 def build_erp_firewall(*sources: str) -> Firewall:
-    """Return a firewall that allows these prefixes to call the system that the flow uses."""
+    """Return the firewall of the called system, which allows `LogicApps` and these sources."""
     rule = FirewallRule(name="flows", action=RuleAction.ALLOW, sources=("LogicApps", *sources))
     return Firewall(
         kind="app_service",
@@ -46,7 +44,6 @@ def build_erp_firewall(*sources: str) -> Firewall:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a scenario with a migrated flow behind a firewall that allows the current prefixes."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders", {"Call": define.build_http_action(f"https://{HOST}/")})
     scenario.world.service_tags = {WEST: ["20.1.0.0/24", "20.1.1.0/24"], NORTH: ["20.2.0.0/24"]}
@@ -59,7 +56,6 @@ async def scenario() -> Scenario:
 
 
 def publish_list(scenario: Scenario, prefixes: dict[str, list[str]]) -> None:
-    """Let Microsoft publish a new service tag list."""
     scenario.world.service_tags.update(prefixes)
     scenario.world.service_tags_edition += 1
 
@@ -67,7 +63,6 @@ def publish_list(scenario: Scenario, prefixes: dict[str, list[str]]) -> None:
 async def list_next_notifications(
     scenario: Scenario, *, after: timedelta = DAY, date: str = "next"
 ) -> list[Alert]:
-    """Run the next daily check, and return the notifications that it sends."""
     scenario.world.clock.advance(after)
     before = len(scenario.fakes.notices.told)
     await scenario.driver.call(lambda services: run_daily_check(services, date))
@@ -83,9 +78,6 @@ async def list_health_alerts(scenario: Scenario) -> dict[str, int]:
 async def test_changed_ranges_are_reported_with_firewall_and_remediation(
     scenario: Scenario,
 ) -> None:
-    """One notification names the prefixes, the firewall and the remediation. Its alert ends when
-    the firewall is fixed.
-    """
     publish_list(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
 
     [notice] = await list_next_notifications(scenario)
@@ -121,7 +113,6 @@ async def test_changed_ranges_are_reported_with_firewall_and_remediation(
 
 
 async def test_approved_flows_without_jobs_are_included_in_the_check() -> None:
-    """The flows of an approved plan count before their jobs are stored."""
     scenario = Scenario()
     for title in ("Orders", "Returns"):
         scenario.build.add_http_flow(title, {"Call": define.build_http_action(f"https://{HOST}/")})
@@ -145,7 +136,6 @@ async def test_approved_flows_without_jobs_are_included_in_the_check() -> None:
 
 
 async def test_ignored_issue_ends_the_alert(scenario: Scenario) -> None:
-    """If a person ignores the firewall issue, the alert ends and no other notification is sent."""
     publish_list(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
     [notice] = await list_next_notifications(scenario)
     waived = "app_service:/firewalls/erp"
@@ -159,9 +149,6 @@ async def test_ignored_issue_ends_the_alert(scenario: Scenario) -> None:
 
 
 async def test_change_of_other_regions_is_not_reported(scenario: Scenario) -> None:
-    """A change of other regions or other tags is not reported, nor are the same addresses as a
-    different prefix.
-    """
     publish_list(
         scenario,
         {
@@ -177,9 +164,6 @@ async def test_change_of_other_regions_is_not_reported(scenario: Scenario) -> No
 
 
 async def test_optional_tag_is_reported_without_a_firewall_issue(scenario: Scenario) -> None:
-    """The notification names the change, but says that no firewall denies the addresses, because no
-    flow requires the tag.
-    """
     publish_list(scenario, {"PowerPlatformInfra.WestEurope": ["20.9.0.0/24"]})
 
     [notice] = await list_next_notifications(scenario)
@@ -189,14 +173,11 @@ async def test_optional_tag_is_reported_without_a_firewall_issue(scenario: Scena
 
 
 class Deaf:
-    """A notification port that raises an error."""
-
     async def send(self, notice: Alert) -> None:
         raise ServiceUnavailable("nobody is there")
 
 
 async def test_next_daily_check_reports_a_recorded_change(scenario: Scenario) -> None:
-    """If a notification cannot be sent, the next daily check sends it."""
     publish_list(scenario, {WEST: ["20.1.0.0/24", "20.9.0.0/24"]})
     scenario.world.clock.advance(DAY)
     await run_daily_check(replace(scenario.services, alerts=Deaf()), "died")
@@ -215,7 +196,6 @@ class Silent:
         self._tags, self._is_broken = services.service_tags, is_broken
 
     async def get_list(self) -> ServiceTagList:
-        """Raise an error, or return the list with an invalid prefix in each tag."""
         if not self._is_broken:
             raise ServiceUnavailable("no answer")
         found = await self._tags.get_list()
@@ -227,7 +207,6 @@ class Silent:
 async def test_list_that_was_not_read_for_a_week_is_reported(
     scenario: Scenario, is_broken: bool
 ) -> None:
-    """A notification is sent if the list was missing or invalid for more than a week."""
     silent = Silent(scenario.services, is_broken=is_broken)
     services = replace(scenario.services, service_tags=silent)
     notices = scenario.fakes.notices

@@ -46,7 +46,6 @@ def write_service_tags(folder: Path) -> Path:
 
 
 def write(file: Path, document: object) -> Path:
-    """Write a document as JSON to a file, and return the file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(document), encoding="utf-8")
     return file
@@ -67,7 +66,6 @@ def run_check(tags: Path, *rules: Path, regions: tuple[str, ...] = ()) -> list[d
 
 
 def build_template(*resources: object, **more: object) -> dict[str, object]:
-    """Return a Resource Manager template with these resources and further members."""
     return {
         "$schema": TEMPLATE_SCHEMA,
         "contentVersion": "1.0.0.0",

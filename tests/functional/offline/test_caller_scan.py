@@ -1,5 +1,3 @@
-"""Test that `cmkflow caller scan` finds callers in any file, and lists what it did not search."""
-
 import csv
 import io
 import json
@@ -64,9 +62,6 @@ def _write_ids(folder: Path, *ids: str) -> Path:
 def test_scan_recognises_every_shape_of_a_trigger_url(
     tmp_path: Path, text: str, shape: str, host: str | None, is_replaceable: bool
 ) -> None:
-    """The command finds the URL with and without a file of ids. If the app cannot replace a URL,
-    the item has a reason.
-    """
     (tmp_path / "settings.env").write_text(f"# comment\nURL={text}\n")
 
     ids = _write_ids(tmp_path, URL_ID)
@@ -82,9 +77,6 @@ def test_scan_recognises_every_shape_of_a_trigger_url(
 
 
 def test_trigger_url_in_the_query_of_another_is_not_replaceable(tmp_path: Path) -> None:
-    """If a trigger URL is a parameter of another one, the app replaces only the outer URL and keeps
-    the parameter.
-    """
     outer = URL.replace(URL_ID, "b" * 32)
     (tmp_path / "a.txt").write_text(f"{outer}&next={quote(URL, safe='')}")
 
@@ -104,9 +96,7 @@ def test_trigger_url_in_the_query_of_another_is_not_replaceable(tmp_path: Path) 
     ],
 )
 def test_scan_reports_a_plain_id_only_with_the_ids_option(tmp_path: Path, text: str) -> None:
-    """An id outside a trigger URL may be anything, so it is reported only if it is in the file of
-    ids, for a person to check.
-    """
+    """An id outside a trigger URL may be that of anything."""
     (tmp_path / "a.txt").write_text(text)
 
     nothing, _ = _scan(tmp_path / "a.txt")
@@ -134,9 +124,7 @@ def test_workflow_id_is_replaceable_only_in_an_action_that_runs_the_flow(tmp_pat
 
 
 def test_workflow_id_without_dashes_is_reported_with_dashes(tmp_path: Path) -> None:
-    """Without dashes, a workflow id looks like a trigger URL id. The file of ids decides which it
-    is.
-    """
+    """Without dashes, a workflow id looks like a trigger URL id."""
     (tmp_path / "a.txt").write_text(FLOW_ID.replace("-", ""))
 
     [found], _ = _scan(tmp_path / "a.txt", "--ids", _write_ids(tmp_path, FLOW_ID))
@@ -157,9 +145,6 @@ def test_workflow_id_without_dashes_is_reported_with_dashes(tmp_path: Path) -> N
 def test_result_has_the_byte_offset_and_the_line(
     tmp_path: Path, encoding: str, without_marker: str
 ) -> None:
-    """Offset and line are right in encodings that extend ASCII, and in UTF-16 with or without a
-    byte order mark.
-    """
     file = tmp_path / "a.json"
     file.write_bytes(f'"note": "Größe",\r\n"url": "{URL}"'.encode(encoding))
 
@@ -178,7 +163,7 @@ def _zip(**members: str | bytes) -> bytes:
 
 
 def test_scan_searches_archives_in_archives(tmp_path: Path) -> None:
-    """A solution contains canvas apps, which are archives too."""
+    """A solution may contain canvas apps, which are archives too."""
     app_file = _zip(Connections__Connections_DOT_json=URL)
     solution = _zip(CanvasApps__shop_DOT_msapp=app_file, Workflows__a_DOT_json="\n" + URL)
     (tmp_path / "solution.zip").write_bytes(solution)
@@ -192,7 +177,6 @@ def test_scan_searches_archives_in_archives(tmp_path: Path) -> None:
 
 
 def test_scan_lists_each_file_that_it_does_not_search(tmp_path: Path) -> None:
-    """Binary files do not make the command fail; files that it cannot read do."""
     (tmp_path / "a.txt").write_text(URL)
     (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + URL.encode())
     (tmp_path / "c.pdf").write_bytes(b"%PDF-1.7\n" + URL.encode())
@@ -257,9 +241,6 @@ def test_scan_reports_encrypted_and_too_deeply_nested_archives(tmp_path: Path) -
 def test_scan_reads_ids_from_the_output_of_other_commands(
     tmp_path: Path, name: str, text: str, sought: set[str]
 ) -> None:
-    """The file of ids may be the output of another command. The ids of copies and environments in
-    it are not searched for.
-    """
     (tmp_path / name).write_text(text)
     (tmp_path / "a.txt").write_text(f"{URL_ID} {FLOW_ID} {'c' * 32} {'d' * 32}")
 
@@ -272,9 +253,7 @@ def test_scan_reads_ids_from_the_output_of_other_commands(
     "text", ["", "id,name\n1,Orders\n", f"job,run\nx,{FLOW_ID}", "{", "[]", "\0"]
 )
 def test_ids_file_without_ids_is_a_usage_error(tmp_path: Path, text: str) -> None:
-    """Without an id the search would find nothing, and a reader could take that for a good
-    result.
-    """
+    """Without an id, the search would find nothing."""
     (tmp_path / "ids").write_text(text)
 
     result = CliRunner().invoke(
@@ -286,9 +265,6 @@ def test_ids_file_without_ids_is_a_usage_error(tmp_path: Path, text: str) -> Non
 
 
 def test_table_and_csv_have_the_values_of_the_json_output(tmp_path: Path) -> None:
-    """All formats have the same values. The table says where a URL is and why a person must change
-    it.
-    """
     (tmp_path / "a.txt").write_text(f"https://{OLD_HOST}{PATH}?sig={SIGNATURE}")
 
     def run(*options: str) -> str:
@@ -305,7 +281,6 @@ def test_table_and_csv_have_the_values_of_the_json_output(tmp_path: Path) -> Non
 
 
 def test_scan_without_a_result_succeeds(tmp_path: Path) -> None:
-    """If nothing is found, the exit code is 0, and the totals name the number of searched files."""
     (tmp_path / "a.txt").write_text("nothing")
 
     result = CliRunner().invoke(app, ["caller", "scan", str(tmp_path)])

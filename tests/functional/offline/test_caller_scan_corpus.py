@@ -1,5 +1,3 @@
-"""Test that `cmkflow caller scan` finds the labelled callers in a corpus of public files."""
-
 import json
 import os
 from pathlib import Path
@@ -35,9 +33,6 @@ def _scan(*arguments: object) -> list[dict[str, Any]]:
 
 
 def test_scan_reports_exactly_the_trigger_urls_of_public_files() -> None:
-    """The command reports each line that is labelled as a trigger URL, and no line with another
-    kind of link.
-    """
     for file in _locate_corpus().rglob("url_shapes.jsonl"):
         shapes = _read_lines(file)
         by_line = {item["line"]: item for item in _scan(file)}
@@ -58,9 +53,6 @@ def test_scan_reports_exactly_the_trigger_urls_of_public_files() -> None:
 
 
 def test_callers_of_public_files_match_the_manifest() -> None:
-    """In exported apps and environment variables, the command finds the URLs of the manifest and no
-    other.
-    """
     rows = _read_lines(_locate_corpus() / "callers" / "manifest.jsonl")
     found = _scan(_locate_corpus() / "callers")
 
@@ -76,7 +68,6 @@ def test_callers_of_public_files_match_the_manifest() -> None:
 
 
 def test_scan_finds_every_known_flow_id_in_public_files(tmp_path: Path) -> None:
-    """Each file that contains a known id as text, in any encoding, is reported."""
     labels = _read_lines(_locate_corpus() / "flows" / "labels.jsonl")
     known = {label["workflow_id"].lower() for label in labels if label["workflow_id"]}
     ids = tmp_path / "ids.tsv"

@@ -1,7 +1,3 @@
-"""Test that `cmkflow inspect` reads the files that makers export, and that a bad file does not hide
-the others.
-"""
-
 import io
 import json
 import zipfile
@@ -60,9 +56,6 @@ def test_inspect_reads_every_encoding(tmp_path: Path, encoding: str) -> None:
 
 
 def test_inspect_shows_actions_and_trigger_urls_without_signatures(tmp_path: Path) -> None:
-    """The output has each child flow, the method and host of each HTTP action, and each trigger URL
-    without its signature.
-    """
     call = {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": FLOW_ID}}}
     post = {"type": "Http", "inputs": {"method": "POST", "uri": URL}}
     (tmp_path / "flow.json").write_text(
@@ -92,7 +85,7 @@ def test_inspect_shows_actions_and_trigger_urls_without_signatures(tmp_path: Pat
 
 
 def test_power_apps_v1_flow_migrates_only_if_its_file_is_in_a_solution(tmp_path: Path) -> None:
-    """Whether the flow stays depends on a solution, so the verdict for a single file is unknown."""
+    """Whether such a flow stays depends on its solution, which a single file does not show."""
     solution = _zip(
         solution_DOT_xml="<x/>",
         customizations_DOT_xml="<x/>",
@@ -113,7 +106,7 @@ def test_power_apps_v1_flow_migrates_only_if_its_file_is_in_a_solution(tmp_path:
 
 
 def test_unpacked_solution_is_recognised(tmp_path: Path) -> None:
-    """A repository contains a solution as folders, with Solution.xml in the folder Other."""
+    """An unpacked solution has Solution.xml in its folder Other."""
     (tmp_path / "Other").mkdir()
     (tmp_path / "Other" / "Solution.xml").write_text("<x/>")
     (tmp_path / "Workflows").mkdir()
@@ -138,7 +131,6 @@ def test_parent_stays_on_microsoft_key_with_a_child_in_another_file(tmp_path: Pa
 
 
 def test_inspect_finds_each_flow_of_a_document(tmp_path: Path) -> None:
-    """Dataverse rows and Resource Manager templates contain flows among other items."""
     row = {"workflowid": FLOW_ID, "name": "Row", "clientdata": _build_client_data()}
     definition = json.loads(_build_client_data())["properties"]
     resource = {"type": "Microsoft.Logic/workflows", "name": "app", "properties": definition}
@@ -158,9 +150,6 @@ def test_inspect_finds_each_flow_of_a_document(tmp_path: Path) -> None:
 
 
 def test_bad_files_are_reported_and_the_others_are_read(tmp_path: Path) -> None:
-    """The command reports each broken or missing file, reads the others, and returns the exit code
-    1.
-    """
     (tmp_path / "good.json").write_text(_build_client_data())
     (tmp_path / "broken.json").write_text(f'{{"url": "{URL}"')
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 nothing")

@@ -1,7 +1,3 @@
-"""Test that `cmkflow inspect` reports each unusual file of a folder on one line, and reads the
-others.
-"""
-
 import io
 import json
 import os
@@ -26,7 +22,6 @@ XML = (
 
 
 def build_cloud_flow(**actions: Any) -> str:
-    """Return the exported text of an HTTP flow with these actions."""
     trigger = {"type": "Request", "kind": "Http"}
     definition = {"triggers": {"manual": trigger}, "actions": actions}
     properties = {"connectionReferences": {}, "definition": definition}
@@ -34,14 +29,10 @@ def build_cloud_flow(**actions: Any) -> str:
 
 
 def inspect(*arguments: object) -> Result:
-    """Run the command with its default output, a table."""
     return CliRunner().invoke(app, ["inspect", *map(str, arguments)], env={"COLUMNS": "300"})
 
 
 def test_desktop_flows_of_a_solution_are_reported_and_skipped(tmp_path: Path) -> None:
-    """The command names the desktop flows of packed and unpacked solutions, and returns the exit
-    code 0.
-    """
     with zipfile.ZipFile(tmp_path / "packed.zip", "w") as packed:
         packed.writestr("solution.xml", "<x/>")
         packed.writestr("customizations.xml", f"<Workflows>{XML}</Workflows>")
@@ -65,7 +56,7 @@ def test_desktop_flows_of_a_solution_are_reported_and_skipped(tmp_path: Path) ->
 
 @pytest.mark.parametrize("is_named", [True, False])
 def test_inspect_opens_regular_files_only(tmp_path: Path, *, is_named: bool) -> None:
-    """A pipe without a writer, or a terminal, would block the command for ever."""
+    """A pipe without a writer would block the command."""
     pipe = tmp_path / "pipe.json"
     os.mkfifo(pipe)
     (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere")
@@ -85,9 +76,7 @@ def test_inspect_opens_regular_files_only(tmp_path: Path, *, is_named: bool) -> 
 
 
 def test_file_name_that_is_not_utf8_is_shown_with_replacement_characters(tmp_path: Path) -> None:
-    """A file name may contain any byte. Such a name breaks neither the table nor an error
-    message.
-    """
+    """A file name may contain any byte."""
     base = os.fsencode(tmp_path)
     for name, text in ((b"Gr\xfc\xdfe.json", build_cloud_flow()), (b"\xff.json", "{")):
         with open(base + b"/" + name, "w") as file:  # noqa: PTH123 -- a Path is text
@@ -119,9 +108,6 @@ def test_lone_surrogate_in_a_name_becomes_a_replacement_character(tmp_path: Path
 def test_deeply_nested_scopes_are_read_or_reported(
     tmp_path: Path, depth: int, is_read: bool
 ) -> None:
-    """The command reads 400 nested scopes. If the JSON nests more deeply, it reports the file on
-    one line.
-    """
     head, tail = build_cloud_flow(Last={"type": "Http"}).split('{"Last"')
     scopes = "".join(f'{{"S{n}": {{"type": "Scope", "actions": ' for n in range(depth))
     text = f'{head}{scopes}{{"Last"{tail[:19]}{"}}" * depth}{tail[19:]}'
@@ -159,9 +145,7 @@ def test_folder_without_permission_is_reported(
 
 
 def test_logic_app_is_reported_as_a_logic_app(tmp_path: Path) -> None:
-    """No Power Platform key protects a Logic App. The command recognises one by its format, because
-    the file does not name the product.
-    """
+    """No Power Platform key protects a Logic App."""
     definition = json.loads(build_cloud_flow())["properties"]["definition"]
     definition |= {"$schema": "https://schema/workflowdefinition.json#", "parameters": {}}
     (tmp_path / "app.json").write_text(json.dumps({"definition": definition, "parameters": {}}))
@@ -196,9 +180,7 @@ def test_json_with_a_line_break_in_a_string_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_folder_without_cloud_flows_is_reported(tmp_path: Path, option: tuple[str, ...]) -> None:
-    """ "0 flows stay" would look like a good result, so the command says that it found no cloud
-    flow.
-    """
+    """ "0 flows stay" would look like a good result."""
     (tmp_path / "package.json").write_text('{"name": "x"}')
     (tmp_path / "Workflows").mkdir()
     (tmp_path / "Workflows" / "Riddle.json").write_text(BOT)
@@ -211,7 +193,6 @@ def test_folder_without_cloud_flows_is_reported(tmp_path: Path, option: tuple[st
 
 
 def build_archive(members: dict[str, str | bytes]) -> bytes:
-    """Return a zip file with these members."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, data in members.items():
@@ -243,9 +224,6 @@ def build_archive_of_many_entries() -> bytes:
 def test_archive_that_unpacks_to_too_much_is_reported_on_one_line(
     tmp_path: Path, build: Callable[[], bytes], said: str
 ) -> None:
-    """The limits count all inner archives together. Flows that were read before the limit are
-    shown.
-    """
     (tmp_path / "bomb.zip").write_bytes(build())
     (tmp_path / "good.json").write_text(build_cloud_flow())
 
@@ -260,7 +238,7 @@ def test_archive_that_unpacks_to_too_much_is_reported_on_one_line(
 
 
 def test_file_of_more_than_64_mb_is_not_read(tmp_path: Path) -> None:
-    """No definition is so large. The test's file is sparse and takes no space on the disk."""
+    """The test's file is sparse and takes no space on the disk."""
     with (tmp_path / "flow.json").open("wb") as file:
         file.truncate(65 << 20)
 
@@ -284,9 +262,7 @@ def test_xml_of_unclosed_workflow_elements_is_read_in_linear_time(tmp_path: Path
 
 @pytest.mark.parametrize("is_flat", [True, False])
 def test_nested_long_names_are_reported(tmp_path: Path, is_flat: bool) -> None:
-    """An action's full name contains those of its scopes, so a file of megabytes could become
-    gigabytes.
-    """
+    """The full name of an action contains those of its scopes."""
     name = "N" * (1_000_000 if is_flat else 2_000)
     inner: dict[str, Any] = {f"A{n}": {"type": "Http"} for n in range(20_000)}
     for depth in range(1 if is_flat else 1_000):

@@ -1,5 +1,3 @@
-"""Test that `cmkflow network check` prints a verdict for each exported firewall and service tag."""
-
 import json
 import os
 import re
@@ -58,12 +56,10 @@ _DOCUMENT = Path(__file__).parents[3] / "docs" / "network.md"
 
 @pytest.fixture
 def tags(tmp_path: Path) -> Path:
-    """Return a file with a service tag list of two regions, in Microsoft's format."""
     return write_service_tags(tmp_path)
 
 
 def test_row_has_the_verdict_and_the_missing_prefixes(tmp_path: Path, tags: Path) -> None:
-    """Each firewall and region has a row with a verdict, separately for IPv4 and IPv6."""
     rule = build_security_rule("flows", 100, sourceAddressPrefixes=[*WEST[:2], "4.207.189.192/27"])
     rule["properties"].pop("sourceAddressPrefix")
     file = write(tmp_path / "edge.json", build_security_group(rule))
@@ -114,7 +110,6 @@ def write_three_tags(tmp_path: Path) -> Path:
 
 
 def run_command(tags: Path, rules: Path, *options: str) -> Result:
-    """Run the command with a service tag list, a file of firewalls and further options."""
     arguments = ("--service-tags", str(tags), "--firewalls", str(rules))
     return CliRunner().invoke(app, ["network", "check", *arguments, *options])
 
@@ -141,9 +136,6 @@ def test_check_reports_three_tags_and_requires_one(tmp_path: Path) -> None:
 
 
 def test_also_required_tags_are_required(tmp_path: Path) -> None:
-    """With `--also-required`, further tags must be allowed, and one fix allows all of them. A
-    misspelled tag is a usage error.
-    """
     rule = build_security_rule("plex", 100, sourceAddressPrefix="PowerPlatformPlex")
     tags, file = (
         write_three_tags(tmp_path),
@@ -178,9 +170,7 @@ def test_also_required_tags_are_required(tmp_path: Path) -> None:
 def test_ipv4_list_cannot_allow_a_region_without_ipv4_prefixes(
     tmp_path: Path, properties: dict[str, Any], verdict: str, refusal: str | None
 ) -> None:
-    """The region's IPv4 addresses are unknown, so a firewall with an IPv4 list allows them only if
-    it is open to everybody.
-    """
+    """The region's IPv4 addresses are unknown."""
     file = write(tmp_path / "vault.json", key_vault.build_vault(**properties))
     asked = ("--region", "SpainCentral", "--show-fix", "az", "--fail-on", "gap", "-o", "json")
 
@@ -202,9 +192,6 @@ def test_ipv4_list_cannot_allow_a_region_without_ipv4_prefixes(
 def test_fail_on_gap_fails_if_no_firewall_was_checked(
     tmp_path: Path, tags: Path, name: str
 ) -> None:
-    """With `--fail-on gap`, a misspelled path, a broken file or a folder without firewalls is a
-    failure.
-    """
     (tmp_path / "empty").mkdir()
     (tmp_path / "bad.json").write_text("{")
 
@@ -256,7 +243,6 @@ def test_table_adds_the_file_to_equal_firewall_names(tmp_path: Path, tags: Path)
 
 
 def test_show_fix_adds_one_fix_for_all_regions(tmp_path: Path, tags: Path) -> None:
-    """A region that the firewall already allows has no fix."""
     rule = build_security_rule("flows", 100, sourceAddressPrefix="PowerPlatformPlex.WestEurope")
     file = write(tmp_path / "edge.json", build_security_group(rule))
     wanted = ("--service-tags", str(tags), "--firewalls", str(file), "--show-fix", "az")
@@ -281,7 +267,7 @@ def test_show_fix_adds_one_fix_for_all_regions(tmp_path: Path, tags: Path) -> No
 def test_issue_without_a_fix_has_the_reason_as_a_comment(
     tmp_path: Path, tags: Path, language: str, comment: str
 ) -> None:
-    """The output is still valid in the language of the fix."""
+    """The output must still be valid in the language of the fix."""
     vault = key_vault.build_vault(publicNetworkAccess="Disabled")
     file = write(tmp_path / "vault.json", vault)
     wanted = ("--service-tags", str(tags), "--firewalls", str(file), "--show-fix", language)
@@ -294,9 +280,6 @@ def test_issue_without_a_fix_has_the_reason_as_a_comment(
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_every_issue_of_a_public_file_has_a_fix_or_a_documented_reason() -> None:
-    """Fixes can be parsed in all three languages, even if the template has unusual names and
-    expressions.
-    """
     corpus = Path(os.environ["FLOW_CORPUS"])
     [tags] = (corpus / "servicetags").glob("ServiceTags_Public_*.json")
     arguments = ("--service-tags", str(tags), "--firewalls", str(corpus / "firewall"))
@@ -326,7 +309,6 @@ def _read_documented_refusals() -> set[str]:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_verdicts_of_public_files_match_the_recorded_counts() -> None:
-    """The corpus has templates, recorded responses, fragments, and one file that is not JSON."""
     corpus = Path(os.environ["FLOW_CORPUS"])
     [tags] = (corpus / "servicetags").glob("ServiceTags_Public_*.json")
 

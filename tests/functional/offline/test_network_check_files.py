@@ -1,7 +1,3 @@
-"""Test that `cmkflow network check` reads firewalls in several formats, and prints a row for each
-file without a firewall.
-"""
-
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +16,6 @@ from tests.kinds.firewalls.network_security_group import build_security_group, b
 
 @pytest.fixture
 def tags(tmp_path: Path) -> Path:
-    """Return a file with a service tag list of two regions, in Microsoft's format."""
     return write_service_tags(tmp_path)
 
 
@@ -67,7 +62,7 @@ def test_template_variables_and_child_resources_are_resolved(tmp_path: Path, tag
 def test_rule_with_a_parameter_as_source_is_unknown(
     tmp_path: Path, tags: Path, source: str
 ) -> None:
-    """A person who deploys the template may replace the default value of the parameter."""
+    """A deployment may replace the default value of the parameter."""
     document = build_template(
         {
             "type": "Microsoft.Network/networkSecurityGroups",
@@ -97,7 +92,6 @@ def test_rule_with_a_parameter_as_source_is_unknown(
 def test_rules_from_a_parameter_or_a_loop_are_unknown(
     tmp_path: Path, tags: Path, properties: dict[str, object]
 ) -> None:
-    """The command does not treat a list of rules that it cannot compute as empty."""
     group = {"type": "Microsoft.Network/networkSecurityGroups", "name": "e"}
 
     [row] = run_check(
@@ -108,7 +102,7 @@ def test_rules_from_a_parameter_or_a_loop_are_unknown(
 
 
 def test_template_with_line_breaks_in_strings_is_read(tmp_path: Path, tags: Path) -> None:
-    """Resource Manager accepts line breaks in JSON strings, so the command does, too."""
+    """Resource Manager accepts line breaks in JSON strings."""
     rule = build_security_rule(
         "flows", 100, sourceAddressPrefix="PowerPlatformPlex", description="a|b"
     )
@@ -139,9 +133,7 @@ def test_resources_of_a_nested_deployment_are_checked(tmp_path: Path, tags: Path
 
 
 def test_app_service_answer_without_restrictions_is_unknown(tmp_path: Path, tags: Path) -> None:
-    """Azure's list of sites omits the restrictions, so they are unknown. A template without
-    restrictions deploys an open site.
-    """
+    """Azure's list of sites omits the restrictions."""
     listed = build_site(state="Running")
     config = {
         "id": f"{listed['id']}/config/web",
@@ -168,7 +160,6 @@ def test_app_service_answer_without_restrictions_is_unknown(tmp_path: Path, tags
 
 
 def format_as_cli_output(resource: dict[str, Any]) -> dict[str, Any]:
-    """Return a resource in the format that the Azure CLI prints."""
     around = {key: one for key, one in resource.items() if key != "properties"}
     inner = {
         key: [format_as_cli_output(one) for one in value] if isinstance(value, list) else value
@@ -191,9 +182,7 @@ def test_network_security_group_printed_by_the_azure_cli_is_read(
 
 
 def test_key_vault_without_properties_is_unknown(tmp_path: Path, tags: Path) -> None:
-    """Another tool may print other member names, so a vault without known rules is not treated as
-    open.
-    """
+    """Another tool may print other member names."""
     printed = {**key_vault.build_vault(), "networkRuleSet": {"defaultAction": "Deny"}}
     del printed["properties"]
 
@@ -215,7 +204,6 @@ def test_key_vault_without_properties_is_unknown(tmp_path: Path, tags: Path) -> 
 def test_file_without_a_resource_has_a_row_with_a_reason(
     tmp_path: Path, tags: Path, content: bytes, reason: str
 ) -> None:
-    """The row says why the file could not be read. Other files are checked."""
     file = tmp_path / "bad.json"
     file.write_bytes(content)
 

@@ -1,7 +1,3 @@
-"""Test that `cmkflow network called-hosts` lists the hosts that flows call, and writes emails to
-the hosts' owners.
-"""
-
 import csv
 import io
 import json
@@ -23,9 +19,6 @@ WEST, NORTH = ["20.61.88.128/26", "2603:1061:2004:7800::/56"], ["4.207.189.192/2
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a folder with flows that call four hosts, the vault that is one of these hosts, and a
-    service tag list.
-    """
     calls = {
         "Orders": {"a": "https://PARTNER.example/orders", "b": f"https://{HOST}/secrets/x"},
         "=Invoices": {"a": "https://partner.example:8443/", "b": "https://graph.microsoft.com/v1"},
@@ -47,7 +40,6 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run_command(folder: Path, *options: str) -> Result:
-    """Run the command for both regions with the files of this folder."""
     return CliRunner().invoke(
         app,
         [
@@ -59,15 +51,11 @@ def run_command(folder: Path, *options: str) -> Result:
 
 
 def run_for_rows(folder: Path) -> list[dict[str, Any]]:
-    """Run the command with JSON output and return its rows."""
     found: list[dict[str, Any]] = json.loads(run_command(folder, "-o", "json").stdout)["items"]
     return found
 
 
 def test_host_belongs_to_a_resource_or_is_external(folder: Path) -> None:
-    """A host is one of an exported resource, external, or a computed expression. Microsoft's own
-    hosts are omitted.
-    """
     vault, partner, anywhere = run_for_rows(folder)
 
     assert (vault["host"], vault["resources"]) == (HOST, [key_vault.build_vault()["id"]])
@@ -84,9 +72,7 @@ def test_host_belongs_to_a_resource_or_is_external(folder: Path) -> None:
 
 
 def test_verdict_is_unknown_for_a_region_without_ipv4_prefixes(folder: Path) -> None:
-    """The vault's rules are IPv4 only, so they cannot allow a region whose known addresses are
-    IPv6.
-    """
+    """The vault's rules are IPv4 only."""
     tags = [
         {"name": f"PowerPlatformPlex.{region}", "properties": {"addressPrefixes": listed}}
         for region, listed in (("WestEurope", WEST), ("NorthEurope", ["2603:1061:2004:7900::/56"]))
@@ -99,7 +85,7 @@ def test_verdict_is_unknown_for_a_region_without_ipv4_prefixes(folder: Path) -> 
 
 
 def test_csv_has_no_formula_from_a_flow_name(folder: Path) -> None:
-    """Anybody can name a flow `=…`, so no cell of the CSV file may begin with it."""
+    """Anybody can name a flow `=…`."""
     found = list(csv.DictReader(io.StringIO(run_command(folder, "-o", "csv").stdout)))
 
     assert [one["host"] for one in found] == [HOST, "partner.example", ""]
@@ -108,7 +94,6 @@ def test_csv_has_no_formula_from_a_flow_name(folder: Path) -> None:
 
 
 def test_email_to_the_owner_names_host_prefixes_and_regions(folder: Path) -> None:
-    """The command writes one email for each external host, without names of flows."""
     result = run_command(folder, "--email-folder", str(folder / "mails"))
 
     [file] = (folder / "mails").iterdir()

@@ -1,7 +1,3 @@
-"""Test that fixes for firewalls in Resource Manager templates contain no file path, expression or
-unused declaration.
-"""
-
 import json
 import os
 import re
@@ -35,7 +31,6 @@ _DECLARED = re.compile(r'^(?:param|var|variable|output) "?(\w+)', re.MULTILINE)
 
 
 def read_fixes(tags: Path, rules: Path) -> list[dict[str, Any]]:
-    """Run the command and return the fixes of all issues that have one."""
     arguments = ("--service-tags", str(tags), "--firewalls", str(rules))
     result = CliRunner().invoke(
         app, ["network", "check", "-o", "json", "--show-fix", "az", *arguments]
@@ -46,14 +41,13 @@ def read_fixes(tags: Path, rules: Path) -> list[dict[str, Any]]:
 
 
 def remove_comments(text: str) -> str:
-    """Return a text without its comment lines."""
     lines = text.splitlines()
     return "\n".join(one for one in lines if not one.lstrip().startswith(("#", "//")))
 
 
 def check_fix(repair: Mapping[str, Any], folder: Path) -> None:
-    """Require that a fix names no file of the folder, contains expressions in comments only,
-    declares only what it uses, and can be parsed.
+    """Require that a fix can be parsed and has no path, unused declaration or expression outside
+    comments.
     """
     files = [file.name.lower() for file in folder.rglob("*.json")]
     assert files != []
@@ -71,9 +65,7 @@ def check_fix(repair: Mapping[str, Any], folder: Path) -> None:
 
 
 def compile_fixes(texts: Iterable[str], folder: Path) -> list[str]:
-    """Compile the texts. Return the diagnostics, except those about omitted members of a
-    resource.
-    """
+    """Compile the texts, and return the diagnostics except those about omitted members (BCP035)."""
     folder.mkdir()
     for number, text in enumerate(texts):
         (folder / f"{number}.bicep").write_text(text, encoding="utf-8")
@@ -81,7 +73,7 @@ def compile_fixes(texts: Iterable[str], folder: Path) -> list[str]:
 
 
 def build_template(resources: Mapping[str, Json]) -> Json:
-    """Return a template of these resources, whose names and default actions are parameters."""
+    """Return a template of these resources, whose names and `Deny` actions are parameters."""
     written = []
     for path, one in resources.items():
         provider, *parts = path.rpartition("/providers/")[2].split("/")
@@ -100,7 +92,6 @@ def build_template(resources: Mapping[str, Json]) -> Json:
 
 @pytest.fixture
 def tags(tmp_path: Path) -> Path:
-    """Return a file with a service tag list in Microsoft's format."""
     values = [
         {"name": name, "properties": {"addressPrefixes": listed, "networkFeatures": ["NSG"]}}
         for name, listed in TAGS.items()
@@ -124,7 +115,6 @@ def write_template(tmp_path: Path, document: object) -> Path:
 def test_fix_of_a_template_has_no_file_path_and_no_expression(
     tmp_path: Path, tags: Path, kind: str
 ) -> None:
-    """Even if names and default actions are parameters, the fix contains no `[parameters(…)]`."""
     case = load_firewall_case(kind)
     sources = case.build_sources(["LogicApps.WestEurope"], build_tag_list(TAGS))
     file = write_template(tmp_path, build_template(case.resources(sources)))
@@ -139,9 +129,6 @@ def test_fix_of_a_template_has_no_file_path_and_no_expression(
 def test_expression_becomes_a_parameter_or_an_explained_placeholder(
     tmp_path: Path, tags: Path
 ) -> None:
-    """In Bicep and Terraform, a template's parameter becomes a parameter. In Azure CLI commands it
-    becomes a placeholder with a comment.
-    """
     rule = build_security_rule("flows", 100, destinationAddressPrefix="[parameters('systems')]")
     template = {
         "$schema": _SCHEMA,
@@ -170,9 +157,6 @@ def test_expression_becomes_a_parameter_or_an_explained_placeholder(
 
 
 def test_azure_firewall_rule_refers_to_its_ip_group(tmp_path: Path, tags: Path) -> None:
-    """Bicep and Terraform refer to the IP group that the fix declares. The Azure CLI command
-    contains its id with placeholders.
-    """
     nat = azure_firewall.build_collection(
         "published", 100, azure_firewall.build_nat_rule("orders", "13.69.71.0/25"), action="Dnat"
     )
@@ -204,9 +188,6 @@ def test_azure_firewall_rule_refers_to_its_ip_group(tmp_path: Path, tags: Path) 
     ],
 )
 def test_computed_list_of_rules_has_no_fix(tmp_path: Path, tags: Path, properties: Json) -> None:
-    """If the template computes the list of rules, the app knows neither its content nor a free
-    priority.
-    """
     group = {"type": "Microsoft.Network/networkSecurityGroups", "name": "edge"}
     template = {"$schema": _SCHEMA, "resources": [{**group, "properties": properties}]}
     arguments = (
@@ -255,7 +236,6 @@ def test_fixes_of_public_templates_have_no_file_path_and_no_expression() -> None
 
 @needs_compiler
 def test_bicep_compiler_accepts_fixes_of_every_firewall_kind(tmp_path: Path, tags: Path) -> None:
-    """The compiler reports no unused declaration and no wrong type."""
     rules = tmp_path / "rules"
     rules.mkdir()
     for kind in FIREWALL_KINDS:

@@ -1,5 +1,3 @@
-"""Remediations complete with the default budget of five requests a minute to the flow service."""
-
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -25,7 +23,6 @@ class FlowServiceBudget:
     _taken: list[datetime] = field(default_factory=list)
 
     def take(self) -> None:
-        """Take a request from the budget. Raises `ThrottledError` if it is used up."""
         since = self.now() - timedelta(minutes=1)
         self._taken = [at for at in self._taken if at > since]
         if len(self._taken) >= self.calls_a_minute:
@@ -35,7 +32,6 @@ class FlowServiceBudget:
         self._taken.append(self.now())
 
     def wrap_ports(self, ports: Ports) -> Ports:
-        """Return the ports. Those of the flow service take their requests from this budget."""
         return replace(
             ports,
             flow_reports=Metered(ports.flow_reports, self),
@@ -45,8 +41,6 @@ class FlowServiceBudget:
 
 
 class Metered:
-    """A port that takes a request from a budget for each call of a method."""
-
     def __init__(self, port: object, budget: FlowServiceBudget) -> None:
         self._port = port
         self._budget = budget
@@ -61,7 +55,6 @@ class Metered:
 
 @pytest.fixture
 def scenario() -> Scenario:
-    """Return a scenario whose flow service accepts five requests a minute."""
     scenario = Scenario()
     budget = FlowServiceBudget(now=scenario.world.clock.now)
     scenario.around = budget.wrap_ports
@@ -71,7 +64,6 @@ def scenario() -> Scenario:
 async def test_many_changed_flows_await_approval_with_few_requests_a_minute(
     scenario: Scenario,
 ) -> None:
-    """Twelve edited flows await another approval, although reading them takes several minutes."""
     for number in range(12):
         scenario.build.add_http_flow(f"Flow {number}")
     scenario.build.apply_key()
@@ -87,7 +79,6 @@ async def test_many_changed_flows_await_approval_with_few_requests_a_minute(
 
 
 async def test_flow_is_retired_with_five_requests_a_minute(scenario: Scenario) -> None:
-    """The flow is retired although reading two URLs takes more requests than a minute allows."""
     orders = scenario.build.add_http_flow("Orders")
     site = scenario.build.add_app_setting_caller(orders)
     old_url = scenario.build.get_trigger_url(orders)
@@ -106,7 +97,6 @@ async def test_flow_is_retired_with_five_requests_a_minute(scenario: Scenario) -
 async def test_flow_with_many_callers_is_retired_with_five_requests_a_minute(
     scenario: Scenario,
 ) -> None:
-    """The flow is retired although the runs of eight calling flows have to be read."""
     orders = scenario.build.add_http_flow("Orders")
     for number in range(8):
         scenario.build.add_flow_caller(orders, name=f"Caller {number}")
@@ -123,7 +113,6 @@ async def test_flow_with_many_callers_is_retired_with_five_requests_a_minute(
 async def test_plan_of_many_flows_is_completed_with_five_requests_a_minute(
     scenario: Scenario,
 ) -> None:
-    """The plan is completed because it reads the runs of each flow only once."""
     for number in range(12):
         scenario.build.add_http_flow(f"Flow {number}")
     scenario.build.apply_key()

@@ -1,4 +1,4 @@
-"""After an approval, the app compares row versions and reads only what has changed."""
+"""Test that after an approval the app compares row versions and reads only what has changed."""
 
 from datetime import timedelta
 
@@ -17,7 +17,6 @@ WHOLE, AGAIN = "FakeFlowPages.read_workflows", "FakeFlowPages.read_workflows_by_
 
 
 async def build_waiting_scenario(flows: int = FLOWS) -> Scenario:
-    """Return a scenario whose plan awaits approval, and which records requests from now on."""
     scenario = Scenario()
     for number in range(flows):
         scenario.build.add_http_flow(f"Flow {number}")
@@ -27,14 +26,15 @@ async def build_waiting_scenario(flows: int = FLOWS) -> Scenario:
 
 
 def count_reads(scenario: Scenario) -> tuple[int, int]:
-    """Return the number of pages of definitions that the app read, and of reads by ids."""
+    """Return how many pages of definitions the app has read, and how many times it read flows by
+    id.
+    """
     trace = scenario.driver.plan.trace
     assert trace is not None
     return trace.count(WHOLE), trace.count(AGAIN)
 
 
 async def test_unchanged_definitions_are_not_read_again() -> None:
-    """If nothing has changed after three days and a daily check, no definition is read again."""
     scenario = await build_waiting_scenario()
     scenario.world.clock.advance(timedelta(days=3))
     await run_daily_check(scenario.services, "day-3")
@@ -47,7 +47,6 @@ async def test_unchanged_definitions_are_not_read_again() -> None:
 
 
 async def test_changed_flows_are_read_in_one_request() -> None:
-    """One request reads the edited flow and the new caller. The unchanged flows continue."""
     scenario = await build_waiting_scenario()
     flows = {flow.name: flow for flow in scenario.build.environment.list_live_flows()}
     edit(flows["Flow 0"])
@@ -65,7 +64,6 @@ async def test_changed_flows_are_read_in_one_request() -> None:
 
 
 async def test_second_approval_is_compared_with_the_data_of_the_first() -> None:
-    """The app compares a second approval with what it read after the first one."""
     scenario = await build_waiting_scenario()
     flows = {flow.name: flow for flow in scenario.build.environment.list_live_flows()}
     edit(flows["Flow 0"])
@@ -83,7 +81,6 @@ async def test_second_approval_is_compared_with_the_data_of_the_first() -> None:
 
 
 async def test_flow_that_the_platform_migrated_is_not_copied() -> None:
-    """A flow that the platform has migrated is not copied, although its row has not changed."""
     scenario = await build_waiting_scenario()
     moved, *_ = scenario.build.environment.list_live_flows()
     moved.is_protected = True
@@ -108,7 +105,7 @@ async def test_daily_check_deletes_pages_of_a_cancelled_plan() -> None:
 
 
 async def test_dry_run_stores_no_pages() -> None:
-    """The app keeps no pages for a dry run, which is never approved."""
+    """A dry run is never approved, so nothing needs its pages."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()

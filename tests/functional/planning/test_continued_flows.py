@@ -1,4 +1,4 @@
-"""A later plan leaves alone each flow that another remediation already migrates."""
+"""Test that a later plan leaves alone each flow that another remediation already migrates."""
 
 import re
 from dataclasses import replace
@@ -38,9 +38,8 @@ FIREWALL = Firewall(
 
 
 async def plan_daily_check(scenario: Scenario) -> str:
-    """Run the daily check until its remediation has a plan.
-
-    Select this remediation, and return its id.
+    """Run the daily check and an hour of its remediation. Select this remediation, and return its
+    id.
     """
     known = {one.id for one in await scenario.services.tables.remediations.read_all("remediation")}
     date = f"{scenario.services.now:%Y-%m-%d}"
@@ -52,7 +51,6 @@ async def plan_daily_check(scenario: Scenario) -> str:
 
 
 async def build_started_scenario(policy: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> Scenario:
-    """Return two flows a day after their approval. A firewall blocks one of them."""
     scenario = Scenario(mode=policy)
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow("Orders")
@@ -76,7 +74,6 @@ async def build_started_scenario(policy: ApprovalPolicy = ApprovalPolicy.REQUIRE
 async def test_plan_with_only_continued_flows_completes_without_changing_their_jobs(
     policy: ApprovalPolicy,
 ) -> None:
-    """The flow jobs stay in the first remediation, and are not retried."""
     scenario = await build_started_scenario(policy)
     first = scenario.remediation.id
 
@@ -97,7 +94,6 @@ async def test_plan_with_only_continued_flows_completes_without_changing_their_j
 
 
 async def test_status_counts_each_flow_once_after_a_second_remediation() -> None:
-    """A flow counts only in the remediation that migrates it, also in the list of remediations."""
     scenario, heard = await build_started_scenario(), RecordingChannel()
     first = scenario.remediation.id
     before = await show_status(scenario.services)
@@ -118,7 +114,6 @@ async def test_status_counts_each_flow_once_after_a_second_remediation() -> None
 
 
 async def test_pages_of_the_day_after_an_approval_are_true() -> None:
-    """The pages count each flow once, and the Network page lists the firewall once."""
     scenario = await build_started_scenario()
     await plan_daily_check(scenario)
     visitor = Visitor(scenario, flow_id=(await scenario.read_job("Orders")).original.id)
@@ -141,9 +136,6 @@ async def test_pages_of_the_day_after_an_approval_are_true() -> None:
 
 
 async def test_plan_with_continued_flows_awaits_approval_for_new_flows_only() -> None:
-    """The approval starts the new flow. The history says that the other flows belong to another
-    remediation.
-    """
     scenario = await build_started_scenario()
     first = scenario.remediation.id
     scenario.build.add_http_flow("Returns")
@@ -183,7 +175,7 @@ async def test_plan_with_continued_flows_awaits_approval_for_new_flows_only() ->
 
 
 async def test_flow_of_two_plans_that_await_approval_is_counted_once() -> None:
-    """A person may start the same remediation twice. Cancelling one of them changes no count."""
+    """A person may start the same remediation twice."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_http_flow("Returns")

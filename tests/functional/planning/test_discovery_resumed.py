@@ -1,5 +1,3 @@
-"""A discovery that is interrupted, or whose cursor expires, continues and misses no flow."""
-
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -91,7 +89,6 @@ class Tenant:
 
     @property
     def fakes(self) -> Fakes:
-        """Return the fakes, which keep their rows from one process to the next."""
         return self.scenario.fakes
 
     def build_services(self, fails_at: int = 0, failure: BaseException | None = None) -> Services:
@@ -104,29 +101,24 @@ class Tenant:
         return replace(services, flow_pages=self.pages)
 
     async def describe_environment(self) -> Environment:
-        """Return the environment as the platform describes it."""
         return await self.services.environments.get(self.scenario.build.environment.id)
 
     async def discover(self, services: Services, *, reconcile: bool = False) -> DiscoveryResult:
-        """Start or continue the discovery in a process with these services."""
         return await discover_flows(
             services, await self.describe_environment(), open_rows(services), reconcile=reconcile
         )
 
 
 def open_rows(services: Services, number: int = 1) -> FencedRows[DiscoveryPage]:
-    """Return the rows of the discovery, for an invocation with this fencing token."""
     return FencedRows(services.tables.discovery_pages, JOB, number)
 
 
 async def forget_discovery(tenant: Tenant) -> None:
-    """Delete the discovery's rows, so that the next one starts from the beginning."""
     await tenant.services.tables.discovery_pages.clear(JOB)
 
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return a tenant with five pages of flows."""
     return Tenant()
 
 
@@ -134,7 +126,6 @@ def tenant() -> Tenant:
 async def test_discovery_after_a_kill_reads_only_the_remaining_pages(
     tenant: Tenant, page: int
 ) -> None:
-    """After a kill at page N, the next process reads page N and all later ones, once each."""
     whole = await tenant.discover(tenant.services)
     await forget_discovery(tenant)
 
@@ -175,7 +166,6 @@ async def test_discovery_after_a_kill_at_any_request_finds_the_same_flows(tenant
 
 
 async def test_discovery_that_lost_its_lease_leaves_no_rows(tenant: Tenant) -> None:
-    """A discovery raises `LeaseLost` if a newer discovery has taken its lease."""
     environment = await tenant.describe_environment()
 
     async def overtake() -> None:
@@ -192,7 +182,6 @@ async def test_discovery_that_lost_its_lease_leaves_no_rows(tenant: Tenant) -> N
 
 
 async def test_throttled_discovery_continues_with_the_same_page(tenant: Tenant) -> None:
-    """If a discovery is throttled at the third page, the next invocation starts with that page."""
     with pytest.raises(ThrottledError):
         await tenant.discover(tenant.build_services(fails_at=3, failure=ThrottledError()))
     found = await tenant.discover(tenant.build_services())
@@ -236,7 +225,6 @@ async def test_discovery_after_a_kill_while_pages_are_deleted_finds_every_flow(
 
 
 async def test_other_errors_of_a_page_are_raised(tenant: Tenant) -> None:
-    """The error is raised, and the pages that were read before it are kept."""
     no = PlatformError("no", code="0x80040220", status=403)
     with pytest.raises(PlatformError):
         await tenant.discover(tenant.build_services(fails_at=3, failure=no))
@@ -257,7 +245,6 @@ async def test_interrupted_discovery_reads_all_pages_again_after_half_an_hour(
 
 
 async def test_daily_check_deletes_old_discovery_pages(tenant: Tenant) -> None:
-    """The daily check deletes pages that are older than a day, and keeps recent ones."""
     with pytest.raises(Killed):
         await tenant.discover(tenant.build_services(fails_at=3))
     await run_daily_check(tenant.services, "day-1")
@@ -288,7 +275,7 @@ async def test_daily_check_keeps_pages_of_a_discovery_in_progress(
 
 
 async def test_flows_without_a_dataverse_row_are_read_once_despite_kills(tenant: Tenant) -> None:
-    """Each such flow needs its own request of a small budget, so a kill must not repeat them."""
+    """Each such flow costs a request of a small budget."""
     world = tenant.scenario.world
     world.assumptions.my_flows_have_rows = False
     for number in range(3):
@@ -296,11 +283,6 @@ async def test_flows_without_a_dataverse_row_are_read_once_despite_kills(tenant:
     read: list[str] = []
 
     class Reports:
-        """A flow service that records the flows it reads by name.
-
-        The second request is throttled.
-        """
-
         def __init__(self, reports: Any) -> None:
             self.reports = reports
 

@@ -1,5 +1,3 @@
-"""The app needs temporary co-ownership to read some flows that have no Dataverse row."""
-
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -31,7 +29,6 @@ HOUR = timedelta(hours=1)
 def build_hidden_scenario(
     mode: ApprovalPolicy = ApprovalPolicy.REQUIRED,
 ) -> tuple[Scenario, FakeFlow]:
-    """Return a scenario with a flow whose definition is hidden from administrators."""
     scenario = Scenario(mode=mode)
     assumptions = scenario.world.assumptions
     assumptions.my_flows_have_rows = False
@@ -43,7 +40,6 @@ def build_hidden_scenario(
 
 
 async def test_flow_with_a_hidden_definition_is_planned_and_copied() -> None:
-    """The service account is a co-owner only while the app reads the flow."""
     scenario, flow = build_hidden_scenario()
     await scenario.opt_in()
     await scenario.order()
@@ -61,7 +57,6 @@ async def test_flow_with_a_hidden_definition_is_planned_and_copied() -> None:
 
 @pytest.mark.parametrize("mode", [RemediationMode.ASSESS, RemediationMode.DRY_RUN])
 async def test_dry_run_does_not_read_a_hidden_definition(mode: RemediationMode) -> None:
-    """An assessment or dry run grants nothing. Its plan says which grant the flow needs."""
     scenario, _ = build_hidden_scenario()
     await scenario.opt_in()
 
@@ -75,7 +70,6 @@ async def test_dry_run_does_not_read_a_hidden_definition(mode: RemediationMode) 
 
 
 async def test_plan_is_made_without_a_grant_while_the_kill_switch_is_on() -> None:
-    """The app grants no co-ownership, and still plans the other flow."""
     scenario, _ = build_hidden_scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.migrate()
@@ -91,7 +85,6 @@ async def test_plan_is_made_without_a_grant_while_the_kill_switch_is_on() -> Non
 
 
 async def test_service_account_that_is_a_co_owner_needs_no_grant() -> None:
-    """A dry run uses the co-ownership that the service account already has, without revoking it."""
     scenario, flow = build_hidden_scenario()
     flow.co_owners[scenario.world.operator.entra_id] = "CanEdit"
     await scenario.opt_in()
@@ -104,15 +97,11 @@ async def test_service_account_that_is_a_co_owner_needs_no_grant() -> None:
 
 
 class NoServiceAccount:
-    """The flow access port of an app without a service account."""
-
     async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Raise `JobBlocked`, because no service account is signed in."""
         raise JobBlocked("No operator is set up.", code=Reason.SERVICE_ACCOUNT_SIGNED_OUT)
 
 
 async def test_plan_names_a_missing_service_account() -> None:
-    """The plan lists the flow as needing changes, and names the missing service account."""
     scenario, _ = build_hidden_scenario()
     scenario.around = lambda ports: replace(ports, flow_access=cast("Any", NoServiceAccount()))
     await scenario.opt_in()
@@ -142,7 +131,7 @@ async def test_plan_waits_until_a_grant_takes_effect() -> None:
 
 @pytest.mark.parametrize("call", ["grant", "revoke"])
 async def test_plan_waits_during_a_platform_migration(call: str) -> None:
-    """The platform rejects grants and revocations during its migration, so the job waits."""
+    """The platform rejects grants and revocations during its migration."""
     scenario, flow = build_hidden_scenario()
     await scenario.opt_in()
 
@@ -192,7 +181,6 @@ async def test_timer_revokes_the_grant_of_a_cancelled_job() -> None:
 
 
 async def test_grant_is_recorded_while_an_edited_original_is_copied_again() -> None:
-    """While the service account is a co-owner, the job's row always shows the grant."""
     scenario, flow = build_hidden_scenario()
     scenario.settings = scenario.settings.model_copy(
         update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
@@ -220,7 +208,6 @@ async def test_grant_is_recorded_while_an_edited_original_is_copied_again() -> N
 
 @pytest.mark.parametrize("is_approved", [False, True])
 async def test_late_grant_of_a_frozen_invocation_is_revoked(*, is_approved: bool) -> None:
-    """If a frozen invocation grants late, the app revokes the grant within two hours."""
     scenario, flow = build_hidden_scenario(
         ApprovalPolicy.AUTOMATIC if is_approved else ApprovalPolicy.REQUIRED
     )
@@ -247,7 +234,6 @@ async def test_late_grant_of_a_frozen_invocation_is_revoked(*, is_approved: bool
 
 
 async def test_daily_check_revokes_a_late_grant_of_a_plan() -> None:
-    """The daily check revokes a co-ownership that was granted after the plan was completed."""
     scenario, flow = build_hidden_scenario()
     await scenario.opt_in()
     pause = PauseBefore(

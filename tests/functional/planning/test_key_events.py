@@ -1,5 +1,3 @@
-"""Test that after an event about a key, the app checks the key at once and a day later."""
-
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -25,9 +23,6 @@ DAY = timedelta(hours=24)
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return an environment with a flow that the platform has migrated, and a policy with a valid
-    key.
-    """
     scenario = Scenario()
     provide(scenario.services)
     scenario.driver.use_cases = TRIGGERS
@@ -37,7 +32,6 @@ async def scenario() -> Scenario:
 
 
 def build_key_event(*, key: str = "pp-cmk", kind: str = "KeyNewVersionCreated") -> dict[str, Any]:
-    """Return an event about a key in the Event Grid schema."""
     return {
         "id": f"event-{kind}",
         "eventType": f"Microsoft.KeyVault.{kind}",
@@ -50,7 +44,9 @@ def build_key_event(*, key: str = "pp-cmk", kind: str = "KeyNewVersionCreated") 
 
 
 async def list_alerts(scenario: Scenario) -> list[tuple[str, str]]:
-    """Return the reason code and the code of the finding of each open alert about a key."""
+    """Delete settled alerts. Return the reason code and the finding's code of each alert that is
+    left.
+    """
     await delete_settled_alerts(scenario.services)
     rows = {
         scenario.services.tables.key_alerts.get_row_name(row): row.finding.code
@@ -68,7 +64,6 @@ def change_key_version(scenario: Scenario, **changes: Any) -> None:
 async def test_new_key_version_is_checked_at_once_and_a_day_later(
     scenario: Scenario,
 ) -> None:
-    """Each check also starts a remediation of the environment, which changes no migrated flow."""
     await scenario.opt_in()
     writes = len(scenario.world.writes)
 
@@ -95,7 +90,6 @@ async def test_new_key_version_is_checked_at_once_and_a_day_later(
 async def test_vault_that_does_not_answer_stops_neither_remediation_nor_other_checks(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch, on_event: Any
 ) -> None:
-    """One of two policies can be checked. The event is sent again for the other one."""
     world, vaults = scenario.world, scenario.fakes.ports.keys
     (policy,) = world.policies.values()
     down = replace(policy, id=f"{policy.id}-0", name="down", vault_id=f"/down{policy.vault_id}")
@@ -133,7 +127,7 @@ async def test_vault_that_does_not_answer_stops_neither_remediation_nor_other_ch
 async def test_key_that_expires_soon_is_checked_once(
     scenario: Scenario,
 ) -> None:
-    """Only a new version needs a second check, because it takes a day to be used everywhere."""
+    """Only a new version needs a second check."""
     await queue_triggers.on_key_event(build_message(build_key_event(kind="KeyNearExpiry")))
 
     assert len(await scenario.services.tables.remediations.read_all()) == 1
@@ -141,7 +135,6 @@ async def test_key_that_expires_soon_is_checked_once(
 
 
 async def test_event_of_a_key_without_a_policy_starts_nothing(scenario: Scenario) -> None:
-    """An event of a key that no policy uses starts nothing and is not a poison message."""
     await queue_triggers.on_key_event(build_message(build_key_event(key="another")))
 
     assert await scenario.services.tables.remediations.read_all() == []
@@ -150,9 +143,6 @@ async def test_event_of_a_key_without_a_policy_starts_nothing(scenario: Scenario
 
 
 async def test_finding_about_a_key_is_reported_once_and_then_cleared(scenario: Scenario) -> None:
-    """The app sends one notification for a warning, and one more when the warning becomes a
-    problem.
-    """
     notices = scenario.fakes.notices
     now = scenario.world.clock.now()
     change_key_version(scenario, expires_at=now + timedelta(days=20))
@@ -178,7 +168,6 @@ async def test_finding_about_a_key_is_reported_once_and_then_cleared(scenario: S
 async def test_unreadable_key_is_reported_on_the_second_day(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two days without an answer raise a warning. The alerts of earlier checks stay open."""
     change_key_version(scenario, is_enabled=False)
     await run_daily_check(scenario.services, "day-1")
 
@@ -238,7 +227,6 @@ async def test_key_without_a_policy_is_checked_without_an_alert(scenario: Scenar
 async def test_key_is_checked_after_an_event_of_its_policy(
     scenario: Scenario,
 ) -> None:
-    """A write, a link and the deletion of the policy each start a check."""
     link = scenario.build.environment.policy
     assert link
     written = build_policy_event("ResourceWriteSuccess", link.policy_id)
@@ -271,10 +259,6 @@ async def test_key_is_checked_after_an_event_of_its_policy(
 
 @pytest.mark.parametrize("below", ["", "/providers/Microsoft.Authorization/roleAssignments/r"])
 async def test_key_is_checked_after_a_change_of_its_vault(scenario: Scenario, below: str) -> None:
-    """The check finds that the policy has lost its rights.
-
-    A change of another vault starts no check.
-    """
     vault = f"/subscriptions/s/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv{below}"
     link = scenario.build.environment.policy
     assert link
@@ -296,7 +280,6 @@ async def test_key_is_checked_after_a_change_of_its_vault(scenario: Scenario, be
 
 
 def build_policy_event(kind: str, policy_id: str) -> dict[str, Any]:
-    """Return an event of Azure Resource Manager about the resource with this id."""
     return {
         "id": f"event-{kind}",
         "eventType": f"Microsoft.Resources.{kind}",

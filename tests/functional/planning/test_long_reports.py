@@ -1,4 +1,4 @@
-"""The app reads a list of many pages over several minutes, and reads each page once."""
+"""Test reads of a list of many pages that take several minutes."""
 
 from datetime import timedelta
 
@@ -26,7 +26,6 @@ WHOLE = [str(n) if n else "" for n in range(0, FLOWS, PAGE)]
 
 @pytest.fixture
 def scenario() -> Scenario:
-    """Return an environment with nine flows on Microsoft's key, listed on pages of two."""
     scenario = Scenario()
     for number in range(FLOWS):
         scenario.build.add_http_flow(f"Flow {number}")
@@ -37,7 +36,6 @@ def scenario() -> Scenario:
 
 @pytest.fixture
 def report(scenario: Scenario) -> WatchedReport:
-    """Return the list of flows on Microsoft's key, which records each read."""
     report = WatchedReport()
     report.put_before(scenario)
     return report
@@ -57,7 +55,6 @@ async def count_stored_pages(scenario: Scenario) -> int:
 async def test_plan_is_completed_with_one_request_a_minute(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """The plan reads two lists of five pages each."""
     meter = Meter()
     limit = BudgetLimit(name="flow-service", calls=1, window=timedelta(minutes=1))
     put_on_budget(scenario, limit, meter)
@@ -78,7 +75,6 @@ async def test_plan_is_completed_with_one_request_a_minute(
 async def test_interrupted_read_continues_with_the_next_page(
     scenario: Scenario, report: WatchedReport, pages: int
 ) -> None:
-    """The next process continues with the next page, and the discovery needs no other read."""
     services, home = scenario.make(scenario.fakes.ports), scenario.build.environment.id
 
     def open_rows() -> FencedRows[DiscoveryPage]:
@@ -97,7 +93,6 @@ async def test_interrupted_read_continues_with_the_next_page(
 async def test_list_is_read_again_after_its_cursor_expired(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """Only the list whose cursor has expired is read again from its first page."""
     services, home = scenario.make(scenario.fakes.ports), scenario.build.environment.id
 
     async def expire() -> None:
@@ -119,9 +114,6 @@ async def test_list_is_read_again_after_its_cursor_expired(
 async def test_check_during_a_platform_migration_reads_one_page(
     report: WatchedReport,
 ) -> None:
-    """One page shows that the migration continues. When the migration takes too long, the job names
-    all flows.
-    """
     scenario = Scenario()
     for number in range(FLOWS):
         scenario.build.add_flow(f"Flow {number}", {"type": "Recurrence", "recurrence": {}})
@@ -146,7 +138,6 @@ async def test_check_during_a_platform_migration_reads_one_page(
 async def test_several_readers_complete_a_report_together(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """Each of three processes is throttled at another page, and the fourth reads the rest."""
     for pages in (1, 2, 4):
         report.throttled_after = pages
         with pytest.raises(ThrottledError):
@@ -159,9 +150,6 @@ async def test_several_readers_complete_a_report_together(
 
 
 async def test_overtaken_reader_raises_an_error(scenario: Scenario, report: WatchedReport) -> None:
-    """A reader raises an error if another process has taken its rows. The other process has all
-    pages.
-    """
     home, found = scenario.build.environment.id, set[str]()
 
     async def overtake(_: object) -> None:
@@ -179,7 +167,6 @@ async def test_overtaken_reader_raises_an_error(scenario: Scenario, report: Watc
 async def test_complete_report_is_stored_before_its_pages_are_deleted(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """If a process fails with the complete list, the next one reads no page again."""
     home = scenario.build.environment.id
 
     with pytest.raises(ZeroDivisionError):
@@ -208,7 +195,6 @@ async def test_report_with_old_pages_is_read_again(
 async def test_read_of_names_waits_between_pages(
     scenario: Scenario, report: WatchedReport, pages: int
 ) -> None:
-    """`list_flows` waits between pages, but raises an error if the first page is throttled."""
     services, home = scenario.make(scenario.fakes.ports), scenario.build.environment.id
     report.throttled_after = pages
 
@@ -222,9 +208,6 @@ async def test_read_of_names_waits_between_pages(
 async def test_copies_are_verified_with_a_list_read_by_several_invocations(
     scenario: Scenario, report: WatchedReport
 ) -> None:
-    """With two requests a minute, several invocations read one list together. It verifies several
-    copies.
-    """
     meter = Meter()
     limit = BudgetLimit(name="flow-service", calls=2, window=timedelta(minutes=1))
     put_on_budget(scenario, limit, meter)

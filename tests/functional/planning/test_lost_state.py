@@ -1,4 +1,4 @@
-"""After the loss of the whole state, a new remediation continues with the copies that exist."""
+"""Test that a new remediation continues with the existing copies after all state is lost."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ MINUTES = (0, 1, 2, 3, 5, 10, 30, 60, 12 * 60, 30 * 60, 5 * 24 * 60, 20 * 24 * 6
 
 
 async def build_started_scenario(minutes: int) -> tuple[Scenario, dict[str, FakeFlow]]:
-    """Start to migrate a called and a self-starting flow. Return the scenario after this time."""
+    """Start to migrate a called and a self-starting flow, and let this time pass."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     originals = {
         "called": scenario.build.add_http_flow("Orders"),
@@ -50,7 +50,6 @@ def find_copy(scenario: Scenario, original: FakeFlow) -> FakeFlow:
 
 @pytest.mark.parametrize("minutes", MINUTES)
 async def test_each_flow_has_one_copy_which_replaces_it(minutes: int) -> None:
-    """Whenever the state is lost, a new remediation continues with the existing copies."""
     scenario, originals = await build_started_scenario(minutes)
     await lose_state(scenario)
 
@@ -67,7 +66,7 @@ async def test_each_flow_has_one_copy_which_replaces_it(minutes: int) -> None:
 
 
 async def test_original_whose_copy_is_on_is_not_planned() -> None:
-    """A plan for a retired original would turn its copy off, because the original is off."""
+    """A plan for a retired original would turn its copy off."""
     scenario, originals = await build_started_scenario(MINUTES[-1])
     await lose_state(scenario)
 
@@ -81,7 +80,7 @@ async def test_original_whose_copy_is_on_is_not_planned() -> None:
 
 
 async def test_flow_that_is_off_like_its_copy_needs_changes() -> None:
-    """The app cannot know whether a cutover was interrupted, or the flow was always off."""
+    """The app cannot know whether a cutover was interrupted."""
     scenario, originals = await build_started_scenario(MINUTES[-1])
     copy = find_copy(scenario, originals["self-starting"])
     copy.state = FlowState.OFF
@@ -96,7 +95,7 @@ async def test_flow_that_is_off_like_its_copy_needs_changes() -> None:
 
 
 async def test_flow_that_is_off_like_its_copy_is_migrated_if_it_is_named() -> None:
-    """Naming the flow confirms that it was off before, so its copy stays off."""
+    """Naming the flow confirms that it was off before."""
     scenario, originals = await build_started_scenario(MINUTES[-1])
     original = originals["self-starting"]
     find_copy(scenario, original).state = FlowState.OFF

@@ -1,5 +1,3 @@
-"""If a platform migration does not end, the wait for it ends, and the job names the flows."""
-
 from datetime import timedelta
 
 from shared.domain.jobs.environment_states import EnvironmentJobState
@@ -13,7 +11,6 @@ DAY = timedelta(days=1)
 
 
 async def build_waiting_scenario() -> tuple[Scenario, FakeFlow]:
-    """Return a scenario that waits for the platform to migrate the flow `Mail`, and this flow."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     stuck = scenario.build.add_polling_flow("Mail")
@@ -24,7 +21,6 @@ async def build_waiting_scenario() -> tuple[Scenario, FakeFlow]:
 
 
 async def test_job_waits_four_days_for_a_platform_migration() -> None:
-    """The job waits for four days, and the plan is made when the migration ends."""
     scenario, _ = await build_waiting_scenario()
     await scenario.run(4 * DAY - timedelta(hours=2))
     waiting = await scenario.read_environment_job()
@@ -38,7 +34,6 @@ async def test_job_waits_four_days_for_a_platform_migration() -> None:
 
 
 async def test_job_is_blocked_if_the_platform_migration_does_not_continue() -> None:
-    """The job is blocked, names the flow and writes nothing. A retry waits again."""
     scenario, stuck = await build_waiting_scenario()
 
     await scenario.run(5 * DAY)
@@ -61,7 +56,6 @@ async def test_job_is_blocked_if_the_platform_migration_does_not_continue() -> N
 
 
 async def test_job_does_not_wait_for_excluded_flows() -> None:
-    """If the flow that the platform does not migrate is excluded, a retry plans the other flow."""
     scenario, stuck = await build_waiting_scenario()
     scenario.build.environment.is_migrating = False
     await scenario.run(5 * DAY)
@@ -76,7 +70,7 @@ async def test_job_does_not_wait_for_excluded_flows() -> None:
 
 
 async def test_wait_for_an_edited_flow_ends_after_days() -> None:
-    """The platform may not migrate an edited flow. The wait ends and names that flow."""
+    """The platform may not migrate an edited flow."""
     scenario = Scenario()
     scenario.world.assumptions.edited_flows_migrate = False
     admin = scenario.build.add_admin_list_flow("Admin")

@@ -1,4 +1,4 @@
-"""The daily check deletes old plans that later plans repeat, so that the store does not grow."""
+"""Test that the daily check deletes old plans that later plans repeat."""
 
 from collections import Counter
 from dataclasses import replace
@@ -32,12 +32,10 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 DAY = timedelta(days=1)
 
 
-class KilledError(BaseException):
-    """Raised where a test kills the process."""
+class KilledError(BaseException): ...
 
 
 async def build_idle_scenario(*, plans_kept: timedelta = 10 * DAY) -> Scenario:
-    """Return a scenario with a retired original and a flow that needs changes."""
     scenario = Scenario(
         mode=ApprovalPolicy.AUTOMATIC, settings=build_fake_settings(plans_kept=plans_kept)
     )
@@ -70,7 +68,6 @@ async def find_environment_job(services: Services, cause: str) -> EnvironmentJob
 
 
 async def test_days_without_changes_add_no_rows() -> None:
-    """No table has more rows after 15 further days in which nothing happens."""
     scenario = await build_idle_scenario()
     await run_days(scenario, 15)
     before = count_rows(scenario)
@@ -81,7 +78,6 @@ async def test_days_without_changes_add_no_rows() -> None:
 
 
 async def test_later_plans_count_retired_originals_without_listing_them() -> None:
-    """A finding has the number of retired originals. Only a plan for a named original lists it."""
     scenario = await build_idle_scenario()
     await run_daily_check(scenario.services, "quiet")
     await scenario.run(DAY)
@@ -99,7 +95,6 @@ async def test_later_plans_count_retired_originals_without_listing_them() -> Non
 
 
 async def test_plan_lists_a_retired_original_that_is_on_again() -> None:
-    """The plan lists the original, and there is an alert about it."""
     scenario = await build_idle_scenario()
     original = (await scenario.read_job("Orders")).original.id
     (flow,) = [one for one in scenario.world.list_flows() if one.workflow_id == original]
@@ -117,7 +112,6 @@ async def test_plan_lists_a_retired_original_that_is_on_again() -> None:
 
 
 async def test_automatic_plan_is_reduced_to_a_summary_and_then_deleted() -> None:
-    """The plan items are deleted first. Some days later, the remaining summary is deleted too."""
     scenario = await build_idle_scenario()
     await run_daily_check(scenario.services, "first")
     await scenario.run(DAY)
@@ -139,7 +133,6 @@ async def test_automatic_plan_is_reduced_to_a_summary_and_then_deleted() -> None
 
 
 async def test_requested_plan_keeps_its_summary_and_plan_with_jobs_is_kept() -> None:
-    """A plan that a person requested keeps its summary. A plan with flow jobs stays complete."""
     scenario = await build_idle_scenario()
     done = scenario.remediation
     await scenario.order(RemediationMode.DRY_RUN, cause="look")
@@ -155,7 +148,6 @@ async def test_requested_plan_keeps_its_summary_and_plan_with_jobs_is_kept() -> 
 
 
 async def test_current_plan_of_an_environment_is_kept() -> None:
-    """The last plan of an environment is kept, also after its policy is removed."""
     scenario = await build_idle_scenario()
     await run_days(scenario, 5)
     last = max(
@@ -171,7 +163,6 @@ async def test_current_plan_of_an_environment_is_kept() -> None:
 
 
 async def build_superseded_scenario() -> Scenario:
-    """Return a scenario with old plans of each kind that the next run is to delete or reduce."""
     scenario = await build_idle_scenario(plans_kept=400 * DAY)
     await scenario.order(RemediationMode.DRY_RUN, cause="look")
     await run_days(scenario, 6)
@@ -181,7 +172,6 @@ async def build_superseded_scenario() -> Scenario:
 
 
 async def test_interrupted_removal_of_plans_is_completed_by_the_next_run() -> None:
-    """After a kill at any write, the next run deletes the same rows as one without a kill."""
     scenario = await build_superseded_scenario()
     store = scenario.fakes.store
     begun = dict(store.rows)
@@ -261,7 +251,6 @@ async def test_unreadable_row_keeps_only_its_own_remediation() -> None:
 
 
 async def test_trigger_url_ids_of_older_plans_are_indexed_once() -> None:
-    """The index gets the trigger URL ids of plans made before it existed, but keeps newer ids."""
     scenario = await build_idle_scenario()
     services = scenario.services
     job = await scenario.read_environment_job()
@@ -331,7 +320,6 @@ async def count_plan_queries(past: int) -> int:
 
 
 async def test_indexed_ids_of_deleted_flows_are_deleted() -> None:
-    """The index keeps the trigger URL ids of flows that still exist."""
     scenario = await build_idle_scenario(plans_kept=10 * DAY)
     tables, environment = scenario.services.tables, scenario.build.environment.id
     stays = next(f for f in scenario.build.environment.flows.values() if f.name == "Managed")
@@ -358,7 +346,6 @@ async def test_indexed_ids_of_deleted_flows_are_deleted() -> None:
 
 
 async def test_expected_caller_update_of_a_job_in_progress_is_kept() -> None:
-    """The daily check deletes only the expected caller updates of jobs that have ended."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.add_flow("Orders", define.build_http_trigger(), {})
     scenario.build.apply_key()

@@ -1,5 +1,3 @@
-"""A plan is approved in the version that was shown, without the excluded flows."""
-
 from datetime import timedelta
 
 import pytest
@@ -28,7 +26,6 @@ async def show_only_plan(services: Services, remediation_id: str) -> PlanView:
 
 
 async def approve_version(scenario: Scenario, version: str, *except_flows: str) -> None:
-    """Approve this version of the plan, without the excluded flows."""
     approval = ApprovalInput(
         versions=(version,), approved_by="tests", excluded_flow_ids=except_flows
     )
@@ -37,7 +34,6 @@ async def approve_version(scenario: Scenario, version: str, *except_flows: str) 
 
 @pytest.mark.parametrize(("flows", "text"), [(1, "1 flow awaits"), (2, "2 flows await")])
 async def test_history_counts_flows_that_await_approval(flows: int, text: str) -> None:
-    """The text of the history has the right singular or plural."""
     scenario = Scenario()
     for number in range(flows):
         scenario.build.add_http_flow(f"Flow {number}")
@@ -52,7 +48,6 @@ async def test_history_counts_flows_that_await_approval(flows: int, text: str) -
 
 
 async def test_approval_of_another_plan_version_is_rejected() -> None:
-    """The error names the plan's version, and nothing is approved."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -67,9 +62,6 @@ async def test_approval_of_another_plan_version_is_rejected() -> None:
 
 
 async def test_approval_of_an_outdated_plan_version_names_the_change() -> None:
-    """If the plan has changed since that version, the error names the change, and nothing is
-    written.
-    """
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -98,7 +90,6 @@ async def test_unchanged_plan_keeps_its_version() -> None:
 
 
 async def test_plans_of_environments_are_approved_separately() -> None:
-    """The plan of the other environment, with its own version, still awaits approval."""
     scenario = await build_two_plans()
     ids = [build.environment.id for build in scenario.builders]
     plans = {
@@ -118,7 +109,6 @@ async def test_plans_of_environments_are_approved_separately() -> None:
 
 
 async def test_two_approved_remediations_of_a_flow_share_one_job() -> None:
-    """The second remediation uses the job of the first one, and both complete."""
     scenario = Scenario()
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
     await plan_remediation(scenario)
@@ -145,7 +135,6 @@ async def test_two_approved_remediations_of_a_flow_share_one_job() -> None:
 
 
 async def test_parents_of_an_excluded_flow_are_excluded() -> None:
-    """If the child is excluded, parent and grandparent are not copied, but another flow is."""
     scenario = Scenario()
     child, parent, grandparent = scenario.build.add_family("Billing")
     scenario.build.add_http_flow("Orders")
@@ -194,7 +183,6 @@ async def approve_chosen_flows(
 
 
 async def test_approval_of_chosen_flows_excludes_others_and_their_parents() -> None:
-    """The grandparent is not copied, because the parent that it runs is not chosen."""
     scenario = Scenario()
     child, parent, grandparent = scenario.build.add_family("Billing")
     sales = scenario.build.add_http_flow("Orders")
@@ -213,9 +201,6 @@ async def test_approval_of_chosen_flows_excludes_others_and_their_parents() -> N
 
 
 async def test_approval_of_offered_flows_includes_those_that_were_not_offered() -> None:
-    """If a page offers only some flows, the approval excludes those that are offered but not
-    chosen.
-    """
     scenario = Scenario()
     sales, invoices = (scenario.build.add_http_flow(name) for name in ("Orders", "Invoices"))
     scenario.build.add_http_flow("Receipts")
@@ -230,7 +215,6 @@ async def test_approval_of_offered_flows_includes_those_that_were_not_offered() 
 
 
 async def test_repeated_approval_of_chosen_flows_succeeds_and_another_choice_is_rejected() -> None:
-    """The same approval succeeds again, even after its flow jobs are started, but counts once."""
     scenario = Scenario()
     sales, invoices = (scenario.build.add_http_flow(name) for name in ("Orders", "Invoices"))
     await plan_remediation(scenario)
@@ -249,7 +233,7 @@ async def test_repeated_approval_of_chosen_flows_succeeds_and_another_choice_is_
 
 
 async def test_choice_of_an_unknown_flow_or_of_none_is_rejected() -> None:
-    """A parent without its child cannot be migrated, so a choice of it alone includes no flow."""
+    """A parent cannot be migrated without its child."""
     scenario = Scenario()
     parent = scenario.build.add_parent("Close of day", scenario.build.add_http_flow("Orders"))
     await plan_remediation(scenario)

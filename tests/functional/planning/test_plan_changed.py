@@ -1,5 +1,3 @@
-"""A flow that changes after the approval of its plan needs another approval."""
-
 from datetime import timedelta
 
 import pytest
@@ -25,7 +23,6 @@ NOW = timedelta(0)
 
 
 async def test_edited_flow_and_its_parents_need_a_second_approval() -> None:
-    """The unchanged flow is copied at once, the others after the second approval."""
     scenario = Scenario()
     child, _, _ = scenario.build.add_family("Billing")
     scenario.build.add_http_flow("Orders")
@@ -59,7 +56,6 @@ async def test_edited_flow_and_its_parents_need_a_second_approval() -> None:
 
 
 async def test_second_approval_does_not_start_jobs_in_progress_again() -> None:
-    """The job of the unchanged flow continues, and its history says once that it is planned."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     invoices = scenario.build.add_http_flow("Invoices")
@@ -113,7 +109,6 @@ async def test_flow_with_fewer_callers_needs_no_second_approval() -> None:
 
 
 async def test_caller_that_awaits_approval_is_not_changed() -> None:
-    """The flow that it calls waits until the edited caller is approved again."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     url = scenario.build.get_trigger_url(orders)
@@ -139,7 +134,6 @@ async def test_caller_that_awaits_approval_is_not_changed() -> None:
 
 @pytest.mark.parametrize("is_renamed", [True, False])
 async def test_renamed_flow_or_flow_turned_off_needs_a_second_approval(*, is_renamed: bool) -> None:
-    """The plan names the change, and the app creates no flow job."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -158,7 +152,6 @@ async def test_renamed_flow_or_flow_turned_off_needs_a_second_approval(*, is_ren
 
 
 async def test_deleted_flow_needs_no_change() -> None:
-    """The plan says that the flow needs no change, and the other flow completes."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_http_flow("Invoices")
@@ -177,7 +170,6 @@ async def test_deleted_flow_needs_no_change() -> None:
 
 
 async def test_new_flow_is_not_added_to_an_approved_plan() -> None:
-    """The app copies only the approved flow, and the new flows do not count for the flow limit."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -194,7 +186,6 @@ async def test_new_flow_is_not_added_to_an_approved_plan() -> None:
 
 
 async def test_plan_with_only_changed_flows_awaits_approval_again() -> None:
-    """The job awaits approval again, with a new expiry."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
@@ -229,7 +220,6 @@ async def test_changed_flow_is_not_migrated_after_its_approval_expired() -> None
 
 
 async def test_cancel_includes_flows_that_await_a_second_approval() -> None:
-    """The job in progress is rolled back, and the changed flow can no longer be approved."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_http_flow("Invoices")

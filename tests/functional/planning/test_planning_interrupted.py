@@ -1,5 +1,3 @@
-"""While the app plans, it renews its lease. After a kill, another invocation completes the plan."""
-
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
@@ -14,9 +12,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def test_plan_is_completed_within_minutes_after_a_kill() -> None:
-    """The process is killed at every fifth request. Each time, the plan is completed within five
-    minutes.
-    """
     at, struck = 0, True
     while struck:
         at += 5
@@ -39,7 +34,6 @@ async def test_plan_is_completed_within_minutes_after_a_kill() -> None:
 
 
 async def test_lease_is_renewed_during_a_step() -> None:
-    """A second invocation cannot lease the row when the first lease would have expired."""
     scenario = Scenario(settings=build_fake_settings(job_lease_duration=timedelta(milliseconds=30)))
     table = scenario.services.tables.environment_jobs
     job = EnvironmentJob(

@@ -1,5 +1,3 @@
-"""The poll for policy links sends one event for each link, even if its process dies."""
-
 from dataclasses import replace
 from datetime import timedelta
 
@@ -41,7 +39,6 @@ def list_sent_events(scenario: Scenario) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("moment", Moment)
 async def test_event_of_a_link_keeps_its_id_after_a_kill(moment: Moment) -> None:
-    """After a kill at any request, a later poll sends the event with the same id."""
     at, struck = 0, True
     while struck:
         at += 1
@@ -83,7 +80,6 @@ async def test_repeated_link_is_a_new_event() -> None:
 
 
 async def test_repeated_link_status_is_sent_again_with_the_same_link_time() -> None:
-    """The link time is the same in all events, so no second remediation is started."""
     scenario = Scenario()
     scenario.build.apply_key()
     policy = scenario.build.environment.policy
@@ -102,7 +98,6 @@ async def test_repeated_link_status_is_sent_again_with_the_same_link_time() -> N
 
 
 async def test_new_environment_name_is_stored_without_an_event() -> None:
-    """A new name is stored for the pages. Only a link or a changed status is an event."""
     scenario = Scenario()
     scenario.build.apply_key()
     await poll_once(scenario)
@@ -116,7 +111,6 @@ async def test_new_environment_name_is_stored_without_an_event() -> None:
 
 
 async def test_keys_that_cannot_be_checked_do_not_fail_the_poll() -> None:
-    """If the app may not read keys, it still sends the event, and raises an alert about the key."""
     scenario = Scenario()
     scenario.build.apply_key()
     scenario.build.environment.is_enabled = False
@@ -131,7 +125,7 @@ async def test_keys_that_cannot_be_checked_do_not_fail_the_poll() -> None:
 
 
 async def test_disabled_environment_leads_to_key_checks_until_the_key_works() -> None:
-    """The platform sends no event when a key is revoked or restored, so the poll checks it."""
+    """The platform sends no event when a key is revoked or restored."""
     scenario = Scenario()
     scenario.build.apply_key()
     await poll_once(scenario)

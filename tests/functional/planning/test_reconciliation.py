@@ -1,5 +1,3 @@
-"""On request, an assessment compares all flows with the list of the flow service."""
-
 import json
 
 from functions.remediations_api import start_remediation
@@ -15,7 +13,6 @@ LACKING = "in the flow service, but not in Dataverse"
 
 
 async def _read_findings(scenario: Scenario, *, reconcile: bool) -> str:
-    """Run an assessment, and return the findings of its environment job as one text."""
     order = Remediation(
         created_at=scenario.services.now,
         mode=RemediationMode.ASSESS,
@@ -33,7 +30,6 @@ async def _read_findings(scenario: Scenario, *, reconcile: bool) -> str:
 
 
 def _build_scenario() -> Scenario:
-    """Return a scenario with a flow that neither Dataverse nor a Microsoft-key list contains."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.add_polling_flow("Mine").in_solution = False
@@ -50,7 +46,7 @@ async def test_flow_without_dataverse_row_is_found_only_by_a_full_comparison() -
 
 
 async def test_daily_check_does_not_compare_all_flows() -> None:
-    """The daily check does not compare all flows, because the list needs much of the budget."""
+    """A full list of flows needs much of the request budget."""
     scenario = _build_scenario()
     settings = EnvironmentSettings(
         environment_id=scenario.build.environment.id, approval_policy=ApprovalPolicy.READ_ONLY
@@ -68,7 +64,6 @@ async def test_daily_check_does_not_compare_all_flows() -> None:
 
 
 async def test_full_comparison_is_requested_over_http_and_by_the_command_line() -> None:
-    """A request with the same idempotency key but without the comparison is rejected."""
     scenario = _build_scenario()
     provide(scenario.services)
     order = {"mode": "assess", "environment_ids": [scenario.build.environment.id]}

@@ -1,7 +1,3 @@
-"""Test that requests to Microsoft's support are drafted, shown with the days left, filed and
-reopened.
-"""
-
 from dataclasses import replace
 from datetime import timedelta
 
@@ -48,7 +44,6 @@ async def open_support_request(scenario: Scenario, cause: str = "first") -> Supp
 
 
 def get_text(shown: SupportRequestView) -> str:
-    """Return the text of the draft of a request."""
     return "\n".join(shown.draft.lines)
 
 
@@ -59,7 +54,6 @@ async def find_actions(scenario: Scenario) -> list[PendingAction]:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return an environment that permits changes, with two flows."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.add_mail_flow("Mail")
@@ -68,7 +62,6 @@ async def scenario() -> Scenario:
 
 
 async def test_request_has_every_fact_of_the_environment(scenario: Scenario) -> None:
-    """The draft has environment, region, policy, dates and the ids of the flows."""
     request = await open_support_request(scenario)
 
     shown = await show_support_request(scenario.services, request.id)
@@ -85,7 +78,7 @@ async def test_request_has_every_fact_of_the_environment(scenario: Scenario) -> 
 
 
 async def test_copies_are_not_in_the_draft(scenario: Scenario) -> None:
-    """A copy has no run history from before the key, so the request need not name it."""
+    """A copy has no run history from before the key."""
     request = await open_support_request(scenario)
     await scenario.approve(run=timedelta(days=20))
     copies = {flow.workflow_id for flow in scenario.world.list_flows() if flow.made_by_app}
@@ -97,7 +90,6 @@ async def test_copies_are_not_in_the_draft(scenario: Scenario) -> None:
 
 
 async def test_draft_says_why_the_flows_are_unknown(scenario: Scenario) -> None:
-    """If the flows cannot be read, the draft has the other facts and the reason."""
     request = await open_support_request(scenario)
     failing = Failing(ServiceUnavailable("out"))
     services = replace(scenario.services, flow_pages=failing)
@@ -110,7 +102,6 @@ async def test_draft_says_why_the_flows_are_unknown(scenario: Scenario) -> None:
 
 
 async def test_notification_of_the_last_days_does_not_name_more_days(scenario: Scenario) -> None:
-    """A notification on the last day says "within a week" instead of a number of days."""
     request = await open_support_request(scenario)
     assert request.closes_at
     scenario.world.clock.advance_to(request.closes_at - timedelta(days=1))
@@ -122,10 +113,6 @@ async def test_notification_of_the_last_days_does_not_name_more_days(scenario: S
 
 
 async def test_days_count_down_until_the_window_closes(scenario: Scenario) -> None:
-    """An action is required until the window closes.
-
-    A later remediation does not move that date.
-    """
     request = await open_support_request(scenario)
     now = scenario.world.clock.now
 
@@ -148,7 +135,6 @@ async def test_days_count_down_until_the_window_closes(scenario: Scenario) -> No
 
 
 async def test_filed_request_ends_the_countdown_until_it_is_reopened(scenario: Scenario) -> None:
-    """The row has who filed the request, when, and the ticket number."""
     request = await open_support_request(scenario)
 
     filed = await record_filing(scenario.services, request.id, by="ada", ticket_number="2603-1")
@@ -167,7 +153,6 @@ async def test_filed_request_ends_the_countdown_until_it_is_reopened(scenario: S
 
 
 async def test_concurrent_marks_are_not_lost(scenario: Scenario) -> None:
-    """A write of a row that somebody has marked as filed meanwhile is a conflict."""
     request = await open_support_request(scenario)
     table = scenario.services.tables.support_requests
     kept = await table.get("support_request", request.id)
@@ -181,7 +166,7 @@ async def test_concurrent_marks_are_not_lost(scenario: Scenario) -> None:
 
 
 async def test_key_that_the_app_did_not_see_applied_has_no_window(scenario: Scenario) -> None:
-    """The app cannot compute the window without the time at which the platform migration ended."""
+    """The app needs the time at which the platform migration ended."""
     scenario.build.apply_key()
     await poll_environments(scenario.services)
 
@@ -193,7 +178,7 @@ async def test_key_that_the_app_did_not_see_applied_has_no_window(scenario: Scen
 async def test_key_that_is_removed_and_applied_again_opens_a_new_request(
     scenario: Scenario,
 ) -> None:
-    """The platform migrates the flows again, so a new window begins."""
+    """The platform migrates the flows again."""
     first = await open_support_request(scenario)
     await record_filing(scenario.services, first.id, by="ada", ticket_number="1")
     scenario.build.environment.policy = None
@@ -213,7 +198,6 @@ async def test_unknown_request_is_not_found(scenario: Scenario) -> None:
 
 
 async def test_request_for_more_environments_is_open_near_the_limit(scenario: Scenario) -> None:
-    """The app removes the request when there are fewer environments, unless a person filed it."""
     for number in range(ENVIRONMENT_WARNING - 1):
         Builder(scenario.world, name=f"Environment {number}").apply_key()
     scenario.build.apply_key()

@@ -1,5 +1,3 @@
-"""A flow whose trigger the app does not know is cut over only if a person names it."""
-
 from datetime import timedelta
 
 from shared.domain.assessment.assessment import AssessmentTopic
@@ -18,14 +16,12 @@ RIDDLE = build_request_trigger("NobodyKnows")
 
 
 def add_flow_with_unknown_trigger(scenario: Scenario) -> FakeFlow:
-    """Add a flow with an unknown trigger and a child on Microsoft's key."""
     return scenario.build.add_parent(
         "Riddle", scenario.build.add_http_flow("Orders"), trigger=RIDDLE
     )
 
 
 async def test_flow_with_an_unknown_trigger_is_cut_over_only_if_named() -> None:
-    """The plan says that the trigger is unknown. If a person names the flow, it is cut over."""
     scenario = Scenario()
     flow = add_flow_with_unknown_trigger(scenario)
     await plan_remediation(scenario)
@@ -46,9 +42,7 @@ async def test_flow_with_an_unknown_trigger_is_cut_over_only_if_named() -> None:
 
 
 async def test_flow_with_an_unknown_trigger_that_is_off_needs_a_person() -> None:
-    """A person has to decide about the flow even while it is off, because it may be turned on
-    later.
-    """
+    """The flow may be turned on later."""
     scenario = Scenario()
     turn_off(scenario.world, add_flow_with_unknown_trigger(scenario))
     await plan_remediation(scenario)
@@ -74,7 +68,6 @@ async def test_job_is_blocked_if_the_trigger_becomes_unknown() -> None:
 
 
 async def test_assessment_of_a_flow_with_an_unknown_trigger_is_unknown() -> None:
-    """The assessment does not know whether the flow and its parent stay on Microsoft's key."""
     tenant = Assessed()
     flow = tenant.build.add_flow("Riddle", RIDDLE)
     tenant.build.add_parent("Above", flow)

@@ -1,5 +1,3 @@
-"""A flow whose definition cannot be read is in the plan, and its trigger is unknown."""
-
 from dataclasses import replace
 from typing import Any, cast
 
@@ -22,14 +20,12 @@ class TooDeepFlow:
         return getattr(self._reports, name)
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return the flow. Raises `InvalidInput` for the flow that nests too deeply."""
         if flow_name == self._flow_name:
             raise InvalidInput("flow service: the JSON nests too deeply")
         return await self._reports.get_flow(environment_id, flow_name)
 
 
 async def test_too_deeply_nested_definition_does_not_stop_the_plan() -> None:
-    """The plan lists the flow as needing changes, and the other flow as to be copied."""
     scenario = Scenario()
     deep = scenario.build.add_http_flow("Deep")
     deep.in_solution = False

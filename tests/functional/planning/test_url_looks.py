@@ -1,6 +1,5 @@
-"""The app reads runs to find the flow of a trigger URL only if a plan needs it.
-
-Each read takes a request of the flow service's small budget.
+"""Test how often the app reads runs to find the flow of a trigger URL. Each read takes a request of
+the flow service's small budget.
 """
 
 from datetime import timedelta
@@ -21,7 +20,6 @@ DARK = "Who calls it by its trigger URL"
 
 
 def build_recorded_scenario() -> Scenario:
-    """Return a scenario that records its requests."""
     scenario = Scenario()
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=Plan(trace=[]))
     return scenario
@@ -37,7 +35,6 @@ def count_run_reads(scenario: Scenario) -> int:
 
 
 def add_called_flows(scenario: Scenario, count: int) -> None:
-    """Add flows with a calling app setting, and let each be called."""
     for number in range(count):
         scenario.build.add_app_setting_caller(
             scenario.build.add_http_flow(f"Flow {number}"), setting=f"F{number}"
@@ -46,7 +43,6 @@ def add_called_flows(scenario: Scenario, count: int) -> None:
 
 
 def list_flows_with_callers(plan: dict[str, PlanItem]) -> set[str]:
-    """Return the titles of the flows whose callers the plan shows."""
     return {title for title, item in plan.items() if item.callers}
 
 
@@ -80,7 +76,6 @@ async def test_run_reads_end_when_each_trigger_url_has_a_flow() -> None:
 
 
 async def test_plan_reads_the_runs_of_at_most_ten_flows() -> None:
-    """The plan names the flows whose runs it did not read. Their callers are updated too."""
     scenario = build_recorded_scenario()
     add_called_flows(scenario, MANY)
 
@@ -102,7 +97,6 @@ async def test_plan_reads_the_runs_of_at_most_ten_flows() -> None:
 
 
 async def test_plan_after_a_dry_run_reads_no_runs() -> None:
-    """A dry run reads the runs of all flows, and the next plan reads none."""
     scenario = build_recorded_scenario()
     add_called_flows(scenario, MANY)
     scenario.build.apply_key()
@@ -120,7 +114,6 @@ async def test_plan_after_a_dry_run_reads_no_runs() -> None:
 
 @pytest.mark.parametrize("is_new", [True, False])
 async def test_only_new_trigger_urls_are_matched_after_an_approval(is_new: bool) -> None:
-    """After an approval, the app reads runs only for a trigger URL that the approval lacks."""
     scenario = build_recorded_scenario()
     flows = [scenario.build.add_http_flow(f"Flow {number}") for number in range(MANY)]
     last = max(flows, key=lambda flow: flow.workflow_id)
@@ -143,7 +136,7 @@ async def test_only_new_trigger_urls_are_matched_after_an_approval(is_new: bool)
 
 
 async def test_preparation_names_no_callers_of_flows_that_it_does_not_change() -> None:
-    """Preparation gives no flow a new URL, so the plan has no finding about callers."""
+    """Preparation gives no flow a new URL."""
     scenario = build_recorded_scenario()
     for number in range(MANY):
         flow = scenario.build.add_http_flow(f"Flow {number}")

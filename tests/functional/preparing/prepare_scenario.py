@@ -1,5 +1,3 @@
-"""Build and inspect scenarios for tests of the mode `prepare`."""
-
 from shared.domain.plans.remediation import RemediationMode
 from tests.fakes import definition_builder as define
 from tests.fakes.tenant import FakeFlow
@@ -9,7 +7,6 @@ PREPARE = RemediationMode.PREPARE
 
 
 async def list_microsoft_key_flows(scenario: Scenario) -> set[str]:
-    """Return the names of the flows that the platform lists as staying on Microsoft's key."""
     page = await scenario.services.flow_reports.read_microsoft_key_flows(
         scenario.build.environment.id, cannot_migrate_only=True
     )

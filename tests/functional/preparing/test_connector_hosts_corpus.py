@@ -1,7 +1,3 @@
-"""Test that older connector actions of real exports are converted to the format with connection
-references.
-"""
-
 import json
 import os
 from collections import Counter
@@ -28,7 +24,6 @@ pytestmark = [
 
 
 def read_flows() -> list[str]:
-    """Return the text of each cloud flow in the corpus, in the format of Dataverse."""
     folder = Path(os.environ["FLOW_CORPUS"]) / "flows"
     texts = [_read_text(file) for file in sorted(folder.rglob("*.json"))]
     return [
@@ -44,13 +39,11 @@ def _read_text(file: Path) -> str:
 
 
 def list_steps(flow: FlowDefinition) -> list[Any]:
-    """Return the triggers and actions of a flow."""
     triggers = [as_mapping(trigger.raw) for trigger in flow.triggers]
     return [*triggers, *(step.raw for step in walk_actions(flow.definition))]
 
 
 def test_every_public_flow_can_be_converted_for_a_strict_platform() -> None:
-    """The converted flow uses the same operations, and a second conversion changes nothing."""
     for text in read_flows():
         converted = with_reference_hosts(text)
 
@@ -66,9 +59,7 @@ def test_every_public_flow_can_be_converted_for_a_strict_platform() -> None:
 
 
 def test_exports_of_solutions_have_the_older_connector_format() -> None:
-    """docs/copies.md says that exports use the older format; this test checks it with the
-    corpus.
-    """
+    """docs/copies.md says that exports use the older format."""
     hosts: Counter[str] = Counter()
     for text in read_flows():
         flow = parse_client_data(text)

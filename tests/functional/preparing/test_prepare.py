@@ -1,7 +1,3 @@
-"""Test which flows the mode `prepare` changes before a key is applied, and how it adds them to a
-solution.
-"""
-
 from datetime import timedelta
 
 import pytest
@@ -23,9 +19,6 @@ HOUR = timedelta(hours=1)
 
 
 async def test_prepare_plans_only_changes_that_are_possible_before_the_key() -> None:
-    """The plan changes the Power Apps (V1) flow. The HTTP flow waits for the key, and the flow that
-    lists flows as admin must be named with `--flow`.
-    """
     scenario = Scenario()
     scenario.build.add_power_apps_v1_flow("App")
     scenario.build.add_http_flow("Orders")
@@ -50,9 +43,6 @@ async def test_prepare_plans_only_changes_that_are_possible_before_the_key() -> 
 
 
 async def test_approved_flow_is_added_to_a_solution() -> None:
-    """The app adds the flow to a solution, changes nothing else, and the flow leaves the
-    Microsoft-key list.
-    """
     scenario = Scenario()
     app = scenario.build.add_power_apps_v1_flow("App")
     before = take_snapshot(scenario.world)
@@ -88,7 +78,6 @@ async def test_flows_are_added_in_requests_of_twenty() -> None:
 
 
 async def test_prepare_of_a_linked_environment_is_blocked() -> None:
-    """The fix says to use the mode `apply`, because a key is applied already."""
     scenario = Scenario()
     scenario.build.add_power_apps_v1_flow("App")
     scenario.build.apply_key()
@@ -114,7 +103,6 @@ async def test_prepare_of_a_read_only_environment_is_rejected() -> None:
 
 
 async def test_no_flow_is_added_after_a_key_is_applied() -> None:
-    """If a key is applied between plan and approval, the app adds no flow to a solution."""
     scenario = Scenario()
     scenario.build.add_power_apps_v1_flow("App")
     await scenario.opt_in()
@@ -127,9 +115,6 @@ async def test_no_flow_is_added_after_a_key_is_applied() -> None:
 
 
 async def test_parent_needs_no_change_if_its_child_is_prepared() -> None:
-    """A parent leaves the Microsoft-key list together with its child, so the plan does not change
-    it.
-    """
     scenario = Scenario()
     child = scenario.build.add_power_apps_v1_flow("Child")
     scenario.build.add_parent("Parent", child)

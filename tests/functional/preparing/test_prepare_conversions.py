@@ -1,5 +1,3 @@
-"""Test that the definitions of named flows are converted, before and after a key is applied."""
-
 from datetime import timedelta
 
 from shared.domain.conversions.conversion import ConversionKind
@@ -21,9 +19,7 @@ HOUR = timedelta(hours=1)
 
 
 async def test_trigger_of_a_named_flow_is_converted() -> None:
-    """Dataverse can write only flows in solutions, so the app first adds the flow to one and then
-    converts its trigger.
-    """
+    """Dataverse can write only flows in solutions."""
     scenario = Scenario()
     app = add_input_flow(scenario)
     scenario.build.add_power_apps_v1_flow("Other")
@@ -50,7 +46,6 @@ async def test_trigger_of_a_named_flow_is_converted() -> None:
 
 
 async def test_action_of_a_named_flow_is_converted() -> None:
-    """The flow is already in a solution, so the app only writes its definition."""
     scenario = Scenario()
     admin = scenario.build.add_admin_list_flow("Admin")
     await scenario.opt_in()
@@ -67,7 +62,6 @@ async def test_action_of_a_named_flow_is_converted() -> None:
 
 
 async def test_flow_with_an_unconvertible_expression_needs_changes() -> None:
-    """The plan names the expression that the app cannot convert, and nothing is written."""
     scenario = Scenario()
     reads = {"type": "Compose", "inputs": "@body('List')?['value'][0]?['properties/creator']"}
     actions = {
@@ -92,7 +86,6 @@ async def test_flow_with_an_unconvertible_expression_needs_changes() -> None:
 
 
 async def test_action_of_a_named_flow_is_converted_although_a_key_is_applied() -> None:
-    """Only a request that names a flow converts it. The flow leaves the Microsoft-key list."""
     scenario = Scenario()
     admin = scenario.build.add_admin_list_flow("Admin")
     scenario.build.apply_key()
@@ -111,7 +104,6 @@ async def test_action_of_a_named_flow_is_converted_although_a_key_is_applied() -
 
 
 async def test_named_flow_with_both_reasons_gets_both_conversions() -> None:
-    """The app converts the trigger and the action of the flow, but only if the request names it."""
     scenario = Scenario()
     app = scenario.build.add_flow(
         "Both",
@@ -133,9 +125,6 @@ async def test_named_flow_with_both_reasons_gets_both_conversions() -> None:
 
 
 async def test_older_connector_format_is_converted_if_the_platform_rejects_it() -> None:
-    """The app also converts older connector actions if the platform rejects them. A rollback
-    restores the earlier definition in an accepted format.
-    """
     scenario = Scenario()
     older = define.build_connector_action("shared_flowmanagement", "ListFlowsInEnvironment")
     older["inputs"]["authentication"] = "@parameters('$authentication')"

@@ -1,5 +1,3 @@
-"""Test the mode `prepare` while people edit flows, the platform is slow, or the process dies."""
-
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -26,9 +24,6 @@ HOUR = timedelta(hours=1)
 
 
 async def test_edit_after_the_plan_blocks_the_job_until_a_retry() -> None:
-    """The job is blocked because the definition is not the approved one. A retry converts the
-    edited definition.
-    """
     scenario = Scenario()
     admin = scenario.build.add_admin_list_flow("Admin")
     await scenario.opt_in()
@@ -48,9 +43,6 @@ async def test_edit_after_the_plan_blocks_the_job_until_a_retry() -> None:
 
 
 async def test_prepared_flow_is_planned_again_after_its_conversion_is_reverted() -> None:
-    """If a person writes the earlier definition again, a new remediation plans and converts the
-    flow again.
-    """
     scenario = Scenario()
     admin = scenario.build.add_admin_list_flow("Admin")
     before = admin.client_data
@@ -69,7 +61,6 @@ async def test_prepared_flow_is_planned_again_after_its_conversion_is_reverted()
 
 
 async def test_job_waits_until_the_platform_has_added_the_flows() -> None:
-    """The app does not repeat its request while the platform has not added the flows yet."""
     scenario = Scenario()
     flows = [scenario.build.add_power_apps_v1_flow(name) for name in ("A", "B")]
     await scenario.opt_in()
@@ -92,9 +83,6 @@ async def test_job_waits_until_the_platform_has_added_the_flows() -> None:
 
 
 async def test_deleted_flow_does_not_block_the_other_flows_of_its_request() -> None:
-    """A request that contains a deleted flow fails. The job of this flow is blocked, and the app
-    adds the other flows with another request.
-    """
     scenario = Scenario()
     flows = {name: scenario.build.add_power_apps_v1_flow(name) for name in ("A", "B", "C")}
     await scenario.opt_in()
@@ -116,9 +104,6 @@ async def test_deleted_flow_does_not_block_the_other_flows_of_its_request() -> N
 
 
 async def test_flow_that_the_platform_does_not_add_is_blocked_after_an_hour() -> None:
-    """If the platform does not add the flow within an hour, the job is blocked. A retry sends the
-    request again.
-    """
     scenario = Scenario()
     app = scenario.build.add_power_apps_v1_flow("App")
     await scenario.opt_in()
@@ -139,9 +124,6 @@ async def test_flow_that_the_platform_does_not_add_is_blocked_after_an_hour() ->
 
 
 async def test_duplicate_and_unordered_messages_repeat_no_write() -> None:
-    """With repeated and unordered messages, each batch is requested once and each definition is
-    written once.
-    """
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     named = [add_input_flow(scenario, f"App {number}") for number in range(30)]
     await scenario.opt_in()
@@ -162,10 +144,6 @@ async def test_duplicate_and_unordered_messages_repeat_no_write() -> None:
 async def test_prepare_completes_after_a_kill_or_failure_at_any_request(
     failure: Callable[[], BaseException], moment: Moment, undo: bool
 ) -> None:
-    """After a kill or failure at any request, each flow is converted or reverted exactly once.
-
-    A kill after one request has the same effect as a kill before the next one.
-    """
     whole = await _run_under_plan(Plan(), undo=undo)
     assert whole.driver.plan.calls > 30
 

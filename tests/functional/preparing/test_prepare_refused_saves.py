@@ -1,7 +1,3 @@
-"""Test that the app restores the connection references that a flow loses when the platform rejects
-a save.
-"""
-
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -42,7 +38,6 @@ async def prepare_scenario(
 
 @pytest.mark.parametrize("is_outside", [False, True])
 async def test_rejected_save_keeps_the_connection_references(*, is_outside: bool) -> None:
-    """The job is blocked, but the app has restored the references. A retry converts the flow."""
     scenario, flow, before = await prepare_scenario(is_outside=is_outside, wipes=1)
     (job,) = (await scenario.read_jobs()).values()
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "Strange")
@@ -64,9 +59,6 @@ async def test_rejected_save_keeps_the_connection_references(*, is_outside: bool
 async def test_killed_invocation_after_a_rejected_save_keeps_the_references(
     *, is_outside: bool
 ) -> None:
-    """If the process dies right after the rejected save, the next invocation restores the
-    references from the archive.
-    """
     scenario, flow, _ = await prepare_scenario(is_outside=is_outside, wipes=1, error=Killed())
 
     (job,) = (await scenario.read_jobs()).values()
@@ -78,9 +70,6 @@ async def test_killed_invocation_after_a_rejected_save_keeps_the_references(
 async def test_retry_restores_lost_connection_references_from_the_archive(
     *, is_outside: bool
 ) -> None:
-    """If the restoring saves are rejected, too, the job is blocked. Retries restore the references
-    and convert the flow.
-    """
     scenario, flow, _ = await prepare_scenario(is_outside=is_outside, wipes=3)
     (job,) = (await scenario.read_jobs()).values()
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, Reason.CONNECTION_REFERENCES_LOST)
@@ -96,7 +85,6 @@ async def test_retry_restores_lost_connection_references_from_the_archive(
 
 
 async def test_rollback_restores_references_that_a_rejected_save_removed() -> None:
-    """A rollback restores the references even if the flow was not converted."""
     scenario, flow, before = await prepare_scenario(is_outside=False, wipes=2)
     assert get_references(flow) == {}
 
@@ -111,9 +99,6 @@ async def test_rollback_restores_references_that_a_rejected_save_removed() -> No
 async def test_rollback_right_after_a_rejected_save_restores_the_definition(
     order: Callable[[Services, str], Awaitable[object]],
 ) -> None:
-    """A rollback or cancel waits until the platform accepts saves again, and then restores the flow
-    exactly.
-    """
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     (flow,) = PREPARED["action"](scenario)
     scenario.world.assumptions.refused_saves_wipe_references = True

@@ -1,5 +1,3 @@
-"""Test rollbacks and cancels of prepared flows."""
-
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -18,9 +16,6 @@ HOUR = timedelta(hours=1)
 
 
 async def test_rollback_restores_the_definition() -> None:
-    """The rollback restores the definition exactly. The history says that the flow stays in the
-    solution.
-    """
     scenario = Scenario()
     app = add_input_flow(scenario)
     before = take_snapshot(scenario.world)
@@ -37,7 +32,6 @@ async def test_rollback_restores_the_definition() -> None:
 
 
 async def test_rollback_writes_the_definition_although_reads_lag() -> None:
-    """The rollback writes the old definition even if reads do not show the conversion yet."""
     scenario = Scenario()
     admin = scenario.build.add_admin_list_flow("Admin")
     before = take_snapshot(scenario.world)
@@ -57,9 +51,6 @@ async def test_rollback_writes_the_definition_although_reads_lag() -> None:
 async def test_rollback_reverts_a_late_conversion(
     undo: Callable[[Services, str], Awaitable[object]],
 ) -> None:
-    """A frozen invocation writes its conversion after the rollback was requested. The rollback
-    reverts it, too.
-    """
     scenario = Scenario()
     scenario.build.add_admin_list_flow("Admin")
     before = take_snapshot(scenario.world)
@@ -80,8 +71,6 @@ async def test_rollback_reverts_a_late_conversion(
 
 
 class _BeforeUpdate(Pause):
-    """A pause before the process writes a definition."""
-
     def enter(self, name: str) -> int:
         if name == "FakeWorkflows.update" and self.at is None:
             self.at = self.calls + 1
@@ -89,7 +78,7 @@ class _BeforeUpdate(Pause):
 
 
 async def test_rollback_leaves_the_flow_in_its_solution() -> None:
-    """The platform cannot take a flow out of its solution, so the history says that it stays."""
+    """The platform cannot take a flow out of its solution."""
     scenario = Scenario()
     app = scenario.build.add_power_apps_v1_flow("App")
     await scenario.opt_in()
@@ -103,7 +92,7 @@ async def test_rollback_leaves_the_flow_in_its_solution() -> None:
 
 
 async def test_rollback_is_blocked_by_an_edit_after_the_conversion() -> None:
-    """The job is blocked, because the old definition would overwrite the edit."""
+    """The old definition would overwrite the edit."""
     scenario = Scenario()
     admin = scenario.build.add_admin_list_flow("Admin")
     await scenario.opt_in()
@@ -121,9 +110,6 @@ async def test_rollback_is_blocked_by_an_edit_after_the_conversion() -> None:
 
 
 async def test_cancel_does_not_revert_a_prepared_flow() -> None:
-    """A cancel stops work that has not begun. It does not revert a flow that is already
-    prepared.
-    """
     scenario = Scenario()
     admin = scenario.build.add_admin_list_flow("Admin")
     await scenario.opt_in()

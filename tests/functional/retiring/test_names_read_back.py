@@ -1,6 +1,4 @@
-"""Test that the app reads a new name of a flow back, because the platform may accept it without
-storing it.
-"""
+"""Test that the app notices if the platform accepts a new name of a flow without storing it."""
 
 from dataclasses import replace
 from typing import Any
@@ -28,9 +26,6 @@ class ForgottenNames:
     async def update(
         self, environment: Any, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Write the change, or ignore it if it is a change of the name and `left` still has an
-        item.
-        """
         if change == WorkflowUpdate(name=change.name) and self._left:
             self._left.pop()
             return
@@ -38,8 +33,8 @@ class ForgottenNames:
 
 
 async def build_renamed_scenario(times: int) -> tuple[Scenario, list[int]]:
-    """Run a remediation in which `times` changes of the copy's name are ignored. Return it with the
-    list of those still to ignore.
+    """Run a remediation in which the platform ignores `times` changes of a name. The list has an
+    item for each change that is still to be ignored.
     """
     scenario, left = Scenario(), [1] * times
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
@@ -55,9 +50,6 @@ async def build_renamed_scenario(times: int) -> tuple[Scenario, list[int]]:
 
 
 async def test_job_is_blocked_if_the_platform_ignores_a_name() -> None:
-    """If the name is ignored repeatedly, the job is blocked and no call is lost. A retry writes the
-    name.
-    """
     scenario, left = await build_renamed_scenario(times=99)
 
     job = await scenario.read_job("Orders")
@@ -74,7 +66,6 @@ async def test_job_is_blocked_if_the_platform_ignores_a_name() -> None:
 
 @pytest.mark.parametrize("times", [1, 2])
 async def test_ignored_name_is_written_again(times: int) -> None:
-    """The job completes if the name is ignored once or twice."""
     scenario, left = await build_renamed_scenario(times)
 
     job = await scenario.read_job("Orders")

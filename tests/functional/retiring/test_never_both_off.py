@@ -1,5 +1,3 @@
-"""Test that original and copy are never both off for long if the flow was on."""
-
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -31,7 +29,6 @@ LAGS = [0.0, 0.5, 3.0, 30.0, 60.0]
 
 @pytest.mark.parametrize("lag", LAGS)
 async def test_cutover_completes_although_reads_lag(lag: float) -> None:
-    """The cutover completes without a notification, however long reads lag."""
     pair = await build_pair(read_lag_seconds=(lag, lag))
 
     await pair.run(timedelta(days=40))
@@ -48,9 +45,6 @@ async def test_cutover_completes_although_reads_lag(lag: float) -> None:
 
 
 async def test_job_waits_until_the_write_is_visible() -> None:
-    """The job waits, and its message says that the platform accepted the write but reads do not
-    show it yet.
-    """
     pair = await build_pair(read_lag_seconds=(60.0, 60.0))
 
     await pair.run(10 * SECOND)
@@ -62,9 +56,6 @@ async def test_job_waits_until_the_write_is_visible() -> None:
 
 @pytest.mark.parametrize("lag", LAGS)
 async def test_original_is_turned_on_if_its_copy_cannot_be_turned_on(lag: float) -> None:
-    """If the copy cannot be turned on, the app turns the original on, whatever reads show about
-    it.
-    """
     pair = await build_pair(read_lag_seconds=(lag, lag))
     pair.reject_starts(pair.copy)
 
@@ -101,9 +92,6 @@ REFUSALS = [
 async def test_rejected_start_leaves_a_flow_on_or_is_reported(
     code: str,
 ) -> None:
-    """If starts are rejected, the original is on again, or one notification says that both flows
-    are off.
-    """
     error = PlatformError("as the platform words it", code=code, status=403)
     copy_refused, both_refused = await build_pair(), await build_pair()
     copy_refused.reject_starts(copy_refused.copy, error=error)
@@ -152,9 +140,6 @@ async def test_job_is_blocked_with_original_on_if_the_copy_never_turns_on() -> N
 
 @pytest.mark.parametrize("lag", LAGS)
 async def test_both_off_is_reported_at_once(lag: float) -> None:
-    """The job, health and one notification say that both flows are off. The app tries for days to
-    turn one on.
-    """
     pair = await build_pair(read_lag_seconds=(lag, lag))
     pair.reject_starts(pair.copy, pair.original)
 
@@ -188,7 +173,6 @@ async def test_both_off_is_reported_at_once(lag: float) -> None:
 
 
 async def test_both_off_is_first_in_every_list() -> None:
-    """A job with both flows off is the first among flow jobs and among alerts."""
     pair = await build_pair()
     pair.reject_starts(pair.copy, pair.original)
     await pair.run(DAY)
@@ -211,9 +195,6 @@ async def test_both_off_is_first_in_every_list() -> None:
 
 
 async def test_copy_turned_off_during_monitoring_is_reported() -> None:
-    """If a person turns the copy off, the app reports that both flows are off, but turns none on
-    against that decision.
-    """
     pair = await build_pair()
     await pair.run(timedelta(hours=1))
     turn_off(pair.scenario.world, pair.copy)
@@ -230,9 +211,6 @@ async def test_copy_turned_off_during_monitoring_is_reported() -> None:
 
 
 async def test_job_is_blocked_after_a_person_turns_the_original_on() -> None:
-    """While the app cannot turn a flow on, a person turns the original on. The app then writes
-    nothing, and the job is blocked with the platform's code.
-    """
     pair = await build_pair()
     pair.reject_starts(pair.copy, pair.original)
     await pair.run(DAY)
@@ -246,7 +224,6 @@ async def test_job_is_blocked_after_a_person_turns_the_original_on() -> None:
 
 
 async def test_original_that_a_person_turned_on_stays_on() -> None:
-    """During a cutover a person turns the original on. The app does not turn it off again."""
     pair = await build_pair()
     pair.reject_starts(pair.copy, pair.original)
     await pair.run(10 * SECOND)
@@ -259,7 +236,6 @@ async def test_original_that_a_person_turned_on_stays_on() -> None:
 
 
 async def test_job_continues_after_a_person_turns_the_copy_on() -> None:
-    """The job continues as if the app had turned the copy on, and retires the original."""
     pair = await build_pair()
     pair.reject_starts(pair.copy, pair.original)
     await pair.run(DAY)
@@ -272,13 +248,11 @@ async def test_job_continues_after_a_person_turns_the_copy_on() -> None:
 
 
 async def forbid_writes(pair: Pair) -> None:
-    """Set the environment's approval policy to read-only."""
     pair.scenario.mode = ApprovalPolicy.READ_ONLY
     await pair.scenario.opt_in()
 
 
 async def unlink(pair: Pair) -> None:
-    """Remove the environment's enterprise policy."""
     pair.scenario.build.unlink()
 
 
@@ -286,9 +260,6 @@ async def unlink(pair: Pair) -> None:
 async def test_original_is_turned_on_although_writes_are_stopped_during_a_cutover(
     stop: Any,
 ) -> None:
-    """If a kill switch or setting stops writes while both flows are off, the app still turns the
-    original on. The job names what stops the writes.
-    """
     pair = await build_pair(read_lag_seconds=(30.0, 30.0))
     await pair.run(SECOND)
     assert pair.on == (False, False)
@@ -308,9 +279,7 @@ async def test_original_is_turned_on_although_writes_are_stopped_during_a_cutove
 
 
 async def test_platform_migration_during_a_cutover_is_reported_at_once() -> None:
-    """The platform rejects all writes during its migration, so both flows are off. One notification
-    says so, and the original is turned on afterwards.
-    """
+    """The platform rejects all writes during its migration."""
     pair = await build_pair(read_lag_seconds=(30.0, 30.0))
     await pair.run(SECOND)
     pair.scenario.build.environment.is_migrating = True
@@ -326,9 +295,6 @@ async def test_platform_migration_during_a_cutover_is_reported_at_once() -> None
 
 
 async def test_outage_during_a_cutover_is_reported_after_minutes() -> None:
-    """An outage of some minutes needs no notification. A longer one is reported once, and a flow is
-    turned on when the service is available.
-    """
     pair = await build_pair()
     pair.reject_starts(pair.copy, pair.original, error=ServiceUnavailable("no answer"))
 
@@ -345,7 +311,6 @@ async def test_outage_during_a_cutover_is_reported_after_minutes() -> None:
 
 @pytest.mark.parametrize("lag", LAGS)
 async def test_rollback_leaves_the_copy_on_if_the_original_cannot_be_turned_on(lag: float) -> None:
-    """When the platform accepts the start again, a retry completes the rollback."""
     pair = await build_pair(read_lag_seconds=(lag, lag))
     await pair.run(timedelta(days=10))
     pair.reject_starts(pair.original)
@@ -366,9 +331,6 @@ async def test_rollback_leaves_the_copy_on_if_the_original_cannot_be_turned_on(l
 async def test_rollback_during_a_cutover_turns_the_original_on_although_reads_lag(
     lag: float,
 ) -> None:
-    """A rollback during a cutover turns the original on, even if late reads show it as on and the
-    kill switch is on.
-    """
     pair = await build_pair(read_lag_seconds=(lag, lag))
     pair.reject_starts(pair.copy, error=ServiceUnavailable("no answer"))
     await pair.run(SECOND)
@@ -383,9 +345,7 @@ async def test_rollback_during_a_cutover_turns_the_original_on_although_reads_la
 
 @pytest.mark.parametrize("lag", LAGS)
 async def test_rollback_right_after_a_retirement_turns_the_original_on(lag: float) -> None:
-    """Late reads still show the retired original as on. The rollback turns it on regardless, and no
-    call is lost.
-    """
+    """Late reads still show the retired original as on."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_app_setting_caller(orders)
@@ -404,9 +364,6 @@ async def test_rollback_right_after_a_retirement_turns_the_original_on(lag: floa
 
 
 async def test_original_stays_on_if_a_migration_rejects_turning_it_off() -> None:
-    """If the platform migration rejects turning the original off, the cutover has not begun, so
-    nobody is notified.
-    """
     pair = await build_pair()
     pair.scenario.build.environment.is_migrating = True
 

@@ -1,7 +1,3 @@
-"""Test that the app reads from an original's runs who still calls it, if the environment's settings
-permit this.
-"""
-
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -66,14 +62,12 @@ async def pass_a_day(scenario: Scenario) -> FlowJob:
 
 
 async def read_row(scenario: Scenario) -> ObservedCallers | None:
-    """Return the stored row of observed callers, if there is one."""
     job = await scenario.read_job("Orders")
     kept = await scenario.services.tables.observed_callers.get(job.environment_id, job.id)
     return kept.item if kept else None
 
 
 async def test_unknown_caller_is_named_on_the_next_day() -> None:
-    """The daily check reports an unknown caller days before the no-call period ends."""
     scenario, flow = await build_no_call_scenario()
     await scenario.run(DAY)
     began = scenario.world.clock.now()
@@ -100,7 +94,6 @@ async def test_unknown_caller_is_named_on_the_next_day() -> None:
 
 
 async def test_calls_are_counted_once() -> None:
-    """Each daily check continues after the last call that an earlier one has counted."""
     scenario, flow = await build_no_call_scenario()
     for _ in range(3):
         call_original(scenario, flow, CURL, times=2)
@@ -113,7 +106,6 @@ async def test_calls_are_counted_once() -> None:
 
 
 async def test_nothing_is_read_without_permission() -> None:
-    """By default the app reads no call. The job reports a late caller without details about it."""
     scenario, flow = await build_no_call_scenario(observe_callers=False)
     await scenario.run(DAY)
     call_original(scenario, flow, CURL)
@@ -134,7 +126,6 @@ async def test_nothing_is_read_without_permission() -> None:
 
 
 async def test_callers_are_deleted_when_the_permission_is_withdrawn() -> None:
-    """The next daily check reads no call and deletes the stored callers."""
     scenario, flow = await build_no_call_scenario()
     call_original(scenario, flow, CURL)
     await pass_a_day(scenario)
@@ -150,7 +141,6 @@ async def test_callers_are_deleted_when_the_permission_is_withdrawn() -> None:
 
 
 async def test_check_reads_only_the_newest_calls() -> None:
-    """A check reads a limited number of calls, the newest ones, and only counts the others."""
     scenario, flow = await build_no_call_scenario()
     call_original(scenario, flow, {"User-Agent": "Java/17"}, times=5)
     call_original(scenario, flow, CURL, times=MOST_READ)
@@ -167,9 +157,6 @@ async def test_check_reads_only_the_newest_calls() -> None:
 
 
 async def test_used_up_budget_counts_no_call_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the request budget is used up during a check, the calls read so far are stored, and the
-    next check continues after them.
-    """
     scenario, flow = await build_no_call_scenario()
     call_original(scenario, flow, CURL, times=4)
     whole = FakeFlowReports.read_calls
@@ -201,9 +188,6 @@ async def test_used_up_budget_counts_no_call_twice(monkeypatch: pytest.MonkeyPat
 async def test_rejected_read_of_an_original_affects_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """If the calls to one original cannot be read, those to the other are read, whichever is read
-    first. The order changes daily.
-    """
     scenario, rejected = await build_no_call_scenario("Invoices")
     [other] = [one for one in scenario.world.list_flows() if one.name == "Invoices"]
     whole = FakeFlowReports.read_calls
@@ -225,9 +209,6 @@ async def test_rejected_read_of_an_original_affects_no_other(
 
 
 async def test_calls_of_known_flows_have_their_names() -> None:
-    """A calling flow is shown by its name if a plan or a job knows it. It is still an unknown
-    caller if no search found it.
-    """
     scenario, flow = await build_no_call_scenario()
     job = await scenario.read_job("Orders")
     group = f"{'0' * 32}-{'1' * 32}"
@@ -250,9 +231,7 @@ async def test_calls_of_known_flows_have_their_names() -> None:
 
 
 async def test_calls_that_were_not_answered_do_not_extend_the_no_call_period() -> None:
-    """A skipped run started no action, so the call was not served and does not keep the original
-    on.
-    """
+    """A skipped run started no action, so its call was not served."""
     scenario, flow = await build_no_call_scenario()
     await scenario.run(5 * DAY)
     run_flow(scenario.world, flow).is_skipped = True
@@ -263,7 +242,6 @@ async def test_calls_that_were_not_answered_do_not_extend_the_no_call_period() -
 
 
 async def test_answered_calls_extend_the_no_call_period() -> None:
-    """The same call keeps the original on if its run was not skipped."""
     scenario, flow = await build_no_call_scenario()
     await scenario.run(5 * DAY)
     run_flow(scenario.world, flow)
@@ -294,9 +272,6 @@ async def test_headers_of_a_call_are_not_stored() -> None:
 
 
 async def test_confirmed_caller_that_still_calls_the_original_is_named() -> None:
-    """A person confirmed that a declared caller calls the copy. If it still calls the original, the
-    job names it.
-    """
     scenario = Scenario()
     flow = scenario.build.add_http_flow("Orders")
     called = CalledFlow(environment_id=flow.environment_id, flow_id="Orders")
@@ -330,9 +305,6 @@ async def test_confirmed_caller_that_still_calls_the_original_is_named() -> None
 
 
 async def test_known_callers_have_their_names() -> None:
-    """The app recognises a Logic App by its resource id, a flow by its id and a subscription by its
-    name.
-    """
     scenario = Scenario()
     flow = scenario.build.add_http_flow("Sales")
     resource_id = scenario.build.add_logic_app_caller(flow, name="Hub")
@@ -382,9 +354,6 @@ async def test_known_callers_have_their_names() -> None:
 
 
 async def test_unreadable_row_stops_no_job() -> None:
-    """If the row of observed callers is unreadable, the job waits as it would without one, and an
-    alert names the row.
-    """
     scenario, flow = await build_no_call_scenario()
     await scenario.run(DAY)
     call_original(scenario, flow, CURL)

@@ -1,4 +1,4 @@
-"""Test cutovers on a platform whose reads lag more than configured, or that does not answer."""
+"""Test cutovers and rollbacks if reads lag longer than configured."""
 
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,6 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 
 async def request_rollback(pair: Pair) -> None:
-    """Request the rollback of the pair's remediation."""
     await change_remediation.roll_back(pair.scenario.services, pair.scenario.remediation.id)
 
 
@@ -30,7 +29,6 @@ async def request_rollback(pair: Pair) -> None:
 async def test_original_is_turned_on_although_reads_lag_for_minutes(
     lag: float, seconds: int, give_up: Any
 ) -> None:
-    """The app turns the original on even if reads still show it as on minutes later."""
     pair = await build_pair(read_lag_seconds=(lag, lag))
     await pair.run(timedelta(seconds=seconds))
     assert pair.on == (False, False)
@@ -42,9 +40,7 @@ async def test_original_is_turned_on_although_reads_lag_for_minutes(
 
 
 async def build_both_off_pair(*, is_rolled_back: bool = False) -> Pair:
-    """Return a pair whose job last saw one flow on, and whose flows were both turned off
-    afterwards.
-    """
+    """Return a pair of which both flows are off, although its job last saw one of them on."""
     pair = await build_pair()
     if is_rolled_back:
         await pair.run(timedelta(days=10))
@@ -66,9 +62,6 @@ async def build_both_off_pair(*, is_rolled_back: bool = False) -> Pair:
 async def test_daily_check_reports_both_off_after_an_old_read(
     is_rolled_back: bool,
 ) -> None:
-    """The daily check finds that both flows are off and notifies once. One of them is turned on
-    when the platform accepts it.
-    """
     pair = await build_both_off_pair(is_rolled_back=is_rolled_back)
     told = len(pair.scenario.fakes.notices.told)
     await send_due_and_overdue_messages(pair.scenario.services)
@@ -84,9 +77,6 @@ async def test_daily_check_reports_both_off_after_an_old_read(
 
 
 async def test_rollback_of_both_off_ignores_reads_and_kill_switch() -> None:
-    """The rollback turns the original on, even if late reads show it as on and the kill switch is
-    on.
-    """
     pair = await build_both_off_pair()
     pair.refusals.clear()
     pair.scenario.world.assumptions.read_lag_seconds = (240.0, 240.0)
@@ -102,9 +92,6 @@ async def test_rollback_of_both_off_ignores_reads_and_kill_switch() -> None:
 
 
 async def test_retry_turns_on_the_original_that_this_job_turned_off() -> None:
-    """The retry first turns the original on. The job still records that it was on before the
-    remediation.
-    """
     pair = await build_both_off_pair()
 
     await pair.scenario.retry(run=DAY)
@@ -127,9 +114,6 @@ async def test_retry_turns_on_the_original_that_this_job_turned_off() -> None:
 async def test_cutover_that_would_fail_again_is_not_repeated(
     assumptions: dict[str, object], error: Exception | None, code: Reason
 ) -> None:
-    """The app turns the original off only once. When the copy cannot be turned on, the original is
-    turned on again, and the job is blocked with a fix.
-    """
     pair = await build_pair(is_outside=True, **assumptions)
     if error:
         pair.reject_starts(pair.copy, error=error)
@@ -143,9 +127,6 @@ async def test_cutover_that_would_fail_again_is_not_repeated(
 
 
 async def test_late_read_of_a_copy_that_the_job_turned_off_is_ignored() -> None:
-    """A late read shows the copy as on, but the job knows that it has turned it off, and turns the
-    original on.
-    """
     pair = await build_pair(is_outside=True, read_lag_seconds=(170.0, 170.0))
     await pair.run(timedelta(seconds=151))
     await pair.scenario.retry()

@@ -1,5 +1,3 @@
-"""Test that a retirement turns the original off and renames it in one write."""
-
 from dataclasses import replace
 from typing import Any, cast
 
@@ -15,8 +13,8 @@ from tests.functional.scenarios.remediation_scenario import Scenario, plan_remed
 
 
 class Watched:
-    """A workflows port that records each change, and rejects a common change of state and name
-    unless `takes_both` is set.
+    """A workflows port that records changes. Without `takes_both`, it rejects a common change of
+    state and name.
     """
 
     def __init__(self, workflows: Workflows, *, takes_both: bool) -> None:
@@ -30,7 +28,6 @@ class Watched:
     async def update(
         self, environment: Environment, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Record the change, and write or reject it."""
         self.changes.append((workflow_id, change.state, change.name is not None))
         if change.state and change.name and not self._takes_both:
             raise PlatformError("One at a time.", code="0x80040216", status=400)

@@ -1,6 +1,4 @@
-"""Test that the app reports calls by copies that a firewall denies, and retires no original of such
-a copy.
-"""
+"""Test calls by copies that a firewall denies."""
 
 from datetime import timedelta
 from typing import Any
@@ -67,20 +65,17 @@ async def scenario(request: pytest.FixtureRequest) -> Scenario:
 
 
 async def find_copy(scenario: Scenario, name: str) -> FakeFlow:
-    """Return the copy of the flow with this name."""
     job = await scenario.read_job(name)
     return scenario.world.get_workflow(job.environment_id, job.copy.id)
 
 
 async def run_copy(scenario: Scenario, name: str) -> FakeRun:
-    """Let a copy run once, and return the completed run."""
     run = run_flow(scenario.world, await find_copy(scenario, name))
     scenario.world.clock.advance(timedelta(minutes=1))
     return run
 
 
 async def run_daily_check_on(scenario: Scenario, days: int) -> None:
-    """Run the daily check once a day for this number of days."""
     for _ in range(days):
         await run_daily_check(scenario.services, f"{scenario.world.clock.now():%Y-%m-%d}")
         await scenario.run(DAY)
@@ -97,9 +92,6 @@ async def read_states(scenario: Scenario) -> dict[str, tuple[FlowJobState, str]]
 async def test_blocked_call_stops_retirements_for_its_host(
     scenario: Scenario,
 ) -> None:
-    """One notification is sent. Each job's message names the flow, the action, the host and the
-    firewall.
-    """
     scenario.world.firewalls = [build_erp_firewall()]
     run = await run_copy(scenario, "Orders")
     assert "actively refused it" in run.error
@@ -121,9 +113,6 @@ async def test_blocked_call_stops_retirements_for_its_host(
 
 
 async def test_jobs_continue_after_a_later_call_succeeds(scenario: Scenario) -> None:
-    """If a later call to the host succeeds, the daily check continues the jobs and deletes the
-    alert.
-    """
     scenario.world.firewalls = [build_erp_firewall()]
     await run_copy(scenario, "Orders")
     await run_daily_check_on(scenario, days=20)
@@ -140,9 +129,7 @@ async def test_jobs_continue_after_a_later_call_succeeds(scenario: Scenario) -> 
 
 
 async def test_successful_call_does_not_resolve_a_known_firewall_issue(scenario: Scenario) -> None:
-    """A firewall that the app can read may allow only some calls, so jobs stay blocked until a
-    person fixes or ignores the issue.
-    """
+    """A firewall that the app can read may allow only some calls."""
     scenario.world.firewalls = [build_erp_firewall()]
     await run_copy(scenario, "Orders")
     await run_daily_check_on(scenario, days=20)
@@ -167,9 +154,6 @@ async def test_successful_call_does_not_resolve_a_known_firewall_issue(scenario:
 async def test_daily_check_reads_one_copy_of_each_host(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each day the app reads the runs of one copy for each host, in turn. A copy with a blocked
-    call is read every day.
-    """
     titles = {
         (await find_copy(scenario, one)).flow_name: one for one in ("Orders", "Invoices", "Labels")
     }
@@ -200,9 +184,6 @@ async def test_daily_check_reads_one_copy_of_each_host(
 async def test_rejected_read_of_a_copy_affects_no_other(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the runs of one copy cannot be read, those of the others are, whichever is read first. The
-    order changes daily.
-    """
     labels = (await find_copy(scenario, "Labels")).flow_name
     reports, asked = FakeFlowReports(scenario.world), list[bool]()
 
@@ -226,9 +207,7 @@ async def test_rejected_read_of_a_copy_affects_no_other(
 async def test_time_out_is_a_blocked_call_unless_a_later_call_succeeds(
     scenario: Scenario, later: bool
 ) -> None:
-    """A firewall that drops packets looks like a time-out. If a later call succeeds, no firewall
-    was the cause.
-    """
+    """A firewall that drops packets looks like a time-out."""
     run = await run_copy(scenario, "Orders")
     run.failed, run.failed_action = True, "Call"
     run.error = "A connection attempt failed because the connected party did not respond."
@@ -257,9 +236,7 @@ async def test_failure_for_another_reason_stops_no_retirement(scenario: Scenario
 async def test_fix_for_a_blocked_external_host_names_the_service_tag(
     scenario: Scenario,
 ) -> None:
-    """The app cannot read the firewall of an external host, so the fix names the service tag that
-    its owner has to allow.
-    """
+    """The app cannot read the firewall of an external host."""
     run = await run_copy(scenario, "Labels")
     run.failed, run.failed_action = True, "Call"
     run.error = "…because the target machine actively refused it."
@@ -272,9 +249,6 @@ async def test_fix_for_a_blocked_external_host_names_the_service_tag(
 
 
 async def test_rolled_back_copy_does_not_stop_other_retirements(scenario: Scenario) -> None:
-    """The blocked call of a rolled-back copy no longer matters, so the other original is
-    retired.
-    """
     scenario.world.firewalls = [build_erp_firewall()]
     await run_copy(scenario, "Orders")
     await run_daily_check_on(scenario, days=20)
@@ -287,9 +261,7 @@ async def test_rolled_back_copy_does_not_stop_other_retirements(scenario: Scenar
 
 
 async def test_blocked_call_remains_recorded_after_its_run_is_deleted(scenario: Scenario) -> None:
-    """The platform deletes runs after a while. Without a later call, the jobs stay blocked and the
-    alert stays.
-    """
+    """The platform deletes runs after a while."""
     scenario.world.firewalls = [build_erp_firewall()]
     await run_copy(scenario, "Orders")
     await run_daily_check_on(scenario, days=40)
@@ -306,8 +278,6 @@ async def test_blocked_call_remains_recorded_after_its_run_is_deleted(scenario: 
 async def test_next_daily_check_reports_a_recorded_blocked_call(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If a process dies before it sends the notification, the next daily check sends it."""
-
     async def die(_: FakeNotices, notice: Alert) -> None:
         raise ServiceUnavailable(f"died before {notice.reason_code} was told")
 

@@ -20,20 +20,17 @@ DAY = timedelta(days=1)
 
 
 def disable_owner(scenario: Scenario, _: FakeFlow) -> str:
-    """Disable the flow's owner."""
     scenario.build.owner.is_disabled = True
     return f"owner:{scenario.build.owner.user_id}"
 
 
 def break_connection(scenario: Scenario, _: FakeFlow) -> str:
-    """Let the token of the flow's connection expire."""
     (connection,) = scenario.build.environment.connections.values()
     connection.error = "The token has expired"
     return f"connection:{connection.name}"
 
 
 def delete_connection(scenario: Scenario, _: FakeFlow) -> str:
-    """Delete the flow's connection. Another connection still exists."""
     (connection,) = scenario.build.environment.connections.values()
     scenario.build.add_connection("another", "shared_sql", owner=scenario.build.owner)
     del scenario.build.environment.connections[connection.name]
@@ -41,7 +38,6 @@ def delete_connection(scenario: Scenario, _: FakeFlow) -> str:
 
 
 def unbind_connection(scenario: Scenario, _: FakeFlow) -> str:
-    """Remove the connection from the connection reference that the app created for the copy."""
     references = scenario.build.environment.connection_references
     ((name, row),) = references.items()
     references[name] = replace(row, connection_id="")
@@ -49,7 +45,6 @@ def unbind_connection(scenario: Scenario, _: FakeFlow) -> str:
 
 
 def turn_child_off(scenario: Scenario, _: FakeFlow) -> str:
-    """Turn off the copy of a child, which the flow's copy runs."""
     child = next(flow for flow in scenario.world.list_flows() if flow.name == "Child (CMK)")
     turn_off(scenario.world, child)
     return f"child:{child.workflow_id}"
@@ -65,7 +60,6 @@ def turn_shared_child_off(scenario: Scenario, _: FakeFlow) -> str:
 
 
 def delete_child(scenario: Scenario, _: FakeFlow) -> str:
-    """Delete a child that both original and copy run."""
     child = next(flow for flow in scenario.world.list_flows() if flow.name == "Other child")
     delete(scenario.world, child)
     return f"child:{child.workflow_id}"
@@ -120,9 +114,6 @@ async def run_until_state(scenario: Scenario, state: FlowJobState) -> None:
 
 @pytest.mark.parametrize("cause", ALL)
 async def test_cutover_that_would_fail_does_not_start(cause: Cause) -> None:
-    """If the copy could not be turned on, the original is never turned off. The job names the cause
-    and its fix.
-    """
     scenario = Scenario()
     flow = add_self_starting_flow(scenario, cause)
     await run_until_state(scenario, FlowJobState.VERIFIED)
@@ -141,9 +132,6 @@ async def test_cutover_that_would_fail_does_not_start(cause: Cause) -> None:
 
 
 async def test_expired_licence_can_be_ignored_by_name() -> None:
-    """If a person ignores the expired licence, the app starts the cutover. Both flows are then off
-    until the owner has a licence again.
-    """
     scenario = Scenario()
     flow = add_self_starting_flow(scenario, expire_licence)
     await run_until_state(scenario, FlowJobState.VERIFIED)
@@ -160,7 +148,7 @@ async def test_expired_licence_can_be_ignored_by_name() -> None:
 
 
 async def test_called_original_with_an_expired_licence_is_not_retired() -> None:
-    """The original of a called flow stays on, because a rollback could not turn it on again."""
+    """A rollback could not turn the original on again."""
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Flow")
     await run_until_state(scenario, FlowJobState.CHECKING_FOR_CALLS)
@@ -179,7 +167,6 @@ async def test_called_original_with_an_expired_licence_is_not_retired() -> None:
 
 
 async def test_rollback_keeps_the_copy_on_if_the_original_cannot_start() -> None:
-    """A rollback checks whether the original can be turned on before it turns the copy off."""
     scenario = Scenario()
     flow = add_self_starting_flow(scenario, expire_licence)
     await run_until_state(scenario, FlowJobState.MONITORING)
@@ -196,7 +183,6 @@ async def test_rollback_keeps_the_copy_on_if_the_original_cannot_start() -> None
 async def test_flows_share_one_list_of_connections(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The checks of four flows read the environment's list of connections less than four times."""
     scenario = Scenario()
     names = [f"Flow {number}" for number in range(4)]
     for name in names:
@@ -232,9 +218,6 @@ async def test_cutover_starts_if_connections_and_licence_cannot_be_read() -> Non
 
 
 async def test_plan_lists_unknowns_about_a_restart() -> None:
-    """These unknowns are what the app cannot check about turning a flow on again. A flow outside
-    solutions has more of them, and a flow that is off has none.
-    """
     scenario = Scenario()
     scenario.build.add_http_flow("In a solution")
     scenario.build.add_mail_flow("In none")

@@ -1,4 +1,4 @@
-"""Test that the service account or the owner turns an original on if the app may not."""
+"""Test who turns an original on if the app may not."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -19,9 +19,6 @@ SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days
 async def test_service_account_turns_on_a_flow_that_an_application_cannot(
     *, is_stopped: bool
 ) -> None:
-    """The flow has no row in Dataverse. The service account turns it on even if the kill switch is
-    on.
-    """
     lag = (30.0, 30.0)
     pair = await build_pair(is_outside=True, applications_activate=False, read_lag_seconds=lag)
     pair.reject_starts(pair.copy)
@@ -41,15 +38,12 @@ async def test_service_account_turns_on_a_flow_that_an_application_cannot(
 
 @dataclass(frozen=True, slots=True)
 class Unset:
-    """A wrapper of the flow access port in which no service account is configured."""
-
     ports: Ports
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.ports.flow_access, name)
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Raise the error of an app without a service account."""
         await NoServiceAccount().read_object_id()
 
 

@@ -1,6 +1,4 @@
-"""Test that the daily check reports retired originals that are on again and orphaned copies, even
-if some services do not answer.
-"""
+"""Test the daily check of retired originals that are on again and of orphaned copies."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -42,7 +40,6 @@ class NoRow:
     async def read_summaries(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
-        """Return the rows, and an error for the flow whose row is missing."""
         found: dict[str, WorkflowSummary | CmkflowError]
         found = await self._workflows.read_summaries(environment, workflow_ids)
         return {
@@ -65,7 +62,6 @@ class ClosedIn:
     async def read_summaries(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
-        """Return the rows, or the error for each flow if the environment is the closed one."""
         if environment.id == self._closed:
             return dict.fromkeys(workflow_ids, self._error)
         found: dict[str, WorkflowSummary | CmkflowError]
@@ -83,7 +79,6 @@ class SilentVault:
         return getattr(self._keys, name)
 
     async def read_vault(self, vault_id: str) -> KeyVault:
-        """Raise that the vault does not answer."""
         raise ServiceUnavailable(f"no answer from {vault_id}")
 
 
@@ -100,7 +95,6 @@ class Lists:
         return getattr(self._pages, name)
 
     async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """Return the flows without their states, or raise that requests are throttled."""
         if self._is_busy:
             raise ThrottledError("used up")
         page = await self._pages.read_flows(environment_id, cursor)
@@ -121,7 +115,6 @@ async def build_retired_scenario() -> tuple[Scenario, Services]:
 
 @pytest.mark.parametrize("is_bare", [False, True])
 async def test_original_without_a_row_that_is_on_again_is_reported(is_bare: bool) -> None:
-    """The app asks the flow service about an original that has no row in Dataverse."""
     _, services = await build_retired_scenario()
     if is_bare:
         services = replace(services, flow_pages=Lists(services))
@@ -134,9 +127,6 @@ async def test_original_without_a_row_that_is_on_again_is_reported(is_bare: bool
 async def test_throttled_flow_service_does_not_stop_the_daily_check(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The daily check logs how many originals it could not check, and still starts its
-    remediation.
-    """
     scenario, services = await build_retired_scenario()
     services = replace(services, flow_pages=Lists(services, is_busy=True))
     before = len(await scenario.services.tables.remediations.read_all())
@@ -155,7 +145,6 @@ async def test_throttled_flow_service_does_not_stop_the_daily_check(
 async def test_unreachable_environment_does_not_stop_the_daily_check(
     caplog: pytest.LogCaptureFixture, silent: CmkflowError
 ) -> None:
-    """The daily check logs the failure, and reports the original in the other environment."""
     scenario = TwoEnvironments()
     flows = [
         build.add_http_flow(f"Orders of {build.environment.display_name}")
@@ -182,7 +171,6 @@ async def test_unreachable_environment_does_not_stop_the_daily_check(
 async def test_unreachable_vault_does_not_stop_the_daily_check(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The daily check logs that it could not check the key, and still starts its remediation."""
     scenario, services = await build_retired_scenario()
     services = replace(services, keys=SilentVault(services))
     before = len(await scenario.services.tables.remediations.read_all())
@@ -195,7 +183,6 @@ async def test_unreachable_vault_does_not_stop_the_daily_check(
 
 
 async def test_original_without_a_row_that_is_off_or_deleted_is_not_reported() -> None:
-    """The daily check reports only originals that are on."""
     scenario, services = await build_retired_scenario()
     form = next(one for one in scenario.world.list_flows() if one.name.startswith("Old form"))
     form.state = FlowState.OFF
@@ -208,9 +195,6 @@ async def test_original_without_a_row_that_is_off_or_deleted_is_not_reported() -
 
 
 async def test_daily_check_starts_no_second_plan_beside_one_that_awaits_approval() -> None:
-    """The daily check starts a new remediation only after the plan that awaits approval has
-    expired.
-    """
     scenario = Scenario()
     scenario.build.add_flow("Orders", define.build_http_trigger(), {})
     await plan_remediation(scenario)
@@ -229,9 +213,6 @@ async def test_daily_check_starts_no_second_plan_beside_one_that_awaits_approval
 
 
 async def test_daily_check_starts_a_remediation_beside_one_for_a_single_flow() -> None:
-    """An open remediation of one flow does not keep the daily check from starting one for all
-    flows.
-    """
     scenario = Scenario()
     flow = scenario.build.add_flow("Orders", define.build_http_trigger(), {})
     scenario.build.apply_key()
@@ -276,7 +257,7 @@ async def test_daily_check_turns_off_an_orphaned_copy_and_notifies_once_a_day() 
 
 
 async def test_orphaned_copy_stays_on_while_its_original_is_off() -> None:
-    """The daily check does not turn the copy off, because then both flows would be off."""
+    """Otherwise both flows would be off."""
     scenario = await build_rolled_back_scenario()
     job = await scenario.read_job("Orders")
     scenario.world.get_workflow(job.environment_id, job.original.id).state = FlowState.OFF
@@ -288,9 +269,6 @@ async def test_orphaned_copy_stays_on_while_its_original_is_off() -> None:
 
 
 async def test_copy_that_a_rollback_turned_off_is_not_reported() -> None:
-    """A copy that a rollback turned off is not orphaned, even if a later job of the same flow is
-    cancelled.
-    """
     scenario = await build_rolled_back_scenario()
     job = await scenario.read_job("Orders")
     scenario.world.get_workflow(job.environment_id, job.copy.id).state = FlowState.OFF
@@ -313,9 +291,6 @@ async def test_copy_that_a_rollback_turned_off_is_not_reported() -> None:
 async def test_copy_created_after_the_rollback_is_reported(
     sleep: timedelta,
 ) -> None:
-    """A frozen invocation may create the copy before or after the rollback has completed. Somebody
-    is notified only in the second case.
-    """
     scenario = make_scenario(lambda s: s.build.add_http_flow("Orders"))
     await freeze(scenario, "FakeWorkflows.create", sleeps=sleep)
     job = await scenario.read_job("Orders")
@@ -338,9 +313,6 @@ async def test_copy_created_after_the_rollback_is_reported(
 
 
 async def test_orphaned_copy_stays_on_while_the_kill_switch_is_on() -> None:
-    """With the kill switch on, the daily check only notifies. The next one without it turns the
-    copy off.
-    """
     scenario = await build_rolled_back_scenario()
     job = await scenario.read_job("Orders")
     copy = scenario.world.get_workflow(job.environment_id, job.copy.id)

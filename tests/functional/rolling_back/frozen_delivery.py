@@ -17,7 +17,9 @@ class AsleepError(Exception):
 
 
 def make_scenario(build: Callable[[Scenario], object], **settings: object) -> Scenario:
-    """Return a scenario on your key with these flows and settings. The no-call period is short."""
+    """Return a scenario on your key with what `build` adds and these settings. The no-call period
+    is an hour.
+    """
     changed = {"no_call_period": 60 * MINUTE, **settings}
     scenario = Scenario(settings=Scenario().settings.model_copy(update=changed))
     build(scenario)

@@ -20,12 +20,9 @@ MINUTE = timedelta(minutes=1)
 
 
 class Late:
-    """An app settings port in which one write fails without an answer, so that the test can make it
-    later.
-    """
+    """An app settings port that does not answer one write. The test can make this write later."""
 
     def __init__(self, settings: object, at: int) -> None:
-        """Let the write with this number fail."""
         self._settings = settings
         self._at = at
         self._writes = 0
@@ -35,7 +32,6 @@ class Late:
         return getattr(self._settings, name)
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
-        """Write the settings, or keep them in `wanted` and raise that no answer came."""
         self._writes += 1
         if self._writes == self._at:
             self.wanted = (site_id, dict(settings))
@@ -44,9 +40,7 @@ class Late:
 
 
 async def test_write_that_takes_effect_after_the_revert_is_reverted() -> None:
-    """A write without an answer may take effect after the caller was reverted. The rollback then
-    reverts the caller again.
-    """
+    """A write without an answer may take effect after the caller was reverted."""
     scenario = Scenario(
         settings=Scenario().settings.model_copy(update={"no_call_period": 30 * MINUTE})
     )
@@ -81,7 +75,6 @@ async def test_write_that_takes_effect_after_the_revert_is_reverted() -> None:
 
 
 async def test_rollback_does_not_wait_if_no_write_is_in_flight() -> None:
-    """If each write has an answer, the rollback waits only as long as reads may lag."""
     scenario = Scenario()
     scenario.build.add_keyword_flow("Keyword")
     await plan_and_run_until(scenario, "Keyword", FlowJobState.MONITORING)
@@ -93,14 +86,11 @@ async def test_rollback_does_not_wait_if_no_write_is_in_flight() -> None:
 
 
 def build_wrapper(late: Late) -> Callable[[Ports], Ports]:
-    """Return a function that puts `late` in place of the app settings port."""
     return lambda ports: replace(ports, app_settings=late)
 
 
 async def test_late_write_of_another_job_is_reverted_before_the_copy_is_turned_off() -> None:
-    """All settings of a site are written together, so a late write of another job can restore the
-    copy's URL. The rollback reverts it again.
-    """
+    """All settings of a site are written together."""
     scenario = Scenario()
     site = scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
     scenario.build.apply_key()
@@ -121,9 +111,7 @@ async def test_late_write_of_another_job_is_reverted_before_the_copy_is_turned_o
 
 
 async def test_dependent_flows_roll_back_after_a_kill_between_write_and_row() -> None:
-    """A process dies after it has turned a child's original off and before it has stored that. The
-    rollback must read the flow, because a parent can be turned on only if its child is on.
-    """
+    """A parent can be turned on only if its child is on."""
     scenario = Scenario()
     scenario.build.add_family("Billing")
     scenario.build.apply_key()

@@ -1,6 +1,4 @@
-"""Test that the app reports what a frozen invocation overwrites. A person may have changed it
-meanwhile, and the service has no ETags.
-"""
+"""Test that the app reports what the late write of a frozen invocation overwrites."""
 
 from datetime import timedelta
 
@@ -18,15 +16,11 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def roll_back(scenario: Scenario, *flow_ids: str) -> None:
-    """Request a rollback, and let time pass until the frozen invocation and the rollback are
-    complete.
-    """
     await change_remediation.roll_back(scenario.services, scenario.remediation.id, flow_ids)
     await scenario.run(timedelta(days=30))
 
 
 def build_secret_scenario() -> tuple[Scenario, FakeSecret]:
-    """Return a scenario with a secret that contains a password and the trigger URL."""
     scenario = make_scenario(
         lambda s: s.build.add_secret_caller(
             s.build.add_http_flow("Orders"), beside="password=old;url="
@@ -37,13 +31,11 @@ def build_secret_scenario() -> tuple[Scenario, FakeSecret]:
 
 
 def change_password(scenario: Scenario, secret: FakeSecret, password: str = "new") -> None:  # noqa: S107
-    """Add a version of the secret with another password and the same URL, as a person would."""
     _, _, url = secret.value.partition(";")
     secret.versions.append(scenario.world.create_secret_version(f"password={password};{url}"))
 
 
 def list_notifications(scenario: Scenario) -> list[str]:
-    """Return the messages of the notifications about overwritten values."""
     return [
         one.message for one in scenario.fakes.notices.told if one.reason_code == Reason.STALE_WRITE
     ]
@@ -51,9 +43,6 @@ def list_notifications(scenario: Scenario) -> list[str]:
 
 @pytest.mark.parametrize("ordered", [0 * MINUTE, 10 * MINUTE])
 async def test_overwritten_settings_of_a_person_are_reported(ordered: timedelta) -> None:
-    """The rollback reads the settings before or after the late write, and reports what the write
-    overwrote in both cases.
-    """
     scenario = make_scenario(
         lambda s: s.build.add_app_setting_caller(s.build.add_http_flow("Orders"))
     )
@@ -79,7 +68,6 @@ async def test_overwritten_settings_of_a_person_are_reported(ordered: timedelta)
 
 
 async def test_overwritten_setting_is_reported_without_a_rollback() -> None:
-    """The job reports the overwritten setting, and then retires the original."""
     scenario = make_scenario(
         lambda s: s.build.add_app_setting_caller(s.build.add_http_flow("Orders"))
     )
@@ -99,10 +87,6 @@ async def test_overwritten_setting_is_reported_without_a_rollback() -> None:
 
 
 async def test_unchanged_settings_are_not_reported() -> None:
-    """Nothing is reported if the late write overwrote no change of a person. A setting that a
-    person adds later stays.
-    """
-
     def build(scenario: Scenario) -> None:
         flow = scenario.build.add_http_flow("Orders")
         scenario.build.add_app_setting_caller(flow)
@@ -131,9 +115,6 @@ async def test_unchanged_settings_are_not_reported() -> None:
 
 
 async def test_overwritten_secret_of_a_person_is_reported() -> None:
-    """The rollback reverts the URL. The notification names the secret but does not contain the
-    password.
-    """
     scenario, secret = build_secret_scenario()
     url = secret.value
     await freeze(scenario, "FakeSecrets.write")
@@ -150,9 +131,7 @@ async def test_overwritten_secret_of_a_person_is_reported() -> None:
 
 @pytest.mark.parametrize("is_rolled_back", [True, False])
 async def test_overwritten_secret_version_is_reported(*, is_rolled_back: bool) -> None:
-    """The late write restores the old password, so the secret looks unchanged. The app finds the
-    overwritten version in the vault.
-    """
+    """The late write restores the old password, so the secret looks unchanged."""
     scenario, secret = build_secret_scenario()
     await freeze(scenario, "FakeSecrets.write")
     await scenario.run(5 * MINUTE)
@@ -175,9 +154,6 @@ async def test_overwritten_secret_version_is_reported(*, is_rolled_back: bool) -
 async def test_secret_versions_that_a_person_replaces_are_not_reported(
     afterwards: tuple[str, ...],
 ) -> None:
-    """Versions before the freeze and after the late write were not overwritten by the app, so they
-    are not reported.
-    """
     scenario, secret = build_secret_scenario()
     change_password(scenario, secret, "older")
     await scenario.run(timedelta(hours=1))
@@ -193,9 +169,7 @@ async def test_secret_versions_that_a_person_replaces_are_not_reported(
 
 
 async def test_setting_of_another_job_is_written_again_by_that_job() -> None:
-    """A late write of all settings also reverts the setting of another job, which then writes it
-    again. To cause this, the jobs of this test do not share their writes.
-    """
+    """A late write of all settings also reverts the other job's setting."""
 
     def build(scenario: Scenario) -> None:
         scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))

@@ -1,6 +1,4 @@
-"""Test that a rollback needs consent if a polling original would process its backlog again after it
-is turned on.
-"""
+"""Test that a rollback needs consent to the backlog replay of a polling original."""
 
 from datetime import timedelta
 
@@ -26,7 +24,6 @@ HOUR = timedelta(hours=1)
 
 
 def add_polling_parent(scenario: Scenario) -> FakeFlow:
-    """Add a polling flow that runs a child on Microsoft's key, and so has to be cut over."""
     child = scenario.build.add_http_flow("Child", {"Answer": define.build_response_action()})
     trigger = define.build_connector_trigger("shared_teams", "OnNewChannelMessage")
     actions = {"Run": define.build_child_flow_action(child.workflow_id)}
@@ -35,7 +32,6 @@ def add_polling_parent(scenario: Scenario) -> FakeFlow:
 
 
 async def build_cut_over_scenario() -> tuple[Scenario, FakeFlow]:
-    """Return a scenario whose polling original has been off for a while."""
     scenario = Scenario()
     poll = add_polling_parent(scenario)
     await plan_remediation(scenario)
@@ -46,7 +42,6 @@ async def build_cut_over_scenario() -> tuple[Scenario, FakeFlow]:
 
 @pytest.mark.parametrize("undo", [change_remediation.roll_back, change_remediation.cancel])
 async def test_rollback_without_consent_to_the_replay_is_rejected(undo: object) -> None:
-    """The error names the flow and the time since when it is off. No flow is rolled back."""
     scenario, poll = await build_cut_over_scenario()
     before = await scenario.read_jobs()
 
@@ -64,7 +59,6 @@ async def test_rollback_without_consent_to_the_replay_is_rejected(undo: object) 
 
 
 async def test_rollback_with_consent_lists_the_replayed_flows() -> None:
-    """The result and a note of the job name the flow and the time since when it was off."""
     scenario, poll = await build_cut_over_scenario()
     sent = (await scenario.read_job("Poll")).original.last_write
 
@@ -83,7 +77,6 @@ async def test_rollback_with_consent_lists_the_replayed_flows() -> None:
 
 
 async def test_api_requires_consent_to_the_replay_and_lists_the_flows() -> None:
-    """Without `accept_replay` the status is 409, and with it 202. Both responses list the flows."""
     scenario, poll = await build_cut_over_scenario()
     provide(scenario.services)
     identity = scenario.remediation.id
@@ -100,9 +93,6 @@ async def test_api_requires_consent_to_the_replay_and_lists_the_flows() -> None:
 
 
 async def test_rollback_requested_before_a_cutover_waits_for_consent() -> None:
-    """A rollback may be requested before the flow is cut over, when it needs no consent. It then
-    stops before it turns the original on.
-    """
     scenario = Scenario()
     poll = add_polling_parent(scenario)
     await plan_and_run_until(scenario, "Poll", FlowJobState.CUTTING_OVER)
@@ -124,7 +114,7 @@ async def test_rollback_requested_before_a_cutover_waits_for_consent() -> None:
 
 
 async def test_rollback_of_called_flows_needs_no_consent() -> None:
-    """Called flows and webhooks process no backlog, so their rollback needs no consent."""
+    """Called flows and webhooks process no backlog."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.add_keyword_flow("Keyword")
@@ -138,7 +128,6 @@ async def test_rollback_of_called_flows_needs_no_consent() -> None:
 
 
 async def test_command_requires_the_option_that_accepts_the_replay() -> None:
-    """The error names the option that accepts the replay. With it, the output lists the flows."""
     scenario, _ = await build_cut_over_scenario()
     provide(scenario.services)
     order = ("rollback", scenario.remediation.id, "--yes")

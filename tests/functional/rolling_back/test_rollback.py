@@ -1,5 +1,3 @@
-"""Test that a rollback restores each caller, turns the original on and turns the copy off."""
-
 from datetime import timedelta
 
 from local_cloud.tenant.core.profiles import Profile

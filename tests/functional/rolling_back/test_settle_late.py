@@ -15,15 +15,11 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 def list_granted_flows(scenario: Scenario) -> list[str]:
-    """Return the names of the flows for which the service account has temporary co-ownership."""
     return [flow.name for flow in scenario.world.list_flows() if is_co_owned(scenario.world, flow)]
 
 
 @pytest.mark.parametrize("number", [1, 2], ids=["its original", "its copy"])
 async def test_daily_check_revokes_a_late_grant(number: int) -> None:
-    """A frozen invocation grants co-ownership after the rollback completed. The daily check revokes
-    it.
-    """
     scenario = make_scenario(
         lambda scenario: scenario.build.add_secret_caller(scenario.build.add_http_flow("Orders"))
     )
@@ -41,9 +37,6 @@ async def test_daily_check_revokes_a_late_grant(number: int) -> None:
 
 
 async def test_daily_check_cancels_a_late_flow_job() -> None:
-    """A frozen invocation stores a flow job after the rollback completed. The daily check cancels
-    it.
-    """
     scenario = make_scenario(lambda scenario: scenario.build.add_keyword_flow("Orders"))
     await scenario.opt_in()
     await scenario.order()

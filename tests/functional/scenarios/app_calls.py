@@ -1,6 +1,4 @@
-"""Call the app's functions as the Azure Functions worker does, with its request and message
-objects.
-"""
+"""Call the app's functions with request and message objects, as the Azure Functions worker does."""
 
 import base64
 import json
@@ -38,12 +36,10 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """Return the body as text."""
         return self.content.decode()
 
     @property
     def document(self) -> Any:
-        """Return the body as JSON."""
         return json.loads(self.text)
 
 
@@ -69,9 +65,7 @@ async def call(
     params: Mapping[str, str] | None = None,
     key: str = OneFunctionKey.KEY,
 ) -> Reply:
-    """Call an HTTP function and return its response. `body` is sent as JSON, or as it is if it is
-    bytes.
-    """
+    """Call an HTTP function and return its response. `body` is sent as JSON, unless it is bytes."""
     content = (
         body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     )

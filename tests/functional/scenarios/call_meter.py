@@ -30,11 +30,9 @@ class Meter:
 
     @property
     def flow_service_requests(self) -> Sequence[datetime]:
-        """Return the times of the requests to the flow service."""
         return sorted(moment for name in SCARCE for moment in self.made[name])
 
     def find_most_in_a_minute(self) -> int:
-        """Return the highest number of requests to the flow service within a minute."""
         made = self.flow_service_requests
         return max(sum(one - MINUTE < other <= one for other in made) for one in made)
 
@@ -49,8 +47,8 @@ class Meter:
 
 
 class Metered:
-    """A wrapper of a port that records each method call as a request, and takes it from the
-    budget.
+    """A wrapper of a port that records each method call as a request, and takes it from the budget
+    if there is one.
     """
 
     def __init__(

@@ -1,5 +1,5 @@
-"""Visit all pages of the dashboard and all HTML reports at each stage of a remediation. A page with
-a new route is visited without a change of this module.
+"""Visit all pages of the dashboard at each stage of a remediation. A new route needs no change of
+this module.
 """
 
 import io
@@ -52,7 +52,6 @@ STOPPED = {
 
 
 async def visit_stages(flow_count: int) -> AsyncIterator[Sequence[ShownPage]]:
-    """Yield the pages of each stage of a remediation of this number of flows."""
     scenario = await build_operations(flow_count)
     visitor = Visitor(scenario)
     await visitor.show("status-new", "")
@@ -74,7 +73,6 @@ async def visit_stages(flow_count: int) -> AsyncIterator[Sequence[ShownPage]]:
 
 
 async def _await_approval(visitor: Visitor) -> None:
-    """Start a remediation, and run it until its plan awaits approval."""
     scenario = visitor.scenario
     await visitor.send_api_request(
         "PUT",
@@ -101,7 +99,6 @@ async def _await_approval(visitor: Visitor) -> None:
 
 
 async def _block_flows(visitor: Visitor) -> None:
-    """Approve the plan. Firewalls and an app then block some flows."""
     scenario = visitor.scenario
     plans = await show_plan(scenario.services, visitor.identity)
     await visitor.send_api_request(
@@ -135,9 +132,6 @@ async def _block_flows(visitor: Visitor) -> None:
 
 
 async def _declare_callers(visitor: Visitor) -> None:
-    """Declare callers of migrated flows, confirm one of them, and visit the confirmation link of
-    another.
-    """
     scenario = visitor.scenario
     jobs = [
         one
@@ -168,7 +162,6 @@ async def _declare_callers(visitor: Visitor) -> None:
 
 
 async def _stop_changes(visitor: Visitor) -> None:
-    """Turn the kill switch on, visit the pages, and turn it off."""
     await visitor.send_api_request(
         "POST", "kill-switch/on", {"justification": "Change freeze, INC-4411"}
     )
@@ -181,7 +174,6 @@ async def _stop_changes(visitor: Visitor) -> None:
 
 
 async def _complete_remediation(visitor: Visitor) -> None:
-    """Fix what blocks flows, retry them, and delete originals."""
     scenario = visitor.scenario
     allow_new_ranges(scenario)
     await point_apps_at_copies(scenario)
@@ -209,7 +201,6 @@ async def _record_daily_check(scenario: Scenario) -> None:
 
 
 async def _add_reports(visitor: Visitor) -> None:
-    """Add the assessment and the evidence, which are files and not pages."""
     assessments: list[Any] = []
     for environment in visitor.scenario.world.environments.values():
         reply = await visitor.send_api_request(
@@ -227,7 +218,6 @@ async def _add_reports(visitor: Visitor) -> None:
 
 
 async def _build_demo_report(scenario: Scenario) -> str:
-    """Return the report that a demo with the flows of this scenario would write."""
     jobs, flows = await scenario.read_jobs(), list[FlowResult]()
     for title, item in (await scenario.plan()).items():
         job = jobs.get(title)
@@ -254,7 +244,6 @@ async def _build_demo_report(scenario: Scenario) -> str:
 
 
 async def _make_read_only(visitor: Visitor) -> None:
-    """Make the environment read-only, so that its next plan cannot be approved."""
     scenario = visitor.scenario
     body = {"approval_policy": "read_only"}
     environment = scenario.build.environment.id
@@ -268,7 +257,6 @@ async def _make_read_only(visitor: Visitor) -> None:
 
 
 async def _migrate_everything() -> Sequence[ShownPage]:
-    """Return the overview pages of a tenant in which all flows are migrated."""
     scenario = Scenario()
     scenario.build.environment.display_name = "Operations"
     for title in ("Take bookings", "Book invoice", "Approve travel"):

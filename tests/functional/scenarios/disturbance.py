@@ -1,4 +1,4 @@
-"""Run an action in the middle of a step, such as an edit, a rollback or the kill switch."""
+"""Run an action in the middle of a step."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -15,7 +15,6 @@ class Disturbed:
     """A wrapper of a port that runs a function once, before or after a call of one method."""
 
     def __init__(self, port: object, method: str, action: Deed, *, after: bool) -> None:
-        """Run `action` at the next call of `method`, after it if `after` is set."""
         self._port = port
         self._method = method
         self._deed: Deed | None = action
@@ -44,7 +43,9 @@ class Disturbed:
 def disturb(
     scenario: Scenario, port: str, method: str, action: Deed, *, after: bool = False
 ) -> None:
-    """Run `action` once, at the next call of `method` of the port with this name."""
+    """Run `action` once, before the next call of `method` of this port, or after it if `after` is
+    set.
+    """
     earlier = scenario.around
 
     def wrap_ports(ports: Ports) -> Ports:

@@ -1,4 +1,4 @@
-"""Build an item of any table from the types of its members, for tests of all tables."""
+"""Build an item of any table, for tests of all tables."""
 
 import types
 from collections.abc import Collection, Mapping
@@ -11,8 +11,8 @@ from tests.fakes.clock import START
 
 
 def build_example[T](kind: type[T], given: Mapping[str, object]) -> T:
-    """Return an item of this class. Members in `given` have these values, others short or empty
-    ones.
+    """Return an item of this class with the values in `given`. Its other members get short or empty
+    values.
     """
     hints = get_type_hints(kind)
     members = {
@@ -24,7 +24,6 @@ def build_example[T](kind: type[T], given: Mapping[str, object]) -> T:
 
 
 def _build_value(kind: Any, given: Mapping[str, object]) -> object:
-    """Return a value of a type: empty if the type allows it, else a short one."""
     if isinstance(kind, TypeAliasType):
         return _build_value(kind.__value__, given)
     origin, arguments = get_origin(kind), get_args(kind)

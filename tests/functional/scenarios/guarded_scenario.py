@@ -1,6 +1,4 @@
-"""Build a scenario with a flow whose host is behind a firewall that denies the new addresses, for
-tests of firewall fixes.
-"""
+"""Build scenarios in which a firewall denies the new addresses of flows."""
 
 import json
 from copy import deepcopy
@@ -30,22 +28,17 @@ SERVICE_TAGS = {
 
 
 def build_fix_input(kind: str, **more: Any) -> FirewallFixInput:
-    """Return the request to apply the fix to the firewall of this kind."""
     return FirewallFixInput(resource=find_resource_name(kind), requested_by="ops", **more)
 
 
 def find_resource_name(kind: str) -> str:
-    """Return the short name of the Azure resource with the firewall of this kind."""
     return load_firewall_case(kind).name.partition(" ")[0]
 
 
 class Guarded(Scenario):
-    """A scenario with a flow that calls a host behind a firewall, which denies the new
-    addresses.
-    """
+    """A scenario with a flow that calls a host behind a firewall."""
 
     def add_resources(self, *resources: Json) -> None:
-        """Add these resources to Azure."""
         for one in resources:
             self.world.resources[one["id"].lower()] = deepcopy(one)
 
@@ -77,10 +70,8 @@ async def build_guarded_scenario(
 
 
 async def list_issue_names(scenario: Scenario) -> list[str]:
-    """Return the names of the firewall issues that still exist."""
     return [one.issue.name for one in await propose_fixes(scenario.services)]
 
 
 def build_faulty_services(scenario: Scenario, plan: Plan) -> Any:
-    """Return the services of a process with the faults of this fault plan."""
     return scenario.make(scenario.fakes.ports.wrap_with_plan(plan))

@@ -1,6 +1,4 @@
-"""Build a tenant with the flows of a company, from three to thousands, for pictures and page
-tests.
-"""
+"""Build a tenant with the flows of a company, for pictures and page tests."""
 
 import json
 from collections.abc import Sequence
@@ -46,27 +44,22 @@ SITE_SIZE = 30
 
 @dataclass(slots=True)
 class _Site:
-    """One site of the company, which adds its flows to the tenant."""
-
     build: Builder
     number: int
 
     def format_flow_name(self, title: str) -> str:
-        """Return the flow's title with the name of the site behind it."""
         if not self.number:
             return title
         round_, site = divmod(self.number - 1, len(_SITES))
         return f"{title} {_SITES[site]}{f' {round_ + 1}' if round_ else ''}"
 
     def add_blocked(self) -> None:
-        """Add two flows that firewalls block, and one that its maker has to change first."""
         for title, firewall in (("Post to ERP", "nsg-erp"), ("Read prices", "pricing-api")):
             action = define.build_http_action(f"https://{_HOSTS[firewall]}/")
             self.build.add_http_flow(self.format_flow_name(title), {"Call": action})
         self.build.add_admin_list_flow(self.format_flow_name("List flows each day"))
 
     def add_called(self) -> None:
-        """Add flows with callers of several kinds, and a canvas app that runs a flow."""
         build, name = self.build, self.format_flow_name
         build.add_app_setting_caller(
             build.add_http_flow(name("Take bookings")), setting=f"BOOKINGS_URL_{self.number}"
@@ -91,7 +84,6 @@ class _Site:
         build.environment.canvas_apps.append(app)
 
     def add_others(self) -> None:
-        """Add dependent, self-starting and shared flows, and flows without callers."""
         build, name = self.build, self.format_flow_name
         check = build.add_http_flow(
             name("Check credit"), {"Answer": define.build_response_action()}
@@ -115,10 +107,8 @@ class _Site:
 
 
 async def build_operations(flow_count: int) -> Scenario:
-    """Return a scenario with this number of flows on Microsoft's key in one environment.
-
-    The number is rounded down to a multiple of `SITE_SIZE`, or is 3 if it is smaller. Firewalls
-    allow only the address ranges from before the key. Two more environments have no key.
+    """Return a scenario with this number of flows on Microsoft's key in one environment. The number
+    is rounded down to a multiple of `SITE_SIZE`, or is 3 if it is smaller.
     """
     scenario = Scenario(has_azure_firewalls=True)
     scenario.driver.use_cases = TRIGGERS
@@ -141,12 +131,10 @@ async def build_operations(flow_count: int) -> Scenario:
 
 
 def allow_new_ranges(scenario: Scenario) -> None:
-    """Allow the new addresses in all firewalls, as their fixes do."""
     _allow_tags(scenario, [*_PREFIXES])
 
 
 async def point_apps_at_copies(scenario: Scenario) -> None:
-    """Let the canvas apps run the copies, as their makers would change them."""
     copies = {job.original.id: job.copy.id for job in (await scenario.read_jobs()).values()}
     apps = scenario.build.environment.canvas_apps
     apps[:] = [

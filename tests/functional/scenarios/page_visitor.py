@@ -34,8 +34,6 @@ PAGE_ROUTES = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownPage:
-    """A recorded page with its name, address, status, headers and content."""
-
     #: The page and its state, which is also the name of its picture.
     name: str
     #: The path and query of the page.
@@ -63,7 +61,6 @@ class Visitor:
         query: Mapping[str, str] = _NOTHING,
         params: Mapping[str, str] = _NOTHING,
     ) -> func.HttpResponse:
-        """Send a request to a route, and return the response."""
         provide(self.scenario.services)
         path = route.path.replace("{*path}", "nowhere").format(**params)
         request = func.HttpRequest(
@@ -93,9 +90,7 @@ class Visitor:
         return reply
 
     async def start_again(self) -> None:
-        """Start another remediation of the environment Operations, and run it until its plan is
-        complete.
-        """
+        """Start another remediation of the environment, and run it for 30 minutes."""
         scenario = self.scenario
         body = {"mode": "apply", "environment_ids": [scenario.build.environment.id]}
         headers = OPERATOR | {"Idempotency-Key": "second"}
@@ -124,7 +119,6 @@ class Visitor:
         self.record_page(name, f"/api/{path}", reply)
 
     def record_page(self, name: str, path: str, reply: func.HttpResponse) -> None:
-        """Record a response as a page of the current stage."""
         text = reply.get_body().decode()
         status, headers = reply.status_code, dict(reply.headers)
         self.pages.append(
@@ -132,12 +126,11 @@ class Visitor:
         )
 
     def record_report(self, name: str, text: str) -> None:
-        """Record a report, which is a file and not a page of the app."""
         path = f"/reports/{name}"
         self.pages.append(ShownPage(name=name, path=path, status=200, headers={}, text=text))
 
     async def show_every_route(self, stage: str) -> None:
-        """Request and record each page of the dashboard. Their names begin with the stage."""
+        """Request and record each page of the dashboard, with the stage at the end of its name."""
         for route in PAGE_ROUTES:
             page = route.name.removeprefix("show_").removesuffix("_page")
             await self.show(f"{page}-{stage}", route)

@@ -12,7 +12,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 def get_references(flow: FakeFlow) -> dict[str, Any]:
-    """Return the connection references of a flow."""
     references: dict[str, Any] = json.loads(flow.client_data)["properties"]["connectionReferences"]
     return references
 
@@ -23,7 +22,6 @@ class RefusingSaves:
     """
 
     def __init__(self, port: Any, flow: FakeFlow, left: list[BaseException]) -> None:
-        """Reject one save for each error in `left`."""
         self._port, self._flow, self._left = port, flow, left
 
     def __getattr__(self, name: str) -> Any:
@@ -32,7 +30,6 @@ class RefusingSaves:
     async def update(
         self, environment: Any, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Write the change, or reject it and remove the connection references."""
         if workflow_id == self._flow.workflow_id and change.client_data and self._left:
             error = self._left.pop()
             document = json.loads(self._flow.client_data)

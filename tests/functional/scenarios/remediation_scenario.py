@@ -75,7 +75,6 @@ class Scenario:
         self.driver = Driver(fakes=self.fakes, make=self.make)
 
     def make(self, ports: Ports) -> Services:
-        """Return the services of one process of the app, with wrapped ports."""
         return self._build_services(self.around(ports))
 
     def _build_services(self, ports: Ports) -> Services:
@@ -93,8 +92,8 @@ class Scenario:
         return self._build_services(self.fakes.ports)
 
     async def opt_in(self, **settings: Any) -> None:
-        """Store the environment's approval policy and these settings, so that the app may change
-        it.
+        """Apply the assumptions of `profile`, and store these settings with the approval policy
+        `mode`.
         """
         self.world.assumptions.change(PROFILES[self.profile])
         row = EnvironmentSettings(
@@ -110,8 +109,8 @@ class Scenario:
         cause: str = "order-1",
         run: timedelta | None = timedelta(minutes=30),
     ) -> None:
-        """Start a remediation of these environments, by default of the only one, and let time pass,
-        by default until it needs an approval. If `run` is None, nothing runs yet.
+        """Start a remediation of these environments, by default of the only one, and let time pass.
+        If `run` is None, nothing runs yet.
         """
         order = Remediation(
             created_at=self.services.now,
@@ -126,9 +125,7 @@ class Scenario:
             await self.run(run)
 
     async def approve(self, *except_flows: str, run: timedelta = timedelta(days=60)) -> None:
-        """Approve the plan without `except_flows`, and let time pass, by default until nothing
-        changes.
-        """
+        """Approve the plan without `except_flows`, and let time pass, by default 60 days."""
         await self.driver.call(lambda s: approve_shown(s, self.remediation.id, *except_flows))
         if run:
             await self.run(run)
@@ -148,11 +145,10 @@ class Scenario:
         await self.run(run)
 
     async def read_job(self, title: str) -> FlowJob:
-        """Return the flow job of the original with this name."""
         return (await self.read_jobs())[title]
 
     async def run_until(self, title: str, state: FlowJobState, *, days: int = 30) -> FlowJob:
-        """Let time pass until a job has stored this state, and return the job."""
+        """Let time pass, at most `days`, until a job's row has this state. Return the job."""
 
         def raise_if_reached() -> None:
             marks = (f'"display_name":"{title}"', f'"state":"{state}"', '"leased_until":null')
@@ -186,7 +182,6 @@ class Scenario:
         return {job.display_name: job for job in jobs}
 
     async def read_environment_job(self) -> EnvironmentJob:
-        """Return the remediation's only environment job."""
         (job,) = await self.services.tables.environment_jobs.read_all(self.remediation.id)
         return job
 
@@ -224,9 +219,7 @@ async def plan_remediation(scenario: Scenario, **settings: object) -> None:
 async def plan_and_run_until(
     scenario: Scenario, title: str, state: FlowJobState, **settings: object
 ) -> FlowJob:
-    """Start a remediation and approve its plan, let time pass until a job has stored this state,
-    and return the job.
-    """
+    """Start and approve a remediation, and run it until a job has this state. Return the job."""
     await plan_remediation(scenario, **settings)
     await scenario.approve(run=timedelta(0))
     return await scenario.run_until(title, state)

@@ -1,6 +1,4 @@
-"""Build a self-starting flow right before its cutover, on a platform that may reject turning flows
-on.
-"""
+"""Build a self-starting flow right before its cutover."""
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -33,7 +31,6 @@ class Pair:
     before: Callable[[str], object] = lambda _: None
 
     def __getattr__(self, name: str) -> Any:
-        """Return the attribute of the fake workflows port."""
         if name.startswith("__"):  # those of Python's own protocols, such as deepcopy's
             raise AttributeError(name)
         return getattr(self.scenario.fakes.ports.workflows, name)
@@ -41,7 +38,6 @@ class Pair:
     async def update(
         self, environment: Any, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Write the change, unless it turns on a flow in `refusals`."""
         if change.state is FlowState.ON:
             self.before(workflow_id)
             if workflow_id in self.refusals:
@@ -51,7 +47,6 @@ class Pair:
 
     @property
     def copy(self) -> FakeFlow:
-        """Return the copy of the original."""
         flows = self.scenario.world.list_flows()
         return next(flow for flow in flows if flow.made_by_app)
 

@@ -14,8 +14,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @dataclass(slots=True)
 class TwoEnvironments(Scenario):
-    """A scenario with a second environment."""
-
     other: Builder = field(init=False)
 
     def __post_init__(self) -> None:
@@ -32,11 +30,9 @@ class TwoEnvironments(Scenario):
 
     @property
     def builders(self) -> tuple[Builder, Builder]:
-        """Return the builders of both environments."""
         return self.build, self.other
 
     async def opt_in_both(self, mode: ApprovalPolicy = ApprovalPolicy.AUTOMATIC) -> None:
-        """Set the approval policy of both environments."""
         for build in self.builders:
             row = EnvironmentSettings(environment_id=build.environment.id, approval_policy=mode)
             await self.services.tables.environment_settings.upsert(row)
@@ -44,7 +40,6 @@ class TwoEnvironments(Scenario):
     async def start_remediation_of(
         self, *builds: Builder, cause: str = "both", run: timedelta = timedelta(minutes=30)
     ) -> None:
-        """Start one remediation of these environments, and let time pass."""
         identities = tuple(build.environment.id for build in builds)
         await self.order(environment_ids=identities, cause=cause, run=run)
 
@@ -53,9 +48,7 @@ class TwoEnvironments(Scenario):
         return {job.display_name: job for job in await self.services.tables.flow_jobs.read_all()}
 
     def add_call_across(self) -> tuple[FakeFlow, FakeFlow]:
-        """Add Orders in this environment and Shop in the other, which calls it by URL. Return
-        both.
-        """
+        """Add Orders in this environment, and Shop in the other. Shop calls Orders by URL."""
         orders = self.build.add_http_flow("Orders")
         shop = self.other.add_http_flow(
             "Shop", {"Order": define.build_http_action(self.get_trigger_url(orders))}
@@ -63,12 +56,10 @@ class TwoEnvironments(Scenario):
         return orders, shop
 
     def get_trigger_url(self, flow: FakeFlow) -> str:
-        """Return a flow's trigger URL."""
         home = next(one for one in self.builders if one.environment.id == flow.environment_id)
         return home.get_trigger_url(flow)
 
     def add_call(self, flow: FakeFlow, called: FakeFlow) -> None:
-        """Add an action to a flow that calls another by its URL."""
         document = json.loads(flow.client_data)
         actions = document["properties"]["definition"]["actions"]
         actions[f"Call_{len(actions)}"] = define.build_http_action(self.get_trigger_url(called)) | {

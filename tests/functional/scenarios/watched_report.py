@@ -13,16 +13,13 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @dataclass(slots=True)
 class WatchedReport:
-    """A record of the cursors with which the app reads the list of all flows and that of flows that
-    stay.
-    """
+    """Records the cursors with which the app reads the lists of flows on Microsoft's key."""
 
     answered: dict[bool, list[str]] = field(default_factory=lambda: defaultdict(list))
     #: After this number of pages, one read is throttled. None: no read is.
     throttled_after: int | None = None
 
     def put_before(self, scenario: Scenario) -> None:
-        """Wrap the flow reports port in each process of the scenario."""
         around = scenario.around
 
         def watch_reports(ports: Ports) -> Ports:
@@ -34,7 +31,7 @@ class WatchedReport:
         scenario.renew()
 
     def list_readings(self, *, cannot_migrate_only: bool) -> list[list[str]]:
-        """Return the cursors of each complete read of one of the lists."""
+        """Return the cursors of each read of one list, from its first page on."""
         found: list[list[str]] = []
         for cursor in self.answered[cannot_migrate_only]:
             if not cursor:
@@ -53,7 +50,6 @@ class _Reports:
     async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
-        """Record the cursor, and return the page."""
         watched = self._watched
         if watched.throttled_after == sum(map(len, watched.answered.values())):
             watched.throttled_after = None

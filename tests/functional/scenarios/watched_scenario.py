@@ -5,7 +5,7 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def plan_remediation(scenario: Scenario, **settings: object) -> None:
-    """Apply a key, opt in, check all invariants from now on, and start a remediation."""
+    """Apply a key, check all invariants from now on, and start a remediation."""
     scenario.build.apply_key()
     scenario.build.share_connections()
     scenario.world.traffic.beat(scenario.world)
@@ -15,7 +15,7 @@ async def plan_remediation(scenario: Scenario, **settings: object) -> None:
 
 
 def assert_nothing_lost(scenario: Scenario) -> None:
-    """Let every system call once more, and require that no call is lost."""
+    """Let every system call once more, and check the calls and all invariants."""
     scenario.world.traffic.beat(scenario.world)
     assert scenario.world.violations == []
     assert scenario.world.traffic.lost_calls == []

@@ -1,5 +1,3 @@
-"""Test that callers of each kind, in Azure and in Dataverse, are updated and reverted over TLS."""
-
 import hashlib
 import json
 import re
@@ -66,9 +64,7 @@ TYPES_WITH_PROPERTIES = (
 
 
 def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
-    """Return the seed of a tenant whose flow has a caller of each kind. The callers also hold other
-    values.
-    """
+    """Return the seed of a tenant whose flow has a caller of each kind."""
     flow = build_orders_seed()
     flow["definition"] = build_definition(HTTP, {"Validate": build_validation_action()})
     webhook = {"name": "sales", "url": f"{URL}&from=crm", "authvalue": "x", "contract": 8}
@@ -144,14 +140,12 @@ def build_tenant_with_callers(profile: Profile) -> dict[str, Any]:
 
 
 def describe_data_factory() -> list[dict[str, Any]]:
-    """Return a data factory with a URL in each kind of part that the app can write."""
     parameters = {"url": {"type": "string", "value": f"{URL}&from=adf"}}
     parts = describe_parts(FACTORY) | {"globalParameters/default": parameters}
     return describe_below(FACTORY, {"": {}, **parts})
 
 
 def describe_synapse() -> list[dict[str, Any]]:
-    """Return a Synapse workspace with a URL in each kind of part that the app can write."""
     cell = {"cell_type": "code", "metadata": {}, "outputs": [], "source": [f'post("{URL}")\n']}
     notebook = {"nbformat": 4, "nbformat_minor": 2, "metadata": {}, "cells": [cell]}
     parts = describe_parts(SYNAPSE) | {"notebooks/Send mail": notebook}
@@ -162,7 +156,6 @@ def describe_synapse() -> list[dict[str, Any]]:
 
 
 def describe_parts(owner: str) -> dict[str, dict[str, Any]]:
-    """Return the parts with a URL that data factories and Synapse workspaces have in common."""
     added = f"{URL}&from={owner.rpartition('/')[0].rpartition('/')[2]}"
     call = {"typeProperties": {"url": added, "method": "POST"}, "name": "Call", "type": "WebHook"}
     rest = {"url": URL, "enableServerCertificateValidation": True}
@@ -198,7 +191,6 @@ def get_type(resource_id: str) -> str:
 
 
 def describe_sites() -> dict[str, list[dict[str, Any]]]:
-    """Return a Power Pages site in each data model, with a URL in each kind of its parts."""
     sites = {"_powerpagesiteid_value": SITE_ROW}
     websites = {"_adx_websiteid_value": SITE_ROW}
     setting = {"content": f'{{"value": "{URL}", "source": 0}}'}
@@ -222,7 +214,6 @@ def describe_sites() -> dict[str, list[dict[str, Any]]]:
 
 
 def describe_api_management() -> list[dict[str, Any]]:
-    """Return an API Management service with a URL in each kind of place."""
     call = f'<send-request><set-url>@("{URL}")</set-url></send-request>'
     inbound = f'<choose a="@(1 < 2)" />{call}<include-fragment fragment-id="notify" />'
     policy = f"<policies>\r\n  <inbound>{inbound}</inbound>\r\n</policies>"
@@ -244,9 +235,8 @@ def describe_api_management() -> list[dict[str, Any]]:
 
 
 def read_declared_places(tenant: Tenant, *, is_opt_in: bool = False) -> dict[str, object]:
-    """Return the content of each place that `DECLARED_PLACES` added to the tenant.
-
-    With `is_opt_in`, only of places that the app searches only if a setting names them.
+    """Return the content of the places in `DECLARED_PLACES`. With `is_opt_in`, return only those
+    that need a setting to be searched.
     """
     places: dict[str, object] = {}
     for one in DECLARED_PLACES:
@@ -256,7 +246,6 @@ def read_declared_places(tenant: Tenant, *, is_opt_in: bool = False) -> dict[str
 
 
 def read_places(scenario: WireScenario) -> dict[str, str]:
-    """Return the content of each place that can contain a URL, by its id."""
     azure = scenario.tenant.get_part(Azure)
     places: dict[str, object] = {
         "variables in use": read_variables_in_use(azure),
@@ -286,7 +275,6 @@ def read_places(scenario: WireScenario) -> dict[str, str]:
 
 
 def read_rows(scenario: WireScenario) -> dict[str, object]:
-    """Return the columns of each row that can contain a URL, by its table and id."""
     return {
         f"{table} {row_id}": {name: value for name, value in row.items() if name not in CHANGING}
         for table in TABLES
@@ -305,7 +293,7 @@ def read_variables_in_use(azure: Azure) -> list[dict[str, str]]:
 
 
 def remove_volatile_members(resource: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a resource without the properties that Azure changes with each write."""
+    """Return a resource without what Azure itself sets, so that it can be compared."""
     properties = {
         name: value for name, value in resource["properties"].items() if name not in CHANGING
     }
@@ -323,7 +311,7 @@ def hash_places(scenario: WireScenario) -> dict[str, str]:
 
 
 async def call_from_everywhere(scenario: WireScenario) -> list[int]:
-    """Call each URL in each place, as the system that reads it does. Return the statuses."""
+    """Call each URL in each place, and return the statuses."""
     texts = read_places(scenario).values()
     urls = [url for text in texts for url in re.findall(r'https://[^\s"\\]+/invoke[^\s"\\]+', text)]
     return [await scenario.post(url) for url in urls]
@@ -333,7 +321,6 @@ async def call_from_everywhere(scenario: WireScenario) -> list[int]:
 async def test_callers_of_each_kind_are_updated_and_reverted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
-    """No call fails at any stage, and a rollback restores each byte."""
     settings: dict[str, Any] = dict(WIDE)
     for places in DECLARED_PLACES:
         settings |= places.settings
@@ -376,7 +363,6 @@ async def test_callers_of_each_kind_are_updated_and_reverted(
 async def test_write_waits_until_api_management_is_not_busy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str, message: str, minutes: int
 ) -> None:
-    """The app repeats a rejected write later, also in a rollback, and the job is never blocked."""
     seed = build_tenant_seed(build_orders_seed())
     seed["azure"]["resources"] = describe_below(
         API_MANAGEMENT, {"": {}, "backends/crm": {"url": URL, "protocol": "http"}}
@@ -410,7 +396,6 @@ async def test_write_waits_until_api_management_is_not_busy(
 
 
 def read_backends(scenario: WireScenario) -> list[str]:
-    """Return the URL of each backend of API Management."""
     backends = scenario.tenant.get_part(Azure).resources.list_of_type(
         "Microsoft.ApiManagement/service/backends"
     )

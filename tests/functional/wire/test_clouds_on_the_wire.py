@@ -1,5 +1,3 @@
-"""Test that in each cloud the app uses only the hosts and token audiences of that cloud."""
-
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 async def test_app_assesses_and_migrates_a_flow_in_each_cloud(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cloud: CloudName
 ) -> None:
-    """The tenant rejects each request to a host, or with a token, of another cloud."""
+    """The tenant rejects hosts and tokens of other clouds."""
     seed = build_tenant_with_callers(Profile.DOCUMENTED)
     async with serve_wire_scenario(monkeypatch, tmp_path, seed, cloud=cloud) as scenario:
         before, old_url = _read_searched_places(scenario), scenario.get_trigger_url()

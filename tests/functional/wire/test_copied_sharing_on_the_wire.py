@@ -1,5 +1,3 @@
-"""Test that a copy gets the owner, co-owners, description and solutions of its original."""
-
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,6 @@ TEAM = "70000000-0000-4000-8000-0000000000a1"
 
 
 def build_tenant_with_shared_flow(**environment: Any) -> dict[str, Any]:
-    """Return the seed of a tenant with one flow that has co-owners and is in a solution."""
     flow = build_orders_seed(
         description="What the shop sends",
         solutions=["Orders", "Default"],
@@ -50,7 +47,6 @@ async def read_sharing(
 async def test_copy_is_shared_like_its_original(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
-    """Neither the app nor the service account stays a co-owner of the copy or the original."""
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_with_shared_flow(profile=profile)
     ) as scenario:
@@ -71,7 +67,6 @@ async def test_copy_is_shared_like_its_original(
 async def test_copy_of_a_flow_outside_solutions_is_shared_like_its_original(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
-    """The app reads the co-owners and the description from the flow service."""
     flow = build_orders_seed(
         description="By hand", inSolution=False, coOwners={COLLEAGUE: "CanView"}
     )
@@ -98,7 +93,6 @@ async def test_copy_of_a_flow_outside_solutions_is_shared_like_its_original(
 async def test_rejected_sharing_blocks_the_job_until_a_retry(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, route: str, code: str
 ) -> None:
-    """The original stays on until the copy is shared in a retry."""
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_with_shared_flow()
     ) as scenario:
@@ -118,7 +112,6 @@ async def test_rejected_sharing_blocks_the_job_until_a_retry(
 async def test_disabled_owner_blocks_the_job_before_a_copy_is_created(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The message names the owner. A retry succeeds after the flow gets another owner."""
     members = [
         {"id": APP, "isAdministrator": True, "mayImpersonate": True},
         {"id": MAKER, "isDisabled": True},

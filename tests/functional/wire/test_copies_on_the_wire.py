@@ -1,5 +1,3 @@
-"""Test which parts of a definition a copy keeps and which it converts, over TLS."""
-
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +25,6 @@ EMBEDDED = {
 
 
 def build_orders_with_connections(**more: Any) -> dict[str, Any]:
-    """Return the seed of the flow `Take orders`, with embedded connections and many actions."""
     flow = {"definition": build_definition(TRIGGER, ACTIONS), "connectionReferences": EMBEDDED}
     return build_orders_seed(**{**flow, **more})
 
@@ -68,7 +65,6 @@ async def test_copy_has_the_same_definition_and_a_connection_reference(
     *,
     in_solution: bool,
 ) -> None:
-    """The original may be on or off, inside or outside a solution."""
     seed = build_tenant(
         build_orders_with_connections(state=state, inSolution=in_solution),
         profile=profile,
@@ -93,10 +89,6 @@ async def test_copy_has_the_same_definition_and_a_connection_reference(
 async def test_older_connector_actions_are_converted_if_the_platform_rejects_them(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Each connector action gets a connection reference and loses its authentication.
-
-    Nothing else changes.
-    """
     seed = build_tenant(build_orders_with_connections(), older_host_shapes_refused=True)
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         before = json.loads(scenario.find_flow().client_data)["properties"]["definition"]
@@ -113,7 +105,7 @@ async def test_older_connector_actions_are_converted_if_the_platform_rejects_the
 async def test_definition_in_runtime_format_is_converted_for_the_copy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, in_solution: bool
 ) -> None:
-    """The flow service shows a definition in a format that the platform rejects in a save."""
+    """The platform does not save the format in which the flow service returns a definition."""
     seed = build_tenant(
         build_orders_with_connections(inSolution=in_solution),
         profile=Profile.ADVERSARIAL,
@@ -128,7 +120,6 @@ async def test_definition_in_runtime_format_is_converted_for_the_copy(
 async def test_copy_is_verified_although_the_platform_adds_the_connection_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The verification ignores a property that the platform adds to what the app has written."""
     seed = build_tenant(build_orders_with_connections(), saves_name_connections=True)
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         after = await copy_flow(scenario)
@@ -141,7 +132,6 @@ async def test_copy_is_verified_although_the_platform_adds_the_connection_name(
 async def test_definition_with_connection_references_is_copied_byte_for_byte(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Spaces, escapes and numbers stay as they are."""
     seed = build_tenant(build_orders_seed(connectionReferences=build_references("cr1_mail")))
     (environment,) = seed["environments"]
     connector = f"/providers/Microsoft.PowerApps/apis/{CONNECTOR}"
@@ -172,7 +162,6 @@ async def test_definition_with_connection_references_is_copied_byte_for_byte(
 async def test_connection_of_another_person_blocks_the_job_until_it_is_shared(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The message names the connection and its owner. The fix names who has to share it."""
     seed = build_tenant(build_orders_with_connections(state="Stopped"), owner=COLLEAGUE)
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         await scenario.order(run=SHORT)

@@ -1,8 +1,4 @@
-"""Migrate public flows of a corpus over the wire.
-
-The platform keeps all of them on Microsoft's key. Each flow ends as its plan says, and each copy
-has the same definition as its original.
-"""
+"""Test migrations of the public flows of a corpus, over TLS."""
 
 import json
 import os
@@ -39,7 +35,7 @@ _CONNECTION_FIELDS = ("connection", "connectionName", "connectionReferenceLogica
 
 
 def build_environments() -> list[dict[str, Any]]:
-    """Return the flows of the corpus as seeds of environments with a key. Each flow is on."""
+    """Return the flows of the corpus as seeds of environments with a key."""
     found = read_folders([Path(os.environ["FLOW_CORPUS"]) / "flows"], hold_all=True)
     text = json.dumps([environment.to_seed() for environment in found.environments])
     ours = json.loads(text.replace(DEMO_MAKER, MAKER).replace(derive_id("application"), APP))
@@ -107,7 +103,7 @@ def normalise_definition(
 
 
 def map_copies_to_originals(jobs: Mapping[str, FlowJob]) -> dict[str, str]:
-    """Return the id of each original by the id of its copy, and likewise the trigger URL ids."""
+    """Return originals by copies, both as flow ids and as trigger URL ids."""
     flows = {job.copy.id: job.original.id for job in jobs.values()}
     urls = {job.copy.url_id: job.original.url_id for job in jobs.values() if job.copy.url_id}
     return flows | urls
@@ -116,7 +112,6 @@ def map_copies_to_originals(jobs: Mapping[str, FlowJob]) -> dict[str, str]:
 def assert_job_is_retired(
     environment: SimulatedEnvironment, job: FlowJob, originals: Mapping[str, str]
 ) -> None:
-    """Require that a job is retired and that its copy has the definition of its original."""
     assert job.state is FlowJobState.RETIRED, (job.display_name, job.message)
     original, copy = (environment.workflows[one] for one in (job.original.id, job.copy.id))
     assert copy.state == SimulatedFlowState.STARTED

@@ -1,5 +1,3 @@
-"""Test deletions of retired originals, and their rollback, over TLS."""
-
 from datetime import timedelta
 from pathlib import Path
 
@@ -42,7 +40,6 @@ async def delete_on_the_next_day(scenario: WireScenario) -> Deletion:
 async def test_deleted_original_is_archived_and_leaves_the_microsoft_key_list(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, in_solution: bool, has_row: bool
 ) -> None:
-    """The original's runs are archived, calls to its URL fail, and no trigger URL is stored."""
     assumptions = {"my_flows_have_rows": has_row}
     description = build_tenant_seed(
         build_orders_seed(inSolution=in_solution), assumptions=assumptions
@@ -67,7 +64,6 @@ async def test_deleted_original_is_archived_and_leaves_the_microsoft_key_list(
 async def test_rollback_restores_a_deleted_flow_outside_solutions_with_its_url(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
-    """The platform restores such a flow from its recycle bin, and its trigger URL works again."""
     description = build_tenant_seed(build_orders_seed(inSolution=False), profile=profile)
     async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:
         url = scenario.get_trigger_url()
@@ -87,7 +83,6 @@ async def test_rollback_restores_a_deleted_flow_outside_solutions_with_its_url(
 async def test_rollback_after_21_days_leaves_the_job_retired(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """After 21 days the platform cannot restore the flow, so the rollback changes nothing."""
     description = build_tenant_seed(build_orders_seed(inSolution=False))
     async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:
         await delete_on_the_next_day(scenario)

@@ -1,5 +1,3 @@
-"""Test that `cmkflow doctor` names each permission, queue, setting and host that is missing."""
-
 import gc
 import re
 from collections.abc import Callable, Mapping
@@ -63,7 +61,6 @@ FORBIDDEN: dict[str, Any] = {
 
 
 def list_failed_findings(findings: list[Finding], code: str = "") -> list[Finding]:
-    """Return the findings that are not ok, of all checks or of the check with this code."""
     lacks = [one for one in findings if one.level is not FindingLevel.OK]
     return [one for one in lacks if not code or one.code == code]
 
@@ -71,7 +68,6 @@ def list_failed_findings(findings: list[Finding], code: str = "") -> list[Findin
 async def check_app_with_bus(
     monkeypatch: pytest.MonkeyPatch, folder: Path, connection: str
 ) -> list[Finding]:
-    """Return the findings of an app whose queues are at this Service Bus connection."""
     messages = ServiceBusMessages(build_client_by_connection_string(connection))
     seed = build_tenant_seed(build_orders_seed())
     async with serve_wire_scenario(monkeypatch, folder, seed) as scenario:
@@ -118,10 +114,6 @@ def list_watching_permissions(except_role: str = "") -> list[dict[str, Any]]:
 async def test_each_role_for_callers_is_named_by_its_permissions(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, taken: dict[str, Any]
 ) -> None:
-    """Without one of the template's roles, the findings name its permissions.
-
-    With all of them, none is missing.
-    """
     seed = build_tenant_with_callers(Profile.DOCUMENTED)
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         granted = scenario.tenant.get_part(Azure).permissions
@@ -158,7 +150,6 @@ async def test_each_role_for_callers_is_named_by_its_permissions(
 async def test_each_role_of_a_watched_subscription_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, taken: str
 ) -> None:
-    """The finding names the missing one of the two roles, Reader and Key Vault Reader."""
     seed = build_tenant_seed(build_orders_seed())
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         granted, scope = (
@@ -187,7 +178,6 @@ async def test_each_role_of_a_watched_subscription_is_named(
 async def test_each_role_that_only_a_request_shows_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, route: str, code: str, named: str
 ) -> None:
-    """If Azure answers a request with 403, the fix names the role that the template assigns."""
     seed = build_tenant_seed(build_orders_seed())
     seed["azure"]["vaults"][0]["keys"].append({"name": "evidence", "versions": [{}]})
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
@@ -214,7 +204,6 @@ async def test_each_role_that_only_a_request_shows_is_named(
 async def test_each_right_at_the_storage_account_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, part: str, answer: str, named: str
 ) -> None:
-    """The storage account rejects the app, or cannot read its own key."""
     credential = AzureNamedKeyCredential("account", KEY)
     seed = build_tenant_seed(build_orders_seed())
     with serve_account(answer) as account:
@@ -257,7 +246,6 @@ async def test_each_missing_queue_is_named(
 async def test_missing_role_at_service_bus_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, taken: str
 ) -> None:
-    """The finding names the missing right, and the fix the role that contains it."""
     claims = frozenset({"Listen", "Send"} - {taken})
     queues = [QueueSettings(name=name, claims=claims) for name in (*QUEUES, POISON)]
     with LocalServiceBus(queues) as bus:
@@ -278,7 +266,7 @@ async def test_missing_role_at_service_bus_is_named(
 async def test_setting_of_a_namespace_that_does_not_answer_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The finding is unknown, because the setting may be wrong or the namespace may be down."""
+    """The setting may be wrong, or the namespace may be down."""
     with LocalServiceBus([]) as bus:
         connection = bus.connection_string
     found = await check_app_with_bus(monkeypatch, tmp_path, connection)
@@ -351,7 +339,6 @@ UNSEEN = ("Azure Service Bus Data Sender", "Monitoring Metrics Publisher")
 
 
 def test_each_setting_and_role_of_a_deployment_is_checked_or_documented() -> None:
-    """The deployment guide names each role that the doctor cannot check."""
     empty = {name for name, one in Settings.model_fields.items() if one.default in {"", ()}}
     custom = {one["name"]: read_role_name(one) for one in find_resources(CUSTOM_ROLE)}
     roles = {(BUILT_IN | custom)[get_role_id(one)] for one in find_resources(ROLE)}
@@ -367,9 +354,6 @@ def test_each_setting_and_role_of_a_deployment_is_checked_or_documented() -> Non
 async def test_each_setting_with_another_value_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The settings of a complete deployment get a wrong value one by one. A finding names each such
-    setting.
-    """
     seed = build_tenant_with_callers(Profile.DOCUMENTED)
     seed["azure"]["vaults"][0]["keys"].append({"name": "evidence", "versions": [{}]})
     complete = {
@@ -420,10 +404,6 @@ async def test_each_setting_with_another_value_is_named(
 async def test_each_host_that_is_not_reached_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str, code: str
 ) -> None:
-    """The finding names the host, for example one that a firewall blocks.
-
-    The fix is to allow it.
-    """
     seed = build_tenant_seed(build_orders_seed())
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         scenario.server.close_host(host)

@@ -1,5 +1,3 @@
-"""Test that a key vault signs evidence, and that its public key verifies the signature."""
-
 import io
 from dataclasses import replace
 from datetime import timedelta
@@ -61,10 +59,6 @@ async def check_file(scenario: WireScenario, content: bytes) -> EvidenceFindings
 async def test_evidence_is_signed_and_time_stamped_unless_a_service_fails(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Files from before and after a rotation of the key are valid.
-
-    If a service fails, the file contains the reason.
-    """
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:

@@ -1,5 +1,3 @@
-"""Test that yesterday's failed runs are read and counted, over TLS."""
-
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,7 +18,6 @@ RUNS = 60  # two pages of the tenant
 async def test_failed_runs_of_a_day_are_counted_without_their_messages(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The app reads every page of runs, and stores error codes but no error messages."""
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:

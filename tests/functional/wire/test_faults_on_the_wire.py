@@ -1,5 +1,3 @@
-"""Test faults of the platform that pass, or that a person fixes, over TLS."""
-
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -49,7 +47,6 @@ from tests.local_cloud.tenant.tenant_world import (
 async def test_activation_without_effect_is_repeated(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The platform answers 204 but leaves the copy off, so the app turns it on again."""
     description = build_tenant_seed(
         build_orders_seed(), assumptions={"activations_that_do_not_stick": 1}
     )
@@ -63,7 +60,6 @@ async def test_activation_without_effect_is_repeated(
 async def test_flow_is_copied_although_the_global_host_rejects_requests(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_told: bool
 ) -> None:
-    """The app takes the regional host from the environment, or from the region in the rejection."""
     if not is_told:
         monkeypatch.setattr(admin_api, "list_runtime_endpoints", lambda _: {})
     description = build_tenant_seed(
@@ -78,7 +74,6 @@ async def test_flow_is_copied_although_the_global_host_rejects_requests(
 async def test_repeated_activations_without_effect_block_the_job(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """If the copy stays off after several tries, the job is blocked with a fix."""
     description = build_tenant_seed(
         build_orders_seed(), assumptions={"activations_that_do_not_stick": 9999}
     )
@@ -112,7 +107,6 @@ async def test_copy_whose_flow_name_changes_on_activation_is_found(
 async def test_child_that_was_never_on_blocks_its_parent(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The copy of the parent cannot be turned on while the copy of its child was never on."""
     child = build_flow_seed(CHILD, "Book", build_definition(BUTTON), state="Stopped", heldBack=True)
     parent = build_flow_seed(
         ORDERS, "Take orders", build_definition(HTTP, build_child_action(CHILD))
@@ -133,7 +127,6 @@ async def test_child_that_was_never_on_blocks_its_parent(
 async def test_failed_cutover_turns_the_original_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """If the copy may not use its connection, the original is on until a person shares it."""
     daily = build_flow_seed(ORDERS, "Daily mail", build_definition(DAILY), heldBack=True)
     daily["connectionReferences"] = build_references("cr1_mail")
     async with serve_wire_scenario(
@@ -154,7 +147,6 @@ async def test_failed_cutover_turns_the_original_on(
 async def test_deleted_original_blocks_the_job_until_it_is_restored(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The message names the flow, and the fix says for how long it can be restored."""
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
@@ -176,7 +168,6 @@ async def test_deleted_original_blocks_the_job_until_it_is_restored(
 async def test_app_without_registration_blocks_the_environment_job(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The job is blocked until an administrator registers the app with Power Platform again."""
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
@@ -199,7 +190,6 @@ HIDDEN = {"my_flows_have_rows": False, "definitions_hidden_from_administrators":
 async def test_hidden_flow_is_read_with_a_temporary_co_ownership(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The app reads the flow as a co-owner, copies it, and revokes the co-ownership."""
     hidden = build_flow_seed(CHILD, "Hidden", build_definition(HTTP), inSolution=False)
     description = build_tenant_seed(build_orders_seed(), hidden, assumptions=HIDDEN)
     async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:
@@ -213,7 +203,6 @@ async def test_hidden_flow_is_read_with_a_temporary_co_ownership(
 async def test_unreadable_flow_needs_changes_and_the_others_are_copied(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Without the service account the app cannot read the flow, so the plan has a fix for it."""
     hidden = build_flow_seed(CHILD, "Hidden", build_definition(HTTP), inSolution=False)
     description = build_tenant_seed(build_orders_seed(), hidden, assumptions=HIDDEN)
     async with serve_wire_scenario(monkeypatch, tmp_path, description) as scenario:
@@ -233,7 +222,6 @@ async def test_unreadable_flow_needs_changes_and_the_others_are_copied(
 async def test_environment_job_waits_for_the_platform_migration(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The job makes its plan only after the platform has migrated the other flow."""
     moving = build_flow_seed(CHILD, "Daily", build_definition(DAILY))
     description = build_tenant_seed(
         build_orders_seed(), moving, policy=None, migrationSeconds=3 * 86_400
@@ -322,7 +310,6 @@ async def test_passing_fault_never_blocks_the_job(
 async def test_job_continues_after_an_outage_of_a_service(
     service: str, skip: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """During the outage, the health of the app names it."""
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
@@ -343,7 +330,6 @@ async def test_job_continues_after_an_outage_of_a_service(
 async def test_job_completes_on_a_tenant_that_throttles(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The tenant accepts two requests a minute to the flow service."""
     description = build_tenant_seed(build_orders_seed()) | {
         "budgets": {"flow_service": {"calls": 2, "seconds": 60}}
     }

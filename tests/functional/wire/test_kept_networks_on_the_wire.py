@@ -1,5 +1,3 @@
-"""Test that the app stores what it reads of the network, and when it reads it again, over TLS."""
-
 from pathlib import Path
 
 import pytest
@@ -37,7 +35,6 @@ CALLING = build_definition(HTTP, build_http_action(f"https://{HOST}/orders"))
 
 
 async def allow_new_addresses(scenario: WireScenario) -> None:
-    """Allow the addresses of the new service tags in the firewall of the called web app."""
     tags = await scenario.services.service_tags.get_list()
     seed_azure(
         scenario.tenant,
@@ -48,9 +45,6 @@ async def allow_new_addresses(scenario: WireScenario) -> None:
 async def test_copies_are_verified_with_the_service_tags_that_the_plan_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The plan and the verification of three copies read the service tags and the firewalls once in
-    all.
-    """
     ids = [f"f0000000-0000-4000-8000-00000000000{number}" for number in range(3)]
     flows = [build_flow_seed(one, f"Flow {one[-1]}", CALLING) for one in ids]
     async with serve_wire_scenario(monkeypatch, tmp_path, build_tenant_seed(*flows)) as scenario:
@@ -69,7 +63,6 @@ async def test_copies_are_verified_with_the_service_tags_that_the_plan_read(
 async def test_retry_after_a_firewall_fix_reads_the_firewall_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A retry does not use the stored firewalls, although they are only minutes old."""
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed(definition=CALLING))
     ) as scenario:
@@ -88,7 +81,6 @@ async def test_retry_after_a_firewall_fix_reads_the_firewall_again(
 async def test_snapshot_keeps_firewalls_of_every_kind(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The stored network equals the firewalls and service tags that the app has read."""
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:

@@ -1,5 +1,3 @@
-"""Test key checks while Microsoft's client `azure-keyvault-keys` changes the key, over TLS."""
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -26,10 +24,6 @@ DAY = 86_400
 async def test_key_check_finds_a_revoked_role_and_a_closed_vault(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The policy loses its role at the key, and the vault denies Azure services.
-
-    Before, the key is ok.
-    """
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
@@ -54,7 +48,6 @@ async def test_key_check_finds_a_revoked_role_and_a_closed_vault(
 async def test_vault_that_allows_trusted_services_has_no_finding(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The vault denies the app, but the check does not need to read the key from the vault."""
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:
@@ -71,7 +64,6 @@ async def test_vault_that_allows_trusted_services_has_no_finding(
 
 @asynccontextmanager
 async def open_key_client(scenario: WireScenario) -> AsyncIterator[KeyClient]:
-    """Yield Microsoft's client for keys, connected to the tenant."""
     async with KeyClient(
         URL,
         Credential(scenario.tenant),
@@ -82,9 +74,8 @@ async def open_key_client(scenario: WireScenario) -> AsyncIterator[KeyClient]:
 
 
 async def run_daily_check_of_key(scenario: WireScenario, date: str) -> list[tuple[str, str]]:
-    """Advance the clock by a day and run the daily check.
-
-    Return the reason code and the check of each open alert about the key.
+    """Run the daily check on the next day. Return the reason code and the finding's code of each
+    open alert about the key.
     """
     scenario.tenant.clock.advance(DAY)
     await run_daily_check(scenario.services, date)
@@ -102,7 +93,6 @@ async def run_daily_check_of_key(scenario: WireScenario, date: str) -> list[tupl
 async def test_each_change_of_a_key_raises_one_alert_until_it_is_reverted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A later check of the same problem raises no other alert, and a rotation raises none."""
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed())
     ) as scenario:

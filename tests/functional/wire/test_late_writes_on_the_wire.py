@@ -1,5 +1,3 @@
-"""Test a write that times out and takes effect after a rollback has reverted the caller."""
-
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ STEP = timedelta(seconds=20)
 
 
 def build_tenant() -> dict[str, Any]:
-    """Return the seed of a tenant with a flow, and a web app with its URL in a setting."""
     description = build_tenant_seed(
         build_orders_seed(), assumptions={"late_write_seconds": LATE.total_seconds()}
     )
@@ -35,7 +32,6 @@ def read_settings(scenario: WireScenario) -> dict[str, str]:
 
 
 async def call_flow(scenario: WireScenario) -> int:
-    """Call the URL in the settings of the web app, and return the status."""
     return await scenario.post(read_settings(scenario)["ORDERS_URL"])
 
 
@@ -43,7 +39,6 @@ async def call_flow(scenario: WireScenario) -> int:
 async def test_late_write_during_a_rollback_loses_no_call(
     writes: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Three late writes make the job wait. The rollback restores the settings."""
     async with serve_wire_scenario(monkeypatch, tmp_path, build_tenant()) as scenario:
         before, statuses = read_settings(scenario), []
         fault = Fault(

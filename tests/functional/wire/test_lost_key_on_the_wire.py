@@ -1,5 +1,3 @@
-"""Test that the app waits while the customer's key is revoked, names the cause, and continues."""
-
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -32,7 +30,6 @@ async def pass_time(scenario: WireScenario, time: timedelta, poll: timedelta = P
 
 
 async def set_key_enabled(scenario: WireScenario, *, is_enabled: bool) -> None:
-    """Enable or disable the current key version, as a key administrator does."""
     async with open_key_client(scenario) as keys:
         version = (await keys.get_key(KEY)).properties.version
         await keys.update_key_properties(KEY, version, enabled=is_enabled)
@@ -66,10 +63,6 @@ def provide_services_to_api(scenario: WireScenario) -> None:
 async def test_revoked_key_stops_the_app_until_it_is_restored(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile, after: timedelta
 ) -> None:
-    """One action names the key and its fix.
-
-    After the key is restored, the app makes only one copy.
-    """
     seed = build_tenant_seed(build_orders_seed(), profile=profile)
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         provide_services_to_api(scenario)

@@ -1,5 +1,3 @@
-"""Test that flows with unusual names and deeply nested scopes are copied, over TLS."""
-
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,6 @@ TITLE = "Take orders \u202e📦\u200f"
 
 
 def build_nested_definition(depth: int) -> dict[str, Any]:
-    """Return the definition of an HTTP flow with one action in this number of nested scopes."""
     actions: dict[str, Any] = {"Last": {"type": "Compose", "inputs": 1, "runAfter": {}}}
     for number in range(depth):
         actions = {f"Scope_{number}": {"type": "Scope", "actions": actions, "runAfter": {}}}
@@ -24,7 +21,6 @@ def build_nested_definition(depth: int) -> dict[str, Any]:
 async def test_flow_with_unusual_name_and_400_scopes_is_copied(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, has_row: bool
 ) -> None:
-    """The copy has the same name and all scopes, whether or not the flow has a Dataverse row."""
     flow = build_flow_seed(ORDERS, TITLE, build_nested_definition(400), inSolution=has_row)
     seed = build_tenant_seed(flow, assumptions={"my_flows_have_rows": has_row})
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:

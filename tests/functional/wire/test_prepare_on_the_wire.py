@@ -1,5 +1,3 @@
-"""Test the mode prepare over TLS, mostly before a key is applied."""
-
 import json
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,6 @@ _MANAGEMENT = "shared_flowmanagement"
 
 
 def build_power_apps_flow(number: int = 1, *, name: str = "") -> dict[str, Any]:
-    """Return the seed of a Power Apps (V1) flow outside a solution, which reads an input."""
     flow_id = f"f0000000-0000-4000-8000-0000000001{number:02d}"
     schema = {"properties": {"Name_Value": {"type": "string"}}, "required": ["Name_Value"]}
     trigger = {"type": "Request", "kind": "PowerApp", "inputs": {"schema": schema}}
@@ -31,7 +28,6 @@ def build_power_apps_flow(number: int = 1, *, name: str = "") -> dict[str, Any]:
 
 
 def build_admin_flow() -> dict[str, Any]:
-    """Return the seed of a scheduled flow that uses the action *List flows as Admin (V1)*."""
     host = {
         "apiId": f"/providers/Microsoft.PowerApps/apis/{_MANAGEMENT}",
         "connectionName": _MANAGEMENT,
@@ -56,10 +52,6 @@ async def read_microsoft_key_flows(scenario: WireScenario) -> set[str]:
 async def test_prepare_adds_twenty_flows_to_a_solution_per_request(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Forty-five flows need three requests.
-
-    Then only the HTTP flow would stay on Microsoft's key.
-    """
     seed = build_tenant_seed(
         *(build_power_apps_flow(number) for number in range(45)), build_orders_seed(), policy=None
     )
@@ -82,7 +74,7 @@ async def test_prepare_adds_twenty_flows_to_a_solution_per_request(
 async def test_named_power_apps_flow_is_converted_and_rolled_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The flow is named by its name in the flow service, which differs from its Dataverse id."""
+    """The flow's name in the flow service differs from its Dataverse id."""
     name = "e0000000-0000-4000-8000-0000000000f1"
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_power_apps_flow(name=name), policy=None)
@@ -111,7 +103,6 @@ async def test_named_power_apps_flow_is_converted_and_rolled_back(
 async def test_named_admin_flow_is_edited_although_a_key_is_applied(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """After the edit, the flow is in neither list of flows on Microsoft's key."""
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_admin_flow())
     ) as scenario:
@@ -136,7 +127,7 @@ async def test_named_admin_flow_is_edited_although_a_key_is_applied(
 async def test_prepare_is_blocked_if_the_platform_rejects_applications(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Microsoft does not document whether an application may add a flow to a solution."""
+    """Microsoft does not document whether an application may add flows to solutions."""
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_power_apps_flow(), policy=None)
     ) as scenario:

@@ -1,5 +1,3 @@
-"""Test the alert about address ranges that Microsoft changes while a copy is in use."""
-
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,6 @@ DAY = 86_400
 
 
 def build_web_app(*prefixes: str) -> dict[str, Any]:
-    """Return the seed of the web app that the flow calls, whose firewall allows these prefixes."""
     rules = [
         {"ipAddress": prefix, "priority": number, "action": "Allow", "name": prefix}
         for number, prefix in enumerate(prefixes, start=100)
@@ -43,9 +40,6 @@ async def run_next_daily_check(scenario: WireScenario, date: str) -> None:
 async def test_changed_service_tags_raise_an_alert(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The alert names the new prefix. The stored list version names the firewall and the
-    remediation that the change affects.
-    """
     flow = build_orders_seed(
         definition=build_definition(HTTP, build_http_action(f"https://{HOST}/orders"))
     )

@@ -1,8 +1,4 @@
-"""Each rejection by the platform blocks its flow with a fix, and a retry after the fix retires it.
-
-The tenant rejects a request because of its state where possible, otherwise because of an injected
-fault.
-"""
+"""Test rejections by the platform, each of which blocks a flow until a fix and a retry."""
 
 import json
 from collections.abc import Callable
@@ -56,8 +52,8 @@ def build_request_rejection(route: str, **answer: Any) -> Step:
 
 
 def build_copy_rejection(status: str, code: str, message: str) -> Step:
-    """Return a step that makes the platform reject each change of a workflow with this error of the
-    flow service.
+    """Return a step that makes the tenant reject changes of workflows with this error of the flow
+    service.
     """
     return build_request_rejection("dataverse.patch_workflow", **wrap_error(status, code, message))
 
@@ -102,17 +98,14 @@ def remove_connection(scenario: WireScenario) -> None:
 
 
 def remove_data_policy(scenario: WireScenario) -> None:
-    """Remove from the environment the data policy that blocked a connector."""
     scenario.environment.blocked_connectors.clear()
 
 
 def reject_co_owner_lists_by_app(scenario: WireScenario) -> None:
-    """Make the platform reject the app's own requests to list co-owners."""
     scenario.assumptions.delegated_only.add("flow_service.admin_list_permissions")
 
 
 def accept_co_owner_lists_by_app(scenario: WireScenario) -> None:
-    """Make the platform accept the app's own requests to list co-owners."""
     scenario.assumptions.delegated_only.discard("flow_service.admin_list_permissions")
 
 
@@ -358,7 +351,6 @@ async def test_rejection_blocks_the_flow_until_the_fix_and_a_retry(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The message names the flow and what was rejected. Meanwhile the original accepts calls."""
     case = CASES[name]
     caplog.set_level("DEBUG")
     async with serve_wire_scenario(monkeypatch, tmp_path, case.seed) as scenario:
@@ -376,7 +368,6 @@ async def test_rejection_blocks_the_flow_until_the_fix_and_a_retry(
 
 
 def test_every_rejection_of_the_catalogue_has_a_case() -> None:
-    """Each code in `REFUSALS` has a case here, or is listed as tested elsewhere."""
     elsewhere = {"ChildFlowNeverPublished", "UserMissingRequiredPermission", "DefinitionNotShown"}
     elsewhere |= {"0x80040203", "ConnectionReferenceNotFound"}
     elsewhere |= {"ScopeLocked", "RequestDisallowedByPolicy"}

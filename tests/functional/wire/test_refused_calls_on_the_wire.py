@@ -1,5 +1,3 @@
-"""Test the alert about a call that a firewall denies after the copy was verified."""
-
 from pathlib import Path
 
 import pytest
@@ -21,7 +19,6 @@ from tests.local_cloud.tenant.tenant_world import HTTP, build_definition, build_
 
 
 async def call_copy(scenario: WireScenario) -> Flow:
-    """Call the trigger URL of the copy, and return the copy."""
     copy = scenario.find_flow((await scenario.read_job()).copy.id)
     assert await scenario.post(scenario.get_trigger_url(copy.workflow_entity_id)) == 202
     return copy
@@ -37,10 +34,6 @@ async def run_next_daily_check(scenario: WireScenario, date: str) -> None:
 async def test_denied_call_in_a_run_raises_an_alert_until_calls_succeed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The app reads the failed run once and raises an alert.
-
-    The original is not retired meanwhile.
-    """
     calling = build_definition(HTTP, build_http_action(f"https://{HOST}/orders"))
     async with serve_wire_scenario(
         monkeypatch, tmp_path, build_tenant_seed(build_orders_seed(definition=calling))

@@ -30,7 +30,6 @@ TODAY = ["13.69.71.160/27", "13.69.231.160/27"]
 
 
 async def create_firewall(network: Any) -> None:
-    """Create an Azure Firewall with a DNAT rule, whose sources are the addresses of an IP group."""
     group_id = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
     place = f"{group_id}/providers/Microsoft.Network"
     await (
@@ -99,7 +98,6 @@ async def create_firewall(network: Any) -> None:
 
 
 async def create_security_group(network: Any) -> None:
-    """Create a network security group that allows only LogicApps to call the ERP system."""
     rule = {
         "name": "flows",
         "properties": {
@@ -127,9 +125,8 @@ async def create_security_group(network: Any) -> None:
 
 
 def build_network_client(scenario: WireScenario) -> Any:
-    """Return Microsoft's client for networks, connected to the tenant.
-
-    It accepts JSON in place of its models, which its types do not show, hence `Any`.
+    """Return Microsoft's client for networks, connected to the tenant. Its types do not show that
+    it accepts JSON instead of models, hence `Any`.
     """
     options: dict[str, Any] = {
         "proxies": {"https": scenario.server.proxy_url},
@@ -142,10 +139,6 @@ def build_network_client(scenario: WireScenario) -> Any:
 async def test_fixes_of_sdk_written_firewalls_are_applied_and_reverted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """After the fixes the flow is retired.
-
-    Microsoft's client reads the added entries, and none after the revert.
-    """
     content = build_definition(HTTP, build_http_action(f"https://{EDGE_HOST}/orders"))
     content["actions"]["Erp"] = build_http_action(f"https://{ERP_HOST}/orders")["Call"]
     flow = build_orders_seed(definition=content)
@@ -192,7 +185,6 @@ async def test_fixes_of_sdk_written_firewalls_are_applied_and_reverted(
 async def test_fix_keeps_a_concurrent_change_of_an_ip_group(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The changed ETag makes the first write fail, so the app reads the IP group again."""
     flow = build_orders_seed(
         definition=build_definition(HTTP, build_http_action(f"https://{EDGE_HOST}/orders"))
     )

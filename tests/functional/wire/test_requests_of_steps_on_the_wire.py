@@ -1,5 +1,3 @@
-"""The history of a job counts the requests that the job sends."""
-
 from pathlib import Path
 
 import pytest
@@ -22,7 +20,6 @@ def count_requests(tenant: Tenant) -> int:
 async def test_histories_of_all_jobs_count_every_request(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The numbers in the histories add up to the requests that the tenant got."""
     child = build_flow_seed(CHILD, "Book", build_definition(HTTP))
     parent = build_flow_seed(
         ORDERS, "Take orders", build_definition(HTTP, build_child_action(CHILD))

@@ -1,5 +1,3 @@
-"""Test that calling flows are saved on a platform that rejects older connector actions."""
-
 import json
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,6 @@ HARMFUL = {"older_host_shapes_refused": True, "refused_saves_wipe_references": T
 
 
 def build_tenant_with_caller(**more: Any) -> dict[str, Any]:
-    """Return the seed of an original, and of a calling flow with older connector actions."""
     caller = build_flow_seed(
         CALLER,
         "Nightly",
@@ -35,7 +32,6 @@ def build_tenant_with_caller(**more: Any) -> dict[str, Any]:
 
 
 def add_call(scenario: WireScenario, uri: str, parameters: dict[str, Any]) -> None:
-    """Add an action to the calling flow that calls this URL, or the URL in a parameter."""
     flow = scenario.find_flow(CALLER)
     document = json.loads(flow.client_data)
     document["properties"]["definition"].setdefault("parameters", {}).update(parameters)
@@ -44,7 +40,7 @@ def add_call(scenario: WireScenario, uri: str, parameters: dict[str, Any]) -> No
 
 
 async def update_callers(scenario: WireScenario) -> None:
-    """Update the callers. Require that the calling flow keeps its connection references."""
+    """Update the callers, and require that the calling flow keeps its connection references."""
     before = json.loads(scenario.find_flow(CALLER).client_data)["properties"][
         "connectionReferences"
     ]
@@ -61,7 +57,6 @@ async def update_callers(scenario: WireScenario) -> None:
 async def test_calling_flow_is_converted_and_keeps_its_connection_references(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The rejected first save removes the references, and the second save restores them."""
     async with serve_wire_scenario(monkeypatch, tmp_path, build_tenant_with_caller()) as scenario:
         add_call(scenario, scenario.get_trigger_url(), {})
         old = scenario.get_trigger_url().partition("?")[0]

@@ -1,5 +1,3 @@
-"""Test that the solution setting of an environment is changed and restored, over TLS."""
-
 from pathlib import Path
 
 import pytest
@@ -23,9 +21,6 @@ SETTING = "enableflowsinsolutionbydefault"
 async def test_setting_is_changed_and_restored(
     profile: Profile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Late reads and a change that is not kept only delay the result. Other settings of the
-    environment stay.
-    """
     seed = build_tenant_seed(build_orders_seed(), profile=profile)
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         [row] = scenario.environment.get_table("organizations").values()

@@ -1,6 +1,4 @@
-"""Test flows with a Dataverse trigger. The subscription of the trigger has the flow's own id as its
-name. See platform.md#trigger-subscriptions.
-"""
+"""Test flows with a Dataverse trigger. See platform.md#trigger-subscriptions."""
 
 from pathlib import Path
 from typing import Any
@@ -42,7 +40,6 @@ def add_row(scenario: WireScenario) -> list[str]:
 async def test_flows_with_one_subscription_name_share_one_subscription(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Only the flow that was turned on last starts, and none after either flow is turned off."""
     seed = build_tenant_seed(
         build_row_flow(ORDERS, "A", name=ORDERS), build_row_flow(CHILD, "B", name=ORDERS)
     )
@@ -55,7 +52,6 @@ async def test_flows_with_one_subscription_name_share_one_subscription(
 async def test_copy_has_its_own_subscription(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """If original and copy are on, both start. The copy still starts after the original is off."""
     seed = build_tenant_seed(build_row_flow(ORDERS, "Take orders", name=ORDERS.upper()))
     async with serve_wire_scenario(monkeypatch, tmp_path, seed) as scenario:
         await scenario.order()

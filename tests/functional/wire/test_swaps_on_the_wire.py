@@ -1,5 +1,3 @@
-"""Test cutovers of self-starting flows on a tenant whose reads lag behind its writes."""
-
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,7 +33,6 @@ async def test_cutover_completes_although_reads_lag(
 async def test_cutover_turns_the_original_on_if_the_key_was_just_removed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The app sees the removal late, while original and copy are off, and turns the original on."""
     daily = build_flow_seed(ORDERS, "Daily", build_definition(DAILY), heldBack=True)
     lag = {"read_lag_seconds": [30, 30], "link_start_seconds": 0, "link_seconds": 0}
     async with serve_wire_scenario(

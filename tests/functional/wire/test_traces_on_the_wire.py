@@ -1,5 +1,3 @@
-"""Test that one trace holds a key event, its jobs, their steps and each request."""
-
 import json
 import logging
 from collections.abc import Iterator
@@ -35,16 +33,12 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 
 
 class Tick(func.TimerRequest):
-    """A timer request that is on time."""
-
     @property
     def past_due(self) -> bool:
-        """Return False, because the timer runs on time."""
         return False
 
 
 async def send_key_event(scenario: WireScenario, **properties: str) -> None:
-    """Send an event about the key to the queue of key events."""
     event = build_key_event() | {"topic": VAULT_ID}
     message = QueueMessage(
         queue=KEY_EVENTS, message_id="event-1", body=event, properties=properties
@@ -68,7 +62,6 @@ async def test_one_trace_contains_a_key_event_its_jobs_and_each_request(
     collector: Collector,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The trace continues that of the event's message. Log lines have the id of the trace."""
     caplog.set_level(logging.INFO)
     tenant = build_tenant_seed(build_orders_seed())
     async with serve_wire_scenario(monkeypatch, tmp_path, tenant) as scenario:
@@ -101,7 +94,6 @@ async def test_one_trace_contains_a_key_event_its_jobs_and_each_request(
 async def test_request_to_the_api_continues_the_trace_of_its_sender(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, collector: Collector
 ) -> None:
-    """The started remediation belongs to the same trace. A malformed trace header is ignored."""
     monkeypatch.setenv("CMK_FUNCTION_KEY_ROLES", "operator")
     async with serve_wire_scenario(monkeypatch, tmp_path, build_tenant_seed()) as scenario:
         scenario.use_cases = TRIGGERS
@@ -124,7 +116,6 @@ async def test_request_to_the_api_continues_the_trace_of_its_sender(
 async def test_requests_of_a_timer_are_in_one_trace(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, collector: Collector
 ) -> None:
-    """The trace of the timer contains the request with which it reads the environments."""
     async with serve_wire_scenario(monkeypatch, tmp_path, build_tenant_seed()) as scenario:
         provide(scenario.services)
         await timers.poll_environments(Tick())

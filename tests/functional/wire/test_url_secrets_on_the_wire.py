@@ -1,5 +1,3 @@
-"""Test that callers refer to a URL secret, and that a rollback restores them, over TLS."""
-
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -41,10 +39,8 @@ REFERENCE = f"@Microsoft.KeyVault(SecretUri={VAULT_URL}/secrets/trigger-url-{ORD
 
 
 def build_tenant(profile: Profile) -> dict[str, Any]:
-    """Return the seed of a tenant with a flow and its callers.
-
-    These are three apps, of which the third may not read the vault, a service of API Management, a
-    container app and a key of App Configuration.
+    """Return the seed of a tenant with a flow and its callers. The third of the three apps may not
+    read the vault.
     """
     seed = build_tenant_seed(build_orders_seed(), profile=profile)
     azure = seed["azure"]
@@ -161,7 +157,6 @@ def read_app_secrets(scenario: WireScenario) -> list[dict[str, Any]]:
 async def test_apps_refer_to_a_secret_and_are_reverted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
-    """No call fails at any stage, and a rollback restores each byte."""
     monkeypatch.setenv("CMK_TRIGGER_URL_VAULT", VAULT_URL)
     async with serve_wire_scenario(monkeypatch, tmp_path, build_tenant(profile)) as scenario:
         before, statuses = read_settings(scenario), await call_from_apps(scenario)
@@ -198,10 +193,7 @@ async def test_apps_refer_to_a_secret_and_are_reverted(
 
 
 def assign_user_identity(seed: dict[str, Any]) -> None:
-    """Change the seed so that only a user-assigned identity may read the secret.
-
-    Also make the named value a plain one.
-    """
+    """Let only a user-assigned identity read the secret, and make the named value a plain one."""
     azure = seed["azure"]
     service, named_value = azure["resources"]
     named_value["properties"]["secret"] = False
@@ -222,10 +214,6 @@ def assign_user_identity(seed: dict[str, Any]) -> None:
 async def test_user_assigned_identities_read_the_secret_and_all_is_reverted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile
 ) -> None:
-    """References name the identity.
-
-    A plain named value is a secret only while it refers to the URL secret.
-    """
     monkeypatch.setenv("CMK_TRIGGER_URL_VAULT", VAULT_URL)
     monkeypatch.setattr(f"{__name__}.SITES", SITES[:1])
     seed = build_tenant(profile)

@@ -1,7 +1,5 @@
-"""Run a remediation with the app's own services against a simulated tenant, over TLS and a proxy.
-
-The services, adapters and identity libraries are those that run in Azure. The queues are in this
-process, and the clock is the tenant's, so that a test can advance it.
+"""Run a remediation against a simulated tenant, over TLS and a proxy. The services, adapters and
+identity libraries are those that run in Azure. The queues are in this process.
 """
 
 import base64
@@ -67,7 +65,6 @@ _BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=eA==;Use
 
 
 def build_cache_secret_url(cloud: Cloud = PUBLIC) -> str:
-    """Return the URL of the Key Vault secret with the service account's token cache."""
     return f"https://kv-cmk.{cloud.key_vault_domain}/secrets/operator-token-cache"
 
 
@@ -91,7 +88,6 @@ class WireScenario:
 
     @property
     def platform(self) -> PowerPlatform:
-        """Return the Power Platform of the tenant."""
         return self.tenant.get_part(PowerPlatform)
 
     @property
@@ -101,15 +97,12 @@ class WireScenario:
 
     @property
     def environment(self) -> SimulatedEnvironment:
-        """Return the environment to which the key is applied."""
         return self.platform.environments[ENVIRONMENT]
 
     def find_flow(self, flow_id: str = ORDERS) -> Flow:
-        """Return a flow of the tenant by its Dataverse id."""
         return self.environment.workflows[flow_id]
 
     def get_trigger_url(self, flow_id: str = ORDERS) -> str:
-        """Return the trigger URL of a flow, named by its Dataverse id."""
         return str(build_callback(self.environment, self.find_flow(flow_id))["value"])
 
     async def post(self, url: str) -> int:
@@ -150,12 +143,10 @@ class WireScenario:
         await self.run(run)
 
     async def retry(self, *, run: timedelta = timedelta(days=40)) -> None:
-        """Retry blocked and failed jobs, and let the app work for this time."""
         await change_remediation.retry(self.services, self.remediation.id)
         await self.run(run)
 
     async def read_job(self, flow_id: str = ORDERS) -> FlowJob:
-        """Return the flow job of an original, named by its Dataverse id."""
         return (await self.read_jobs())[flow_id]
 
     async def read_jobs(self, environment_id: str = ENVIRONMENT) -> dict[str, FlowJob]:
@@ -164,7 +155,6 @@ class WireScenario:
         return {job.original.id: job for job in jobs}
 
     async def read_environment_job(self) -> EnvironmentJob:
-        """Return the only environment job of the remediation."""
         (job,) = await self.services.tables.environment_jobs.read_all(self.remediation.id)
         return job
 
@@ -215,7 +205,6 @@ WIDE = {
 def build_settings(
     folder: Path, budgets: Mapping[str, Any] = WIDE, cloud: CloudName = CloudName.PUBLIC
 ) -> Settings:
-    """Return the app's default settings, with the tenant's ids, this cloud and these budgets."""
     named: dict[str, Any] = {"ServiceBusConnection": _BUS, "CMK_CLOUD": cloud, **budgets}
     return Settings(
         tenant_id=TENANT_ID,
@@ -240,10 +229,8 @@ async def serve_wire_scenario(
     ),
     cloud: CloudName = CloudName.PUBLIC,
 ) -> AsyncIterator[WireScenario]:
-    """Serve a tenant and yield the app's services for it.
-
-    The service account is signed in, and the approval policy is automatic. `transport` builds the
-    transport of the app's requests. The tenant has only the hosts of `cloud`.
+    """Serve a tenant and yield the app's services for it. The service account is signed in, and the
+    approval policy is automatic.
     """
     tenant = Tenant()
     seed(tenant, description)
@@ -287,7 +274,6 @@ def _point_at(monkeypatch: pytest.MonkeyPatch, server: TenantServer) -> None:
 
 
 async def _sign_in(services: Services) -> None:
-    """Sign the service account in, as the command line does."""
     cloud = services.settings.cloud
     secrets = services.callers["key_vault_secret"]._secrets  # type: ignore[attr-defined]
     operator = ServiceAccountCredential(
@@ -317,7 +303,9 @@ async def _opt_in(services: Services, environment_ids: Iterable[str]) -> None:
 async def require_blocked(
     scenario: WireScenario, code: str, *names: str, flow_id: str = ORDERS
 ) -> FlowJob:
-    """Require that the job is blocked with a fix, and that its original is on. Return the job."""
+    """Require that the job is blocked with this code and its fix, and that its original is on.
+    Return the job.
+    """
     job = await scenario.read_job(flow_id)
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, code), job
     assert job.fix == find_fix(code)

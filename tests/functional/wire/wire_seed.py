@@ -39,7 +39,6 @@ def build_flow_seed(
 
 
 def build_orders_seed(**more: Any) -> dict[str, Any]:
-    """Return the seed of the HTTP flow `Take orders`, which external systems call."""
     return build_flow_seed(ORDERS, "Take orders", build_definition(HTTP), **more)
 
 
