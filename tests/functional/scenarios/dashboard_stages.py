@@ -93,20 +93,20 @@ async def _await_approval(visitor: Visitor) -> None:
     await visitor.show("plan-exported", "/remediations/{id}/plan", {"export": "true"})
     route = ROUTES["POST", "remediations/{id}/cancel"]
     expired = {**BROWSER, "Content-Type": FORM, "Referer": "https://app.example/api/dashboard"}
-    params = {"id": visitor.identity}
+    params = {"id": visitor.remediation_id}
     reply = await visitor.send(route, b"accept_replay=true", headers=expired, params=params)
-    visitor.record_page("session", f"/api/remediations/{visitor.identity}/cancel", reply)
+    visitor.record_page("session", f"/api/remediations/{visitor.remediation_id}/cancel", reply)
 
 
 async def _block_flows(visitor: Visitor) -> None:
     scenario = visitor.scenario
-    plans = await show_plan(scenario.services, visitor.identity)
+    plans = await show_plan(scenario.services, visitor.remediation_id)
     await visitor.send_api_request(
         "POST",
         "remediations/{id}/approve",
         {"versions": [plan.version for plan in plans]},
         headers=APPROVER,
-        id=visitor.identity,
+        id=visitor.remediation_id,
     )
     await scenario.run(timedelta(days=9))
     await _record_daily_check(scenario)
@@ -154,7 +154,7 @@ async def _declare_callers(visitor: Visitor) -> None:
     confirmed = {"name": erp["name"], "flow": jobs[0].original.id}
     await visitor.send_api_request("POST", "declared-callers/confirm", confirmed)
     [caller, _] = await list_declared_callers(scenario.services)
-    path = await build_link_path(scenario.services, caller, visitor.identity)
+    path = await build_link_path(scenario.services, caller, visitor.remediation_id)
     route = ROUTES["GET", "declared-callers/confirmation"]
     query = {"token": path.partition("token=")[2]}
     visitor.record_page("confirmation", path, await visitor.send(route, headers={}, query=query))
@@ -177,12 +177,12 @@ async def _complete_remediation(visitor: Visitor) -> None:
     scenario = visitor.scenario
     allow_new_ranges(scenario)
     await point_apps_at_copies(scenario)
-    await visitor.send_api_request("POST", "remediations/{id}/retry", {}, id=visitor.identity)
+    await visitor.send_api_request("POST", "remediations/{id}/retry", {}, id=visitor.remediation_id)
     await scenario.run(timedelta(days=40))
     await _record_daily_check(scenario)
     body = {"delete_at": (scenario.services.now + timedelta(days=30)).isoformat()}
     await visitor.send_api_request(
-        "POST", "remediations/{id}/deletions", body, headers=APPROVER, id=visitor.identity
+        "POST", "remediations/{id}/deletions", body, headers=APPROVER, id=visitor.remediation_id
     )
     await _declare_callers(visitor)
     await visitor.show_every_route("done")
@@ -211,7 +211,9 @@ async def _add_reports(visitor: Visitor) -> None:
         visitor.record_report(f"assessment-{assessment['phase']}", build_page([assessment]))
     visitor.record_report("assessment-all", build_page(assessments))
     visitor.record_report("demo", await _build_demo_report(visitor.scenario))
-    reply = await visitor.send_api_request("GET", "remediations/{id}/evidence", id=visitor.identity)
+    reply = await visitor.send_api_request(
+        "GET", "remediations/{id}/evidence", id=visitor.remediation_id
+    )
     with zipfile.ZipFile(io.BytesIO(reply.get_body())) as pack:
         [report] = [name for name in pack.namelist() if name.endswith(".html")]
         visitor.record_report("evidence", pack.read(report).decode())

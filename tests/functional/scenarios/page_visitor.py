@@ -112,7 +112,7 @@ class Visitor:
         """
         if isinstance(route, str):
             route = ROUTES["GET", f"dashboard{route}"]
-        params = {"flow": self.flow_id, "id": self.identity if self.flow_id else ""}
+        params = {"flow": self.flow_id, "id": self.remediation_id if self.flow_id else ""}
         named = {one: value for one, value in params.items() if f"{{{one}}}" in route.path}
         reply = await self.send(route, headers=headers, query=query, params=named)
         path = f"{route.path.format_map({**named, '*path': 'nowhere'})}?{urlencode(query)}"
@@ -137,8 +137,7 @@ class Visitor:
             assert self.pages[-1].status == (404 if route is UNKNOWN_PAGE else 200), route
 
     @property
-    def identity(self) -> str:
-        """Return the id of the remediation."""
+    def remediation_id(self) -> str:
         return self.scenario.remediation.id
 
     def take_pages(self) -> Sequence[ShownPage]:
