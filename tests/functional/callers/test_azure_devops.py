@@ -117,7 +117,7 @@ async def test_hook_with_a_secret_input_is_changed_by_a_person(tenant: Tenant) -
 
 
 async def test_shared_variable_group_is_changed_by_a_person(tenant: Tenant) -> None:
-    """A write must name all projects that share the group."""
+    """A write must name all projects that share the variable group."""
     url = tenant.builder.get_trigger_url(tenant.original)
     add_variable_group(tenant.builder, {"URL": {"value": url}}, isShared=True)
 
