@@ -37,15 +37,13 @@ def run_bicep(*arguments: str, of: Path | None = None) -> subprocess.CompletedPr
 
 
 def list_diagnostics(folder: Path, pattern: str) -> list[str]:
-    """Return the errors, warnings and notes that the compiler's linter prints about the files of a
-    folder that match a pattern.
-    """
+    """Return the errors, warnings and notes of the compiler's linter about files of a folder."""
     said = run_bicep("lint", "--pattern", pattern, of=folder).stderr.splitlines()
     return sorted({line for line in said if line.strip()})
 
 
 def write_snapshot(parameters: Path) -> Path:
-    """Write the snapshot of a deployment: the resources that the template and this parameters file
+    """Write the snapshot of a deployment: the resources that the template and a parameters file
     declare. Returns the snapshot's path. Raises `ValueError` with the compiler's message.
     """
     done = run_bicep("snapshot", str(parameters), "--mode=overwrite", *SNAPSHOT_OF)

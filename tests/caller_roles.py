@@ -18,10 +18,7 @@ PAGE = ROOT / "docs" / "deployment.md"
 
 
 def build_roles() -> list[dict[str, Any]]:
-    """Return the definitions of the roles that the caller kinds declare, sorted by name.
-
-    Several kinds may declare the same role.
-    """
+    """Return the definitions of the roles that the caller kinds declare, sorted by name."""
     needs = (getattr(kind, "required_permissions", None) for kind in find_kinds("shared.callers"))
     roles = {one.role.lower(): one for one in needs if one and one.role}
     return [
@@ -49,7 +46,7 @@ def build_text() -> str:
 
 
 def with_table(text: str) -> str:
-    """Return the text of docs/deployment.md with the table of roles replaced by a generated one."""
+    """Return the text of docs/deployment.md with the table of roles generated."""
     return with_tables(text, "tests.caller_roles", {"caller roles": _format_rows()})
 
 

@@ -34,7 +34,6 @@ def build_schema() -> dict[str, Any]:
 
 
 def write_schema() -> None:
-    """Write docs/callers.schema.json."""
     FILE.write_text(json.dumps(build_schema(), indent=2) + "\n")
 
 

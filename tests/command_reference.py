@@ -27,7 +27,6 @@ _TABLE = ("", "| Command | What it does |", "|---|---|")
 
 
 def build_reference() -> str:
-    """Return the text of the page."""
     commands = {
         words: one for words, one in sorted(build_command_tree().items()) if not is_group(one)
     }
@@ -71,9 +70,7 @@ def _format_metavar(argument: Any) -> str:
 
 
 def join_lines(text: str) -> str:
-    """Return a help text on one line, with `|` escaped, as the cell of a Markdown table
-    needs it.
-    """
+    """Return a help text on one line, with `|` escaped, for a cell of a Markdown table."""
     return " ".join(text.split()).replace("|", "\\|")
 
 

@@ -20,7 +20,6 @@ def build_command_tree() -> Mapping[tuple[str, ...], Any]:
 
 
 def is_group(command: Any) -> bool:
-    """Return whether a command only contains commands."""
     return hasattr(command, "commands")
 
 

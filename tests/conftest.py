@@ -1,4 +1,4 @@
-"""Configure all tests: property tests have no time limit, which a busy machine would exceed."""
+"""Configure all tests. Property tests have no time limit, which a busy machine would exceed."""
 
 import gc
 import os

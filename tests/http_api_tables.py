@@ -30,7 +30,6 @@ def list_documented_endpoints() -> dict[tuple[str, str], Endpoint]:
 
 
 def with_all_tables(text: str) -> str:
-    """Return the text of docs/http-api.md with all its tables generated."""
     tables = {
         "routes": _format_routes(),
         "approval policies": format_rows(ApprovalPolicy),

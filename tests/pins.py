@@ -44,7 +44,6 @@ class Pin:
         return normalize_name(self.name)
 
     def __str__(self) -> str:
-        """Return the pin as it is written in a requirements file."""
         lines = [f"{self.name}=={self.version}", *(f"--hash=sha256:{one}" for one in self.hashes)]
         return " \\\n    ".join(lines)
 
@@ -103,9 +102,9 @@ def _read_pins(text: str, path: Path) -> tuple[Pin, ...]:
 
 
 def write_constraints(path: Path, file: str = "requirements-dev.txt") -> Path:
-    """Write the versions of a requirements file, without hashes, to a file for pip's option `-c`.
+    """Write the versions of a requirements file, without hashes, for pip's option `-c`.
 
-    Return its path.
+    Return the path.
     """
     pins = read_requirements(ROOT / file).pins.values()
     path.write_text("".join(f"{pin.name}=={pin.version}\n" for pin in pins))
@@ -118,7 +117,7 @@ def resolve(
     """Return by key all packages that pip would install, with the hashes for all machines.
 
     `platforms` contains the platform tags of each machine. Raises `CalledProcessError` if a package
-    has no wheel for one of the machines.
+    has no wheel for one of the machines, and `ValueError` if its versions differ.
     """
     found: dict[str, Pin] = {}
     for tags in platforms:
@@ -187,7 +186,6 @@ def list_files() -> list[Path]:
 
 
 def main() -> None:
-    """Write the pins of the files that the command line names, or of all files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", type=Path, nargs="*", help="by default all", metavar="FILE")
     parser.add_argument("--upgrade", action="store_true", help="take the newest brought packages")

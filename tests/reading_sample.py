@@ -48,7 +48,7 @@ class Text:
 
 
 def list_files(places: Sequence[str], pattern: str) -> list[Path]:
-    """Return the files with these names, and those in these folders, in order."""
+    """Return the files at these places whose names match a pattern, sorted."""
     found = [
         path
         for place in places
@@ -70,7 +70,6 @@ def collect_texts() -> dict[str, list[Text]]:
 
 
 def draw(seed: int) -> dict[str, list[Text]]:
-    """Return by group the texts that a seed draws."""
     random = Random(seed)  # noqa: S311 - no secret
     return {group: random.sample(texts, COUNTS[group]) for group, texts in collect_texts().items()}
 
@@ -202,7 +201,6 @@ def _is_prose(text: str) -> bool:
 
 
 def main() -> None:
-    """Print the sample of the seed that the command line names."""
     parser = argparse.ArgumentParser(description="Draw a reading sample.")
     parser.add_argument("--seed", type=int, required=True)
     seed = parser.parse_args().seed

@@ -64,7 +64,6 @@ _NOTHING = "Nothing"
 
 
 def with_tables(page: str) -> str:
-    """Return the text of docs/runbook.md with its lists generated."""
     tables = {
         "reasons": _format_reasons(page),
         "codes of the platform": _format_platform_codes(),
@@ -73,9 +72,7 @@ def with_tables(page: str) -> str:
 
 
 def _is_waiting(reason: Reason) -> bool:
-    """Return whether a job with this reason continues without a person, so that the page need not
-    explain it.
-    """
+    """Return whether a job with this reason continues without a person."""
     return reason.fix.startswith(_NOTHING) and reason not in _find_anchors()
 
 
@@ -109,9 +106,7 @@ def _format_sentence(meaning: str) -> str:
 
 
 def _strip_common_words(fix: str) -> str:
-    """Return a fix without its last words, which are the same for many fixes and are on the page
-    once.
-    """
+    """Return a fix without its last words, which are the same for many fixes."""
     return re.sub("[,;] then retry[.]$", ".", fix)
 
 

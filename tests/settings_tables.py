@@ -16,7 +16,6 @@ PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 
 
 def with_table(text: str) -> str:
-    """Return the text of docs/settings.md with its table generated."""
     return with_tables(text, "tests.settings_tables", {"settings": _format_rows()})
 
 

@@ -70,7 +70,6 @@ def _convert_link(link: re.Match[str], path: Path) -> str:
 
 
 def main() -> None:
-    """Copy the documents into the folder that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     copy_documents(parser.parse_args().folder)

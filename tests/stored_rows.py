@@ -48,8 +48,8 @@ async def run_remediation() -> MemoryStore:
 
 
 async def build_rows() -> list[StoreRow]:
-    """Return two rows of each table: one that a remediation has stored, and one built from the
-    column types.
+    """Return up to two rows of each table: one that a remediation has stored, and one built from
+    the column types.
     """
     ran = (await run_remediation()).rows.values()
     store = MemoryStore()
@@ -64,7 +64,6 @@ async def build_rows() -> list[StoreRow]:
 
 
 def format_documents(stored: list[StoreRow]) -> Iterator[dict[str, object]]:
-    """Yield each row as a JSON object."""
     for row in stored:
         yield {
             "table": row.table,

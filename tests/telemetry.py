@@ -1,9 +1,9 @@
 """Build the tables of Application Insights from the log lines of a local Functions host, and run
 alerts on them.
 
-The rows are like those of the real host. A line of the app has the category `Function.NAME.User`. A
-failed run is an exception in two categories of the host. A message is cut at 32,768 UTF-16 units.
-Lines that the host does not forward make no row.
+A line of the app has the category `Function.NAME.User`. A failed run is an exception in two
+categories of the host. A message is cut at 32,768 UTF-16 units. Lines that the host does not
+forward make no row.
 """
 
 import json
@@ -31,8 +31,6 @@ _TABLES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """An alert rule of infra/."""
-
     #: In parentheses in its rule's name, without the token.
     name: str
     #: A KQL query, or the name of a metric of Service Bus.
@@ -88,7 +86,6 @@ class Telemetry:
             self._add_line(line)
 
     def count(self, query: str) -> int:
-        """Return how many rows a query returns."""
         [(number,)] = duckdb_kql.kql(self._connection, f"{query}\n| count").fetchall()
         return int(number)
 

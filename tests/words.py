@@ -63,7 +63,6 @@ class Hit:
     instead: str
 
     def __str__(self) -> str:
-        """Return the hit as one line of output."""
         return f"{self.path}:{self.line}: {self.found!r} ({self.pattern}): {self.instead}"
 
     @property
@@ -74,8 +73,7 @@ class Hit:
 
 @cache
 def read_avoided_words() -> tuple[AvoidedWord, ...]:
-    """Return the rows of `words_to_avoid.txt`: pattern, replacement, and why the pattern is
-    narrowed.
+    """Return the rows of `words_to_avoid.txt`.
 
     A path in backquotes in the last cell names files in which the word may be used.
     """
@@ -115,7 +113,6 @@ def list_files(paths: Iterable[str] = ()) -> list[str]:
 
 
 def find_hits(path: str, text: str) -> Iterator[Hit]:
-    """Yield the hits in a file."""
     lines = text.splitlines()
     allowed = {
         number: one for number, line in enumerate(lines, 1) if (one := _ALLOWED.search(line))
@@ -205,7 +202,7 @@ def _join_comment(tokens: list[tokenize.TokenInfo]) -> Iterator[Passage]:
 
 
 def _list_declared_names(node: ast.AST) -> Iterator[str]:
-    """Yield the names that a node of the code declares, without those that libraries prescribe."""
+    """Yield the names that a node of the code declares."""
     match node:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             yield name
@@ -252,7 +249,6 @@ def lower_ceilings() -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Print the hits, or lower the ceilings."""
     if arguments == ["--lower"]:
         lower_ceilings()
         return

@@ -23,7 +23,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> "AsyncIterator[Browser]":
-    """Start the system's Chromium."""
     from tests.browser.shown_pages import start_chromium
 
     async with start_chromium(os.environ["CHROMIUM"]) as browser:

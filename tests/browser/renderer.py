@@ -1,4 +1,4 @@
-"""Open a page of Chromium in which a renderer from npm, such as mermaid, shows the app's texts."""
+"""Open a page in which a renderer from npm shows the app's texts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

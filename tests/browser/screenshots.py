@@ -55,9 +55,7 @@ DOCUMENT_FLOWS = 30
 async def take_pictures(
     folder: Path, chromium: str, flow_counts: Sequence[int], wanted: re.Pattern[str]
 ) -> None:
-    """Take pictures of the first screen and of the whole of each page whose name matches
-    `wanted`.
-    """
+    """Take pictures of the pages whose names match `wanted`."""
     async with start_chromium(chromium) as browser, AsyncExitStack() as open_tabs:
         tabs = [
             await open_tabs.enter_async_context(open_viewer(browser, width, height))
@@ -105,7 +103,6 @@ async def _take_picture(tab: Viewer, shown: ShownPage, wanted: DocumentPicture) 
 
 
 def main() -> None:
-    """Take the pictures that the command-line arguments name."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chromium", required=True, help="path of the browser")
     parser.add_argument("--to", type=Path, required=True, help="folder for all pictures")

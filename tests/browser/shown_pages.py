@@ -29,12 +29,11 @@ class Viewer:
     _shown: ShownPage | None = None
 
     async def open(self, shown: ShownPage) -> None:
-        """Show a page; later requests of its script get the same page."""
+        """Show a page. Later requests of its script get the same page."""
         self._shown = shown
         await self.page.goto(f"{APP}{shown.path}")
 
     async def answer(self, route: Route) -> None:
-        """Answer a request of the tab with the page or an asset."""
         shown = self._shown
         assert shown is not None
         name = route.request.url.rpartition("/")[2]
@@ -48,7 +47,6 @@ class Viewer:
 
 @asynccontextmanager
 async def start_chromium(chromium: str) -> AsyncIterator[Browser]:
-    """Start the system's Chromium, and yield the browser."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
@@ -59,7 +57,6 @@ async def start_chromium(chromium: str) -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def open_viewer(browser: Browser, width: int, height: int = 900) -> AsyncIterator[Viewer]:
-    """Open a tab of this size, and yield its viewer."""
     page = await browser.new_page(viewport={"width": width, "height": height})
     viewer = Viewer(page)
     page.on("pageerror", lambda error: viewer.errors.append(str(error)))

@@ -1,6 +1,4 @@
-"""Test that every page of the dashboard and every report passes axe-core at every stage of a
-remediation.
-"""
+"""Test the accessibility of every page and report with axe-core."""
 
 import os
 from pathlib import Path
@@ -44,11 +42,7 @@ _DARK: tuple[tuple[str, Literal["none", "active"]], ...] = (
 
 
 async def find_faults(tab: Viewer) -> list[str]:
-    """Return the violations that axe-core finds on a page, and the widths at which the page is too
-    wide.
-
-    The page is checked at three widths in light colours, then in dark and in forced colours.
-    """
+    """Return the violations that axe-core finds, and the widths at which the page is too wide."""
     page = tab.page
     faults = []
     for width, rules in ((PHONE, ALL_RULES), (ZOOMED, LAYOUT), (DESK, ALL_RULES)):
@@ -69,15 +63,10 @@ async def find_faults(tab: Viewer) -> list[str]:
 
 @pytest.fixture
 def axe() -> str:
-    """Return the script that checks a page's accessibility."""
     return Path(AXE).read_text()
 
 
 async def test_every_page_is_accessible_at_every_stage(browser: Browser, axe: str) -> None:
-    """The test opens all details of a page before it runs axe-core.
-
-    The page's script reports no error.
-    """
     faults = []
     seen = set[str]()
     async with open_viewer(browser, DESK) as tab:
@@ -94,7 +83,7 @@ async def test_every_page_is_accessible_at_every_stage(browser: Browser, axe: st
 
 
 async def test_fault_of_a_page_is_found(browser: Browser, axe: str) -> None:
-    """A page with pale text and a wide box has faults, so the test above can fail."""
+    """Otherwise, the test of all pages could not fail."""
     shown = ShownPage(name="faulty", path="/", status=200, headers={}, text=FAULTY)
     async with open_viewer(browser, DESK) as tab:
         await tab.open(shown)

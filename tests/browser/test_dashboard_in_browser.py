@@ -1,7 +1,4 @@
-"""Test the dashboard in Chromium, on the worker and the local cloud that `make up` starts.
-
-An administrator uses only pages to review, approve, fix, retry and roll back.
-"""
+"""Test the dashboard in Chromium, on the worker and the local cloud that `make up` starts."""
 
 import os
 import re
@@ -32,9 +29,7 @@ ACCOUNT = "admin@contoso.example"
 
 
 class Outside:
-    """Makes the changes that the dashboard has no page for: in the local tenant, and by the app's
-    API.
-    """
+    """Makes the changes for which the dashboard has no page."""
 
     def __init__(self, session: aiohttp.ClientSession, text: str) -> None:
         exports = dict(re.findall(r"export (\w+)=(\S+)", text))
@@ -66,16 +61,12 @@ class Outside:
 
 @pytest.fixture
 def axe() -> str:
-    """Return the script that checks a page's accessibility."""
     return Path(AXE).read_text()
 
 
 async def test_administrator_migrates_and_rolls_back_flows_with_pages_alone(
     browser: Browser, tmp_path: Path, axe: str
 ) -> None:
-    """Each page that the administrator visits passes axe-core, loads nothing from other hosts, and
-    logs no error.
-    """
     async with run_make_up(tmp_path / "up") as text, aiohttp.ClientSession() as session:
         outside = Outside(session, text)
         async with open_visit(browser, outside.url, ACCOUNT, axe) as visit:
@@ -162,9 +153,7 @@ async def apply_firewall_fix(visit: Visit) -> None:
 
 
 async def check_expired_session(visit: Visit, remediation: str) -> None:
-    """Check that a page reports an expired session, and keeps its form until the form is sent
-    again.
-    """
+    """Check that a page reports an expired session, and keeps its form."""
     page = visit.page
     await visit.open(f"/remediations/{remediation}")
     form = page.locator("#actions details.deed", has_text="Roll back all flows")

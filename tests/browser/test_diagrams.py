@@ -1,5 +1,3 @@
-"""Test that mermaid draws every diagram of the documents in a readable size."""
-
 import os
 import re
 from pathlib import Path
@@ -44,7 +42,6 @@ DRAW = """async source => {
 
 
 def read_diagrams() -> list[tuple[str, str]]:
-    """Return each diagram's source with its page's name."""
     pages = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
     return [
         (page.name, source)
@@ -54,7 +51,7 @@ def read_diagrams() -> list[tuple[str, str]]:
 
 
 async def test_every_diagram_of_the_documents_is_drawn_in_a_readable_size(browser: Browser) -> None:
-    """Instead of a diagram that mermaid cannot parse, a page would show an error."""
+    """A page would show an error instead of a diagram that mermaid cannot parse."""
     drawn = read_diagrams()
     assert len(drawn) > 5
     async with open_page_with(browser, Path(RENDERERS) / "mermaid/dist/mermaid.min.js") as page:
@@ -69,7 +66,7 @@ async def test_every_diagram_of_the_documents_is_drawn_in_a_readable_size(browse
 
 
 async def test_invalid_diagram_is_found(browser: Browser) -> None:
-    """A diagram that mermaid cannot parse is an error, so the test above can fail."""
+    """Otherwise, the test of all diagrams could not fail."""
     async with open_page_with(browser, Path(RENDERERS) / "mermaid/dist/mermaid.min.js") as page:
         result = await page.evaluate(DRAW, "flowchart TD\n  a --> --> b\n")
 

@@ -1,7 +1,4 @@
-"""Test the live update of pages in Chromium.
-
-The test serves the pages to the browser, so that no app has to run.
-"""
+"""Test the live update of pages in Chromium, without a running app."""
 
 import os
 from collections.abc import AsyncIterator
@@ -31,9 +28,7 @@ LONGEST = 60_000
 
 @dataclass
 class App:
-    """Plays the app for the browser: serves a page with two sections, and answers its requests for
-    updates.
-    """
+    """Plays the app: serves a page with two sections, and answers its requests for updates."""
 
     page: Page
     answer: str = "One"
@@ -44,7 +39,6 @@ class App:
     sent: list[int] = field(default_factory=list)
 
     def build_page(self) -> str:
-        """Return the HTML of the page."""
         css, js, *_ = read_assets()
         rows = "".join(f"<li data-part>{one}</li><!--/part-->" for one in self.rows)
         return add_hashes(
@@ -57,7 +51,6 @@ class App:
         )
 
     async def serve(self, route: Route) -> None:
-        """Answer a request of the browser."""
         request = route.request
         known = await request.header_value("Live-Sections")
         asset = read_assets().get(request.url.rpartition("/")[2])
@@ -97,7 +90,6 @@ async def app(browser: Browser) -> AsyncIterator[App]:
 
 
 async def test_live_update_sends_only_changed_rows(app: App) -> None:
-    """A row that did not change is not sent, and the page shows it in its new position."""
     await app.run_update()
     await expect(app.page.locator("#live")).to_contain_text("Live, ")
     app.rows = ("New", "Bills", "Orders")
@@ -110,10 +102,6 @@ async def test_live_update_sends_only_changed_rows(app: App) -> None:
 
 
 async def test_focused_section_changes_only_on_request(app: App) -> None:
-    """If a section that has the focus changes, a message says so, and a button shows the change.
-
-    Other sections are replaced at once.
-    """
     await app.page.get_by_role("link", name="Fix").focus()
     app.answer, app.rows = "Two", ("New",)
     await app.run_update()
@@ -145,7 +133,6 @@ async def test_section_with_an_open_form_is_replaced_when_the_form_is_closed(app
 
 
 async def test_expired_session_is_reported_and_stops_the_requests(app: App) -> None:
-    """The report has a link to a new sign-in, which leads back to this page."""
     app.status = 401
     await app.run_update()
 
@@ -157,7 +144,6 @@ async def test_expired_session_is_reported_and_stops_the_requests(app: App) -> N
 
 
 async def test_live_update_retries_less_often_if_the_app_does_not_answer(app: App) -> None:
-    """A message says that the app does not answer, and disappears when it answers again."""
     asked: list[str] = []
     app.page.on("request", lambda request: asked.append(request.url))
     app.status = 0
@@ -176,7 +162,6 @@ async def test_live_update_retries_less_often_if_the_app_does_not_answer(app: Ap
 
 
 async def test_hidden_tab_sends_no_request_until_it_is_shown(app: App) -> None:
-    """When the tab is shown again, it requests an update at once."""
     hide = """hidden => {
       Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
       document.dispatchEvent(new Event("visibilitychange"));

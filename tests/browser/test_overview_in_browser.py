@@ -1,5 +1,3 @@
-"""Test the Overview and Environments pages in Chromium: kill switch and dry run."""
-
 import os
 from pathlib import Path
 
@@ -25,14 +23,12 @@ pytestmark = [
 
 @pytest.fixture
 def axe() -> str:
-    """Return the script that checks a page's accessibility."""
     return Path(AXE).read_text()
 
 
 async def test_kill_switch_and_dry_run_work_on_the_pages(
     browser: Browser, tmp_path: Path, axe: str
 ) -> None:
-    """After each action, the page shows its result. Each page passes axe-core at three widths."""
     async with run_make_up(tmp_path / "up") as text, aiohttp.ClientSession() as session:
         url = Outside(session, text).url
         async with open_visit(browser, url, ACCOUNT, axe) as visit:

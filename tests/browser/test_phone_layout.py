@@ -1,5 +1,3 @@
-"""Test sizes and positions on every page at every stage, on a phone that is 390 pixels wide."""
-
 import os
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -57,13 +55,11 @@ CUT_DIAGRAMS = """[...document.querySelectorAll('figure')]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def pages() -> dict[str, ShownPage]:
-    """Return every page and report by name."""
     return {page.name: page async for stage in visit_stages(FLOWS) for page in stage}
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def phone(browser: Browser) -> AsyncIterator[Viewer]:
-    """Open a tab as wide as a phone."""
     async with open_viewer(browser, WIDTH, HEIGHT) as tab:
         yield tab
 
@@ -71,9 +67,7 @@ async def phone(browser: Browser) -> AsyncIterator[Viewer]:
 async def find_wrong_results(
     phone: Viewer, pages: dict[str, ShownPage], script: str, is_wrong: Callable[[Any], bool] = bool
 ) -> dict[str, Any]:
-    """Run a script on each page with all details open; return by page the results that are
-    wrong.
-    """
+    """Run a script on each page with all details open. Return the wrong results by page."""
     found = {}
     for name, shown in pages.items():
         await phone.open(shown)
@@ -86,30 +80,23 @@ async def find_wrong_results(
 async def test_what_a_finger_presses_is_forty_pixels_high(
     phone: Viewer, pages: dict[str, ShownPage]
 ) -> None:
-    """The height applies to buttons, fields, summaries of details and links, except links within a
-    text.
-    """
+    """The height does not apply to links within a text."""
     assert await find_wrong_results(phone, pages, PRESSED) == {}
 
 
 async def test_fields_of_a_filter_have_the_same_edges(
     phone: Viewer, pages: dict[str, ShownPage]
 ) -> None:
-    """On a phone, each field of a filter is as wide as the filter."""
     assert await find_wrong_results(phone, pages, EDGES, lambda edges: len(set(edges)) > 1) == {}
 
 
 async def test_header_has_two_lines(phone: Viewer, pages: dict[str, ShownPage]) -> None:
-    """The first line has the product's name and the signed-in person, the second the navigation."""
     assert await find_wrong_results(phone, pages, HEADER, lambda height: height > 90) == {}
 
 
 async def test_header_of_a_wide_screen_has_one_line_with_the_whole_name(
     phone: Viewer, pages: dict[str, ShownPage]
 ) -> None:
-    """The product, the navigation and the name of the signed-in person are beside one another, and
-    nothing of the name is cut off.
-    """
     await phone.page.set_viewport_size({"width": 1280, "height": 900})
     await phone.open(pages["status-for-reader"])
     name = phone.page.locator(".who b")
@@ -121,7 +108,6 @@ async def test_header_of_a_wide_screen_has_one_line_with_the_whole_name(
 async def test_navigation_shows_the_page_that_is_open(
     phone: Viewer, pages: dict[str, ShownPage]
 ) -> None:
-    """The navigation scrolls to the entry of the open page, also to the last entry."""
     for name in ("settings-done", "audit-done", "status-done"):
         await phone.open(pages[name])
         box = await phone.page.locator(".top [aria-current]").bounding_box()
@@ -131,16 +117,10 @@ async def test_navigation_shows_the_page_that_is_open(
 
 
 async def test_nothing_touches_the_card_above(phone: Viewer, pages: dict[str, ShownPage]) -> None:
-    """Whatever follows a card, such as a note, a legend or links to other pages of a list, is at
-    least 6 pixels below it.
-    """
     assert await find_wrong_results(phone, pages, TOUCHING) == {}
 
 
 async def test_nothing_scrolls_sideways(phone: Viewer, pages: dict[str, ShownPage]) -> None:
-    """Neither a page nor a part of a page, such as the draft of a support request, scrolls
-    sideways.
-    """
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await scenario.opt_in()
@@ -157,10 +137,6 @@ async def test_nothing_scrolls_sideways(phone: Viewer, pages: dict[str, ShownPag
 
 
 async def test_no_diagram_is_cut(phone: Viewer, pages: dict[str, ShownPage]) -> None:
-    """A diagram too wide for a phone is hidden.
-
-    The table below it shows the same calls between flows.
-    """
     assert await find_wrong_results(phone, pages, CUT_DIAGRAMS) == {}
     await phone.open(pages["remediation-blocked"])
     await phone.page.evaluate(OPEN_ALL)
@@ -171,7 +147,6 @@ async def test_no_diagram_is_cut(phone: Viewer, pages: dict[str, ShownPage]) -> 
 async def test_flows_that_were_searched_are_in_the_first_screen(
     phone: Viewer, pages: dict[str, ShownPage], width: int, height: int
 ) -> None:
-    """After a search on a plan page, the first flow found is above the bar with the approval."""
     await phone.page.set_viewport_size({"width": width, "height": height})
     await phone.open(pages["plan-found"])
     bar = await phone.page.locator(".approve").bounding_box()

@@ -1,7 +1,4 @@
-"""Test the script of the plan page in Chromium: checkboxes, counts, search and filters.
-
-The test serves the pages to the browser, so that no app has to run.
-"""
+"""Test the script of the plan page in Chromium, without a running app."""
 
 import os
 from collections.abc import AsyncIterator
@@ -45,7 +42,6 @@ FLOWS = [
 
 
 async def open_plan(page: Page, items: list[PlanItem], width: int = 1280, **choice: object) -> None:
-    """Show the plan page with these flows."""
     plan = PlanView(
         environment_job=AWAITING,
         items=tuple(items),
@@ -69,7 +65,7 @@ async def open_plan(page: Page, items: list[PlanItem], width: int = 1280, **choi
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser) -> AsyncIterator[Page]:
-    """Open a tab; an error on its console fails the test."""
+    """Open a tab. An error on its console fails the test."""
     errors: list[str] = []
     page = await browser.new_page()
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -80,7 +76,6 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
 
 
 async def test_checkboxes_follow_dependent_flows(page: Page) -> None:
-    """A parent is excluded with its child, and a child is included with its parent."""
     await open_plan(page, FLOWS)
     bar = page.locator(".approve")
     await expect(bar).to_contain_text("You approve 4 flows, 8 changes, in environment.")
@@ -118,7 +113,6 @@ async def test_search_and_filters_keep_the_selected_flows(page: Page) -> None:
 
 
 async def test_button_to_another_page_sends_the_selected_flows(page: Page) -> None:
-    """Flows on other pages of the plan that run an excluded flow are excluded, too."""
     many = [build_item(f"n{number}", planned_changes=CHANGES) for number in range(120)]
     await open_plan(page, [*FLOWS, *many], search="Flow c")
     await expect(page.locator(".approve")).to_contain_text("You approve 124 flows, 248 changes,")
@@ -154,12 +148,10 @@ async def test_enter_key_in_the_search_field_searches(
 
 @pytest.fixture
 def axe() -> str:
-    """Return the script that checks a page's accessibility."""
     return Path(AXE).read_text()
 
 
 async def test_plan_page_is_accessible_and_fits_the_screen(page: Page, axe: str) -> None:
-    """The test checks a wide screen, a phone and a very narrow screen, with all details open."""
     for width in (1280, 390, 320):
         await open_plan(page, FLOWS, width)
         await page.evaluate(
@@ -172,7 +164,7 @@ async def test_plan_page_is_accessible_and_fits_the_screen(page: Page, axe: str)
 
 
 async def test_printed_plan_shows_the_details_of_every_flow(page: Page) -> None:
-    """On a screen, the details are closed at first. The bar with the approval is not printed."""
+    """On a screen, the details are closed at first."""
     await open_plan(page, FLOWS)
     details = page.locator("#rows .in").first
     await expect(details).to_be_hidden()
@@ -184,7 +176,6 @@ async def test_printed_plan_shows_the_details_of_every_flow(page: Page) -> None:
 
 
 async def test_thirty_flows_take_less_than_ten_screens_of_a_phone(page: Page) -> None:
-    """On a wide screen, the plan takes fewer than four screens."""
     many = [
         replace(one, workflow_id=f"{one.workflow_id}{number}", children=())
         for number in range(6)

@@ -1,7 +1,3 @@
-"""Test that every page of the documentation site shows its pictures and diagrams, and fits a
-desktop and a phone.
-"""
-
 import os
 from pathlib import Path
 
@@ -28,7 +24,6 @@ LOOK = """() => ({
 
 
 async def test_site_shows_every_picture_and_diagram_on_desktop_and_phone(browser: Browser) -> None:
-    """Only a wide table or code scrolls sideways; nothing is loaded from another host."""
     assert len(PAGES) > 50
     page = await browser.new_page()
     foreign: list[str] = []

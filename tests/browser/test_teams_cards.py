@@ -1,4 +1,4 @@
-"""Test how Microsoft's renderer of Adaptive Cards shows the app's cards for Teams."""
+"""Test the app's cards for Teams with Microsoft's renderer of Adaptive Cards."""
 
 import os
 import re
@@ -58,9 +58,7 @@ RENDER = """document => {
 
 
 def build_hostile_card(cause: PendingActionKind, link: str) -> dict[str, Any]:
-    """Return the Teams card of an action required, in which every name contains markup and
-    links.
-    """
+    """Return a Teams card in which every name contains markup and links."""
     waiting = PendingAction(
         kind=cause,
         reason_code="owner_unavailable",
@@ -88,10 +86,6 @@ def build_hostile_card(cause: PendingActionKind, link: str) -> dict[str, Any]:
 
 
 async def test_every_card_is_valid_and_shows_names_as_text(browser: Browser) -> None:
-    """Markup and links in the name of a flow or environment appear as plain text.
-
-    Microsoft's renderer knows every member of the card.
-    """
     async with open_page_with(
         browser, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
     ) as page:
@@ -146,7 +140,6 @@ CASES = {
 async def test_card_fits_at_every_width(
     browser: Browser, names: tuple[str, ...], width: int, tmp_path: Path
 ) -> None:
-    """Nothing of the title, the reason, the fix and the only button is cut off."""
     content = build_card(build_notification(names))
     async with open_page_with(
         browser, Path(RENDERERS) / "adaptivecards/dist/adaptivecards.min.js"
@@ -171,7 +164,6 @@ async def test_card_fits_at_every_width(
 async def test_card_of_every_notification_fits_and_names_no_address_range(
     browser: Browser, cause: PendingActionKind, code: str, tmp_path: Path
 ) -> None:
-    """On a phone, the card shows its title, what to do, and one button."""
     scenario = await build_tenant_with("Stock")
     await CATALOGUE[cause, code](scenario)
     (one,) = [
@@ -197,7 +189,6 @@ async def test_card_of_every_notification_fits_and_names_no_address_range(
 
 
 def build_notification(names: tuple[str, ...]) -> Notification:
-    """Return the notification about blocked flows with these names."""
     waiting = shorten_action(
         PendingAction(
             kind=PendingActionKind.FLOWS_BLOCKED,
@@ -225,7 +216,7 @@ def build_notification(names: tuple[str, ...]) -> Notification:
 async def test_renderer_reports_unknown_types_and_renders_markdown_links(
     browser: Browser,
 ) -> None:
-    """Without these two abilities of the renderer, the tests above could not fail."""
+    """Without these two abilities of the renderer, tests of this file could not fail."""
     block = {"type": "TextBlock", "text": NAME}
     wrong = {"type": "AdaptiveCard", "version": "1.4", "body": [block, {"type": "Nothing"}]}
     async with open_page_with(

@@ -20,9 +20,7 @@ SIGNATURE = re.compile(r"sig(=|%3D)[A-Za-z0-9_-]{20}")
 
 @dataclass  # no slots: playwright keeps something of its own at whom it calls
 class Visit:
-    """A visit to the dashboard by a signed-in person: the page of the browser, and the faults
-    recorded on it.
-    """
+    """A visit to the dashboard by a signed-in person, and the faults recorded on it."""
 
     page: Page
     url: str
@@ -34,21 +32,19 @@ class Visit:
     lax: list[str] = field(default_factory=list)
 
     async def open(self, path: str = "") -> None:
-        """Open a page of the dashboard by its address."""
         await self.page.goto(f"{self.url}/api/dashboard{path}")
 
     async def follow(self, name: str) -> None:
-        """Follow a link with this text."""
         await self.page.get_by_role("link", name=name).first.click()
 
     async def wait_for_text(self, text: str | re.Pattern[str], *, within: str = "main") -> None:
-        """Wait until a text appears; the page is not loaded again."""
+        """Wait until a text appears, without loading the page again."""
         await expect(self.page.locator(within)).to_contain_text(text, timeout=PATIENCE)
 
     async def confirm_action(
         self, action: str | re.Pattern[str], *says: str, **fields: str
     ) -> None:
-        """Open an action of the page with the keyboard, check its explanation (`says`), fill its
+        """Open an action with the keyboard, check that it contains the texts `says`, fill its
         fields, and confirm it.
         """
         opened = self.page.locator("details.deed", has_text=action).first
@@ -96,7 +92,6 @@ class Visit:
         assert not SIGNATURE.search(await self.page.content())
 
     def require_no_fault(self) -> None:
-        """Fail if a fault was recorded."""
         assert self.errors == []
         assert self.lax == []
         assert self.hosts == {urlsplit(self.url).netloc}
@@ -113,17 +108,13 @@ class Visit:
 
 
 async def tick_required_boxes(opened: Locator) -> None:
-    """Tick every box that an approval requires."""
     for box in await opened.locator("input[type=checkbox][required]").all():
         await box.check()
 
 
 @asynccontextmanager
 async def open_visit(browser: Browser, url: str, account: str, axe: str) -> AsyncIterator[Visit]:
-    """Sign in and yield the visit.
-
-    A request to another host than the app is recorded as a fault.
-    """
+    """Sign in and yield the visit, which records responses and errors."""
     context = await browser.new_context(viewport={"width": 1100, "height": 720})
     visit = Visit(await context.new_page(), url, axe)
     await visit.open()

@@ -1,6 +1,4 @@
-"""Build all adapters of the app against a local tenant, over TLS and a proxy, signed in with the
-libraries of Azure Identity.
-"""
+"""Build all adapters of the app against a local tenant, over TLS and a proxy."""
 
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -82,9 +80,6 @@ OPERATOR = ServiceAccountSettings(
 
 
 def build_description() -> dict[str, Any]:
-    """Return the description of a tenant with the items of the Power Platform tests and the Azure
-    resources that the adapters read.
-    """
     full = deepcopy(SEED)
     operator = {"id": OPERATOR_APP, "clientId": OPERATOR.client_id, "name": "Service account"}
     full["directory"]["applications"].append(operator)
@@ -144,27 +139,23 @@ def build_description() -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapters(PlatformPorts):
-    """All adapters of the app, and the local tenant to which they send their requests."""
-
     world: TenantWorld
     http: HttpClient
     operator: ServiceAccountCredential
 
     async def read_environment(self) -> Environment:
-        """Return the environment that most tests use."""
         return await self.environments.get(ENVIRONMENT)
 
     async def sign_in(self) -> None:
-        """Sign the service account in."""
         await self.operator.sign_in(PUBLIC.flow_service_scope, lambda _: None)
 
 
 def build_trusting_transport(ca_file: str) -> PlainTransport:
-    """Return the app's transport, which trusts the certificate authority of the local tenant.
+    """Return the app's transport, which trusts the local tenant's certificate authority. aiohttp
+    would read `SSL_CERT_FILE` only when it is imported.
 
-    aiohttp would read `SSL_CERT_FILE` only when it is imported. The certificate is given to the
-    connector, which keeps connections; the option `connection_verify` would create a connector for
-    each request.
+    The certificate is given to the connector, which keeps connections; the option
+    `connection_verify` would create a connector for each request.
     """
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=ca_file)),
@@ -180,9 +171,7 @@ async def run_adapters(
     described: dict[str, Any] | None = None,
     services: Sequence[Service] = SERVICES,
 ) -> AsyncIterator[Adapters]:
-    """Start a local tenant and set the environment variables that lead all requests to the tenant.
-    Yield the adapters.
-    """
+    """Start a local tenant, point the environment variables to it, and yield the adapters."""
     tenant, described = Tenant(), described or build_description()
     seed(tenant, described)
     async with TenantServer(tenant, services) as server, aiohttp.ClientSession() as session:
@@ -199,9 +188,6 @@ async def run_adapters(
 
 
 def _choose_scopes(described: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that name the GitHub repositories, Azure DevOps organizations and
-    SharePoint sites of a tenant's description.
-    """
     scopes: dict[str, Any] = {}
     for places in find_opt_in_places():
         scopes |= places.settings if places.standard_seed.keys() <= described.keys() else {}

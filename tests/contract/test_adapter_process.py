@@ -1,5 +1,3 @@
-"""Test that a new process reads every address from its environment variables, and starts fast."""
-
 import asyncio
 import os
 import sys
@@ -40,7 +38,6 @@ print("\\n".join(sys.modules))
 
 
 async def run_code(code: str, **environment: str) -> str:
-    """Run code in a new interpreter and return its output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -57,9 +54,7 @@ async def run_code(code: str, **environment: str) -> str:
 async def test_proxy_certificates_and_identity_come_from_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The app has no setting for the platform's address, so it finds the local tenant by these
-    variables only.
-    """
+    """The app has no setting for the platform's address."""
     async with run_adapters(monkeypatch) as app:
         printed = await run_code(LIST_ENVIRONMENTS, SSL_CERT_FILE=app.world.server.ca_file)
 
@@ -67,7 +62,7 @@ async def test_proxy_certificates_and_identity_come_from_the_environment(
 
 
 async def test_importing_the_adapters_imports_no_heavy_library() -> None:
-    """The factory that needs a slow library imports it when somebody calls the factory."""
+    """A factory imports its slow library when it is called."""
     modules = set((await run_code(IMPORT_ALL)).split())
 
     assert "shared.adapters.archive.blob" in modules

@@ -1,5 +1,3 @@
-"""Test every implementation of the archive."""
-
 import base64
 import os
 from collections.abc import AsyncIterator
@@ -19,7 +17,6 @@ KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
 
 @pytest.fixture(params=["memory", "folder", pytest.param("blobs", marks=pytest.mark.azurite)])
 async def archive(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Archive]:
-    """Return an empty archive. Each test runs with each implementation."""
     match request.param:
         case "memory":
             yield MemoryArchive()
@@ -41,7 +38,6 @@ async def archive(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 
 async def test_stored_content_is_read_back(archive: Archive) -> None:
-    """The content stays the same, byte for byte. The name contains folders."""
     content = bytes(range(256)) * 100
 
     await archive.put("env-1/flow-2/1.json", content)
@@ -58,7 +54,6 @@ async def test_files_are_listed_by_name(archive: Archive) -> None:
 
 
 async def test_deleted_file_is_gone_and_the_others_stay(archive: Archive) -> None:
-    """A second delete of the same file does nothing."""
     await archive.put("a/b", b"b")
     await archive.put("a/c", b"c")
 
@@ -96,7 +91,6 @@ async def test_archive_folder_contains_no_readable_text(tmp_path: Path) -> None:
 
 
 async def test_sealed_file_is_readable_only_with_its_key_and_name(tmp_path: Path) -> None:
-    """With another key, another name or a changed byte, a read raises `InvalidInput`."""
     archive = FolderArchive(tmp_path, KEY)
     await archive.put("a", b"text")
     (tmp_path / "b.sealed").write_bytes((tmp_path / "a.sealed").read_bytes())

@@ -1,7 +1,3 @@
-"""Test the adapters that an assessment uses, with faults of the services. Test also the search for
-canvas apps as callers.
-"""
-
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -22,13 +18,11 @@ from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return all adapters on a separate tenant for this test."""
     async with run_adapters(monkeypatch, build_description()) as made:
         yield made
 
 
 async def test_unreadable_connector_leaves_the_sign_in_unknown(app: Adapters) -> None:
-    """After a rejected read, the app assumes neither OAuth nor another sign-in."""
     app.world.tenant.faults.add(
         Fault(route="power_apps.get_connector", kind=FaultKind.FAIL, status=403, code="Forbidden")
     )
@@ -62,9 +56,7 @@ async def test_search_finds_canvas_apps_and_reports_unreadable_ones(
 async def test_documents_of_canvas_apps_do_not_exhaust_the_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A document can have hundreds of megabytes. Only a few are read at the same time, and one that
-    is too large is reported.
-    """
+    """A document can have hundreds of megabytes."""
     description = build_description()
     [home, *_] = description["environments"]
     [first, *_] = home["canvasApps"]

@@ -1,5 +1,3 @@
-"""Test the Azure adapters against the tenant, over TLS and the proxy."""
-
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -15,15 +13,12 @@ from tests.local_cloud.tenant.tenant_world import VAULT_ID
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return all adapters on a separate tenant for this test."""
     async with run_adapters(monkeypatch) as made:
         yield made
 
 
 async def test_key_reads_retry_and_raise_the_apps_errors(app: Adapters) -> None:
-    """Microsoft's SDK for keys sends its requests through the app's HTTP pipeline, which retries
-    and converts errors.
-    """
+    """Microsoft's SDK for keys sends its requests through the app's HTTP pipeline."""
     faults = app.world.tenant.faults
     vault = await app.keys.read_vault(VAULT_ID)
     faults.add(Fault(route="key_vault.*", status=503))
@@ -56,7 +51,6 @@ async def test_key_reads_retry_and_raise_the_apps_errors(app: Adapters) -> None:
 async def test_keys_of_a_vault_behind_a_firewall_are_read(
     app: Adapters, closed: dict[str, object]
 ) -> None:
-    """Azure Resource Manager returns each version with type, size, operations and dates."""
     azure = app.world.tenant.get_part(Azure)
     contents, document = azure.find_vault("kv-cmk"), azure.resources.find(VAULTS, VAULT_ID)
     assert contents is not None
@@ -82,7 +76,7 @@ async def test_keys_of_a_vault_behind_a_firewall_are_read(
 async def test_identities_of_an_app_in_a_resource_group_named_sites_are_read(
     app: Adapters,
 ) -> None:
-    """The resource id contains `sites` twice. Only the second one precedes the app's name."""
+    """The resource id contains `sites` twice."""
     site_id = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/sites/providers/{SITES}/web"
     site = {"id": site_id, "name": "web", "type": SITES, "location": "westeurope", "properties": {}}
     identity = {"type": "SystemAssigned", "principalId": "p1"}
@@ -99,7 +93,6 @@ async def test_list_of_an_unknown_resource_type_raises_an_error(app: Adapters) -
 
 
 async def test_requests_are_counted_by_service(app: Adapters) -> None:
-    """The app sends one request for the list of apps and one for the list of slots."""
     await app.app_settings.read_sites()
 
     assert app.http.calls == {"Azure Resource Manager": 2}

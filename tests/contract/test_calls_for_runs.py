@@ -1,5 +1,3 @@
-"""Test how many requests a read of runs sends."""
-
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -13,7 +11,6 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return all adapters on a tenant that returns one run per page."""
     async with run_adapters(monkeypatch) as made:
         made.world.platform.assumptions.run_page = 1
         yield made
@@ -25,7 +22,6 @@ def count_requests_for_runs(app: Adapters) -> int:
 
 @pytest.mark.parametrize("limit", [1, 2])
 async def test_no_request_is_sent_for_runs_beyond_the_limit(app: Adapters, limit: int) -> None:
-    """With one run per page, a read of at most two runs sends two requests."""
     since = app.world.tenant.clock.now() - DAY
 
     runs = await app.flow_reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since, limit=limit)
@@ -34,7 +30,6 @@ async def test_no_request_is_sent_for_runs_beyond_the_limit(app: Adapters, limit
 
 
 async def test_page_of_runs_is_read_with_one_request(app: Adapters) -> None:
-    """The first and a later page need one request each."""
     now = app.world.tenant.clock.now()
 
     first = await app.flow_reports.read_run_page(ENVIRONMENT, HTTP_FLOW, since=now - DAY, until=now)
@@ -47,7 +42,6 @@ async def test_page_of_runs_is_read_with_one_request(app: Adapters) -> None:
 
 
 async def test_runs_in_progress_are_read_with_two_requests(app: Adapters) -> None:
-    """The number of runs does not matter."""
     now = app.world.tenant.clock.now()
 
     await app.flow_reports.read_runs_in_progress(ENVIRONMENT, HTTP_FLOW, since=now - DAY, until=now)
@@ -56,7 +50,6 @@ async def test_runs_in_progress_are_read_with_two_requests(app: Adapters) -> Non
 
 
 async def test_runs_in_progress_are_found_without_the_filter_by_status(app: Adapters) -> None:
-    """If the platform rejects the filter, the app reads further pages."""
     world, now = app.world, app.world.tenant.clock.now()
     runs = world.environment.workflows[HTTP_FLOW].runs
     oldest = min(runs, key=lambda run: run.started)

@@ -34,7 +34,6 @@ class Receiver:
         self.written = 0
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Answer a request as its path says."""
         _, status, way = request.path.split("/")
         response = web.StreamResponse(status=int(status))
         await response.prepare(request)
@@ -51,7 +50,6 @@ class Receiver:
 
 @asynccontextmanager
 async def run_receiver() -> AsyncIterator[tuple[Receiver, SignedWebhook]]:
-    """Run a receiver. Yield it and a channel to it."""
     receiver, app = Receiver(), web.Application()
     app.router.add_post("/{status}/{way}", receiver.answer)
     runner = web.AppRunner(app, shutdown_timeout=0)
@@ -68,7 +66,6 @@ async def run_receiver() -> AsyncIterator[tuple[Receiver, SignedWebhook]]:
 
 
 async def send_notification(channel: SignedWebhook, url: str) -> None:
-    """Send a notification to an address with the app's webhook channel."""
     http, service = channel._http, channel._service
     fresh = replace(NOTIFICATION, created_at=datetime.now(UTC))
     await SignedWebhook(http, service, url, KEY).send(fresh)
@@ -81,7 +78,6 @@ def _bypass_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_long_answer_is_not_read_to_its_end() -> None:
-    """After a status 200, the app does not read the 300 MB that follow."""
     async with run_receiver() as (receiver, channel):
         await send_notification(channel, f"{receiver.url}/200/long")
 
@@ -89,7 +85,6 @@ async def test_long_answer_is_not_read_to_its_end() -> None:
 
 
 async def test_only_the_beginning_of_a_long_rejection_is_read() -> None:
-    """The error contains the reason at the beginning of the answer."""
     async with run_receiver() as (receiver, channel):
         with pytest.raises(CmkflowError, match="Webhook"):
             await send_notification(channel, f"{receiver.url}/400/long")

@@ -1,5 +1,3 @@
-"""Test reads of Dataverse in batches. Each read in a batch has its own answer."""
-
 import asyncio
 from collections.abc import AsyncIterator
 
@@ -32,7 +30,6 @@ def build_id(number: int) -> str:
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return all adapters on a tenant with many flows."""
     async with run_adapters(monkeypatch) as made:
         for number in range(MANY):
             seed_flow(
@@ -51,7 +48,6 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 
 async def test_many_flows_are_read_in_few_batches(app: Adapters) -> None:
-    """A filter contains the ids of 25 flows, and a batch has ten filters."""
     environment, ids = await app.read_environment(), [build_id(number) for number in range(MANY)]
 
     shares = await app.flow_sharing.list_each(environment, ids)
@@ -72,9 +68,6 @@ async def test_next_pages_of_a_batched_read_are_read(app: Adapters) -> None:
 
 
 async def test_concurrent_reads_are_sent_as_one_batch(app: Adapters) -> None:
-    """The reads may be in nested tasks. A read that fails or is cancelled does not affect the
-    others.
-    """
     environment, calls = await app.read_environment(), app.world.tenant.calls
     calls.reset()
 
@@ -102,7 +95,6 @@ async def test_concurrent_reads_are_sent_as_one_batch(app: Adapters) -> None:
 
 
 async def test_single_read_is_not_sent_as_a_batch(app: Adapters) -> None:
-    """Reads that follow one another are not combined, either."""
     environment, calls = await app.read_environment(), app.world.tenant.calls
     calls.reset()
 
@@ -114,7 +106,6 @@ async def test_single_read_is_not_sent_as_a_batch(app: Adapters) -> None:
 
 
 async def test_rejected_read_does_not_affect_other_reads_of_the_batch(app: Adapters) -> None:
-    """One flow is missing, and another is throttled."""
     app.world.tenant.faults.add(
         Fault(route=SHARES, status=429, headers={"Retry-After": "7"}, skip=2)
     )
@@ -132,9 +123,6 @@ async def test_rejected_read_does_not_affect_other_reads_of_the_batch(app: Adapt
 
 
 async def test_summaries_of_many_flows_are_read_in_one_batch(app: Adapters) -> None:
-    """A filter contains the ids of 25 flows. If the platform rejects its part of the batch, each of
-    these flows has the error as its result.
-    """
     environment, ids = await app.read_environment(), [build_id(number) for number in range(MANY)]
     whole = await app.workflows.read_summaries(environment, ids)
     calls = dict(app.world.tenant.calls.routes)
@@ -152,7 +140,6 @@ async def test_summaries_of_many_flows_are_read_in_one_batch(app: Adapters) -> N
 
 
 async def test_failed_batch_does_not_affect_other_batches(app: Adapters) -> None:
-    """Each failed batch is sent again. If it fails again, only its flows have an error."""
     app.world.tenant.faults.add(Fault(route=BATCHES, kind=FaultKind.DROP_BEFORE, times=1))
     app.world.tenant.faults.add(Fault(route=BATCHES, status=503, times=10))
     ids = [build_id(number) for number in range(MANY)]

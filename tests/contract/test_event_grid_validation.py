@@ -1,7 +1,3 @@
-"""Test that the local tenant validates the URL of an event subscription as Event Grid does: the URL
-must answer a validation request.
-"""
-
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -27,15 +23,11 @@ PATH = build_resource(
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return all adapters on a separate tenant for this test."""
     async with run_adapters(monkeypatch) as made:
         yield made
 
 
 async def add_subscription(app: Adapters) -> tuple[CallerKind, Caller, str]:
-    """Add an event subscription that calls the HTTP flow; return the caller kind, the caller and
-    the URL.
-    """
     url = (await app.secrets.read(VAULT_URL, "orders-url")).value  # avoid-ok: name of a secret
     await load_caller_case(KIND).add_on_the_wire(app, url)
     kind = build_kinds(app)[KIND]
@@ -44,7 +36,6 @@ async def add_subscription(app: Adapters) -> tuple[CallerKind, Caller, str]:
 
 
 def read_url(app: Adapters) -> str:
-    """Return the URL that the tenant has stored for the event subscription, with its query."""
     resources = app.world.tenant.get_part(Azure).resources
     found = resources.find("Microsoft.EventGrid/topics/eventSubscriptions", PATH)
     assert found
@@ -57,9 +48,6 @@ async def write_url(kind: CallerKind, caller: Caller, old: str, new: str) -> Non
 
 
 async def test_url_of_another_system_is_accepted_and_reverted(app: Adapters) -> None:
-    """At the revert, Event Grid accepts the flow's URL again, because the flow answers the
-    validation request.
-    """
     kind, caller, url = await add_subscription(app)
 
     await write_url(kind, caller, url, OTHER)
@@ -72,7 +60,6 @@ async def test_url_of_another_system_is_accepted_and_reverted(app: Adapters) -> 
 
 @pytest.mark.parametrize("problem", ["no answer", "off", "wrong signature"])
 async def test_flow_that_does_not_answer_is_rejected(app: Adapters, problem: str) -> None:
-    """The subscription keeps its URL."""
     kind, caller, url = await add_subscription(app)
     flow = app.world.environment.flows[HTTP_FLOW]
     await write_url(kind, caller, url, OTHER)

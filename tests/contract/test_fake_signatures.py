@@ -1,5 +1,3 @@
-"""Test that every fake has exactly the methods and parameters of its port."""
-
 import inspect
 from dataclasses import fields
 from typing import get_type_hints
@@ -18,7 +16,6 @@ def list_methods(protocol: type) -> list[str]:
 
 @pytest.mark.parametrize("name", [one.name for one in fields(Ports)])
 def test_signatures_of_a_fake_equal_those_of_its_port(name: str) -> None:
-    """The parameters of both have equal names, kinds and defaults."""
     protocol = PORTS[name]
     fake = type(getattr(build_fakes(World()).ports, name))
 

@@ -1,5 +1,3 @@
-"""Test that only the newest invocation can write the rows of a job, on every store."""
-
 import pytest
 
 from shared.domain.callers.caller import Caller
@@ -14,12 +12,10 @@ CALLER = Caller(kind="flow", address="a", label="flow A", resource_id="a")
 
 
 def build_rows(store: Store, number: int | None) -> FencedRows[CallerRecord]:
-    """Return a job's rows with the fence of an invocation that has this lease number."""
     return FencedRows(Tables(store).callers, "job", number)
 
 
 def build_record(state: CallerState, identity: str = "a") -> CallerRecord:
-    """Return the record of a caller in this state."""
     return CallerRecord(job_id="job", id=identity, caller=CALLER, state=state)
 
 
@@ -43,9 +39,7 @@ async def test_write_with_an_older_lease_is_rejected_after_a_newer_lease_has_rea
 
 
 async def test_unanswered_write_can_be_repeated_with_the_same_lease(store: Store) -> None:
-    """A write may have succeeded although its answer was lost. While the fence has this
-    invocation's lease number, nobody else has written the rows.
-    """
+    """A write may have succeeded although its answer was lost."""
     one, fake = build_rows(store, 1), build_rows(store, 1)
     await one.upsert(build_record(CallerState.FOUND))
     await fake.upsert(build_record(CallerState.WRITING))
@@ -56,7 +50,6 @@ async def test_unanswered_write_can_be_repeated_with_the_same_lease(store: Store
 
 
 async def test_many_rows_are_written_and_removed(store: Store) -> None:
-    """The rows need several batches. The delete of a missing row does nothing."""
     many = [build_record(CallerState.FOUND, f"{number:03}") for number in range(45)]
     held = build_rows(store, 1)
 
@@ -67,9 +60,6 @@ async def test_many_rows_are_written_and_removed(store: Store) -> None:
 
 
 async def test_last_reader_of_shared_rows_may_write_them(store: Store) -> None:
-    """Rows that several jobs share have no lease number. The process that was the last to read or
-    to clear the rows may write them.
-    """
     older, newer = build_rows(store, None), build_rows(store, None)
     await older.upsert(build_record(CallerState.FOUND))
 
@@ -102,9 +92,6 @@ async def test_rows_written_without_a_fence_get_one(store: Store) -> None:
 async def test_single_user_writes_the_fence_with_its_first_write(
     store: Store,
 ) -> None:
-    """A read by such a user does not write the fence, so an older lease can still write after
-    it.
-    """
     table, older = Tables(store).callers, build_rows(store, 1)
     await older.upsert(build_record(CallerState.FOUND))
     alone = FencedRows(table, "job", 2, is_alone=True)

@@ -1,5 +1,3 @@
-"""Test the port `FlowPages` against the tenant over TLS: pages, cursors and request budgets."""
-
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -20,7 +18,6 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return all adapters on a tenant that returns two flows per page."""
     async with run_adapters(monkeypatch) as made:
         made.world.platform.assumptions.flow_page = 2
         made.world.platform.assumptions.dataverse_page = 2
@@ -28,7 +25,6 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 
 
 async def test_page_is_read_with_one_request(app: Adapters) -> None:
-    """Each page has two rows until the list ends."""
     environment = await app.read_environment()
 
     page = await app.flow_pages.read_workflows(environment)
@@ -72,7 +68,6 @@ async def test_expired_cursor_raises_an_error_with_status_400(app: Adapters) -> 
 
 
 async def test_nested_budget_leaves_the_rest_of_the_budget_to_others() -> None:
-    """The outer budget allows five requests, two of which the nested budget may use."""
     clock, store = ManualClock(), MemoryStore()
     whole = StoredRequestBudget(store, clock, BudgetLimit(name="whole", calls=5, window=MINUTE))
     own = StoredRequestBudget(store, clock, BudgetLimit(name="own", calls=2, window=MINUTE))
@@ -89,7 +84,7 @@ async def test_nested_budget_leaves_the_rest_of_the_budget_to_others() -> None:
 
 
 async def test_pause_of_the_nested_budget_stops_both_budgets() -> None:
-    """Both budgets are for the same service, and the service has asked for the pause."""
+    """Both budgets are for the service that asked for the pause."""
     clock, store = ManualClock(), MemoryStore()
     whole = StoredRequestBudget(store, clock, BudgetLimit(name="whole", calls=5, window=MINUTE))
     own = StoredRequestBudget(store, clock, BudgetLimit(name="own", calls=2, window=MINUTE))

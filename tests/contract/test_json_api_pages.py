@@ -1,7 +1,3 @@
-"""Test that lists of GitHub and Azure DevOps are read page by page, and that a malformed page
-raises an error.
-"""
-
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -47,7 +43,7 @@ async def test_list_of_github_has_the_items_of_all_pages(monkeypatch: pytest.Mon
 
 
 async def test_rejected_token_is_a_platform_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app cannot renew a token of GitHub. The error must not contain the token."""
+    """The app cannot renew a token of GitHub."""
     async with run_adapters(monkeypatch) as app:
         seed_github(app.world.tenant, {"token": "another"})
         with pytest.raises(PlatformError) as raised:
@@ -60,9 +56,6 @@ async def test_rejected_token_is_a_platform_error(monkeypatch: pytest.MonkeyPatc
 async def test_organization_that_does_not_know_the_app_is_a_platform_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The app does not repeat the request with a new token, which Azure DevOps would reject,
-    too.
-    """
     async with run_adapters(monkeypatch) as app:
         seed_azure_devops(app.world.tenant, [{"name": "contoso"}])
         with pytest.raises(PlatformError) as raised:
@@ -96,7 +89,6 @@ async def test_organization_that_does_not_know_the_app_is_a_platform_error(
 async def test_malformed_page_raises_an_error(
     monkeypatch: pytest.MonkeyPatch, pages: Sequence[tuple[Any, dict[str, str]]]
 ) -> None:
-    """The read ends, returns no part of the list, and sends no request to another host."""
     sent: list[str] = []
 
     async def answer(_: HttpClient, __: HttpService, call: ServiceRequest) -> ServiceResponse:

@@ -1,7 +1,3 @@
-"""Test caller kinds and firewall kinds with the real adapters against the local tenant, over
-TLS.
-"""
-
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -41,13 +37,11 @@ COPY_FLOW = "c0000000-0000-4000-8000-00000000000c"
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return all adapters on a separate tenant for this test."""
     async with run_adapters(monkeypatch) as made:
         yield made
 
 
 async def add_and_find_callers(app: Adapters) -> tuple[str, list[Caller]]:
-    """Add a caller of each kind. Return the URL and all callers of the HTTP flow."""
     url = (await app.secrets.read(VAULT_URL, "orders-url")).value
     for kind in CALLER_KINDS:
         await load_caller_case(kind).add_on_the_wire(app, url)
@@ -63,7 +57,6 @@ async def add_and_find_callers(app: Adapters) -> tuple[str, list[Caller]]:
 
 
 async def test_every_kind_finds_its_caller_on_the_wire(app: Adapters) -> None:
-    """Only a caller that a person must change has a reason for that."""
     _, found = await add_and_find_callers(app)
 
     assert sorted(caller.kind for caller in found) == sorted(CALLER_KINDS)
@@ -96,11 +89,7 @@ async def test_every_caller_is_updated_and_reverted_byte_for_byte(app: Adapters)
 
 @pytest.mark.parametrize("code", ["ScopeLocked", "RequestDisallowedByPolicy"])
 async def test_denied_write_of_each_kind_names_the_cause(app: Adapters, code: str) -> None:
-    """A lock or an Azure Policy assignment that is added after the search denies the write, and
-    nothing changes.
-
-    A policy does not apply to files that the host of an app writes.
-    """
+    """A policy does not apply to files that the host of an app writes."""
     _, found = await add_and_find_callers(app)
     azure, kinds = app.world.tenant.get_part(Azure), build_kinds(app)
     writers = {
@@ -139,9 +128,6 @@ async def test_denied_write_of_each_kind_names_the_cause(app: Adapters, code: st
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_firewall_issue_ends_with_a_rule_for_the_new_ranges(app: Adapters, kind: str) -> None:
-    """Before that, the firewall allows only the address ranges from which flows have called so
-    far.
-    """
     case = load_firewall_case(kind)
     tags = await app.service_tags.get_list()
 
@@ -161,10 +147,7 @@ async def test_firewall_issue_ends_with_a_rule_for_the_new_ranges(app: Adapters,
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_tenant_denies_the_callers_that_the_app_predicts(app: Adapters, kind: str) -> None:
-    """The local tenant evaluates the firewall's rules with separate code.
-
-    Both agree before and after a rule for the new address ranges.
-    """
+    """The local tenant evaluates the firewall's rules with code of its own."""
     case, copy = load_firewall_case(kind), FlowOrigin(region="westeurope", is_protected=True)
     tags, azure = await app.service_tags.get_list(), app.world.tenant.get_part(Azure)
 
@@ -183,9 +166,7 @@ async def test_tenant_denies_the_callers_that_the_app_predicts(app: Adapters, ki
 async def test_subscription_without_a_provider_has_no_firewall_of_its_kind(
     app: Adapters, kind: str
 ) -> None:
-    """Azure rejects a list of resources whose provider is not registered. The app treats it as an
-    empty list.
-    """
+    """Azure rejects a list of resources whose provider is not registered."""
     seed_azure(app.world.tenant, {"subscriptions": [{"subscriptionId": EMPTY_SUBSCRIPTION}]})
     assert isinstance(app.resource_writer, ResourceManager)  # `resources` reads through it
     app.resource_writer.subscriptions = (EMPTY_SUBSCRIPTION,)

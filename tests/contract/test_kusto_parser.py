@@ -1,5 +1,3 @@
-"""Check every query of infra/ and the documents with Microsoft's own KQL parser."""
-
 import json
 import os
 import re
@@ -39,7 +37,6 @@ TABLES = {
 
 
 def read_documented_queries() -> list[str]:
-    """Return the KQL queries of the documents."""
     pages = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
     return [
         query
@@ -49,7 +46,7 @@ def read_documented_queries() -> list[str]:
 
 
 def run_parser(queries: Sequence[str]) -> list[list[str]]:
-    """Return the parser's diagnostics of each query. Runs Microsoft's parser in Node.js."""
+    """Return the diagnostics of each query. Runs Microsoft's parser in Node.js."""
     assert KUSTO_NPM
     done = subprocess.run(
         ["node", SCRIPT, KUSTO_NPM],
@@ -63,7 +60,6 @@ def run_parser(queries: Sequence[str]) -> list[list[str]]:
 
 
 def test_every_query_is_valid() -> None:
-    """Tables, columns, functions and types are those of Application Insights."""
     queries = [*(one.asks for one in read_log_alerts().values()), *read_documented_queries()]
     queries += read_workbook_queries().values()
 

@@ -1,8 +1,7 @@
 """Test that every read of a list raises `ServiceUnavailable` for a malformed page.
 
-The app repeats such a read. If this fails several times, only the job that needs the list is
-blocked, with a fix. A read always ends, never returns a part of a list, and sends no token to
-another host that a page names.
+The app repeats such a read. A read never returns a part of a list, and sends no token to another
+host that a page names.
 """
 
 import json
@@ -58,8 +57,6 @@ def get_page_reader(app: Adapters) -> ResourceManager:
 
 
 def build_environment_read(read: Callable[[Adapters, Environment], Awaitable[object]]) -> Read:
-    """Return a read of a list of an environment's Dataverse."""
-
     async def read_there(app: Adapters) -> object:
         return await read(app, await app.read_environment())
 
@@ -144,12 +141,10 @@ LISTS: dict[str, list[Read]] = {
 
 
 async def read_workflows(app: Adapters, cursor: str) -> ResultPage[Any]:
-    """Read a page of flows from Dataverse."""
     return await app.flow_pages.read_workflows(await app.read_environment(), cursor)
 
 
 async def read_workflow_summaries(app: Adapters, cursor: str) -> ResultPage[Any]:
-    """Read a page of flows from Dataverse, without definitions."""
     return await app.flow_pages.read_workflow_summaries(await app.read_environment(), cursor)
 
 
@@ -190,12 +185,10 @@ def build_first_page_read(read: Callable[[Adapters, str], Awaitable[object]]) ->
 
 
 def build_named_reads[T](reads: dict[str, list[T]]) -> list[tuple[str, T]]:
-    """Return each read with a name for the test report."""
     return [(f"{name} {n}", read) for name, rows in reads.items() for n, read in enumerate(rows)]
 
 
 def list_all_reads() -> list[tuple[str, Read]]:
-    """Return every read of a list or of its first page."""
     return build_named_reads(LISTS) + [
         (name, build_first_page_read(read)) for name, read in build_named_reads(PAGES)
     ]
@@ -203,8 +196,6 @@ def list_all_reads() -> list[tuple[str, Read]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A page of a list, as the platform returns it."""
-
     document: dict[str, Any]
     #: The member with the items, and the one with the URL of the next page.
     member: str
@@ -212,15 +203,12 @@ class Page:
     url: str
 
     def with_next(self, url: str) -> dict[str, Any]:
-        """Return the page with this URL of the next page."""
         return self.document | {self.link: url}
 
 
 @dataclass(slots=True)
 class Damage:
-    """Damages the first page of every list that the platform returns, and answers the requests for
-    next pages.
-    """
+    """Damages the first page of every list, and answers the requests for next pages."""
 
     change: Callable[[Page], object]
     hits: int = 0
@@ -229,11 +217,9 @@ class Damage:
 
     @property
     def has_left_host(self) -> bool:
-        """Return whether the app sent a request to the other host that a page names."""
         return "attacker.example" in self.hosts
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Damage the responses that every client gets."""
         send = HttpClient.send
 
         async def read_damaged_page(
@@ -291,13 +277,11 @@ MALFORMED: dict[str, Callable[[Page], object]] = {
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return all adapters on a separate tenant for this test."""
     async with run_adapters(monkeypatch) as made:
         yield made
 
 
 def test_every_module_that_reads_pages_is_listed() -> None:
-    """The tables of this file must also have each new module that reads pages."""
     found = {
         str(file.relative_to(ADAPTERS))
         for file in ADAPTERS.rglob("*.py")
@@ -310,7 +294,6 @@ def test_every_module_that_reads_pages_is_listed() -> None:
 async def test_malformed_page_raises_an_error(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The read returns no part of the list, and no other host gets a request."""
     await app.read_environment()
     wrong = []
     for name, read in list_all_reads():
@@ -338,7 +321,6 @@ async def try_read(reading: Awaitable[object]) -> object:
 async def test_list_with_repeated_pages_raises_an_error(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second page names the third as the next one, and the third names the second."""
     await app.read_environment()
     wrong = []
     for name, read in build_named_reads(LISTS):
@@ -370,9 +352,6 @@ async def test_stored_cursor_to_another_host_is_not_followed(
 async def test_page_with_only_earlier_runs_is_an_expired_cursor(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An archive or a check of runs then continues from the time that it has stored, without the
-    cursor.
-    """
     now = datetime.now(UTC)
     read = partial(app.flow_reports.read_run_page, ENVIRONMENT, HTTP_FLOW, since=LONG_AGO)
     first = await read(until=now)

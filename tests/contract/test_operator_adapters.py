@@ -1,5 +1,3 @@
-"""Test the sign-in and the requests of the service account, over TLS and the proxy."""
-
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,7 +15,6 @@ from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return all adapters on a separate tenant for this test."""
     async with run_adapters(monkeypatch) as made:
         yield made
 
@@ -25,9 +22,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 async def test_service_account_stays_signed_in_after_a_restart(
     app: Adapters,
 ) -> None:
-    """Key Vault stores the account's token cache. Without the cache, a person would have to sign in
-    again.
-    """
+    """Without the token cache in Key Vault, a person would have to sign in again."""
     with pytest.raises(JobBlocked) as caught:
         await app.flow_access.read_account_id()
     assert "sign-in" in caught.value.fix
@@ -43,9 +38,6 @@ async def test_service_account_stays_signed_in_after_a_restart(
 
 
 async def test_sign_in_is_renewed_until_the_tenant_rejects_it(app: Adapters) -> None:
-    """A new process renews the sign-in with the stored refresh token. If the token was revoked, the
-    job is blocked.
-    """
     await app.sign_in()
     await app.flow_access.renew_sign_in()
 
@@ -67,10 +59,6 @@ async def test_sign_in_is_renewed_until_the_tenant_rejects_it(app: Adapters) -> 
 
 @dataclass(frozen=True)
 class _Answer:
-    """An answer of the sign-in service, and an HTTP client that returns this answer to every
-    request.
-    """
-
     status_code: int
     text: str
 
@@ -90,9 +78,7 @@ class _Answer:
 async def test_only_an_unknown_tenant_is_named_as_wrong(
     app: Adapters, monkeypatch: pytest.MonkeyPatch, answer: _Answer, expected: type[Exception]
 ) -> None:
-    """A rate limit or the error page of a proxy says nothing about the tenant's id, and is
-    temporary.
-    """
+    """A rate limit or the error page of a proxy says nothing about the tenant's id."""
     await app.sign_in()
     discover = authority.tenant_discovery
     monkeypatch.setattr(authority, "tenant_discovery", lambda url, _: discover(url, answer))
@@ -102,7 +88,6 @@ async def test_only_an_unknown_tenant_is_named_as_wrong(
 
 
 async def test_later_sign_in_is_found_by_a_running_process(app: Adapters) -> None:
-    """A process that has found no signed-in account reads Key Vault again at the next request."""
     waiting = ServiceAccountCredential(OPERATOR, app.secrets)
     with pytest.raises(JobBlocked):
         await waiting.get_token(PUBLIC.flow_service_scope)
@@ -116,7 +101,7 @@ async def test_later_sign_in_is_found_by_a_running_process(app: Adapters) -> Non
 async def test_account_is_read_from_the_cache_once(
     app: Adapters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every grant of co-ownership needs the account's id. Each read by msal would need a thread."""
+    """Each read by msal would need a thread."""
     await app.sign_in()
     credential = ServiceAccountCredential(OPERATOR, app.secrets)
     looks = 0
@@ -145,7 +130,7 @@ async def test_sign_in_of_another_account_replaces_the_known_account(app: Adapte
 
 
 async def test_revoked_sign_in_blocks_the_job(app: Adapters) -> None:
-    """Only a person can fix the sign-in, so the error is not transient."""
+    """Only a person can fix the sign-in."""
     await app.sign_in()
     app.world.tenant.tokens._refresh_tokens.clear()
 
@@ -167,9 +152,7 @@ async def test_revoke_keeps_the_role_of_an_owner(app: Adapters) -> None:
 
 
 async def test_revoked_tokens_of_both_identities_are_renewed(app: Adapters) -> None:
-    """The application and the service account cache access tokens. If the platform rejects a cached
-    token, the adapter gets a new one and repeats the request.
-    """
+    """The application and the service account cache access tokens."""
     await app.sign_in()
     await app.flow_access.grant(ENVIRONMENT, HTTP_FLOW)
     before = await app.flow_access.read_trigger_url(ENVIRONMENT, HTTP_FLOW, "manual")

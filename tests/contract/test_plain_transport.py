@@ -1,7 +1,3 @@
-"""Test the requests and responses of the app's HTTP transport, and its errors after an incomplete
-answer, without a real service.
-"""
-
 import asyncio
 import gzip
 from collections.abc import AsyncIterator, Callable
@@ -20,8 +16,6 @@ type Answer = Callable[[bytes], bytes]
 
 @asynccontextmanager
 async def _run_server(answer: Answer) -> AsyncIterator[str]:
-    """Yield the address of a server that computes each answer from the request's bytes."""
-
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         writer.write(answer(head))
@@ -71,7 +65,7 @@ async def test_error_status_and_redirection_are_returned() -> None:
 
 
 async def test_request_without_a_body_has_no_content_type() -> None:
-    """azure-core's own transport sends the same request. aiohttp would add a content type."""
+    """aiohttp would add a content type."""
     heads: list[bytes] = []
 
     def record(head: bytes) -> bytes:

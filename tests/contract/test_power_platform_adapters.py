@@ -1,5 +1,3 @@
-"""Test the adapters of the admin API and the flow service over TLS, with faults of the platform."""
-
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -26,7 +24,6 @@ from tests.local_cloud.tenant.tenant_world import (
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return all adapters on a separate tenant for this test."""
     async with run_adapters(monkeypatch) as made:
         yield made
 
@@ -46,7 +43,6 @@ async def test_definition_from_the_flow_service_has_the_dataverse_format(app: Ad
 
 
 async def test_platform_faults_and_lost_answers_raise_service_unavailable(app: Adapters) -> None:
-    """A read is tried twice. A repeated create raises `AlreadyExists`."""
     faults = app.world.tenant.faults
     faults.add(Fault(route="flow_service.*", status=503))
     assert await app.flow_reports.list_flows(ENVIRONMENT)
@@ -64,7 +60,6 @@ async def test_platform_faults_and_lost_answers_raise_service_unavailable(app: A
 
 
 async def test_throttled_request_has_a_wait(app: Adapters) -> None:
-    """The platform says how long to wait."""
     budget = {"flow_service": {"calls": 1, "seconds": 60}}
     await app.world.control("PUT", "/budgets", budget)
     await app.flow_reports.list_flows(ENVIRONMENT)
@@ -76,7 +71,6 @@ async def test_throttled_request_has_a_wait(app: Adapters) -> None:
 
 
 async def test_unreachable_host_raises_service_unavailable(app: Adapters) -> None:
-    """The proxy does not connect to the host."""
     other = replace(await app.read_environment(), dataverse_url="https://elsewhere.example")
 
     with pytest.raises(ServiceUnavailable):

@@ -1,6 +1,4 @@
-"""Test that the app parses recorded answers of the real platform. The folder in `FLOW_CORPUS`
-contains them.
-"""
+"""Test that the app parses recorded answers of the real platform."""
 
 import json
 import os
@@ -35,12 +33,10 @@ PERMISSIONS = frozenset({"/providers/Microsoft.ProcessSimple/environments/flows/
 
 
 def find_corpus() -> Path:
-    """Return the folder with the recorded answers."""
     return Path(os.environ["FLOW_CORPUS"])
 
 
 def read_recorded_items(types: frozenset[str]) -> Iterator[dict[str, object]]:
-    """Yield every recorded item of some types, from lists and single answers."""
     for file in sorted((find_corpus() / "api").rglob("*.json")):
         document = json.loads(file.read_text(encoding="utf-8"))
         listed = document.get("value") if isinstance(document, dict) else document
@@ -50,16 +46,13 @@ def read_recorded_items(types: frozenset[str]) -> Iterator[dict[str, object]]:
 
 
 def parse_all[T: Wire](model: type[T], types: frozenset[str], least: int) -> list[T]:
-    """Return every recorded item of some types, parsed. Raises an error if there are fewer than
-    `least`.
-    """
+    """Return every recorded item of some types, parsed. Fails if there are fewer than `least`."""
     read = [parse_wire(model, item) for item in read_recorded_items(types)]
     assert len(read) >= least
     return read
 
 
 def test_every_recorded_environment_is_parsed() -> None:
-    """At least one environment has a policy, and each policy is linked."""
     environments = [e.to_domain() for e in parse_all(EnvironmentEntity, ENVIRONMENTS, 100)]
 
     links = [environment.policy for environment in environments if environment.policy]
@@ -87,7 +80,6 @@ def test_every_recorded_flow_is_parsed() -> None:
 
 
 def test_every_recorded_run_is_parsed() -> None:
-    """At least one run has the id of its trigger URL."""
     runs: list[FlowRun] = [run.to_domain() for run in parse_all(RunEntity, RUNS, 5)]
 
     assert all(run.started_at.tzinfo for run in runs)
@@ -102,7 +94,6 @@ def test_every_recorded_permission_is_parsed() -> None:
 
 
 def test_published_service_tag_list_is_parsed() -> None:
-    """The list has all regions, with IPv4 and IPv6 prefixes."""
     [file] = (find_corpus() / "servicetags").glob("ServiceTags_Public_*.json")
 
     tags = parse_service_tags(json.loads(file.read_bytes()))

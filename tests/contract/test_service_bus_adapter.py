@@ -1,5 +1,3 @@
-"""Test the message sender against the local Service Bus, with the real SDK."""
-
 import gc
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -25,7 +23,6 @@ QUEUES = [
 
 @pytest.fixture
 def bus() -> Iterator[LocalServiceBus]:
-    """Return a broker with two queues."""
     with LocalServiceBus(QUEUES) as bus:
         yield bus
 
@@ -60,7 +57,6 @@ async def receive_messages(bus: LocalServiceBus, queue: str) -> list[ServiceBusR
 async def test_messages_arrive_with_id_body_and_properties(
     bus: LocalServiceBus, messages: ServiceBusMessages
 ) -> None:
-    """The body is JSON, and each message is in the queue that it names."""
     await messages.send(build_message(1), build_message(2, queue="poison"))
 
     [job] = await receive_messages(bus, "flow-jobs")
@@ -76,7 +72,6 @@ async def test_messages_arrive_with_id_body_and_properties(
 async def test_many_messages_are_sent_in_several_transfers(
     messages: ServiceBusMessages,
 ) -> None:
-    """Two hundred messages of 4 KiB exceed one transfer."""
     many = [
         QueueMessage(queue="flow-jobs", message_id=str(n), body={"text": "x" * 4000})
         for n in range(200)
@@ -90,7 +85,6 @@ async def test_many_messages_are_sent_in_several_transfers(
 async def test_dead_letters_are_counted_separately(
     bus: LocalServiceBus, messages: ServiceBusMessages
 ) -> None:
-    """The number of messages in the queue excludes them."""
     await messages.send(build_message(1))
     async with (
         build_client_by_connection_string(bus.connection_string) as client,
@@ -106,7 +100,6 @@ async def test_dead_letters_are_counted_separately(
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # sockets the SDK leaves when refused
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_stopped_broker_raises_service_unavailable() -> None:
-    """One adapter has sent a message before the broker is stopped, the other has not."""
     with LocalServiceBus(QUEUES) as bus:
         used = ServiceBusMessages(build_client_by_connection_string(bus.connection_string))
         unused = ServiceBusMessages(build_client_by_connection_string(bus.connection_string))
@@ -132,7 +125,7 @@ async def test_message_names_its_trace(
     bus: LocalServiceBus, named: dict[str, str], is_in_span: bool, expected: dict[str, str]
 ) -> None:
     """The Functions host reads the trace from `Diagnostic-Id`. A message that only links to another
-    trace must not have this property, so that it begins its own trace.
+    trace must begin its own trace.
     """
     telemetry = RecordingTelemetry()
     client = build_client_by_connection_string(bus.connection_string)

@@ -1,5 +1,3 @@
-"""Test the file with Microsoft's service tag list, which the app uses instead of the API."""
-
 import json
 from pathlib import Path
 
@@ -13,7 +11,6 @@ WEST = "PowerPlatformPlex.WestEurope"
 
 
 def write_list(path: Path, number: int, *prefixes: str) -> None:
-    """Write a service tag list as Microsoft's download site offers it."""
     entry = {"name": WEST, "properties": {"addressPrefixes": prefixes}}
     document = {"changeNumber": number, "values": [entry]}
     path.write_text(json.dumps(document), encoding="utf-8-sig")
@@ -35,7 +32,7 @@ async def test_replaced_list_is_read_without_a_restart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [None, "", "{", "{}", "[" * 100_000])
 async def test_invalid_file_blocks_the_job_with_a_fix(tmp_path: Path, content: str | None) -> None:
-    """A missing file, invalid JSON and another document must not look like an empty list."""
+    """None of these errors may look like an empty list."""
     path = tmp_path / "ServiceTags_Public.json"
     if content is not None:
         path.write_text(content)

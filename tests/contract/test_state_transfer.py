@@ -1,5 +1,3 @@
-"""Test that the app's state can be moved to a storage account and back without a difference."""
-
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,6 @@ from tests.functional.cli.test_cli_state import (
 
 @pytest.mark.azurite
 async def test_state_moves_to_a_storage_account_and_back(tmp_path: Path) -> None:
-    """The columns keep their types, and the files keep every byte."""
     #: An account of this test only: an import needs an empty one.
     address = get_azurite_address().replace("devstoreaccount1", "restored")
     scenario = await build_running_scenario()
@@ -56,7 +53,6 @@ async def test_state_moves_to_a_storage_account_and_back(tmp_path: Path) -> None
 
 
 def read_values(place: StatePlace) -> dict[Any, Any]:
-    """Return the values of all rows, with their types."""
     assert isinstance(place.store, MemoryStore)
     return {
         name: {column: (type(value), value) for column, value in row.columns.items()}

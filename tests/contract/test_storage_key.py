@@ -1,7 +1,3 @@
-"""Test that the store and the archive report a storage account that cannot use its encryption
-key.
-"""
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,8 +23,6 @@ CODES = (
 
 
 class Account(ThreadingHTTPServer):
-    """A storage account that answers every request with an error."""
-
     code, status = "", 403
 
     @property
@@ -53,7 +47,6 @@ class _Answer(BaseHTTPRequestHandler):
 
 @contextmanager
 def serve_account(code: str, status: int = 403) -> Iterator[Account]:
-    """Yield a storage account that rejects every request with this code."""
     server = Account(("127.0.0.1", 0), _Answer)
     server.code, server.status = code, status
     Thread(target=server.serve_forever, daemon=True).start()
@@ -66,15 +59,11 @@ def serve_account(code: str, status: int = 403) -> Iterator[Account]:
 
 @pytest.fixture(params=CODES)
 def account(request: pytest.FixtureRequest) -> Iterator[Account]:
-    """Yield a storage account that rejects all requests because it cannot use its encryption
-    key.
-    """
     with serve_account(request.param) as server:
         yield server
 
 
 async def test_table_of_an_account_without_its_key(account: Account) -> None:
-    """Reads and writes of the store raise `StorageKeyUnusable`."""
     credential = AzureNamedKeyCredential("account", KEY)
     async with TableServiceClient(account.url, credential=credential) as service:
         store = TableStore(service)
@@ -87,7 +76,6 @@ async def test_table_of_an_account_without_its_key(account: Account) -> None:
 
 
 async def test_archive_of_an_account_without_its_key(account: Account) -> None:
-    """Reads, lists, writes and deletes of the archive raise `StorageKeyUnusable`."""
     async with ContainerClient(
         account.url, "archive", credential=AzureNamedKeyCredential("account", KEY)
     ) as container:
@@ -104,9 +92,7 @@ async def test_archive_of_an_account_without_its_key(account: Account) -> None:
 
 @pytest.mark.parametrize("code", ["BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold"])
 async def test_file_that_a_retention_policy_or_a_legal_hold_keeps_is_not_deleted(code: str) -> None:
-    """The archive raises `Conflict`. An error that looks like an outage would stop the app from
-    copying flows.
-    """
+    """An error that looks like an outage would stop the app from copying flows."""
     credential = AzureNamedKeyCredential("account", KEY)
     with serve_account(code, 409) as account:
         async with ContainerClient(account.url, "archive", credential=credential) as container:

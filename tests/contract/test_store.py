@@ -1,5 +1,3 @@
-"""Test every implementation of the store."""
-
 import asyncio
 import fcntl
 import os
@@ -45,7 +43,6 @@ PLANS = f"Plans{uuid4().hex}"
     params=["memory", "sqlite", pytest.param("tables", marks=pytest.mark.azurite)],
 )
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    """Return an empty store. Each test runs with each implementation."""
     match request.param:
         case "memory":
             yield MemoryStore()
@@ -65,7 +62,6 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 def get_azurite_address() -> str:
-    """Return the connection string of Azurite."""
     connection = os.environ.get("AZURITE_CONNECTION_STRING")
     if connection is None:
         pytest.skip("AZURITE_CONNECTION_STRING is not set")
@@ -73,17 +69,14 @@ def get_azurite_address() -> str:
 
 
 def build_row(key: str = "k", partition: str = "p", **columns: Scalar) -> StoreRow:
-    """Return a row that is not stored."""
     return build_row_of(columns, key, partition)
 
 
 def build_row_of(columns: Mapping[str, Scalar], key: str = "k", partition: str = "p") -> StoreRow:
-    """Return a row whose column names need not be identifiers."""
     return StoreRow(table=JOBS, partition=partition, key=key, columns=columns)
 
 
 async def list_keys(store: Store, *where: Condition, partition: str | None = None) -> list[str]:
-    """Return the keys that a query yields, in its order."""
     return [found.key async for found in store.query(JOBS, partition, where=where)]
 
 
@@ -134,7 +127,6 @@ async def test_second_insert_raises_already_exists(store: Store) -> None:
 
 
 async def test_replace_with_an_old_etag_raises_conflict(store: Store) -> None:
-    """Only one of two writers who have read the same row succeeds."""
     [first] = await store.write(InsertRow(build_row(n=1)))
     [second] = await store.write(ReplaceRow(replace(first, columns={"n": 2})))
 
@@ -182,7 +174,6 @@ async def test_upsert_creates_or_overwrites_a_row(store: Store) -> None:
 
 
 async def test_delete_distinguishes_a_changed_and_a_missing_row(store: Store) -> None:
-    """A delete without an ETag deletes any version."""
     [first] = await store.write(InsertRow(build_row(n=1)))
     await store.write(UpsertRow(build_row(n=2)))
 
@@ -205,7 +196,6 @@ async def test_batch_with_a_rejected_operation_changes_nothing(store: Store) -> 
 
 
 async def test_batch_returns_its_rows_in_order(store: Store) -> None:
-    """Each returned row has the ETag for the next replace."""
     written = await store.write(*(InsertRow(build_row(f"{n:03}")) for n in range(100)))
 
     again = await store.write(*(ReplaceRow(done) for done in written))
@@ -214,7 +204,6 @@ async def test_batch_returns_its_rows_in_order(store: Store) -> None:
 
 
 async def test_query_yields_rows_in_order_of_partition_and_key(store: Store) -> None:
-    """The rows fill several pages."""
     for partition in ("q", "p"):
         for start in range(0, 700, 100):
             await store.write(
@@ -271,7 +260,6 @@ async def test_query_with_small_pages_yields_the_same_rows(store: Store, page_si
 async def test_conditions_compare_text_numbers_and_booleans(
     store: Store, op: str, expected: list[str]
 ) -> None:
-    """Each operator means the same for text and for numbers."""
     for n, key in enumerate("abc"):
         await store.write(InsertRow(build_row(key, n=n, due=f"2026-01-0{n + 1}", mid=n == 1)))
 
@@ -283,7 +271,6 @@ async def test_conditions_compare_text_numbers_and_booleans(
 
 
 async def test_query_yields_rows_that_meet_all_conditions(store: Store) -> None:
-    """A quotation mark in a text has no special meaning."""
     await store.write(
         InsertRow(build_row("a", n=1, s="it's")),
         InsertRow(build_row("b", n=2, s="it's")),
@@ -294,7 +281,6 @@ async def test_query_yields_rows_that_meet_all_conditions(store: Store) -> None:
 
 
 async def test_row_without_the_column_meets_no_condition(store: Store) -> None:
-    """A missing column is neither equal nor unequal to a value."""
     await store.write(InsertRow(build_row("a")), InsertRow(build_row("b", n=5)))
 
     assert await list_keys(store, Condition("n", "ne", 4)) == ["b"]
@@ -360,7 +346,6 @@ async def test_batch_that_azure_tables_rejects_raises_value_error(store: Store) 
 
 
 async def test_concurrent_replaces_lose_no_increment(store: Store) -> None:
-    """Each writer reads a counter and replaces it with its ETag."""
     await store.write(InsertRow(build_row(n=0)))
 
     async def count_step() -> int:
@@ -396,8 +381,6 @@ async def test_batch_of_more_than_4_mib_raises_value_error(store: Store) -> None
 
 
 class SignedOut(AsyncTokenCredential):
-    """The credential of a machine on which no person is signed in."""
-
     async def get_token(self, *_scopes: str, **_: Any) -> AccessToken:
         """Raise the error of the Azure CLI."""
         raise CredentialUnavailableError("Please run 'az login' to set up an account")
@@ -409,7 +392,6 @@ class SignedOut(AsyncTokenCredential):
 
 
 async def test_store_without_a_token_says_what_is_missing() -> None:
-    """The error names the sign-in and not the storage account, to which no request was sent."""
     async with TableServiceClient("https://contoso.invalid", credential=SignedOut()) as service:
         with pytest.raises(ServiceUnavailable, match=r"Cannot sign in .*az login"):
             await TableStore(service).get(JOBS, "p", "k")
@@ -417,9 +399,6 @@ async def test_store_without_a_token_says_what_is_missing() -> None:
 
 @pytest.mark.azurite
 async def test_every_answer_of_a_storage_account_corrects_the_clock() -> None:
-    """Before the first answer, the clock shows the wrong time of the machine. An answer of any kind
-    sets it to the account's time, even if it is an error.
-    """
     wrong = ManualClock()
 
     async def read_time_after(ask: Callable[[Store], Awaitable[object]]) -> datetime:

@@ -1,7 +1,3 @@
-"""Test the app's telemetry adapter. The exporter of OpenTelemetry sends to a collector in the
-process of the test.
-"""
-
 import asyncio
 import gzip
 import json
@@ -33,27 +29,23 @@ NOWHERE = "http://127.0.0.1:9"
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    """Run a collector that records what it receives."""
     with Collector() as collector:
         yield collector
 
 
 def build_settings(url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Return settings with which the app sends its telemetry to this collector."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
     return Settings(tenant_id="fakes")
 
 
 @pytest.fixture
 def telemetry(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> OpenTelemetry:
-    """Return the adapter. It sends its telemetry when a test closes it."""
     return build_telemetry(build_settings(collector.url, monkeypatch))
 
 
 def test_span_continues_its_parent_and_links(
     telemetry: OpenTelemetry, collector: Collector
 ) -> None:
-    """A span that begins inside another span is its child."""
     other = f"00-{'1' * 32}-{'2' * 16}-01"
     with telemetry.span("message", is_request=True, parent=PARENT, link=other) as outer:
         with telemetry.span("step", attributes={"cmk.job": "j-1"}) as inner:
@@ -76,7 +68,7 @@ def test_span_continues_its_parent_and_links(
 def test_malformed_parent_begins_a_trace(
     parent: str, telemetry: OpenTelemetry, collector: Collector
 ) -> None:
-    """Anyone may send a message with a malformed trace property, so the property is ignored."""
+    """Anyone may send a message with a malformed trace property."""
     with telemetry.span("message", parent=PARENT), telemetry.span("m", parent=parent, link=parent):
         pass
     telemetry.close()
@@ -102,9 +94,7 @@ def test_exception_marks_a_span_without_its_text(
     telemetry: OpenTelemetry,
     collector: Collector,
 ) -> None:
-    """The text of an exception may contain a trigger URL. A span whose job only waits is not marked
-    as failed.
-    """
+    """The text of an exception may contain a trigger URL."""
     with pytest.raises(type(error)), telemetry.span("step"):
         raise error
     telemetry.close()
@@ -115,7 +105,6 @@ def test_exception_marks_a_span_without_its_text(
 
 
 def test_metrics_are_sent(telemetry: OpenTelemetry, collector: Collector) -> None:
-    """`count` and `measure` add up, and `report` keeps the last value."""
     for value in (1, 2):
         telemetry.count("cmk.calls", {"service": "Flow service"})
         telemetry.measure("cmk.wait.seconds", value, {})
@@ -132,9 +121,6 @@ def test_metrics_are_sent(telemetry: OpenTelemetry, collector: Collector) -> Non
 def test_metric_of_two_kinds_harms_nothing(
     telemetry: OpenTelemetry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A metric that is used both as a counter and as a distribution raises no error. Only the first
-    misuse is logged.
-    """
     telemetry.count("cmk.calls", {})
     for _ in range(3):
         telemetry.measure("cmk.calls", 1, {})
@@ -146,10 +132,7 @@ def test_metric_of_two_kinds_harms_nothing(
 def test_unreachable_collector_harms_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One line of level WARNING reports the lost telemetry.
-
-    A line of level ERROR would raise an alert.
-    """
+    """A line of level ERROR would raise an alert."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     telemetry = build_telemetry(build_settings(NOWHERE, monkeypatch))
     with caplog.at_level(logging.DEBUG):
@@ -166,9 +149,6 @@ def test_unreachable_collector_harms_nothing(
 async def test_telemetry_that_cannot_be_built_is_off(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With an invalid connection string, the app starts without telemetry and logs a line about
-    it.
-    """
     monkeypatch.setenv("APPLICATIONINSIGHTS_CONNECTION_STRING", "nonsense")
     async with AsyncExitStack() as closing:
         built = core_services.build_telemetry(Settings(tenant_id="fakes"), closing)
@@ -178,12 +158,9 @@ async def test_telemetry_that_cannot_be_built_is_off(
 
 
 class Ingestion(BaseHTTPRequestHandler):
-    """Plays the service that receives the telemetry of Application Insights."""
-
     received: ClassVar[list[dict[str, Any]]]
 
     def do_POST(self) -> None:
-        """Record all items of a batch."""
         content = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             content = gzip.decompress(content)

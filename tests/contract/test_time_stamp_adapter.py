@@ -1,5 +1,3 @@
-"""Test the time stamp adapter with answers that are not time stamps."""
-
 from collections.abc import AsyncIterator
 
 import pytest
@@ -15,7 +13,6 @@ _ROUTE = "time_stamps.issue_time_stamp"
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return all adapters on a separate tenant for this test."""
     async with run_adapters(monkeypatch) as made:
         yield made
 
@@ -34,7 +31,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
     ],
 )
 async def test_address_without_an_authority_raises_an_error(app: Adapters, address: str) -> None:
-    """The address of the time stamp authority is a setting, so another service may answer there."""
+    """The address is a setting, so another service may answer there."""
     with pytest.raises(CmkflowError):
         await app.time_stamps.stamp(address, b"a signature")
 
@@ -48,7 +45,6 @@ async def test_answer_that_is_no_time_stamp_raises_an_error(app: Adapters) -> No
 
 
 async def test_failed_request_is_sent_once_more(app: Adapters) -> None:
-    """A second time stamp does no harm: the app ignores it."""
     app.world.tenant.faults.add(Fault(route=_ROUTE))
     await app.time_stamps.stamp(URL, b"a signature")
     app.world.tenant.faults.add(Fault(route=_ROUTE, times=2))

@@ -1,7 +1,3 @@
-"""Test a search in several subscriptions, one of which the app may not read. The search finds what
-is in the others, and names the unread one with a fix.
-"""
-
 from collections.abc import Sequence
 
 import pytest
@@ -19,7 +15,6 @@ MISSING = "00000000-0000-4000-8000-00000000dead"
 
 
 def watch_subscriptions(app: Adapters, *subscriptions: str) -> None:
-    """Configure the adapters to read these subscriptions."""
     assert isinstance(app.resource_writer, ResourceManager)
     app.resource_writer.subscriptions = subscriptions
 
@@ -41,7 +36,6 @@ async def find_callers(kind: CallerKind, app: Adapters) -> tuple[list[Caller], s
 async def test_callers_in_other_subscriptions_are_found(
     monkeypatch: pytest.MonkeyPatch, order: Sequence[str]
 ) -> None:
-    """Each kind that reads Azure names the subscription that it could not search."""
     async with run_adapters(monkeypatch) as app:
         kinds = build_caller_kinds(app, Settings(tenant_id="t"))
         before = {name: await find_callers(kind, app) for name, kind in kinds.items()}
@@ -58,7 +52,6 @@ async def test_callers_in_other_subscriptions_are_found(
 
 
 async def test_policies_in_other_subscriptions_are_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If no subscription is readable, the read raises `SubscriptionsUnread`."""
     async with run_adapters(monkeypatch) as app:
         before = await app.keys.read_policies()
         watch_subscriptions(app, MISSING, SUBSCRIPTION)
@@ -74,9 +67,7 @@ async def test_policies_in_other_subscriptions_are_watched(monkeypatch: pytest.M
 async def test_unread_firewalls_name_the_subscription_and_the_fix(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A firewall in the unread subscription might deny the flows, so the read of firewalls raises
-    an error.
-    """
+    """A firewall in the unread subscription might deny the flows."""
     async with run_adapters(monkeypatch) as app:
         watch_subscriptions(app, SUBSCRIPTION, MISSING)
         for kind in build_firewall_kinds(app.resources).values():

@@ -81,7 +81,6 @@ async def serve_account(ca: bytes, folder: Path) -> AsyncIterator[tuple[str, dic
 
 
 def find_free_port() -> int:
-    """Return a port that nothing uses."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]

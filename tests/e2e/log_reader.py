@@ -4,8 +4,6 @@ from pathlib import Path
 
 
 class LogReader:
-    """Reads a log file in pieces, from its start."""
-
     def __init__(self, path: Path) -> None:
         self._path = path
         self._position = 0

@@ -1,4 +1,4 @@
-"""Test that each alert of infra/ is raised in the local cloud by its cause, and by nothing else.
+"""Test the alerts of infra/ in the local cloud.
 
 The app runs on Microsoft's Functions worker. A KQL engine runs the queries of the alerts on the log
 lines of the Functions host. docs/notifications.md quotes the lines that raise an alert, and this
@@ -108,7 +108,6 @@ class Cloud:
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """Return all complete log lines of the host."""
         new = self._log.read_new_lines()
         self._lines += [json.loads(line) for line in new if line.startswith("{")]
         return self._lines
@@ -119,7 +118,6 @@ class Cloud:
         return Telemetry(self.lines).list_raised_alerts()
 
     def find_lines(self, alert: str) -> list[str]:
-        """Return the log messages that the query of an alert finds."""
         return Telemetry(self.lines).find_messages(read_log_alerts()[alert].asks)
 
     async def wait_until(self, is_so: Callable[[], bool]) -> None:
@@ -165,9 +163,6 @@ class Cloud:
 
 
 async def test_each_alert_is_raised_by_its_cause_only(tmp_path: Path) -> None:
-    """The causes are a plan that awaits approval, a blocked flow, an original and its copy both
-    off, a failing timer, and poison messages.
-    """
     daily = build_flow_seed(NIGHTLY, "Nightly report", build_definition(DAILY), heldBack=True)
     seed = build_tenant_seed(build_orders_seed(), daily)
     options = StackOptions(folder=tmp_path, seed=seed, settings=SETTINGS)
@@ -201,9 +196,9 @@ async def _start_and_plan(cloud: Cloud) -> str:
 
 
 async def _leave_off_and_block(cloud: Cloud, remediation: str) -> None:
-    """Approve the plan, and make the platform reject every start of a flow during the cutover.
+    """Approve the plan, and make the platform reject every start of a flow.
 
-    Check that the alerts about a blocked flow and about both flows off are raised.
+    Check that the alerts `both-off` and `flow-blocked` are raised.
     """
     path = f"remediations/{remediation}"
     plans = await cloud.app.get(f"{path}/plan")
@@ -233,7 +228,7 @@ async def _run_daily_check(cloud: Cloud) -> None:
 async def _fail_timer(cloud: Cloud) -> None:
     """Run a timer that fails twice and then succeeds.
 
-    Check that only the second failure in a row raises an alert, which the success ends.
+    Check that only the second failure raises an alert, which the success ends.
     """
     raised = []
     for fault in ([OUTAGE], [OUTAGE], []):
@@ -245,8 +240,8 @@ async def _fail_timer(cloud: Cloud) -> None:
 
 
 async def _move_to_poison_queue(cloud: Cloud) -> None:
-    """Send a message without an event, which the app moves to the poison queue, and dead-letter it
-    there. Check that both raise an alert.
+    """Let the app move a message to the poison queue, and dead-letter it there. Check that each
+    raises its alert.
     """
     alerts = read_metric_alerts()
     parked, dead = alerts["poison-messages"], alerts["dead-letters"]

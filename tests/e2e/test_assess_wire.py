@@ -26,7 +26,6 @@ ROOT = Path(__file__).parents[2]
 
 
 async def run_cmkflow(url: str, key: str, *arguments: str) -> str:
-    """Run `cmkflow` in a separate process, and return its output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -45,10 +44,6 @@ async def run_cmkflow(url: str, key: str, *arguments: str) -> str:
 async def test_assessment_before_and_after_a_key_writes_nothing(
     tmp_path: Path,
 ) -> None:
-    """An assessment only reads: the local tenant counts no write.
-
-    The dashboard page contains no signature.
-    """
     options = StackOptions(folder=tmp_path, seed=build_description(), settings=SETTINGS)
     page = tmp_path / "assessment.html"
     async with Stack(options) as stack:

@@ -14,7 +14,6 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.e2e
 @pytest.mark.timeout(600)
 async def test_demo_loses_no_call_and_reports_each_end_state(tmp_path: Path) -> None:
-    """The demo exits with 0, and its reports contain no signature."""
     folder = tmp_path / "demo"
 
     process = await asyncio.create_subprocess_exec(

@@ -47,7 +47,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 @pytest.fixture(scope="module")
 def older_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the app of the oldest release whose rows this release can read."""
+    """Return a folder with the oldest release of the app whose rows this release can read."""
     git = ("git", "-C", str(ROOT))
     known = subprocess.run((*git, "cat-file", "-e", OLDEST), check=False, capture_output=True)
     if known.returncode:
@@ -72,11 +72,6 @@ def older_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_remediations_of_an_older_release_are_ended(
     state: str, count: int, older_release: Path, tmp_path: Path
 ) -> None:
-    """The older app is killed while three remediations discover flows, copy flows and check for
-    calls.
-
-    Afterwards, each flow has one copy, and each caller was written once.
-    """
     flows = build_flow_ids(count * len(POINTS))
     run = Run(flows=len(flows))
     async with (
@@ -122,9 +117,7 @@ async def test_remediations_of_an_older_release_are_ended(
 async def serve_state(
     state: str, stack: Stack, folder: Path
 ) -> AsyncIterator[tuple[str, dict[str, str]]]:
-    """Yield Python code to add to an app, and settings with which the app stores its state: in its
-    folder, or in a storage account.
-    """
+    """Yield Python code to add to an app, and settings for the store that `state` names."""
     if state == "folder":
         yield "", {}
         return
@@ -134,9 +127,7 @@ async def serve_state(
 
 
 def write_app(folder: Path, code: str, release: Path | None = None) -> Path:
-    """Return a new folder with an older release of the app, or with this one, to which `code` is
-    appended.
-    """
+    """Return a new folder with a release of the app, to which `code` is appended."""
     if release:
         shutil.copytree(release, folder)
     else:  # the rest is found in the current folder
@@ -149,10 +140,7 @@ def write_app(folder: Path, code: str, release: Path | None = None) -> Path:
 
 
 async def start_remediation(app: App, flow_ids: Sequence[str] = ()) -> str:
-    """Start a remediation of these flows, or of all, that needs no approval.
-
-    Return its path in the API.
-    """
+    """Start a remediation that needs no approval. Return its path in the API."""
     settings = {"approval_policy": "automatic", "max_flows": len(flow_ids) or FLOWS}
     await app.put(f"environments/{ENVIRONMENT}", settings)
     order = {"mode": "apply", "environment_ids": [ENVIRONMENT], "flow_ids": flow_ids}

@@ -52,9 +52,9 @@ def read_typed_commands() -> Iterator[Typed]:
 
 
 def find_missing_text(shown: tuple[str, ...], output: str) -> str:
-    """Return the first text of the page that the output lacks at its place in the order, or "".
+    """Return the first text of the page that is missing or out of order in the output, or "".
 
-    Line breaks of the terminal and lines of tables are ignored.
+    Ignores line breaks of the terminal and lines of tables.
     """
     rest = _normalise(output)
     for text in filter(None, (_normalise(part) for line in shown for part in line.split("…"))):
@@ -100,7 +100,7 @@ class Terminal:
         self._state.write_text(f"export XDG_CONFIG_HOME={folder / 'home'}\n{pasted}")
 
     async def run(self, command: str) -> tuple[int, str]:
-        """Type a command and yes to each question; return the exit code and the output."""
+        """Type a command and answer its question with yes. Return the exit code and the output."""
         kept = f'{{ export -p; echo "cd $PWD"; }} > {self._state}'
         script = f". {self._state}; {command}\ncode=$?; {kept}; exit $code"
         process = await asyncio.create_subprocess_exec(
@@ -116,7 +116,6 @@ class Terminal:
 @pytest.mark.e2e
 @pytest.mark.timeout(1200)  # it types some 40 commands, each a process, and waits for the app
 async def test_commands_of_the_first_hour_print_what_the_page_shows(tmp_path: Path) -> None:
-    """The test pastes the lines that `make up` prints, then types every command of the page."""
     page = list(read_typed_commands())
     async with run_make_up(tmp_path / "up") as text:
         lines = re.findall(r"^  (.+)$", text, re.MULTILINE)
@@ -144,7 +143,6 @@ async def _type_command(terminal: Terminal, one: Typed) -> None:
 
 
 def test_find_missing_text_requires_the_order_of_the_page() -> None:
-    """`find_missing_text` ignores line breaks and the frames of tables."""
     output = "┃ Flows ┃ 5 blocked,\n  20 retired ┃\nNext step   none"
 
     assert find_missing_text(("Flows 5 blocked, 20 retired", "…", "Next step none"), output) == ""

@@ -1,5 +1,3 @@
-"""Test the app's HTTP API and pages on the local cloud, with real tokens, queues and storage."""
-
 import asyncio
 import base64
 import re
@@ -54,7 +52,7 @@ class Client:
     async def read_page(self, path: str) -> str:
         """Return a page as a browser gets it.
 
-        Fails if its content security policy lets it load or run anything.
+        Fails unless its content security policy forbids everything by default.
         """
         accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
         async with self._session.get(f"{self._url}/api/{path}", headers=accept) as reply:
@@ -65,7 +63,7 @@ class Client:
             return text
 
     async def wait_until_ended(self, path: str) -> Any:
-        """Wait until all work of a remediation is complete, and return the remediation."""
+        """Wait until a remediation has no next check, and return it."""
         async with asyncio.timeout(60):
             while True:
                 found = await self.call("GET", path)
@@ -77,7 +75,6 @@ class Client:
 async def test_dry_run_finds_flows_and_callers_and_shows_no_secret(
     tmp_path: Path,
 ) -> None:
-    """No answer, log line or stored row contains a signature."""
     options = StackOptions(folder=tmp_path, seed=build_description(), settings=SETTINGS)
     async with Stack(options) as stack:
         app = await stack.start_app()

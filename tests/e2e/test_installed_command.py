@@ -67,7 +67,7 @@ pytestmark = pytest.mark.e2e
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """`cmkflow` as pip installs it into a new environment, which has no access to the checkout."""
+    """A new Python environment without access to the checkout, in which `cmkflow` is installed."""
 
     venv: Path
     #: The folder that it is run in.
@@ -81,11 +81,9 @@ class Installed:
         return [(code, text) for code, text in json.loads(told[1])]
 
     async def run_python(self, code: str, *arguments: str) -> tuple[int | None, str]:
-        """Run a script, and return the exit code and the output."""
         return await self._run_program("python", "-c", code, *arguments)
 
     async def run(self, *arguments: str) -> tuple[int | None, str]:
-        """Run `cmkflow`, and return the exit code and the output."""
         return await self._run_program("cmkflow", *arguments)
 
     async def _run_program(self, program: str, *arguments: str) -> tuple[int | None, str]:
@@ -100,7 +98,6 @@ class Installed:
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the wheel that pip builds from the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run([*PIP, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT)], check=True)
     (built,) = folder.glob("*.whl")
@@ -111,8 +108,6 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(wheel: Path, tmp_path: Path) -> Installed:
     """Install the wheel and its requirements into a new environment that also has another package
     called `shared`.
-
-    The requirements have the versions that the other tests use.
     """
     venv, home = tmp_path / "venv", tmp_path / "home"
     home.mkdir()
@@ -130,7 +125,6 @@ def installed(wheel: Path, tmp_path: Path) -> Installed:
 
 
 def test_wheel_has_the_files_of_cmkflow_and_shared_in_one_package(wheel: Path) -> None:
-    """Templates are included. `functions` and `local_cloud` are not installed."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "cmkflow", "shared"],
         cwd=ROOT, check=True, capture_output=True, text=True,
@@ -153,10 +147,7 @@ def test_wheel_has_the_files_of_cmkflow_and_shared_in_one_package(wheel: Path) -
 def test_import_of_shared_that_cannot_be_rewritten_fails_the_build(
     tmp_path: Path, code: str
 ) -> None:
-    """The build moves `shared` into the package `cmkflow` and rewrites its imports.
-
-    An import that it missed would find another package at run time.
-    """
+    """An import that the build did not rewrite would find another package at run time."""
     for name in ("pyproject.toml", "hatch_build.py"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "cmkflow").mkdir()
@@ -174,7 +165,6 @@ def test_import_of_shared_that_cannot_be_rewritten_fails_the_build(
 
 
 async def test_installed_command_line_works_offline_and_with_the_app(installed: Installed) -> None:
-    """Every module of the installed package can be imported."""
     modules = await installed.run_python(MODULES)
     helps = await installed.read_helps([*build_command_tree()])
     version = await installed.run("--version")

@@ -1,5 +1,3 @@
-"""Test that the demo ends as usual if the app's process is killed several times."""
-
 import asyncio
 from collections import Counter
 from pathlib import Path
@@ -26,9 +24,6 @@ POINTS = (
 @pytest.mark.e2e
 @pytest.mark.timeout(900)
 async def test_demo_ends_as_usual_although_the_app_is_killed(tmp_path: Path) -> None:
-    """The app is killed in eight states of jobs, such as copying, cutting over, deleting and
-    rolling back. No call is lost.
-    """
     async with DemoRun(DemoOptions(folder=tmp_path / "demo")) as demo:
         scenario = asyncio.create_task(demo.play())
         counts, kills = Counter[str](), 0

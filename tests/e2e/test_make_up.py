@@ -1,5 +1,3 @@
-"""Test the processes and folders of `make up`."""
-
 import asyncio
 import os
 import select
@@ -20,11 +18,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 async def test_killed_make_up_leaves_no_child_and_a_second_start_is_rejected(
     tmp_path: Path,
 ) -> None:
-    """A second `make up` in the same folder fails with an error that names the first process.
-
-    If the first is killed with SIGKILL, its four child processes end, too: the tenant, the queues,
-    the collector and the app.
-    """
     folder = tmp_path / "up"
     first = await _start_make_up(folder)
     children: list[int] = []
@@ -51,8 +44,8 @@ async def test_killed_make_up_leaves_no_child_and_a_second_start_is_rejected(
 
 
 def test_demo_and_make_up_use_different_folders() -> None:
-    """Each empties its folder when it starts, so in a shared folder `make up` would delete the
-    demo's report.
+    """Each empties its folder when it starts. In a shared folder, `make up` would delete the demo's
+    report.
     """
     assert len(set(FOLDERS.values())) == 2 * len(Profile)
 
@@ -75,7 +68,5 @@ def _open_children(parent: int) -> list[int]:
 
 
 def _wait_for_ended(children: list[int], seconds: float) -> list[int]:
-    """Wait for each process for at most this time; return the file descriptors of those that
-    ended.
-    """
+    """Wait for each process for at most this time. Return the descriptors of those that ended."""
     return [one for one in children if select.select([one], [], [], seconds)[0]]

@@ -1,7 +1,3 @@
-"""Test that the app completes a remediation after its state was lost and imported from an
-export.
-"""
-
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +26,7 @@ from tests.performance.over_the_wire import (
 @pytest.mark.e2e
 @pytest.mark.timeout(300)
 async def test_remediation_continues_on_a_restored_state(tmp_path: Path) -> None:
-    """No flow is copied twice: each has one copy in the end."""
+    """No flow may be copied twice."""
     async with serve_cloud(Run(flows=FLOWS), tmp_path) as stack, aiohttp.ClientSession() as session:
         await sign_in_service_account(stack)
         passphrase = {"CMKFLOW_STATE_PASSPHRASE": "correct horse"}

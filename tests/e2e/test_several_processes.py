@@ -1,7 +1,3 @@
-"""Test that several processes of the app do nothing twice, share the work fairly, and share one
-request budget.
-"""
-
 import asyncio
 import json
 from collections import Counter
@@ -52,11 +48,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 async def test_processes_share_the_work(tmp_path: Path) -> None:
-    """Two processes are nearly twice as fast as one, and four nearly four times as fast. They do
-    nothing twice.
-
-    From the first to the last flow job, each process sends about the same number of requests.
-    """
     flows, times = build_flow_ids(FLOWS_EACH * sum(PROCESSES)), dict[int, tuple[float, float]]()
     run = Run(flows=len(flows))
     async with serve_cloud(run, tmp_path) as stack, aiohttp.ClientSession() as session:
@@ -90,7 +81,6 @@ async def test_processes_share_the_work(tmp_path: Path) -> None:
 
 
 async def test_processes_share_a_budget(tmp_path: Path) -> None:
-    """Four processes together send no more requests in a window of time than the budget allows."""
     async with (
         serve_cloud(Run(flows=FLOWS), tmp_path) as stack,
         aiohttp.ClientSession() as session,

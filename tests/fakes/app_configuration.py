@@ -14,9 +14,7 @@ _LONGEST = 10_000
 
 
 def read_key_value(world: World, place: tuple[str, str, str]) -> str:
-    """Return the value that an app reads: the text of a key-value, or the current version of the
-    Key Vault secret to which it refers.
-    """
+    """Return the text of a key-value, or the value of the Key Vault secret to which it refers."""
     key_value = world.key_values[place]
     if key_value.content_type != REFERENCE_TYPE:
         return key_value.value
@@ -25,33 +23,23 @@ def read_key_value(world: World, place: tuple[str, str, str]) -> str:
 
 
 class FakeAppConfiguration:
-    """Implements `AppConfiguration` with the key-values of a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def read_stores(self) -> AsyncIterator[str]:
-        """Yield the URL of every store that has a key-value."""
         for store_url in sorted({store_url for store_url, *_ in self._world.key_values}):
             yield store_url
 
     async def list(self, store_url: str) -> list[KeyValue]:
-        """Return every key-value of a store of App Configuration."""
         return [one for one in self._world.key_values.values() if one.store_url == store_url]
 
     async def read(self, store_url: str, key: str, label: str) -> KeyValue:
-        """Return a key-value. Raises `NotFound` if it is missing."""
         try:
             return self._world.key_values[store_url, key, label]
         except KeyError:
             raise NotFound(f"there is no key {key}") from None
 
     async def write(self, key_value: KeyValue, value: str) -> None:
-        """Replace the value.
-
-        Raises `Conflict` if the ETag has changed or the key is locked, and `PlatformError` if it
-        becomes too long.
-        """
         place = (key_value.store_url, key_value.key, key_value.label)
         there = self._world.key_values[place]
         if there.is_locked or there.etag != key_value.etag:

@@ -14,13 +14,10 @@ from tests.fakes.test_world import World
 
 
 class FakeAppSettings:
-    """Implements `AppSettings` with the apps of a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def read_sites(self) -> list[Site]:
-        """Return every app of the watched subscriptions."""
         return [
             Site(
                 id=site.id,
@@ -32,11 +29,9 @@ class FakeAppSettings:
         ]
 
     async def read(self, site_id: str) -> dict[str, str]:
-        """Return all settings of an app."""
         return dict(self._get_site(site_id).settings)
 
     async def read_secret_readers(self, site_id: str) -> Sequence[SecretReader]:
-        """Return the identities of an app and of its slots. A slot's id returns the same."""
         app_id = self._get_site(site_id).id.partition("/slots/")[0]
         return [
             SecretReader(name=site.name, principal_id=site.principal_id)
@@ -45,12 +40,10 @@ class FakeAppSettings:
         ]
 
     async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
-        """Return the status of each setting that refers to a Key Vault secret."""
         site = self._get_site(site_id)
         return read_statuses(self._world, site, site.settings)
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
-        """Replace all settings of an App Service app and restart it."""
         site = self._get_site(site_id)
         with self._world.record_write(None, "write app settings", site_id):
             site.settings = dict(settings)
@@ -64,21 +57,16 @@ class FakeAppSettings:
 
 
 class FakeConnectionStrings(FakeAppSettings):
-    """Implements `AppSettings` for the connection strings of the apps of a `World`."""
+    """Implements `AppSettings` for the connection strings of apps."""
 
     async def read(self, site_id: str) -> dict[str, str]:
-        """Return all connection strings of an app."""
         return dict(self._get_site(site_id).connection_strings)
 
     async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
-        """Return the status of each connection string that refers to a Key Vault secret, by its
-        name without the type.
-        """
         site = self._get_site(site_id)
         return read_statuses(self._world, site, site.connection_strings)
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
-        """Replace all connection strings of an App Service app and restart it."""
         site = self._get_site(site_id)
         with self._world.record_write(None, "write connection strings", site_id):
             site.connection_strings = dict(settings)

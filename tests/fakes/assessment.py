@@ -1,4 +1,4 @@
-"""Fakes of the ports that only an assessment uses."""
+"""Fakes of the ports `Connections`, `CanvasApps` and `MachineGroups`."""
 
 import builtins
 from dataclasses import replace
@@ -13,13 +13,10 @@ from tests.fakes.test_world import World
 
 
 class FakeConnections:
-    """Implements `Connections` with the connections in a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def list(self, environment_id: str) -> list[Connection]:
-        """Return all connections of an environment, or none if applications cannot see them."""
         found = self._list(environment_id)
         names = {one.connector for one in found}
         return add_sign_in(
@@ -27,12 +24,10 @@ class FakeConnections:
         )
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[Connection]:
-        """Return a page of the connections, without their sign-in."""
         found = self._list(environment_id)
         return build_page(self._world, found, cursor, self._world.power_apps_page)
 
     async def read_sign_in(self, environment_id: str, connector: str) -> ConnectorSignIn:
-        """Return how the connections of a connector sign in, such as with OAuth."""
         self._world.get_environment(environment_id)
         return ConnectorSignIn(only_way=self._world.oauth_connectors.get(connector))
 
@@ -48,30 +43,24 @@ class FakeConnections:
         ]
 
     async def read_errors(self, environment_id: str) -> dict[str, str]:
-        """Return, by the name of each connection, its error, or "" if the connection works."""
         connections = self._world.get_environment(environment_id).connections
         return {name.lower(): one.error for name, one in connections.items()}
 
 
 class FakeCanvasApps:
-    """Implements `CanvasApps` with the canvas apps in a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
-        """Return the apps that use a flow, or whose use of flows is unknown."""
         apps = self._world.get_environment(environment_id).canvas_apps
         return [app for app in apps if _may_use_flows(app)]
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[CanvasApp]:
-        """Return those apps of a page that use a flow, or whose use of flows is unknown."""
         apps = self._world.get_environment(environment_id).canvas_apps
         page = build_page(self._world, apps, cursor, self._world.power_apps_page)
         return replace(page, items=tuple(app for app in page.items if _may_use_flows(app)))
 
     async def get(self, environment_id: str, name: str) -> CanvasApp:
-        """Return one app, also if it uses no flow."""
         for app in self._world.get_environment(environment_id).canvas_apps:
             if app.name == name:
                 if app.unknown_reason:
@@ -85,11 +74,8 @@ def _may_use_flows(app: CanvasApp) -> bool:
 
 
 class FakeMachineGroups:
-    """Implements `MachineGroups` with the hosted machine groups in a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def read_hosted_groups(self, environment: Environment) -> list[str]:
-        """Return the names of the hosted groups."""
         return list(self._world.get_environment(environment.id).hosted_machine_groups)

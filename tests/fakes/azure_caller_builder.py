@@ -27,12 +27,9 @@ SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
 
 
 class AzureCallerBuilder(FlowBuilder):
-    """Adds flows to an environment, and Azure resources that call them."""
-
     def add_app_setting_caller(
         self, flow: FakeFlow, *, site: str = "orders-api", setting: str = "FLOW_URL"
     ) -> FakeSite:
-        """Add an app that reads the flow's URL from a setting and calls it."""
         fake = self._find_or_add_site(site)
         fake.settings[setting] = self.get_trigger_url(flow)
         read = partial(read_setting, self.world, fake, setting)
@@ -41,7 +38,7 @@ class AzureCallerBuilder(FlowBuilder):
 
     def add_url_vault(self, *readers: FakeSite | str, name: str = "kv-urls") -> str:
         """Add a vault for secrets with URLs, and return its URL. The `readers` get the right to
-        read its secrets: apps, or resources named by their ids.
+        read its secrets.
         """
         vault = KeyVault(
             id=f"{SUBSCRIPTION}/providers/microsoft.keyvault/vaults/{name}".lower(),
@@ -70,7 +67,6 @@ class AzureCallerBuilder(FlowBuilder):
     def add_connection_string_caller(
         self, flow: FakeFlow, *, site: str = "portal-api", name: str = "Custom|Flow"
     ) -> FakeSite:
-        """Add an app that reads the flow's URL from a connection string and calls it."""
         fake = self._find_or_add_site(site)
         fake.connection_strings[name] = self.get_trigger_url(flow)
         read = partial(read_setting, self.world, fake, name)
@@ -96,8 +92,8 @@ class AzureCallerBuilder(FlowBuilder):
         return place
 
     def add_key_value_caller(self, *flows: FakeFlow, key: str = "Flow:Urls") -> None:
-        """Add an app that reads the flows' URLs from a key-value of App Configuration, one per
-        line, before each call.
+        """Add an app that reads a key-value of App Configuration before each call. The key-value
+        has one URL in each line.
         """
         place = ("https://contoso.azconfig.io", key, "production")
         self.world.key_values[place] = KeyValue(
@@ -115,8 +111,7 @@ class AzureCallerBuilder(FlowBuilder):
             self.add_system(UrlHolder(name=f"key {key}/{number}", read=read))
 
     def add_api_management_caller(self, path: str, properties: Json, read: str, flows: int) -> str:
-        """Add a resource below an API Management service, and for each flow a system that calls the
-        flow's URL in this resource.
+        """Add a resource with the URLs of the flows, and a system that calls each URL.
 
         The property `read` of the resource contains the URLs in order. Returns the resource id.
         """
@@ -145,7 +140,7 @@ class AzureCallerBuilder(FlowBuilder):
         return identity
 
     def add_backend_caller(self, *flows: FakeFlow) -> list[str]:
-        """Add a backend of API Management with the URL of each flow. Return the resource ids."""
+        """Add a backend of API Management for each flow. Return the resource ids."""
         return [
             self.add_api_management_caller(
                 f"backends/crm{number}",
@@ -157,10 +152,7 @@ class AzureCallerBuilder(FlowBuilder):
         ]
 
     def add_named_value_caller(self, *flows: FakeFlow, name: str = "flow-urls") -> str:
-        """Add a secret named value of API Management with the URLs of the flows.
-
-        Return its resource id.
-        """
+        """Add a secret named value with the URLs of the flows. Return its resource id."""
         value = "\n".join(map(self.get_trigger_url, flows))
         properties = {"displayName": name, "secret": True, "tags": ["x"], "value": value}
         return self.add_api_management_caller(
@@ -168,10 +160,7 @@ class AzureCallerBuilder(FlowBuilder):
         )
 
     def add_policy_caller(self, *flows: FakeFlow, api: str = "sales") -> str:
-        """Add a policy to an API that sends a request to each flow.
-
-        Return the policy's resource id.
-        """
+        """Add a policy that calls each flow to an API. Return the policy's resource id."""
         requests = "".join(
             f"<send-request><set-url>{html.escape(self.get_trigger_url(flow))}</set-url></send-request>"
             for flow in flows
@@ -184,10 +173,7 @@ class AzureCallerBuilder(FlowBuilder):
     def add_automation_caller(
         self, *flows: FakeFlow, name: str = "FlowUrls", is_encrypted: bool = False
     ) -> str:
-        """Add an Automation variable with the URLs of the flows as a JSON list.
-
-        Return its resource id.
-        """
+        """Add an Automation variable with the URLs as a JSON list. Return its resource id."""
         value = json.dumps([self.get_trigger_url(flow) for flow in flows])
         path = self._add_automation(
             f"variables/{name}", {"value": value, "isEncrypted": is_encrypted, "description": "x"}
@@ -203,10 +189,7 @@ class AzureCallerBuilder(FlowBuilder):
         return path
 
     def add_runbook(self, text: str, *, name: str = "notify", state: str = "Published") -> str:
-        """Add an Automation runbook with this text, published unless its state is New.
-
-        Return its resource id.
-        """
+        """Add a runbook with this text, published unless `state` is New. Return its resource id."""
         path = self._add_automation(f"runbooks/{name}", {"state": state})
         if state != "New":
             self.world.resources[f"{path}/content".lower()] = {"text": text}
@@ -226,10 +209,7 @@ class AzureCallerBuilder(FlowBuilder):
         return f"{account}/{path}"
 
     def add_synapse_caller(self, *flows: FakeFlow, name: str = "nightly") -> str:
-        """Add a Synapse pipeline with a web activity for each flow.
-
-        Return the pipeline's resource id.
-        """
+        """Add a Synapse pipeline with a web activity for each flow. Return its resource id."""
         path = self.add_synapse_part(f"pipelines/{name}", self._build_pipeline_properties(flows))
         self._add_activity_systems(path, len(flows))
         return path
@@ -237,12 +217,11 @@ class AzureCallerBuilder(FlowBuilder):
     def add_synapse_part(
         self, path: str, properties: Json, *, repository: Mapping[str, object] | None = None
     ) -> str:
-        """Add a part of a Synapse workspace, such as `datasets/crm`; return its resource id."""
+        """Add a part of a Synapse workspace, such as `datasets/crm`. Return its resource id."""
         settings = {"workspaceRepositoryConfiguration": repository} if repository else {}
         return self._add_part("Microsoft.Synapse/workspaces", settings, path, properties)
 
     def _build_pipeline_properties(self, flows: Sequence[FakeFlow]) -> Json:
-        """Return the properties of a pipeline with a web activity for each flow."""
         activities = [
             {
                 "type": "WebActivity",
@@ -282,10 +261,7 @@ class AzureCallerBuilder(FlowBuilder):
         return text_at(mapping_at(activity, "typeProperties"), "url") or ""
 
     def add_data_factory_caller(self, *flows: FakeFlow, name: str = "nightly") -> str:
-        """Add a data factory with a pipeline that has a web activity for each flow.
-
-        Return the pipeline's resource id.
-        """
+        """Add a data factory pipeline with a web activity for each flow. Return its resource id."""
         path = self.add_factory_part(f"pipelines/{name}", self._build_pipeline_properties(flows))
         self._add_activity_systems(path, len(flows))
         return path
@@ -293,12 +269,12 @@ class AzureCallerBuilder(FlowBuilder):
     def add_factory_part(
         self, path: str, properties: Json, *, repository: Mapping[str, object] | None = None
     ) -> str:
-        """Add a part of a data factory, such as `datasets/crm`; return its resource id."""
+        """Add a part of a data factory, such as `datasets/crm`. Return its resource id."""
         settings = {"repoConfiguration": repository} if repository else {}
         return self._add_part("Microsoft.DataFactory/factories", settings, path, properties)
 
     def add_action_group_caller(self, *flows: FakeFlow, name: str = "on-call") -> str:
-        """Add an action group with a webhook for each flow. Return the group's resource id."""
+        """Add an action group with a webhook for each flow. Return its resource id."""
         path = f"{SUBSCRIPTION}/providers/Microsoft.Insights/actionGroups/{name}"
         self.world.resources[path.lower()] = {
             "id": path,
@@ -324,8 +300,8 @@ class AzureCallerBuilder(FlowBuilder):
         return text_at(objects_at(properties, "webhookReceivers")[number], "serviceUri") or ""
 
     def add_container_app_caller(self, *flows: FakeFlow, name: str = "till") -> str:
-        """Add a container app that reads the URLs of the flows alternately from secrets and
-        environment variables. Return its resource id.
+        """Add a container app whose URLs are alternately in secrets and in environment variables.
+        Return its resource id.
         """
         path = f"{SUBSCRIPTION}/providers/Microsoft.App/containerApps/{name}"
         held = {f"url{number}": self.get_trigger_url(flow) for number, flow in enumerate(flows)}
@@ -358,9 +334,9 @@ class AzureCallerBuilder(FlowBuilder):
         return path
 
     def _read_container_variable(self, path: str, key: str) -> str:
-        """Return an environment variable as the container reads it.
+        """Return a variable as the container reads it.
 
-        A secret has the value from the container's start.
+        A secret has its value at the container's start.
         """
         if text := read_secret_in_use(self.world, path, key):
             return text
@@ -373,7 +349,8 @@ class AzureCallerBuilder(FlowBuilder):
     def add_event_grid_caller(self, *flows: FakeFlow, topic: str = "sales") -> str:
         """Add a topic with an event subscription for each flow.
 
-        The flows answer Event Grid's validation. Return the topic's resource id.
+        All flows of the environment with a trigger URL then answer Event Grid's validation. Return
+        the topic's resource id.
         """
         for one in self.environment.flows.values():
             if parse_facts(one.client_data).has_callback_url:
@@ -409,10 +386,7 @@ class AzureCallerBuilder(FlowBuilder):
         return text_at(webhook, "endpointUrl") or ""
 
     def add_logic_app_caller(self, *flows: FakeFlow, name: str = "hub") -> str:
-        """Add a logic app with a parameter for the URL of each flow, and an action that calls it.
-
-        Return its resource id.
-        """
+        """Add a logic app with a parameter and an action for each flow. Return its resource id."""
         path = f"{SUBSCRIPTION}/providers/Microsoft.Logic/workflows/{name}"
         parameters = {f"url{number}": flow for number, flow in enumerate(flows)}
         self.world.resources[path.lower()] = {
@@ -456,10 +430,9 @@ class AzureCallerBuilder(FlowBuilder):
     def add_secret_caller(
         self, *flows: FakeFlow, name: str = "flow-url", beside: str = ""
     ) -> FakeSecret:
-        """Add a system that reads the flows' URLs from a Key Vault secret, one per line, before
-        each call.
+        """Add a system that reads a Key Vault secret before each call.
 
-        `beside` is text before the URLs.
+        `beside` is text before the URLs in the secret.
         """
         vault_url = "https://contoso-app.vault.azure.net/"
         secret = FakeSecret(

@@ -39,20 +39,17 @@ def describe_connector(url: str) -> str:
 
 
 class Builder(AzureCallerBuilder):
-    """Adds flows, callers and keys to one environment of a `World`.
-
-    By default, flows are on and in a solution.
-    """
+    """Adds flows, callers and keys to one environment of a `World`."""
 
     def add_external_system(self, name: str, url: str) -> UrlHolder:
-        """Add a system that has the URL in its code, where the app cannot find it."""
+        """Add a system whose code contains the URL, where the app cannot find it."""
         return self.add_system(UrlHolder(name=name, read=lambda: url))
 
     def add_declared_caller(self, flow: FakeFlow, *, secret: str = "", name: str = "Till") -> None:
-        """Declare a system as a caller. It reads the URL from `secret`, or has it in its code if
-        the secret does not exist.
+        """Declare a system as a caller.
 
-        `secret` is the identifier of a Key Vault secret.
+        It reads the URL from the Key Vault secret `secret`, or has it in its code if the secret
+        does not exist.
         """
         called = CalledFlow(
             environment_id=self.environment.id, flow_id=flow.workflow_id, new_url_secret=secret
@@ -77,18 +74,15 @@ class Builder(AzureCallerBuilder):
         return path
 
     def add_flow_caller(self, *flows: FakeFlow, name: str = "Caller") -> FakeFlow:
-        """Add a button flow whose HTTP actions call the flows, and a person who presses the
-        button.
-        """
+        """Add a button flow whose actions call the flows, and a person who presses the button."""
         return self._add_button_flow(name, *map(self.get_trigger_url, flows))
 
     def add_variable_caller(
         self, flow: FakeFlow, *in_default: FakeFlow, schema_name: str = "con_FlowUrl"
     ) -> tuple[FakeVariable, FakeFlow]:
-        """Add an environment variable with the flow's URL, and a button flow that posts to it.
+        """Add a variable with the flow's URL, and a button flow that posts to it.
 
-        The variable's default value contains the URLs of the flows `in_default`. Nothing calls
-        them.
+        The default value contains the URLs of the flows `in_default`, which nothing calls.
         """
         variable = FakeVariable(
             definition_id=self.world.create_guid(),
@@ -102,8 +96,7 @@ class Builder(AzureCallerBuilder):
         return variable, self._add_button_flow(f"Reads {schema_name}", expression)
 
     def add_webhook_caller(self, *flows: FakeFlow, **values: object) -> list[FakeRow]:
-        """Add a Dataverse webhook for each flow. It calls the flow at every beat of the traffic.
-        Return the rows.
+        """Add a webhook for each flow, which calls it at every beat of the traffic.
 
         `values` are further columns of the rows.
         """
@@ -116,7 +109,7 @@ class Builder(AzureCallerBuilder):
         return rows
 
     def add_site_setting_caller(self, *flows: FakeFlow, **values: object) -> FakeRow:
-        """Add a setting of a Power Pages site with the URLs of the flows. Return its row.
+        """Add a setting of a Power Pages site with the URLs.
 
         `values` are further columns of the row.
         """
@@ -137,7 +130,7 @@ class Builder(AzureCallerBuilder):
     def add_agent_topic(
         self, *flows: FakeFlow, text: str = "", name: str = "Booking", published: str = ""
     ) -> FakeRow:
-        """Add a topic to the Copilot agent Travel that runs these flows. Return its row.
+        """Add a topic that runs these flows to the Copilot agent Travel.
 
         `text` is appended to the topic's YAML. `published` is the time at which the agent was
         published.
@@ -154,10 +147,9 @@ class Builder(AzureCallerBuilder):
         return self.add_row("botcomponents", values)
 
     def add_connector_caller(self, *flows: FakeFlow, **values: object) -> list[FakeRow]:
-        """Add a custom connector for each flow, and a system that calls the flow. Return the
-        connectors' rows.
+        """Add a custom connector and a calling system for each flow.
 
-        `values` are further columns of the rows.
+        Return the connectors' rows. `values` are further columns of the rows.
         """
         rows = []
         for number, flow in enumerate(flows):
@@ -170,7 +162,6 @@ class Builder(AzureCallerBuilder):
         return rows
 
     def add_row(self, table: str, values: Mapping[str, object]) -> FakeRow:
-        """Add a row to a table of Dataverse and return it."""
         row = FakeRow(id=self.world.create_guid(), values=dict(values))
         self.environment.rows.setdefault(table, {})[row.id] = row
         return row

@@ -17,9 +17,7 @@ _OURS = {"clock", "store", "messages", "notices"}
 
 
 def with_circuits(ports: Ports, tables: Tables, settings: Settings) -> Ports:
-    """Return the ports with a circuit breaker before each, as if each port were a separate
-    service.
-    """
+    """Return the ports with a circuit breaker before each."""
     circuits = CircuitBreakers(tables, ports.clock, settings)
     names = [one.name for one in fields(ports) if one.name not in _OURS]
     guarded: dict[str, Any] = {

@@ -17,11 +17,9 @@ class ManualClock:
         self._now = start
 
     def now(self) -> datetime:
-        """Return the time of the clock."""
         return self._now
 
     def measure_local_lead(self) -> timedelta:
-        """Return zero, because the machine has no other clock."""
         return timedelta()
 
     def advance(self, step: timedelta) -> None:
@@ -40,8 +38,8 @@ class ManualClock:
 
 
 def build_store_clock(store_time: datetime, *, local: datetime) -> StoreClock:
-    """Return the app's clock on a machine whose own clock shows `local`, after the store has
-    answered at `store_time`.
+    """Return the app's clock on a machine that shows `local`, after the store has answered at
+    `store_time`.
     """
     clock = StoreClock(ManualClock(local), lambda: 0.0)
     headers = {"Date": format_datetime(store_time, usegmt=True), "x-ms-request-id": "1"}

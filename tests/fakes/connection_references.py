@@ -1,7 +1,4 @@
-"""Fake of the port `ConnectionReferences`: Dataverse rows that name the connection of a flow.
-
-See platform.md#connection-references.
-"""
+"""Fake of the port `ConnectionReferences`. See platform.md#connection-references."""
 
 from collections.abc import Collection
 
@@ -16,18 +13,12 @@ from tests.fakes.test_world import World
 
 
 class FakeConnectionReferences:
-    """Implements `ConnectionReferences` with the connection references of a `World`.
-
-    Creates them as the application, or on behalf of the draft's owner.
-    """
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def find_by_connection(
         self, environment: Environment, connection_ids: Collection[str]
     ) -> list[ConnectionReference]:
-        """Return the references that lead to any of these connections."""
         wanted = {name.lower() for name in connection_ids}
         rows = self._list_shown(environment.id, in_list=True)
         return [row for row in rows if row.connection_id.lower() in wanted]
@@ -35,23 +26,17 @@ class FakeConnectionReferences:
     async def find_by_name(
         self, environment: Environment, logical_names: Collection[str]
     ) -> list[ConnectionReference]:
-        """Return the references with any of these logical names."""
         wanted = {name.lower() for name in logical_names}
         rows = self._list_shown(environment.id, in_list=True)
         return [row for row in rows if row.logical_name.lower() in wanted]
 
     async def get(self, environment: Environment, reference_id: str) -> ConnectionReference:
-        """Return one reference. Raises `NotFound` if it does not exist."""
         for row in self._list_shown(environment.id):
             if row.reference_id == reference_id:
                 return row
         raise NotFound(f"connectionreference With Id = {reference_id} Does Not Exist")
 
     async def create(self, environment: Environment, draft: ConnectionReferenceDraft) -> None:
-        """Create a reference with the draft's id.
-
-        Raises `AlreadyExists` if there is one with this id.
-        """
         world, fake = self._world, self._world.get_environment(environment.id)
         actor = self._get_actor(draft)
         if any(row.reference_id == draft.reference_id for row in self._list_rows(fake.id)):
@@ -71,7 +56,6 @@ class FakeConnectionReferences:
     def _list_shown(
         self, environment_id: str, *, in_list: bool = False
     ) -> list[ConnectionReference]:
-        """Return the rows that reads of one row, or lists, show now. Both may lag behind writes."""
         unseen = self._world.get_environment(environment_id).unseen_references
         now = self._world.clock.now()
         return [
@@ -93,7 +77,7 @@ class FakeConnectionReferences:
 def _require_permission(
     environment: FakeEnvironment, draft: ConnectionReferenceDraft, actor: FakeUser
 ) -> None:
-    """Raise an error unless the actor owns the connection, or it is shared with the actor.
+    """Raise an error unless the actor may use the connection.
 
     See platform.md#connection-references.
     """

@@ -19,7 +19,7 @@ REFRESH_AFTER = timedelta(minutes=30)
 def start_containers(world: World, path: str) -> None:
     """Restart the containers, which then read the secrets.
 
-    `path` is the resource id of the container app in lower case.
+    `path` is the resource id in lower case.
     """
     world.secrets_in_use[path] = _read_secrets(world, world.resources[path])
     world.containers_started[path] = world.clock.now()
@@ -50,8 +50,8 @@ def require_readable_secrets(
 
 
 def read_secret_in_use(world: World, path: str, name: str) -> str:
-    """Return the value of a secret that the containers have read, or "" if there is no such
-    secret.
+    """Return the value of a secret that the containers have read, or "". Restarts the containers if
+    this is due.
     """
     started = world.containers_started.get(path)
     is_in_vault = any("keyVaultUrl" in one for one in _list_secrets(world.resources[path]))

@@ -18,7 +18,7 @@ class Killed(BaseException):
 
 
 class Moment(StrEnum):
-    """When the plan interrupts an external call: before it is sent or after it has taken effect."""
+    """When the plan interrupts an external call."""
 
     BEFORE = "before"  #: the call never reached the other side
     AFTER = "after"  #: the other side did it, the answer never came
@@ -26,7 +26,7 @@ class Moment(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Plan:
-    """A plan that counts the external calls of all its ports and interrupts one of them."""
+    """Counts the external calls of all ports and interrupts one of them."""
 
     #: 1: the first call; None: never, only count.
     at: int | None = None
@@ -41,7 +41,9 @@ class Plan:
     trace: list[str] | None = None
 
     def enter(self, name: str) -> int:
-        """Count a call and return its number. Raises `Killed` or the planned failure."""
+        """Count a call and return its number. Raises `Killed` or the planned failure if the plan
+        says so.
+        """
         if self.is_dead:
             raise Killed
         self.calls += 1
@@ -51,7 +53,9 @@ class Plan:
         return self.calls
 
     def leave(self, number: int) -> None:
-        """Record that a call has taken effect. Raises `Killed` or the planned failure."""
+        """Record that a call has taken effect. Raises `Killed` or the planned failure if the plan
+        says so.
+        """
         if self.is_dead:
             raise Killed
         self._strike(number, Moment.AFTER)
@@ -65,7 +69,6 @@ class Plan:
         """Wait while the process is paused. This plan never pauses it."""
 
     async def run[T](self, work: Awaitable[T]) -> T:
-        """Run a handler in this process."""
         return await work
 
     def _strike(self, number: int, moment: Moment) -> None:
@@ -82,16 +85,14 @@ def wrap_with_plan[T](port: T, plan: Plan) -> T:
 
 
 def was_killed(error: BaseException) -> bool:
-    """Return whether an exception, or one of a group of exceptions, means that the plan killed the
-    process.
-    """
+    """Return whether an exception is `Killed`, or a group that contains it."""
     if isinstance(error, BaseExceptionGroup):
         return any(was_killed(one) for one in error.exceptions)
     return isinstance(error, Killed)
 
 
 def is_async_method(method: Callable[..., Any]) -> bool:
-    """Return whether a port's method is a coroutine function. An asynchronous generator is none."""
+    """Return whether a port's method is a coroutine function, and not an asynchronous generator."""
     return _is_async(getattr(method, "__func__", method))
 
 

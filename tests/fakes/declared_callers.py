@@ -9,9 +9,7 @@ from tests.fakes.test_world import World
 
 
 class FakeDeclaredCallers:
-    """Implements `DeclaredCallers` with the declared callers of a `World` and those that the app
-    has stored.
-    """
+    """Returns the declared callers of a `World`, and those that the app has stored."""
 
     def __init__(self, world: World, rows: Table[DeclaredCaller]) -> None:
         self._world = world
@@ -20,14 +18,12 @@ class FakeDeclaredCallers:
     async def scan(
         self, partition: str | None = None, /
     ) -> AsyncIterator[StoredItem[DeclaredCaller] | UnreadableRow]:
-        """Yield every declared caller."""
         for one in self._world.declared_callers:
             yield StoredItem(one, "")
         async for row in self._rows.scan(partition):
             yield row
 
     async def get(self, partition: str, key: str, /) -> StoredItem[DeclaredCaller] | None:
-        """Return a declared caller, or None."""
         for one in self._world.declared_callers:
             if one.id == key:
                 return StoredItem(one, "")

@@ -1,7 +1,4 @@
-"""Build the `clientdata` of flows as Power Automate's designer writes it.
-
-This column of Dataverse contains a flow's definition.
-"""
+"""Build the `clientdata` of flows as Power Automate's designer writes it."""
 
 import json
 from collections.abc import Mapping
@@ -79,8 +76,8 @@ def build_recurrence_trigger(frequency: str = "Hour", interval: int = 1) -> Json
 
 
 def build_connector_trigger(connector: str, operation_id: str, *, is_webhook: bool = False) -> Json:
-    """Return a connector trigger that polls its source, or with `is_webhook` one to which the
-    source sends events.
+    """Return a trigger that polls its source, or with `is_webhook` one to which the source sends
+    events.
     """
     host = {"apiId": _APIS + connector, "connectionName": connector, "operationId": operation_id}
     trigger: Json = {"type": "OpenApiConnection", "inputs": {"host": host, "parameters": {}}}
@@ -100,7 +97,6 @@ def build_child_flow_action(workflow_id: str) -> Json:
 
 
 def build_connector_action(connector: str, operation_id: str) -> Json:
-    """Return an action that calls an operation of a connector."""
     host = {"apiId": _APIS + connector, "connectionName": connector, "operationId": operation_id}
     return {"type": "OpenApiConnection", "inputs": {"host": host, "parameters": {}}}
 
@@ -118,7 +114,6 @@ def build_validation_action() -> Json:
 
 
 def add_action(client_data: str, name: str, action: Json) -> str:
-    """Return a `clientdata` with one more action."""
     document = json.loads(client_data)
     document["properties"]["definition"]["actions"][name] = action
     return json.dumps(document)

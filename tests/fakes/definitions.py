@@ -39,7 +39,6 @@ def parse_properties(client_data: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=4096)
 def parse_facts(client_data: str) -> FlowFacts:
-    """Return the facts about a flow that the platform derives from its `clientdata`."""
     return read_facts(parse_properties(client_data))
 
 
@@ -53,9 +52,7 @@ def require_valid(client_data: str) -> None:
 
 @contextmanager
 def convert_tenant_errors() -> Iterator[None]:
-    """Convert an error of the local tenant's code to the `PlatformError` that the adapters would
-    raise.
-    """
+    """Convert an error of the local tenant's code to `PlatformError`."""
     try:
         yield
     except SimulatedPlatformError as error:
@@ -73,7 +70,6 @@ def find_lineage(client_data: str) -> str | None:
 
 
 def is_self_starting(client_data: str) -> bool:
-    """Return whether the flow starts without a call."""
     return parse_facts(client_data).trigger_type.lower() in _SELF_STARTING
 
 

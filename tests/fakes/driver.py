@@ -45,7 +45,7 @@ async def _run_environment_job(services: Services, message: Delivered) -> None:
 
 
 async def find_next_reminder(store: Store, now: datetime) -> datetime | None:
-    """Return when the app's timer, which runs every minute, next has work to do."""
+    """Return when the app's timer, which runs every minute, next has work to do, or None."""
     async for row in store.query("requestbudgets"):
         if row.key[0].isdigit():
             return now + MINUTE  # somebody stands in the line, and may be called up
@@ -103,7 +103,6 @@ class Driver:
         raise NeverEndsError(f"{at_once} deliveries at one moment and still more")
 
     async def _pass_time(self, until: datetime) -> None:
-        """Advance the clock to the next message, timer run, or check of the traffic."""
         clock = self.fakes.world.clock
         now = clock.now()
         step = MINUTE if now < self._restless_until else self.pace
@@ -127,7 +126,7 @@ class Driver:
         return await self.plan.run(use_case(self._provide_services()))
 
     async def _deliver(self) -> bool:
-        """Deliver one message of any queue; returns False if none is due."""
+        """Deliver one message of any queue. Returns False if none is due."""
         world, messages = self.fakes.world, self.fakes.messages
         queues = list(self.use_cases)
         world.random.shuffle(queues)
@@ -163,10 +162,6 @@ class Driver:
         self.meanwhile()
 
     def _provide_services(self) -> Services:
-        """Return the services of the present process.
-
-        After a kill, they are those of a new process.
-        """
         if self._current is None or (self.plan.is_gone and not self._is_new):
             self._is_new = self.plan.is_gone
             ports = self.fakes.ports

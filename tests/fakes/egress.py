@@ -17,8 +17,7 @@ _ANYBODY = frozenset({"*", "any", "internet", "0.0.0.0/0"})
 
 
 def find_egress_tag(world: World, flow: FakeFlow) -> str:
-    """Return the service tag of the addresses from which a flow calls. It depends on whether the
-    flow is on your key or on Microsoft's.
+    """Return the service tag of the addresses from which a flow calls.
 
     See platform.md#plex-tag.
     """

@@ -14,13 +14,10 @@ from tests.fakes.test_world import World
 
 
 class FakeEnvironmentVariables:
-    """Implements `EnvironmentVariables` with the environment variables of a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def list(self, environment: Environment) -> builtins.list[EnvironmentVariable]:
-        """Return all environment variables."""
         now = self._world.clock.now()
         variables = self._world.get_environment(environment.id).variables.values()
         shown = (one.past.find_shown_item(one, now, in_list=True) for one in variables)
@@ -29,10 +26,6 @@ class FakeEnvironmentVariables:
     async def write_value(
         self, environment: Environment, value_id: str, value: str, *, etag: str
     ) -> None:
-        """Set the value of a variable.
-
-        Raises `NotFound` if it does not exist, and `Conflict` if its ETag has changed.
-        """
         variables = self._world.get_environment(environment.id).variables.values()
         for variable in variables:
             if variable.value_id == value_id:
@@ -47,10 +40,6 @@ class FakeEnvironmentVariables:
     async def write_default(
         self, environment: Environment, definition_id: str, value: str, *, etag: str
     ) -> None:
-        """Set the default value of a variable.
-
-        Raises `NotFound` if it does not exist, and `Conflict` if its ETag has changed.
-        """
         variable = self._world.get_environment(environment.id).variables.get(definition_id)
         if variable is None:
             raise NotFound(

@@ -10,28 +10,20 @@ _LATELY = timedelta(minutes=1)
 
 
 class FakeEnvironments:
-    """Implements `Environments` with the environments of a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
         #: By id, with when each was last read.
         self._read: dict[str, tuple[datetime, Environment]] = {}
 
     async def list(self) -> builtins.list[Environment]:
-        """Return all environments of the tenant."""
         return [one.build_environment() for one in self._world.environments.values()]
 
     async def get(self, environment_id: str) -> Environment:
-        """Return one environment; raises `NotFound`."""
         found = self._world.get_environment(environment_id).build_environment()
         self._read[environment_id] = self._world.clock.now(), found
         return found
 
     async def get_cached(self, environment_id: str) -> Environment:
-        """Return an environment as it was at some time in the last minute.
-
-        Raises `NotFound` if it did not exist.
-        """
         asked, known = self._read.get(environment_id, (None, None))
         if asked and known and self._world.clock.now() - asked < _LATELY:
             return known

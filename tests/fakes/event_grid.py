@@ -1,4 +1,4 @@
-"""Validate the new URL of an event subscription as Event Grid does before it sends events there."""
+"""Validate the new URL of an event subscription as Event Grid does."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,7 @@ from tests.fakes.test_world import World
 
 
 def require_validated(world: World, change: Mapping[str, object]) -> None:
-    """Raise `PlatformError` if the new URL is that of a flow that does not answer the validation.
-
-    Other systems always answer.
-    """
+    """Raise `PlatformError` if the new URL is that of a flow that fails the validation."""
     url = text_at(mapping_at(change, "destination", "properties"), "endpointUrl") or ""
     flow, error = find_flow(world, url)
     if flow and (error or not parse_client_data(flow.client_data).answers_event_grid):

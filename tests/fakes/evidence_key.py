@@ -1,5 +1,3 @@
-"""Add a signing key for evidence, in a separate vault."""
-
 from shared.domain.keys.key import KeyVersion
 from tests.fakes.test_world import World
 
@@ -9,7 +7,7 @@ KEY_URL = f"{VAULT_URL}/keys/{NAME}"
 
 
 def add_evidence_key(world: World, *, is_enabled: bool = True) -> str:
-    """Add a new current version of the signing key to a `World`. Return the version's URL."""
+    """Add a current version of the signing key for evidence. Return the version's URL."""
     versions = world.keys.setdefault((VAULT_URL, NAME), [])
     versions.insert(
         0,

@@ -4,8 +4,6 @@ from typing import Any, Never
 
 
 class Failing:
-    """A port whose every method raises the given error."""
-
     def __init__(self, error: Exception) -> None:
         self._error = error
 

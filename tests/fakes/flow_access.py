@@ -1,6 +1,4 @@
-"""Fake of the port `FlowsAsServiceAccount`: the requests that only a co-owner of a flow may
-send.
-"""
+"""Fake of the port `FlowsAsServiceAccount`."""
 
 from datetime import datetime
 
@@ -21,21 +19,14 @@ from tests.fakes.test_world import World
 
 
 class FakeFlowAccess:
-    """Implements `FlowsAsServiceAccount` with the flows of a `World`, as its service account."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def read_permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
-        """Return the owner and the co-owners of a flow."""
         flow = self._world.get_shown_flow(environment_id, flow_name)
         return list_permissions(self._world, flow)
 
     async def grant(self, environment_id: str, flow_name: str) -> bool:
-        """Make the service account a co-owner of a flow.
-
-        Returns False if it owns the flow, so that there is nothing to revoke.
-        """
         flow = self._world.get_flow(environment_id, flow_name)
         operator = self._world.operator
         if operator.user_id == flow.owner_id:
@@ -46,7 +37,6 @@ class FakeFlowAccess:
         return True
 
     async def revoke(self, environment_id: str, flow_name: str) -> None:
-        """Revoke the service account's co-ownership; do nothing if it has none."""
         flow, operator = self._world.get_flow(environment_id, flow_name), self._world.operator
         if operator.entra_id in flow.co_owners or build_user_row(operator) in flow.shares:
             with self._world.record_write(environment_id, "remove co-owner", flow_name):
@@ -54,10 +44,6 @@ class FakeFlowAccess:
                 flow.shares.pop(build_user_row(operator), None)
 
     async def read_trigger_url(self, environment_id: str, flow_name: str, trigger: str) -> str:
-        """Return the URL of a trigger. Raises `PlatformError` if the trigger has none.
-
-        See platform.md#trigger-url-read.
-        """
         flow = self._get_readable_flow(environment_id, flow_name)
         facts = parse_facts(flow.client_data)
         if trigger != facts.trigger_name:
@@ -78,14 +64,9 @@ class FakeFlowAccess:
         return build_trigger_url(self._world.get_environment(environment_id), flow)
 
     async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return a flow with its definition.
-
-        Raises `PlatformError` (403) if the service account is not a co-owner.
-        """
         return build_detail(self._world, self._get_readable_flow(environment_id, flow_name))
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on. Raises `PlatformError` (403) if the service account is not a co-owner."""
         self._get_readable_flow(environment_id, flow_name)
         flow = self._world.get_flow(environment_id, flow_name)
         require_no_platform_migration(
@@ -99,7 +80,7 @@ class FakeFlowAccess:
     def _get_readable_flow(self, environment_id: str, flow_name: str) -> FakeFlow:
         """Return a flow as reads show it, which may lag behind writes.
 
-        Raises `PlatformError` unless the service account has the permission to read the flow now.
+        Raises `PlatformError` unless the service account may read the flow now.
         """
         flow = self._world.get_shown_flow(environment_id, flow_name)
         operator = self._world.operator
@@ -117,14 +98,9 @@ class FakeFlowAccess:
         )
 
     async def read_account_id(self) -> str:
-        """Return the Entra object id of the service account."""
         return self._world.operator.entra_id
 
     async def renew_sign_in(self) -> datetime | None:
-        """Renew the sign-in of the service account.
-
-        Raises `JobBlocked` if the `World` has signed it out.
-        """
         if self._world.is_operator_signed_out:
             raise JobBlocked(
                 "The service account is not signed in (invalid_grant).",

@@ -27,7 +27,7 @@ class FlowBuilder:
     def __init__(
         self, world: World, *, name: str = "Contoso", environment: FakeEnvironment | None = None
     ) -> None:
-        """Add flows to `environment`, or to a new one without an enterprise policy."""
+        """The flows are added to `environment`, or to a new one without an enterprise policy."""
         self.world = world
         self.environment = environment or self._add_environment(name)
         self.owner = world.add_user(f"{name} maker")
@@ -75,7 +75,6 @@ class FlowBuilder:
         return flow
 
     def add_http_flow(self, name: str, actions: Mapping[str, Json] | None = None) -> FakeFlow:
-        """Add a flow that callers start by its trigger URL."""
         return self.add_flow(name, define.build_http_trigger(), actions)
 
     def add_off_flow(self, name: str) -> FakeFlow:
@@ -100,13 +99,12 @@ class FlowBuilder:
         return self.add_flow(name, trigger)
 
     def add_power_apps_v1_flow(self, name: str, *, in_solution: bool = False) -> FakeFlow:
-        """Add a flow with the trigger *Power Apps (V1)*."""
         return self.add_flow(
             name, define.build_request_trigger("PowerApp"), in_solution=in_solution
         )
 
     def add_polling_flow(self, name: str, *, posts_to: str = "") -> FakeFlow:
-        """Add a flow that polls Teams for new messages and, if `posts_to` is given, calls this URL
+        """Add a flow that polls Teams for new messages. If `posts_to` is given, it calls this URL
         for each message.
         """
         connection = f"shared-teams-{self.world.create_hex_id()[:8]}"
@@ -118,10 +116,7 @@ class FlowBuilder:
         )
 
     def add_keyword_flow(self, name: str) -> FakeFlow:
-        """Add a flow that Teams starts when a message contains a keyword.
-
-        Such a flow stays on Microsoft's key.
-        """
+        """Add a flow that a keyword in Teams starts. Such a flow stays on Microsoft's key."""
         connection = f"shared-teams-{self.world.create_hex_id()[:8]}"
         return self.add_flow(
             name,
@@ -132,7 +127,6 @@ class FlowBuilder:
         )
 
     def add_admin_list_flow(self, name: str) -> FakeFlow:
-        """Add a scheduled flow with the action *List flows as Admin (V1)*."""
         connection = f"shared-flowmanagement-{self.world.create_hex_id()[:8]}"
         return self.add_flow(
             name,
@@ -146,7 +140,7 @@ class FlowBuilder:
         )
 
     def add_parent(self, name: str, *children: FakeFlow, trigger: Json | None = None) -> FakeFlow:
-        """Add a flow that runs others as child flows.
+        """Add a flow that runs other flows as child flows.
 
         A schedule starts it unless `trigger` is given.
         """
@@ -157,16 +151,14 @@ class FlowBuilder:
         return self.add_flow(name, trigger or define.build_recurrence_trigger(), actions)
 
     def add_family(self, name: str) -> tuple[FakeFlow, FakeFlow, FakeFlow]:
-        """Add an HTTP flow, an HTTP flow that runs it, and a scheduled flow that runs the latter.
-
-        Return them in this order.
+        """Return an HTTP flow, an HTTP flow that runs it, and a scheduled flow that runs the
+        second.
         """
         child = self.add_http_flow(f"{name} child", {"Answer": define.build_response_action()})
         parent = self.add_parent(f"{name} parent", child, trigger=define.build_http_trigger())
         return child, parent, self.add_parent(f"{name} grandparent", parent)
 
     def share(self, flow: FakeFlow, holder: FakeUser | FakeTeam, role: str = "CanEdit") -> None:
-        """Share a flow in a solution with a user or team, with the rights of a role."""
         if isinstance(holder, FakeUser):
             principal = DataversePrincipal(table=USERS, id=holder.user_id)
         else:
@@ -176,7 +168,6 @@ class FlowBuilder:
     def add_solution(
         self, unique_name: str, *flows: FakeFlow, is_managed: bool = False
     ) -> FakeSolution:
-        """Add a solution with these flows in it."""
         solution = FakeSolution(
             solution_id=self.world.create_guid(),
             unique_name=unique_name,
@@ -188,9 +179,7 @@ class FlowBuilder:
         return solution
 
     def add_team_flow(self, name: str) -> FakeFlow:
-        """Add an HTTP flow that is in a solution and shared with a co-owner and with a team that
-        may read it.
-        """
+        """Add an HTTP flow in a solution, with a co-owner and a team that may read it."""
         flow = self.add_http_flow(name)
         self.share(flow, self.world.add_user(f"{name} co-owner"))
         self.share(flow, self.world.add_team(f"{name} team"), "CanView")
@@ -198,7 +187,6 @@ class FlowBuilder:
         return flow
 
     def get_trigger_url(self, flow: FakeFlow) -> str:
-        """Return the trigger URL of a flow."""
         return build_trigger_url(self.environment, flow)
 
     def add_starter(self, flow: FakeFlow) -> FlowStarter:
@@ -218,14 +206,12 @@ class FlowBuilder:
         )
 
     def share_connections(self) -> None:
-        """Share every connection of the environment with the app, as a fix of the app asks people
-        to do.
-        """
+        """Share every connection of the environment with the app."""
         for connection in self.environment.connections.values():
             connection.shared_with.add(self.world.application.user_id)
 
     def add_system(self, system: UrlHolder) -> UrlHolder:
-        """Add a system that calls the URL that it has at every beat of the traffic. Return it."""
+        """Add a system that calls its URL at every beat of the traffic."""
         self.world.traffic.systems.append(system)
         return system
 

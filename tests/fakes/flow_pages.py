@@ -16,8 +16,6 @@ SIZE = 3
 
 
 class FakeFlowPages:
-    """Implements `FlowPages` with the flows of a `World`. A cursor is a position in the list."""
-
     def __init__(self, world: World) -> None:
         self._world = world
         self._workflows = FakeWorkflows(world)
@@ -26,13 +24,11 @@ class FakeFlowPages:
     async def read_workflows(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[Workflow]:
-        """Return a page of the cloud flows in Dataverse."""
         return self._build_page(await self._read_all(environment), cursor)
 
     async def read_workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
-        """Return a page of the cloud flows in Dataverse, without their definitions."""
         return self._build_page(
             [one.summary async for one in self._workflows.list(environment)], cursor
         )
@@ -40,7 +36,6 @@ class FakeFlowPages:
     async def read_workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
-        """Return the cloud flows in Dataverse with these ids. Missing flows are omitted."""
         rows = await self._read_all(environment)
         return [one for one in rows if one.workflow_id in workflow_ids]
 
@@ -49,7 +44,6 @@ class FakeFlowPages:
         return [replace(one, owner=self._build_owner(one.owner_id)) async for one in rows]
 
     def _build_owner(self, row_id: str) -> FlowOwner:
-        """Return the user or team with this id in Dataverse."""
         if user := self._world.users.get(row_id):
             status = OwnerStatus.DISABLED if user.is_disabled else OwnerStatus.ENABLED
             return FlowOwner(id=row_id, entra_id=user.entra_id, name=user.name, status=status)
@@ -58,7 +52,6 @@ class FakeFlowPages:
         return FlowOwner(id=row_id, status=OwnerStatus.NOT_FOUND)
 
     async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """Return a page of the flow service's list of flows."""
         return self._build_page(await self._reports.list_flows(environment_id), cursor)
 
     def _build_page[T](self, items: list[T], cursor: str) -> ResultPage[T]:

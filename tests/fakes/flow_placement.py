@@ -1,4 +1,4 @@
-"""Fake of the port `SolutionPlacement`, which adds up to twenty flows to a solution."""
+"""Fake of the port `SolutionPlacement`."""
 
 from collections.abc import Sequence
 
@@ -10,16 +10,10 @@ _MOST = 20
 
 
 class FakeFlowPlacement:
-    """Implements `SolutionPlacement`: adds flows of a `World` to the default solution."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:
-        """Add flows to the solution.
-
-        Flows that are in it stay there. If a flow is missing, the request fails.
-        """
         world = self._world
         environment = world.get_served_environment(environment_id)
         require_no_platform_migration(world, environment)

@@ -50,18 +50,12 @@ def build_page[T](world: World, items: list[T], cursor: str, size: int) -> Resul
 
 
 class FakeFlowReports:
-    """Implements `FlowReports` with the flows of a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
-        """Return a page of the flows on Microsoft's key, or only of those that cannot migrate.
-
-        See platform.md#microsoft-key-list.
-        """
         environment = self._world.get_served_environment(environment_id)
         flows = [
             self._build_list_entry(flow)
@@ -73,23 +67,15 @@ class FakeFlowReports:
         return build_page(self._world, flows, cursor, self._world.report_page)
 
     async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
-        """Return every flow of the environment without its definition."""
         shown = self._world.list_shown_flows(environment_id, in_list=True)
         return [self._build_list_entry(flow) for flow in shown]
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return one flow, with its definition if the platform shows it.
-
-        Raises `NotFound` if there is none.
-        """
         shown = build_detail(self._world, self._world.get_shown_flow(environment_id, flow_name))
         is_hidden = self._world.assumptions.definitions_hidden_from_administrators
         return replace(shown, client_data=None) if is_hidden else shown
 
     async def read_licence(self, environment_id: str, flow_name: str) -> str | None:
-        """Return the licence with which a flow runs, "" if there is none, or None if the platform
-        does not say.
-        """
         flow = self._world.get_flow(environment_id, flow_name)
         if not self._world.tells_licences:
             return None
@@ -98,7 +84,6 @@ class FakeFlowReports:
     async def read_runs(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
     ) -> list[FlowRun]:
-        """Return the runs that began at `since` or later, newest first, at most `limit`."""
         return self._list_runs(environment_id, flow_name, since, self._world.clock.now())[:limit]
 
     async def read_run_page(
@@ -110,11 +95,6 @@ class FakeFlowReports:
         since: datetime,
         until: datetime,
     ) -> ResultPage[FlowRun]:
-        """Return a page of the runs that began from `since` to `until`, newest first.
-
-        Like a next link of the platform, a cursor contains the `until` of the first request, and a
-        position.
-        """
         place, _, listed_until = cursor.partition("~")
         listed_until = listed_until or until.isoformat()
         moment = datetime.fromisoformat(listed_until)
@@ -126,7 +106,6 @@ class FakeFlowReports:
     async def read_runs_in_progress(
         self, environment_id: str, flow_name: str, *, since: datetime, until: datetime
     ) -> list[FlowRun]:
-        """Return the runs in progress that began between `since` and `until`."""
         runs = self._list_runs(environment_id, flow_name, since, until)
         return [run for run in runs if run.is_running]
 
@@ -143,10 +122,6 @@ class FakeFlowReports:
     async def read_calls(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int
     ) -> AsyncGenerator[ObservedCall]:
-        """Yield the answered calls after `since`, oldest first.
-
-        Only the newest `limit` calls have headers.
-        """
         runs = self._list_runs(environment_id, flow_name, since, self._world.clock.now())[:250]
         calls = [run for run in runs if run.is_answered_call and run.started_at > since]
         headers = {
@@ -162,7 +137,6 @@ class FakeFlowReports:
     async def read_failed_actions(
         self, environment_id: str, flow_name: str, run_id: str
     ) -> list[FailedAction]:
-        """Return the failed actions of a run. Raises `NotFound` if the run does not exist."""
         flow = self._world.get_shown_flow(environment_id, flow_name)
         for run in self._list_kept_runs(flow):
             if run.run_id == run_id:

@@ -1,5 +1,5 @@
-"""Simulate the flow service: it saves flows, turns them on and off, signs their URLs, and reports
-them.
+"""Simulate the flow service: it saves flows, turns them on and off, deletes them, and signs their
+URLs.
 """
 
 from __future__ import annotations
@@ -120,8 +120,8 @@ def save(world: World, flow: FakeFlow, client_data: str, actor: FakeUser) -> Non
 def release_after_change(
     world: World, environment: FakeEnvironment, flow: FakeFlow
 ) -> Iterator[None]:
-    """Move a flow and its parents to the key if the change in this block removes the last reason
-    why they stay on Microsoft's key.
+    """Move a flow to your key if the change in this block removes its last reason to stay. Also
+    moves the flow's parents if they have no other reason. An assumption can turn this off.
     """
     was_held = not flow.is_protected and has_microsoft_key_reason(environment, flow)
     yield
@@ -177,8 +177,7 @@ def empty_references_when_rejected(world: World, flow: FakeFlow) -> Iterator[Non
 def turn_on(world: World, flow: FakeFlow, actor: FakeUser) -> None:
     """Turn a flow on as `actor`, or raise `PlatformError`.
 
-    The flow may also stay off without an error, because of a data policy or because the test's
-    assumptions say so.
+    The flow may also stay off without an error.
     """
     if flow.is_on:
         return
@@ -266,14 +265,13 @@ def count_events(traffic: Traffic, client_data: str) -> int:
 
 
 def parse_recurrence(client_data: str) -> timedelta:
-    """Return the interval of a flow's recurrence trigger."""
     trigger = next(iter(parse_properties(client_data)["definition"]["triggers"].values()))
     rule = trigger["recurrence"]
     return timedelta(seconds=_UNITS[rule["frequency"].lower()] * rule["interval"])
 
 
 def _start_listening(world: World, flow: FakeFlow) -> None:
-    """Begin to receive events.
+    """Begin to receive events, or schedule the first run.
 
     A flow that is turned on for the first time ignores earlier events. A flow that was on before
     may process those that it missed.
@@ -325,7 +323,7 @@ def _list_connection_names(environment: FakeEnvironment, client_data: str) -> se
 def _require_usable_connections(
     environment: FakeEnvironment, flow: FakeFlow, client_data: str, actor: FakeUser
 ) -> None:
-    """Raise an error unless the acting user owns each connection or has it shared.
+    """Raise an error unless the acting user may use each connection of the definition.
 
     See platform.md#activation-check.
     """

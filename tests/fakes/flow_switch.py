@@ -14,13 +14,10 @@ from tests.fakes.test_world import World
 
 
 class FakeFlowSwitch:
-    """Implements `NonSolutionFlows` with every flow of a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def start(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow on; raises `NotFound`."""
         flow = self._require_changeable(environment_id, flow_name)
         with self._world.record_write(environment_id, "start flow", flow_name):
             require_published(flow)
@@ -28,14 +25,12 @@ class FakeFlowSwitch:
             flow.touch(self._world.clock.now())
 
     async def stop(self, environment_id: str, flow_name: str) -> None:
-        """Turn a flow off; raises `NotFound`."""
         flow = self._require_changeable(environment_id, flow_name)
         with self._world.record_write(environment_id, "stop flow", flow_name):
             turn_off(self._world, flow)
             flow.touch(self._world.clock.now())
 
     async def delete(self, environment_id: str, flow_name: str) -> None:
-        """Delete a flow; do nothing if it is deleted."""
         try:
             flow = self._require_changeable(environment_id, flow_name)
         except NotFound:
@@ -44,7 +39,6 @@ class FakeFlowSwitch:
             delete(self._world, flow)
 
     async def restore(self, environment_id: str, flow_name: str) -> None:
-        """Restore a flow from the recycle bin, off. Raises `NotFound` if it is not there."""
         now = self._world.clock.now()
         for flow in self._world.get_served_environment(environment_id).flows.values():
             deleted = flow.deleted_at

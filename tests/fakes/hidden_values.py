@@ -1,6 +1,4 @@
-"""Hide what Azure Resource Manager does not show in a read of a resource, such as the values of
-secrets.
-"""
+"""Hide what Azure Resource Manager does not show in a read of a resource."""
 
 from collections.abc import Mapping
 
@@ -8,11 +6,7 @@ from shared.domain.definitions.json_values import mapping_at, objects_at, text_a
 
 
 def without_secrets(resource: Mapping[str, object]) -> Mapping[str, object]:
-    """Return a resource without what a read hides.
-
-    Hidden are the secrets of a container app, a secret named value, an encrypted Automation
-    variable, and the query of a webhook's URL.
-    """
+    """Return a resource without what a read hides, such as the secrets of a container app."""
     webhook = mapping_at(resource, "properties", "destination", "properties")
     if url := text_at(webhook, "endpointUrl"):
         hidden = {"endpointUrl": None, "endpointBaseUrl": url.partition("?")[0]}

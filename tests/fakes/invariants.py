@@ -1,7 +1,7 @@
-"""Check invariants 1, 2 and 5 to 8 of the design. Each check returns the violations as texts
-without signatures.
+"""Check invariants of the design.
 
-Checks that apply at any moment can be added to `World.watchers`, which run after every write.
+Each check returns the violations as texts without signatures. Checks that apply at any moment can
+be added to `World.watchers`, which run after every write.
 """
 
 from collections import defaultdict
@@ -103,9 +103,7 @@ def find_writes_without_opt_in(world: World, opted_in: Collection[str]) -> list[
 
 
 def find_signatures(world: World, text: str) -> list[str]:
-    """Invariant 6: return the flows whose signature a text contains, such as a log, a page or an
-    exception.
-    """
+    """Invariant 6: return the flows whose signature a text contains."""
     return [flow.name for flow in world.flows_by_url_id.values() if compute_signature(flow) in text]
 
 
@@ -119,10 +117,7 @@ def find_signatures_in_store(world: World, store: MemoryStore) -> list[str]:
 
 
 def watch(world: World, *checks: Callable[[World], list[str]]) -> None:
-    """Run three checks and the given `checks` after every write.
-
-    The three are invariants 1 and 2, and the part of invariant 5 about self-starting flows.
-    """
+    """Run the given `checks` and three others after every write: invariants 1, 2 and a part of 5."""
     world.watchers += [find_second_copies, watch_callers(world), find_pairs_on_together, *checks]
 
 

@@ -10,13 +10,10 @@ from tests.fakes.test_world import World
 
 
 class FakeJsonApi:
-    """Implements `JsonApi` with the documents in a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def read_scopes(self, service: JsonService) -> Sequence[str]:
-        """Return the organizations, repositories or sites that have documents or reject the app."""
         return sorted(self._find_scopes(service))
 
     async def list(
@@ -28,10 +25,6 @@ class FakeJsonApi:
         member: str = "",
         arguments: Mapping[str, str] | None = None,
     ) -> builtins.list[Mapping[str, object]]:
-        """Return the documents directly below a path.
-
-        Those with another value of a member of `query` are omitted.
-        """
         self._require_access(service, path)
         start = f"{path}/"
         found = [
@@ -47,10 +40,6 @@ class FakeJsonApi:
     async def get(
         self, service: JsonService, path: str, arguments: Mapping[str, str] | None = None
     ) -> Mapping[str, object]:
-        """Return the document at a path to which the values of `arguments` are appended.
-
-        Raises `NotFound` if there is no such document.
-        """
         named = "/".join((path, *(arguments or {}).values()))
         try:
             return self._read_documents(service)[self._find(service, named)]
@@ -58,16 +47,11 @@ class FakeJsonApi:
             raise NotFound(f"there is nothing at {path}") from None
 
     async def put(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
-        """Replace a document. Raises `NotFound` if there is no such document."""
         await self.get(service, path)
         with self._world.record_write(None, "write document", path):
             self._read_documents(service)[self._find(service, path)] = dict(body)
 
     async def patch(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
-        """Change members of a document, or of its member `config`.
-
-        Raises `NotFound` if there is no such document.
-        """
         document, is_config, _ = path.partition("/config")
         change = {"config": dict(body)} if is_config else body
         before = await self.get(service, document)
@@ -82,9 +66,6 @@ class FakeJsonApi:
         return rejecting | self._world.json_scopes.get(service.name, set())
 
     def _require_access(self, service: JsonService, path: str) -> None:
-        """Raise `PlatformError` if the path belongs to an organization, repository or site that
-        rejects the app.
-        """
         for scope in self._world.rejecting_scopes.get(service.name, ()):
             if f"/{scope}/" in f"/{path}/":
                 raise PlatformError("no access", code="Http401", status=401)

@@ -10,31 +10,23 @@ from tests.fakes.test_world import World
 
 
 class FakeKeys:
-    """Implements `Keys` with the enterprise policies, vaults and keys of a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def read_policies(self) -> list[EnterprisePolicy]:
-        """Return the enterprise policies of the subscriptions that the app reads."""
         return list(self._world.policies.values())
 
     async def read_vault(self, named: str) -> KeyVault:
-        """Return a vault by name or Azure resource id; raises `NotFound`."""
         for vault in self._world.vaults.values():
             if named.lower() in {vault.id, vault.name}:
                 return vault
         raise NotFound(f"there is no vault {named}")
 
     async def read_role_assignments(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
-        """Return the role assignments of a principal at a vault, at its parent scopes and at what
-        it contains.
-        """
         await self.read_vault(vault_id)
         return list(self._world.roles.get((vault_id.lower(), principal_id), ()))
 
     async def read_key_versions(self, vault: KeyVault, name: str) -> list[KeyVersion]:
-        """Return every version of a key, newest first."""
         try:
             return list(self._world.keys[(vault.url, name)])
         except KeyError:
@@ -42,13 +34,10 @@ class FakeKeys:
 
 
 class FakeServiceTags:
-    """Implements `ServiceTags` with the service tags of a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def get_list(self) -> ServiceTagList:
-        """Return the current list."""
         tags = self._world.service_tags.items()
         return ServiceTagList(
             (ServiceTag(name=name, prefixes=tuple(listed)) for name, listed in tags),
@@ -57,8 +46,6 @@ class FakeServiceTags:
 
 
 class FakeFirewalls:
-    """A firewall kind with all firewalls of a `World`."""
-
     kind = "any"
     resource_type = "any"
 
@@ -66,9 +53,7 @@ class FakeFirewalls:
         self._world = world
 
     async def read(self) -> list[Firewall]:
-        """Return every firewall."""
         return list(self._world.firewalls)
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix without a change, which says that a person must act."""
         return build_unavailable_fix(issue, "of no kind: a fake")

@@ -35,8 +35,6 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class MemoryStore:
-    """Implements `Store` in memory, for one test."""
-
     def __init__(self) -> None:
         self.rows: dict[Name, StoreRow] = {}
         #: Called after every write.
@@ -44,16 +42,13 @@ class MemoryStore:
         self._version = 0
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Return the row, or None."""
         require_valid_entity_key(table, partition, key)
         return self.rows.get((table, partition, key))
 
     async def list_tables(self) -> list[str]:
-        """Return the names of the tables, in their order."""
         return sorted({table for table, _, _ in self.rows})
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Apply all operations, or none if one of them is rejected."""
         require_valid_batch(operations)
         for operation in operations:
             _require_allowed(operation, self.rows.get(_get_row_name(operation.row)))
@@ -72,7 +67,6 @@ class MemoryStore:
         after: str | None = None,
         page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
-        """Yield rows in the order of partition and key."""
         require_valid_entity_key(table, partition or "", before)
         require_valid_entity_key(table, partition or "", after)
         require_valid_conditions(where)
@@ -99,7 +93,6 @@ def _get_row_name(row: StoreRow) -> Name:
 
 
 def _require_allowed(operation: Operation, stored: StoreRow | None) -> None:
-    """Raise the port's error if the stored row does not allow the operation."""
     row = operation.row
     name = "/".join(_get_row_name(row))
     etag = stored.etag if stored else None
@@ -130,7 +123,7 @@ def _is_condition_met(row: StoreRow, condition: Condition) -> bool:
 def _get_kind(value: Scalar) -> str:
     """Return the kind of a value.
 
-    Only values of the same kind are compared; a boolean is not a number.
+    Only values of the same kind are compared, and a boolean is not a number.
     """
     match value:
         case bool():

@@ -69,20 +69,14 @@ class FakeMessages:
         self.sent = 0
 
     async def send(self, *messages: QueueMessage) -> None:
-        """Send all messages.
-
-        A message is dropped if its queue has had its id within ten minutes.
-        """
         bodies = [_encode_body(message) for message in messages]
         for message, body in zip(messages, bodies, strict=True):
             self._add_message(message, json.loads(body))
 
     async def require_sending_allowed(self, queue: str) -> None:
-        """Raise `NotFound` if the queue does not exist."""
         self._get_queue(queue)
 
     async def count(self, queue: str, *, dead_letters: bool = False) -> int:
-        """Return the number of messages in a queue or in its dead-letter queue, at most 1,000."""
         found = self._get_queue(queue)
         return min(len(found.dead if dead_letters else found.waiting), _MOST_COUNTED)
 
@@ -93,7 +87,6 @@ class FakeMessages:
         return list(self._get_queue(queue).waiting)
 
     def list_dead_letters(self, queue: str) -> list[Delivered]:
-        """Return the messages in the dead-letter queue of a queue."""
         return list(self._get_queue(queue).dead)
 
     def lose(self) -> None:
@@ -102,7 +95,9 @@ class FakeMessages:
             queue.waiting.clear()
 
     def find_next_due(self, *queues: str) -> datetime | None:
-        """Return when the next message of these queues is due, or None if they are empty."""
+        """Return when the next message is due in these queues, by default in all, or None if they
+        are empty.
+        """
         names = queues or tuple(self._queues)
         return min(
             (message.due for name in names for message in self._get_queue(name).waiting),
@@ -173,7 +168,7 @@ class FakeMessages:
 def _encode_body(message: QueueMessage) -> str:
     """Return a message's body as JSON.
 
-    Raises `PlatformError` if it is larger than the broker accepts.
+    Raises `PlatformError` if it is too large, and `ValueError` for an invalid message id.
     """
     if not 0 < len(message.message_id) <= _LONGEST_ID:
         raise ValueError(f"a message id has 1 to {_LONGEST_ID} characters")

@@ -19,12 +19,10 @@ class ObservedStore(Store):
         """Observe a request before it is passed on. `request` is the name of the method."""
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Observe the request and pass it on."""
         self.observe("get", table, partition)
         return await self.store.get(table, partition, key)
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Observe the request and pass it on."""
         self.observe("write", operations[0].row.table, operations[0].row.partition)
         return await self.store.write(*operations)
 

@@ -11,13 +11,10 @@ from tests.fakes.test_world import World
 
 
 class FakeOrganization:
-    """Implements `Organization` with the environments of a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def read_solution_setting(self, environment: Environment) -> SolutionSetting:
-        """Return whether new flows of the environment are created in a solution."""
         there = self._world.get_environment(environment.id)
         return SolutionSetting(
             organization_id=hash_key(there.id), is_on=there.creates_flows_in_solutions
@@ -26,7 +23,6 @@ class FakeOrganization:
     async def write_solution_setting(
         self, environment: Environment, organization_id: str, *, is_on: bool | None
     ) -> None:
-        """Set whether new flows of the environment are created in a solution."""
         there = self._world.get_environment(environment.id)
         if organization_id != hash_key(there.id):
             raise NotFound(f"organization {organization_id} does not exist")
@@ -36,9 +32,6 @@ class FakeOrganization:
         there.creates_flows_in_solutions = is_on
 
     async def read_names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
-        """Return the names of users and teams by id. Every environment has all users and teams of
-        the `World`.
-        """
         everybody: dict[str, FakeUser | FakeTeam] = {**self._world.users, **self._world.teams}
         wanted = {one.lower() for one in ids}
         return {one: everybody[one].name for one in wanted if one in everybody}

@@ -17,7 +17,7 @@ from tests.fakes.crash import Killed, Moment, Plan
 
 @dataclass(slots=True, kw_only=True)
 class Pause(Plan):
-    """A plan that pauses the process at one external call, and later lets it continue."""
+    """Pauses the process at one external call, and later lets it continue."""
 
     #: How long it sleeps, by the clock of the world.
     sleeps: timedelta
@@ -29,7 +29,6 @@ class Pause(Plan):
 
     @property
     def is_asleep(self) -> bool:
-        """Return whether the process is paused now."""
         return self._asleep.is_set() and not self._woken.is_set()
 
     @property
@@ -40,7 +39,6 @@ class Pause(Plan):
         return self.has_struck
 
     async def rest(self) -> None:
-        """Wait until the process is no longer paused."""
         if self.is_asleep:
             await self._woken.wait()
 
@@ -75,15 +73,12 @@ class Pause(Plan):
 
 @dataclass(slots=True, kw_only=True)
 class PauseBefore(Pause):
-    """A plan that pauses the process before a call with this name; `number` counts such calls from
-    1.
-    """
+    """Pauses the process before a call with this name; `number` counts such calls from 1."""
 
     call: str
     number: int
 
     def enter(self, name: str) -> int:
-        """Count a call, and pause before it if it is the chosen one."""
         self.number -= name == self.call
         if self.number == 0 and self.at is None:
             self.at = self.calls + 1

@@ -7,18 +7,12 @@ from tests.fakes.test_world import World
 
 
 class FakePolicyRestrictions:
-    """Implements `PolicyRestrictions` with the policy assignments of a `World`.
-
-    Each denies one resource type, or all.
-    """
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def find_denying_assignments(
         self, resource_id: str, content: Mapping[str, object], api_version: str
     ) -> Sequence[str]:
-        """Return the ids of the policy assignments that deny writes of this resource type."""
         self._world.policy_checks.append(resource_id)
         if self._world.are_policies_hidden:
             raise PlatformError("no right to check", code="AuthorizationFailed", status=403)

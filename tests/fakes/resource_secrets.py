@@ -8,16 +8,10 @@ from tests.fakes.test_world import World
 
 
 class FakeResourceSecrets:
-    """Implements `ResourceSecrets` with the Azure resources of a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def read(self, resource_id: str, action: str, api_version: str) -> Mapping[str, object]:
-        """Return the values that an action of a resource returns.
-
-        Raises `NotFound` if the resource does not exist.
-        """
         resource = self._world.resources.get(resource_id.lower())
         if resource is None:
             raise NotFound(f"No resource {resource_id}")

@@ -20,8 +20,6 @@ _SET_BY_AZURE = ("id", "name", "type")
 
 
 class FakeResourceWriter:
-    """Implements `ResourceWriter` with the Azure resources of a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
         self._writes = 0
@@ -34,11 +32,6 @@ class FakeResourceWriter:
         *,
         etag: str | None,
     ) -> None:
-        """Replace the resource if it has this ETag, or create it if `etag` is None.
-
-        Raises `Conflict` if it has another ETag, and `AlreadyExists` if a resource to create
-        exists.
-        """
         there = self._find_resource(resource_id)
         if there is not None and etag is None:
             raise AlreadyExists(f"{resource_id} is there")
@@ -56,10 +49,6 @@ class FakeResourceWriter:
         *,
         etag: str | None = None,
     ) -> None:
-        """Change members of a resource.
-
-        Raises `Conflict` if it has another ETag than the given one.
-        """
         there = self._find_resource(resource_id)
         if there is None:
             raise NotFound(f"No resource {resource_id}")
@@ -75,7 +64,6 @@ class FakeResourceWriter:
                 self._start_containers(resource_id)
 
     async def restart(self, resource_id: str, api_version: str) -> None:
-        """Restart the containers of a revision of a container app."""
         self._start_containers(resource_id.partition("/revisions/")[0])
 
     def _start_containers(self, app_id: str) -> None:
@@ -85,7 +73,6 @@ class FakeResourceWriter:
         start_containers(self._world, app_id.lower())
 
     async def delete(self, resource_id: str, api_version: str) -> None:
-        """Remove a resource."""
         group_id, is_rule, name = resource_id.lower().partition(_RULES)
         if is_rule:
             self._change_rules(group_id, name, None)

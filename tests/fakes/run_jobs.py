@@ -36,17 +36,15 @@ class Outcome:
 
     @property
     def has_failed(self) -> bool:
-        """Return whether the run that the call started has failed."""
         return any(run.failed for run in self.runs)
 
 
 def find_urls(text: str) -> list[str]:
-    """Return the trigger URLs in a text."""
     return _URL.findall(text)
 
 
 def find_flow(world: World, url: str) -> tuple[FakeFlow | None, Outcome | None]:
-    """Return the flow that a URL names, and the error that a call to the URL would get.
+    """Return the flow that a URL names, and the error, if any, that a call to the URL would get.
 
     See platform.md#trigger-answers.
     """

@@ -10,8 +10,6 @@ from shared.domain.request_demand import QueuedJob, RequestDemand, RequestQueueS
 
 @dataclass(slots=True)
 class FakeNotices:
-    """Implements `AlertSender`: keeps every alert for the test."""
-
     told: list[Alert] = field(default_factory=list)
 
     async def send(self, notice: Alert) -> None:
@@ -24,7 +22,6 @@ class OneFunctionKey:
     KEY = "the-function-key"
 
     async def accepts(self, key: str) -> bool:
-        """Return whether the key is valid."""
         return key == self.KEY
 
 
@@ -32,18 +29,14 @@ class UnlimitedRequests:
     """Implements `RequestBudget` without limits, so that no job has to wait."""
 
     def reserve(self, need: RequestDemand | None) -> AbstractAsyncContextManager[None]:
-        """Begin the work at once, whatever it needs."""
         return nullcontext()
 
-    async def wait_for_requests(self, count: int = 1, *, is_urgent: bool = False) -> None:
-        """Return at once, because requests are always available."""
+    async def wait_for_requests(self, count: int = 1, *, is_urgent: bool = False) -> None: ...
 
     async def read_queue_status(self) -> RequestQueueStatus:
-        """Return an empty request queue."""
         return RequestQueueStatus(row=("", "", ""), waiting=0, requests_per_minute=1_000)
 
     async def promote_waiters(
         self, wake: Callable[[QueuedJob], Awaitable[bool]]
     ) -> RequestQueueStatus:
-        """Do nothing, because no job waits."""
         return await self.read_queue_status()

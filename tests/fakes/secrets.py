@@ -13,27 +13,19 @@ from tests.fakes.test_world import World
 
 
 class FakeSecrets:
-    """Implements `Secrets` with the vaults of a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def read_vault_urls(self) -> AsyncIterator[str]:
-        """Yield the URL of every vault with a secret."""
         for vault_url in sorted({vault_url for vault_url, _ in self._world.secrets}):
             yield vault_url
 
     async def list(self, vault_url: str) -> AsyncIterator[str]:
-        """Yield the name of every enabled secret of a vault."""
         for (place, name), secret in sorted(self._world.secrets.items()):
             if place == vault_url and secret.is_enabled:
                 yield name
 
     async def read(self, vault_url: str, name: str) -> Secret:
-        """Return the current version of a secret.
-
-        Raises `NotFound`, or `PlatformError` if it is disabled.
-        """
         secret = self._get_secret(vault_url, name)
         if not secret.is_enabled:
             raise PlatformError("the secret is disabled", code="Forbidden", status=403)
@@ -48,15 +40,11 @@ class FakeSecrets:
         )
 
     async def read_values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
-        """Return the values of all versions of a secret that were added in the second of `since` or
-        later.
-        """
         versions = self._get_secret(vault_url, name).versions
         second = since.replace(microsecond=0)
         return [version.value for version in versions if version.created >= second]
 
     async def write(self, secret: Secret, value: str) -> None:
-        """Add a version with this value to a secret, with the content type and tags of `secret`."""
         with self._world.record_write(None, "write secret", f"{secret.vault_url}/{secret.name}"):
             fake = self._world.secrets.setdefault(
                 (secret.vault_url, secret.name),

@@ -24,12 +24,10 @@ from tests.fakes.test_world import World
 
 
 def build_user_row(user: FakeUser) -> DataversePrincipal:
-    """Return the Dataverse principal of a user."""
     return DataversePrincipal(table=USERS, id=user.user_id)
 
 
 def list_shares(world: World, flow: FakeFlow) -> dict[DataversePrincipal, frozenset[str]]:
-    """Return the users and teams with whom Dataverse shares a flow, and their rights."""
     if not flow.in_solution:
         return {}
     by_role = {
@@ -59,7 +57,7 @@ def list_permissions(world: World, flow: FakeFlow) -> list[FlowPermission]:
 
 
 def is_co_owned(world: World, flow: FakeFlow) -> bool:
-    """Return whether the service account is a co-owner of the flow, in the flow service or in
+    """Return whether the flow is shared with the service account, in the flow service or in
     Dataverse.
     """
     operator = world.operator
@@ -80,13 +78,10 @@ def _find_entra_id(world: World, principal: DataversePrincipal) -> str | None:
 
 
 class FakeFlowSharing:
-    """Implements `FlowSharing` with the flows of a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
-        """Return every share of a flow. Raises `NotFound` if the flow does not exist."""
         flow = self._world.get_shown_workflow(environment.id, workflow_id)
         return [
             Share(principal=principal, rights=rights)
@@ -96,7 +91,6 @@ class FakeFlowSharing:
     async def list_each(
         self, environment: Environment, workflow_ids: Sequence[str]
     ) -> dict[str, Sequence[Share] | CmkflowError]:
-        """Return for each flow id every share of the flow, or the error of its read."""
         found: dict[str, Sequence[Share] | CmkflowError] = {}
         for workflow_id in workflow_ids:
             try:
@@ -106,20 +100,17 @@ class FakeFlowSharing:
         return found
 
     async def grant(self, environment: Environment, workflow_id: str, share: Share) -> None:
-        """Add rights of a principal to a flow. A repetition changes nothing."""
         flow = self._world.get_workflow(environment.id, workflow_id)
         held = list_shares(self._world, flow).get(share.principal, frozenset())
         self._set_rights(flow, share.principal, held | share.rights)
 
     async def modify(self, environment: Environment, workflow_id: str, share: Share) -> None:
-        """Replace the rights of a principal to a flow. A repetition changes nothing."""
         flow = self._world.get_workflow(environment.id, workflow_id)
         self._set_rights(flow, share.principal, share.rights)
 
     async def revoke(
         self, environment: Environment, workflow_id: str, principal: DataversePrincipal
     ) -> None:
-        """Revoke all rights of a principal to a flow. Does nothing if it has none."""
         world, flow = self._world, self._world.get_workflow(environment.id, workflow_id)
         if principal in list_shares(world, flow):
             with world.record_write(environment.id, "unshare workflow", workflow_id):
@@ -150,7 +141,6 @@ class FakePrincipals:
     async def read_users(
         self, environment: Environment, entra_ids: Sequence[str]
     ) -> dict[str, DataverseUser]:
-        """Return users by Entra object id in lower case. Ids without a user are omitted."""
         wanted = {one.lower() for one in entra_ids}
         return {
             user.entra_id: _build_shown_user(user)
@@ -161,7 +151,6 @@ class FakePrincipals:
     async def read_teams(
         self, environment: Environment, entra_ids: Sequence[str]
     ) -> dict[str, DataversePrincipal]:
-        """Return the teams of Entra groups by the group's object id in lower case."""
         wanted = {one.lower() for one in entra_ids}
         return {
             team.entra_id: DataversePrincipal(table=TEAMS, id=team.team_id)
@@ -170,21 +159,15 @@ class FakePrincipals:
         }
 
     async def read_user(self, environment: Environment, user_id: str) -> DataverseUser | None:
-        """Return a user by `systemuserid`, or None for an unknown id or a team's id."""
         user = self._world.users.get(user_id)
         return _build_shown_user(user) if user else None
 
     async def read_application_user(self, environment: Environment) -> DataversePrincipal:
-        """Return the Dataverse user of the app."""
         return build_user_row(self._world.application)
 
     async def read_privilege_levels(
         self, environment: Environment, user_id: str, name: str
     ) -> frozenset[str]:
-        """Return the levels at which a user has a privilege, none if the user does not have it.
-
-        The app has each privilege that the `World` has not removed.
-        """
         world = self._world
         if user_id in world.without_roles:
             return frozenset()

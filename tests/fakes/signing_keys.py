@@ -9,13 +9,10 @@ from tests.fakes.test_world import World
 
 
 class FakeSigningKeys:
-    """Implements `SigningKeys` with the keys of a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def read(self, key_url: str) -> SigningKey:
-        """Return a version of a key. Raises `NotFound` if it does not exist."""
         place, name, version = self._split_key_url(key_url)
         for number, found in enumerate(reversed(self._get_versions(place, name))):
             if found.version == version:
@@ -31,10 +28,6 @@ class FakeSigningKeys:
         raise NotFound(f"there is no version {version} of {name}")
 
     async def sign(self, key: SigningKey, digest: bytes) -> bytes:
-        """Return the signature of a digest.
-
-        Raises `PlatformError` if the key's version is disabled.
-        """
         place, name, version = self._split_key_url(key.id)
         versions = self._get_versions(place, name)
         number, found = next(

@@ -6,30 +6,22 @@ from tests.fakes.test_world import World
 
 
 class FakeSiteFiles:
-    """Implements `SiteFiles` with the Logic Apps (Standard) of a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def list_workflows(self, site_id: str) -> list[str]:
-        """Return the name of every workflow of an app; raises `NotFound`."""
         if site_id not in self._world.sites:
             raise NotFound(f"there is no app {site_id}")
         paths = [path for site, path in self._world.site_files if site == site_id]
         return [path.partition("/")[0] for path in paths if path.endswith("/workflow.json")]
 
     async def read(self, site_id: str, path: str) -> SiteFile:
-        """Return a file; raises `NotFound`."""
         try:
             return self._world.site_files[site_id, path]
         except KeyError:
             raise NotFound(f"there is no file {path}") from None
 
     async def write(self, site_id: str, path: str, text: str, *, etag: str) -> None:
-        """Replace a file.
-
-        Raises `Conflict` unless it has this ETag, and `NotFound` if it does not exist.
-        """
         there = await self.read(site_id, path)
         if there.etag != etag:
             raise Conflict(f"the file {path} was changed")

@@ -19,7 +19,6 @@ REFETCH_AFTER = timedelta(hours=24)
 
 
 def restart(site: FakeSite) -> None:
-    """Restart a site, as each write of its settings does."""
     site.restarts += 1
     site.resolved.clear()
 
@@ -31,8 +30,8 @@ def read_setting(world: World, site: FakeSite, name: str) -> str:
 
 
 def read_statuses(world: World, site: FakeSite, values: Mapping[str, str]) -> dict[str, str]:
-    """Return the status of each of the `values` that refers to a Key Vault secret, by its name
-    without the type of a connection string.
+    """Return the status of each value that refers to a Key Vault secret, by its name without the
+    type of a connection string.
     """
     return {
         name.rpartition("|")[2]: resolve_reference(world, site, name, text).status

@@ -17,7 +17,6 @@ class Snapshot:
 
 
 def take_snapshot(world: World) -> Snapshot:
-    """Return the current state of the world."""
     texts: dict[str, str] = {}
     for flow in world.list_flows():
         texts |= _list_flow_texts(flow)

@@ -9,15 +9,12 @@ from tests.fakes.test_world import World
 
 
 class FakeSolutions:
-    """Implements `Solutions` with the solutions of a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def read_solution_ids(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, frozenset[str]]:
-        """Return for each workflow id the ids of the solutions that contain the flow."""
         solutions = self._world.get_environment(environment.id).solutions.values()
         return {
             flow: frozenset(one.solution_id for one in solutions if flow in one.flows)
@@ -25,7 +22,6 @@ class FakeSolutions:
         }
 
     async def get(self, environment: Environment, solution_ids: Collection[str]) -> list[Solution]:
-        """Return the solutions with these ids. Missing ones are omitted."""
         solutions = self._world.get_environment(environment.id).solutions
         return [
             Solution(
@@ -41,7 +37,6 @@ class FakeSolutions:
     async def add_flow(
         self, environment: Environment, solution: Solution, workflow_id: str
     ) -> None:
-        """Add a flow to an unmanaged solution. Does nothing if the solution contains it."""
         flow = self._world.get_workflow(environment.id, workflow_id)
         fake = self._world.get_environment(environment.id).solutions[solution.id]
         if fake.is_managed or not self._world.may_change_solutions:

@@ -10,26 +10,21 @@ from tests.fakes.test_world import World
 
 
 class FakeSynapseArtifacts:
-    """Implements `SynapseArtifacts` with the workspaces of a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
         self._writes = 0
 
     async def list(self, workspace: str, collection: str) -> builtins.list[Mapping[str, object]]:
-        """Return the parts in a collection of a workspace, such as its pipelines."""
         part = f"/microsoft.synapse/workspaces/{workspace}/{collection}/".lower()
         return [one for path, one in self._world.resources.items() if part in path]
 
     async def read(self, workspace: str, collection: str, name: str) -> Mapping[str, object]:
-        """Return a part of a workspace. Raises `NotFound` if it is missing."""
         for one in await self.list(workspace, collection):
             if one["name"] == name:
                 return one
         raise NotFound(f"there is no {name} in {collection}")
 
     async def find_denied_actions(self, workspace: str, actions: Sequence[str]) -> Sequence[str]:
-        """Return those of the actions that no role of the app permits."""
         return [one for one in actions if one in self._world.denied_synapse_actions]
 
     async def write(
@@ -41,7 +36,6 @@ class FakeSynapseArtifacts:
         *,
         etag: str,
     ) -> None:
-        """Replace a part of a workspace if it has this ETag."""
         there = await self.read(workspace, collection, name)
         needed = f"Microsoft.Synapse/workspaces/{collection}/write".lower()
         if needed in map(str.lower, self._world.denied_synapse_actions):

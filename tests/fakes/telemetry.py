@@ -10,8 +10,6 @@ from shared.ports.telemetry import Attributes, Span
 
 @dataclass(slots=True, kw_only=True)
 class RecordedSpan:
-    """A span as the app began and ended it."""
-
     name: str
     traceparent: str
     #: Name of the span that it was opened in, or that its `parent` names; empty: none.
@@ -22,22 +20,17 @@ class RecordedSpan:
 
     @property
     def trace_id(self) -> str:
-        """Return the id of the trace that contains the span."""
         return self.traceparent.split("-")[1]
 
     def set_attributes(self, attributes: Attributes) -> None:
-        """Add attributes."""
         self.attributes.update(attributes)
 
     def fail(self, reason: str) -> None:
-        """Record why the span failed."""
         self.failure = reason
 
 
 @dataclass(slots=True)
 class RecordingTelemetry:
-    """Implements `Telemetry` in memory."""
-
     is_recorded: bool = True
     spans: list[RecordedSpan] = field(default_factory=list)
     #: The last value by name and attributes.
@@ -54,7 +47,6 @@ class RecordingTelemetry:
         link: str = "",
         attributes: Attributes | None = None,
     ) -> Iterator[Span]:
-        """Begin a span, record it, and end it after the block."""
         parent = self._current.get() if parent is None else parent
         number = len(self.spans) + 1
         trace_id = parent.split("-")[1] if parent else f"{number:032x}"
@@ -73,20 +65,16 @@ class RecordingTelemetry:
             self._current.reset(token)
 
     def current_traceparent(self) -> str:
-        """Return the traceparent of the current span."""
         return self._current.get()
 
     def count(self, name: str, attributes: Attributes) -> None:
-        """Add one to a metric."""
         key = (name, frozenset(attributes.items()))
         self.values[key] = self.values.get(key, 0) + 1
 
     def measure(self, name: str, value: float, attributes: Attributes) -> None:
-        """Store the value of a metric."""
         self.values[name, frozenset(attributes.items())] = value
 
     def report(self, name: str, value: float, attributes: Attributes) -> None:
-        """Store the value of a metric."""
         self.values[name, frozenset(attributes.items())] = value
 
     def find_last_value(self, name: str, **attributes: str) -> float:

@@ -1,6 +1,6 @@
-"""Define the records of a tenant in memory: users, flows, runs and resources.
+"""Define the mutable records of a tenant in memory.
 
-They are mutable. The behaviour of the platform is in other modules.
+The behaviour of the platform is in other modules.
 """
 
 from __future__ import annotations
@@ -43,8 +43,6 @@ class FakeTeam:
 
 @dataclass(slots=True, kw_only=True)
 class FakeSolution:
-    """A solution of one environment."""
-
     solution_id: str
     unique_name: str
     title: str
@@ -55,11 +53,6 @@ class FakeSolution:
 
 @dataclass(slots=True, kw_only=True)
 class FakeConnection:
-    """A connection.
-
-    Only a user who owns it, or with whom it is shared, can turn on a flow that uses it.
-    """
-
     name: str
     connector: str
     owner_id: str
@@ -167,12 +160,10 @@ class FakeFlow:
 
     @property
     def etag(self) -> str:
-        """Return the row's ETag in Dataverse's format."""
         return f'W/"{self.version}"'
 
     @property
     def is_on(self) -> bool:
-        """Return whether the flow runs when it is triggered."""
         return self.state is FlowState.ON and not self.is_deleted
 
 
@@ -205,7 +196,7 @@ class FakeVariable:
 
 @dataclass(slots=True, kw_only=True)
 class FakeRow:
-    """A row of a Dataverse table for which no other class exists here."""
+    """A row of a Dataverse table for which this module has no class."""
 
     id: str
     #: By column; a lookup has an object with the columns of its row.
@@ -255,7 +246,6 @@ class FakeEnvironment:
     creates_flows_in_solutions: bool | None = True
 
     def build_environment(self) -> Environment:
-        """Return the environment as the port `Environments` returns it."""
         return Environment(
             id=self.id,
             display_name=self.display_name,
@@ -269,7 +259,6 @@ class FakeEnvironment:
         )
 
     def list_live_flows(self) -> list[FakeFlow]:
-        """Return the flows that are not deleted."""
         return [flow for flow in self.flows.values() if not flow.is_deleted]
 
 
@@ -301,8 +290,6 @@ class ResolvedReference(NamedTuple):
 
 
 class FakeVersion(NamedTuple):
-    """One version of a secret."""
-
     id: str
     value: str
     created: datetime
@@ -321,5 +308,4 @@ class FakeSecret:
 
     @property
     def value(self) -> str:
-        """Return the current version's value."""
         return self.versions[-1].value

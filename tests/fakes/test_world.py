@@ -1,8 +1,4 @@
-"""Simulate a tenant in memory, with a clock and a record of every write.
-
-The fakes of ports (`environments.py`, `workflows.py`, …) use it. `run_jobs.py` runs flows,
-`traffic.py` simulates the systems that call them, and `invariants.py` has checks.
-"""
+"""Simulate a tenant in memory, with a clock and a record of every write."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -138,19 +134,15 @@ class World:
     # --- making things -----------------------------------------------------------------------
 
     def create_guid(self) -> str:
-        """Return a new id."""
         return str(UUID(int=self.random.getrandbits(128), version=4))
 
     def create_hex_id(self) -> str:
-        """Return a new 32-hex id."""
         return f"{self.random.getrandbits(128):032x}"
 
     def create_secret_version(self, value: str) -> FakeVersion:
-        """Return a new version of a secret, created now."""
         return FakeVersion(self.create_hex_id(), value, self.clock.now())
 
     def add_user(self, name: str, *, has_premium: bool = True) -> FakeUser:
-        """Add a person or an application to Entra and Dataverse."""
         user = FakeUser(
             user_id=self.create_guid(),
             entra_id=self.create_guid(),
@@ -160,7 +152,6 @@ class World:
         return self.add_user_row(user)
 
     def add_user_row(self, user: FakeUser) -> FakeUser:
-        """Add the Dataverse row of a user."""
         self.users[user.user_id] = self._ever[user.user_id] = user
         return user
 
@@ -172,7 +163,6 @@ class World:
         return team
 
     def add_flow(self, flow: FakeFlow) -> FakeFlow:
-        """Add a flow to its environment."""
         self.get_environment(flow.environment_id).flows[flow.workflow_id] = flow
         self.flows_by_url_id[flow.trigger_url_id] = flow
         return flow
@@ -277,7 +267,6 @@ class World:
         raise NotFound(f"workflow With Id = {workflow_id} Does Not Exist")
 
     def list_flows(self) -> Iterator[FakeFlow]:
-        """Yield every flow of the tenant that is not deleted."""
         for environment in self.environments.values():
             yield from environment.list_live_flows()
 
@@ -285,8 +274,8 @@ class World:
 
     @contextmanager
     def record_write(self, environment_id: str | None, what: str, target: str) -> Iterator[None]:
-        """Record the changes in the block as one write if it raises nothing, and run the
-        watchers.
+        """Record the changes in the block as one write, unless it raises an error, and run the
+        watchers. Reads may lag behind the changes.
         """
         if self.denial and target.startswith("/subscriptions/"):
             raise self.denial
@@ -320,7 +309,6 @@ class World:
             flow.past.keep(flow.copy_for_reads(), lag)
 
     def _list_written(self, environment_id: str | None, target: str) -> list[Any]:
-        """Return the flows, variables and rows whose ids a write names as its target."""
         environment, names = self.environments.get(environment_id or ""), set(target.split(","))
         if environment is None:
             return []

@@ -1,7 +1,4 @@
-"""Fake of the port `TextRows`: rows that have a text, in tables of Dataverse.
-
-Some tables have row versions.
-"""
+"""Fake of the port `TextRows`: rows that have a text, in tables of Dataverse."""
 
 import builtins
 
@@ -14,15 +11,10 @@ from tests.fakes.test_world import World
 
 
 class FakeTextRows:
-    """Implements `TextRows` with the rows of a `World`."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def list(self, environment: Environment, column: TextColumn) -> builtins.list[TextRow]:
-        """Return the rows that meet the column's condition, or none if the environment has no such
-        table.
-        """
         matches, now = parse_filter(column.condition), self._world.clock.now()
         rows = self._world.get_environment(environment.id).rows.get(column.entity_set, {}).values()
         shown = (row.past.find_shown_item(row, now, in_list=True) for row in rows)
@@ -33,17 +25,12 @@ class FakeTextRows:
         ]
 
     async def read(self, environment: Environment, column: TextColumn, row_id: str) -> TextRow:
-        """Return a row; raises `NotFound`."""
         row = self._find(environment, column, row_id)
         shown = row.past.find_shown_item(row, self._world.clock.now())
         assert shown is not None
         return _build_row(column, shown)
 
     async def write(self, environment: Environment, row: TextRow, text: str) -> None:
-        """Replace the text of a row.
-
-        Raises `NotFound`, or `Conflict` if the row's ETag has changed.
-        """
         there = self._find(environment, row.column, row.id)
         if row.column.has_row_versions and row.etag != f'W/"{there.version}"':
             raise Conflict("The version of the existing record doesn't match the RowVersion.")

@@ -1,4 +1,4 @@
-"""Fake of the port `TimeStamps`: a time stamp authority with the clock of the tenant in memory."""
+"""Fake of the port `TimeStamps`, with the clock of the tenant in memory."""
 
 from functools import cached_property
 
@@ -8,18 +8,14 @@ from tests.fakes.test_world import World
 
 
 class FakeTimeStamps:
-    """Implements `TimeStamps` with the same authority at every address."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     @cached_property
     def signer(self) -> TokenSigner:
-        """Return the authority's signer, which is created when it is first needed."""
         return TokenSigner("Contoso time stamps", self._world.clock.now())
 
     async def stamp(self, authority: str, content: bytes) -> bytes:
-        """Return a time stamp of content."""
         query = build_query(content)
         answer = self.signer.answer(query.as_bytes(), self._world.clock.now())
         require_granted_time_stamp(answer, query)

@@ -33,23 +33,19 @@ class UrlHolder:
         return next(iter(find_urls(self.read())), None)
 
     def post(self, world: World) -> Outcome:
-        """Call the URL once."""
         url = self.find_url()
         return call_url(world, url) if url else Outcome(status=0, code="NoUrl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowStarter:
-    """A person or an app that runs one flow by its id, such as with a button or from a Power
-    App.
-    """
+    """A person or an app that runs one flow by its id."""
 
     name: str
     environment_id: str
     workflow_id: str
 
     def post(self, world: World) -> Outcome:
-        """Run the flow once."""
         flow = world.get_environment(self.environment_id).flows[self.workflow_id]
         if not flow.is_on:
             return Outcome(status=400, code="WorkflowTriggerIsNotEnabled")
@@ -93,13 +89,13 @@ class Traffic:
 
     @property
     def lost_calls(self) -> list[Posted]:
-        """Return the lost calls. Those of a system whose first call failed are omitted."""
+        """Return the lost calls. Those of a system whose first call did not succeed are omitted."""
         return [
             line for line in self.ledger if not line.is_good and self._first[line.system].is_good
         ]
 
     def emit(self, world: World, flow: FakeFlow) -> str:
-        """Create an event of the source that starts `flow`, and return the event's name."""
+        """Create an event of the source that starts `flow`. Return the event's name."""
         source = find_event_source(flow.client_data)
         if source is None:
             raise ValueError("the flow listens to nothing")

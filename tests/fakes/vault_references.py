@@ -14,10 +14,10 @@ _URI = re.compile(r"(https://[^/]+)/secrets/([^/]+)")
 def fetch_secret(
     world: World, resource: Mapping[str, object], uri: str, *, identity: str = ""
 ) -> str:
-    """Return the current value of a secret. Raises `PlatformError` if the resource may not read it.
+    """Return the current value of a secret.
 
-    `identity` is the resource id or client id of a user-assigned identity of the resource. If it is
-    empty, the resource uses its system-assigned identity.
+    Raises `PlatformError` if the resource may not read it. `identity` is the resource id or client
+    id of a user-assigned identity. If it is empty, the resource uses its system-assigned identity.
     """
     found = _URI.fullmatch(uri)
     assert found

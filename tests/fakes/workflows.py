@@ -23,22 +23,18 @@ from tests.fakes.test_world import World
 
 
 class FakeWorkflows:
-    """Implements `Workflows` with the flows of a `World` as rows of Dataverse."""
-
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def list(
         self, environment: Environment, *, managed_only: bool = False
     ) -> AsyncIterator[Workflow]:
-        """Yield every cloud flow, or only those of managed solutions."""
         self._get_environment(environment)
         for flow in self._world.list_shown_flows(environment.id, in_list=True):
             if self._has_row(flow) and (flow.is_managed or not managed_only):
                 yield _build_row(flow)
 
     async def get(self, environment: Environment, workflow_id: str) -> Workflow:
-        """Return one flow; raises `NotFound`."""
         self._get_environment(environment)
         flow = self._world.get_shown_workflow(environment.id, workflow_id)
         return _build_row(self._require_row(flow))
@@ -46,7 +42,6 @@ class FakeWorkflows:
     async def read_summaries(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
-        """Return the summary of each flow, or an error. Summaries may lag behind the rows."""
         try:
             rows = {row.workflow_id: row.summary async for row in self.list(environment)}
         except CmkflowError as err:
@@ -57,10 +52,6 @@ class FakeWorkflows:
         }
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
-        """Create a flow, which is off, with the draft's id.
-
-        Raises `AlreadyExists` if a flow has this id.
-        """
         world, fake = self._world, self._get_environment(environment)
         owner = world.get_acting_user(draft.owner_id, is_entra_id=draft.owner_is_entra_id)
         workflow_id = draft.workflow_id.lower()
@@ -79,9 +70,6 @@ class FakeWorkflows:
     async def update(
         self, environment: Environment, workflow_id: str, change: WorkflowUpdate, *, etag: str
     ) -> None:
-        """Change a flow. Raises `NotFound` if it does not exist, and `Conflict` unless it has this
-        ETag or `etag` is `*`.
-        """
         if change.state is FlowState.SUSPENDED:
             raise ValueError("only the platform can suspend a flow")
         world, fake = self._world, self._get_environment(environment)
@@ -117,7 +105,6 @@ class FakeWorkflows:
             raise
 
     async def delete(self, environment: Environment, workflow_id: str, *, etag: str = "*") -> None:
-        """Delete a flow if it exists. Raises `Conflict` if it has another ETag."""
         fake = self._get_environment(environment)
         flow = fake.flows.get(workflow_id.lower())
         if flow is None or flow.is_deleted:
@@ -159,8 +146,7 @@ class FakeWorkflows:
         return flow
 
     def _get_actor(self, on_behalf_of: str | None) -> FakeUser:
-        """Return as whom the flow service acts: as the impersonated user or, if an assumption says
-        so, as the application.
+        """Return the impersonated user or, if an assumption says so, the application.
 
         See platform.md#impersonation.
         """

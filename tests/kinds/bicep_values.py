@@ -1,4 +1,4 @@
-"""Read the resources that a Bicep text declares, such as the text of a firewall fix."""
+"""Read the resources that a Bicep text declares."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ PARSER = Parser(Language(language()))
 
 
 def find_nodes(node: Node, kind: str) -> Iterator[Node]:
-    """Yield every node of a kind in a syntax tree."""
     if node.type == kind:
         yield node
     for child in node.children:
@@ -20,15 +19,12 @@ def find_nodes(node: Node, kind: str) -> Iterator[Node]:
 
 
 def read_source(node: Node) -> str:
-    """Return the source text of a node, without quotation marks."""
     assert node.text is not None
     return node.text.decode().strip("'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredResource:
-    """A resource that a Bicep text deploys."""
-
     #: `Microsoft.Network/ipGroups`.
     type: str
     version: str
@@ -38,9 +34,9 @@ class DeclaredResource:
 
 
 def parse_resources(source: str) -> list[DeclaredResource]:
-    """Return the resources that a Bicep text deploys.
+    """Return the resources that a Bicep text deploys, without `existing` ones.
 
-    Those marked `existing` are omitted. Fails on a syntax error.
+    Fails on a syntax error.
     """
     root = PARSER.parse(source.encode()).root_node
     assert not root.has_error, source

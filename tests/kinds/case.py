@@ -1,6 +1,4 @@
-"""Define the test data of a caller kind or firewall kind: how a test adds a caller or firewall of
-this kind.
-"""
+"""Define the test data of a caller kind or firewall kind."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -78,9 +76,7 @@ class CallerCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallCase:
-    """The test data of a firewall kind: a firewall before `HOST`, as Azure Resource Manager shows
-    it.
-    """
+    """The test data of a firewall kind: a firewall before `HOST`."""
 
     #: Name of the firewall.
     name: str
@@ -109,7 +105,6 @@ _GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg"
 
 
 def build_resource(resource_type: str, *names: str, properties: Json, **more: object) -> Json:
-    """Return a resource as Azure Resource Manager shows it."""
     provider, *kinds = resource_type.split("/")
     path = "/".join(f"{kind}/{name}" for kind, name in zip(kinds, names, strict=True))
     return {
@@ -141,13 +136,12 @@ def build_resources_case(
 
 
 def add_resources(seed: Json, *resources: Json) -> None:
-    """Add Azure resources to the seed of a local tenant."""
     seed["azure"].setdefault("resources", []).extend(resources)
 
 
 def add_nothing(seed: Json) -> None:
-    """Do nothing, because the seed of the adapters' tests already has places of this kind."""
+    """The seed of the adapters' tests already has places of this kind."""
 
 
 async def add_no_caller(app: "Adapters", url: str) -> None:
-    """Do nothing, because the tenant of the adapters' tests already has such a caller."""
+    """The tenant of the adapters' tests already has such a caller."""

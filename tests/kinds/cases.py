@@ -1,7 +1,4 @@
-"""Load the test data of every caller kind and firewall kind of the app. Each kind has its own file.
-
-Tests of rules that apply to all kinds use it. They fail for a kind without a file.
-"""
+"""Load the test data of caller kinds and firewall kinds. Each kind has its own file."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -14,14 +11,12 @@ FIREWALL_KINDS = [kind.kind for kind in find_kinds("shared.firewalls")]
 
 
 def load_caller_case(kind: str) -> CallerCase:
-    """Return the test data of a caller kind."""
     case = _load_case("callers", kind)
     assert isinstance(case, CallerCase)
     return case
 
 
 def load_firewall_case(kind: str) -> FirewallCase:
-    """Return the test data of a firewall kind."""
     case = _load_case("firewalls", kind)
     assert isinstance(case, FirewallCase)
     return case
@@ -35,7 +30,6 @@ def _load_case(folder: str, kind: str) -> object:
 
 
 def find_opt_in_places() -> Iterator[WirePlaces]:
-    """Yield the places of each caller kind that the app searches only if a setting names them."""
     for kind in CALLER_KINDS:
         places = load_caller_case(kind).wire
         if places and places.settings:

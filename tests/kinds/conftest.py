@@ -10,7 +10,6 @@ from tests.functional.callers.called_tenant import Tenant
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return all adapters on a local tenant."""
     async with run_adapters(monkeypatch) as made:
         yield made
 

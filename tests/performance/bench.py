@@ -182,7 +182,6 @@ async def _run_steps(*, quick: bool) -> None:
 
 
 def _describe_machine() -> Result:
-    """Return the time of the measurement, the commit, and a description of the machine."""
     model = [
         line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
     ]

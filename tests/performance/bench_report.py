@@ -29,7 +29,7 @@ type Result = dict[str, Any]
 
 
 class Results:
-    """The results of a measurement. A query names members of a result and their values."""
+    """The results of the measurements. Queries omit the failed ones."""
 
     def __init__(self, results: list[Result]) -> None:
         self._results = [one for one in results if "failed" not in one]
@@ -86,7 +86,7 @@ def _format_report(document: Result, results: Results) -> Iterator[str]:
 def _format_wide_table(results: Results, *, most_load: float) -> Iterator[str]:
     """Yield the table of runs over the wire.
 
-    Runs on a busy machine are omitted: their times include other work.
+    Omits runs on a busy machine, whose times include other work.
     """
     yield (
         "This table shows runs over the wire, without request budgets and without a no-call"

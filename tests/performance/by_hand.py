@@ -42,16 +42,14 @@ type Json = dict[str, Any]
 
 @dataclass(slots=True)
 class ByHand:
-    """A client of the platform that opens one connection per host and requests each access token
-    once.
-    """
+    """A client that opens one connection per host and requests each access token once."""
 
     session: aiohttp.ClientSession
     as_operator: str
     _tokens: dict[str, str] = field(default_factory=dict)
 
     async def migrate(self, flow_id: str, site: str) -> None:
-        """Replace one flow by a copy, with the requests that a person's script would send.
+        """Replace one flow by a copy, with the requests of a person's script.
 
         Raises `RuntimeError` if one is rejected.
         """
@@ -95,7 +93,6 @@ class ByHand:
         await self._call_flow_service("POST", permissions, {"delete": [{"id": OPERATOR}]})
 
     async def _replace_url(self, site: str, old: str, new: str) -> None:
-        """Replace a flow's old URL by the new one in the settings of an app."""
         sites = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Web/sites"
         listed = await self._call_arm("GET", sites)
         assert site in {one["id"] for one in listed["value"]} or "nextLink" in listed

@@ -17,10 +17,7 @@ type Series = Mapping[str, Sequence[tuple[float, float]]]
 
 
 def draw_lines(title: str, unit: str, series: Series) -> str:
-    """Return a chart with logarithmic axes and a line for each series.
-
-    Proportional growth is a straight line.
-    """
+    """Return a chart with logarithmic axes and a line for each series."""
     points = [point for line in series.values() for point in line]
     xs, ys = sorted({x for x, _ in points}), [y for _, y in points]
     low, high = math.floor(math.log10(min(ys))), math.ceil(math.log10(max(ys)))

@@ -57,7 +57,6 @@ class Price:
     free: float = 0
 
     def compute_dollars(self, units: float) -> float:
-        """Return the price of this number of units in US dollars."""
         return max(0.0, units - self.free) * self.dollars / self.units
 
 
@@ -94,8 +93,8 @@ class Assumed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Counted operations: those of all timers in a month without a remediation, and those of one
-    migrated flow.
+    """Counted operations of all timers in a month and of one migrated flow, and the numbers of
+    alert rules.
     """
 
     timer_runs: float
@@ -211,7 +210,6 @@ def compute_units(counts: Counts, flows: int, assumed: Assumed) -> dict[str, flo
 
 
 def with_table(text: str, counts: Counts) -> str:
-    """Return the text of docs/costs.md with its tables generated."""
     tables = {"costs": _format_costs(counts), "assumptions": _format_assumptions()}
     return with_tables(text, "tests.performance.costs", tables)
 
@@ -245,12 +243,10 @@ def _format_assumptions() -> Iterator[str]:
 
 
 def format_name(name: str) -> str:
-    """Return the name of a meter as the page shows it."""
     return NAMES.get(name, name.replace("_", " ").capitalize())
 
 
 def format_units(units: float) -> str:
-    """Return a rounded number of units."""
     if units >= MILLION:
         return f"{units / MILLION:,.1f} million"
     return f"{units:,.0f}" if units >= 10 or units == int(units) else f"{units:.1f}"

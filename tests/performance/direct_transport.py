@@ -13,8 +13,6 @@ from local_cloud.tenant.core.clock import SimulatedClock
 
 
 class DirectResponse:
-    """A response with the members that a pipeline of azure-core reads."""
-
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
         self.status_code = 0
@@ -22,7 +20,6 @@ class DirectResponse:
         self.content = b""
 
     async def take(self, message: Message) -> None:
-        """Receive a part of the response from the ASGI application."""
         if message["type"] == "http.response.start":
             self.status_code = message["status"]
             self.headers.extend((n.decode(), v.decode()) for n, v in message["headers"])
@@ -30,15 +27,12 @@ class DirectResponse:
             self.content += message.get("body", b"")
 
     def json(self) -> Any:
-        """Return the body as an SDK's client reads it."""
         return json.loads(self.content)
 
     def text(self, encoding: str | None = None) -> str:
-        """Return the body as text."""
         return self.content.decode(encoding or "utf-8")
 
     def body(self) -> bytes:
-        """Return the body."""
         return self.content
 
 
@@ -53,7 +47,6 @@ class DirectTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         self._clock = clock
 
     async def send(self, request: HttpRequest, **_: Any) -> Any:
-        """Return the application's answer."""
         url = urlsplit(request.url)
         content = request.content or b""
         body = content.encode() if isinstance(content, str) else content
@@ -87,8 +80,7 @@ class DirectTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
     async def open(self) -> None:
         pass
 
-    async def close(self) -> None:
-        """Close nothing."""
+    async def close(self) -> None: ...
 
     async def __aenter__(self) -> Self:
         return self

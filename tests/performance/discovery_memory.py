@@ -37,7 +37,6 @@ class DecodedWorkflows(LargeWorkflows):
     async def read_rows(
         self, environment: Environment, start: int, count: int
     ) -> AsyncIterator[Workflow]:
-        """Yield the flows of a page, decoded from one JSON answer."""
         page = [
             {"id": one.workflow_id, "name": one.name, "clientdata": one.client_data}
             async for one in super().read_rows(environment, start, count)

@@ -77,7 +77,7 @@ class Walked(ObservedStore):
     async def query(
         self, table: str, partition: str | None = None, **bounds: Any
     ) -> AsyncIterator[StoreRow]:
-        """Count the rows that the query has to read: all rows of the table or partition.
+        """Count the rows that the query has to read.
 
         A query with bounds only reads the rows that it returns.
         """
@@ -121,7 +121,6 @@ class Grown:
     sizes: Mapping[tuple[str, str], int]
 
     async def measure_cost(self, use: Use) -> Cost:
-        """Run a use case and return its cost."""
         store = Walked(self.services.tables.store, self.sizes)
         services = replace(self.services, tables=Tables(store))
         provide(services)
@@ -240,9 +239,7 @@ def list_flat_uses(scenario: Scenario) -> dict[str, Use]:
 
 
 def list_linear_uses(scenario: Scenario, flows: int) -> dict[str, Use]:
-    """Return by name the use cases whose cost may grow with the history, because they read every
-    row.
-    """
+    """Return by name the use cases whose cost may grow with the history."""
     identity = scenario.remediation.id
     return {
         "page: the list of remediations": lambda _: call(dashboard_api.show_remediations_page),
@@ -269,7 +266,6 @@ def list_linear_uses(scenario: Scenario, flows: int) -> dict[str, Use]:
 
 
 async def main() -> None:
-    """Print the cost of each use case at each size."""
     costs: dict[str, list[Cost]] = {}
     for size in SIZES:
         with tempfile.TemporaryDirectory() as folder:

@@ -53,14 +53,11 @@ SEARCH = CallerSearchRequest(environment=ENVIRONMENT, everywhere=(ENVIRONMENT,),
 
 
 def build_flow_id(number: int) -> str:
-    """Return the Dataverse id of the flow with this number."""
     return str(UUID(int=number, version=4))
 
 
 def read_definition_texts() -> list[str]:
-    """Return the `clientdata` of realistic flows, which are several times fewer than the flows of a
-    page.
-    """
+    """Return the `clientdata` of realistic flows. Several flows of the environment share a text."""
     if "FLOW_CORPUS" in os.environ:
         files = read_flow_files([Path(os.environ["FLOW_CORPUS"], "flows")])
         found = [file.flow.definition for file in files if file.flow]
@@ -129,7 +126,6 @@ class LargeWorkflows:
     async def list(
         self, environment: Environment, *, managed_only: bool = False
     ) -> AsyncIterator[Workflow]:
-        """Yield every flow. All are unmanaged."""
         for start in range(0, 0 if managed_only else self._flows, PAGE):
             async for row in self.read_rows(environment, start, PAGE):
                 yield row
@@ -163,7 +159,6 @@ class LargePages:
     async def read_workflows(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[Workflow]:
-        """Return a page of flows. The cursor is the number of its first flow."""
         start = int(cursor or 0)
         rows = tuple([row async for row in self._workflows.read_rows(environment, start, PAGE)])
         return ResultPage(items=rows, cursor=str(start + PAGE) if len(rows) == PAGE else "")
@@ -171,17 +166,14 @@ class LargePages:
     async def read_workflow_summaries(
         self, environment: Environment, cursor: str = ""
     ) -> ResultPage[WorkflowSummary]:
-        """Raise an error, because no test approves a plan."""
         raise NotImplementedError
 
     async def read_workflows_by_id(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> list[Workflow]:
-        """Raise an error, because no test approves a plan."""
         raise NotImplementedError
 
     async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """Raise an error, because no test compares all flows."""
         raise NotImplementedError
 
 
@@ -194,10 +186,6 @@ class LargeReports:
     async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
-        """Return a page of the flows on Microsoft's key.
-
-        The cursor is the number of its first flow.
-        """
         first = int(cursor or 0)
         last = min(first + _REPORT_PAGE, self._held_back)
         flows = (
@@ -212,17 +200,14 @@ class LargeReports:
         return ResultPage(items=tuple(flows), cursor=str(last) if last < self._held_back else "")
 
     async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
-        """Raise an error, because no test reads this list."""
         raise NotImplementedError
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Raise an error, because Dataverse has all flows."""
         raise NotImplementedError
 
     async def read_runs(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int = 250
     ) -> list[FlowRun]:
-        """Return no runs."""
         return []
 
 

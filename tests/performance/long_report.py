@@ -30,8 +30,8 @@ class LongReport:
 
 
 async def measure_long_report(stay: int, flows: int) -> LongReport:
-    """Discover `stay` flows on Microsoft's key, migrate the number `flows` of them in a plan, and
-    return the figures.
+    """Discover `stay` flows on Microsoft's key, migrate `flows` of them in a plan, and return the
+    figures.
     """
     async with open_simulated_run(
         build_many_flows(stay, flows_per_app=max(stay // 100, 1))
@@ -44,7 +44,6 @@ async def measure_long_report(stay: int, flows: int) -> LongReport:
 
 
 def main() -> None:
-    """Measure, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stay", type=int, default=10_000)
     parser.add_argument("--flows", type=int, default=100, help="of them in the plan")

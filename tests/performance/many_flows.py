@@ -12,7 +12,6 @@ _CONNECTOR_ACTIONS, _BUILT_IN_ACTIONS = 9, 7
 
 
 def build_flow_ids(flows: int) -> list[str]:
-    """Return the Dataverse ids of this number of flows."""
     return [f"f0000000-0000-4000-8000-{number:012d}" for number in range(flows)]
 
 

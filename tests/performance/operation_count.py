@@ -14,7 +14,6 @@ _TOOL_ID = 4
 
 
 def count_operations(action: Callable[[], object]) -> int:
-    """Run an action, and return the number of its operations."""
     total = 0
 
     def count(*_: object) -> None:

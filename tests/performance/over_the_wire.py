@@ -40,8 +40,6 @@ _LOGIN = ("login", "--authType", "deviceCode", "--appId", OPERATOR_CLIENT, "--te
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """The number of flows to migrate in a measurement, and how they are migrated."""
-
     flows: int
     flows_per_app: int = 1
     #: What each call takes at the tenant.
@@ -252,7 +250,6 @@ class _Busy:
         )
 
     def __sub__(self, before: Self) -> Self:
-        """Return the processor time between `before` and this measurement."""
         return replace(
             self,
             mover=(self.mover or 0.0) - (before.mover or 0.0),

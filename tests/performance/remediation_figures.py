@@ -118,14 +118,12 @@ class Counted(ObservedStore):
     line: set[str] = field(default_factory=set)
 
     def observe(self, request: str, _table: str, _partition: str | None) -> None:
-        """Count the request."""
         if request == "write":
             self.writes += 1
         else:
             self.reads += 1
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Count the request, write the rows, and record the states of the jobs."""
         rows = await ObservedStore.write(self, *operations)
         for operation in operations:
             if operation.row.table == "requestbudgets" and operation.row.key[0].isdigit():
@@ -159,7 +157,6 @@ class FlowServiceCalls:
         self.hosts = HostTable(self.tenant, TENANT_SERVICES, lambda _: None, assumptions)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Advance the clock and pass the request to the tenant."""
         clock, before = self.tenant.clock, self._count()
         clock.advance(CALL.total_seconds())
         await self.hosts(scope, receive, send)
@@ -194,7 +191,9 @@ class SimulatedTime:
         self.timer_writes = 0
 
     async def run_until(self, state: FlowJobState | None) -> None:
-        """Run until all flow jobs are in this state or, for None, until a plan awaits approval."""
+        """Run until all flow jobs are in this state or, for None, until a plan awaits approval.
+        Fails after `LONGEST`.
+        """
         scenario = self._scenario
         end = scenario.services.now + LONGEST
         while scenario.services.now < end:
@@ -216,7 +215,6 @@ class SimulatedTime:
         return {one for one, _ in self._store.jobs.values()} == {state}
 
     async def _tick(self) -> None:
-        """Run the app's timer, which checks due rows and the request queue."""
         reads, writes = self._store.reads, self._store.writes
         await send_due_and_overdue_messages(self._scenario.services)
         self.timer_reads += self._store.reads - reads
@@ -247,7 +245,7 @@ class SimulatedRun:
     time: SimulatedTime
 
     async def start_and_plan(self, limit: int = PLENTY) -> PlanFigures:
-        """Start a remediation of at most `limit` flows; run until its plan awaits approval."""
+        """Start a remediation of at most `limit` flows. Run until its plan awaits approval."""
         services, calls = self.scenario.services, self.scenario.tenant.calls
         settings = EnvironmentSettings(
             environment_id=ENVIRONMENT, approval_policy=ApprovalPolicy.REQUIRED, max_flows=limit
@@ -269,7 +267,6 @@ class SimulatedRun:
         )
 
     async def approve_and_retire(self, plan: PlanFigures) -> Figures:
-        """Approve the plan, run until every original is retired, and return the figures."""
         scenario, store, time = self.scenario, self.store, self.time
         services, calls = scenario.services, scenario.tenant.calls
         calls.reset()
@@ -347,7 +344,6 @@ async def open_simulated_run(
 async def measure_remediation(
     description: dict[str, Any], budgets: Mapping[str, int] | None = None
 ) -> Figures:
-    """Remediate a tenant's flows until all are retired, and return the figures."""
     async with open_simulated_run(description, budgets) as moved:
         return await moved.approve_and_retire(await moved.start_and_plan())
 
@@ -374,7 +370,6 @@ def count_by_service(capabilities: Mapping[str, int]) -> dict[str, int]:
 
 
 def format_table(found: Figures) -> str:
-    """Return the figures as rows of a table."""
     rows: list[tuple[str, object]] = []
     for name, value in asdict(found).items():
         if isinstance(value, dict):
@@ -391,7 +386,6 @@ def format_table(found: Figures) -> str:
 
 
 def main() -> None:
-    """Measure, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--flows", type=int, default=100)
     parser.add_argument("--flows-per-app", type=int, default=1, help="URLs in one app's settings")

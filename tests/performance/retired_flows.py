@@ -32,8 +32,6 @@ HOUR = 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """What one day without changes costs."""
-
     result: DailyCheckResult
     #: Calls of each service by the sweep, and by the environment's job.
     sweep_calls: dict[str, int]
@@ -52,10 +50,7 @@ class Retired:
     jobs: list[FlowJob]
 
     async def run_day(self) -> Day:
-        """Run the daily check, and let the environment job run for an hour.
-
-        Return what the day costs.
-        """
+        """Run the daily check, and then deliver messages for an hour. Return what the day costs."""
         scenario, store, calls = (
             self.moved.scenario,
             self.moved.store,
@@ -148,7 +143,6 @@ async def open_retired_tenant(flows: int) -> AsyncIterator[Retired]:
 
 
 async def main(flows: int, days: int) -> None:
-    """Print what several days without changes cost."""
     async with open_retired_tenant(flows) as retired:
         before = retired.count_rows()[1]
         for _ in range(days):

@@ -58,7 +58,7 @@ def get_prefixes_by_region(tags: ServiceTagList) -> dict[str, tuple[str, ...]]:
 def generate_rule_sets(tags: ServiceTagList, size: int, count: int) -> list[tuple[str, ...]]:
     """Return for each of `count` firewalls the `size` prefixes that it allows.
 
-    Some are of the service tag, others are random.
+    Most are derived from the service tag, others are random.
     """
     published = [prefix for region in get_prefixes_by_region(tags).values() for prefix in region]
     chance = random.Random(size)  # noqa: S311 -- the same
@@ -91,12 +91,10 @@ class AppEvaluation:
         ]
 
     def find_covered(self, rules: Sequence[str]) -> Answers:
-        """Return for each region whether all of it is allowed."""
         allowed = evaluate_rules(_build_firewall(rules), self._sources).allowed
         return [region <= allowed for region in self._regions]
 
     def find_missing(self, rules: Sequence[str]) -> Answers:
-        """Return for each region the addresses that are not allowed."""
         allowed = evaluate_rules(_build_firewall(rules), self._sources).allowed
         return [(region - allowed).list_prefixes() for region in self._regions]
 
@@ -191,7 +189,6 @@ def measure_answers(
 
 
 def main() -> None:
-    """Print what the evaluation of a thousand rule sets costs in both ways, and the ratio."""
     tags = read_service_tag_list()
     ours, yardstick = AppEvaluation(tags), LibraryEvaluation(tags)
     for size in SIZES:

@@ -65,7 +65,7 @@ def _make_ids() -> list[str]:
 
 
 def _write_file(file: Path, ids: list[str], megabytes: int) -> None:
-    """Write lines of words, some of which have a trigger URL."""
+    """Write lines of words, and between them lines with a trigger URL."""
     lines = islice(permutations(_WORDS, 10), 5_000)
     block = "".join(" ".join(words) + "\n" for words in lines)
     size = megabytes * _MEGABYTE

@@ -38,8 +38,6 @@ MOST_IN_A_ROW = 0.5
 
 
 async def block_all(tenant: Grown) -> None:
-    """Block every flow job."""
-
     def mark_blocked(job: FlowJob) -> FlowJob:
         reached = FlowJobState.CHECKING_FOR_CALLS
         return replace(job, state=FlowJobState.BLOCKED, resume_state=reached, reason_code="x")
@@ -52,9 +50,6 @@ async def block_all(tenant: Grown) -> None:
 @pytest.mark.parametrize("flows", [100, 1000])
 @pytest.mark.parametrize("action", ["roll_back", "retry"])
 async def test_action_on_many_flows_needs_few_transactions(flows: int, action: str) -> None:
-    """After the action, each job has the command and a wake-up, and the job index counts it as
-    open.
-    """
     tenant = await build_grown_tenant(flows)
     identity = tenant.scenario.remediation.id
     if action == "retry":
@@ -98,7 +93,6 @@ class SlowStore(ObservedStore):
     _answer: asyncio.Task[None] | None = field(default=None)
 
     async def wait(self) -> None:
-        """Wait for the next answer."""
         if self._answer is None:
             self._answer = asyncio.create_task(self._let_others_ask())
         await self._answer
@@ -110,12 +104,10 @@ class SlowStore(ObservedStore):
         self._answer = None
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Wait, and pass the request on."""
         await self.wait()
         return await self.store.get(table, partition, key)
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Wait, and pass the request on."""
         await self.wait()
         return await self.store.write(*operations)
 
@@ -129,7 +121,6 @@ class SlowStore(ObservedStore):
         after: str | None = None,
         page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
-        """Wait, and pass the request on."""
         await self.wait()
         async for row in self.store.query(
             table, partition, where=where, before=before, after=after, page_size=page_size
@@ -139,9 +130,7 @@ class SlowStore(ObservedStore):
 
 @pytest.mark.parametrize("action", ["schedule deletions", "cancel deletions", "archive runs"])
 async def test_action_on_many_flows_does_not_ask_for_one_flow_after_the_other(action: str) -> None:
-    """A request for 10,000 flows that does this would exceed the time limit, with its work half
-    done.
-    """
+    """An action on 10,000 flows that does this would exceed the time limit."""
     flows = 200
     tenant = await build_grown_tenant(flows)
     services, identity = tenant.services, tenant.scenario.remediation.id

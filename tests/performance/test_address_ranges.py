@@ -1,7 +1,3 @@
-"""Test the cost of comparing many firewalls with all regions of the service tag from which flows
-call.
-"""
-
 import tracemalloc
 from collections.abc import Callable, Sequence
 
@@ -34,7 +30,6 @@ MOST_MEMORY = 4_000_000
 
 @pytest.fixture(scope="module")
 def tags() -> ServiceTagList:
-    """Return a service tag list with every region of the tag from which flows call."""
     tags = read_service_tag_list()
     assert len(get_prefixes_by_region(tags)) == REGIONS
     return tags
@@ -42,9 +37,6 @@ def tags() -> ServiceTagList:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_evaluation_equals_ipaddress_with_fewer_operations(tags: ServiceTagList, size: int) -> None:
-    """The app and `ipaddress` return the same verdicts and missing addresses for each region and
-    rule set.
-    """
     ours, yardstick = AppEvaluation(tags), LibraryEvaluation(tags)
     sets = generate_rule_sets(tags, size, SAMPLE)
 
@@ -63,12 +55,10 @@ def test_evaluation_equals_ipaddress_with_fewer_operations(tags: ServiceTagList,
 def answer_each(
     answer: Callable[[Sequence[str]], Answers], sets: Sequence[Sequence[str]]
 ) -> list[Answers]:
-    """Return the answers of an evaluation for each rule set."""
     return [answer(rules) for rules in sets]
 
 
 def test_evaluation_of_1000_firewalls_needs_little_memory(tags: ServiceTagList) -> None:
-    """The app does not keep the parsed rules of a firewall for the next one."""
     ours = AppEvaluation(tags)
     sets = generate_rule_sets(tags, max(SIZES), 1000)
 

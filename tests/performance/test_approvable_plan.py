@@ -1,8 +1,4 @@
-"""Test how many requests a remediation needs until its plan can be approved.
-
-The tenant has ten thousand flows, of which three hundred stay on Microsoft's key; each of these has
-a caller. The budgets are the default ones, and time is simulated.
-"""
+"""Test how many requests a remediation needs until its plan can be approved."""
 
 from typing import Any
 
@@ -47,9 +43,6 @@ def build_large_tenant() -> dict[str, Any]:
 
 
 async def test_plan_of_ten_thousand_flows_needs_few_requests() -> None:
-    """The limits allow one read of each definition, other requests for a hundred flows at a time,
-    and few reads of runs.
-    """
     async with open_simulated_run(build_large_tenant()) as moved:
         scenario, calls = moved.scenario, moved.scenario.tenant.calls
         plan = await moved.start_and_plan()

@@ -1,5 +1,3 @@
-"""Test that the store requests of an assessment do not grow with the number of flows."""
-
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -26,19 +24,15 @@ FEW, MANY = 3, 150
 
 
 class CountedStore(MemoryStore):
-    """A store that counts its reads by table."""
-
     def __init__(self) -> None:
         super().__init__()
         self.reads: Counter[str] = Counter()
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Count the read and return the row."""
         self.reads[table] += 1
         return await super().get(table, partition, key)
 
     async def query(self, table: str, *of: Any, **options: Any) -> AsyncIterator[StoreRow]:
-        """Count the query and yield its rows."""
         self.reads[table] += 1
         async for row in super().query(table, *of, **options):
             yield row
@@ -92,7 +86,6 @@ async def count_reads(number: int) -> Counter[str]:
 
 
 def test_reads_do_not_grow_with_the_retired_originals() -> None:
-    """One query reads all flow jobs, and another all deletions."""
     few, many = asyncio.run(count_reads(FEW)), asyncio.run(count_reads(MANY))
 
     assert few["deletions"] == 1

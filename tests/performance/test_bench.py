@@ -1,5 +1,3 @@
-"""Test that the bench completes and that its tables contain the measured values."""
-
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,6 @@ CALLS = {"flow_service": 27, "dataverse": 27, "resource_manager": 12, "key_vault
 
 @pytest.mark.e2e
 async def test_script_and_app_migrate_every_flow() -> None:
-    """The script and the app run over the wire, the app with the real worker."""
     hand, app = await migrate_with_script(RUN), await migrate_with_app(RUN)
 
     assert hand.calls == CALLS
@@ -28,10 +25,6 @@ async def test_script_and_app_migrate_every_flow() -> None:
 def test_report_compares_each_run_with_the_script(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the serial script has migrated fewer flows, its time is scaled.
-
-    Runs on a busy machine are omitted.
-    """
     page = tmp_path / "performance.md"
     page.write_text(f"before\n{BEGIN}old\n{END}\nafter\n")
     monkeypatch.setattr(bench_report, "DOCUMENT", page)

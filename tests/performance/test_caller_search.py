@@ -1,5 +1,3 @@
-"""Test that a search for trigger URLs reads each text once, whatever the number of URLs."""
-
 import json
 
 from shared.domain.callers.caller_edit import contains_reference, replace_references
@@ -17,7 +15,6 @@ def _build_url(number: int) -> str:
 
 
 def test_search_for_1000_urls_costs_as_much_as_for_one() -> None:
-    """The search finds each URL in the text, and looks up the URL's id in the set of all ids."""
     text = json.dumps(
         {"urls": [_build_url(number) for number in range(200)], "more": "x" * 100_000}
     )
@@ -31,7 +28,6 @@ def test_search_for_1000_urls_costs_as_much_as_for_one() -> None:
 
 
 def test_replacement_with_1000_known_copies_costs_little_more() -> None:
-    """The search parses the URL of each copy once, and reads the text once."""
     text = json.dumps(
         {"urls": [_build_url(number) for number in range(200)], "more": "x" * 100_000}
     )

@@ -1,8 +1,6 @@
 """Test that an invocation sends as many requests to the flow service as it has reserved.
 
-If it reserves too many, other jobs wait for nothing; if too few, the invocation itself has to wait.
-The tenant counts the requests of each invocation from the approved plan to the retired original.
-Requests for the list of flows on Microsoft's key do not count: the first job reads it for all.
+If it reserves too many, other jobs wait for nothing. If it reserves too few, it has to wait itself.
 """
 
 from collections.abc import AsyncGenerator
@@ -30,8 +28,8 @@ TAKES = {
 
 @dataclass(slots=True)
 class Deliveries(UnlimitedRequests):
-    """A request budget without limits. For each invocation, it records the number of reserved and
-    of sent requests.
+    """A request budget without limits, which records the reserved and the sent requests of each
+    invocation.
     """
 
     calls: CallLog
@@ -70,9 +68,7 @@ async def test_invocation_sends_the_reserved_number_of_requests(name: str) -> No
 
 
 async def test_invocation_needs_more_requests_if_a_share_does_not_suffice() -> None:
-    """For the first flow, the app tries whether a share in Dataverse gives access, which costs six
-    more requests.
-    """
+    """The app first tries a share in Dataverse, which costs six more requests."""
     took = await measure_invocations(build_seeds()["the same without a Dataverse share"])
 
     assert took == [(1, 1), (3, 9), (2, 2)]

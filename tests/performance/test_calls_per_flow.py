@@ -1,8 +1,4 @@
-"""Test how many requests one flow needs from its approved plan to its retirement.
-
-The tenant counts the requests over the wire. The limits are those of the table in
-docs/performance.md. For comparison, the table also has a row for the script `by_hand.py`.
-"""
+"""Test how many requests one flow needs from its approved plan to its retirement."""
 
 import re
 from collections import Counter
@@ -50,7 +46,6 @@ SLACK = 2
 
 
 def add_callers(description: dict[str, Any], flow_ids: Sequence[str]) -> dict[str, Any]:
-    """Add to a description an app with a setting for the URL of each flow."""
     site = f"{GROUP}/providers/Microsoft.Web/sites/shop"
     settings = {f"URL_{n}": f"{{{{trigger_url:{one}}}}}" for n, one in enumerate(flow_ids)}
     app = {"id": site, "hostNames": ["shop.contoso.example"], "appSettings": settings}
@@ -129,7 +124,7 @@ async def count_requests(scenario: WireScenario, monkeypatch: pytest.MonkeyPatch
 async def test_flow_needs_the_documented_number_of_requests(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The table's numbers are upper limits, and are no higher than necessary."""
+    """The table's numbers are upper limits, at most `SLACK` too high."""
     async with serve_wire_scenario(monkeypatch, tmp_path, build_seeds()[name]) as scenario:
         calls = await count_requests(scenario, monkeypatch)
 
@@ -142,7 +137,6 @@ async def test_flow_needs_the_documented_number_of_requests(
 async def test_script_needs_the_documented_number_of_requests(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The script sends no unnecessary request, and reads back each write."""
     tenant = Tenant()
     seed(tenant, build_many_flows(1, coOwners={OPERATOR: "CanEdit"}))
     async with TenantServer(tenant) as server:

@@ -1,5 +1,3 @@
-"""Test that a search for callers needs as many requests as the test data of each kind declares."""
-
 from copy import deepcopy
 
 import pytest
@@ -17,14 +15,12 @@ MANY_PLACES = {
 
 
 def list_row_kinds() -> list[str]:
-    """Return the caller kinds whose callers are rows of Dataverse."""
     return [
         kind.kind for kind in find_kinds("shared.callers") if issubclass(kind, DataverseRowCallers)
     ]
 
 
 async def count_requests(app: Adapters, kind: str) -> int:
-    """Search for the callers of a kind, and return the number of requests."""
     environments = await app.environments.list()
     before = app.http.calls.total()
     async for _ in build_kinds(app)[kind].find(environments):
@@ -33,9 +29,6 @@ async def count_requests(app: Adapters, kind: str) -> int:
 
 
 def test_every_kind_outside_of_environments_declares_many_places() -> None:
-    """The exceptions are kinds that search Power Platform environments, or rows that the app has
-    stored.
-    """
     others = {"canvas_app", "declared_caller", "environment_variable", "flow", *list_row_kinds()}
 
     assert set(CALLER_KINDS) - set(MANY_PLACES) == others
@@ -45,7 +38,6 @@ def test_every_kind_outside_of_environments_declares_many_places() -> None:
 async def test_caller_search_needs_one_request_per_list_and_value_set(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The tenant has many places of the kind. Each list has one page."""
     seed = deepcopy(build_description())
     MANY_PLACES[kind].add(seed)
     async with run_adapters(monkeypatch, seed) as app:
@@ -70,7 +62,6 @@ async def test_search_of_each_kind_needs_its_declared_requests(
 async def test_search_of_rows_needs_one_request_per_environment(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also an environment without such rows needs one request."""
     async with run_adapters(monkeypatch) as app:
         environments = await app.environments.list()
         calls = await count_requests(app, kind)

@@ -1,5 +1,3 @@
-"""Test that the table of docs/costs.md is computed from counted operations."""
-
 import pytest
 
 from tests.performance.costs import (
@@ -24,7 +22,6 @@ async def test_table_of_costs_is_computed_from_counted_operations() -> None:
 
 
 def test_every_timer_is_counted() -> None:
-    """For each timer of the app, the table has the schedule by which it runs."""
     source = (ROOT / "functions" / "timers.py").read_text()
 
     assert {name: source.count(f"%{name}%") for name in TIMERS} == {
@@ -54,7 +51,6 @@ def test_free_units_cost_nothing() -> None:
 
 
 def test_units_grow_with_the_flows() -> None:
-    """The alert rules and the base charge of Service Bus cost the same for any number of flows."""
     counts = Counts(
         timer_runs=100, timer_table_operations=400, flow_messages=10, flow_table_operations=130,
         log_rules=8, metric_rules=2,

@@ -1,5 +1,3 @@
-"""Test the cost of pages with thousands of flows or audit entries."""
-
 import re
 from collections import Counter
 from dataclasses import replace
@@ -99,7 +97,6 @@ async def build_large_remediation() -> tuple[RemediationView, list[FlowView]]:
 async def test_remediation_page_of_2000_flows_costs_little_more_than_a_table(
     tmp_path: Path, owner: str
 ) -> None:
-    """The table has a plain row for each flow. The page shows all flows or those of one owner."""
     shown, flows = await build_large_remediation()
     bare = tmp_path / "bare.html.j2"
     bare.write_text(BARE)
@@ -155,7 +152,6 @@ async def test_live_update_of_2000_flows_transfers_only_changes() -> None:
 async def test_plan_page_of_2000_flows_costs_little_more_than_a_table(
     tmp_path: Path,
 ) -> None:
-    """The page sorts, groups and counts all flows of the plan, but shows only some of them."""
     shown, flows = await build_large_remediation()
     [environment_job] = shown.environment_jobs
     bare = tmp_path / "bare.html.j2"
@@ -230,7 +226,6 @@ async def build_audited_tenant(entries: int) -> Grown:
 
 
 async def test_cost_of_the_audit_page_does_not_grow_with_the_log() -> None:
-    """The first page, the last page, and a search without a hit read a limited number of rows."""
     small, large = await build_audited_tenant(150), await build_audited_tenant(3_000)
     oldest = f"{large.services.now - timedelta(days=20):%Y-%m-%d}"
     found = [
@@ -250,7 +245,6 @@ async def test_cost_of_the_audit_page_does_not_grow_with_the_log() -> None:
 
 
 async def test_deletions_page_needs_as_many_requests_for_2000_as_for_three() -> None:
-    """The page reads the deletions with one query, and shows one page of them."""
     scenario = await build_retired_scenario()
     await compare_job_index(scenario.services)
     (one,) = await request_deletions(scenario)

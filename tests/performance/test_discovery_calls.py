@@ -1,7 +1,4 @@
-"""Test how many requests to the platform a discovery needs, counted over TLS.
-
-The tenant has 10,000 flows in solutions, of which 300 stay on Microsoft's key.
-"""
+"""Test how many requests to the platform a discovery needs, counted over TLS."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -88,7 +85,6 @@ def _add_flow(platform: Adapters, number: int, content: object, *, in_solution: 
 
 @pytest.fixture
 async def platform(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Return the adapters on a tenant with 10,000 flows."""
     async with run_adapters(monkeypatch) as platform:
         _add_flows(platform)
         yield platform
@@ -111,7 +107,6 @@ def build_discovery_rows(services: Services) -> FencedRows[DiscoveryPage]:
 
 
 async def _run_to_plan(services: Services, environment: Environment) -> list[PlanItem]:
-    """Run an environment job until its plan is made, and return the plan's items."""
     rows = build_discovery_rows(services)
     assert not await read_flows_still_to_move(services, environment.id, rows)
     found = await discover_flows(services, environment, rows)
@@ -129,7 +124,6 @@ async def _run_to_plan(services: Services, environment: Environment) -> list[Pla
 
 
 async def test_managed_flows_are_listed_with_one_request(platform: Adapters) -> None:
-    """Dataverse filters the flows, so the app does not read ten thousand definitions."""
     environment = await platform.read_environment()
     managed = list(platform.world.environment.order)[100:103]
     for flow in managed:
@@ -143,7 +137,6 @@ async def test_managed_flows_are_listed_with_one_request(platform: Adapters) -> 
 
 
 async def test_plan_of_10000_flows_needs_few_requests(platform: Adapters) -> None:
-    """The app reads single flows only if they are outside solutions, and all others in pages."""
     await platform.world.migrate()
     environment = await platform.read_environment()
     services = _build_services(platform)
@@ -164,9 +157,6 @@ async def test_plan_of_10000_flows_needs_few_requests(platform: Adapters) -> Non
 async def test_resumed_discovery_reads_only_the_remaining_pages(
     platform: Adapters, read: int
 ) -> None:
-    """A failure interrupts the discovery after some pages were stored. These pages and the
-    Microsoft-key lists are not read again.
-    """
     await platform.world.migrate()
     environment = await platform.read_environment()
     services = _build_services(platform)
@@ -185,9 +175,6 @@ async def test_resumed_discovery_reads_only_the_remaining_pages(
 
 
 async def test_comparison_of_all_flows_needs_one_request_per_page(platform: Adapters) -> None:
-    """The app compares Dataverse with the flow service only on request. The comparison finds the
-    flows outside solutions.
-    """
     await platform.world.migrate()
     environment = await platform.read_environment()
     services = _build_services(platform)

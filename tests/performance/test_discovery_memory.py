@@ -16,9 +16,6 @@ MOST_BYTES = 256 * 1024 * 1024
 
 @pytest.mark.parametrize("held_back", [HELD_BACK, FLOWS])
 def test_discovery_never_has_all_definitions_in_memory(held_back: int) -> None:
-    """The limit is enough for one page of definitions, the rows that are kept of the flows that
-    stay, and the calls of these flows.
-    """
     done = subprocess.run(
         [sys.executable, "-m", "tests.performance.discovery_memory", str(held_back)],
         cwd=ROOT,

@@ -38,14 +38,10 @@ SLOPES = {
 
 
 async def measure_costs(tenant: Grown, named: dict[str, Any]) -> dict[str, Cost]:
-    """Return the cost of each use case by its name."""
     return {name: await tenant.measure_cost(use) for name, use in named.items()}
 
 
 async def test_cost_does_not_grow_with_the_number_of_retired_flows() -> None:
-    """The tenants have 100, 1,000 and 10,000 retired flows, and 0.9 earlier remediations for each
-    flow.
-    """
     flat: dict[str, list[Cost]] = {}
     linear: dict[str, list[Cost]] = {}
     for size in SIZES:
@@ -74,7 +70,7 @@ async def test_cost_does_not_grow_with_the_number_of_retired_flows() -> None:
 
 
 async def check_pages(tenant: Grown, size: int) -> None:
-    """Read the first, second and last page of a remediation, and check that each is complete."""
+    """Check that the first, second and last page of a remediation are complete."""
     provide(tenant.services)
     identity = tenant.scenario.remediation.id
     seen: list[str] = []

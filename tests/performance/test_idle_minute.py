@@ -1,5 +1,3 @@
-"""Test that the app's timer reads no job in a minute in which none is due."""
-
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -20,15 +18,12 @@ MINUTES = 15
 
 @dataclass(slots=True)
 class RecordingStore(ObservedStore):
-    """A store that records its requests."""
-
     #: Table and partition of each query; None: of all partitions.
     queries: list[tuple[str, str | None]] = field(default_factory=list)
     gets: list[str] = field(default_factory=list)
     writes: int = 0
 
     def observe(self, request: str, table: str, partition: str | None) -> None:
-        """Record the request."""
         match request:
             case "get":
                 self.gets.append(table)
@@ -39,7 +34,6 @@ class RecordingStore(ObservedStore):
 
 
 async def test_timer_reads_no_job_if_none_is_due() -> None:
-    """The store has a thousand jobs of retired flows and a thousand in their no-call period."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()

@@ -1,7 +1,3 @@
-"""Test a remediation with six thousand flows on Microsoft's key, at five requests a minute to the
-flow service.
-"""
-
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from tests.performance.long_report import REPORT
 from tests.performance.many_flows import build_many_flows
@@ -17,9 +13,6 @@ LONGEST_MINUTES = MOST_CALLS / 5 * 62 / 60 + 1
 
 
 async def test_report_of_6000_flows_is_read_once_in_several_invocations() -> None:
-    """The budget is too small for one invocation to read all pages, so each invocation continues
-    after the last page of the one before.
-    """
     async with open_simulated_run(build_many_flows(FLOWS, flows_per_app=FLOWS // 50)) as moved:
         plan = await moved.start_and_plan(limit=100)
         job = await moved.scenario.read_environment_job()

@@ -22,9 +22,6 @@ MOST_SHARED = 30
 async def test_number_of_messages_is_proportional_to_the_flows(
     flows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each flow needs at most seven messages. The environment job starts the flow jobs in the order
-    of their ids.
-    """
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.driver.most_at_once = 100 * flows
     for number in range(flows):

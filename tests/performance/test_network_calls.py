@@ -1,8 +1,4 @@
-"""Test how many requests to Azure Resource Manager the network check needs per flow.
-
-Flows are verified at intervals, as five flow service requests a minute allow, so that stored
-network snapshots expire in between. The clock is simulated. There is one firewall of each kind.
-"""
+"""Test how many requests to Azure Resource Manager the network check needs per flow."""
 
 import builtins
 from collections.abc import Mapping
@@ -47,40 +43,34 @@ class Counted(PagedResourceReader, ServiceTags):
     async def list(
         self, resource_type: str, api_version: str
     ) -> builtins.list[Mapping[str, object]]:
-        """Count the request and pass it on."""
         self.calls += 1
         return await self.resources.list(resource_type, api_version)
 
     async def get(
         self, resource_id: str, api_version: str, suffix: str = ""
     ) -> Mapping[str, object]:
-        """Count the request and pass it on."""
         self.calls += 1
         return await self.resources.get(resource_id, api_version, suffix)
 
     async def list_children(
         self, resource_id: str, collection: str, api_version: str
     ) -> builtins.list[Mapping[str, object]]:
-        """Count the request and pass it on."""
         self.calls += 1
         return await self.resources.list_children(resource_id, collection, api_version)
 
     async def list_page(
         self, resource_type: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
-        """Count the request and pass it on."""
         self.calls += 1
         return await self.resources.list_page(resource_type, api_version, cursor)
 
     async def read_children_page(
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
-        """Count the request and pass it on."""
         self.calls += 1
         return await self.resources.read_children_page(resource_id, collection, api_version, cursor)
 
     async def get_list(self) -> ServiceTagList:
-        """Count the request and pass it on."""
         self.calls += 1
         return await self.tags.get_list()
 
@@ -115,7 +105,6 @@ async def count_requests_to_verify(flows: int, apart: timedelta) -> int:
 
 @pytest.mark.parametrize("flows", MOST)
 async def test_network_check_needs_less_than_one_request_per_flow(flows: int) -> None:
-    """Flows share the requests: the more flows are checked, the fewer requests each one needs."""
     calls = read_table()["each of 50 called flows, a caller each"]["flow_service"]
     apart = timedelta(minutes=calls / Settings(tenant_id="fakes").flow_service_requests_per_minute)
 
@@ -128,8 +117,6 @@ async def test_network_check_needs_less_than_one_request_per_flow(flows: int) ->
 
 
 def test_cost_of_a_network_check_does_not_grow_with_other_firewalls() -> None:
-    """The check looks only at the firewalls of hosts that the flow calls."""
-
     def measure_operations(apps: int) -> int:
         walls = [
             Firewall(

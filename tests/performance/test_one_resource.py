@@ -1,8 +1,4 @@
-"""Test how often an app restarts if the URLs of many flows are in its settings.
-
-Time is simulated. The limits are those of the table in docs/performance.md, for the default budgets
-and for large ones.
-"""
+"""Test how often an app restarts if the URLs of many flows are in its settings."""
 
 import re
 from collections.abc import Mapping
@@ -33,9 +29,6 @@ def read_table() -> dict[str, tuple[int, int]]:
 
 @pytest.mark.parametrize("name", BUDGETS)
 async def test_app_restarts_as_often_as_documented(name: str) -> None:
-    """With large budgets, one write replaces all URLs, so the App Service app restarts once. With
-    the default budgets, each invocation that replaces URLs restarts it.
-    """
     most, calls = read_table()[name]
     async with open_simulated_run(build_many_flows(FLOWS, FLOWS), BUDGETS[name]) as moved:
         found = await moved.approve_and_retire(await moved.start_and_plan())

@@ -1,5 +1,3 @@
-"""Test how many operations planning needs, and how many definitions it decodes."""
-
 import asyncio
 import json
 from typing import Any
@@ -39,7 +37,6 @@ JOB = EnvironmentJob(
 
 
 async def run_to_plan(services: Services) -> list[PlanItem]:
-    """Run an environment job until its plan is made, and return the plan's items."""
     parts = FencedRows(services.tables.discovery_pages, JOB.id)
     found = await discover_flows(services, ENVIRONMENT, parts)
     await find_callers(services, SEARCH, FencedRows(services.tables.caller_searches, JOB.id))
@@ -71,7 +68,6 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_planning_decodes_few_definitions_if_few_flows_stay(
     texts: list[str], decoded: list[str]
 ) -> None:
-    """The text of most definitions shows, without decoding, that the plan needs nothing of them."""
     items = asyncio.run(run_to_plan(build_services(LargeWorkflows(texts), LargeReports())))
 
     assert len(items) == HELD_BACK
@@ -81,7 +77,6 @@ def test_planning_decodes_few_definitions_if_few_flows_stay(
 def test_planning_decodes_each_definition_once_if_every_flow_stays(
     texts: list[str], decoded: list[str]
 ) -> None:
-    """The plan and the digest of a definition use the same decoded document."""
     flows = len(texts)
 
     asyncio.run(run_to_plan(build_services(LargeWorkflows(texts, flows), LargeReports(flows))))
@@ -90,9 +85,6 @@ def test_planning_decodes_each_definition_once_if_every_flow_stays(
 
 
 def test_planning_needs_few_operations_per_flow(texts: list[str]) -> None:
-    """Few of the flows stay on Microsoft's key. The count includes reading and classifying the
-    flows, building their dependency graph, and searching for callers.
-    """
     assert count_planning_operations(texts, FLOWS, HELD_BACK) <= MAX_OPERATIONS
 
 

@@ -1,5 +1,3 @@
-"""Test the cost of a day without changes for many retired flows, at the default budgets."""
-
 from local_cloud.tenant.environments.flow import SimulatedFlowState
 from tests.performance.retired_flows import Day, open_retired_tenant
 
@@ -8,13 +6,11 @@ MOST_READS = 50
 
 
 async def run_two_days(flows: int) -> list[Day]:
-    """Return what each of two days costs with this number of retired flows."""
     async with open_retired_tenant(flows) as retired:
         return [await retired.run_day() for _ in range(2)]
 
 
 async def test_daily_check_finds_retired_flows_that_are_on_among_1500() -> None:
-    """The check reads the states with three Dataverse requests per thousand flows."""
     async with open_retired_tenant(1_500) as retired:
         ordered = sorted(retired.jobs, key=lambda job: job.id)
         on_again = [ordered[0], ordered[len(ordered) // 2], ordered[-1]]
@@ -29,9 +25,6 @@ async def test_daily_check_finds_retired_flows_that_are_on_among_1500() -> None:
 
 
 async def test_cost_of_a_day_does_not_grow_with_the_retired_flows() -> None:
-    """The app stores no row and sends no query for each flow. With more flows, only the lists have
-    more pages.
-    """
     few, many = await run_two_days(100), await run_two_days(1_000)
 
     # Three pages of the report more, and one of definitions.

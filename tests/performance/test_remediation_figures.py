@@ -1,7 +1,6 @@
 """Test what a remediation of called flows needs at the default budgets.
 
-The URL of each flow is in a separate app. The tenant accepts five flow service requests a minute
-and rejects the sixth. `remediation_figures.py`, run as a module, counts the same for more flows.
+The tenant accepts five flow service requests a minute and rejects the sixth.
 """
 
 from tests.functional.wire.wire_scenario import WIDE
@@ -26,9 +25,6 @@ LONGEST_MINUTES_TO_FIRST_QUIET = 10
 
 
 async def test_small_budget_needs_no_more_requests() -> None:
-    """A small budget only makes the remediation of twenty flows longer: it sends about as many
-    requests as with unlimited budgets.
-    """
     tenant = build_many_flows(FLOWS)
     wide = await measure_remediation(tenant, WIDE)
     found = await measure_remediation(tenant | FIVE_A_MINUTE)
@@ -48,9 +44,6 @@ async def test_small_budget_needs_no_more_requests() -> None:
 
 
 async def test_100_flows_need_five_times_as_long_as_20() -> None:
-    """The messages, reads and writes per flow stay within the limits for twenty flows, and the app
-    uses as large a share of the budget.
-    """
     found = await measure_remediation(build_many_flows(5 * FLOWS) | FIVE_A_MINUTE)
 
     assert found.messages <= MOST_MESSAGES, found
@@ -61,9 +54,7 @@ async def test_100_flows_need_five_times_as_long_as_20() -> None:
 
 
 async def test_flows_need_twice_the_requests_if_shares_give_no_access() -> None:
-    """If a Dataverse share gives no access, the app makes the service account a co-owner in the
-    flow service. It still uses the whole budget.
-    """
+    """The app makes the service account a co-owner in the flow service instead."""
     tenant = build_many_flows(FLOWS) | FIVE_A_MINUTE
     found = await measure_remediation(tenant | {"assumptions": {"shares_let_people_ask": False}})
 

@@ -1,5 +1,3 @@
-"""Test how many rows the request queue reads for each waiting job."""
-
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,19 +21,15 @@ MOST_ROWS = 60
 
 
 class CountedStore(MemoryStore):
-    """A store that counts the rows that it returns."""
-
     def __init__(self) -> None:
         super().__init__()
         self.rows_read = 0
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
-        """Count the row and return it."""
         self.rows_read += 1
         return await super().get(table, partition, key)
 
     async def query(self, *of: Any, **options: Any) -> AsyncIterator[StoreRow]:
-        """Count each row that is read."""
         async for row in super().query(*of, **options):
             self.rows_read += 1
             yield row
@@ -61,7 +55,6 @@ class Queue:
         self.readings = 0
 
     def build_demand(self, job: str) -> RequestDemand:
-        """Return the demand of a job's next invocation."""
         row = ("flowjobs", "environment", job)
         if job in self.begun:
             return RequestDemand(job_id=job, requests=8, priority="1-97", row=row)
@@ -82,7 +75,6 @@ class Queue:
             await self.run_job(job)
 
     async def run_job(self, job: str) -> None:
-        """Run one invocation of a job, or let the job wait for requests."""
         self.readings += 1
         demand = self.build_demand(job)
         instance = crc32(job.encode()) % len(self.budgets)
@@ -101,7 +93,7 @@ class Queue:
         self.begun.add(job)
 
     async def promote_job(self, turn: QueuedJob) -> bool:
-        """Make a waiting job due at the time when its requests are available.
+        """Make a waiting job due when its requests are available.
 
         Returns False if it no longer waits.
         """
@@ -116,7 +108,6 @@ class Queue:
 
 @pytest.mark.parametrize("jobs", [100, 1000])
 async def test_rows_per_read_do_not_grow_with_the_queue(jobs: int) -> None:
-    """Each invocation reads the queue, and so does the timer every minute."""
     queue = Queue(jobs)
 
     await queue.run(MINUTE * 60)
@@ -127,7 +118,6 @@ async def test_rows_per_read_do_not_grow_with_the_queue(jobs: int) -> None:
 
 
 async def test_totals_of_the_queue_equal_its_rows() -> None:
-    """If the stored totals are missing, the app counts the rows again."""
     queue = Queue(200)
     for job in list(queue.due):
         await queue.run_job(job)

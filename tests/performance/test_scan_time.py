@@ -1,5 +1,3 @@
-"""Test that a scan for many ids is faster than a regular expression for one."""
-
 from pathlib import Path
 
 from tests.performance.scan_time import PRESENT, measure_scan
@@ -8,9 +6,6 @@ from tests.performance.scan_time import PRESENT, measure_scan
 def test_scan_for_10000_ids_takes_at_most_a_third_of_the_time_of_a_regular_expression(
     tmp_path: Path,
 ) -> None:
-    """The scan finds all ids in one pass. `python -m tests.performance.scan_time` measures it with
-    100 MiB.
-    """
     ratio, found = measure_scan(tmp_path, 20)
 
     assert found == PRESENT

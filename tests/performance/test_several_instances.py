@@ -1,5 +1,3 @@
-"""Test that two and four instances share a request budget completely and fairly."""
-
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime
@@ -20,9 +18,6 @@ def count_most_in_a_minute(times: list[datetime]) -> int:
 
 @pytest.mark.parametrize("instances", [2, 4])
 async def test_instances_share_a_budget(instances: int) -> None:
-    """In an hour, several instances together send about as many requests as one alone, and never
-    more than the budget. Each instance's share is within 20 % of the mean.
-    """
     alone, together = (Queue(400, instances=count, limit=FIXED) for count in (1, instances))
 
     await alone.run(HOUR)

@@ -1,8 +1,5 @@
-"""Test remediations at the default budget of the flow service, five requests a minute.
-
-This budget determines how long a remediation takes. The app uses nearly all of it while work waits.
-A small budget causes few additional requests, and the app completes started jobs before it starts
-others.
+"""Test remediations at the default budget of the flow service, which determines how long a
+remediation takes.
 """
 
 from collections.abc import Sequence
@@ -40,11 +37,6 @@ async def remediate_forty_flows(limit: BudgetLimit) -> tuple[Meter, Sequence[Flo
 
 
 async def test_small_budget_is_used_and_causes_no_additional_request() -> None:
-    """The app uses at least 95 % of the budget until all callers are updated.
-
-    It sends each service at most a tenth more requests than with a large budget. The no-call period
-    of the first flow begins within ten minutes.
-    """
     wide, _ = await remediate_forty_flows(replace(LIMIT, calls=100_000))
     meter, jobs = await remediate_forty_flows(LIMIT)
 

@@ -31,7 +31,7 @@ READ_IN_THE_WHEEL = {"protobuf": "BSD-3-Clause"}
 
 
 def find_licences(component: Mapping[str, Any]) -> Sequence[str]:
-    """Return the licences of a package of the SBOM, each once."""
+    """Return the licences of a package, each once."""
     found = sorted(
         {one for choice in component.get("licenses", ()) for one in _split_choice(choice)}
     )
@@ -49,7 +49,7 @@ def _split_choice(choice: Mapping[str, Any]) -> Iterator[str]:
 
 
 def find_problems(sbom: Mapping[str, Any]) -> list[str]:
-    """Return a line for each package without a licence, or with a licence that is not allowed."""
+    """Return a line for each package without a licence, or with one that is not allowed."""
     problems = []
     for component in sbom["components"]:
         licences = find_licences(component)
@@ -63,7 +63,6 @@ def find_problems(sbom: Mapping[str, Any]) -> list[str]:
 
 
 def format_table(sbom: Mapping[str, Any]) -> str:
-    """Return a Markdown table of the packages with their licences."""
     rows = [
         f"| {one['name']} | {one['version']} | {', '.join(map(_shorten, find_licences(one)))} |"
         for one in sbom["components"]

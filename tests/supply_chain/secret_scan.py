@@ -39,10 +39,7 @@ def scan(program: Path, folder: Path = ROOT) -> Texts:
 
 
 def find_new_texts(found: Texts, known: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the place and the kind of each found text that is not in the baseline.
-
-    The text itself is omitted.
-    """
+    """Return the place and the kind of each text that is not in the baseline."""
     return [
         f"{path}:{one['line_number']}: {one['type']}"
         for path, texts in found.items()

@@ -24,7 +24,7 @@ _SECRET = "app-secret"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AzureCli:
-    """A shell in which `az` is signed in as the app, and the local tenant that it reaches."""
+    """A shell in which `az` is signed in as the app."""
 
     app: Adapters
     folder: Path

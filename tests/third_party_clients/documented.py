@@ -24,12 +24,11 @@ class ClientAnswers:
 
     @property
     def rejections(self) -> int:
-        """Return the number of calls that the tenant rejected, as the real platform would."""
+        """Return the number of calls that the tenant rejected."""
         return sum(answer.startswith("rejected") for _, answer in self.calls)
 
 
 def read_answers() -> dict[str, ClientAnswers]:
-    """Return the recorded answers by client."""
     recorded = json.loads(ANSWERS.read_text())
     return {
         client: ClientAnswers(
@@ -53,7 +52,6 @@ def compare_answers(client: str, version: str, rows: Sequence[tuple[str, str]]) 
 
 
 def write_answers(answers: Mapping[str, ClientAnswers]) -> None:
-    """Write `answers.json`, and the table of the page."""
     ANSWERS.write_text(
         json.dumps(
             {
@@ -69,7 +67,6 @@ def write_answers(answers: Mapping[str, ClientAnswers]) -> None:
 
 
 def replace_table(page: str, answers: Mapping[str, ClientAnswers]) -> str:
-    """Return the text of the page with the table of clients replaced by one of these answers."""
     lines = ["| Client | Version | Calls | Rejected, as the platform would |", "|---|---|---|---|"]
     lines += [
         f"| {client} | {one.version} | {len(one.calls)} | {one.rejections} |"

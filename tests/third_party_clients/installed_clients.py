@@ -31,8 +31,6 @@ needs_third_party_clients = pytest.mark.skipif(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessOutput:
-    """The exit code and the output of a client's process."""
-
     code: int
     stdout: str
     stderr: str
@@ -69,7 +67,6 @@ class World:
         }
 
     async def run(self, *command: str | Path, **environment: str) -> ProcessOutput:
-        """Run a client's process until it exits, and return its output."""
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=self.folder,

@@ -1,7 +1,6 @@
 """Record deployments of a template, to test what the Azure CLI sends.
 
-The local tenant itself cannot deploy templates. This service creates no resource. The Azure CLI
-itself checks the parameters against the compiled template.
+The local tenant itself cannot deploy templates. This service creates no resource.
 """
 
 import json
@@ -49,11 +48,9 @@ class ReceivedDeployments:
         return build_routes
 
     async def validate_deployment(self, call: ArmCall) -> Response:
-        """Answer that the deployment is valid."""
         return self._answer(call, await _read_body(call), 200)
 
     async def put_deployment(self, call: ArmCall) -> Response:
-        """Record a deployment."""
         body = await _read_body(call)
         answer = self._answer(call, body, 201)
         self.bodies.append(body)

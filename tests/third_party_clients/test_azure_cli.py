@@ -1,4 +1,4 @@
-"""Run each `az` command that the app prints or a document names, with the real Azure CLI."""
+"""Test the `az` commands that the app prints or a document names, with the real Azure CLI."""
 
 import json
 import os
@@ -38,7 +38,6 @@ TAGS = [
 
 
 async def find_issues(cli: AzureCli, kind: str) -> list[FirewallIssue]:
-    """Return the firewall issues that the app finds for a firewall of this kind."""
     app, name = cli.app, load_firewall_case(kind).name
     firewalls = await build_firewall_kinds(app.resources)[kind].read()
     tags = await app.service_tags.get_list()
@@ -110,7 +109,6 @@ def read_commands() -> list[Command]:
 async def test_documented_command_works(
     command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The test replaces each placeholder of the command by the name of a resource in the tenant."""
     [names] = [names for start, names in PLACEHOLDERS.items() if command.text.startswith(start)]
     text = command.text
     for placeholder, name in names.items():
@@ -215,7 +213,6 @@ EVERYDAY = {
 async def test_everyday_commands_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
-    """The commands run one after another on the same tenant. The recorded answers list them."""
     slot: dict[str, object] = {
         "id": f"{GROUP}/providers/Microsoft.Web/sites/shop/slots/staging",
         "appSettings": {"SHADE": "green"},

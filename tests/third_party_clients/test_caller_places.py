@@ -1,6 +1,4 @@
-"""Test that the app finds URLs that third-party clients have written, and that the clients read
-what the app writes.
-"""
+"""Test that a third-party client and the app each find the URLs that the other has written."""
 
 import json
 from collections import Counter
@@ -105,7 +103,6 @@ async def run_client(world: World, judge: Judge, command: str, url: str) -> tupl
 
 
 async def find_callers(app: Adapters, judge: Judge, url_id: str) -> list[tuple[CallerKind, Caller]]:
-    """Return the callers with this URL id, each with its kind."""
     found, environments = list[tuple[CallerKind, Caller]](), await app.environments.list()
     for kind in (build_kinds(app)[name] for name in judge.places):
         try:
@@ -123,9 +120,6 @@ async def find_callers(app: Adapters, judge: Judge, url_id: str) -> list[tuple[C
 async def test_client_and_app_change_the_same_places(
     judge: Judge, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The client reads the new URL after the app has written it, and the old one after the app has
-    reverted it.
-    """
     async with run_adapters(monkeypatch, describe(judge)) as app:
         world = World(tenant=app.world.tenant, server=app.world.server, folder=tmp_path)
         url = await app.world.get_trigger_url(HTTP_FLOW)

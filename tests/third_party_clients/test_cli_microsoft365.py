@@ -1,5 +1,4 @@
-"""Test the CLI for Microsoft 365 from npm, signed in as a person, with the local tenant's flow
-service.
+"""Test the CLI for Microsoft 365 from npm with the local tenant's flow service.
 
 This client uses only the global hosts, and follows every link in an answer.
 """
@@ -72,7 +71,7 @@ def require_success(output: ProcessOutput) -> str:
 
 def expect_rejection(words: str) -> tuple[str, Callable[[ProcessOutput], str]]:
     """Return the recorded answer of a command that must fail with these words, and a function that
-    checks this.
+    checks the output.
     """
     answer = f"rejected: {words} …"
 
@@ -85,7 +84,6 @@ def expect_rejection(words: str) -> tuple[str, Callable[[ProcessOutput], str]]:
 
 
 def list_names(output: ProcessOutput) -> str:
-    """Return the display names in a printed list, sorted and joined."""
     return ", ".join(sorted(each["properties"]["displayName"] for each in parse_output(output)))
 
 
@@ -105,23 +103,19 @@ display_name = build_member_reader("properties", "displayName")
 
 
 def list_statuses(output: ProcessOutput) -> str:
-    """Return the statuses in a printed list of runs."""
     return ", ".join(each["properties"]["status"] for each in parse_output(output)) or "none"
 
 
 def list_action_statuses(output: ProcessOutput) -> str:
-    """Return the statuses of the actions of a run."""
     found = parse_output(output)["actions"]
     return ", ".join(f"{name}: {action['status']}" for name, action in found.items())
 
 
 def list_roles(output: ProcessOutput) -> str:
-    """Return the role names of a flow's permissions, sorted and joined."""
     return ", ".join(sorted(each["properties"]["roleName"] for each in parse_output(output)))
 
 
 def list_solutions(output: ProcessOutput) -> str:
-    """Return the printed solutions with their publishers."""
     return ", ".join(
         f"{each['uniquename']} of {each['publisherid']['friendlyname']}"
         for each in parse_output(output)
@@ -249,10 +243,6 @@ def _parse_command(command: str, ids: dict[str, str]) -> tuple[str, dict[str, st
 
 @needs_third_party_clients
 async def test_every_command_of_the_table_works(subtests: pytest.Subtests) -> None:
-    """The commands run in the order of the table on one tenant.
-
-    `cmkflow inspect` reads the file that they export.
-    """
     rows = []
     async with serve_third_party_world() as world:
         for call, output in zip(CALLS, await run_all(world), strict=True):

@@ -54,14 +54,11 @@ async def check_client(
 async def test_microsoft_sdks_work_with_the_tenant(
     subtests: pytest.Subtests, script: str, client: str
 ) -> None:
-    """The SDKs are the unmodified packages of PyPI."""
     await check_client(client, INSTALLED / "bin" / "python", script, subtests)
 
 
 async def test_enterprise_policy_scripts_work_with_the_tenant(subtests: pytest.Subtests) -> None:
-    """Only Python's standard library sends the requests of the scripts, so no client has to be
-    installed.
-    """
+    """No client has to be installed, because the requests need only Python's standard library."""
     client = "Microsoft's scripts for enterprise policies"
     await check_client(client, Path(sys.executable), "enterprise_policy_scripts.py", subtests)
 
@@ -72,10 +69,6 @@ async def test_enterprise_policy_scripts_work_with_the_tenant(subtests: pytest.S
 async def test_azure_tables_client_reads_and_changes_the_state_store(
     subtests: pytest.Subtests,
 ) -> None:
-    """The client reads rows with the types of their columns.
-
-    The app's store detects the client's changes.
-    """
     account, table = os.environ["AZURITE_CONNECTION_STRING"], f"ThirdParty{uuid4().hex}"
     columns: dict[str, Scalar] = {"state": "copied", "tries": 3, "share": 0.5, "waits": True}
     rows = [

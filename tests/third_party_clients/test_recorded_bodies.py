@@ -69,7 +69,6 @@ class OneAnswer(ScriptedTransport):
     """A transport that returns one given answer, and then empty lists."""
 
     async def send(self, request: HttpRequest, **_: Any) -> Any:
-        """Return the next answer."""
         self.requests.append(request)
         answer = self.answers.pop(0) if self.answers else Scripted(body={"value": []})
         assert isinstance(answer, Scripted)
@@ -162,7 +161,6 @@ async def ask_question(question: Question, answer: Scripted) -> CmkflowError | o
 
 
 async def test_every_recorded_body_is_parsed_or_raises_an_app_error() -> None:
-    """A body that is an answer to the request is parsed."""
     read: Counter[str] = Counter()
     for name, body in read_bodies():
         wanted = find_question(body)
@@ -180,7 +178,7 @@ async def test_every_recorded_body_is_parsed_or_raises_an_app_error() -> None:
 
 
 async def test_error_for_a_recorded_rejection_has_the_platforms_code() -> None:
-    """The app selects the fix that a person sees by this code."""
+    """This code selects the fix that a person sees."""
     refusals = [(name, body["error"]) for name, body in read_bodies() if "error" in body]
 
     for name, error in refusals:

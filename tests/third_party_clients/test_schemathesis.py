@@ -1,8 +1,5 @@
 """Test the deployed app with Schemathesis, which sends requests that it derives from the OpenAPI
 document.
-
-The app answers only as the document says, and never with a 5xx status. It accepts what the document
-allows. It rejects what the document forbids, and requests without a sign-in.
 """
 
 import asyncio
@@ -96,7 +93,6 @@ async def run_program(*command: str) -> str:
 async def test_app_behaves_as_its_openapi_document_says(
     app: tuple[AppAddress, str], tmp_path: Path
 ) -> None:
-    """Schemathesis tests each operation alone, and after operations whose answers link to it."""
     address, token = app
     document = f"{address.url}/api/openapi.json"
     async with (

@@ -1,4 +1,4 @@
-"""Describe the local tenant for third-party clients, with an item of each kind that they use."""
+"""Describe the local tenant for third-party clients."""
 
 from typing import Any
 

@@ -1,5 +1,3 @@
-"""Give each test of a port both of its implementations."""
-
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +9,5 @@ from tests.contract.ports.sides import Side, run_side
 async def side(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Side]:
-    """Return a separate tenant for this test, with every port on it."""
     async with run_side(request.param, monkeypatch) as made:
         yield made

@@ -1,5 +1,3 @@
-"""Build a tenant of fakes from the description that seeds the local tenant."""
-
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -38,7 +36,6 @@ PLEX = {"powerplatformplex.westeurope": ["20.61.88.128/26"]}
 
 
 def build_world(description: Description) -> World:
-    """Return a `World` with everything that a description names."""
     world = World()
     world.oauth_connectors["shared_office365"] = True
     world.service_tags.update(PLEX)
@@ -72,7 +69,7 @@ def link(world: World, environment: FakeEnvironment) -> None:
 
 
 def migrate(world: World, environment: FakeEnvironment) -> None:
-    """Complete the platform migration of all flows of an environment that can migrate."""
+    """Complete the platform migration of all flows that can migrate."""
     Builder(world, environment=environment).migrate()
 
 
@@ -108,15 +105,12 @@ def _add_people(world: World, directory: Description, environment: Description) 
 
 
 class _Filled:
-    """Fills an environment of a `World` with the items of its description."""
-
     def __init__(self, world: World, described: Description) -> None:
         self._world = world
         self._described = described
         self._environment = world.environments[described["id"]]
 
     def add_all(self) -> None:
-        """Add all items; flows are added after the items that they refer to."""
         for solution in self._described["solutions"]:
             self._add_solution(solution)
         for connection in self._described["connections"]:
@@ -236,7 +230,7 @@ class _Filled:
 
 
 def _fill_url(world: World, text: str) -> str:
-    """Replace `{{trigger_url:FLOW}}` in a text by the flow's trigger URL."""
+    """Return the trigger URL for which a placeholder `{{trigger_url:FLOW}}` stands."""
     flow_id = text.removeprefix("{{trigger_url:").removesuffix("}}")
     return build_url(world, flow_id)
 

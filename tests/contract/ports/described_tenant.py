@@ -1,6 +1,4 @@
-"""Describe the tenant of the contract tests, with each item that a port reads. Both implementations
-of the ports begin with this tenant.
-"""
+"""Describe the tenant with which both implementations of the ports begin."""
 
 from copy import deepcopy
 from typing import Any
@@ -62,7 +60,6 @@ VARIABLE_GROUP = {
 
 
 def build_description() -> dict[str, Any]:
-    """Return the description from which the local tenant and the tenant of fakes are built."""
     full = deepcopy(adapter_world.build_description())
     directory = full["directory"]
     directory["users"] += [

@@ -1,6 +1,6 @@
 """Build both implementations of the platform's ports on tenants with the same description. The side
 `fakes` is a tenant in memory. The side `wire` is the app's adapters with a local tenant, over TLS
-and a proxy. `Hands` makes the changes of people and of the platform.
+and a proxy.
 """
 
 from collections.abc import AsyncIterator
@@ -37,10 +37,9 @@ class Hands(Protocol):
 
     @property
     def assumptions(self) -> Assumptions:
-        """Return the tenant's assumptions about undocumented behaviour; a test may change them."""
+        """Return the tenant's assumptions, which a test may change."""
 
-    def read_time(self) -> datetime:
-        """Return the tenant's time."""
+    def read_time(self) -> datetime: ...
 
     def advance(self, step: timedelta) -> None: ...
 
@@ -50,8 +49,7 @@ class Hands(Protocol):
     def read_url_id(self, flow_id: str) -> str:
         """Return the 32-hex id in a flow's trigger URL."""
 
-    async def read_trigger_url(self, flow_id: str) -> str:
-        """Return a flow's trigger URL."""
+    async def read_trigger_url(self, flow_id: str) -> str: ...
 
     def make_managed(self, flow_id: str) -> None: ...
 
@@ -62,15 +60,12 @@ class Hands(Protocol):
         """Add a data policy that blocks a connector to the tenant."""
 
     def stamp_reference(self, flow_id: str, reference: str) -> None:
-        """Add to a flow a connection reference that the platform does not find at a later save, as
-        the platform itself may do.
-        """
+        """Add to a flow a connection reference that the platform does not find at a later save."""
 
     def count_wiped_references(self, flow_id: str) -> int:
         """Return how often a rejected save has emptied a flow's connection references."""
 
-    def remove_licence(self, entra_id: str) -> None:
-        """Remove a person's premium licence."""
+    def remove_licence(self, entra_id: str) -> None: ...
 
     def fail_call(self, flow_id: str) -> None:
         """Make the newest run of a flow fail: a firewall has denied the request of the action
@@ -78,17 +73,14 @@ class Hands(Protocol):
         """
 
     def call(self, flow_id: str, headers: dict[str, str], *, is_skipped: bool = False) -> None:
-        """Start a run of a flow by a call with these headers. If `is_skipped`, the platform skips
-        the run.
-        """
+        """Start a run of a flow by a call. If `is_skipped`, the platform skips the run."""
 
     def let_oldest_run_continue(self, flow_id: str) -> None:
         """Let the oldest run of a flow stay in progress for another day."""
 
     async def declare(self, caller: DeclaredCaller) -> None: ...
 
-    def set_run_page(self, size: int) -> None:
-        """Set how many runs a page has."""
+    def set_run_page(self, size: int) -> None: ...
 
     async def link(self) -> None:
         """Apply the enterprise policy and wait until it is linked, but not until the platform
@@ -103,13 +95,10 @@ class Hands(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One implementation of every platform port, and the hands that change its tenant."""
-
     ports: PlatformPorts
     hands: Hands
 
     async def read_environment(self) -> Environment:
-        """Return the environment that most tests use, as it is now."""
         return await self.ports.environments.get(ENVIRONMENT)
 
 
@@ -181,7 +170,7 @@ class _FakeHands:
         described_fakes.migrate(self.world, self.world.get_environment(ENVIRONMENT))
 
     async def sign_in(self) -> None:
-        """Do nothing: the service account of the fakes is always signed in."""
+        """The service account of the fakes is always signed in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +257,6 @@ class _TenantHands:
 
 @asynccontextmanager
 async def run_side(name: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Side]:
-    """Yield one side, `fakes` or `wire`."""
     if name == "fakes":
         world = described_fakes.build_world(build_description())
         yield Side(ports=build_fakes(world).ports, hands=_FakeHands(world))

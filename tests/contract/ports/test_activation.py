@@ -1,5 +1,3 @@
-"""Test how both implementations of `Workflows` save a flow and turn it on."""
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,7 +25,6 @@ TURN_OFF = WorkflowUpdate(state=FlowState.OFF)
 
 
 async def create_copy(side: Side, text: str = "", **more: Any) -> None:
-    """Create a copy of a flow, by default with a definition that needs no connection."""
     text = text or build_client_data(build_definition(HTTP))
     await side.ports.workflows.create(
         await side.read_environment(), build_draft(side, client_data=text, **more)
@@ -35,7 +32,6 @@ async def create_copy(side: Side, text: str = "", **more: Any) -> None:
 
 
 async def change_flow(side: Side, what: WorkflowUpdate, workflow_id: str = COPY) -> FlowState:
-    """Change a flow, and return the state that a read shows."""
     environment = await side.read_environment()
     await side.ports.workflows.update(environment, workflow_id, what, etag="*")
     return (await side.ports.workflows.get(environment, workflow_id)).state
@@ -46,7 +42,7 @@ def build_definition_with(connection: str, trigger: Mapping[str, Any] = DAILY) -
 
 
 async def test_app_can_turn_on_a_flow_with_a_connection_shared_with_it(side: Side) -> None:
-    """The app can also turn the flow off and on again. See platform.md#flow-grants."""
+    """See platform.md#flow-grants."""
     await create_copy(side, build_definition_with("cr1_officeshared"))
 
     assert await change_flow(side, TURN_ON) is FlowState.ON
@@ -65,7 +61,7 @@ async def test_app_can_turn_a_flow_off_and_on_after_its_owner_turned_it_on(side:
 
 
 async def test_activation_for_the_owner_fails_if_the_header_is_lost(side: Side) -> None:
-    """Without the header, the flow service checks the app's own rights."""
+    """Without the impersonation header, the flow service checks the app's own rights."""
     side.hands.assumptions.impersonation_reaches_flow_service = False
     await create_copy(side, build_definition_with("cr1_office"))
     for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=side.hands.find_user_id(MAKER))
@@ -75,7 +71,6 @@ async def test_activation_for_the_owner_fails_if_the_header_is_lost(side: Side) 
 
 
 async def test_a_premium_flow_of_an_unlicensed_owner_stays_off(side: Side) -> None:
-    """The platform saves the flow and rejects its start."""
     await create_copy(side, owner_id=side.hands.find_user_id(TRAINEE))
 
     with pytest.raises(PlatformError, match="MissingAdequateQuotaPolicy"):
@@ -83,7 +78,7 @@ async def test_a_premium_flow_of_an_unlicensed_owner_stays_off(side: Side) -> No
 
 
 async def test_accepted_activation_may_have_no_effect(side: Side) -> None:
-    """After a response with status 200, the flow may still be off. The next attempt works."""
+    """The platform accepts the request, although the flow stays off."""
     side.hands.assumptions.activations_that_do_not_stick = 1
     await create_copy(side)
 
@@ -92,7 +87,7 @@ async def test_accepted_activation_may_have_no_effect(side: Side) -> None:
 
 
 async def test_activation_may_change_the_flow_name(side: Side) -> None:
-    """The copy can then be found by its Dataverse id only in the flow service's list of flows."""
+    """The flow service no longer finds the copy by its Dataverse id."""
     side.hands.assumptions.activation_changes_flow_name = True
     await create_copy(side)
     reports = side.ports.flow_reports
@@ -108,7 +103,6 @@ async def test_activation_may_change_the_flow_name(side: Side) -> None:
 
 
 async def test_parent_cannot_be_turned_on_while_its_child_is_off(side: Side) -> None:
-    """Once the child is on, the parent can be turned on, too."""
     await change_flow(side, TURN_OFF, HTTP_FLOW)
     await create_copy(
         side, build_client_data(build_definition(BUTTON, build_child_action(HTTP_FLOW)))
@@ -122,7 +116,6 @@ async def test_parent_cannot_be_turned_on_while_its_child_is_off(side: Side) -> 
 
 
 async def test_rejected_activation_does_not_change_the_definition(side: Side) -> None:
-    """An update changes everything or nothing."""
     await create_copy(side, build_definition_with("cr1_office"))
     both = WorkflowUpdate(client_data=build_definition_with("cr1_office", HTTP), state=FlowState.ON)
 
@@ -155,9 +148,6 @@ async def test_missing_connection_and_forbidden_connection_have_different_errors
 async def test_flow_with_a_blocked_connector_is_rejected_or_suspended(
     side: Side, *, is_refused: bool
 ) -> None:
-    """If a data policy blocks the connector, the platform rejects the activation, or accepts it and
-    suspends the flow.
-    """
     side.hands.assumptions.data_policy_refuses_activation = is_refused
     side.hands.block_connector("shared_office365")
     await create_copy(side, build_definition_with("cr1_officeshared"))
@@ -170,13 +160,11 @@ async def test_flow_with_a_blocked_connector_is_rejected_or_suspended(
 
 
 async def test_invalid_definition_is_rejected(side: Side) -> None:
-    """The flow service validates each definition that is saved."""
     with pytest.raises(PlatformError, match="InvalidTemplate"):
         await change_flow(side, WorkflowUpdate(client_data="{}"), HTTP_FLOW)
 
 
 async def test_flow_that_was_never_on_has_no_trigger_url(side: Side) -> None:
-    """A flow has a trigger URL only after its first activation."""
     await side.hands.sign_in()
     await create_copy(side)
     await side.ports.flow_access.grant(ENVIRONMENT, COPY)
@@ -190,7 +178,6 @@ async def test_flow_that_was_never_on_has_no_trigger_url(side: Side) -> None:
 
 
 async def test_flow_outside_solutions_may_have_no_row(side: Side) -> None:
-    """The flow service lists a flow outside solutions whether or not Dataverse has a row of it."""
     side.hands.assumptions.my_flows_have_rows = False
     environment = await side.read_environment()
 

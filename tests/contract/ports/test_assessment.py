@@ -1,5 +1,3 @@
-"""Test both implementations of the ports that an assessment uses."""
-
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -19,7 +17,6 @@ from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
 
 
 async def test_list_of_connections_has_their_sign_in_and_owner(side: Side) -> None:
-    """The connector's definition decides whether a connection uses OAuth."""
     found = {one.name: one for one in await side.ports.connections.list(ENVIRONMENT)}
 
     assert {name: one.uses_oauth for name, one in found.items()} == {
@@ -31,9 +28,7 @@ async def test_list_of_connections_has_their_sign_in_and_owner(side: Side) -> No
 
 
 async def test_connections_are_read_page_by_page(side: Side) -> None:
-    """The pages have the same connections as `list`, but without the sign-in. Another method reads
-    the sign-in of each connector.
-    """
+    """The pages omit the sign-in, which is read once for each connector."""
     connections = side.ports.connections
     listed = await connections.list(ENVIRONMENT)
 
@@ -45,7 +40,6 @@ async def test_connections_are_read_page_by_page(side: Side) -> None:
 
 
 async def test_apps_are_read_page_by_page(side: Side) -> None:
-    """The pages have the same apps as `list_with_flows`: both omit apps without flows."""
     apps = side.ports.canvas_apps
 
     found = await read_all_pages(lambda cursor: apps.read_page(ENVIRONMENT, cursor))
@@ -64,7 +58,6 @@ async def read_all_pages[T](read: Callable[[str], Awaitable[ResultPage[T]]]) -> 
 
 
 async def test_read_errors_returns_the_errors_of_connections(side: Side) -> None:
-    """The error of a working connection is empty."""
     assert await side.ports.connections.read_errors(ENVIRONMENT) == {
         "office-maker": "",
         "office-shared": "",
@@ -73,9 +66,6 @@ async def test_read_errors_returns_the_errors_of_connections(side: Side) -> None
 
 
 async def test_list_of_canvas_apps_has_their_flows_or_a_reason(side: Side) -> None:
-    """An app without flows is omitted. If the document of an app is missing, the app is listed with
-    the reason why its flows are unknown.
-    """
     listed = await side.ports.canvas_apps.list_with_flows(ENVIRONMENT)
     found = {one.display_name: one for one in listed}
 
@@ -87,10 +77,6 @@ async def test_list_of_canvas_apps_has_their_flows_or_a_reason(side: Side) -> No
 
 
 async def test_read_of_one_canvas_app_returns_its_flows_or_raises_an_error(side: Side) -> None:
-    """An app that uses no flow is returned without flows.
-
-    If the app's document cannot be read, the read raises `InvalidInput`.
-    """
     apps = side.ports.canvas_apps
 
     used = (await apps.get(ENVIRONMENT, APP_OF_FLOW)).flow_ids
@@ -105,16 +91,12 @@ async def test_read_of_one_canvas_app_returns_its_flows_or_raises_an_error(side:
 
 
 async def test_only_hosted_machine_groups_are_returned(side: Side) -> None:
-    """Groups of a customer's own machines need no change and are omitted."""
     assert await side.ports.machine_groups.read_hosted_groups(await side.read_environment()) == [
         "Night shift"
     ]
 
 
 async def test_organization_has_its_setting_and_the_names_of_principals(side: Side) -> None:
-    """People and teams are found by the ids of their rows, in upper or lower case. Unknown ids are
-    omitted.
-    """
     environment, organization = await side.read_environment(), side.ports.organization
     maker = side.hands.find_user_id(MAKER)
 
@@ -124,7 +106,6 @@ async def test_organization_has_its_setting_and_the_names_of_principals(side: Si
 
 
 async def test_solution_setting_is_written_and_read_back(side: Side) -> None:
-    """A write of the old value restores it. An unknown organization raises `NotFound`."""
     environment, organization = await side.read_environment(), side.ports.organization
     before = await organization.read_solution_setting(environment)
 
@@ -140,7 +121,6 @@ async def test_solution_setting_is_written_and_read_back(side: Side) -> None:
 
 
 async def test_accepted_change_of_the_solution_setting_may_not_be_kept(side: Side) -> None:
-    """The platform may answer with success and keep the old value."""
     side.hands.assumptions.organization_changes_that_do_not_stick = 1
     environment, organization = await side.read_environment(), side.ports.organization
     before = await organization.read_solution_setting(environment)
@@ -151,9 +131,7 @@ async def test_accepted_change_of_the_solution_setting_may_not_be_kept(side: Sid
 
 
 async def test_unknown_environment_is_not_found(side: Side) -> None:
-    """The methods raise `NotFound`; an empty list would look like an environment without
-    connections.
-    """
+    """An empty list would look like an environment without connections."""
     with pytest.raises(NotFound):
         await side.ports.connections.list(STRANGER)
     with pytest.raises(NotFound):

@@ -1,5 +1,3 @@
-"""Test both implementations of the ports for resources of Azure."""
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -41,9 +39,6 @@ async def test_write_replaces_all_app_settings(side: Side) -> None:
 
 
 async def test_write_keeps_the_type_of_connection_strings(side: Side) -> None:
-    """The type is the first part of a connection string's name. A write removes connection strings
-    that it omits.
-    """
     strings = side.ports.connection_strings
     [site] = await strings.read_sites()
     await strings.write(site.id, {"SQLAzure|Orders": "Server=x", "Custom|Url": "https://x"})
@@ -56,9 +51,6 @@ async def test_write_keeps_the_type_of_connection_strings(side: Side) -> None:
 
 
 async def test_reference_is_resolved_with_the_right_of_the_identity(side: Side) -> None:
-    """The status of a reference says whether the app's identity can read the secret, and why
-    not.
-    """
     apps = side.ports.app_settings
     [site] = await apps.read_sites()
     [reader] = await apps.read_secret_readers(site.id)
@@ -82,10 +74,6 @@ async def test_reference_is_resolved_with_the_right_of_the_identity(side: Side) 
 
 
 async def test_key_values_are_written_with_their_etag(side: Side) -> None:
-    """Key-values of App Configuration are found by key and label.
-
-    A write keeps the content type and the tags.
-    """
     stores = side.ports.app_configuration
     [url] = [one async for one in stores.read_stores()]
     listed = {(one.key, one.label): one for one in await stores.list(url)}
@@ -117,7 +105,6 @@ async def test_key_values_are_written_with_their_etag(side: Side) -> None:
 
 
 async def test_parts_of_a_synapse_workspace_are_read_by_name(side: Side) -> None:
-    """A name may contain blanks. A missing part raises `NotFound`."""
     artifacts = side.ports.synapse_artifacts
     listed = await artifacts.list("contoso", "pipelines")
     found = await artifacts.read("contoso", "pipelines", "Send mail")
@@ -130,9 +117,6 @@ async def test_parts_of_a_synapse_workspace_are_read_by_name(side: Side) -> None
 
 
 async def test_part_of_a_synapse_workspace_is_replaced_by_its_etag(side: Side) -> None:
-    """`write` returns only after a read has shown the new value. A write with an old ETag raises
-    `Conflict` and changes nothing.
-    """
     artifacts, name = side.ports.synapse_artifacts, "Send mail"
     before = await artifacts.read("contoso", "pipelines", name)
     properties = {"activities": [], "description": "ä"}
@@ -158,9 +142,6 @@ async def test_app_has_all_permissions_in_its_synapse_workspace(side: Side) -> N
 
 
 async def test_secrets_of_a_container_app_are_read_by_an_action(side: Side) -> None:
-    """A read of the resource returns names without values. A PATCH replaces the whole list of
-    secrets and keeps the rest of the resource.
-    """
     ports, version = side.ports, "2025-07-01"
     shown = await ports.resources.get(CONTAINER_APP, version)
     read = await ports.resource_secrets.read(CONTAINER_APP, "listSecrets", version)
@@ -205,7 +186,6 @@ async def test_missing_azure_resource_is_not_found(side: Side) -> None:
 
 
 async def test_service_tag_list_has_a_change_number_and_prefixes(side: Side) -> None:
-    """A tag is found by its name, in upper or lower case."""
     tags = await side.ports.service_tags.get_list()
 
     found = tags.find("powerplatformplex.WESTEUROPE")
@@ -216,7 +196,6 @@ async def test_service_tag_list_has_a_change_number_and_prefixes(side: Side) -> 
 
 
 async def test_resources_of_a_type_are_listed_and_read(side: Side) -> None:
-    """The type and the resource id are found in upper or lower case."""
     sites = await side.ports.resources.list("microsoft.web/SITES", API_VERSION)
     web = await side.ports.resources.get(SITE_ID.upper(), API_VERSION, "/config/web")
 
@@ -225,7 +204,6 @@ async def test_resources_of_a_type_are_listed_and_read(side: Side) -> None:
 
 
 async def test_children_of_a_resource_are_listed(side: Side) -> None:
-    """The children of a missing resource are not found."""
     rules = await side.ports.resources.list_children(SQL_SERVER, "firewallRules", "2021-11-01")
 
     assert [rule["name"] for rule in rules] == ["office"]
@@ -237,8 +215,6 @@ async def test_children_of_a_resource_are_listed(side: Side) -> None:
 
 @dataclass(slots=True)
 class StoredAnswers:
-    """The answers of a resumable read, stored in memory."""
-
     kept: dict[str, Mapping[str, object]] = field(default_factory=dict)
 
     def find(self, request: str) -> Mapping[str, object] | None:
@@ -248,14 +224,10 @@ class StoredAnswers:
         self.kept[request] = answer
 
     async def forget(self, start: str) -> None:
-        """Raise an error, because no cursor expires here."""
         raise AssertionError(start)
 
 
 async def test_resumed_reading_returns_the_same_resources(side: Side) -> None:
-    """The second read sends no request whose answer the first has stored, even if the answer was
-    that a resource is missing.
-    """
     resources, answers = side.ports.resources, StoredAnswers()
     gone = f"{SQL_SERVER}-gone"
 
@@ -280,7 +252,6 @@ async def test_resumed_reading_returns_the_same_resources(side: Side) -> None:
 
 
 async def test_permissions_in_a_resource_group_are_listed(side: Side) -> None:
-    """Permissions are patterns of actions, such as `*`."""
     group = get_resource_group_id(SITE_ID)
     found = await side.ports.resources.list_children(
         group, "providers/Microsoft.Authorization/permissions", "2022-04-01"
@@ -299,9 +270,6 @@ def build_ip_group(*addresses: str) -> dict[str, object]:
 
 
 async def test_resource_is_created_replaced_by_its_etag_and_deleted(side: Side) -> None:
-    """A write with an old ETag and a create of an existing resource raise an error and change
-    nothing. A second delete does nothing.
-    """
     writer, reader = side.ports.resource_writer, side.ports.resources
 
     await writer.put(IP_GROUP, NETWORK_VERSION, build_ip_group("198.51.100.1"), etag=None)
@@ -324,10 +292,6 @@ async def test_resource_is_created_replaced_by_its_etag_and_deleted(side: Side) 
 
 
 async def test_patch_of_a_resource_keeps_its_other_members(side: Side) -> None:
-    """The resource is the configuration of a site, which has no ETag.
-
-    A patch of a missing site raises `NotFound`.
-    """
     writer, reader = side.ports.resource_writer, side.ports.resources
     rule = {"name": "flows", "ipAddress": "198.51.100.0/24", "action": "Allow", "priority": 100}
     config = f"{SITE_ID}/config/web"
@@ -345,7 +309,6 @@ async def test_patch_of_a_resource_keeps_its_other_members(side: Side) -> None:
 
 
 async def test_resource_that_is_text_is_read(side: Side) -> None:
-    """The content of a runbook is not JSON and has no ETag."""
     reader, version = side.ports.tagged_resources, "2024-10-23"
 
     assert await reader.get_text(f"{RUNBOOK}/content", version) == "Write-Output 'Grüße'"
@@ -354,9 +317,6 @@ async def test_resource_that_is_text_is_read(side: Side) -> None:
 
 
 async def test_resource_with_an_etag_is_changed_if_it_still_has_it(side: Side) -> None:
-    """The resource is a secret named value of API Management. The ETag is in a response header, and
-    only the action `listValue` returns the value.
-    """
     writer, reader, version = side.ports.resource_writer, side.ports.tagged_resources, "2024-05-01"
     secrets = side.ports.resource_secrets
     before = await reader.get_tagged_resource(NAMED_VALUE, version)
@@ -381,7 +341,6 @@ async def test_resource_with_an_etag_is_changed_if_it_still_has_it(side: Side) -
 
 
 async def test_policy_that_denies_a_write_is_known_before(side: Side) -> None:
-    """The app asks which policy assignments would deny a write of this resource type."""
     restrictions, version = side.ports.policy_restrictions, "2024-11-01"
 
     [denying] = await restrictions.find_denying_assignments(SITE_ID, {"type": SETTINGS}, version)
@@ -394,10 +353,6 @@ async def test_policy_that_denies_a_write_is_known_before(side: Side) -> None:
 
 
 async def test_file_of_a_logic_app_is_replaced_if_it_has_its_etag(side: Side) -> None:
-    """A read returns every byte that was written.
-
-    The list of workflows omits folders without a `workflow.json`.
-    """
     [site], files = await side.ports.app_settings.read_sites(), side.ports.site_files
     path, text = "call/workflow.json", '{\r\n  "definition": "ö"}\n'
     before = await files.read(site.id, path)

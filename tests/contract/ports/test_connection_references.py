@@ -14,7 +14,6 @@ REFERENCE = "d0000000-0000-4000-8000-000000000001"
 
 
 def build_draft(side: Side, connection: str = "office-maker") -> ConnectionReferenceDraft:
-    """Return a draft of a reference that the maker owns, to one of the maker's connections."""
     return ConnectionReferenceDraft(
         reference_id=REFERENCE,
         logical_name="cmk_sharedoffice365_d00000000000",
@@ -30,9 +29,6 @@ def build_draft(side: Side, connection: str = "office-maker") -> ConnectionRefer
 async def test_reference_is_created_for_the_maker_and_read_back(
     side: Side, *, by_entra_id: bool
 ) -> None:
-    """The app creates the reference on behalf of its maker, who is named by the id in Dataverse or
-    by the one in Entra.
-    """
     references, environment = side.ports.connection_references, await side.read_environment()
     made = build_draft(side)
     if by_entra_id:
@@ -46,7 +42,6 @@ async def test_reference_is_created_for_the_maker_and_read_back(
 
 
 async def test_second_create_raises_already_exists_and_changes_nothing(side: Side) -> None:
-    """The row keeps the values of the first create."""
     references, environment = side.ports.connection_references, await side.read_environment()
     await references.create(environment, build_draft(side))
 
@@ -70,9 +65,6 @@ async def test_owner_of_a_create_is_checked_before_the_row(side: Side) -> None:
 async def test_references_are_found_by_their_connection_in_any_case(
     side: Side,
 ) -> None:
-    """References to other connections are omitted. A quotation mark in a name has no special
-    meaning.
-    """
     references, environment = side.ports.connection_references, await side.read_environment()
     await references.create(environment, build_draft(side))
 
@@ -84,7 +76,6 @@ async def test_references_are_found_by_their_connection_in_any_case(
 
 
 async def test_references_are_found_by_their_logical_name(side: Side) -> None:
-    """References with other names are omitted. An unknown name finds none."""
     references, environment = side.ports.connection_references, await side.read_environment()
     made = build_draft(side)
     await references.create(environment, made)
@@ -96,7 +87,6 @@ async def test_references_are_found_by_their_logical_name(side: Side) -> None:
 
 
 async def test_reference_to_an_unusable_connection_is_rejected(side: Side) -> None:
-    """The app cannot use the maker's own connection, but can use the shared one."""
     references, environment = side.ports.connection_references, await side.read_environment()
     as_app = replace(build_draft(side), owner_id="")
 

@@ -1,5 +1,3 @@
-"""Test both implementations of the port for declared callers."""
-
 from shared.domain.callers.declared_caller import DECLARED_CALLER
 from shared.errors import UnreadableRow
 from tests.contract.ports.sides import Side
@@ -7,7 +5,6 @@ from tests.kinds.callers.declared_caller import declare
 
 
 async def test_declared_callers_are_listed_and_read_by_id(side: Side) -> None:
-    """A read of an unknown id returns None."""
     callers, till = side.ports.declared_callers, declare()
     await side.hands.declare(till)
 

@@ -9,10 +9,7 @@ from tests.local_cloud.tenant.tenant_world import HTTP_FLOW
 
 
 async def test_variable_is_written_with_the_etag_of_its_row(side: Side) -> None:
-    """The value and the default value are separate rows.
-
-    A write with an old ETag raises `Conflict`.
-    """
+    """The value and the default value are separate rows."""
     environment, variables = await side.read_environment(), side.ports.environment_variables
     [variable] = await variables.list(environment)
     assert variable.value_id is not None

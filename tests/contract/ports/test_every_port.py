@@ -1,5 +1,3 @@
-"""Test that every platform port has a contract suite that calls each of its methods."""
-
 import ast
 from dataclasses import fields
 from pathlib import Path
@@ -13,7 +11,6 @@ _PORTS = get_type_hints(PlatformPorts)
 
 
 def _find_used_names() -> set[str]:
-    """Return the names of the attributes that the suites of this folder read."""
     return {
         node.attr
         for path in Path(__file__).parent.glob("test_*.py")

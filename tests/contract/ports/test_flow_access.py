@@ -1,7 +1,3 @@
-"""Test both implementations of `FlowsAsServiceAccount`, which changes permissions and reads trigger
-URLs.
-"""
-
 import json
 
 import pytest
@@ -24,21 +20,15 @@ from tests.local_cloud.tenant.tenant_world import (
 
 @pytest.fixture(autouse=True)
 async def sign_in(side: Side) -> None:
-    """Sign the service account in. Every request of the port needs the sign-in."""
     await side.hands.sign_in()
 
 
 async def read_roles(side: Side, flow_name: str) -> dict[str, str]:
-    """Return the role of each person on a flow."""
     held = await side.ports.flow_access.read_permissions(ENVIRONMENT, flow_name)
     return {one.principal_id: one.role for one in held}
 
 
 async def test_service_account_becomes_co_owner_reads_the_url_and_is_removed(side: Side) -> None:
-    """Only a co-owner may read the trigger URL.
-
-    A second grant and a second revocation change nothing.
-    """
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
     with pytest.raises(PlatformError, match="NoCoOwner"):
         await access.read_trigger_url(*flow, "manual")
@@ -61,7 +51,7 @@ async def test_share_alone_may_not_allow_the_service_account_to_read_the_url(
     side: Side, *, is_heard: bool
 ) -> None:
     """No source says whether a share in Dataverse is sufficient, so the test tries both
-    assumptions. Co-ownership in the flow service is always sufficient.
+    assumptions.
     """
     side.hands.assumptions.shares_let_people_ask = is_heard
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
@@ -82,7 +72,6 @@ async def test_share_alone_may_not_allow_the_service_account_to_read_the_url(
 
 
 async def test_read_of_a_missing_trigger_url_raises_an_error(side: Side) -> None:
-    """A button trigger has no trigger URL, and neither has a trigger that does not exist."""
     access = side.ports.flow_access
     await access.grant(ENVIRONMENT, BUTTON_FLOW)
     await access.grant(ENVIRONMENT, HTTP_FLOW)
@@ -94,9 +83,6 @@ async def test_read_of_a_missing_trigger_url_raises_an_error(side: Side) -> None
 
 
 async def test_service_account_reads_the_definition_of_flows_it_co_owns(side: Side) -> None:
-    """The read of any other flow is rejected. The application may read everything of a flow except
-    the definition.
-    """
     side.hands.assumptions.definitions_hidden_from_administrators = True
     access, flow = side.ports.flow_access, (ENVIRONMENT, HTTP_FLOW)
     lean = await side.ports.flow_reports.get_flow(*flow)
@@ -113,7 +99,6 @@ async def test_service_account_reads_the_definition_of_flows_it_co_owns(side: Si
 
 
 async def test_service_account_can_start_flows_that_an_application_cannot(side: Side) -> None:
-    """The platform also rejects the start by a service account that is no co-owner."""
     side.hands.assumptions.applications_activate = False
     access, switch = side.ports.flow_access, side.ports.flow_switch
     flow = (ENVIRONMENT, BUTTON_FLOW)
@@ -131,7 +116,6 @@ async def test_service_account_can_start_flows_that_an_application_cannot(side: 
 
 
 async def test_renew_sign_in_keeps_the_service_account_signed_in(side: Side) -> None:
-    """Afterwards, the account can still read its own id."""
     access = side.ports.flow_access
     before = await access.read_account_id()
 
@@ -141,7 +125,6 @@ async def test_renew_sign_in_keeps_the_service_account_signed_in(side: Side) -> 
 
 
 async def test_permissions_distinguish_users_and_groups(side: Side) -> None:
-    """The flow is outside solutions, so only the flow service has its permissions."""
     held = await side.ports.flow_access.read_permissions(ENVIRONMENT, BUTTON_FLOW)
 
     assert {(one.principal_id, one.role, one.is_group) for one in held} == {

@@ -1,5 +1,3 @@
-"""Test both implementations of `FlowPages`, which returns lists of flows page by page."""
-
 from dataclasses import replace
 
 from shared.domain.flow import Workflow
@@ -10,12 +8,10 @@ from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
 
 
 def remove_owners(flows: list[Workflow]) -> list[Workflow]:
-    """Return the flows without their owners, as a list returns them."""
     return [replace(one, owner=None) for one in flows]
 
 
 async def test_pages_of_rows_contain_every_flow_once(side: Side) -> None:
-    """Each page is read with the cursor of the page before. The rows contain definitions."""
     environment, pages = await side.read_environment(), side.ports.flow_pages
     whole = [row async for row in side.ports.workflows.list(environment)]
 
@@ -29,7 +25,6 @@ async def test_pages_of_rows_contain_every_flow_once(side: Side) -> None:
 
 
 async def test_pages_of_the_flow_service_contain_its_list(side: Side) -> None:
-    """The pages contain no definitions, and neither does the list of `FlowReports`."""
     pages = side.ports.flow_pages
     whole = await side.ports.flow_reports.list_flows(ENVIRONMENT)
 
@@ -44,9 +39,7 @@ async def test_pages_of_the_flow_service_contain_its_list(side: Side) -> None:
 
 
 async def test_cursor_returns_the_same_page_again(side: Side) -> None:
-    """A process that was killed may read a page again. The cursor is stored, so it must not contain
-    a signature.
-    """
+    """A process that was killed may read a page again."""
     environment, pages = await side.read_environment(), side.ports.flow_pages
     first = await pages.read_workflows(environment)
     assert first.cursor
@@ -61,7 +54,6 @@ async def test_cursor_returns_the_same_page_again(side: Side) -> None:
 
 
 async def test_summaries_of_all_flows_are_read_without_definitions(side: Side) -> None:
-    """Every flow is listed once, with the ETag of its row."""
     environment, pages = await side.read_environment(), side.ports.flow_pages
     whole = [row async for row in side.ports.workflows.list(environment)]
 
@@ -76,7 +68,6 @@ async def test_summaries_of_all_flows_are_read_without_definitions(side: Side) -
 
 
 async def test_flows_are_read_by_their_ids(side: Side) -> None:
-    """A deleted flow is omitted."""
     environment = await side.read_environment()
     some = [row async for row in side.ports.workflows.list(environment)][1:3]
     gone = "f0000000-0000-4000-8000-00000000dead"
@@ -89,7 +80,6 @@ async def test_flows_are_read_by_their_ids(side: Side) -> None:
 
 
 async def test_read_summaries_returns_existing_rows_by_id(side: Side) -> None:
-    """The result for an unknown id is the error `NotFound`, even if the id is no GUID."""
     environment = await side.read_environment()
     some = [row async for row in side.ports.workflows.list(environment)][1:3]
     gone, odd = "f0000000-0000-4000-8000-00000000dead", "no id at all) or (1 eq 1"
@@ -104,7 +94,6 @@ async def test_read_summaries_returns_existing_rows_by_id(side: Side) -> None:
 
 
 async def test_flow_has_its_owners_name_until_the_owner_leaves(side: Side) -> None:
-    """The id of the owner in Dataverse stays."""
     environment, pages = await side.read_environment(), side.ports.flow_pages
     row_id = side.hands.find_user_id(MAKER)
 

@@ -1,5 +1,3 @@
-"""Test both implementations of `Environments` and `FlowReports`."""
-
 import json
 from datetime import timedelta
 
@@ -35,7 +33,6 @@ STAYING = {HTTP_FLOW, PARENT_FLOW, TENANT_AUTH_FLOW}
 
 
 async def test_environments_are_listed_and_read(side: Side) -> None:
-    """An environment has no policy until it is linked."""
     before = {environment.id: environment for environment in await side.ports.environments.list()}
     await side.hands.link()
     after = await side.read_environment()
@@ -56,7 +53,6 @@ async def test_environments_are_listed_and_read(side: Side) -> None:
 
 
 async def test_cached_environment_may_be_outdated(side: Side) -> None:
-    """`get_cached` does not show a later change until `get` has read the environment again."""
     environments = side.ports.environments
     before = await environments.get(ENVIRONMENT)
     await side.hands.link()
@@ -93,9 +89,6 @@ async def test_flow_service_rejects_an_unknown_environment(side: Side) -> None:
 
 
 async def test_both_lists_are_equal_after_the_platform_migration(side: Side) -> None:
-    """Before the migration, one list has every flow, and the other only flows that cannot
-    migrate.
-    """
     report = side.ports.flow_reports.read_microsoft_key_flows
 
     await side.hands.link()
@@ -114,9 +107,7 @@ async def test_both_lists_are_equal_after_the_platform_migration(side: Side) -> 
 async def test_edited_flow_is_no_longer_listed_as_unable_to_migrate(
     side: Side, *, moves: bool
 ) -> None:
-    """After an edit that removes the cause, the platform either moves the flow to your key, or
-    keeps it only in the list of all flows on Microsoft's key.
-    """
+    """The edited flow moves to your key, or stays only in the list of all flows."""
     side.hands.assumptions.edited_flows_migrate = moves
     report, workflows = side.ports.flow_reports.read_microsoft_key_flows, side.ports.workflows
     await side.hands.link()
@@ -153,7 +144,6 @@ async def test_parent_of_a_copy_on_your_key_does_not_stay_on_microsofts_key(side
 
 
 async def test_list_of_flows_contains_no_definitions(side: Side) -> None:
-    """A listed flow outside solutions has no id in Dataverse."""
     flows = {flow.flow_name: flow for flow in await side.ports.flow_reports.list_flows(ENVIRONMENT)}
 
     assert set(flows) == ALL
@@ -174,7 +164,6 @@ async def test_definition_from_the_flow_service_has_the_dataverse_format(side: S
 
 
 async def test_flow_outside_solutions_has_its_description(side: Side) -> None:
-    """Only the flow service has the description, because the flow has no row in Dataverse."""
     detail = await side.ports.flow_reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
 
     assert detail.description == "Press it"
@@ -182,7 +171,6 @@ async def test_flow_outside_solutions_has_its_description(side: Side) -> None:
 
 
 async def test_runs_since_a_time_are_listed_newest_first(side: Side) -> None:
-    """A run has the id in the trigger URL that started it."""
     runs, now = side.ports.flow_reports.read_runs, side.hands.read_time()
     day = timedelta(days=1)
 
@@ -198,7 +186,6 @@ async def test_runs_since_a_time_are_listed_newest_first(side: Side) -> None:
 
 
 async def test_pages_of_runs_end_at_the_given_time(side: Side) -> None:
-    """A run that began exactly at `until` is included."""
     reports, now = side.ports.flow_reports, side.hands.read_time()
     since = now - timedelta(days=1)
     side.hands.set_run_page(1)
@@ -225,9 +212,7 @@ async def test_pages_of_runs_end_at_the_given_time(side: Side) -> None:
 
 
 async def test_run_in_progress_is_found_behind_newer_runs(side: Side) -> None:
-    """A run of a flow that is called every minute may have begun before a whole page of newer
-    runs.
-    """
+    """A flow that is called every minute may have a whole page of newer runs."""
     reports, now = side.ports.flow_reports, side.hands.read_time()
     since = now - timedelta(days=1)
     side.hands.set_run_page(1)
@@ -246,7 +231,6 @@ async def test_run_in_progress_is_found_behind_newer_runs(side: Side) -> None:
 
 
 async def test_runs_are_kept_for_28_days(side: Side) -> None:
-    """After 28 days, a run is in no list, and a read of the run raises `NotFound`."""
     reports, now = side.ports.flow_reports, side.hands.read_time()
     long_ago = now - timedelta(days=60)
     [kept] = await reports.read_runs(ENVIRONMENT, DAILY_FLOW, since=long_ago)
@@ -264,7 +248,6 @@ async def test_runs_are_kept_for_28_days(side: Side) -> None:
 
 
 async def test_runs_before_the_key_are_not_listed_for_a_migrated_flow(side: Side) -> None:
-    """The list of a flow that stays on Microsoft's key still has these runs."""
     reports, since = side.ports.flow_reports, side.hands.read_time() - timedelta(days=1)
     moving = await reports.read_runs(ENVIRONMENT, DAILY_FLOW, since=since)
     staying = await reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since)
@@ -279,9 +262,7 @@ async def test_runs_before_the_key_are_not_listed_for_a_migrated_flow(side: Side
 
 
 async def test_failed_run_has_its_failed_action_and_error(side: Side) -> None:
-    """The list of runs says only that the run failed. A read of the run returns the failed action
-    and its error.
-    """
+    """The list of runs says only that the run failed."""
     reports, since = side.ports.flow_reports, side.hands.read_time() - timedelta(days=1)
     side.hands.fail_call(HTTP_FLOW)
     failed, sound, *_ = await reports.read_runs(ENVIRONMENT, HTTP_FLOW, since=since)
@@ -299,7 +280,6 @@ async def test_failed_run_has_its_failed_action_and_error(side: Side) -> None:
 
 
 async def test_calls_are_read_oldest_first_with_what_identifies_the_caller(side: Side) -> None:
-    """Skipped runs are omitted. Headers are read only of the newest calls, at most `limit`."""
     reports, since = side.ports.flow_reports, side.hands.read_time()
     for agent in ("old/1.0", "curl/8.5.0"):
         side.hands.call(HTTP_FLOW, {"User-Agent": agent, "Authorization": "Bearer secret"})
@@ -321,7 +301,6 @@ async def test_calls_are_read_oldest_first_with_what_identifies_the_caller(side:
 
 
 async def test_licence_of_a_flow_is_read(side: Side) -> None:
-    """The licence is the one of the flow's owner."""
     reports = side.ports.flow_reports
     before = await reports.read_licence(ENVIRONMENT, HTTP_FLOW)
     side.hands.remove_licence(MAKER)

@@ -1,5 +1,3 @@
-"""Test both implementations of `NonSolutionFlows` and `SolutionPlacement`."""
-
 from datetime import timedelta
 
 import pytest
@@ -20,7 +18,6 @@ from tests.local_cloud.tenant.tenant_world import (
 
 
 async def test_administrator_turns_a_flow_off_and_on(side: Side) -> None:
-    """A repeated request changes nothing."""
     switch, get_flow = side.ports.flow_switch, side.ports.flow_reports.get_flow
 
     for _ in range(2):
@@ -34,9 +31,7 @@ async def test_administrator_turns_a_flow_off_and_on(side: Side) -> None:
 
 
 async def test_flow_in_a_solution_is_first_turned_on_in_dataverse(side: Side) -> None:
-    """The flow service can turn on a flow in a solution only if the flow was once turned on in
-    Dataverse.
-    """
+    """The flow service turns on a flow in a solution only if Dataverse once turned it on."""
     environment, switch = await side.read_environment(), side.ports.flow_switch
     await side.ports.workflows.create(environment, build_draft(side))
 
@@ -57,7 +52,6 @@ async def test_start_and_stop_of_a_missing_flow_raise_not_found(side: Side) -> N
 
 
 async def test_deleted_flow_is_restored_off_and_otherwise_unchanged(side: Side) -> None:
-    """A second delete does nothing."""
     switch, reports = side.ports.flow_switch, side.ports.flow_reports
     before = await reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
 
@@ -75,7 +69,6 @@ async def test_deleted_flow_is_restored_off_and_otherwise_unchanged(side: Side) 
 
 
 async def test_flow_that_is_not_in_the_recycle_bin_cannot_be_restored(side: Side) -> None:
-    """The flow exists, is unknown, or was deleted 21 days ago."""
     await side.ports.flow_switch.delete(ENVIRONMENT, BUTTON_FLOW)
     side.hands.advance(timedelta(days=21))
 
@@ -85,7 +78,7 @@ async def test_flow_that_is_not_in_the_recycle_bin_cannot_be_restored(side: Side
 
 
 async def test_flow_cannot_be_stopped_during_the_platform_migration(side: Side) -> None:
-    """The error names the migration, so that the app can wait until the migration is complete."""
+    """The error names the migration, so that the app can wait for its end."""
     await side.hands.link()
 
     with pytest.raises(PlatformMigrationInProgress):
@@ -93,7 +86,6 @@ async def test_flow_cannot_be_stopped_during_the_platform_migration(side: Side) 
 
 
 async def test_power_apps_v1_flow_migrates_after_it_is_added_to_a_solution(side: Side) -> None:
-    """A Power Apps (V1) flow stays on Microsoft's key only while it is outside solutions."""
     report = side.ports.flow_reports.read_microsoft_key_flows
     first = {"type": "Request", "kind": "PowerApp", "inputs": {}}
     edit = WorkflowUpdate(client_data=build_client_data(build_definition(first)))
@@ -110,7 +102,6 @@ async def test_power_apps_v1_flow_migrates_after_it_is_added_to_a_solution(side:
 
 
 async def test_at_most_twenty_flows_are_added_to_a_solution_per_request(side: Side) -> None:
-    """An added flow gets a row in Dataverse. A flow that is already in a solution stays there."""
     place = side.ports.flow_placement.add_to_solution
 
     await place(ENVIRONMENT, [BUTTON_FLOW, HTTP_FLOW])

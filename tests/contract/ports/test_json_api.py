@@ -1,7 +1,3 @@
-"""Test both implementations of `JsonApi`, which reads and writes documents of Azure DevOps and
-GitHub.
-"""
-
 import pytest
 
 from shared.callers.azure_devops import AZURE_DEVOPS
@@ -15,10 +11,6 @@ GROUPS = "_apis/distributedtask/variablegroups"
 
 
 async def test_hook_is_replaced_as_a_whole(side: Side) -> None:
-    """A write of a service hook of Azure DevOps replaces the whole document.
-
-    A missing hook raises `NotFound`.
-    """
     api = side.ports.json_api
     [hook] = await api.list(AZURE_DEVOPS, HOOKS, {"consumerId": "webHooks"}, member="value")
     path = f"{HOOKS}/{hook['id']}"
@@ -34,9 +26,6 @@ async def test_hook_is_replaced_as_a_whole(side: Side) -> None:
 
 
 async def test_variable_group_is_read_in_a_project_and_written_outside(side: Side) -> None:
-    """Azure DevOps reads a variable group at the path of its project, and writes it at the path of
-    the organization. A write removes a variable that it omits.
-    """
     api = side.ports.json_api
     [project] = await api.list(AZURE_DEVOPS, "contoso/_apis/projects", member="value")
     groups = f"contoso/{project['id']}/{GROUPS}"
@@ -50,9 +39,7 @@ async def test_variable_group_is_read_in_a_project_and_written_outside(side: Sid
 
 
 async def test_configuration_of_a_webhook_is_changed_alone(side: Side) -> None:
-    """GitHub returns asterisks in place of a webhook's secret, and keeps the secret if a write does
-    not contain it.
-    """
+    """GitHub returns asterisks in place of a webhook's secret."""
     api, hooks = side.ports.json_api, "repos/contoso/shop/hooks"
     [hook] = await api.list(GITHUB, hooks, {"per_page": "100"})
     path = f"{hooks}/{hook['id']}"
@@ -68,9 +55,6 @@ async def test_configuration_of_a_webhook_is_changed_alone(side: Side) -> None:
 
 
 async def test_variable_is_changed(side: Side) -> None:
-    """A variable of a GitHub repository is listed below `variables` of the response, and written at
-    its own path.
-    """
     api, variables = side.ports.json_api, "repos/contoso/shop/actions/variables"
     listed = await api.list(GITHUB, variables, member="variables")
     await api.patch(GITHUB, f"{variables}/COLOUR", {"name": "COLOUR", "value": "red"})

@@ -1,5 +1,3 @@
-"""Test both implementations of the ports for key vaults, their secrets and their keys."""
-
 import base64
 import hashlib
 from dataclasses import replace
@@ -23,7 +21,6 @@ from tests.local_cloud.tenant.tenant_world import (
 
 
 async def test_write_creates_a_missing_secret(side: Side) -> None:
-    """A write that names no version creates the secret, with its tags."""
     secret = Secret(
         vault_url=VAULT_URL, name="new", value="", version="", content_type=None, tags={"a": "b"}
     )
@@ -82,7 +79,6 @@ async def test_read_values_since_returns_versions_replaced_since_a_time(side: Si
 
 
 async def test_policy_contains_its_vault_and_key(side: Side) -> None:
-    """If the policy names no key version, the newest version is used."""
     [policy] = await side.ports.keys.read_policies()
 
     assert (policy.id, policy.name) == (POLICY_ID.lower(), "cmk-eu")
@@ -94,7 +90,6 @@ async def test_policy_contains_its_vault_and_key(side: Side) -> None:
 
 
 async def test_vault_has_its_protection_settings(side: Side) -> None:
-    """The vault is found by its resource id, in upper or lower case."""
     vault = await side.ports.keys.read_vault(VAULT_ID.upper())
 
     assert (vault.id, vault.url) == (VAULT_ID.lower(), VAULT_URL)
@@ -104,7 +99,6 @@ async def test_vault_has_its_protection_settings(side: Side) -> None:
 
 
 async def test_vault_is_found_by_its_name(side: Side) -> None:
-    """The name is found in upper or lower case."""
     vault = await side.ports.keys.read_vault("KV-CMK")
 
     assert vault.id == VAULT_ID.lower()
@@ -113,7 +107,6 @@ async def test_vault_is_found_by_its_name(side: Side) -> None:
 
 
 async def test_role_assignments_of_a_vault_include_parent_and_child_scopes(side: Side) -> None:
-    """Role assignments of other principals are omitted."""
     roles = await side.ports.keys.read_role_assignments(VAULT_ID, POLICY_IDENTITY)
     none = await side.ports.keys.read_role_assignments(
         VAULT_ID, "b0000000-0000-4000-8000-0000000000d1"
@@ -130,7 +123,6 @@ async def test_role_assignments_of_a_vault_include_parent_and_child_scopes(side:
 
 
 async def test_versions_of_a_key_are_returned_newest_first(side: Side) -> None:
-    """Each version has its key type and size."""
     keys = side.ports.keys
     newest, oldest = await keys.read_key_versions(await keys.read_vault(VAULT_ID), "pp-cmk")
 
@@ -144,10 +136,7 @@ async def test_versions_of_a_key_are_returned_newest_first(side: Side) -> None:
 
 
 async def test_signing_key_signs_with_the_version_that_was_read(side: Side) -> None:
-    """The version's public key verifies the signature.
-
-    A key URL without a version means the newest one.
-    """
+    """A key URL without a version means the newest version."""
     keys, content = side.ports.signing_keys, b"a manifest"
     vault = await side.ports.keys.read_vault(VAULT_ID)
     newest, oldest = await side.ports.keys.read_key_versions(vault, "pp-cmk")

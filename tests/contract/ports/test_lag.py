@@ -1,5 +1,3 @@
-"""Test that, in both implementations, reads lag behind writes in the same way."""
-
 from datetime import timedelta
 
 import pytest
@@ -24,7 +22,6 @@ def set_lag(side: Side) -> None:
 
 
 async def read_row(side: Side, workflow_id: str = HTTP_FLOW) -> Workflow | None:
-    """Return a flow's row, or None if there is none."""
     try:
         return await side.ports.workflows.get(await side.read_environment(), workflow_id)
     except NotFound:
@@ -32,13 +29,11 @@ async def read_row(side: Side, workflow_id: str = HTTP_FLOW) -> Workflow | None:
 
 
 async def list_flow(side: Side, workflow_id: str = HTTP_FLOW) -> list[Workflow]:
-    """Return the flow's entries in the list of all flows."""
     rows = side.ports.workflows.list(await side.read_environment())
     return [one async for one in rows if one.workflow_id == workflow_id]
 
 
 async def test_created_flow_is_readable_and_listed_with_a_delay(side: Side) -> None:
-    """If the flow is turned on during the delay, it is on in the first read that shows it."""
     await create_copy(side)
     soon = await read_row(side, COPY)
     await side.ports.workflows.update(await side.read_environment(), COPY, TURN_ON, etag="*")
@@ -56,7 +51,6 @@ async def test_created_flow_is_readable_and_listed_with_a_delay(side: Side) -> N
 async def test_changed_flow_reads_as_before_until_the_delay_ends(
     side: Side, change: WorkflowUpdate
 ) -> None:
-    """A write with the old ETag raises `Conflict` even during the delay."""
     environment, before = await side.read_environment(), await read_row(side)
     assert before is not None
     await side.ports.workflows.update(environment, HTTP_FLOW, change, etag=before.etag)
@@ -75,7 +69,6 @@ async def test_changed_flow_reads_as_before_until_the_delay_ends(
 
 
 async def test_changed_variable_is_listed_as_before_until_the_delay_ends(side: Side) -> None:
-    """A write with the old ETag raises `Conflict` even during the delay."""
     environment, variables = await side.read_environment(), side.ports.environment_variables
     [before] = await variables.list(environment)
     assert before.value_id is not None
@@ -90,7 +83,6 @@ async def test_changed_variable_is_listed_as_before_until_the_delay_ends(side: S
 
 
 async def test_created_reference_is_readable_and_listed_with_a_delay(side: Side) -> None:
-    """A second create raises `AlreadyExists` even during the delay."""
     environment, references = await side.read_environment(), side.ports.connection_references
     made = reference_draft(side)
     await references.create(environment, made)
@@ -120,7 +112,6 @@ async def test_deleted_flow_is_readable_and_listed_until_the_delay_ends(side: Si
 async def test_co_ownership_can_be_revoked_before_it_is_listed(
     side: Side,
 ) -> None:
-    """A second revocation does nothing."""
     await side.hands.sign_in()
     access, operator = side.ports.flow_access, await side.ports.flow_access.read_account_id()
     await access.grant(ENVIRONMENT, HTTP_FLOW)

@@ -1,5 +1,3 @@
-"""Test both implementations of `MessageSender`: the fake, and the SDK on the local Service Bus."""
-
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -19,8 +17,6 @@ QUEUE = "flow-jobs"
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """An implementation, and a function that reads the messages that it can deliver now."""
-
     messages: MessageSender
     #: Ids and bodies, in the order of sending.
     due: Callable[[str], Awaitable[list[tuple[str | None, object]]]]
@@ -28,7 +24,6 @@ class Broker:
 
 @pytest.fixture(params=["fake", "wire"])
 async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
-    """Return an implementation with the app's queues, which are empty."""
     if request.param == "fake":
         clock = ManualClock(datetime.now(UTC))
         fake = FakeMessages(clock)
@@ -58,7 +53,6 @@ def build_message(number: int, *, queue: str = QUEUE, due: datetime | None = Non
 
 
 async def test_messages_arrive_in_their_queue_with_id_and_body(broker: Broker) -> None:
-    """Each queue delivers its messages in the order of sending."""
     await broker.messages.send(build_message(1), build_message(2, queue="poison"), build_message(3))
 
     body = {"job": "job-1", "name": "ä"}
@@ -67,7 +61,6 @@ async def test_messages_arrive_in_their_queue_with_id_and_body(broker: Broker) -
 
 
 async def test_message_with_an_equal_id_is_dropped(broker: Broker) -> None:
-    """The duplicates may be sent with one request or with several."""
     await broker.messages.send(build_message(1), build_message(2), build_message(1))
     await broker.messages.send(build_message(2), build_message(3))
 
@@ -86,7 +79,6 @@ async def test_scheduled_message_is_counted_and_not_delivered(broker: Broker) ->
 
 
 async def test_too_large_message_is_rejected(broker: Broker) -> None:
-    """A retry would not help. The next message is sent nevertheless."""
     large = QueueMessage(queue=QUEUE, message_id="1", body={"text": "x" * 300_000})
 
     with pytest.raises(PlatformError, match="MessageSizeExceeded"):
@@ -97,7 +89,6 @@ async def test_too_large_message_is_rejected(broker: Broker) -> None:
 
 
 async def test_missing_queue_is_not_found(broker: Broker) -> None:
-    """Both `count` and `send` raise `NotFound`."""
     with pytest.raises(NotFound):
         await broker.messages.send(build_message(1, queue="nowhere"))
     with pytest.raises(NotFound):

@@ -47,19 +47,16 @@ def build_mail_definition(actions: dict[str, Any], references: dict[str, Any] | 
 
 
 async def read_references(side: Side, workflow_id: str = COPY) -> dict[str, Any]:
-    """Return the connection references of a flow that a read shows."""
     row = await side.ports.workflows.get(await side.read_environment(), workflow_id)
     references: dict[str, Any] = json.loads(row.client_data)["properties"]["connectionReferences"]
     return references
 
 
 async def save_copy(side: Side, text: str, **more: Any) -> None:
-    """Save a definition of the copy."""
     await change_flow(side, WorkflowUpdate(client_data=text, **more))
 
 
 async def test_rejected_save_may_empty_the_connection_references(side: Side) -> None:
-    """After the rejected save, the row's ETag and the rest of the definition are unchanged."""
     side.hands.assumptions.older_host_shapes_refused = True
     side.hands.assumptions.refused_saves_wipe_references = True
     environment = await side.read_environment()
@@ -99,7 +96,6 @@ async def test_save_with_the_references_restores_them(side: Side) -> None:
 async def test_save_of_a_flow_that_is_on_is_rejected_for_an_unusable_connection(
     side: Side,
 ) -> None:
-    """Such a save may also empty the connection references of the flow."""
     side.hands.assumptions.refused_saves_wipe_references = True
     await create_copy(side, build_mail_definition(NEWER))
     await change_flow(side, WorkflowUpdate(state=FlowState.ON))
@@ -133,15 +129,12 @@ async def test_rejected_save_of_a_flow_without_references_changes_nothing(side: 
 
 
 async def test_definition_without_the_reference_of_an_operation_is_rejected(side: Side) -> None:
-    """A create is rejected like an update."""
     with pytest.raises(PlatformError, match="could not be found for the operation 'Send'"):
         await create_copy(side, build_mail_definition(NEWER, {}))
 
 
 async def test_every_save_of_a_flow_with_an_unknown_reference_is_rejected(side: Side) -> None:
-    """The platform itself may add such a reference. Another flow with the same definition can be
-    saved.
-    """
+    """The platform itself may add such a reference."""
     await create_copy(side, build_mail_definition(NEWER))
     side.hands.stamp_reference(COPY, "new_sharedoffice365_1a2b3")
 
@@ -161,9 +154,6 @@ async def test_every_save_of_a_flow_with_an_unknown_reference_is_rejected(side: 
 
 
 async def test_flow_service_may_return_a_format_that_no_save_accepts(side: Side) -> None:
-    """Dataverse returns the definition in the format in which it was saved, which a save
-    accepts.
-    """
     side.hands.assumptions.flow_service_shows_runtime_shape = True
     side.hands.assumptions.older_host_shapes_refused = True
     await create_copy(side, build_mail_definition(NEWER))
@@ -180,7 +170,6 @@ async def test_flow_service_may_return_a_format_that_no_save_accepts(side: Side)
 
 
 async def test_temporarily_rejected_save_succeeds_later(side: Side) -> None:
-    """The rejections begin after the flow was turned on, and end after a minute."""
     side.hands.assumptions.unpublished_row_seconds = 60
     await create_copy(side, build_mail_definition(NEWER))
     await save_copy(side, build_mail_definition(NEWER))
@@ -198,7 +187,6 @@ async def test_temporarily_rejected_save_succeeds_later(side: Side) -> None:
 
 
 async def test_reads_show_emptied_references_with_a_delay(side: Side) -> None:
-    """A read immediately after the rejected save still shows the references."""
     side.hands.assumptions.refused_saves_wipe_references = True
     await create_copy(side, build_mail_definition(NEWER))
     side.hands.assumptions.read_lag_seconds = (30.0, 30.0)

@@ -1,5 +1,3 @@
-"""Test both implementations of the ports for sharing, principals and solutions."""
-
 import pytest
 
 from shared.domain.flow import FlowPermission
@@ -21,12 +19,10 @@ from tests.local_cloud.tenant.tenant_world import (
 
 
 def build_principal(side: Side, entra_id: str) -> DataversePrincipal:
-    """Return the Dataverse principal of a person."""
     return DataversePrincipal(table=USERS, id=side.hands.find_user_id(entra_id))
 
 
 async def test_granted_rights_of_users_and_teams_are_listed(side: Side) -> None:
-    """A second grant of the same rights changes nothing. A team needs no Entra group."""
     user = Share(principal=build_principal(side, ADMIN), rights=list_rights("CanEdit"))
     team = Share(
         principal=DataversePrincipal(table=TEAMS, id=OWN_TEAM), rights=list_rights("CanView")
@@ -41,7 +37,6 @@ async def test_granted_rights_of_users_and_teams_are_listed(side: Side) -> None:
 
 
 async def test_shares_of_many_flows_are_listed_together(side: Side) -> None:
-    """Each flow has a separate list. The result for a missing flow is the error `NotFound`."""
     where = await side.read_environment()
     share = Share(principal=build_principal(side, ADMIN), rights=list_rights("CanView"))
     await side.ports.flow_sharing.grant(where, HTTP_FLOW, share)
@@ -74,7 +69,6 @@ async def test_grant_adds_rights_and_modify_replaces_them(
 
 
 async def test_revoked_share_is_no_longer_listed(side: Side) -> None:
-    """Revoking a missing share does nothing, and other shares stay."""
     user = Share(principal=build_principal(side, ADMIN), rights=list_rights("CanEdit"))
     team = Share(
         principal=DataversePrincipal(table=TEAMS, id=OWN_TEAM), rights=list_rights("CanView")
@@ -108,7 +102,6 @@ async def test_share_in_dataverse_is_a_permission_in_the_flow_service(side: Side
 
 
 async def test_impossible_share_raises_an_error(side: Side) -> None:
-    """The user is disabled or unknown, or the flow is missing."""
     disabled = Share(principal=build_principal(side, UNLICENSED), rights=list_rights("CanView"))
     nobody = Share(
         principal=DataversePrincipal(table=USERS, id=STRANGER), rights=list_rights("CanView")
@@ -125,9 +118,6 @@ async def test_impossible_share_raises_an_error(side: Side) -> None:
 async def test_users_and_teams_are_found_by_their_entra_ids(
     side: Side,
 ) -> None:
-    """Unknown ids are omitted. If an Entra group has several teams, the team with all members of
-    the group is returned.
-    """
     users = await side.ports.principals.read_users(
         await side.read_environment(), [MAKER.upper(), UNLICENSED, STRANGER]
     )
@@ -142,7 +132,6 @@ async def test_users_and_teams_are_found_by_their_entra_ids(
 
 
 async def test_read_user_finds_a_user_and_not_a_team(side: Side) -> None:
-    """A team may own a flow. A read with the id of a team returns None."""
     maker = await side.ports.principals.read_user(
         await side.read_environment(), build_principal(side, MAKER).id
     )
@@ -153,16 +142,13 @@ async def test_read_user_finds_a_user_and_not_a_team(side: Side) -> None:
 
 
 async def test_application_user_is_found(side: Side) -> None:
-    """The app omits its own user when it shares a copy in the same way as the original."""
+    """The app omits its own user when it shares a copy like the original."""
     assert await side.ports.principals.read_application_user(
         await side.read_environment()
     ) == build_principal(side, APP)
 
 
 async def test_privilege_levels_are_read(side: Side) -> None:
-    """The app may change every flow and act for other users. A maker may change only flows that the
-    maker owns.
-    """
     where = await side.read_environment()
 
     async def read_depth(entra_id: str, name: str) -> frozenset[str]:
@@ -177,7 +163,6 @@ async def test_privilege_levels_are_read(side: Side) -> None:
 
 
 async def test_flow_is_added_to_the_solutions_of_another_flow(side: Side) -> None:
-    """Built-in and managed solutions are omitted. A second request changes nothing."""
     where, both = await side.read_environment(), [HTTP_FLOW, DAILY_FLOW]
     held = await side.ports.solutions.read_solution_ids(where, both)
     found = list_solutions_for_copy(await side.ports.solutions.get(where, held[HTTP_FLOW]))
@@ -202,7 +187,7 @@ async def test_flow_cannot_be_added_to_a_managed_solution(side: Side) -> None:
 async def test_flow_outside_solutions_has_its_description_and_co_owners(
     side: Side,
 ) -> None:
-    """Only the flow service has both, because the flow has no row in Dataverse."""
+    """The flow has no row in Dataverse."""
     detail = await side.ports.flow_reports.get_flow(ENVIRONMENT, BUTTON_FLOW)
     held = await side.ports.flow_access.read_permissions(ENVIRONMENT, BUTTON_FLOW)
 

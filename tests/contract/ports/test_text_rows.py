@@ -1,6 +1,4 @@
-"""Test both implementations of `TextRows`: rows of Dataverse tables with a text that may contain
-trigger URLs (platform.md#row-versions, platform.md#optional-tables).
-"""
+"""Test both implementations of `TextRows`. See platform.md#row-versions, #optional-tables."""
 
 from dataclasses import replace
 
@@ -20,7 +18,6 @@ from tests.local_cloud.tenant.tenant_world import HTTP_FLOW
 
 
 async def test_row_is_listed_by_its_condition_and_written(side: Side) -> None:
-    """The list omits rows that do not meet the condition."""
     environment, rows = await side.read_environment(), side.ports.text_rows
     [row] = await rows.list(environment, WEBHOOKS)
 
@@ -32,7 +29,6 @@ async def test_row_is_listed_by_its_condition_and_written(side: Side) -> None:
 
 
 async def test_write_with_an_old_version_is_a_conflict(side: Side) -> None:
-    """A write with the version of an earlier read raises `Conflict` and changes nothing."""
     environment, rows = await side.read_environment(), side.ports.text_rows
     [row] = await rows.list(environment, SITE_SETTINGS)
     await rows.write(environment, row, "new")
@@ -52,7 +48,6 @@ async def test_table_that_the_environment_lacks_has_no_rows(side: Side) -> None:
 
 
 async def test_row_that_does_not_exist_is_not_found(side: Side) -> None:
-    """A write of a missing row raises `NotFound` and creates no row."""
     environment, rows = await side.read_environment(), side.ports.text_rows
     [row] = await rows.list(environment, WEBHOOKS)
 

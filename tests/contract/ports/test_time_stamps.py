@@ -1,5 +1,3 @@
-"""Test both implementations of `TimeStamps`, which get time stamps for contents."""
-
 from datetime import timedelta
 
 import pytest
@@ -10,7 +8,6 @@ from tests.contract.ports.sides import Side
 
 
 async def test_time_stamp_has_the_time_of_the_authority(side: Side) -> None:
-    """The time stamp is valid for this content only."""
     before = side.hands.read_time() - timedelta(seconds=1)
     answer = await side.ports.time_stamps.stamp(f"https://{HOST}/", b"a signature")
 

@@ -1,7 +1,3 @@
-"""Test both implementations of `Workflows`, which returns and changes cloud flows as rows of
-Dataverse.
-"""
-
 from dataclasses import replace
 from typing import Any
 
@@ -35,12 +31,10 @@ TURN_ON = WorkflowUpdate(state=FlowState.ON)
 
 
 def build_draft(side: Side, **more: Any) -> WorkflowDraft:
-    """Return the draft of a copy of the HTTP flow that the original's owner owns."""
     return replace(build_draft_for(side.hands.find_user_id(MAKER)), **more)
 
 
 def build_draft_for(owner_id: str) -> WorkflowDraft:
-    """Return the draft of a copy of the HTTP flow that this person owns."""
     return WorkflowDraft(
         workflow_id=COPY,
         name="Receive order (CMK)",
@@ -51,7 +45,6 @@ def build_draft_for(owner_id: str) -> WorkflowDraft:
 
 
 async def test_every_cloud_flow_is_listed_with_its_definition(side: Side) -> None:
-    """Definitions are unchanged, byte for byte. Flows outside solutions are included."""
     environment = await side.read_environment()
 
     rows = {row.workflow_id: row async for row in side.ports.workflows.list(environment)}
@@ -64,7 +57,6 @@ async def test_every_cloud_flow_is_listed_with_its_definition(side: Side) -> Non
 
 
 async def test_list_can_be_limited_to_managed_flows(side: Side) -> None:
-    """A managed flow is in a solution that belongs to its publisher."""
     side.hands.make_managed(HTTP_FLOW)
     environment = await side.read_environment()
 
@@ -74,7 +66,6 @@ async def test_list_can_be_limited_to_managed_flows(side: Side) -> None:
 
 
 async def test_copy_is_created_once_off_and_for_its_owner(side: Side) -> None:
-    """The original's owner owns the copy. A second create raises `AlreadyExists`."""
     environment = await side.read_environment()
 
     await side.ports.workflows.create(environment, build_draft(side))
@@ -106,7 +97,6 @@ async def test_owner_of_a_create_can_be_an_entra_id(side: Side) -> None:
 async def test_create_for_a_disabled_or_unknown_user_is_rejected(
     side: Side, owner: str, code: str
 ) -> None:
-    """No row is created."""
     environment = await side.read_environment()
 
     with pytest.raises(PlatformError) as refused:
@@ -120,9 +110,6 @@ async def test_create_for_a_disabled_or_unknown_user_is_rejected(
 
 
 async def test_impersonated_user_is_checked_before_the_row(side: Side) -> None:
-    """The error is about the user, even if the row is missing, exists already, or has another
-    ETag.
-    """
     environment, workflows = await side.read_environment(), side.ports.workflows
     await workflows.create(environment, build_draft(side))
     for_a_stranger = build_draft(side, owner_id=STRANGER, owner_is_entra_id=True)
@@ -137,9 +124,6 @@ async def test_impersonated_user_is_checked_before_the_row(side: Side) -> None:
 
 
 async def test_flow_keeps_the_id_of_an_owner_who_has_left(side: Side) -> None:
-    """Dataverse and the flow service still name the owner, but the app cannot act on behalf of that
-    person.
-    """
     environment, workflows = await side.read_environment(), side.ports.workflows
     before, owner = await workflows.get(environment, HTTP_FLOW), side.hands.find_user_id(MAKER)
     side.hands.remove_user(MAKER)
@@ -153,7 +137,6 @@ async def test_flow_keeps_the_id_of_an_owner_who_has_left(side: Side) -> None:
 
 
 async def test_update_needs_the_current_etag(side: Side) -> None:
-    """A write after another edit raises `Conflict`. A write of a missing row raises `NotFound`."""
     environment, update = await side.read_environment(), side.ports.workflows.update
     read = await side.ports.workflows.get(environment, HTTP_FLOW)
     await update(environment, HTTP_FLOW, WorkflowUpdate(name="Renamed"), etag=read.etag)
@@ -167,7 +150,6 @@ async def test_update_needs_the_current_etag(side: Side) -> None:
 
 
 async def test_copy_is_turned_on_on_behalf_of_its_owner(side: Side) -> None:
-    """If the app may not use the flow's connections, it gets the error of the flow service."""
     environment, update = await side.read_environment(), side.ports.workflows.update
     text = build_client_data(build_definition(HTTP), build_references("cr1_office"))
     await side.ports.workflows.create(environment, build_draft(side, client_data=text))
@@ -183,7 +165,6 @@ async def test_copy_is_turned_on_on_behalf_of_its_owner(side: Side) -> None:
 
 
 async def test_only_the_platform_suspends_a_flow(side: Side) -> None:
-    """The adapter raises an error if the app asks to suspend a flow."""
     suspended = WorkflowUpdate(state=FlowState.SUSPENDED)
 
     with pytest.raises(ValueError, match="only the platform can suspend"):
@@ -193,7 +174,6 @@ async def test_only_the_platform_suspends_a_flow(side: Side) -> None:
 
 
 async def test_row_is_deleted_only_with_its_current_etag(side: Side) -> None:
-    """Another ETag raises `Conflict`. A second delete does nothing."""
     environment, workflows = await side.read_environment(), side.ports.workflows
     row = await workflows.get(environment, HTTP_FLOW)
 
@@ -217,7 +197,6 @@ async def test_delete_of_a_managed_flow_is_rejected(side: Side) -> None:
 
 
 async def test_writes_during_the_platform_migration_are_rejected(side: Side) -> None:
-    """A create and an update raise `PlatformMigrationInProgress`."""
     await side.hands.link()
     environment, workflows = await side.read_environment(), side.ports.workflows
 
@@ -228,7 +207,6 @@ async def test_writes_during_the_platform_migration_are_rejected(side: Side) -> 
 
 
 async def test_list_of_an_environment_without_dataverse_is_rejected(side: Side) -> None:
-    """Such an environment has no rows."""
     other = await side.ports.environments.get(OTHER_REGION)
 
     with pytest.raises(PlatformError, match="Dataverse"):

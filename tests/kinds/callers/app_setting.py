@@ -1,6 +1,4 @@
-"""Test data of the caller kind *app setting*: one setting of an app has the trigger URL, another
-one does not.
-"""
+"""Test data of the caller kind *app setting*: only one setting of the app has the trigger URL."""
 
 from typing import TYPE_CHECKING
 

@@ -24,12 +24,12 @@ _PROJECT = {"id": "8d1f3a52-0000-4000-8000-000000000001", "name": "Sales"}
 
 
 def add_document(build: Builder, path: str, document: Json) -> str:
-    """Add a document to the Azure DevOps organization; return its path."""
+    """Add a document to the Azure DevOps organization. Return its path."""
     return build.add_json_document(AZURE_DEVOPS, "contoso", f"contoso/{path}", document)
 
 
 def add_variable_group(build: Builder, variables: Json, **more: object) -> str:
-    """Add a variable group with these variables; return its path."""
+    """Add a variable group with these variables. Return its path."""
     project = {"id": "p1", "name": "Sales"}
     add_document(build, "_apis/projects/p1", project)
     group = {
@@ -43,7 +43,7 @@ def add_variable_group(build: Builder, variables: Json, **more: object) -> str:
 
 
 def _add_caller(build: Builder, *flows: FakeFlow) -> str:
-    """Add a variable group with a variable for the URL of each flow; return its path."""
+    """Add a variable group with the URL of each flow. Return its path."""
     variables: Json = {
         f"URL{n}": {"value": build.get_trigger_url(one)} for n, one in enumerate(flows)
     }

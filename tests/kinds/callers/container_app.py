@@ -38,8 +38,8 @@ def _add_many_places(seed: Json) -> None:
 
 
 def _build_container_app(number: int) -> Json:
-    """Return a container app. The ones with low numbers have secrets, the ones with high numbers
-    may have several active revisions.
+    """Return a container app. Its number decides whether it has secrets and several active
+    revisions.
     """
     secrets = [{"name": "key", "value": "x"}] if number < WITH_SECRETS else []
     mode = "Multiple" if number >= APPS - WITH_REVISIONS else "Single"

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 
 def declare(*flows: CalledFlow) -> DeclaredCaller:
-    """Return a declared caller of these flows."""
     return DeclaredCaller(name="Till", owner="Alex", contact="alex@contoso.example", flows=flows)
 
 

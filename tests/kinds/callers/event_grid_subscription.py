@@ -1,5 +1,5 @@
-"""Test data of the caller kind *Event Grid subscription*: the webhook of a topic's subscription has
-the trigger URL.
+"""Test data of the caller kind *Event Grid subscription*: a topic's subscription has the trigger
+URL.
 """
 
 from typing import TYPE_CHECKING

@@ -1,5 +1,5 @@
-"""Test data of the caller kind *flow*: a flow on the fakes posts to the trigger URL. In the local
-tenant, a flow runs a child flow.
+"""Test data of the caller kind *flow*: a flow posts to the trigger URL or, in the local tenant,
+runs a child flow.
 """
 
 from tests.fakes.builder import Builder

@@ -31,14 +31,12 @@ TOKEN = "github_pat_test"
 def add_document(
     build: Builder, path: str, document: Json, repository: str = "contoso/shop"
 ) -> str:
-    """Add a document to a GitHub repository; return its path."""
+    """Add a document to a GitHub repository. Return its path."""
     return build.add_json_document(GITHUB, repository, f"repos/{repository}/{path}", document)
 
 
 def add_callers(build: Builder, *flows: FakeFlow) -> list[str]:
-    """For each flow, add to a repository a webhook or a variable, by turns, with the flow's URL.
-    Return their paths.
-    """
+    """Add for each flow a webhook or a variable, by turns, with its URL. Return their paths."""
     paths = []
     for number, flow in enumerate(flows):
         url = build.get_trigger_url(flow)

@@ -40,7 +40,7 @@ LISTS, SCRIPTS = 9, 4
 
 
 def add_webhook(build: Builder, url: str, identity: str = "w0", site: str = SITE) -> str:
-    """Add a webhook to a SharePoint list; return its path."""
+    """Add a webhook to a SharePoint list. Return its path."""
     lists = f"{site}/_api/web/lists"
     build.add_json_document(SHAREPOINT, site, f"{lists}/{LIST}", {"Id": LIST, "Title": "Orders"})
     webhook = {"id": identity, "notificationUrl": url, "expirationDateTime": "2026-12-30T16:17:57Z"}
@@ -49,7 +49,7 @@ def add_webhook(build: Builder, url: str, identity: str = "w0", site: str = SITE
 
 
 def add_script(build: Builder, url: str) -> str:
-    """Add a site script with a `triggerFlow` action; return its path."""
+    """Add a site script with a `triggerFlow` action. Return its path."""
     script = _describe_script(url)
     listed = script | {"Content": None}
     build.add_json_document(SHAREPOINT, SITE, f"{SITE}/{LIST_SCRIPTS}/{SCRIPT}", listed)
@@ -128,9 +128,7 @@ async def search_callers(kind: "CallerKind") -> tuple[list[Caller], Sequence[str
 
 
 async def test_webhook_has_an_instruction_with_its_reason_and_end(tenant: "Tenant") -> None:
-    """SharePoint lets only the application that created a webhook change it, so a person has to do
-    this.
-    """
+    """SharePoint lets only the application that created a webhook change it."""
     add_webhook(tenant.builder, tenant.builder.get_trigger_url(tenant.original))
 
     [caller] = await tenant.list_found_callers(KIND)
@@ -156,9 +154,6 @@ async def test_site_script_has_an_instruction_with_its_id(tenant: "Tenant") -> N
 
 
 async def test_site_that_rejects_the_app_does_not_hide_another(tenant: "Tenant") -> None:
-    """The search finds the webhooks of the other site, and says what to do about the site that
-    rejects the app.
-    """
     path = add_webhook(tenant.builder, tenant.builder.get_trigger_url(tenant.original))
     other = "fabrikam.sharepoint.com/sites/apart"
     tenant.world.rejecting_scopes[SHAREPOINT.name] = {other}
@@ -175,9 +170,6 @@ async def test_site_that_rejects_the_app_does_not_hide_another(tenant: "Tenant")
 
 
 async def test_plan_names_webhook_site_and_what_to_do() -> None:
-    """The job is blocked until a person has moved the webhook to the copy. Then a retry retires the
-    original.
-    """
     from tests.functional.scenarios.remediation_scenario import Scenario
     from tests.functional.scenarios.watched_scenario import plan_remediation
 
@@ -204,9 +196,7 @@ async def test_plan_names_webhook_site_and_what_to_do() -> None:
 
 
 async def test_webhooks_and_site_scripts_are_found_on_all_pages(app: "Adapters") -> None:
-    """The app reads a webhook from the list of all webhooks, because only its creator may read it
-    alone.
-    """
+    """Only the creator of a webhook may read it alone."""
     from tests.fakes.services import build_kinds
 
     url = await app.world.get_trigger_url(HTTP_FLOW)
@@ -276,9 +266,6 @@ async def test_missing_site_and_site_with_read_only_are_named(
 async def test_local_tenant_is_as_strict_as_sharepoint(
     app: "Adapters", method: str, path: str, audience: str, status: int
 ) -> None:
-    """Like SharePoint, the local tenant rejects an unknown query option and a token for another
-    host's audience, and lists site scripts only by POST.
-    """
     with pytest.raises((PlatformError, TokenRejected)) as raised:
         await send_request(app, method, path, audience)
 
@@ -295,7 +282,6 @@ async def test_lists_are_atom_without_the_header(app: "Adapters") -> None:
 async def send_request(
     app: "Adapters", method: str, path: str, audience: str, accept: str = "application/json"
 ) -> ServiceResponse:
-    """Send a request to the SharePoint site, with an access token for this audience."""
     credential = FixedToken(app.world.issue_token(APP, audience))
     service = HttpService(name="SharePoint", scope="", credential=credential)
     url = f"https://{SITE}/_api/{path}"
@@ -305,7 +291,7 @@ async def send_request(
 
 
 def test_sites_are_hosts_with_paths(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The setting may have addresses as browsers show them, with a scheme and a final slash."""
+    """A browser shows such addresses, with a scheme and a final slash."""
     value = f"https://{SITE}/, fabrikam.sharepoint.us"
 
     monkeypatch.setenv("CMK_SHAREPOINT_SITES", value)

@@ -11,7 +11,6 @@ _TYPE = "Microsoft.ApiManagement/service"
 
 
 def build_service(**properties: object) -> Json:
-    """Return the API Management service."""
     return build_resource(
         _TYPE,
         "apis",
@@ -24,12 +23,10 @@ def build_service(**properties: object) -> Json:
 
 
 def build_api(name: str) -> Json:
-    """Return an API."""
     return build_resource(f"{_TYPE}/apis", "apis", name, properties={"path": name})
 
 
 def build_policy(*inbound: str, api_name: str = "") -> Json:
-    """Return the policy of the service, or of an API, with this inbound section."""
     value = f"<policies><inbound>{''.join(inbound)}</inbound><backend /></policies>"
     if api_name:
         names = ("apis", api_name, "policy")

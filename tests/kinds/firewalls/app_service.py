@@ -8,7 +8,6 @@ from tests.kinds.case import HOST, FirewallCase, Json
 
 
 def build_site(name: str = "orders-api", **properties: object) -> Json:
-    """Return a site as the list of sites shows it."""
     return {
         "id": f"/subscriptions/s/resourceGroups/rg/providers/Microsoft.Web/sites/{name}",
         "name": name,
@@ -22,12 +21,10 @@ def build_site(name: str = "orders-api", **properties: object) -> Json:
 
 
 def build_restriction(address: str, priority: int, action: str = "Allow", **more: object) -> Json:
-    """Return one access restriction."""
     return {"ipAddress": address, "priority": priority, "action": action, "name": address, **more}
 
 
 def build_web_config(*restrictions: Json, **properties: object) -> Json:
-    """Return the site's configuration `config/web` with these access restrictions."""
     return {"properties": {"ipSecurityRestrictions": list(restrictions), **properties}}
 
 

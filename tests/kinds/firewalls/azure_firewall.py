@@ -11,7 +11,6 @@ _POLICIES = "Microsoft.Network/firewallPolicies"
 
 
 def build_nat_rule(name: str, *sources: str, **properties: object) -> Json:
-    """Return a DNAT rule that forwards HTTPS from the public address to a machine."""
     return {
         "ruleType": "NatRule",
         "name": name,
@@ -27,7 +26,6 @@ def build_nat_rule(name: str, *sources: str, **properties: object) -> Json:
 
 
 def build_network_rule(name: str, *sources: str, **properties: object) -> Json:
-    """Return a network rule for HTTPS from some sources to a subnet."""
     return {
         "ruleType": "NetworkRule",
         "name": name,
@@ -40,7 +38,7 @@ def build_network_rule(name: str, *sources: str, **properties: object) -> Json:
 
 
 def build_collection(name: str, priority: int, *rules: Json, action: str = "Allow") -> Json:
-    """Return a rule collection. The action of a DNAT collection is always `DNAT`."""
+    """Return a collection of DNAT rules if the action is `Dnat`, otherwise of filter rules."""
     is_nat = action == "Dnat"
     kind = "FirewallPolicyNatRuleCollection" if is_nat else "FirewallPolicyFilterRuleCollection"
     return {
@@ -53,13 +51,11 @@ def build_collection(name: str, priority: int, *rules: Json, action: str = "Allo
 
 
 def build_group(policy: str, name: str, priority: int, *collections: Json) -> Json:
-    """Return a rule collection group of a policy."""
     properties = {"priority": priority, "ruleCollections": [*collections]}
     return build_resource(f"{_POLICIES}/ruleCollectionGroups", policy, name, properties=properties)
 
 
 def build_policy(name: str = "edge-policy", **properties: object) -> Json:
-    """Return a firewall policy."""
     return build_resource(_POLICIES, name, properties=properties)
 
 
@@ -87,7 +83,6 @@ def build_public_address() -> Json:
 
 
 def build_ip_group(name: str, *addresses: str) -> Json:
-    """Return an IP group."""
     properties = {"ipAddresses": [*addresses]}
     return build_resource(
         "Microsoft.Network/ipGroups", name, properties=properties, etag='W/"first"'

@@ -6,7 +6,6 @@ from tests.kinds.case import HOST, Json, build_resource, build_resources_case
 
 
 def build_account(*addresses: str, **properties: object) -> Json:
-    """Return a Cosmos DB account with IP rules."""
     return build_resource(
         "Microsoft.DocumentDB/databaseAccounts",
         "orders-db",

@@ -8,13 +8,11 @@ _TYPE = "Microsoft.EventHub/namespaces"
 
 
 def build_namespace() -> Json:
-    """Return the Event Hubs namespace."""
     properties = {"serviceBusEndpoint": f"https://{HOST}:443/"}
     return build_resource(_TYPE, "orders-ns", properties=properties)
 
 
 def build_rule_set(*addresses: str, default: str = "Deny", **properties: object) -> Json:
-    """Return the network rule set of the namespace."""
     return build_resource(
         f"{_TYPE}/networkRuleSets",
         "orders-ns",

@@ -26,7 +26,6 @@ def build_security_rule(name: str, priority: int, **properties: object) -> Json:
 
 
 def build_security_group(*rules: Json, tags: Json | None = None) -> Json:
-    """Return a network security group as the list of groups shows it."""
     return {
         "id": "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network"
         "/networkSecurityGroups/edge",

@@ -11,14 +11,12 @@ _TYPE = "Microsoft.Sql/servers"
 
 
 def build_server(**properties: object) -> Json:
-    """Return the Azure SQL server."""
     return build_resource(
         _TYPE, "orders-db", properties={"fullyQualifiedDomainName": HOST.upper(), **properties}
     )
 
 
 def build_rule(name: str, first: str, last: str) -> Json:
-    """Return a firewall rule for the addresses from `first` to `last`."""
     properties = {"startIpAddress": first, "endIpAddress": last}
     return build_resource(f"{_TYPE}/firewallRules", "orders-db", name, properties=properties)
 

@@ -11,9 +11,9 @@ _LONGEST_PREFIX = 30
 def build_account(
     rules: Sequence[Json] = (), location: str = "eastus", **properties: object
 ) -> Json:
-    """Return a storage account with IP rules, which denies all other addresses.
+    """Return a storage account that denies other addresses.
 
-    By default, it is in another region than the flows.
+    By default, it is not in the flows' region.
     """
     return build_resource(
         "Microsoft.Storage/storageAccounts",

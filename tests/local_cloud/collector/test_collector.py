@@ -1,5 +1,3 @@
-"""Test that the local collector accepts the requests that a real collector accepts."""
-
 import gzip
 import json
 from collections.abc import Iterator
@@ -16,13 +14,11 @@ PROTOBUF = {"Content-Type": "application/x-protobuf"}
 
 @pytest.fixture
 def collector(tmp_path: Path) -> Iterator[Collector]:
-    """Run a collector that also appends its spans to a file."""
     with Collector(file=tmp_path / "spans.jsonl") as collector:
         yield collector
 
 
 def build_request(name: str = "copy") -> bytes:
-    """Return a request with one span."""
     request = ExportTraceServiceRequest()
     sender = request.resource_spans.add()
     sender.resource.attributes.add(key="service.instance.id").value.string_value = "app-1"
@@ -40,7 +36,6 @@ def send(
     path: str = "/v1/traces",
     method: str = "POST",
 ) -> tuple[int, bytes]:
-    """Send a request to a collector. Return the response's status and body."""
     connection = HTTPConnection(collector.url.removeprefix("http://"))
     try:
         connection.request(method, path, body, headers)
@@ -51,7 +46,6 @@ def send(
 
 
 def test_received_span_is_stored_and_returned(collector: Collector, tmp_path: Path) -> None:
-    """A received span, compressed or not, is returned by `GET /spans` and is in the file."""
     zipped = PROTOBUF | {"Content-Encoding": "gzip"}
 
     assert send(collector, build_request("one"), PROTOBUF) == (200, b"")
@@ -81,6 +75,5 @@ def test_received_span_is_stored_and_returned(collector: Collector, tmp_path: Pa
 def test_other_requests_are_rejected(
     collector: Collector, status: int, body: bytes, headers: dict[str, str], path: str, method: str
 ) -> None:
-    """The collector stores nothing of a rejected request."""
     assert send(collector, body, headers, path, method)[0] == status
     assert collector.spans == []

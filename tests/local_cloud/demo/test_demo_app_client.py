@@ -1,5 +1,3 @@
-"""Test which rejections by the app's API make the demo's client wait and repeat its request."""
-
 import aiohttp
 import pytest
 from aiohttp import web
@@ -12,12 +10,11 @@ from local_cloud.stack import AppAddress
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the client repeat its request at once."""
     monkeypatch.setattr(app_client, "_PAUSE", 0.0)
 
 
 async def send_twice_answered(first: web.Response) -> dict[str, object]:
-    """Send a POST to a server that returns `first` once, then a document; return the document."""
+    """Send a POST to a server that returns `first` once, then a document. Return the document."""
     answers = [first]
 
     async def answer(_: web.Request) -> web.Response:
@@ -31,7 +28,7 @@ async def send_twice_answered(first: web.Response) -> dict[str, object]:
 
 
 async def test_rejection_that_names_a_time_is_repeated() -> None:
-    """A killed process still holds its lease for a moment, and the API says how long to wait."""
+    """A killed process still holds its lease for a moment."""
     held = web.json_response({"title": "Conflict"}, status=409, headers={"Retry-After": "1"})
 
     assert await send_twice_answered(held) == {"items": []}

@@ -1,5 +1,3 @@
-"""Test how the demo's summary compares the cost of a platform with that of the documented one."""
-
 import io
 from collections import Counter
 from datetime import UTC, datetime
@@ -19,7 +17,6 @@ from tests.local_cloud.demo.test_demo_wording import CountingTenant
 
 
 def build_report(profile: Profile, *, waits: int, documented: dict[str, Any]) -> Report:
-    """Return the report of a demo with one flow."""
     meter = RequestMeter(CountingTenant(), parts={"all of it": Counter(dataverse=10 * waits)})  # type: ignore[arg-type]
     return Report(
         outcome=DemoResult(flows=[RETIRED], waits=waits),
@@ -34,7 +31,6 @@ def build_report(profile: Profile, *, waits: int, documented: dict[str, Any]) ->
 
 
 def print_platform_line(one: Report) -> str:
-    """Print the summary of a report, and return its line about the platform."""
     text = io.StringIO()
     print_summary(Console(file=text, width=200), one)
     [line] = [line for line in text.getvalue().splitlines() if line.startswith("Platform as")]
@@ -43,7 +39,6 @@ def print_platform_line(one: Report) -> str:
 
 @pytest.fixture
 def documented(tmp_path: Path) -> dict[str, Any]:
-    """Write the report of a demo on the documented platform, and read it as a later demo does."""
     write_reports(build_report(Profile.DOCUMENTED, waits=3, documented={}), tmp_path)
     return read_documented_report(tmp_path)
 
@@ -51,7 +46,6 @@ def documented(tmp_path: Path) -> dict[str, Any]:
 def test_summary_compares_the_adversarial_platform_with_the_documented_one(
     documented: dict[str, Any],
 ) -> None:
-    """The summary has waits, requests and duration on both platforms."""
     told = print_platform_line(build_report(Profile.ADVERSARIAL, waits=5, documented=documented))
 
     assert told == (
@@ -63,7 +57,6 @@ def test_summary_compares_the_adversarial_platform_with_the_documented_one(
 def test_summary_is_not_compared_with_another_scenario(
     documented: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Without a documented demo of the same flows, the summary has only its own numbers."""
     other = documented | {"flows": documented["flows"] * 2}
     missing = read_documented_report(tmp_path / "nowhere")
 

@@ -1,5 +1,3 @@
-"""Test how a folder of exported flows becomes environments of the demo's tenant."""
-
 import json
 import os
 from pathlib import Path
@@ -14,7 +12,7 @@ WORKFLOW_ID = "0f8c5c1e-3a55-4f0e-9a1d-6a1f0c1b2d3e"
 
 
 def test_second_export_of_a_flow_goes_into_another_environment(tmp_path: Path) -> None:
-    """An environment cannot contain the same flow twice, so a second export makes another one."""
+    """An environment cannot contain the same flow twice."""
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         file = tmp_path / folder / f"Orders-{WORKFLOW_ID.upper()}.json"
@@ -28,7 +26,6 @@ def test_second_export_of_a_flow_goes_into_another_environment(tmp_path: Path) -
 
 
 def test_connections_of_a_flow_are_created(tmp_path: Path) -> None:
-    """Each connection that a flow names exists and belongs to the flow's owner."""
     (tmp_path / "flow.json").write_text(json.dumps(_build_client_data()))
 
     (environment,) = read_folders([tmp_path], hold_all=False).environments
@@ -42,7 +39,6 @@ def test_connections_of_a_flow_are_created(tmp_path: Path) -> None:
 
 
 def test_logic_app_becomes_an_azure_resource(tmp_path: Path) -> None:
-    """An exported Logic App is added to the tenant's Azure resources, not to its flows."""
     definition = _build_client_data()["properties"]["definition"]
     (tmp_path / "workflow.json").write_text(
         json.dumps({"definition": definition, "kind": "Stateful"})
@@ -67,7 +63,6 @@ def test_file_without_a_flow_is_reported(tmp_path: Path) -> None:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_every_flow_of_the_corpus_can_be_seeded() -> None:
-    """The demo can import each flow and Logic App of a corpus of real exports."""
     found = read_folders([Path(os.environ["FLOW_CORPUS"]) / "flows"], hold_all=True)
 
     assert found.refused == []

@@ -1,5 +1,3 @@
-"""Test by which rules the demo decides that it has failed."""
-
 import json
 from dataclasses import replace
 from typing import Any
@@ -51,7 +49,6 @@ def test_expected_ends_contain_every_flow_of_the_demo() -> None:
 
 
 def test_blocked_flow_with_another_expected_end_fails_the_demo() -> None:
-    """A blocked flow that should be retired fails the demo, even with a good instruction."""
     table = {"Operations": {"Take orders": json.loads(json.dumps(RETIRED.build_expectation()))}}
 
     assert find_differences([RETIRED], table) == []
@@ -60,7 +57,6 @@ def test_blocked_flow_with_another_expected_end_fails_the_demo() -> None:
 
 
 def test_imported_flow_without_an_instruction_fails_the_demo() -> None:
-    """An imported flow fails the demo if it waits, or is blocked without an instruction."""
     waiting = replace(RETIRED, state="waiting")
 
     assert find_unexplained_ends([RETIRED, BLOCKED]) == []
@@ -68,7 +64,6 @@ def test_imported_flow_without_an_instruction_fails_the_demo() -> None:
 
 
 def test_flow_with_both_off_at_the_end_fails_the_demo() -> None:
-    """A flow that was on must have its original or its copy on at the end."""
     off = replace(BLOCKED, was_on=True, original="off", copy="off")
     fine = [replace(off, original="on"), replace(off, copy="on"), replace(off, was_on=False)]
 
@@ -80,7 +75,6 @@ def test_flow_with_both_off_at_the_end_fails_the_demo() -> None:
 
 
 def test_copy_without_its_co_owners_or_solution_fails_the_demo() -> None:
-    """The copy need not be in the default solution."""
     original = {"displayName": "Take orders", "owner": "maker", "description": "Orders"} | {
         "coOwners": {"colleague": "CanEdit"},
         "solutions": ["Default", "Shop"],
@@ -112,7 +106,6 @@ def test_copy_without_its_co_owners_or_solution_fails_the_demo() -> None:
 def test_call_is_lost_by_its_status_and_its_recorded_runs(
     status: int, entries: list[dict[str, Any]], is_lost: bool
 ) -> None:
-    """A call is lost unless it is accepted and starts exactly one run, which does not fail."""
     account, call = TrafficCallLog(), LoggedCall(tracking_id="1", caller="shop")
     account.record_call(call)
     call.status, call.is_over = status, True
@@ -125,7 +118,6 @@ def test_call_is_lost_by_its_status_and_its_recorded_runs(
 
 
 def test_call_in_progress_is_not_lost() -> None:
-    """A call is judged only by what the platform recorded after the call had ended."""
     account, call = TrafficCallLog(), LoggedCall(tracking_id="1", caller="shop")
     account.record_call(call)
 
@@ -148,7 +140,6 @@ def _build_entry(**changes: object) -> dict[str, Any]:
 
 
 def test_demo_without_notifications_fails() -> None:
-    """Each receiver must get every notification, although it rejects the first attempt."""
     heard: list[dict[str, Any]] = [
         {
             "at": "2026-01-01T10:00:00Z",
@@ -190,7 +181,6 @@ def test_demo_without_notifications_fails() -> None:
 
 
 def test_only_a_caller_that_the_app_does_not_know_counts_as_unknown() -> None:
-    """The app must also show how the caller describes itself, so that people can find it."""
     unknown = {"label": "unknown caller", "claims": "curl/8.5", "is_known": False, "call_count": 3}
     known = unknown | {"label": "flow Billing", "is_known": True}
     hidden = unknown | {"label": "caller not shown by the platform", "claims": ""}

@@ -1,5 +1,3 @@
-"""Test the page of the demo's report, and how the demo finds internal errors in a log."""
-
 import json
 import re
 from dataclasses import asdict, replace
@@ -21,7 +19,6 @@ from tests.local_cloud.demo.test_flow_trace import TITLES, build_span, build_tra
 
 
 def build_blocked_flow(title: str) -> FlowResult:
-    """Return a flow that a firewall blocks, and whose message names the firewall."""
     return replace(
         RETIRED,
         title=title,
@@ -33,7 +30,6 @@ def build_blocked_flow(title: str) -> FlowResult:
 
 
 def write_page(tmp_path: Path, *flows: FlowResult, failures: tuple[str, ...] = ()) -> str:
-    """Write the report page of a demo with these flows, and return its text."""
     made = build_report(Profile.DOCUMENTED, waits=1, documented={})
     outcome = replace(made.outcome, flows=list(flows), failures=list(failures))
     write_reports(replace(made, outcome=outcome, notes=[(1.5, "The key is applied.")]), tmp_path)
@@ -41,7 +37,6 @@ def write_page(tmp_path: Path, *flows: FlowResult, failures: tuple[str, ...] = (
 
 
 def test_page_shows_the_end_time_and_the_required_actions(tmp_path: Path) -> None:
-    """The page shows when the demo ended, and how many flows require an action."""
     text = write_page(tmp_path, RETIRED, build_blocked_flow("<b>ERP</b>"))
 
     assert "2026-03-02 09:30 UTC" in text
@@ -54,7 +49,6 @@ def test_page_shows_the_end_time_and_the_required_actions(tmp_path: Path) -> Non
 
 
 def test_page_of_a_failed_demo_lists_the_failures_first(tmp_path: Path) -> None:
-    """Failures are above everything else on the page."""
     text = write_page(tmp_path, RETIRED, failures=("a call of the shop was lost",))
 
     assert "The demo failed: 1 check did not pass." in text
@@ -62,7 +56,6 @@ def test_page_of_a_failed_demo_lists_the_failures_first(tmp_path: Path) -> None:
 
 
 def test_page_of_a_complete_demo_lists_no_required_action(tmp_path: Path) -> None:
-    """If nothing is required, the page says so in one sentence."""
     text = write_page(tmp_path, RETIRED)
 
     assert "<span>The demo succeeded: no call was lost.</span>" in text
@@ -70,7 +63,6 @@ def test_page_of_a_complete_demo_lists_no_required_action(tmp_path: Path) -> Non
 
 
 def test_flows_with_the_same_reason_are_grouped() -> None:
-    """Twelve flows with the same fix are one group, and another fix is another group."""
     alike = [asdict(build_blocked_flow(f"Flow {number}")) for number in range(12)]
     other = asdict(replace(build_blocked_flow("Mail"), code="other", fix="Share the connection."))
 
@@ -81,7 +73,6 @@ def test_flows_with_the_same_reason_are_grouped() -> None:
 
 
 def test_parts_of_the_page_add_up_to_all_flows(tmp_path: Path) -> None:
-    """The page also counts flows whose state it does not know."""
     unknown = replace(RETIRED, title="X", state="paused")
 
     text = write_page(tmp_path, RETIRED, build_blocked_flow("A"), build_blocked_flow("B"), unknown)
@@ -109,14 +100,12 @@ def test_report_of_an_older_demo_without_a_date_is_shown(tmp_path: Path) -> None
 def test_demo_finds_internal_errors_in_the_log(
     *, logger: str, message: str, is_error: bool
 ) -> None:
-    """An internal error of the app or its host fails the demo; other errors in the log do not."""
     line = json.dumps({"logger": logger, "level": "ERROR", "message": message})
 
     assert bool(find_log_error(line)) is is_error
 
 
 def test_fix_of_a_flow_has_a_command_with_names(tmp_path: Path) -> None:
-    """The command in a fix has names in place of ids, because people do not know the ids."""
     start = "cmkflow remediation start e443df78-9558-467f-9ba9-1faf7a024204 --mode apply --flow "
     start += "c87a7463-19c1-4a0d-8feb-d845d0dfae43"
     flow = replace(
@@ -135,7 +124,6 @@ def test_fix_of_a_flow_has_a_command_with_names(tmp_path: Path) -> None:
 
 
 def test_numbers_that_are_zero_are_omitted(tmp_path: Path) -> None:
-    """Numbers that are 0 are not on the page, except for the lost calls."""
     text = write_page(tmp_path, RETIRED)
 
     numbers = dict(re.findall(r"<div><dt>([^<]+)</dt><dd>([^<]+)</dd></div>", text))
@@ -147,7 +135,6 @@ def test_numbers_that_are_zero_are_omitted(tmp_path: Path) -> None:
 
 
 def test_page_draws_the_trace_of_a_flow(tmp_path: Path) -> None:
-    """A failed request is red. Without spans, the page has no trace."""
     made = build_report(Profile.DOCUMENTED, waits=1, documented={})
     spans = [*build_trace(), build_span("PATCH <x>", 61.5, 62, "step 1", has_failed=True)]
     outcome = replace(made.outcome, trace=build_flow_trace(spans, TITLES))

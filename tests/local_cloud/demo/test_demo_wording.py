@@ -1,5 +1,3 @@
-"""Test the words with which the demo describes plans, and how it counts requests."""
-
 from typing import Any
 
 from local_cloud.demo.display_text import format_assessment, format_ends, format_plan
@@ -7,20 +5,16 @@ from local_cloud.demo.platform_requests import REMEDIATING, RequestMeter
 
 
 class CountingTenant:
-    """Replaces the tenant's client, and only answers how often each route was called."""
-
     def __init__(self) -> None:
         self.routes: dict[str, int] = {}
         self.own_calls: dict[str, int] = {}
 
     async def call_control(self, method: str, path: str) -> dict[str, Any]:
-        """Answer `GET /calls` with the counts."""
         assert (method, path) == ("GET", "/calls")
         return {"routes": self.routes}
 
 
 def test_plan_is_formatted_in_the_order_of_its_actions() -> None:
-    """The first number says that it counts flows. An action without words is shown by its code."""
     counts = {"needs_changes": 4, "copy": 1, "cut_over": 0, "no_change": 2, "new_action": 3}
 
     told = format_plan(counts)
@@ -33,7 +27,6 @@ def test_plan_is_formatted_in_the_order_of_its_actions() -> None:
 
 
 def test_an_assessment_counts_each_flow_that_stays_once() -> None:
-    """A parent with a reason of its own is counted for this reason, not for its child's."""
     reasons = [["parent_of_microsoft_key_flow", "http_trigger"], ["list_flows_as_admin_v1"]]
     flows = [{"stays_on_microsoft_key": True, "microsoft_key_reasons": each} for each in reasons]
     moving = {"stays_on_microsoft_key": False, "microsoft_key_reasons": []}
@@ -47,7 +40,6 @@ def test_an_assessment_counts_each_flow_that_stays_once() -> None:
 
 
 async def test_requests_are_counted_for_the_part_in_which_they_were_sent() -> None:
-    """Calls to flows, sign-ins, and requests of the demo's people are not counted."""
     tenant = CountingTenant()
     meter = RequestMeter(tenant)  # type: ignore[arg-type]  # all that it calls
 

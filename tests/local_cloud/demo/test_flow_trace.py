@@ -1,5 +1,3 @@
-"""Test how the demo's report chooses and draws the trace of one flow."""
-
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +12,6 @@ TITLES = {"f-1": "Orders", "f-2": "Invoices"}
 def build_span(
     name: str, began: float, ended: float, parent: str = "", **more: Any
 ) -> ReceivedSpan:
-    """Return a span whose id is its name, and whose times are seconds."""
     values: dict[str, Any] = {
         "kind": "internal",
         "trace_id": "t",
@@ -30,7 +27,6 @@ def build_span(
 
 
 def build_trace(flow: str = "f-1", steps: int = 2) -> list[ReceivedSpan]:
-    """Return the spans of an event, and of an invocation that it causes a minute later."""
     job = build_span("flow job", 60, 60 + steps, "event", attributes={"cmk.flow": flow})
     spans = [build_span("event", 0, 1), job]
     spans += [build_span(f"step {n}", 60 + n, 61 + n, "flow job") for n in range(steps)]
@@ -50,10 +46,6 @@ def build_trace(flow: str = "f-1", steps: int = 2) -> list[ReceivedSpan]:
 
 
 def test_rows_are_a_tree_with_equal_requests_joined() -> None:
-    """Equal requests share a row, and a pause of a minute is shortened.
-
-    The order of the spans does not matter.
-    """
     trace = build_flow_trace(build_trace()[::-1], TITLES)
 
     rows: Any = trace["rows"]
@@ -71,7 +63,6 @@ def test_rows_are_a_tree_with_equal_requests_joined() -> None:
 
 
 def test_flow_with_the_most_steps_is_chosen() -> None:
-    """Flows that the report does not name are not chosen."""
     fewer = [one for one in build_trace("f-2", steps=1) if one.name != "event"]
     others = [
         replace(

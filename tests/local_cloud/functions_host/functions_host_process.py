@@ -1,5 +1,3 @@
-"""Start the Functions host as a process for the tests, and read what the host and its app write."""
-
 import asyncio
 import json
 import os
@@ -20,30 +18,23 @@ KEY = "the-key"
 
 
 class HostProcess:
-    """A running Functions host, with what it and the sample app have written."""
-
     def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
-        """Create the handle of a process that writes its output into a folder."""
         self.process = process
         self._folder = folder
         self.ready: dict[str, Any] = {}
 
     @property
     def url(self) -> str:
-        """Return the host's address."""
         return str(self.ready["listening"])
 
     def list_notes(self, function: str) -> list[dict[str, Any]]:
-        """Return what one function of the sample app has recorded."""
         notes = _read_json_lines(self._folder / "seen.jsonl")
         return [note for note in notes if note["function"] == function]
 
     def list_log_lines(self, message: str) -> list[dict[str, Any]]:
-        """Return the log lines with this message."""
         return [line for line in self.log_lines() if line["message"] == message]
 
     def log_lines(self) -> list[dict[str, Any]]:
-        """Return all log lines."""
         return _read_json_lines(self._folder / "stderr")
 
     async def stop(self) -> int:
@@ -56,7 +47,6 @@ class HostProcess:
 async def run_host(
     folder: Path, app_dir: Path = SAMPLE_APP, **settings: str
 ) -> AsyncIterator[HostProcess]:
-    """Run the host until the block ends. Its output and the app's notes are in the folder."""
     environ = os.environ | {
         "SEEN": str(folder / "seen.jsonl"),
         "TICK": "0 0 0 1 1 *",
@@ -85,7 +75,7 @@ async def run_host(
 
 
 async def run_failed_start(folder: Path, app_dir: Path, **settings: str) -> tuple[int, str]:
-    """Start a host that has to fail. Return its exit code and its stderr."""
+    """Run a host whose start must fail. Return its exit code and its stderr."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "local_cloud.functions_host", str(app_dir), "--port", "0",
         cwd=ROOT, env=os.environ | settings,
@@ -97,7 +87,7 @@ async def run_failed_start(folder: Path, app_dir: Path, **settings: str) -> tupl
 
 
 async def wait_until[T](observe: Callable[[], T], seconds: float = 20.0) -> T:
-    """Call `observe` until its result is true, and return the result. Fails after some seconds."""
+    """Return the first true result of `observe`. Raises `TimeoutError` after some seconds."""
     async with asyncio.timeout(seconds):
         while not (observation := observe()):  # noqa: ASYNC110  # another process is watched
             await asyncio.sleep(0.02)
@@ -105,7 +95,6 @@ async def wait_until[T](observe: Callable[[], T], seconds: float = 20.0) -> T:
 
 
 def _read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the complete JSON lines of a file, or none if it does not exist yet."""
     if not path.exists():
         return []
     lines = path.read_text().split("\n")[:-1]

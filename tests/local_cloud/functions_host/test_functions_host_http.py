@@ -1,5 +1,3 @@
-"""Test how the Functions host calls HTTP functions, with the sample app."""
-
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,14 +15,12 @@ from tests.local_cloud.functions_host.functions_host_process import (
 
 @pytest.fixture
 async def host(tmp_path: Path) -> AsyncIterator[HostProcess]:
-    """Run the sample app without a Service Bus."""
     async with run_host(tmp_path) as host:
         yield host
 
 
 @pytest.fixture
 async def client(host: HostProcess) -> AsyncIterator[aiohttp.ClientSession]:
-    """Open a session whose paths are relative to the route prefix."""
     async with aiohttp.ClientSession(f"{host.url}/api/") as session:
         yield session
 
@@ -32,7 +28,6 @@ async def client(host: HostProcess) -> AsyncIterator[aiohttp.ClientSession]:
 async def test_complete_request_reaches_the_function(
     host: HostProcess, client: aiohttp.ClientSession
 ) -> None:
-    """The client gets the status, the header, the cookie and the body of the response."""
     path = "echo/a%20b/4?x=1&empty=&many=a&many=b"
     headers = {"x-functions-key": KEY, "X-Demo": "hi"}
 
@@ -56,7 +51,6 @@ async def test_complete_request_reaches_the_function(
 
 
 async def test_a_string_is_a_plain_text_response(client: aiohttp.ClientSession) -> None:
-    """A synchronous function may return a text. Its working folder is that of the app."""
     async with client.get("open") as response:
         text = await response.text()
 
@@ -108,7 +102,6 @@ async def test_failed_function_is_logged_with_its_stack(
 async def test_log_lines_have_the_invocation_id(
     host: HostProcess, client: aiohttp.ClientSession
 ) -> None:
-    """Members that the app adds to a line with `extra` are dropped."""
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     headers = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
 
@@ -153,7 +146,6 @@ def test_a_log_line_outside_an_invocation_is_marked_as_dropped(host: HostProcess
 async def test_running_request_is_completed_at_stop(
     host: HostProcess, client: aiohttp.ClientSession
 ) -> None:
-    """After SIGTERM, a running invocation still answers, and the host ends with code 0."""
     request = asyncio.create_task(client.get("slow/1"))
     await wait_until(lambda: host.list_notes("slow"))
 

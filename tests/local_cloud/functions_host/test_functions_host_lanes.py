@@ -1,5 +1,3 @@
-"""Test how many receivers a queue listener of the Functions host opens and closes."""
-
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
@@ -17,14 +15,11 @@ from tests.local_cloud.functions_host.functions_host_process import wait_until
 
 
 class _GatedWorker(Worker):
-    """A worker whose invocations do not end before the gate is open."""
-
     def __init__(self) -> None:
         self.gate = asyncio.Event()
         self.bodies: list[str] = []
 
     async def invoke(self, invocation: Invocation) -> InvocationOutcome:
-        """Record the body of the message, wait for the gate, and succeed."""
         self.bodies.append(invocation.data.string)
         await self.gate.wait()
         return InvocationOutcome(succeeded=True)
@@ -34,7 +29,6 @@ class _GatedWorker(Worker):
 async def _listen(
     bus: LocalServiceBus, worker: Worker, limits: ListenerLimits
 ) -> AsyncIterator[QueueListener]:
-    """Listen to the queue `orders` with a worker until the block ends."""
     trigger = QueueTrigger(
         queue_name="orders", connection_string=bus.connection_string, is_binary=False
     )
@@ -48,7 +42,6 @@ async def _listen(
 
 
 async def test_receivers_are_added_for_a_burst_and_closed_after_it() -> None:
-    """Busy receivers open more, up to the limit. After the burst, only one receiver remains."""
     limits = ListenerLimits(concurrent_calls=3, lock_renewal=None, idle=timedelta(milliseconds=500))
     worker = _GatedWorker()
     with LocalServiceBus([QueueSettings(name="orders")]) as bus:

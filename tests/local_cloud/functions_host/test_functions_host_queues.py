@@ -1,5 +1,3 @@
-"""Test how the Functions host runs functions for messages of the local Service Bus."""
-
 import asyncio
 import json
 import socket
@@ -23,27 +21,23 @@ from tests.local_cloud.functions_host.functions_host_process import (
 
 
 def _build_queues(lock_seconds: float) -> list[QueueSettings]:
-    """Return the settings of the queues that the sample app listens to."""
     lock_duration = timedelta(seconds=lock_seconds)
     return [QueueSettings(name=name, lock_duration=lock_duration) for name in ("orders", "parcels")]
 
 
 @contextmanager
 def _run_bus(lock_seconds: float = 60, port: int = 0) -> Iterator[LocalServiceBus]:
-    """Run a Service Bus with the queues of the sample app."""
     with LocalServiceBus(_build_queues(lock_seconds), port=port) as bus:
         yield bus
 
 
 @pytest.fixture
 def bus() -> Iterator[LocalServiceBus]:
-    """Run a Service Bus whose locks last a minute."""
     with _run_bus() as bus:
         yield bus
 
 
 async def _send_messages(bus: LocalServiceBus, queue: str, *messages: ServiceBusMessage) -> None:
-    """Send messages to a queue in one batch."""
     async with (
         ServiceBusClient.from_connection_string(bus.connection_string) as client,
         client.get_queue_sender(queue) as sender,
@@ -62,10 +56,6 @@ async def _wait_until_empty(bus: LocalServiceBus, queue: str) -> None:
 async def test_a_message_arrives_with_the_metadata_of_the_real_host(
     bus: LocalServiceBus, tmp_path: Path
 ) -> None:
-    """The function gets each property under Azure's name.
-
-    Deliveries count from 1, and times are naive UTC.
-    """
     message = ServiceBusMessage(
         json.dumps({"order": 7}),
         message_id="order-7",
@@ -116,7 +106,6 @@ async def test_a_message_arrives_with_the_metadata_of_the_real_host(
 
 
 async def test_a_message_without_properties_arrives(bus: LocalServiceBus, tmp_path: Path) -> None:
-    """A message that the sender gave no properties has empty metadata and does not expire."""
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send_messages(bus, "orders", ServiceBusMessage(""))
         [seen] = await wait_until(lambda: host.list_notes("on_order"))
@@ -126,10 +115,6 @@ async def test_a_message_without_properties_arrives(bus: LocalServiceBus, tmp_pa
 
 
 async def test_binary_bodies_arrive_byte_for_byte(bus: LocalServiceBus, tmp_path: Path) -> None:
-    """With dataType BINARY, the function gets the exact bytes.
-
-    The host serves both queues at once.
-    """
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send_messages(bus, "parcels", ServiceBusMessage(b"\xff\x00\xfe"))
         await _send_messages(bus, "orders", ServiceBusMessage("text"))
@@ -141,7 +126,6 @@ async def test_binary_bodies_arrive_byte_for_byte(bus: LocalServiceBus, tmp_path
 
 
 async def test_a_failure_is_delivered_again(bus: LocalServiceBus, tmp_path: Path) -> None:
-    """If a function raises an error, its message comes again with delivery count 2."""
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send_messages(bus, "orders", ServiceBusMessage("fail once"))
         await wait_until(lambda: len(host.list_notes("on_order")) == 2)
@@ -151,7 +135,6 @@ async def test_a_failure_is_delivered_again(bus: LocalServiceBus, tmp_path: Path
 
 
 async def test_the_lock_of_a_long_invocation_is_renewed(tmp_path: Path) -> None:
-    """A function that runs twice as long as a lock gets its message only once."""
     with _run_bus(lock_seconds=2) as bus:
         async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
             await _send_messages(bus, "orders", ServiceBusMessage("wait 4.5"))
@@ -162,7 +145,6 @@ async def test_the_lock_of_a_long_invocation_is_renewed(tmp_path: Path) -> None:
 
 
 async def test_host_json_limits_concurrent_messages(bus: LocalServiceBus, tmp_path: Path) -> None:
-    """With a limit of three, seven messages are processed, at most three at the same time."""
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send_messages(bus, "orders", *[ServiceBusMessage("wait 0.5") for _ in range(7)])
         await wait_until(lambda: bus.count_messages("orders").locked == 3)
@@ -178,7 +160,6 @@ async def test_host_json_limits_concurrent_messages(bus: LocalServiceBus, tmp_pa
 
 
 async def test_stop_completes_the_message_in_progress(bus: LocalServiceBus, tmp_path: Path) -> None:
-    """After SIGTERM, the host waits for a short invocation and completes its message."""
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send_messages(
             bus, "orders", ServiceBusMessage("wait 1"), ServiceBusMessage("wait 1")
@@ -194,10 +175,6 @@ async def test_stop_completes_the_message_in_progress(bus: LocalServiceBus, tmp_
 async def test_stop_releases_the_message_of_an_unfinished_invocation(
     bus: LocalServiceBus, tmp_path: Path
 ) -> None:
-    """SIGTERM interrupts a long invocation.
-
-    Its message can be received at once, and the exit code is 1.
-    """
     async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
         await _send_messages(bus, "orders", ServiceBusMessage("wait 60"))
         await wait_until(lambda: host.list_notes("on_order"))
@@ -209,7 +186,6 @@ async def test_stop_releases_the_message_of_an_unfinished_invocation(
 
 
 async def test_a_killed_host_leaves_its_message_locked_until_expiry(tmp_path: Path) -> None:
-    """After kill -9, the message comes again when its lock expires, with delivery count 2."""
     with _run_bus(lock_seconds=3) as bus:
         async with run_host(tmp_path, ServiceBusConnection=bus.connection_string) as host:
             await _send_messages(bus, "orders", ServiceBusMessage("wait 3"))
@@ -225,7 +201,6 @@ async def test_a_killed_host_leaves_its_message_locked_until_expiry(tmp_path: Pa
 
 
 async def test_host_waits_for_a_broker_and_survives_its_restart(tmp_path: Path) -> None:
-    """Without a broker, the host logs this and tries again, at its start and later."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     address = (
@@ -261,12 +236,11 @@ async def test_each_message_of_a_burst_is_processed_once(
 
 
 def _read_bodies(host: HostProcess) -> list[str]:
-    """Return the bodies of the messages that the function `on_order` got."""
     return [note["body"] for note in host.list_notes("on_order")]
 
 
 async def test_function_timeout_ends_all_invocations_of_the_worker(tmp_path: Path) -> None:
-    """A timeout kills the worker, as in Azure. The messages come again when their locks expire."""
+    """A timeout kills the worker, as in Azure."""
 
     def list_delivery_counts(host: HostProcess, body: str) -> list[int]:
         return [

@@ -1,5 +1,3 @@
-"""Test the rules of the Functions host for schedules, routes and sign-in settings."""
-
 import asyncio
 import json
 from datetime import UTC, datetime
@@ -38,7 +36,6 @@ _START = datetime(2026, 11, 25, 10, 20, 30, 500, tzinfo=UTC)
     ],
 )
 def test_a_schedule_finds_its_next_occurrence(expression: str, due: str) -> None:
-    """The next occurrence is the first time that matches every field of the schedule."""
     occurrence = parse_schedule(expression).find_next(_START)
 
     assert occurrence.isoformat() == f"{due}+00:00"
@@ -50,7 +47,6 @@ def test_a_schedule_finds_its_next_occurrence(expression: str, due: str) -> None
      "x * * * * *", "00:05:00"],
 )  # fmt: skip
 def test_a_wrong_schedule_is_rejected(expression: str) -> None:
-    """A value that its field does not allow, a missing field, and a TimeSpan are errors."""
     with pytest.raises(ValueError, match=r"is not a|must have six fields"):
         parse_schedule(expression)
 
@@ -84,12 +80,10 @@ def test_schedule_without_a_next_occurrence_is_rejected() -> None:
 def test_route_matches_like_in_asp_net(
     template: str, path: str, values: dict[str, str] | None
 ) -> None:
-    """Literals ignore case, values are decoded, and optional parameters may be missing."""
     assert parse_route(template).match(path) == values
 
 
 def test_the_more_specific_route_wins() -> None:
-    """Literals precede constrained parameters, which precede plain and catch-all parameters."""
     templates = ["a/{*rest}", "a/{id}", "a/{id:int}", "a/list"]
 
     ordered = sorted(templates, key=lambda template: parse_route(template).rank)
@@ -103,9 +97,7 @@ def test_the_more_specific_route_wins() -> None:
 def test_unsupported_sign_in_setting_stops_the_start_of_the_host(
     is_required: bool, action: str
 ) -> None:
-    """The host emulates only AllowAnonymous. With another setting, the app would be less protected
-    than in Azure.
-    """
+    """With another sign-in setting, the app would be less protected than in Azure."""
     document = {
         "platform": {"enabled": True},
         "globalValidation": {
@@ -122,13 +114,10 @@ def test_unsupported_sign_in_setting_stops_the_start_of_the_host(
 
 
 class LateWorker:
-    """A worker whose function ends only when the test lets it."""
-
     def __init__(self) -> None:
         self.may_end, self.is_over = asyncio.Event(), asyncio.Event()
 
     async def invoke(self, _: Invocation) -> InvocationOutcome:
-        """Wait until the test sets `may_end`."""
         await self.may_end.wait()
         self.is_over.set()
         return InvocationOutcome(succeeded=True)
@@ -137,7 +126,7 @@ class LateWorker:
 async def test_request_without_a_response_in_time_gets_504_and_its_function_continues(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Azure's load balancer does the same, and no setting changes its limit."""
+    """Azure's load balancer has the same limit, and no setting changes it."""
     monkeypatch.setattr(http_front, "_LONGEST_REQUEST", 0.01)
     trigger = HttpTrigger(route="slow", methods=frozenset(), auth_level=AuthLevel.ANONYMOUS)
     function = Function(id="1", name="slow", parameter="req", trigger=trigger)

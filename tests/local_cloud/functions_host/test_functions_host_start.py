@@ -1,5 +1,3 @@
-"""Test which apps and settings the Functions host rejects at its start, and what it reports."""
-
 import json
 from pathlib import Path
 
@@ -26,7 +24,6 @@ _BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=secret;"
 
 
 def _write_app(folder: Path, code: str, host_json: str = '{"version": "2.0"}') -> Path:
-    """Write an app into a new folder."""
     app_dir = folder / "app"
     app_dir.mkdir()
     (app_dir / "function_app.py").write_text(_APP + code)
@@ -35,13 +32,11 @@ def _write_app(folder: Path, code: str, host_json: str = '{"version": "2.0"}') -
 
 
 def _build_timer_app(schedule: str) -> str:
-    """Return the code of an app with a timer function."""
     trigger = f"@app.timer_trigger(arg_name='timer', schedule='{schedule}')\n"
     return trigger + "def tick(timer: func.TimerRequest) -> None:\n    pass\n"
 
 
 def _build_queue_app(arguments: str) -> str:
-    """Return the code of an app with a queue function, given arguments of its trigger."""
     trigger = f"@app.service_bus_queue_trigger(arg_name='message', connection='Bus', {arguments})\n"
     return trigger + _QUEUE
 
@@ -64,7 +59,6 @@ def _build_queue_app(arguments: str) -> str:
 async def test_app_that_cannot_be_indexed_stops_the_host(
     tmp_path: Path, code: str, reason: str
 ) -> None:
-    """The worker's message and stack are in stderr, and the exit code is 1."""
     code_, stderr = await run_failed_start(tmp_path, _write_app(tmp_path, code))
 
     assert code_ == 1
@@ -111,7 +105,7 @@ async def test_app_that_cannot_be_indexed_stops_the_host(
 async def test_unsupported_trigger_is_rejected_at_start(
     tmp_path: Path, code: str, reason: str
 ) -> None:
-    """The host must not ignore a trigger that it does not support, so it does not start."""
+    """The host must not ignore what it does not support."""
     exit_code, stderr = await run_failed_start(tmp_path, _write_app(tmp_path, code), Bus=_BUS)
 
     assert exit_code == 1
@@ -146,7 +140,6 @@ async def test_error_for_a_bad_connection_string_contains_its_setting_and_no_sec
     ],
 )
 async def test_a_bad_host_json_is_rejected(tmp_path: Path, host_json: str, reason: str) -> None:
-    """The host reports the error in host.json before it runs a function."""
     exit_code, stderr = await run_failed_start(tmp_path, _write_app(tmp_path, "", host_json))
 
     assert exit_code == 1
@@ -154,7 +147,7 @@ async def test_a_bad_host_json_is_rejected(tmp_path: Path, host_json: str, reaso
 
 
 async def test_a_folder_without_an_app_is_rejected(tmp_path: Path) -> None:
-    """The host reports the missing files, although the worker library would report a success."""
+    """Without the host's check, the worker library would report a success."""
     empty_code, empty = await run_failed_start(tmp_path, tmp_path)
     (tmp_path / "host.json").write_text('{"version": "2.0"}')
     no_app_code, no_app = await run_failed_start(tmp_path, tmp_path)
@@ -165,7 +158,6 @@ async def test_a_folder_without_an_app_is_rejected(tmp_path: Path) -> None:
 
 
 async def test_settings_come_from_the_file_and_the_environment_wins(tmp_path: Path) -> None:
-    """local.settings.json sets what the environment does not; settings override host.json."""
     code = (
         "import os\n@app.route(auth_level=func.AuthLevel.ANONYMOUS)\n"
         "def read(req: func.HttpRequest) -> str:\n"
@@ -185,7 +177,6 @@ async def test_settings_come_from_the_file_and_the_environment_wins(tmp_path: Pa
 
 
 async def test_timers_fire_and_disabled_functions_do_not_exist(tmp_path: Path) -> None:
-    """One timer runs on its schedule, and another at the start of the host."""
     settings = {"TICK": "*/1 * * * * *", "AzureWebJobs.open_to_all.Disabled": "true"}
 
     async with run_host(tmp_path, SAMPLE_APP, **settings) as host:
@@ -199,7 +190,6 @@ async def test_timers_fire_and_disabled_functions_do_not_exist(tmp_path: Path) -
 
 
 async def test_timer_can_be_started_with_the_admin_api(tmp_path: Path) -> None:
-    """POST /admin/functions/NAME with the host's key runs a timer function at once."""
     async with run_host(tmp_path) as host, aiohttp.ClientSession(host.url) as client:
         statuses = []
         for path in ("tick?code=the-key", "tick", "open_to_all?code=the-key"):
@@ -211,7 +201,6 @@ async def test_timer_can_be_started_with_the_admin_api(tmp_path: Path) -> None:
 
 
 async def test_invocation_timeout_restarts_the_worker(tmp_path: Path) -> None:
-    """After functionTimeout, the invocation fails, and the host serves the same address again."""
     timeout = {"AzureFunctionsJobHost__functionTimeout": "00:00:01"}
 
     async with (

@@ -1,13 +1,9 @@
-"""A journal for tests of the queue model, which stores everything in dictionaries."""
-
 from datetime import datetime
 
 from local_cloud.service_bus.queue_messages import QueuedMessage
 
 
 class MemoryJournal:
-    """Stores what a queue would find after a restart."""
-
     def __init__(self) -> None:
         self.messages: dict[tuple[str, int], QueuedMessage] = {}
         self.seen: dict[tuple[str, str], datetime] = {}

@@ -38,7 +38,6 @@ _MODULES = {
 
 
 def main() -> int:
-    """Run the tests, and return pytest's exit code."""
     arguments = sys.argv[1:]
     given = Path(arguments.pop(0)) if arguments and arguments[0].endswith(".tar.gz") else None
     with tempfile.TemporaryDirectory() as name:

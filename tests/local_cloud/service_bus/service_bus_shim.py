@@ -39,7 +39,7 @@ _queues: list[QueueSettings] = []
 
 
 class AzureMgmtRecordedTestCase:
-    """The base class of the SDK's tests."""
+    """Replaces the base class of the SDK's tests."""
 
     @staticmethod
     def await_prepared_test(test: Test) -> Test:
@@ -61,21 +61,17 @@ class _AsyncCredential:
 
 
 def get_credential(*, is_async: bool = False, **options: object) -> Any:
-    """Return a credential that issues any token. The local service accepts each one."""
+    """The local service accepts any token."""
     return _AsyncCredential() if is_async else _Credential()
 
 
 class _Preparer:
-    """A decorator that passes to a test the resources that the test names as arguments."""
+    """A decorator that passes prepared resources to a test, as keyword arguments."""
 
     def __init__(self, *args: object, **options: Any) -> None:
         self._options = options
 
     def prepare_resources(self) -> dict[str, object]:
-        """Return the resources for the test.
-
-        Raises `LookupError` if the local service does not have them.
-        """
         return {}
 
     def __call__(self, test: Test) -> Test:
@@ -103,10 +99,7 @@ class ServiceBusResourceGroupPreparer(_Preparer):
 
 
 class ServiceBusNamespacePreparer(_Preparer):
-    """Prepares the namespace of the local service."""
-
     def prepare_resources(self) -> dict[str, object]:
-        """Return the namespace, whose name is the host, and its connection string."""
         return {
             "servicebus_namespace": SimpleNamespace(name=HOST),
             "servicebus_namespace_connection_string": build_connection_string(PORT),
@@ -114,10 +107,7 @@ class ServiceBusNamespacePreparer(_Preparer):
 
 
 class ServiceBusQueuePreparer(_Preparer):
-    """Prepares a queue for one test."""
-
     def prepare_resources(self) -> dict[str, object]:
-        """Record the settings of a queue, which is served when the tests are collected."""
         options = self._options
         if options.get("requires_session"):
             raise LookupError("sessions are not offered")
@@ -137,10 +127,9 @@ class ServiceBusQueuePreparer(_Preparer):
 
 
 class NotOfferedPreparer(_Preparer):
-    """Replaces the preparers of topics, subscriptions and authorization rules."""
+    """Skips tests that need topics, subscriptions or authorization rules."""
 
     def prepare_resources(self) -> dict[str, object]:
-        """Skip the test, because the local service does not have its resources."""
         raise LookupError("topics and authorization rules are not offered")
 
 
@@ -164,6 +153,5 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def bus() -> Iterator[LocalServiceBus]:
-    """Serve the queues of all tests."""
     with LocalServiceBus(_queues, port=PORT) as bus:
         yield bus

@@ -1,5 +1,3 @@
-"""Provide the SDK's clients of a queue for contract tests. Each test has its own queue."""
-
 import asyncio
 from datetime import timedelta
 
@@ -25,10 +23,7 @@ WIRED_QUEUES = [
 
 
 class Wire:
-    """The SDK's sender and receivers of a queue.
-
-    They stay open, because closing one takes up to a second.
-    """
+    """The clients stay open, because closing one takes up to a second."""
 
     def __init__(self, client: ServiceBusClient, bus: LocalServiceBus, queue: str) -> None:
         self.client = client
@@ -41,24 +36,20 @@ class Wire:
         )
 
     async def send(self, *bodies: str) -> None:
-        """Send a message for each body, all in one batch."""
         await self.sender.send_messages([ServiceBusMessage(body) for body in bodies])
 
     async def receive_one(self) -> ServiceBusReceivedMessage:
-        """Receive the next message. It stays locked."""
+        """Receive the next message, which stays locked."""
         [message] = await self.receiver.receive_messages(1, max_wait_time=10)
         return message
 
     def count_messages(self) -> QueueCounts:
-        """Return the numbers of messages that the broker stores."""
         return self._bus.count_messages(self.queue)
 
     async def close(self) -> None:
-        """Close all three clients at once."""
         ends = (self.sender, self.receiver, self.dead_letters)
         await asyncio.gather(*(end.close() for end in ends))
 
 
 def decode_text(message: ServiceBusReceivedMessage) -> str:
-    """Return the body of a message as text."""
     return str(message)

@@ -1,5 +1,3 @@
-"""Test frames, windows and credit of the local Service Bus at the limits that a client sets."""
-
 from collections.abc import Sequence
 
 import pytest
@@ -44,7 +42,7 @@ def parse_frames(data: bytes) -> list[Frame]:
 
 
 class Client:
-    """Plays the client of one session: sends frames, and keeps the frames that it receives."""
+    """Plays the client of one session."""
 
     def __init__(self, *, window: int = 100, max_frame_size: int = 65_536, first: int = 0) -> None:
         self._heard = bytearray()
@@ -101,7 +99,6 @@ class Client:
         )
 
     def list_payloads(self) -> list[bytes]:
-        """Return the bodies of the completely received messages."""
         parts: dict[int, bytes] = {}
         whole: list[bytes] = []
         for frame in self.list_received_frames(Performative.TRANSFER):
@@ -113,7 +110,6 @@ class Client:
 
 
 def test_message_is_split_into_frames_of_the_maximum_size() -> None:
-    """No frame is larger than the client allows, even with the smallest maximum of the standard."""
     client = Client(max_frame_size=512)
     end = client.open_receiver(credit=1)
 
@@ -127,7 +123,6 @@ def test_message_is_split_into_frames_of_the_maximum_size() -> None:
 
 
 def test_session_waits_for_the_incoming_window_of_the_client() -> None:
-    """When the client's window is full, the session sends the rest later, in order."""
     client = Client(window=2, max_frame_size=512)
     end = client.open_receiver(credit=10)
     client.send(Performative.FLOW, next_incoming_id=encode_uint(0), incoming_window=encode_uint(2))
@@ -159,7 +154,6 @@ def test_credit_is_counted_from_the_delivery_count_of_the_client() -> None:
 
 
 def test_drained_credit_is_removed_and_reported_to_the_client() -> None:
-    """The broker answers a drain request once, even if no credit was left."""
     client = Client()
     end = client.open_receiver(credit=5)
     for credit in (5, 0):
@@ -177,10 +171,6 @@ def test_drained_credit_is_removed_and_reported_to_the_client() -> None:
 
 
 def test_sequence_numbers_begin_again() -> None:
-    """After the largest delivery id, the next one is 0.
-
-    A client may also start with the largest.
-    """
     client = Client(first=LAST_SERIAL)
     end, taken = client.open_sender()
     for delivery_id in (LAST_SERIAL, 0):
@@ -225,7 +215,6 @@ def test_message_in_parts_is_joined_and_an_aborted_message_is_dropped() -> None:
 def test_disposition_settles_the_deliveries_of_its_range(
     first: int, last: int, settled: int
 ) -> None:
-    """A disposition may settle one delivery or a range. Unknown deliveries are ignored."""
     client = Client()
     end = client.open_receiver(credit=10)
     asked: list[bytes] = []
@@ -265,7 +254,6 @@ def test_frames_for_a_rejected_link_are_ignored() -> None:
 
 @given(st.lists(st.binary(max_size=300), max_size=5), st.integers(1, 50))
 def test_frames_are_found_at_any_break_of_the_stream(payloads: list[bytes], size: int) -> None:
-    """Frames may arrive in pieces of any size, with heartbeats between them."""
     stream = b"".join(
         build_frame(Performative.TRANSFER, payload=payload, handle=HANDLE) + EMPTY_FRAME
         for payload in payloads
@@ -281,7 +269,6 @@ def test_frames_are_found_at_any_break_of_the_stream(payloads: list[bytes], size
 
 @given(st.binary(max_size=100))
 def test_arbitrary_bytes_raise_only_malformed_frame(content: bytes) -> None:
-    """Whatever a client sends, the reader raises no other error than `MalformedFrame`."""
     for data in (content, (len(content) + 8).to_bytes(4) + b"\x02\x00\x00\x00" + content):
         try:
             parse_frames(data)
@@ -306,7 +293,6 @@ values = st.one_of(
 def test_wrong_fields_raise_only_malformed_errors(
     performative: Performative, data: st.DataObject
 ) -> None:
-    """A field that is missing or has a wrong type raises no other error than a malformed one."""
     client = Client()
     client.open_receiver(credit=1).deliver(b"tag", b"x", is_settled=False)
     fields = data.draw(st.dictionaries(st.sampled_from(FIELDS[performative]), values))
@@ -317,7 +303,7 @@ def test_wrong_fields_raise_only_malformed_errors(
 
 
 def test_too_large_frame_is_rejected_by_its_size() -> None:
-    """A frame is rejected by its size alone. The first bytes of an HTTP request are such a size."""
+    """Read as a size, the first bytes of an HTTP request exceed the limit."""
     with pytest.raises(MalformedFrame):
         parse_frames(b"GET / HTTP/1.1\r\n")
     reader = FrameReader()

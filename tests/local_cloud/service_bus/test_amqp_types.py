@@ -1,5 +1,3 @@
-"""Test that the local Service Bus encodes and decodes AMQP values as Microsoft's client does."""
-
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -34,14 +32,12 @@ from local_cloud.service_bus.amqp_types import (
 
 
 def encode_with_microsofts_codec(kind: str | None, value: Any) -> bytes:
-    """Encode a value with the codec of Microsoft's client."""
     output = bytearray()
     encode_value(output, {TYPE: kind, VALUE: value})
     return bytes(output)
 
 
 def decode_with_microsofts_codec(encoded: bytes) -> Any:
-    """Decode a value with the codec of Microsoft's client, which returns texts as bytes."""
     rest, value = _DECODE_BY_CONSTRUCTOR[encoded[0]](memoryview(encoded)[1:])
     assert not rest
     return value
@@ -74,7 +70,6 @@ WRITTEN_BY_THEM = {
 @pytest.mark.parametrize("kind", WRITTEN_BY_THEM)
 @given(data=st.data())
 def test_values_of_microsofts_codec_are_decoded(kind: str, data: st.DataObject) -> None:
-    """The broker decodes each type: alone, in lists, maps and arrays, and behind a descriptor."""
     value = data.draw(WRITTEN_BY_THEM[kind])
     typed = {TYPE: kind, VALUE: value}
 
@@ -108,7 +103,6 @@ WRITTEN_BY_US: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
 @pytest.mark.parametrize("kind", WRITTEN_BY_US)
 @given(data=st.data())
 def test_encoded_values_are_read_by_microsofts_codec(kind: str, data: st.DataObject) -> None:
-    """Microsoft's codec decodes each value of the broker: alone, and in collections of any size."""
     write, values = WRITTEN_BY_US[kind]
     given = data.draw(st.lists(values, min_size=1, max_size=100))
     meant = [value.encode() if isinstance(value, str) else value for value in given]
@@ -124,14 +118,12 @@ def test_encoded_values_are_read_by_microsofts_codec(kind: str, data: st.DataObj
 
 
 def test_symbols_and_binaries_keep_their_types() -> None:
-    """A decoded symbol or binary is encoded with the same type again."""
     assert isinstance(decode(encode_symbol("x")), Symbol)
     assert not isinstance(decode(encode_string("x")), Symbol)
     assert decode(encode_binary(b"x")) == b"x"
 
 
 def test_elements_keep_their_encoding() -> None:
-    """An element that the broker passes on keeps its encoded width."""
     small, large = b"\x54\x05", b"\x71\x00\x00\x00\x05"
 
     assert split_elements(encode_list([small, large])) == [small, large]
@@ -142,20 +134,18 @@ def test_elements_keep_their_encoding() -> None:
 
 
 def test_described_value_returns_its_descriptor_and_value() -> None:
-    """Only numeric descriptors are supported. The error for a symbolic one contains its name."""
     assert split_described(encode_described(0x24, encode_list([]))) == (0x24, encode_list([]))
     with pytest.raises(MalformedValue, match="amqp:accepted:list"):
         split_described(b"\x00" + encode_symbol("amqp:accepted:list") + b"\x45")
 
 
 def test_decimals_and_characters_are_read_too() -> None:
-    """.NET's client sends decimals and characters as properties. Decimals stay bytes."""
+    """.NET's client sends decimals and characters as properties."""
     assert decode(b"\x73\x00\x00\x00\xfc") == "ü"
     assert decode(b"\x94" + bytes(16)) == bytes(16)
 
 
 def test_number_outside_its_type_is_rejected() -> None:
-    """The codec raises an error rather than send a different number."""
     with pytest.raises(ValueError, match="256 is no ubyte"):
         amqp_types.encode_ubyte(256)
     with pytest.raises(ValueError, match="0x70"):
@@ -164,7 +154,6 @@ def test_number_outside_its_type_is_rejected() -> None:
 
 @given(st.binary(max_size=60))
 def test_arbitrary_bytes_raise_only_malformed_errors(encoded: bytes) -> None:
-    """Whatever a client sends, every decoder returns a value or raises `MalformedValue`."""
     for read in (decode, split_elements, split_entries, split_described, decode_bytes):
         try:
             read(encoded)
@@ -184,7 +173,7 @@ def test_arbitrary_bytes_raise_only_malformed_errors(encoded: bytes) -> None:
     ids=["descriptors", "described", "nested", "array of nothing", "list of too many"],
 )
 def test_value_with_extreme_sizes_is_malformed(encoded: bytes) -> None:
-    """A client cannot use up the broker's stack or memory with extreme sizes or nesting."""
+    """A client cannot use up the broker's stack or memory."""
     with pytest.raises(MalformedValue):
         decode(encoded)
 

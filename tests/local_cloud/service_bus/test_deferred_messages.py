@@ -1,5 +1,3 @@
-"""Test that the queue model returns a deferred message only to those who know its number."""
-
 from datetime import timedelta
 
 import pytest
@@ -36,7 +34,7 @@ def queue(clock: ManualClock, journal: MemoryJournal) -> Queue:
 
 
 def send_and_defer(queue: Queue, *, time_to_live: timedelta | None = None) -> int:
-    """Send a message, receive it and defer it. Return its sequence number."""
+    """Send, receive and defer a message. Return its sequence number."""
     queue.enqueue(SentMessage(payload=b"a", time_to_live=time_to_live))
     received = queue.receive()
     assert received is not None
@@ -46,7 +44,6 @@ def send_and_defer(queue: Queue, *, time_to_live: timedelta | None = None) -> in
 
 
 def test_deferred_message_is_received_only_by_its_number(queue: Queue) -> None:
-    """Normal receivers do not get a deferred message; a peek shows it."""
     number = send_and_defer(queue)
 
     assert queue.receive() is None
@@ -58,7 +55,6 @@ def test_deferred_message_is_received_only_by_its_number(queue: Queue) -> None:
 
 
 def test_locked_deferred_message_is_not_received_again(queue: Queue) -> None:
-    """While a deferred message is locked, nobody else can receive it by its number."""
     number = send_and_defer(queue)
     [message] = queue.receive_deferred([number])
     queue.lock(message)
@@ -70,7 +66,6 @@ def test_locked_deferred_message_is_not_received_again(queue: Queue) -> None:
 
 @pytest.mark.parametrize("number", [2, 99])
 def test_number_of_a_message_that_is_not_deferred_is_not_found(queue: Queue, number: int) -> None:
-    """If one number in a request is wrong, the request fails and receives no message."""
     first = send_and_defer(queue)
     queue.enqueue(SentMessage(payload=b"b"))
 
@@ -83,7 +78,6 @@ def test_number_of_a_message_that_is_not_deferred_is_not_found(queue: Queue, num
 def test_abandoned_deferred_message_is_deferred_again_and_its_failures_count(
     queue: Queue, clock: ManualClock
 ) -> None:
-    """After too many failed deliveries, a deferred message moves to the dead-letter queue."""
     number = send_and_defer(queue)
     [message] = queue.receive_deferred([number])
     queue.abandon(queue.lock(message).token)
@@ -115,7 +109,6 @@ def test_deferred_message_expires_when_it_is_requested(queue: Queue, clock: Manu
 
 
 def test_a_deferred_message_can_be_deleted_or_dead_lettered(queue: Queue) -> None:
-    """A deferred message is settled like any other received message."""
     one, other = send_and_defer(queue), send_and_defer(queue)
     for message in queue.receive_deferred([one]):
         queue.delete(message)
@@ -141,7 +134,6 @@ def test_deferred_message_stays_deferred_after_a_restart(
 
 
 def test_settlement_can_change_the_properties_of_a_message(queue: Queue) -> None:
-    """Abandoning, deferring and dead-lettering store what the receiver has changed."""
     queue.enqueue(SentMessage(payload=b"a"))
     for settle in (queue.abandon, queue.defer):
         received = queue.receive()

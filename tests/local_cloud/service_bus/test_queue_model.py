@@ -1,5 +1,3 @@
-"""Test the queue model with a clock that the tests move."""
-
 from datetime import timedelta
 from uuid import uuid4
 
@@ -61,7 +59,6 @@ def receive(queue: Queue) -> str | None:
 
 class TestLocks:
     def test_messages_are_received_in_the_order_of_sending(self, queue: Queue) -> None:
-        """A queue returns messages in their order, and each message to one receiver."""
         for text in "abc":
             queue.enqueue(build_message(text))
 
@@ -70,7 +67,6 @@ class TestLocks:
         assert received == ["a", "b", "c", None]
 
     def test_completed_message_is_removed(self, queue: Queue, journal: MemoryJournal) -> None:
-        """A completed message is neither in the queue nor, after a restart, in the journal."""
         queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
 
@@ -80,7 +76,6 @@ class TestLocks:
         assert journal.messages == {}
 
     def test_abandoned_message_is_received_before_later_messages(self, queue: Queue) -> None:
-        """An abandoned message keeps its place in the queue, and its delivery count rises."""
         queue.enqueue(build_message("a"))
         queue.enqueue(build_message("b"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
@@ -91,7 +86,6 @@ class TestLocks:
         assert (message.sent.payload, message.delivery_count) == (b"a", 1)
 
     def test_released_message_keeps_its_delivery_count(self, queue: Queue) -> None:
-        """A released message can be received again as if it had not been delivered."""
         queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
 
@@ -103,7 +97,6 @@ class TestLocks:
     def test_an_expired_lock_counts_as_a_failed_delivery(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        """When a lock expires, the message can be received again, and the old token is invalid."""
         queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
 
@@ -128,7 +121,6 @@ class TestLocks:
         queue.complete(lock.token)
 
     def test_unknown_lock_token_is_rejected(self, queue: Queue) -> None:
-        """A token that the broker has not issued can neither settle nor renew a message."""
         for use in (queue.complete, queue.abandon, queue.release, queue.renew_lock):
             with pytest.raises(MessageLockLost):
                 use(uuid4())
@@ -136,7 +128,6 @@ class TestLocks:
 
 class TestDeadLetters:
     def test_too_many_failed_deliveries_end_in_the_dead_letter_queue(self, queue: Queue) -> None:
-        """With a limit of three, the third failure moves the message, with Azure's reason."""
         queue.enqueue(build_message("a"))
 
         for _ in range(3):
@@ -152,7 +143,6 @@ class TestDeadLetters:
     def test_a_dead_letter_keeps_its_number_and_its_reason(
         self, queue: Queue, journal: MemoryJournal
     ) -> None:
-        """A dead letter has the reason and description that its receiver gave."""
         number = queue.enqueue(build_message("a"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
 
@@ -183,7 +173,6 @@ class TestDuplicates:
     def test_second_message_with_an_id_is_dropped_within_the_window(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        """The id counts even after the first message was completed."""
         queue.enqueue(build_message("first", message_id="1"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
         queue.complete(lock.token)
@@ -196,10 +185,6 @@ class TestDuplicates:
     def test_after_the_window_the_id_is_new_again(
         self, queue: Queue, clock: ManualClock, journal: MemoryJournal
     ) -> None:
-        """The window begins with the first message.
-
-        After it, the id is stored neither in the queue nor in the journal.
-        """
         queue.enqueue(build_message("first", message_id="1"))
         clock.advance(6 * MINUTE)
         queue.enqueue(build_message("duplicate", message_id="1"))
@@ -213,7 +198,6 @@ class TestDuplicates:
     def test_queue_without_duplicate_detection_keeps_every_message(
         self, clock: ManualClock, journal: MemoryJournal
     ) -> None:
-        """Without duplicate detection, equal ids are accepted and not stored."""
         queue = Queue(build_settings(duplicate_detection_window=None), clock.now, journal)
 
         queue.enqueue(build_message("a", message_id="1"))
@@ -227,7 +211,6 @@ class TestSchedule:
     def test_scheduled_message_enters_the_queue_at_its_time(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        """A scheduled message is received after the messages that were sent before its time."""
         number = queue.enqueue(build_message("later", scheduled_for=clock.now() + MINUTE))
         queue.enqueue(build_message("now"))
         assert queue.count_messages() == QueueCounts(active=1, scheduled=1)
@@ -242,7 +225,6 @@ class TestSchedule:
     def test_message_scheduled_for_the_past_is_received_at_once(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        """A message that is scheduled for the past keeps its sequence number."""
         number = queue.enqueue(build_message("a", scheduled_for=clock.now() - MINUTE))
 
         [message] = queue.peek(0, 10)
@@ -251,7 +233,6 @@ class TestSchedule:
         assert receive(queue) == "a"
 
     def test_a_cancelled_message_never_comes(self, queue: Queue, clock: ManualClock) -> None:
-        """A cancelled message is removed. A second cancellation is an error."""
         number = queue.enqueue(build_message("a", scheduled_for=clock.now() + MINUTE))
 
         queue.cancel_scheduled(number)
@@ -262,7 +243,6 @@ class TestSchedule:
             queue.cancel_scheduled(number)
 
     def test_a_message_that_is_not_scheduled_cannot_be_cancelled(self, queue: Queue) -> None:
-        """Only scheduled messages can be cancelled. All others stay in the queue."""
         number = queue.enqueue(build_message("a"))
 
         with pytest.raises(MessageNotFound):
@@ -285,9 +265,6 @@ class TestSchedule:
 
 class TestExpiry:
     def test_an_expired_message_is_dropped(self, queue: Queue, clock: ManualClock) -> None:
-        """A message that nobody receives is dropped when the time to live that its sender gave is
-        over.
-        """
         queue.enqueue(build_message("a", time_to_live=MINUTE))
 
         clock.advance(MINUTE)
@@ -298,7 +275,6 @@ class TestExpiry:
     def test_expired_message_is_dead_lettered_if_the_queue_requires_it(
         self, clock: ManualClock, journal: MemoryJournal
     ) -> None:
-        """The shorter time to live applies: the queue's or the sender's."""
         queue = Queue(
             build_settings(default_time_to_live=MINUTE, dead_letters_expired_messages=True),
             clock.now,
@@ -313,7 +289,6 @@ class TestExpiry:
     def test_locked_message_expires_only_after_its_release(
         self, queue: Queue, clock: ManualClock
     ) -> None:
-        """A message does not expire while a receiver has locked it."""
         queue.enqueue(build_message("a", time_to_live=MINUTE / 2))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
         clock.advance(MINUTE * 0.7)
@@ -328,7 +303,6 @@ class TestRestart:
     def test_restored_queue_continues_from_its_journal(
         self, queue: Queue, clock: ManualClock, journal: MemoryJournal
     ) -> None:
-        """Only locks are lost in a restart: messages, counts, MessageIds and numbers stay."""
         queue.enqueue(build_message("failed", message_id="1"))
         _, lock = queue.receive() or pytest.fail("nothing to receive")
         queue.abandon(lock.token)

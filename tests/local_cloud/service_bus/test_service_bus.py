@@ -1,5 +1,3 @@
-"""Test the local Service Bus with Microsoft's SDK azure-servicebus."""
-
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -30,7 +28,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest.fixture(scope="module")
 def clock() -> SimulatedClock:
-    """Return the broker's clock. A test can move it ahead of the SDK's clock."""
     return SimulatedClock()
 
 
@@ -65,13 +62,11 @@ async def client(bus: LocalServiceBus) -> AsyncIterator[ServiceBusClient]:
 def wire(
     client: ServiceBusClient, bus: LocalServiceBus, wires: list[Wire], queue_names: Iterator[str]
 ) -> Wire:
-    """Return the clients of a queue that no other test uses."""
     wires.append(Wire(client, bus, next(queue_names)))
     return wires[-1]
 
 
 async def test_message_arrives_with_all_its_properties(wire: Wire) -> None:
-    """The body and all properties are received as they were sent, with their types."""
     order = uuid4()
     message = ServiceBusMessage(
         b'{"flow": "1"}',
@@ -100,7 +95,7 @@ async def test_message_arrives_with_all_its_properties(wire: Wire) -> None:
 
 
 async def test_batch_arrives_as_separate_messages(wire: Wire) -> None:
-    """The SDK sends a batch in one transfer; a receiver gets its messages one by one."""
+    """The SDK sends a batch in one transfer."""
     batch = await wire.sender.create_message_batch()
     for number in range(100):
         batch.add_message(ServiceBusMessage(str(number)))
@@ -116,7 +111,6 @@ async def test_batch_arrives_as_separate_messages(wire: Wire) -> None:
 
 
 async def test_a_message_of_many_frames_arrives_whole(wire: Wire) -> None:
-    """A body near the limit of the Standard tier needs several frames in both directions."""
     body = bytes(range(256)) * 1000
 
     await wire.sender.send_messages(ServiceBusMessage(body))
@@ -128,10 +122,6 @@ async def test_a_message_of_many_frames_arrives_whole(wire: Wire) -> None:
 async def test_abandoned_message_is_dead_lettered_at_the_delivery_limit(
     wire: Wire,
 ) -> None:
-    """Each abandon is a failed delivery.
-
-    At the queue's limit, the message moves with Azure's reason.
-    """
     await wire.send("a")
 
     for deliveries in range(2):
@@ -145,7 +135,6 @@ async def test_abandoned_message_is_dead_lettered_at_the_delivery_limit(
 
 
 async def test_dead_letter_contains_its_reason_and_keeps_its_properties(wire: Wire) -> None:
-    """The receiver's reason and description are added to the sender's properties."""
     await wire.sender.send_messages(ServiceBusMessage("a", application_properties={"k": "v"}))
     message = await wire.receive_one()
 
@@ -178,7 +167,6 @@ async def test_a_lost_lock_is_rejected_and_the_message_comes_again(
 
 
 async def test_renewed_lock_lasts_longer(wire: Wire, clock: SimulatedClock) -> None:
-    """The broker and the SDK have the same new end of a renewed lock."""
     await wire.send("a")
     message = await wire.receive_one()
     first_end = message.locked_until_utc
@@ -194,7 +182,6 @@ async def test_renewed_lock_lasts_longer(wire: Wire, clock: SimulatedClock) -> N
 
 
 async def test_a_renewal_after_the_end_is_rejected(wire: Wire, clock: SimulatedClock) -> None:
-    """An expired lock cannot be renewed."""
     await wire.send("a")
     message = await wire.receive_one()
     clock.advance(LOCK_SECONDS)
@@ -204,10 +191,6 @@ async def test_a_renewal_after_the_end_is_rejected(wire: Wire, clock: SimulatedC
 
 
 async def test_a_duplicate_is_accepted_and_dropped(wire: Wire, clock: SimulatedClock) -> None:
-    """A MessageId counts once within the window, however it is sent.
-
-    After the window, it is new again.
-    """
     for _ in range(2):
         await wire.sender.send_messages(ServiceBusMessage("a", message_id="1"))
     await wire.sender.send_messages([ServiceBusMessage(body, message_id="1") for body in "bc"])
@@ -221,7 +204,6 @@ async def test_a_duplicate_is_accepted_and_dropped(wire: Wire, clock: SimulatedC
 
 
 async def test_scheduled_message_is_received_at_its_time(wire: Wire, clock: SimulatedClock) -> None:
-    """Before its time, a peek shows a scheduled message, but no receiver gets it."""
     due = clock.now() + timedelta(days=7)
 
     [number] = await wire.sender.schedule_messages(ServiceBusMessage("later"), due)
@@ -238,7 +220,6 @@ async def test_scheduled_message_is_received_at_its_time(wire: Wire, clock: Simu
 
 
 async def test_annotation_of_a_message_schedules_it(wire: Wire, clock: SimulatedClock) -> None:
-    """A message may also be scheduled by an annotation instead of the schedule operation."""
     due = clock.now() + timedelta(hours=1)
     await wire.sender.send_messages(ServiceBusMessage("later", scheduled_enqueue_time_utc=due))
     assert wire.count_messages().scheduled == 1
@@ -249,7 +230,6 @@ async def test_annotation_of_a_message_schedules_it(wire: Wire, clock: Simulated
 
 
 async def test_a_cancelled_message_never_comes(wire: Wire, clock: SimulatedClock) -> None:
-    """A scheduled message is cancelled by its number. A second cancellation is an error."""
     due = clock.now() + timedelta(hours=1)
     numbers = await wire.sender.schedule_messages([ServiceBusMessage(b) for b in "ab"], due)
 
@@ -261,7 +241,6 @@ async def test_a_cancelled_message_never_comes(wire: Wire, clock: SimulatedClock
 
 
 async def test_peek_returns_messages_without_a_lock(wire: Wire) -> None:
-    """A peek continues after a sequence number, and also returns locked messages."""
     await wire.send(*"abc")
     locked = await wire.receive_one()
 
@@ -274,7 +253,6 @@ async def test_peek_returns_messages_without_a_lock(wire: Wire) -> None:
 
 
 async def test_an_expired_message_is_dead_lettered(wire: Wire, clock: SimulatedClock) -> None:
-    """The queue moves a message to its dead-letter queue when the sender's time to live is over."""
     message = ServiceBusMessage("a", time_to_live=timedelta(minutes=5))
     await wire.sender.send_messages(message)
 
@@ -285,7 +263,6 @@ async def test_an_expired_message_is_dead_lettered(wire: Wire, clock: SimulatedC
 
 
 async def test_receivers_share_a_queue_without_sharing_a_message(wire: Wire) -> None:
-    """Receivers of the same queue, with prefetch, together complete each message once."""
     await wire.send(*(str(number) for number in range(200)))
     other = wire.client.get_queue_receiver(wire.queue, prefetch_count=20)
     seen: list[str] = []
@@ -304,7 +281,6 @@ async def test_receivers_share_a_queue_without_sharing_a_message(wire: Wire) -> 
 
 
 async def test_closing_receiver_releases_prefetched_messages(wire: Wire) -> None:
-    """Prefetched messages that a receiver releases do not count as failed deliveries."""
     await wire.send(*"abc")
     greedy = wire.client.get_queue_receiver(wire.queue, prefetch_count=10)
     [first] = await greedy.receive_messages(1, max_wait_time=10)
@@ -317,7 +293,6 @@ async def test_closing_receiver_releases_prefetched_messages(wire: Wire) -> None
 
 
 async def test_receive_and_delete_removes_on_delivery(wire: Wire) -> None:
-    """In the mode *receive and delete*, a received message needs no settlement."""
     await wire.send("a")
     receiver = wire.client.get_queue_receiver(
         wire.queue, receive_mode=ServiceBusReceiveMode.RECEIVE_AND_DELETE

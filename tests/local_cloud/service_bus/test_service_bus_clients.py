@@ -1,6 +1,5 @@
-"""Test the local Service Bus with Microsoft's clients for .NET and JavaScript.
-
-Each has its own codec.
+"""Test the local Service Bus with Microsoft's clients for .NET and JavaScript, which have codecs of
+their own.
 """
 
 import os
@@ -21,7 +20,6 @@ PROGRAM = os.environ.get("SERVICE_BUS_DOTNET", "")
     not PROGRAM, reason="needs SERVICE_BUS_DOTNET, a program of Microsoft's client: .ci/run"
 )
 def test_client_for_dotnet_passes_its_checks() -> None:
-    """A program with Microsoft's client makes its own checks, and all of them pass."""
     with LocalServiceBus(Path(PROGRAM).with_name("queues.json")) as bus:
         run = subprocess.run(
             [PROGRAM, "--port", str(bus.port)],
@@ -44,7 +42,6 @@ MODULES = os.environ.get("SERVICE_BUS_NPM")
 @pytest.mark.npm
 @pytest.mark.skipif(not MODULES, reason="needs SERVICE_BUS_NPM, see .ci/run")
 def test_client_for_javascript_passes_its_checks() -> None:
-    """A program with Azure's client makes its own checks, and all of them pass."""
     with LocalServiceBus(WIRED_QUEUES) as bus:
         environment = {
             "NODE_PATH": MODULES or "",

@@ -1,5 +1,3 @@
-"""Test byte by byte which parts of an AMQP message the broker reads and changes."""
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -41,7 +39,6 @@ DUE = {"x-opt-scheduled-enqueue-time": {"TYPE": "TIMESTAMP", "VALUE": 1_800_000_
 def encode_message(
     body: bytes = b"{}", message_id: str | None = None, ttl: int | None = None, **sections: Any
 ) -> bytes:
-    """Encode a message with Microsoft's codec."""
     header = Header(None, None, ttl, None, None) if ttl else None
     properties = Properties(message_id, *[None] * 12) if message_id else None
     written = Message(header=header, properties=properties, data=[body], **sections)
@@ -66,7 +63,6 @@ def deliver_and_decode(payload: bytes, **facts: Any) -> tuple[bytes, Message]:
 
 
 def test_broker_reads_message_id_time_to_live_and_schedule() -> None:
-    """The broker needs nothing else of a message."""
     payload = encode_message(message_id="m-1", ttl=5000, message_annotations=DUE)
 
     assert parse_sent_message(payload) == SentMessage(
@@ -78,7 +74,6 @@ def test_broker_reads_message_id_time_to_live_and_schedule() -> None:
 
 
 def test_the_bare_message_is_passed_on_byte_for_byte() -> None:
-    """Properties, application properties and body are received with the bytes that were sent."""
     properties = {"attempt": 3, "ratio": 0.5, "none": None, "order": uuid4()}
     bare = encode_message(message_id="m-1", application_properties=properties)
 
@@ -88,7 +83,6 @@ def test_the_bare_message_is_passed_on_byte_for_byte() -> None:
 
 
 def test_annotations_of_the_sender_are_kept() -> None:
-    """Both kinds of annotations are kept, in whichever order a client sends them."""
     payload = encode_message(
         message_annotations={"x-opt-partition-key": "p"}, delivery_annotations={"mine": "kept"}
     )
@@ -105,7 +99,6 @@ def test_annotations_of_the_sender_are_kept() -> None:
 
 
 def test_application_properties_of_a_dead_letter_contain_its_reason() -> None:
-    """A reason or description that the receiver did not give is not added."""
     payload = encode_message(application_properties={"k": "v"})
     dead = DeadLettering(reason="unreadable", description=None)
 
@@ -115,9 +108,6 @@ def test_application_properties_of_a_dead_letter_contain_its_reason() -> None:
 
 
 def test_changed_properties_keep_the_encoding_of_the_others() -> None:
-    """A receiver that changes and adds properties leaves the bytes of the other properties and
-    sections unchanged.
-    """
     kept = {encode_string("n"): b"\x54\x05", encode_string("s"): encode_symbol("x")}
     before, after = encode_described(0x73, b"\x45"), encode_described(0x75, encode_binary(b"body"))
     payload = (
@@ -145,21 +135,19 @@ def test_properties_can_be_added_to_a_message_without_any() -> None:
 
 
 def test_transfer_in_batch_format_is_unpacked() -> None:
-    """A batch is one transfer; each of its messages is received separately."""
     members = [encode_message(message_id=name) for name in "ab"]
 
     assert [sent.message_id for sent in split_batch(encode_batch(*members), BATCH)] == ["a", "b"]
 
 
 def test_message_whose_body_contains_messages_is_not_a_batch() -> None:
-    """The transfer's format makes a batch, not the look of its body."""
+    """The format of the transfer decides whether it is a batch."""
     payload = encode_batch(encode_message(message_id="inner"))
 
     assert [sent.payload for sent in split_batch(payload)] == [payload]
 
 
 def test_batch_with_other_content_is_malformed() -> None:
-    """If one part of a batch is not a message, the whole batch is rejected."""
     with pytest.raises(MalformedMessage):
         split_batch(encode_batch(encode_message(), b"not a message"), BATCH)
 
@@ -173,7 +161,6 @@ def test_a_message_needs_no_body() -> None:
 
 @given(st.binary(max_size=200), st.sampled_from([0, BATCH]))
 def test_arbitrary_bytes_raise_only_malformed_errors(payload: bytes, message_format: int) -> None:
-    """Whatever bytes a client sends, they are parsed or raise a malformed error."""
     try:
         messages = split_batch(payload, message_format)
     except MalformedMessage:
@@ -183,7 +170,6 @@ def test_arbitrary_bytes_raise_only_malformed_errors(payload: bytes, message_for
 
 @given(st.data())
 def test_a_damaged_message_is_read_or_malformed(data: st.DataObject) -> None:
-    """The message has a changed byte or a missing end."""
     whole = bytearray(
         encode_message(
             message_id="m-1",
@@ -213,7 +199,6 @@ def test_an_empty_transfer_is_malformed(message_format: int) -> None:
 
 
 def test_message_id_has_at_most_128_characters() -> None:
-    """As in Service Bus, a longer MessageId is rejected."""
     assert parse_sent_message(encode_message(message_id="m" * 128)).message_id == "m" * 128
     with pytest.raises(MalformedMessage):
         parse_sent_message(encode_message(message_id="m" * 129))

@@ -1,5 +1,3 @@
-"""Test deferral and changed properties of the local Service Bus with Microsoft's SDK."""
-
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 
@@ -24,7 +22,6 @@ def bus() -> Iterator[LocalServiceBus]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def wires(bus: LocalServiceBus) -> AsyncIterator[Iterator[Wire]]:
-    """Return the clients of queues that no other test uses."""
     connection_string = bus.connection_string
     opened: list[Wire] = []
     async with ServiceBusClient.from_connection_string(connection_string, retry_total=0) as client:
@@ -44,7 +41,7 @@ def wire(wires: Iterator[Wire]) -> Wire:
 
 
 async def send_and_defer(wire: Wire) -> int:
-    """Send a message, receive it and defer it. Return its sequence number."""
+    """Send, receive and defer a message. Return its sequence number."""
     await wire.sender.send_messages(ServiceBusMessage("a", application_properties={"k": 1}))
     message = await wire.receive_one()
     await wire.receiver.defer_message(message)
@@ -58,10 +55,6 @@ async def receive_deferred(wire: Wire, number: int) -> ServiceBusReceivedMessage
 
 
 async def test_a_deferred_message_is_received_by_its_number(wire: Wire) -> None:
-    """A deferred message is received as it was sent.
-
-    Until then, a peek shows that it is deferred.
-    """
     number = await send_and_defer(wire)
     [peeked] = await wire.receiver.peek_messages(10, sequence_number=1)
     assert peeked.state.name == "DEFERRED"
@@ -94,7 +87,6 @@ async def test_deferred_message_is_settled_by_the_management_node(
 
 
 async def test_a_deferred_message_can_be_received_and_deleted(wire: Wire) -> None:
-    """In the mode *receive and delete*, a deferred message needs no settlement."""
     number = await send_and_defer(wire)
     receiver = wire.client.get_queue_receiver(
         wire.queue, receive_mode=ServiceBusReceiveMode.RECEIVE_AND_DELETE
@@ -108,7 +100,6 @@ async def test_a_deferred_message_can_be_received_and_deleted(wire: Wire) -> Non
 
 
 async def test_number_of_a_message_that_is_not_deferred_is_not_found(wire: Wire) -> None:
-    """The SDK raises its own error for such a number."""
     await wire.send("a")
 
     with pytest.raises(MessageNotFoundError):

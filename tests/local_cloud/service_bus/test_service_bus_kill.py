@@ -1,5 +1,3 @@
-"""Test that a killed Service Bus process loses nothing that it has confirmed."""
-
 import asyncio
 import gc
 import itertools
@@ -26,8 +24,6 @@ QUEUE = "flow-jobs"
 
 
 class ServiceBusProcess:
-    """A process of `python -m local_cloud.service_bus` that accepts connections."""
-
     def __init__(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         listening = json.loads(process.stdout.readline())["listening"]
@@ -35,11 +31,9 @@ class ServiceBusProcess:
         self._process = process
 
     def kill(self) -> None:
-        """Kill the process, so that it cannot write anything more."""
         self._process.kill()
 
     def terminate(self) -> int:
-        """End the process with SIGTERM, and return its exit code."""
         self._process.terminate()
         return self._process.wait(timeout=20)
 
@@ -68,7 +62,6 @@ async def open_client(process: ServiceBusProcess) -> AsyncIterator[ServiceBusCli
 async def receive_all(
     process: ServiceBusProcess, sub_queue: ServiceBusSubQueue | None = None
 ) -> dict[str, int]:
-    """Receive and complete all messages. Return the delivery count of each body."""
     found: dict[str, int] = {}
     async with (
         open_client(process) as client,
@@ -82,7 +75,6 @@ async def receive_all(
 
 
 async def test_settlements_and_messages_survive_a_kill(tmp_path: Path) -> None:
-    """Settlements, scheduled messages and MessageIds survive; locks do not."""
     database = tmp_path / "queues.db"
     later = datetime.now(UTC) + timedelta(days=1)
     with run_service_bus(database) as process:
@@ -116,7 +108,6 @@ async def test_settlements_and_messages_survive_a_kill(tmp_path: Path) -> None:
 async def test_accepted_messages_survive_a_kill_during_sending(
     tmp_path: Path,
 ) -> None:
-    """No message that the process has accepted is lost when it is killed."""
     database = tmp_path / "queues.db"
     accepted: list[str] = []
 
@@ -142,7 +133,6 @@ async def test_accepted_messages_survive_a_kill_during_sending(
 
 
 def test_terminated_process_exits_cleanly_with_one_database_file(tmp_path: Path) -> None:
-    """SIGTERM ends the process with 0 and merges the write-ahead log into the database."""
     database = tmp_path / "queues.db"
     with run_service_bus(database) as process:
         code = process.terminate()
@@ -155,7 +145,6 @@ def test_terminated_process_exits_cleanly_with_one_database_file(tmp_path: Path)
 
 
 def test_invalid_configuration_stops_the_start_with_an_error(tmp_path: Path) -> None:
-    """The process names the file and the error, and accepts no connection."""
     config = tmp_path / "Config.json"
     config.write_text('{"UserConfig": {"Namespaces": []}}')
 

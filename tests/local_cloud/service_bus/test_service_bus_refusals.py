@@ -1,5 +1,3 @@
-"""Test that the local Service Bus rejects at once, with a reason, what it does not support."""
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
@@ -73,7 +71,6 @@ async def send_to_the_dead_letters(client: ServiceBusClient) -> None:
 async def test_unsupported_operation_is_rejected(
     client: ServiceBusClient, attempt: Attempt, error: type[Exception], words: str
 ) -> None:
-    """The SDK gets an AMQP error at once, instead of waiting for a timeout."""
     with pytest.raises(error, match=words):
         await asyncio.wait_for(attempt(client), 20)
 
@@ -81,7 +78,6 @@ async def test_unsupported_operation_is_rejected(
 async def test_too_large_message_is_rejected_by_the_broker(
     client: ServiceBusClient, bus: LocalServiceBus
 ) -> None:
-    """The broker checks the limit of the Standard tier itself, although the SDK checks it, too."""
     async with client.get_queue_sender("key-events") as sender:
         await sender._open()
         handler: Any = sender._handler

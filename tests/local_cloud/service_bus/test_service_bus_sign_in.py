@@ -1,7 +1,4 @@
-"""Test how a client opens a connection to the local Service Bus: headers, sign-in and errors.
-
-The client's side is written by the codec of Microsoft's Python client, not by the broker's own.
-"""
+"""Test connections with frames that Microsoft's Python codec writes, not the broker's own."""
 
 import socket
 from collections.abc import Iterator
@@ -29,8 +26,6 @@ def build_open_frame(**fields: Any) -> Any:
 
 
 class RawClient:
-    """A socket that sends and receives AMQP frames."""
-
     def __init__(self, bus: LocalServiceBus) -> None:
         self.socket = socket.create_connection(("127.0.0.1", bus.port), timeout=10)
 
@@ -79,7 +74,6 @@ def test_broker_offers_the_sign_in_mechanism_of_each_client(
 
 
 def test_unknown_sign_in_mechanism_is_rejected(bus: LocalServiceBus) -> None:
-    """The broker rejects the mechanism and closes the connection."""
     with RawClient(bus) as client:
         client.socket.sendall(SASL)
         client.read(8)
@@ -91,7 +85,7 @@ def test_unknown_sign_in_mechanism_is_rejected(bus: LocalServiceBus) -> None:
 
 
 def test_client_of_another_protocol_gets_the_amqp_header(bus: LocalServiceBus) -> None:
-    """As the standard requires, the broker sends its own protocol header and then closes."""
+    """As the standard requires, the broker sends its own protocol header and disconnects."""
     with RawClient(bus) as client:
         client.socket.sendall(b"GET / HTTP/1.1\r\n\r\n")
 
@@ -104,7 +98,6 @@ def test_client_of_another_protocol_gets_the_amqp_header(bus: LocalServiceBus) -
 def test_malformed_frame_closes_the_connection_with_an_error(
     bus: LocalServiceBus, nonsense: bytes
 ) -> None:
-    """The client gets the reason. Other connections stay open."""
     with RawClient(bus) as client, RawClient(bus) as other:
         for each in (client, other):
             each.socket.sendall(AMQP)
@@ -119,7 +112,6 @@ def test_malformed_frame_closes_the_connection_with_an_error(
 
 
 def test_client_with_an_idle_timeout_gets_heartbeats(bus: LocalServiceBus) -> None:
-    """The broker sends a heartbeat at half of the timeout that the client has set."""
     with RawClient(bus) as client:
         client.socket.sendall(AMQP)
         client.read(8)

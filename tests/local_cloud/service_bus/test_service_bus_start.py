@@ -1,5 +1,3 @@
-"""Test how the local Service Bus is configured and started, and who can reach it."""
-
 import json
 import socket
 from collections.abc import Iterator
@@ -19,8 +17,6 @@ from local_cloud.service_bus.server import HOST
 
 
 class AnyToken:
-    """A credential that issues a token which the broker does not verify."""
-
     async def get_token(self, *scopes: str, **options: object) -> AccessToken:
         assert scopes == ("https://servicebus.azure.net//.default",)
         return AccessToken("token", 2**32)
@@ -42,7 +38,6 @@ def bus() -> Iterator[LocalServiceBus]:
 
 
 async def test_broker_accepts_a_token_credential(bus: LocalServiceBus) -> None:
-    """An app that uses a managed identity can use the local broker without other code."""
     async with (
         ServiceBusClient(f"{HOST}:{bus.port}", AnyToken(), use_tls=False) as client,
         client.get_queue_sender("flow-jobs") as sender,
@@ -72,7 +67,6 @@ def test_broker_listens_on_this_machine_only(bus: LocalServiceBus) -> None:
 
 
 def test_start_on_a_used_port_raises_an_error(bus: LocalServiceBus) -> None:
-    """The error is raised to the caller, and not lost in the broker's thread."""
     with (
         pytest.raises(OSError, match="address already in use"),
         LocalServiceBus(PRODUCT_QUEUES, port=bus.port),
@@ -105,9 +99,6 @@ def test_second_broker_on_a_database_is_rejected(tmp_path: Path) -> None:
 
 
 def test_queues_of_the_product_have_the_designed_settings() -> None:
-    """The product needs five queues. Each delivers a message at most ten times, and drops repeated
-    messages for ten minutes.
-    """
     queues = read_configuration(PRODUCT_QUEUES)
 
     names = [queue.name for queue in queues]
@@ -130,7 +121,6 @@ def test_queues_of_the_product_have_the_designed_settings() -> None:
 def test_unsupported_queue_property_is_rejected(
     tmp_path: Path, queue: dict[str, object], words: str
 ) -> None:
-    """The error names the file and the property. No property is ignored."""
     path = tmp_path / "Config.json"
     namespace = {"Name": "sbemulatorns", "Queues": [{"Name": "queue"} | queue]}
     path.write_text(json.dumps({"UserConfig": {"Namespaces": [namespace]}}))

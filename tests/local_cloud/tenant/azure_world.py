@@ -1,5 +1,3 @@
-"""Serve a seeded tenant, and call its Azure side with the clients that the tests need."""
-
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -94,17 +92,13 @@ SEED: dict[str, Any] = {
 
 
 class Credential:
-    """Gets a token of the tenant for each audience that one of Microsoft's clients asks for."""
-
     def __init__(self, tenant: Tenant) -> None:
         self._tenant = tenant
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        """Return a token for the first scope."""
         return self.issue_token(scopes[0])
 
     def issue_token(self, scope: str) -> AccessToken:
-        """Issue a token of the app for a scope."""
         caller = SimulatedCaller(
             object_id=CALLER,
             app_id="0a0a0a0a-0000-4000-8000-000000000002",
@@ -114,8 +108,7 @@ class Credential:
         )
         return AccessToken(self._tenant.tokens.issue(caller), int(time.time()) + 3600)
 
-    async def close(self) -> None:
-        """Do nothing, because nothing is open."""
+    async def close(self) -> None: ...
 
     async def __aenter__(self) -> "Credential":
         return self
@@ -125,18 +118,13 @@ class Credential:
 
 
 def require_present[T](member: T | None) -> T:
-    """Return a member of a response that Microsoft's models declare as optional.
-
-    Fails without it.
-    """
+    """Return a member that Microsoft's models declare as optional. Fails if it is None."""
     assert member is not None
     return member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The response to a request that was sent without a client library."""
-
     status: int
     headers: Mapping[str, str]
     body: Any
@@ -144,8 +132,6 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AzureWorld:
-    """A served tenant, with the ways in which tests call its Azure side."""
-
     tenant: Tenant
     server: TenantServer
     credential: Credential
@@ -153,7 +139,6 @@ class AzureWorld:
 
     @property
     def azure(self) -> Azure:
-        """The state of the tenant's Azure side."""
         return self.tenant.get_part(Azure)
 
     @property
@@ -175,7 +160,7 @@ class AzureWorld:
         etag: str = "",
         **query: str,
     ) -> Answer:
-        """Call a URL with a token for an audience, or without a token if the audience is empty."""
+        """Call a URL with a token for the audience, or without a token if `audience` is empty."""
         headers = {"If-Match": etag} if etag else {}
         if audience:
             headers["Authorization"] = f"Bearer {self.credential.issue_token(audience).token}"
@@ -198,13 +183,11 @@ class AzureWorld:
             )
 
     async def call_arm(self, method: str, path: str, body: Any = None) -> Answer:
-        """Call Resource Manager with an api-version that it accepts."""
         return await self.call(method, f"{ARM}{path}", body, **{"api-version": "2023-07-01"})
 
 
 @asynccontextmanager
 async def serve_azure_world() -> AsyncIterator[AzureWorld]:
-    """Serve a tenant with the seed of this module."""
     tenant = Tenant()
     seed_azure(tenant, SEED)
     async with TenantServer(tenant) as server, aiohttp.ClientSession() as session:

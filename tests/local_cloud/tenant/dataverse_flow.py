@@ -1,5 +1,3 @@
-"""Create and read flows in the local tenant's Dataverse."""
-
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +20,6 @@ AS_MAKER = {"CallerObjectId": MAKER}
 
 
 def build_workflow(data: str | None = None, **more: Any) -> dict[str, Any]:
-    """Return the body that creates a flow."""
     return {
         "category": 5,
         "type": 1,
@@ -36,13 +33,12 @@ def build_workflow(data: str | None = None, **more: Any) -> dict[str, Any]:
 async def create_flow(
     world: TenantWorld, body: dict[str, Any], headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """Create the flow `COPY`, unless it exists."""
+    """Create the flow `COPY` with `If-None-Match: *`."""
     sent = {"If-None-Match": "*", **(headers or {})}
     return await world.call("PATCH", f"{WORKFLOWS}({COPY})", body, headers=sent)
 
 
 async def read_flow(world: TenantWorld, workflow_id: str = COPY) -> dict[str, Any]:
-    """Return the row of a flow."""
     answer = await world.call("GET", f"{WORKFLOWS}({workflow_id})")
     assert answer.status == 200, answer.body
     row: dict[str, Any] = answer.body

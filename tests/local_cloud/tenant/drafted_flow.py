@@ -1,5 +1,3 @@
-"""Build drafts from which the app's adapters create a copy for the original's owner."""
-
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +15,6 @@ def find_maker_row(app: Adapters) -> str:
 
 
 def build_copy_draft(app: Adapters, **more: Any) -> WorkflowDraft:
-    """Return the draft of a copy of the HTTP flow, for its owner."""
     plain = WorkflowDraft(
         workflow_id=COPY,
         name="Receive order (CMK)",

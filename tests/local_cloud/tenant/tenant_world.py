@@ -1,5 +1,3 @@
-"""Serve a seeded tenant, and call its Power Platform side."""
-
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -80,24 +78,20 @@ NEW_MAIL = {
 
 
 def build_http_action(uri: str) -> dict[str, Any]:
-    """Return actions with one HTTP action, which posts to this URI."""
     return {"Call": {"type": "Http", "inputs": {"method": "POST", "uri": uri}, "runAfter": {}}}
 
 
 def build_child_action(workflow_id: str) -> dict[str, Any]:
-    """Return actions with one that runs a child flow."""
     host = {"workflowReferenceName": workflow_id}
     return {"Child": {"type": "Workflow", "inputs": {"host": host}, "runAfter": {}}}
 
 
 def build_client_data(content: dict[str, Any], references: dict[str, Any] | None = None) -> str:
-    """Return the `clientdata` of a flow with this definition."""
     properties = {"connectionReferences": references or {}, "definition": content}
     return json.dumps({"properties": properties, "schemaVersion": "1.0.0.0"})
 
 
 def build_references(logical_name: str, api: str = "shared_office365") -> dict[str, Any]:
-    """Return connection references with one entry, for a connector."""
     connection = {"connectionReferenceLogicalName": logical_name}
     entry = {"runtimeSource": "embedded", "connection": connection, "api": {"name": api}}
     return {api: entry}
@@ -223,39 +217,31 @@ SEED: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The response to a request."""
-
     status: int
     headers: Mapping[str, str]
     body: Any
 
     @property
     def code(self) -> str:
-        """The code of the error in the response."""
         code: str = self.body["error"]["code"]
         return code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantWorld:
-    """A served tenant, with the ways in which tests call it."""
-
     tenant: Tenant
     server: TenantServer
     session: aiohttp.ClientSession
 
     @property
     def platform(self) -> PowerPlatform:
-        """The state of the tenant's Power Platform side."""
         return self.tenant.get_part(PowerPlatform)
 
     @property
     def environment(self) -> SimulatedEnvironment:
-        """The environment that most tests use."""
         return self.platform.environments[ENVIRONMENT]
 
     def issue_token(self, who: str, audience: str) -> str:
-        """Issue a token of a person or an application for an audience."""
         principal = self.tenant.get_part(Directory).principals.get(who)
         if principal is not None and principal.client_id:
             return issue_application_token(self.tenant, who, audience)
@@ -272,10 +258,7 @@ class TenantWorld:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Call a URL through the tunnel.
-
-        By default, the token has the audience that the host requires.
-        """
+        """Call a URL through the tunnel. The default audience is the one that the host requires."""
         sent = dict(headers or {})
         if who is not None:
             sent["Authorization"] = (
@@ -307,7 +290,6 @@ class TenantWorld:
             )
 
     async def control(self, method: str, path: str, body: Any = None) -> Any:
-        """Call the control API."""
         async with self.session.request(
             method, self.server.control_url + path, json=body
         ) as response:
@@ -316,7 +298,6 @@ class TenantWorld:
             return json.loads(text) if text else None
 
     async def read_all_pages(self, url: str, **options: Any) -> list[Any]:
-        """Return the items of all pages of a list."""
         items: list[Any] = []
         next_url: str | None = url
         while next_url:
@@ -328,24 +309,22 @@ class TenantWorld:
         return items
 
     async def link(self) -> None:
-        """Link the environment to the policy, and wait until the link has succeeded."""
+        """Link the environment, and advance the clock until the link has succeeded."""
         await self.control("POST", f"/environments/{ENVIRONMENT}/link", {"systemId": POLICY_ID})
         await self.control("POST", "/clock/advance", {"seconds": 11})
 
     async def migrate(self) -> None:
-        """Link the environment, and wait until all flows that can migrate have migrated."""
+        """Link the environment, and advance the clock until its flows have migrated."""
         await self.link()
         await self.control("POST", "/clock/advance", {"seconds": 101})
 
     async def get_trigger_url(self, flow_id: str) -> str:
-        """Return a flow's trigger URL."""
         flow = await self.control("GET", f"/environments/{ENVIRONMENT}/flows/{flow_id}")
         url: str = flow["triggerUrl"]
         return url
 
 
 def find_audience(url: str) -> str:
-    """Return the audience that the host of a URL requires."""
     if "bap.microsoft.com" in url:
         return BAP_AUDIENCE
     return ORG if ".dynamics.com" in url else FLOW_AUDIENCE
@@ -353,7 +332,6 @@ def find_audience(url: str) -> str:
 
 @asynccontextmanager
 async def serve_tenant_world() -> AsyncIterator[TenantWorld]:
-    """Serve a seeded tenant until the block ends."""
     tenant = Tenant()
     seed(tenant, SEED)
     async with TenantServer(tenant) as server:

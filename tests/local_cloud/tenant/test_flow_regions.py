@@ -1,7 +1,4 @@
-"""Test the regional hosts of the flow service, and how the app finds the right one.
-
-See platform.md#regional-hosts.
-"""
+"""Test the regional hosts of the flow service. See platform.md#regional-hosts."""
 
 from copy import deepcopy
 from typing import Any
@@ -22,7 +19,6 @@ KINGDOM = "e0000000-0000-4000-8000-0000000000b1"
 
 
 def build_flows_url(environment: str, host: str) -> str:
-    """Return the URL of an environment's flows on a host."""
     path = f"providers/Microsoft.ProcessSimple/scopes/admin/environments/{environment}/v2/flows"
     return f"https://{host}/{path}"
 
@@ -49,7 +45,6 @@ def describe_tenant() -> dict[str, Any]:
 
 
 async def test_regional_host_serves_its_region_only() -> None:
-    """A host serves no environment of another region, and a host of no region does not exist."""
     async with serve_tenant_world() as world:
         own = await world.call("GET", build_flows_url(ENVIRONMENT, f"emea.{GLOBAL}"))
         others = await world.call("GET", build_flows_url(ENVIRONMENT, f"unitedstates.{GLOBAL}"))
@@ -63,9 +58,7 @@ async def test_regional_host_serves_its_region_only() -> None:
 
 
 async def test_the_global_host_may_reject_a_region() -> None:
-    """The global host rejects the regions that an assumption names, with an error that users have
-    reported. It serves all others.
-    """
+    """Users have reported the error with which the global host rejects a region."""
     async with serve_tenant_world() as world:
         before = await world.call("GET", build_flows_url(ENVIRONMENT, GLOBAL))
         await world.control("PUT", "/assumptions", {"global_flow_host_refuses": ["europe"]})
@@ -78,7 +71,6 @@ async def test_the_global_host_may_reject_a_region() -> None:
 
 
 async def send_requests(app: Adapters) -> list[int]:
-    """Send each kind of request in two regions, and return the statuses."""
     reports = app.flow_reports
     first = await reports.list_flows(ENVIRONMENT)
     kingdom = await reports.list_flows(KINGDOM)
@@ -93,7 +85,6 @@ async def send_requests(app: Adapters) -> list[int]:
 async def test_app_calls_the_host_that_each_environment_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The app sends no request to the global host, which rejects both regions here."""
     async with run_adapters(monkeypatch, describe_tenant()) as app:
         app.world.tenant.calls.reset()
         found = await send_requests(app)
@@ -108,7 +99,7 @@ async def test_app_calls_the_host_that_each_environment_names(
 async def test_app_finds_the_regional_host_of_an_environment_without_a_host(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The global host's error names the region; the app then uses the host of that region."""
+    """The global host's error names the region. The app then uses that region's host."""
     monkeypatch.setattr(admin_api, "list_runtime_endpoints", lambda _: {})
     async with run_adapters(monkeypatch, describe_tenant()) as app:
         app.world.tenant.calls.reset()

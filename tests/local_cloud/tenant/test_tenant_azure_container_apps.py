@@ -1,5 +1,3 @@
-"""Test the tenant's Container Apps: revisions, and secrets that containers read when they start."""
-
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +11,6 @@ APP = f"{GROUP_ID}/providers/Microsoft.App/containerApps/till"
 
 
 def build_app(variable: str = "blue", **template: Any) -> dict[str, Any]:
-    """Return the body of a container app with a secret and a variable that uses it."""
     variables = [{"name": "FLOW", "secretRef": "flow"}, {"name": "COLOUR", "value": variable}]
     return {
         "location": "westeurope",
@@ -26,7 +23,6 @@ def build_app(variable: str = "blue", **template: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """Serve a tenant with a container app."""
     async with serve_azure_world() as served:
         seed_azure(served.tenant, {"containerApps": [{"id": APP, **build_app()}]})
         yield served
@@ -39,12 +35,10 @@ async def list_revisions(world: AzureWorld) -> list[tuple[str, bool]]:
 
 
 def read_variables(world: AzureWorld, revision: str) -> dict[str, str]:
-    """Return the environment variables that the containers of a revision have."""
     return world.tenant.get_part(Azure).container_variables[f"{APP}/revisions/{revision}".lower()]
 
 
 async def test_only_an_action_returns_values_of_secrets(world: AzureWorld) -> None:
-    """A read of an app names its secrets without their values."""
     shown = (await world.call_arm("GET", APP)).body["properties"]["configuration"]["secrets"]
     listed = await world.call_arm("POST", f"{APP}/listSecrets")
 
@@ -70,7 +64,7 @@ async def test_changed_secret_is_used_after_a_restart(world: AzureWorld) -> None
 
 @pytest.mark.parametrize("mode", ["Single", "Multiple"])
 async def test_changed_template_is_a_new_revision(world: AzureWorld, mode: str) -> None:
-    """The old revision stops, unless the app may have several active ones."""
+    """The old revision stops, unless the app may have several active revisions."""
     await world.call_arm(
         "PATCH", APP, {"properties": {"configuration": {"activeRevisionsMode": mode}}}
     )
@@ -86,7 +80,6 @@ async def test_changed_template_is_a_new_revision(world: AzureWorld, mode: str) 
 
 
 async def test_deactivated_revision_is_listed_as_inactive(world: AzureWorld) -> None:
-    """A deactivated revision stays in the list and can be activated again."""
     [(revision, _)] = await list_revisions(world)
 
     await world.call_arm("POST", f"{APP}/revisions/{revision}/deactivate")
@@ -113,7 +106,6 @@ async def test_deactivated_revision_is_listed_as_inactive(world: AzureWorld) -> 
 async def test_invalid_change_is_rejected(
     world: AzureWorld, body: dict[str, Any], code: str
 ) -> None:
-    """A secret without a value and a repeated revision suffix are rejected."""
     first = build_app(revisionSuffix="a")
     await world.call_arm("PUT", APP, first)
 

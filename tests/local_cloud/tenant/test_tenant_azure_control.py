@@ -1,5 +1,3 @@
-"""Test the Azure part of the tenant's control API."""
-
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -17,7 +15,6 @@ from tests.local_cloud.tenant.azure_world import (
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """Serve a seeded tenant until the test ends."""
     async with serve_azure_world() as served:
         yield served
 
@@ -25,14 +22,12 @@ async def world() -> AsyncIterator[AzureWorld]:
 async def call_control_api(
     world: AzureWorld, method: str, path: str, body: Any = None, **query: str
 ) -> tuple[int, Any]:
-    """Call the control API. Return the status and the body."""
     url = f"{world.server.control_url}{path}"
     async with world.session.request(method, url, json=body, params=query) as response:
         return response.status, json.loads(await response.text() or "null")
 
 
 async def test_control_api_returns_the_settings_of_a_running_site(world: AzureWorld) -> None:
-    """A Key Vault reference has the value that the site's code reads."""
     status, site = await call_control_api(world, "GET", "/azure/site", id=SITE_ID.upper())
 
     assert status == 200
@@ -41,21 +36,18 @@ async def test_control_api_returns_the_settings_of_a_running_site(world: AzureWo
 
 
 async def test_an_unknown_site_is_not_found(world: AzureWorld) -> None:
-    """An unknown site is an error, and not a site without settings."""
     status, _ = await call_control_api(world, "GET", "/azure/site", id=f"{SITE_ID}-2")
 
     assert status == 404
 
 
 async def test_locks_are_listed_by_policy(world: AzureWorld) -> None:
-    """A policy whose key can be used locks no environment."""
     _, locks = await call_control_api(world, "GET", "/azure/locks")
 
     assert locks == {POLICY_ID: None}
 
 
 async def test_denied_call_to_a_host_can_be_predicted(world: AzureWorld) -> None:
-    """The answer names the resource that would deny a flow's call to the host."""
     query = {"host": "erp.contoso.example", "region": "westeurope"}
 
     _, protected = await call_control_api(
@@ -68,7 +60,7 @@ async def test_denied_call_to_a_host_can_be_predicted(world: AzureWorld) -> None
 
 
 async def test_a_key_event_can_be_published_without_its_cause(world: AzureWorld) -> None:
-    """A test need not wait for events such as the one 30 days before a key expires."""
+    """A test need not wait for the event 30 days before a key expires."""
     order = {"vault": "kv-cmk", "key": "pp-cmk", "kind": "Microsoft.KeyVault.KeyNearExpiry"}
 
     await call_control_api(world, "POST", "/azure/key-events", order)
@@ -78,7 +70,6 @@ async def test_a_key_event_can_be_published_without_its_cause(world: AzureWorld)
 
 
 async def test_key_is_revoked_and_restored(world: AzureWorld) -> None:
-    """While a key is revoked, each policy with the key says why its environments are locked."""
     order = {"vault": "kv-cmk", "key": "pp-cmk"}
 
     _, revoked = await call_control_api(world, "PATCH", "/azure/keys", order | {"enabled": False})

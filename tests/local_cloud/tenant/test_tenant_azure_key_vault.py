@@ -1,5 +1,3 @@
-"""Test the tenant's vaults with Microsoft's clients for keys and secrets."""
-
 import hashlib
 import json
 from collections.abc import AsyncIterator
@@ -27,21 +25,18 @@ URL = "https://kv-cmk.vault.azure.net"
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """Serve a seeded tenant until the test ends."""
     async with serve_azure_world() as served:
         yield served
 
 
 @pytest.fixture
 async def keys(world: AzureWorld) -> AsyncIterator[KeyClient]:
-    """Create Microsoft's client for keys."""
     async with KeyClient(URL, world.credential, **world.client_options) as client:
         yield client
 
 
 @pytest.fixture
 async def secrets(world: AzureWorld) -> AsyncIterator[SecretClient]:
-    """Create Microsoft's client for secrets."""
     async with SecretClient(URL, world.credential, **world.client_options) as client:
         yield client
 
@@ -78,7 +73,6 @@ async def test_a_key_is_read_with_its_protection(keys: KeyClient) -> None:
 
 
 async def test_an_unknown_key_is_not_found(keys: KeyClient) -> None:
-    """Microsoft's client raises the same error as with Azure."""
     with pytest.raises(ResourceNotFoundError, match="KeyNotFound"):
         await keys.get_key("nothing")
 
@@ -86,7 +80,6 @@ async def test_an_unknown_key_is_not_found(keys: KeyClient) -> None:
 async def test_rotation_adds_a_version_and_publishes_its_event(
     world: AzureWorld, keys: KeyClient
 ) -> None:
-    """The event is in the format of Event Grid: one object with its own properties."""
     rotated = await keys.rotate_key("pp-cmk")
 
     [message] = world.tenant.outbox.messages
@@ -108,9 +101,7 @@ async def test_rotation_adds_a_version_and_publishes_its_event(
 
 
 async def test_events_can_have_the_known_variations(world: AzureWorld, keys: KeyClient) -> None:
-    """Real events have been seen with blanks, with epochs as texts, in the CloudEvents format, and
-    twice.
-    """
+    """Real events have been seen in these variations."""
     settings = world.azure.events
     settings.schema = EventSchema.CLOUD_EVENTS
     settings.epoch_form = EpochForm.STRING
@@ -145,7 +136,7 @@ async def test_versions_are_listed_page_by_page(keys: KeyClient) -> None:
 async def test_disabling_the_previous_version_too_early_locks_the_policy(
     world: AzureWorld, keys: KeyClient
 ) -> None:
-    """A replaced version is still needed for 28 days; after that, it can be disabled."""
+    """A replaced version is still needed for 28 days."""
     clock = world.tenant.clock
     old = await keys.get_key("pp-cmk")
     await keys.rotate_key("pp-cmk")
@@ -163,7 +154,6 @@ async def test_disabling_the_previous_version_too_early_locks_the_policy(
 async def test_enabling_the_current_version_again_unlocks_the_policy(
     world: AzureWorld, keys: KeyClient
 ) -> None:
-    """Until the key can be used again, the policy's health shows the lock."""
     key = await keys.get_key("pp-cmk")
 
     await keys.update_key_properties("pp-cmk", key.properties.version, enabled=False)
@@ -188,7 +178,6 @@ async def test_deleted_key_is_in_the_recycle_bin_and_locks_the_policy(
 
 
 async def test_a_deleted_key_keeps_its_name_until_it_is_recovered(keys: KeyClient) -> None:
-    """While a key is in the recycle bin, its name is taken. A recovery restores all versions."""
     key = await keys.get_key("pp-cmk")
     await keys.delete_key("pp-cmk")
     with pytest.raises(HttpResponseError) as refusal:
@@ -201,7 +190,6 @@ async def test_a_deleted_key_keeps_its_name_until_it_is_recovered(keys: KeyClien
 
 
 async def test_secrets_are_listed_without_their_values(secrets: SecretClient) -> None:
-    """A list has ids and content types. Each value needs a separate request."""
     listed = [each async for each in secrets.list_properties_of_secrets()]
 
     [item] = listed
@@ -212,7 +200,6 @@ async def test_secrets_are_listed_without_their_values(secrets: SecretClient) ->
 async def test_write_of_a_secret_adds_a_version_and_keeps_the_old_version(
     secrets: SecretClient,
 ) -> None:
-    """The id of the old version still returns the old value."""
     old = await secrets.get_secret("orders-url")
 
     new = await secrets.set_secret(
@@ -228,7 +215,6 @@ async def test_write_of_a_secret_adds_a_version_and_keeps_the_old_version(
 
 
 async def test_disabled_secret_is_not_returned(secrets: SecretClient) -> None:
-    """The vault rejects a read of a disabled version."""
     secret = await secrets.get_secret("orders-url")
 
     await secrets.update_secret_properties("orders-url", secret.properties.version, enabled=False)
@@ -239,7 +225,6 @@ async def test_disabled_secret_is_not_returned(secrets: SecretClient) -> None:
 
 
 async def test_signature_of_a_version_is_checked_by_microsofts_client(keys: KeyClient) -> None:
-    """Microsoft's client verifies the vault's signature. Digests of another length are rejected."""
     digest = hashlib.sha256(b"content").digest()
     client = keys.get_cryptography_client("pp-cmk")
 
@@ -255,7 +240,6 @@ async def test_signature_of_a_version_is_checked_by_microsofts_client(keys: KeyC
 
 
 async def test_disabled_key_version_does_not_sign(keys: KeyClient) -> None:
-    """A disabled version does not sign, but its public key can be read."""
     key = await keys.get_key("pp-cmk")
     client = keys.get_cryptography_client("pp-cmk", key_version=key.properties.version)
     await client.sign(SignatureAlgorithm.rs256, bytes(32))
@@ -268,7 +252,6 @@ async def test_disabled_key_version_does_not_sign(keys: KeyClient) -> None:
 async def test_key_without_the_sign_operation_does_not_sign(
     world: AzureWorld, keys: KeyClient
 ) -> None:
-    """A key can only be used for the operations in its list."""
     made = await keys.create_rsa_key("wrapping", key_operations=["wrapKey", "unwrapKey"])
     answer = await world.call(
         "POST",

@@ -1,5 +1,3 @@
-"""Test the tenant's network security groups and service tags with Microsoft's client."""
-
 import json
 import os
 from collections.abc import AsyncIterator
@@ -21,14 +19,12 @@ from tests.local_cloud.tenant.azure_world import (
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """Serve a seeded tenant until the test ends."""
     async with serve_azure_world() as served:
         yield served
 
 
 @pytest.fixture
 async def network(world: AzureWorld) -> AsyncIterator[NetworkManagementClient]:
-    """Create Microsoft's client for networks."""
     async with NetworkManagementClient(
         world.credential, SUBSCRIPTION, **world.client_options
     ) as client:
@@ -89,7 +85,6 @@ async def test_service_tags_come_in_pages_with_numbers_as_strings(
 
 
 async def test_single_service_tag_can_be_requested(network: NetworkManagementClient) -> None:
-    """A client can request one tag, and omit its ranges."""
     details = network.service_tag_information.list(
         "westeurope", tag_name="PowerPlatformPlex.UKSouth", no_address_prefixes=True
     )
@@ -122,7 +117,6 @@ def test_downloaded_service_tag_list_with_integers_is_read(tmp_path: Path) -> No
 
 
 def test_file_that_is_not_a_service_tag_list_is_rejected(tmp_path: Path) -> None:
-    """The error names the file."""
     path = tmp_path / "other.json"
     path.write_text('{"values": []}')
 
@@ -133,7 +127,6 @@ def test_file_that_is_not_a_service_tag_list_is_rejected(tmp_path: Path) -> None
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_published_service_tag_list_is_read_completely() -> None:
-    """Microsoft's published list has the required service tag in 43 regions."""
     [path] = Path(os.environ["FLOW_CORPUS"], "servicetags").glob("ServiceTags_Public_*.json")
 
     tags = read_service_tags(path)

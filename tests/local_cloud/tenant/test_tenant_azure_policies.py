@@ -1,5 +1,3 @@
-"""Test the enterprise policies of the tenant over HTTPS."""
-
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -37,13 +35,12 @@ BODY: dict[str, Any] = {
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """Serve a seeded tenant until the test ends."""
     async with serve_azure_world() as served:
         yield served
 
 
 def apply_policy(world: AzureWorld, policy_id: str) -> None:
-    """Add an environment that is linked to a policy, with the policy's id in upper case."""
+    """Add an environment that is linked to a policy. Its link has the policy's id in upper case."""
     environment = SimulatedEnvironment(
         id="e1", display_name="Sales", created=world.tenant.clock.now(), org_host=None
     )
@@ -58,7 +55,6 @@ def apply_policy(world: AzureWorld, policy_id: str) -> None:
 
 
 async def test_policy_is_found_by_its_id_in_any_case(world: AzureWorld) -> None:
-    """The response contains the id in the letter case with which the policy was created."""
     answer = await world.call_arm("GET", POLICY_ID.lower())
 
     assert answer.status == 200
@@ -67,7 +63,6 @@ async def test_policy_is_found_by_its_id_in_any_case(world: AzureWorld) -> None:
 
 
 async def test_policies_of_a_subscription_are_listed(world: AzureWorld) -> None:
-    """The list of a subscription has the policies of all its resource groups."""
     answer = await world.call_arm(
         "GET",
         f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.PowerPlatform/enterprisePolicies",
@@ -106,7 +101,6 @@ async def test_replacing_a_policy_keeps_its_system_id_and_its_principal(world: A
 
 
 async def test_delete_of_a_missing_policy_returns_204(world: AzureWorld) -> None:
-    """A second delete is not an error. Only the first one publishes an event."""
     first = await world.call_arm("DELETE", POLICY_ID)
     second = await world.call_arm("DELETE", POLICY_ID)
 
@@ -119,7 +113,6 @@ async def test_delete_of_a_missing_policy_returns_204(world: AzureWorld) -> None
 async def test_a_policy_with_an_environment_cannot_be_changed(
     world: AzureWorld, method: str
 ) -> None:
-    """While an environment uses a policy, updates and deletes fail and publish no event."""
     apply_policy(world, POLICY_ID)
 
     answer = await world.call_arm(method, POLICY_ID, BODY)
@@ -129,7 +122,6 @@ async def test_a_policy_with_an_environment_cannot_be_changed(
 
 
 async def test_tags_of_a_policy_can_be_patched(world: AzureWorld) -> None:
-    """A PATCH keeps the tags that its body omits."""
     answer = await world.call_arm("PATCH", POLICY_ID, {"tags": {"team": "platform"}})
 
     assert answer.body["tags"] == {"team": "platform"}
@@ -141,9 +133,6 @@ async def test_tags_of_a_policy_can_be_patched(world: AzureWorld) -> None:
     [{"location": "westeurope"}, {"kind": "Cipher"}, {"properties": {"encryption": {"a": 1}}}],
 )
 async def test_a_wrong_policy_is_rejected(world: AzureWorld, wrong: dict[str, Any]) -> None:
-    """The location must be a geography, and the kind must be one of five. An Encryption policy
-    needs a key.
-    """
     answer = await world.call_arm("PUT", NEW_ID, BODY | wrong)
 
     assert answer.status == 400

@@ -1,5 +1,3 @@
-"""Test that the tenant's check of Azure Policy predicts what a write does."""
-
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -27,7 +25,6 @@ DOCUMENT = {
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """Serve a tenant with an action group."""
     async with serve_azure_world() as served:
         seed_azure(served.tenant, {"resources": [DOCUMENT]})
         yield served
@@ -36,7 +33,6 @@ async def world() -> AsyncIterator[AzureWorld]:
 @pytest.mark.parametrize("tags", [{}, {"team": "sales"}])
 @pytest.mark.parametrize("name", CONDITIONS)
 async def test_check_and_write_agree(world: AzureWorld, name: str, tags: Mapping[str, str]) -> None:
-    """The check names the same assignments as the rejection of the write."""
     policy = {"scope": GROUP_ID, "name": "deny", "condition": CONDITIONS[name]}
     seed_azure(world.tenant, {"policyAssignments": [policy]})
     content = {key: value for key, value in DOCUMENT.items() if key != "id"} | {"tags": tags}

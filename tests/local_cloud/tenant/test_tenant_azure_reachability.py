@@ -1,5 +1,3 @@
-"""Test which calls by flows the tenant's firewalls allow, for originals and for copies."""
-
 from typing import Any
 
 import pytest
@@ -20,14 +18,12 @@ COPY = FlowOrigin(region="westeurope", is_protected=True)
 
 @pytest.fixture
 def azure() -> Azure:
-    """Return the Azure side of a seeded tenant."""
     tenant = Tenant()
     seed_azure(tenant, SEED)
     return tenant.get_part(Azure)
 
 
 def add_rule(azure: Azure, priority: int, access: str, *sources: str, port: str = "443") -> None:
-    """Add an inbound rule to the network security group."""
     properties = {
         "access": access,
         "priority": priority,
@@ -45,7 +41,6 @@ def add_rule(azure: Azure, priority: int, access: str, *sources: str, port: str 
 
 
 def set_restrictions(azure: Azure, *restrictions: dict[str, Any], **web: Any) -> None:
-    """Set the access restrictions of the site."""
     put_configuration(azure, SITE_ID, "web", {"ipSecurityRestrictions": list(restrictions), **web})
 
 
@@ -54,7 +49,7 @@ def test_host_without_a_firewall_is_reachable(azure: Azure) -> None:
 
 
 def test_group_with_only_the_old_ranges_denies_the_copy(azure: Azure) -> None:
-    """A copy calls from other addresses than its original."""
+    """A copy calls from addresses other than those of its original."""
     refusal = find_denial(azure, ERP.upper(), COPY)
 
     assert find_denial(azure, ERP, ORIGINAL) is None
@@ -76,14 +71,12 @@ def test_group_with_only_the_old_ranges_denies_the_copy(azure: Azure) -> None:
     ],
 )
 def test_rule_for_the_new_ranges_allows_the_copy(azure: Azure, source: str) -> None:
-    """The rule may name the service tag, a region of it, or something wider."""
     add_rule(azure, 110, "Allow", source)
 
     assert find_denial(azure, ERP, COPY) is None
 
 
 def test_rule_with_all_prefixes_of_the_tag_allows_the_copy(azure: Azure) -> None:
-    """A rule with the tag's ranges is as good as one with its name."""
     tag = azure.service_tags.find("PowerPlatformPlex.WestEurope")
     assert tag is not None
 
@@ -93,7 +86,7 @@ def test_rule_with_all_prefixes_of_the_tag_allows_the_copy(azure: Azure) -> None
 
 
 def test_rule_without_one_prefix_denies_the_copy(azure: Azure) -> None:
-    """A flow may call from any of its ranges, so a rule must allow all of them."""
+    """A copy may call from any of the tag's ranges."""
     tag = azure.service_tags.find("PowerPlatformPlex.WestEurope")
     assert tag is not None
 
@@ -125,7 +118,7 @@ def test_a_later_denying_rule_does_not_matter(azure: Azure) -> None:
 
 
 def test_rule_for_another_port_does_not_allow_the_copy(azure: Azure) -> None:
-    """Flows call on port 443, unless their URL names another one."""
+    """Flows call on port 443, unless their URL names another port."""
     add_rule(azure, 110, "Allow", "PowerPlatformPlex", port="8000-8100")
 
     assert find_denial(azure, ERP, COPY) is not None
@@ -139,7 +132,6 @@ def test_a_site_without_restrictions_is_open(azure: Azure) -> None:
 
 
 def test_a_site_with_a_rule_denies_everybody_else(azure: Azure) -> None:
-    """As soon as a rule of a site allows some addresses, the site denies all others."""
     set_restrictions(azure, {"ipAddress": "LogicApps", "tag": "ServiceTag", "action": "Allow"})
 
     refusal = find_denial(azure, SHOP, COPY)
@@ -160,7 +152,6 @@ def test_access_restriction_may_have_a_tag_or_several_prefixes(azure: Azure) -> 
 
 
 def test_the_default_action_of_a_site_can_be_to_allow(azure: Azure) -> None:
-    """With the default action *Allow*, rules can only deny."""
     set_restrictions(
         azure,
         {"ipAddress": "203.0.113.0/24", "action": "Deny", "priority": 100},
@@ -171,7 +162,6 @@ def test_the_default_action_of_a_site_can_be_to_allow(azure: Azure) -> None:
 
 
 def test_a_site_without_public_access_denies_everybody(azure: Azure) -> None:
-    """If public access is off, a rule that allows a call has no effect."""
     set_restrictions(azure, {"ipAddress": "Any"}, publicNetworkAccess="Disabled")
 
     assert find_denial(azure, SHOP, COPY) is not None
@@ -193,7 +183,6 @@ def test_rule_applies_only_to_its_destination(
 
 
 def test_region_missing_in_the_list_needs_the_whole_tag(azure: Azure) -> None:
-    """Without ranges for a flow's region, the whole service tag must be allowed."""
     origin = FlowOrigin(region="francecentral", is_protected=True)
     add_rule(azure, 110, "Allow", "PowerPlatformPlex.WestEurope")
     refused = find_denial(azure, ERP, origin)

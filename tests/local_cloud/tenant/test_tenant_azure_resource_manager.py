@@ -1,5 +1,3 @@
-"""Test what all operations of the tenant's Resource Manager have in common."""
-
 from collections.abc import AsyncIterator
 
 import pytest
@@ -19,7 +17,6 @@ VAULTS = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.KeyVault/vaults"
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """Serve a seeded tenant until the test ends."""
     async with serve_azure_world() as served:
         yield served
 
@@ -31,7 +28,6 @@ async def test_a_call_without_api_version_is_refused(world: AzureWorld) -> None:
 
 
 async def test_api_version_that_is_not_a_date_is_rejected(world: AzureWorld) -> None:
-    """The version of the API is a date, possibly with `-preview`."""
     answer = await world.call("GET", f"{ARM}{VAULTS}", **{"api-version": "7.4"})
 
     assert answer.body["error"]["code"] == "InvalidApiVersionParameter"
@@ -49,7 +45,6 @@ async def test_token_for_another_audience_is_rejected(world: AzureWorld) -> None
 
 
 async def test_a_used_up_budget_is_answered_with_a_time_to_wait(world: AzureWorld) -> None:
-    """Above the budget, the response is a 429 with Retry-After."""
     world.tenant.calls.budgets["resource_manager.read"] = Budget(calls=2, seconds=60)
 
     answers = [await world.call_arm("GET", VAULTS) for _ in range(3)]
@@ -59,7 +54,6 @@ async def test_a_used_up_budget_is_answered_with_a_time_to_wait(world: AzureWorl
 
 
 async def test_subscriptions_are_listed(world: AzureWorld) -> None:
-    """A client learns from the list which subscriptions it can read."""
     answer = await world.call_arm("GET", "/subscriptions")
 
     [subscription] = answer.body["value"]
@@ -68,7 +62,6 @@ async def test_subscriptions_are_listed(world: AzureWorld) -> None:
 
 
 async def test_an_unknown_subscription_is_not_found(world: AzureWorld) -> None:
-    """An unknown subscription is an error, and not a subscription without resources."""
     answer = await world.call_arm("GET", "/subscriptions/nothing/resources")
 
     assert (answer.status, answer.body["error"]["code"]) == (404, "SubscriptionNotFound")
@@ -77,7 +70,6 @@ async def test_an_unknown_subscription_is_not_found(world: AzureWorld) -> None:
 async def test_resources_are_listed_page_by_page_without_their_properties(
     world: AzureWorld,
 ) -> None:
-    """A client gets the whole list only by following `nextLink`."""
     world.azure.page_size = 3
 
     first = await world.call_arm("GET", f"/subscriptions/{SUBSCRIPTION}/resources")
@@ -91,7 +83,6 @@ async def test_resources_are_listed_page_by_page_without_their_properties(
 
 
 async def test_resources_can_be_listed_by_type(world: AzureWorld) -> None:
-    """The filter ignores the case of the type."""
     answer = await world.call(
         "GET",
         f"{ARM}/subscriptions/{SUBSCRIPTION}/resources",
@@ -111,7 +102,6 @@ async def test_vault_contains_its_protection_settings(world: AzureWorld) -> None
 
 
 async def test_missing_resource_is_not_found(world: AzureWorld) -> None:
-    """The error has the format of Resource Manager's errors."""
     answer = await world.call_arm("GET", f"{POLICY_ID}-2")
 
     assert (answer.status, answer.body["error"]["code"]) == (404, "ResourceNotFound")

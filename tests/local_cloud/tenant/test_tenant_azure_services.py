@@ -1,5 +1,3 @@
-"""Test that the tenant checks writes of IP rules as each Azure service does."""
-
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,7 +17,6 @@ TOPIC = f"{GROUP_ID}/providers/Microsoft.EventGrid/topics/told"
 
 
 def build_resource(resource_id: str, **properties: Any) -> dict[str, Any]:
-    """Return a resource for the seed. Its type is part of its id."""
     namespace, *path = resource_id.rpartition("/providers/")[2].split("/")
     resource_type = "/".join((namespace, *path[::2]))
     return {"id": resource_id, "type": resource_type, "properties": properties}
@@ -27,7 +24,6 @@ def build_resource(resource_id: str, **properties: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """Serve a tenant with a resource of each service."""
     rules = {"ipRules": [{"value": "198.51.100.0/24", "action": "Allow"}]}
     policy = "<policies><inbound /></policies>"
     listed = [
@@ -45,12 +41,10 @@ async def world() -> AsyncIterator[AzureWorld]:
 
 
 def build_rule(first: str, last: str) -> dict[str, Any]:
-    """Return the body of a database server's rule for a range of addresses."""
     return {"properties": {"startIpAddress": first, "endIpAddress": last}}
 
 
 def build_acls(*values: str) -> dict[str, Any]:
-    """Return a body with these IP rules."""
     rules = [{"value": value, "action": "Allow"} for value in values]
     return {"properties": {"networkAcls": {"defaultAction": "Deny", "ipRules": rules}}}
 
@@ -98,7 +92,6 @@ def build_acls(*values: str) -> dict[str, Any]:
 async def test_invalid_rule_is_rejected_and_not_stored(
     world: AzureWorld, method: str, path: str, body: dict[str, Any], code: str
 ) -> None:
-    """A rejected write leaves the rules as they were."""
     before = await world.call_arm("GET", path)
 
     answer = await world.call_arm(method, path, body)
@@ -108,7 +101,6 @@ async def test_invalid_rule_is_rejected_and_not_stored(
 
 
 async def test_patch_keeps_the_members_that_it_omits(world: AzureWorld) -> None:
-    """The service sets members such as endpoints itself, even if a body omits them."""
     await world.call_arm("PATCH", STORAGE, build_acls("20.61.88.0/24"))
 
     properties = (await world.call_arm("GET", STORAGE)).body["properties"]
@@ -124,7 +116,6 @@ async def test_vault_stores_a_single_address_as_a_prefix(world: AzureWorld) -> N
 
 
 async def test_rule_of_a_missing_server_is_rejected(world: AzureWorld) -> None:
-    """A write of a rule does not create the server or account."""
     rules = await world.call_arm(
         "PUT", f"{SQL}-2/firewallRules/r", build_rule("20.0.0.1", "20.0.0.9")
     )
@@ -134,7 +125,7 @@ async def test_rule_of_a_missing_server_is_rejected(world: AzureWorld) -> None:
 
 
 async def test_a_flexible_server_answers_later(world: AzureWorld) -> None:
-    """The response is a 202. The rule exists when its operation has succeeded."""
+    """The response is a 202 with an operation to poll."""
     path = f"{POSTGRESQL}/firewallRules/r"
     accepted = await world.call_arm("PUT", path, build_rule("20.0.0.1", "20.0.0.9"))
     operation = await world.call("GET", accepted.headers["Azure-AsyncOperation"])
@@ -145,7 +136,6 @@ async def test_a_flexible_server_answers_later(world: AzureWorld) -> None:
 
 
 async def test_a_policy_is_updated_only_with_if_match(world: AzureWorld) -> None:
-    """API Management rejects an update without an ETag, and a policy that is not XML."""
     body = {"properties": {"format": "rawxml", "value": "<policies><inbound><base />"}}
     refused = await world.call_arm("PUT", POLICY, body)
     created = await world.call_arm("PUT", f"{APIS}/policies/other", body)
@@ -155,7 +145,7 @@ async def test_a_policy_is_updated_only_with_if_match(world: AzureWorld) -> None
 
 
 async def test_a_topic_is_created_with_its_endpoint(world: AzureWorld) -> None:
-    """The name of a topic's endpoint contains its region."""
+    """The host name of a topic's endpoint contains the region."""
     answer = await world.call_arm("PUT", TOPIC, {"location": "West Europe", "properties": {}})
 
     endpoint = "https://told.westeurope-1.eventgrid.azure.net/api/events"
@@ -172,7 +162,6 @@ async def test_unsupported_filter_is_rejected(world: AzureWorld, text: str) -> N
 
 
 async def test_a_filter_compares_type_and_name(world: AzureWorld) -> None:
-    """A filter may combine type and name, and ignores their case."""
     url = f"https://management.azure.com{GROUP_ID}/resources"
     text = "resourceType eq 'microsoft.sql/SERVERS' and name eq 'Orders-DB'"
     answer = await world.call("GET", url, **{"api-version": "2023-07-01", "$filter": text})

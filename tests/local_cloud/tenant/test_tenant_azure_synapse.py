@@ -1,4 +1,4 @@
-"""Test the tenant's Synapse workspaces, which accept a PUT first, and save or reject it later."""
+"""Test Synapse workspaces, which accept a PUT first, and save or reject it later."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -25,7 +25,6 @@ LONG = 30.0
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """Serve a tenant with a workspace, a pipeline and a started trigger."""
     async with serve_azure_world() as served:
         listed = [
             build_resource(WORKSPACE) | {"members": [CALLER]},
@@ -42,18 +41,15 @@ async def world() -> AsyncIterator[AzureWorld]:
 async def call_synapse(
     world: AzureWorld, method: str, url: str, body: Any = None, *, etag: str = ""
 ) -> Answer:
-    """Call the development endpoint of the workspace."""
     query = {} if "?" in url else {"api-version": "2020-12-01"}
     return await world.call(method, url, body, audience=AUDIENCE, etag=etag, **query)
 
 
 def build_body(**properties: Any) -> dict[str, Any]:
-    """Return the body of a save of a pipeline."""
     return {"name": "nightly", "properties": properties}
 
 
 async def test_save_is_shown_when_it_is_complete(world: AzureWorld) -> None:
-    """Until a save is complete, reads show the item as it was."""
     before = (await call_synapse(world, "GET", PIPELINE)).body
     accepted = await call_synapse(
         world, "PUT", PIPELINE, build_body(activities=[], description="x")
@@ -92,7 +88,6 @@ async def test_save_is_shown_when_it_is_complete(world: AzureWorld) -> None:
 async def test_rejected_save_fails_after_it_was_accepted(
     world: AzureWorld, path: str, properties: object, code: str
 ) -> None:
-    """The state of the save is a 200 with the error, and the item is unchanged."""
     url = f"{HOST}/{path}"
     before = await call_synapse(world, "GET", url)
     accepted = await call_synapse(world, "PUT", url, {"properties": properties})
@@ -105,7 +100,6 @@ async def test_rejected_save_fails_after_it_was_accepted(
 
 
 async def test_save_with_another_etag_changes_nothing(world: AzureWorld) -> None:
-    """If two saves name the same ETag, the second one fails."""
     etag = (await call_synapse(world, "GET", PIPELINE)).body["etag"]
     first = await call_synapse(world, "PUT", PIPELINE, build_body(description="1"), etag=etag)
     second = await call_synapse(world, "PUT", PIPELINE, build_body(description="2"), etag=etag)
@@ -120,7 +114,7 @@ async def test_save_with_another_etag_changes_nothing(world: AzureWorld) -> None
 
 
 async def list_allowed_actions(world: AzureWorld, workspace: str) -> list[str]:
-    """Return those of a read and a write that the client's role permits in a workspace."""
+    """Return which of a read and a write the client's role permits in a workspace."""
     start = "Microsoft.Synapse/workspaces/"
     actions = [{"id": f"{start}{one}"} for one in ("artifacts/read", "pipelines/write")]
     body = {

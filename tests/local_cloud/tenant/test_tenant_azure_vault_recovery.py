@@ -1,5 +1,3 @@
-"""Test the tenant's recycle bin and backups of keys and secrets, with Microsoft's clients."""
-
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -26,7 +24,6 @@ APPS = {
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """Serve a tenant in which one vault has no purge protection."""
     async with serve_azure_world() as served:
         seed_azure(served.tenant, {"vaults": [APPS]})
         yield served
@@ -34,7 +31,6 @@ async def world() -> AsyncIterator[AzureWorld]:
 
 @pytest.fixture
 async def keys(world: AzureWorld) -> AsyncIterator[KeyClient]:
-    """Create Microsoft's client for the keys of the vault without purge protection."""
     url = "https://kv-apps.vault.azure.net"
     async with KeyClient(url, world.credential, **world.client_options) as client:
         yield client
@@ -42,14 +38,13 @@ async def keys(world: AzureWorld) -> AsyncIterator[KeyClient]:
 
 @pytest.fixture
 async def secrets(world: AzureWorld) -> AsyncIterator[SecretClient]:
-    """Create Microsoft's client for the secrets of the vault without purge protection."""
     url = "https://kv-apps.vault.azure.net"
     async with SecretClient(url, world.credential, **world.client_options) as client:
         yield client
 
 
 async def test_deleted_key_contains_its_purge_date(world: AzureWorld, keys: KeyClient) -> None:
-    """The vault's retention period determines when a deleted key is purged."""
+    """The purge date depends on the vault's retention period."""
     before = world.tenant.clock.now().replace(microsecond=0)
     await keys.delete_key("orders")
 
@@ -62,7 +57,6 @@ async def test_deleted_key_contains_its_purge_date(world: AzureWorld, keys: KeyC
 
 
 async def test_name_of_a_purged_key_can_be_used_again(keys: KeyClient) -> None:
-    """A purged key can only be restored from a backup."""
     await keys.delete_key("orders")
 
     await keys.purge_deleted_key("orders")
@@ -73,7 +67,6 @@ async def test_name_of_a_purged_key_can_be_used_again(keys: KeyClient) -> None:
 
 
 async def test_vault_with_purge_protection_rejects_a_purge(world: AzureWorld) -> None:
-    """The error gives the reason."""
     url = "https://kv-cmk.vault.azure.net"
     async with KeyClient(url, world.credential, **world.client_options) as keys:
         await keys.delete_key("pp-cmk")
@@ -102,7 +95,6 @@ async def test_backup_restores_every_version(keys: KeyClient) -> None:
 
 
 async def test_a_deleted_secret_is_recovered_with_its_value(secrets: SecretClient) -> None:
-    """A deleted secret shows no value, and its name stays taken."""
     await secrets.delete_secret("orders-url")
     [deleted] = [each async for each in secrets.list_deleted_secrets()]
     with pytest.raises(ResourceNotFoundError):
@@ -120,7 +112,6 @@ async def test_a_deleted_secret_is_recovered_with_its_value(secrets: SecretClien
 async def test_backup_of_a_secret_cannot_be_restored_as_a_key(
     keys: KeyClient, secrets: SecretClient
 ) -> None:
-    """A vault accepts only a backup of a key, and no other text."""
     backup = require_present(await secrets.backup_secret("orders-url"))
 
     for other in (backup, b"nothing"):
@@ -130,7 +121,6 @@ async def test_backup_of_a_secret_cannot_be_restored_as_a_key(
 
 
 async def test_resource_groups_are_derived_from_the_resources(world: AzureWorld) -> None:
-    """A resource group exists if it contains a resource. Any other one is not found."""
     subscription = GROUP_ID.rpartition("/resourceGroups/")[0]
     listed = await world.call_arm("GET", f"{subscription}/resourcegroups")
     one = await world.call_arm("GET", GROUP_ID)

@@ -1,5 +1,3 @@
-"""Test the tenant's App Service sites with Microsoft's management client."""
-
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -23,14 +21,12 @@ from tests.local_cloud.tenant.azure_world import (
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """Serve a seeded tenant until the test ends."""
     async with serve_azure_world() as served:
         yield served
 
 
 @pytest.fixture
 async def web(world: AzureWorld) -> AsyncIterator[WebSiteManagementClient]:
-    """Create Microsoft's client for App Service."""
     async with WebSiteManagementClient(
         world.credential, SUBSCRIPTION, **world.client_options
     ) as client:
@@ -51,7 +47,6 @@ async def test_sites_of_a_subscription_are_listed_without_their_slots(
 async def test_write_replaces_all_settings_and_restarts_the_site(
     world: AzureWorld, web: WebSiteManagementClient
 ) -> None:
-    """A PUT removes the settings that its body omits."""
     settings = await web.web_apps.list_application_settings(GROUP, "SHOP")
     assert require_present(settings.properties)["COLOUR"] == "blue"
 
@@ -71,7 +66,6 @@ async def test_slot_has_its_own_settings(web: WebSiteManagementClient) -> None:
 
 
 async def test_connection_strings_carry_value_and_type(web: WebSiteManagementClient) -> None:
-    """A connection string has a value and a type, while an app setting is only a text."""
     strings = await web.web_apps.list_connection_strings(GROUP, "shop")
 
     database = require_present(strings.properties)["db"]
@@ -81,7 +75,7 @@ async def test_connection_strings_carry_value_and_type(web: WebSiteManagementCli
 async def test_access_restrictions_are_part_of_the_web_configuration(
     web: WebSiteManagementClient,
 ) -> None:
-    """After a rule that allows addresses, the configuration shows a rule that denies all others."""
+    """If a rule allows addresses, App Service adds a rule that denies all others."""
     rule = {"ipAddress": "PowerPlatformPlex", "tag": "ServiceTag", "action": "Allow"}
     patch = SiteConfigResource({"properties": {"ipSecurityRestrictions": [rule]}})
 
@@ -107,7 +101,6 @@ async def test_site_without_restrictions_has_the_allow_all_rule(
 async def test_a_reference_to_a_secret_is_reported_as_resolved(
     web: WebSiteManagementClient,
 ) -> None:
-    """The list of references has the status of each one."""
     references = [
         each async for each in web.web_apps.get_app_settings_key_vault_references(GROUP, "shop")
     ]
@@ -139,7 +132,6 @@ async def test_a_new_secret_reaches_a_running_site_after_a_day(world: AzureWorld
 
 
 async def test_refresh_of_references_returns_a_new_secret_at_once(world: AzureWorld) -> None:
-    """After the refresh operation, the site need not wait for the 24 hours."""
     await world.call(
         "PUT",
         "https://kv-cmk.vault.azure.net/secrets/orders-url",
@@ -166,7 +158,6 @@ async def test_refresh_of_references_returns_a_new_secret_at_once(world: AzureWo
 async def test_site_reads_a_reference_that_it_may_not_resolve_as_text(
     web: WebSiteManagementClient, world: AzureWorld, lacks: str, status: str
 ) -> None:
-    """The site's code gets the text of the reference, and the list of references says why."""
     azure = world.azure
     site, vault = (azure.resources.find(*one) for one in ((SITES, SITE_ID), (VAULTS, VAULT_ID)))
     assert site
@@ -192,7 +183,6 @@ async def test_site_reads_a_reference_that_it_may_not_resolve_as_text(
 async def test_user_assigned_identity_resolves_references_if_it_is_chosen(
     web: WebSiteManagementClient, world: AzureWorld
 ) -> None:
-    """`keyVaultReferenceIdentity` chooses which of the site's identities reads the vault."""
     site = world.azure.resources.find(SITES, SITE_ID)
     assert site
     identity = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/x/shop"

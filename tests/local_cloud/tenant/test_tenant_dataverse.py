@@ -1,5 +1,3 @@
-"""Test the local tenant's Dataverse: lists of rows, and tables other than flows."""
-
 from collections.abc import AsyncIterator
 
 import pytest
@@ -25,13 +23,11 @@ from tests.local_cloud.tenant.tenant_world import (
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 async def test_flows_are_read_in_pages_with_their_definitions(world: TenantWorld) -> None:
-    """`odata.maxpagesize` sets the size of a page. The next links reach all matching rows."""
     query = {
         "$filter": "category eq 5 and type eq 1",
         "$select": "workflowid,name,statecode,clientdata,_ownerid_value",
@@ -70,14 +66,12 @@ async def test_rows_are_filtered(world: TenantWorld, expression: str, names: set
 
 
 async def test_unsupported_filter_is_rejected(world: TenantWorld) -> None:
-    """A filter must not be ignored, because the client would get wrong rows."""
     answer = await world.call("GET", WORKFLOWS, query={"$filter": "name like 'x'"})
 
     assert answer.status == 400
 
 
 async def test_environment_variables_are_read_with_their_definitions(world: TenantWorld) -> None:
-    """`$expand` adds the definition to a value, and a PATCH changes the value."""
     url = f"{ORG_API}/environmentvariablevalues"
     expand = "EnvironmentVariableDefinitionId($select=schemaname,defaultvalue,type)"
     query = {"$select": "environmentvariablevalueid,value,schemaname", "$expand": expand}
@@ -117,7 +111,7 @@ async def test_flow_uses_a_new_variable_value_only_after_it_is_saved(world: Tena
 
 
 async def test_webhooks_are_read_and_changed(world: TenantWorld) -> None:
-    """Dataverse stores the URL of a webhook in a service endpoint of contract 8."""
+    """Dataverse stores the URL of a webhook in a service endpoint."""
     url = f"{ORG_API}/serviceendpoints"
 
     [row] = await world.read_all_pages(url, query={"$filter": "contract eq 8"})
@@ -138,7 +132,6 @@ async def test_webhooks_are_read_and_changed(world: TenantWorld) -> None:
 async def test_webhook_rejects_a_long_url_and_a_version(
     world: TenantWorld, change: dict[str, str], condition: str, status: int, code: str
 ) -> None:
-    """A URL has a maximum length, and a row without versions rejects a condition."""
     [row] = await world.read_all_pages(f"{ORG_API}/serviceendpoints")
 
     url = f"{ORG_API}/serviceendpoints({row['serviceendpointid']})"
@@ -161,7 +154,6 @@ async def test_authentication_value_of_a_webhook_is_never_returned(world: Tenant
 
 
 async def test_maker_reads_own_flows_only_and_a_stranger_none(world: TenantWorld) -> None:
-    """Rights on a row apply to lists, reads and writes."""
     mine = await world.read_all_pages(WORKFLOWS, who=MAKER)
     none = await world.read_all_pages(WORKFLOWS, who="b0000000-0000-4000-8000-000000000003")
     refused = await world.call(
@@ -185,7 +177,6 @@ async def test_flows_outside_solutions_have_rows_if_assumed(world: TenantWorld) 
 
 
 async def test_table_definition_shows_if_rows_have_etags(world: TenantWorld) -> None:
-    """Clients learn from the definition of a table whether they can send conditions."""
     url = f"{ORG_API}/EntityDefinitions(LogicalName='workflow')"
 
     answer = await world.call("GET", url)
@@ -200,7 +191,6 @@ async def test_table_definition_shows_if_rows_have_etags(world: TenantWorld) -> 
 async def test_tables_of_an_environment_are_found_by_name(
     world: TenantWorld, name: str, entity_sets: list[str]
 ) -> None:
-    """A table that an environment lacks has no definition and no choices."""
     url, query = f"{ORG_API}/EntityDefinitions", {"$filter": f"LogicalName eq '{name}'"}
 
     listed = await world.call("GET", url, query={**query, "$select": "EntitySetName"})
@@ -214,7 +204,6 @@ async def test_tables_of_an_environment_are_found_by_name(
 
 
 async def test_throttled_request_gets_the_code_of_dataverse(world: TenantWorld) -> None:
-    """The response is a 429 with Retry-After and Dataverse's own code."""
     await world.control("PUT", "/budgets", {"dataverse": {"calls": 1, "seconds": 300}})
 
     await world.call("GET", WORKFLOWS)
@@ -227,7 +216,6 @@ async def test_throttled_request_gets_the_code_of_dataverse(world: TenantWorld) 
 async def test_a_member_may_add_connection_references_and_change_their_own(
     world: TenantWorld,
 ) -> None:
-    """A user cannot change rows of other users, or name a connection that the user may not use."""
     table = f"{ORG_API}/connectionreferences"
     row = f"{table}(d0000000-0000-4000-8000-000000000001)"
     body = {

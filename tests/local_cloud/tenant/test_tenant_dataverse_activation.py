@@ -1,5 +1,3 @@
-"""Test what the local tenant checks when a flow is turned on in Dataverse."""
-
 from collections.abc import AsyncIterator
 
 import pytest
@@ -33,13 +31,12 @@ from tests.local_cloud.tenant.tenant_world import (
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 async def test_activation_checks_the_connections_of_the_activating_user(world: TenantWorld) -> None:
-    """The app cannot turn on a flow with the owner's connection, except on behalf of the owner."""
+    """After the owner has turned on the flow, the app can do so, too."""
     data = build_client_data(build_definition(BUTTON), build_references("cr1_office"))
     await create_flow(world, build_workflow(data), AS_MAKER)
 
@@ -56,7 +53,6 @@ async def test_activation_checks_the_connections_of_the_activating_user(world: T
 
 
 async def test_app_activates_with_a_shared_connection(world: TenantWorld) -> None:
-    """After the owner has shared the connection, the app can turn on the flow."""
     data = build_client_data(build_definition(BUTTON), build_references("cr1_officeshared"))
     await create_flow(world, build_workflow(data))
 
@@ -91,7 +87,7 @@ async def test_a_reference_without_a_connection_cannot_be_activated(world: Tenan
 
 
 async def test_premium_flow_needs_the_licence_of_its_owner(world: TenantWorld) -> None:
-    """Dataverse contains the flow service's error about the licence in its own error."""
+    """Dataverse's error contains the flow service's error as text."""
     world.tenant.get_part(Directory).principals[MAKER].has_premium = False
     await create_flow(world, build_workflow(), AS_MAKER)
 
@@ -101,7 +97,6 @@ async def test_premium_flow_needs_the_licence_of_its_owner(world: TenantWorld) -
 
 
 async def test_a_parent_is_activated_after_its_child(world: TenantWorld) -> None:
-    """A parent cannot be turned on while its child is off."""
     await create_flow(
         world,
         build_workflow(build_client_data(build_definition(BUTTON, build_child_action(HTTP_FLOW)))),
@@ -119,10 +114,7 @@ async def test_a_parent_is_activated_after_its_child(world: TenantWorld) -> None
 async def test_parent_can_be_activated_if_its_child_was_published_and_is_off(
     world: TenantWorld,
 ) -> None:
-    """If an assumption allows it, a child that was on once may be off.
-
-    See platform.md#child-flows-first.
-    """
+    """See platform.md#child-flows-first."""
     await world.control("PUT", "/assumptions", {"children_must_be_on": False})
     await create_flow(
         world,
@@ -140,10 +132,7 @@ async def test_parent_can_be_activated_if_its_child_was_published_and_is_off(
 
 
 async def test_application_may_not_be_permitted_to_activate(world: TenantWorld) -> None:
-    """If only persons may turn on flows, the app has to do it on behalf of the owner.
-
-    See platform.md#application-activators.
-    """
+    """See platform.md#application-activators."""
     await world.control("PUT", "/assumptions", {"applications_activate": False})
     await create_flow(world, build_workflow(), AS_MAKER)
 
@@ -155,10 +144,7 @@ async def test_application_may_not_be_permitted_to_activate(world: TenantWorld) 
 
 
 async def test_a_flow_of_a_solution_is_first_published_in_dataverse(world: TenantWorld) -> None:
-    """The flow service starts a flow in a solution only after Dataverse has turned it on once.
-
-    See platform.md#unpublished-flows.
-    """
+    """See platform.md#unpublished-flows."""
     await create_flow(world, build_workflow())
     start = f"{ADMIN_FLOWS}/flows/{COPY}/start"
 
@@ -172,7 +158,6 @@ async def test_a_flow_of_a_solution_is_first_published_in_dataverse(world: Tenan
 
 
 async def test_activation_may_rename_the_flow(world: TenantWorld) -> None:
-    """A flow is still found by its Dataverse id if turning it on has changed its name."""
     await world.control("PUT", "/assumptions", {"activation_changes_flow_name": True})
     await create_flow(world, build_workflow())
     await world.call("PATCH", f"{WORKFLOWS}({COPY})", ON)

@@ -1,6 +1,5 @@
-"""Test the local tenant's `$batch` with azure-core, which writes and parses the multipart messages.
-
-azure-core is independent of this project; Azure's tables use the same format of batches.
+"""Test `$batch` with azure-core, which writes and parses the multipart messages independently of
+this project.
 """
 
 import json
@@ -39,29 +38,24 @@ SHARED = "RetrieveSharedPrincipalsAndAccess(Target=@t)?@t={'@odata.id':'workflow
 
 @pytest.fixture
 async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Serve a tenant, with an HTTP transport of the app that reaches it."""
     async with run_adapters(monkeypatch) as made:
         yield made
 
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """The result of a batch: its own status, and the responses to its operations."""
-
     status: int
     kind: str
     parts: list[Any]
 
     @property
     def statuses(self) -> list[int]:
-        """The status of each operation."""
         return [part.status_code for part in self.parts]
 
 
 async def run_batch(
     app: Adapters, *operations: HttpRequest, headers: dict[str, str] | None = None, who: str = APP
 ) -> BatchResult:
-    """Send a batch of these operations, and return its result."""
     request = HttpRequest("POST", BATCH)
     request.set_multipart_mixed(*operations, boundary=f"batch_{uuid4()}")
     request.prepare_multipart_body()
@@ -71,7 +65,6 @@ async def run_batch(
 async def send_batch(
     app: Adapters, request: Any, headers: dict[str, str], who: str = APP
 ) -> BatchResult:
-    """Send a request to the URL of batches."""
     request.headers["Authorization"] = f"Bearer {app.world.issue_token(who, ORG)}"
     request.headers.update(headers)
     response: Any = await app.http._transport.send(request, proxies=find_proxies(HOST))
@@ -83,22 +76,18 @@ async def send_batch(
 
 
 def build_reads(*urls: str) -> list[HttpRequest]:
-    """Return operations that read these URLs."""
     return [HttpRequest("GET", url) for url in urls]
 
 
 def parse_document(part: Any) -> Any:
-    """Return the JSON of a response."""
     return json.loads(part.text())
 
 
 def list_names(parts: Sequence[Any]) -> list[str]:
-    """Return the names of the rows in the responses."""
     return [parse_document(part)["name"] for part in parts]
 
 
 async def test_answers_of_a_batch_have_the_order_of_its_operations(app: Adapters) -> None:
-    """An operation may write its URL in three ways. The batch counts as one request."""
     host = ONE.removeprefix(ORG_API.partition("/api")[0])
     app.world.tenant.calls.reset()
 
@@ -113,7 +102,6 @@ async def test_answers_of_a_batch_have_the_order_of_its_operations(app: Adapters
 
 
 async def test_error_ends_a_batch_without_continue_on_error(app: Adapters) -> None:
-    """The first error becomes the batch's status, unless the client asks to continue."""
     stopped = await run_batch(app, *build_reads(ONE, GONE, OTHER))
     went_on = await run_batch(app, *build_reads(ONE, GONE, OTHER), headers=GOES_ON)
 
@@ -123,7 +111,6 @@ async def test_error_ends_a_batch_without_continue_on_error(app: Adapters) -> No
 
 
 async def test_batch_may_contain_functions_and_writes(app: Adapters) -> None:
-    """Each write is counted. Headers of the batch apply to all operations."""
     write = HttpRequest("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", {"If-Match": "*"})
     write.set_json_body({"name": "Renamed"})
     app.world.tenant.calls.reset()
@@ -137,7 +124,6 @@ async def test_batch_may_contain_functions_and_writes(app: Adapters) -> None:
 
 
 async def test_fault_of_a_route_applies_to_an_operation(app: Adapters) -> None:
-    """Only the operation with the fault fails, with its own Retry-After."""
     app.world.tenant.faults.add(
         Fault(route="dataverse.list_access", status=429, headers={"Retry-After": "7"})
     )
@@ -151,7 +137,6 @@ async def test_fault_of_a_route_applies_to_an_operation(app: Adapters) -> None:
 
 
 async def test_each_operation_of_a_batch_checks_the_permissions(app: Adapters) -> None:
-    """Each operation has the rights of the batch's token, and not more."""
     owned = await run_batch(app, *build_reads(ONE, OTHER), headers=GOES_ON, who=MAKER)
     others = await run_batch(app, *build_reads(ONE, OTHER), headers=GOES_ON, who=UNLICENSED)
 
@@ -175,7 +160,6 @@ async def test_each_operation_of_a_batch_checks_the_permissions(app: Adapters) -
 async def test_invalid_batch_is_rejected_as_a_whole(
     app: Adapters, operations: list[HttpRequest]
 ) -> None:
-    """The response is one error document without parts."""
     done = await run_batch(app, *operations)
 
     assert (done.status, done.kind) == (400, "application/json")
@@ -202,7 +186,6 @@ MIXED = "multipart/mixed; boundary=b"
 async def test_unsupported_batch_format_is_rejected(
     app: Adapters, kind: str, content: bytes, status: int
 ) -> None:
-    """Line ends and headers must be as Microsoft's page says. Change sets are not supported."""
     request = HttpRequest("POST", BATCH, {"Content-Type": kind})
     request.set_bytes_body(content)
 

@@ -1,5 +1,3 @@
-"""Test how flows are created, changed, owned and shared in the local tenant's Dataverse."""
-
 from collections.abc import AsyncIterator
 
 import pytest
@@ -31,13 +29,12 @@ from tests.local_cloud.tenant.tenant_world import (
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 async def test_a_copy_is_created_once_under_a_chosen_id(world: TenantWorld) -> None:
-    """With `If-None-Match: *`, a repeated create is rejected (412), so it makes no second flow."""
+    """With `If-None-Match: *`, a repeated create is rejected (412)."""
     first = await create_flow(world, build_workflow())
     second = await create_flow(world, build_workflow())
 
@@ -48,7 +45,7 @@ async def test_a_copy_is_created_once_under_a_chosen_id(world: TenantWorld) -> N
 
 
 async def test_late_update_does_not_recreate_a_deleted_row(world: TenantWorld) -> None:
-    """With `If-Match: *`, an update of a missing row is rejected (404), so it creates nothing."""
+    """With `If-Match: *`, an update of a missing row is rejected (404)."""
     await create_flow(world, build_workflow())
     await world.call("DELETE", f"{WORKFLOWS}({COPY})")
 
@@ -61,7 +58,6 @@ async def test_late_update_does_not_recreate_a_deleted_row(world: TenantWorld) -
 
 
 async def test_an_update_with_an_old_etag_is_rejected(world: TenantWorld) -> None:
-    """An update must name the version that the client has read."""
     etag = (await read_flow(world, HTTP_FLOW))["@odata.etag"]
     url, headers = f"{WORKFLOWS}({HTTP_FLOW})", {"If-Match": etag}
 
@@ -73,7 +69,6 @@ async def test_an_update_with_an_old_etag_is_rejected(world: TenantWorld) -> Non
 
 
 async def test_a_copy_made_for_the_owner_belongs_to_the_owner(world: TenantWorld) -> None:
-    """A flow that is created on behalf of a user belongs to that user."""
     await create_flow(world, build_workflow(), AS_MAKER)
 
     row = await read_flow(world)
@@ -84,7 +79,6 @@ async def test_a_copy_made_for_the_owner_belongs_to_the_owner(world: TenantWorld
 
 
 async def test_impersonation_needs_its_privilege(world: TenantWorld) -> None:
-    """Without prvActOnBehalfOfAnotherUser, the request is rejected."""
     answer = await world.call("GET", WORKFLOWS, who=MAKER, headers={"CallerObjectId": ADMIN})
 
     assert (answer.status, answer.code) == (403, "0x80040220")
@@ -101,7 +95,6 @@ async def test_request_on_behalf_of_a_disabled_user_is_rejected(world: TenantWor
 
 
 async def test_an_owner_can_be_assigned(world: TenantWorld) -> None:
-    """`ownerid@odata.bind` makes another user the owner."""
     owner = (await read_flow(world, HTTP_FLOW))["_ownerid_value"]
     await create_flow(world, build_workflow())
 
@@ -113,7 +106,6 @@ async def test_an_owner_can_be_assigned(world: TenantWorld) -> None:
 
 
 async def test_invalid_definition_is_not_saved(world: TenantWorld) -> None:
-    """A rejected save keeps the old definition."""
     before = (await read_flow(world, HTTP_FLOW))["clientdata"]
 
     answer = await world.call("PATCH", f"{WORKFLOWS}({HTTP_FLOW})", {"clientdata": "{}"})
@@ -148,7 +140,6 @@ async def test_an_unknown_column_is_rejected(world: TenantWorld) -> None:
 
 
 async def test_copy_is_added_to_the_solution_of_its_header(world: TenantWorld) -> None:
-    """`MSCRM.SolutionUniqueName` applies to a create. Later, AddSolutionComponent does the same."""
     await create_flow(world, build_workflow(), {"MSCRM.SolutionUniqueName": "Orders"})
     body = {
         "ComponentId": COPY,

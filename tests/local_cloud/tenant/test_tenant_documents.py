@@ -1,5 +1,3 @@
-"""Test that the tenant's README names everything that the tenant can do."""
-
 import ast
 import re
 from dataclasses import fields
@@ -16,7 +14,6 @@ from local_cloud.tenant.serving.services import SERVICES
 
 
 def read_docstring(path: Path) -> str:
-    """Return the docstring of a module."""
     return ast.get_docstring(ast.parse(path.read_text())) or ""
 
 
@@ -30,10 +27,7 @@ TEXT = "".join((FOLDER / page).read_text() for page in PAGES) + "".join(
 
 @pytest.mark.parametrize("assumption", [each.name for each in fields(Assumptions)])
 def test_every_assumption_is_documented(assumption: str) -> None:
-    """The README refers to the comments of the assumptions, so each needs one.
-
-    A comment may cover several.
-    """
+    """The README refers to the comments of the assumptions."""
     source = (FOLDER / "core/assumptions.py").read_text()
 
     assert re.search(rf"^    #: .+\n(?:    (?:#:|\w+:) .+\n)*?    {assumption}: ", source, re.M)
@@ -45,14 +39,13 @@ def test_every_assumption_is_documented(assumption: str) -> None:
     ids=lambda each: each.name,
 )
 def test_every_route_is_documented(service: Service) -> None:
-    """Faults and budgets name routes, so a person must be able to find their names."""
+    """Faults and budgets name routes, so people must be able to find their names."""
     missing = [route.name for route in service.routes(Tenant()) if f"{route.name}`" not in TEXT]
 
     assert missing == []
 
 
 def test_every_control_operation_is_documented() -> None:
-    """People use the control API, too, and read the README for it."""
     routes = build_control_application(Tenant(), "header").routes
     paths = {getattr(route, "path", "") for route in routes}
 
@@ -60,7 +53,6 @@ def test_every_control_operation_is_documented() -> None:
 
 
 def test_every_member_of_a_fault_is_documented() -> None:
-    """A person can write a fault without reading the code."""
     names = [each.name for each in fields(Fault)] + list(FaultKind)
 
     assert [name for name in names if f"`{name}`" not in TEXT] == []

@@ -1,5 +1,3 @@
-"""Test environments of the local tenant: lists, links to a policy, and migrations."""
-
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -31,13 +29,11 @@ MOVING = {DAILY_FLOW, CALLING_FLOW, BUTTON_FLOW}
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 async def read_system_id(world: TenantWorld) -> str:
-    """Return the system id of the policy from Resource Manager."""
     url = f"https://management.azure.com{POLICY_ID}"
     answer = await world.call(
         "GET", url, audience="https://management.azure.com/", query={"api-version": "2020-10-30"}
@@ -47,17 +43,14 @@ async def read_system_id(world: TenantWorld) -> str:
 
 
 def build_link_url(environment: str, verb: str = "link") -> str:
-    """Return the URL that links an environment, or unlinks it."""
     return f"{BAP}/environments/{environment}/enterprisePolicies/Encryption/{verb}"
 
 
 async def read_report(world: TenantWorld, query: dict[str, str] | None = None) -> set[str]:
-    """Return the names of the flows in a report of flows on Microsoft's key."""
     return {item["name"] for item in await world.read_all_pages(REPORT, query=query)}
 
 
 async def test_environments_come_in_pages(world: TenantWorld) -> None:
-    """The link to the next page is an absolute URL."""
     world.platform.assumptions.environment_page = 1
 
     environments = await world.read_all_pages(f"{BAP}/scopes/admin/environments")
@@ -66,9 +59,6 @@ async def test_environments_come_in_pages(world: TenantWorld) -> None:
 
 
 async def test_environment_contains_its_dataverse_host(world: TenantWorld) -> None:
-    """An environment has the URL of its Dataverse API and its protection level, and no policy until
-    it is linked.
-    """
     answer = await world.call("GET", f"{BAP}/scopes/admin/environments/{ENVIRONMENT}")
 
     properties = answer.body["properties"]
@@ -79,7 +69,6 @@ async def test_environment_contains_its_dataverse_host(world: TenantWorld) -> No
 
 
 async def test_an_unknown_environment_is_not_found(world: TenantWorld) -> None:
-    """BAP says that the environment is unknown; the flow service denies access."""
     missing = await world.call("GET", f"{BAP}/scopes/admin/environments/nowhere")
     denied = await world.call("GET", REPORT.replace(ENVIRONMENT, "nowhere"))
 
@@ -88,10 +77,6 @@ async def test_an_unknown_environment_is_not_found(world: TenantWorld) -> None:
 
 
 async def test_a_link_is_an_operation_to_be_polled(world: TenantWorld) -> None:
-    """A link answers 202 with the operation to poll.
-
-    Until it succeeds, the environment is disabled.
-    """
     body = {"SystemId": await read_system_id(world)}
 
     started = await world.call("POST", build_link_url(ENVIRONMENT), body)
@@ -113,7 +98,6 @@ async def test_a_link_is_an_operation_to_be_polled(world: TenantWorld) -> None:
 
 
 async def test_failed_link_can_be_requested_again(world: TenantWorld) -> None:
-    """The failed link has not begun the migration of flows."""
     await world.control("PUT", "/assumptions", {"links_that_fail": 1})
     body = {"SystemId": await read_system_id(world)}
 
@@ -131,7 +115,6 @@ async def test_failed_link_can_be_requested_again(world: TenantWorld) -> None:
 
 
 async def test_link_during_another_operation_is_rejected(world: TenantWorld) -> None:
-    """An environment can only have one operation at a time."""
     body = {"systemId": await read_system_id(world)}
     await world.call("POST", build_link_url(ENVIRONMENT), body)
 
@@ -201,7 +184,6 @@ async def test_a_tenant_has_a_limit_of_linked_environments(world: TenantWorld) -
 
 
 async def test_reports_without_a_policy_list_the_flows_that_would_stay(world: TenantWorld) -> None:
-    """One report lists all flows, and the other lists only those that would stay."""
     everything = await read_report(world)
     staying = await read_report(world, query={"exclude": "cmkMigrationSupportedFlows"})
 
@@ -210,7 +192,6 @@ async def test_reports_without_a_policy_list_the_flows_that_would_stay(world: Te
 
 
 async def test_flows_migrate_one_by_one_until_both_reports_are_equal(world: TenantWorld) -> None:
-    """Clients recognize the end of the migration by the equal reports."""
     await world.link()
     sizes = []
     for _ in range(4):
@@ -275,7 +256,6 @@ async def test_an_unlink_returns_all_flows_to_microsofts_key(world: TenantWorld)
 
 
 async def test_an_environment_without_a_usable_key_is_locked(world: TenantWorld) -> None:
-    """While the key is disabled, the environment rejects requests, and its flows reject calls."""
     await world.migrate()
     url = await world.get_trigger_url(HTTP_FLOW)
     vault = "https://kv-cmk.vault.azure.net"

@@ -1,5 +1,3 @@
-"""Test what clients can add to the tenant's Azure DevOps and GitHub."""
-
 import ssl
 from collections.abc import AsyncIterator
 from typing import Any
@@ -41,7 +39,6 @@ GROUP = {
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """Serve a tenant with an organization of Azure DevOps and a repository of GitHub."""
     async with serve_azure_world() as served:
         organization = {"name": "contoso", "members": [CALLER], "projects": [{"id": "p1"}]}
         seed_azure_devops(served.tenant, [organization])
@@ -51,14 +48,12 @@ async def world() -> AsyncIterator[AzureWorld]:
 
 
 async def call_devops(world: AzureWorld, method: str, url: str, body: Any = None) -> Answer:
-    """Call Azure DevOps as a member of the organization."""
     return await world.call(method, url, body, audience=AUDIENCE, **{"api-version": "7.1"})
 
 
 async def call_github(
     world: AzureWorld, method: str, path: str, body: Any = None, *, scheme: str = "Bearer"
 ) -> tuple[int, Any]:
-    """Call GitHub with its token. Return the status and the body."""
     async with world.session.request(
         method,
         REPOSITORY + path,
@@ -91,7 +86,6 @@ async def test_added_hook_is_listed(world: AzureWorld) -> None:
 
 
 async def test_added_variable_group_has_a_new_name_in_its_project(world: AzureWorld) -> None:
-    """A second group with the same name is rejected. The group's secret is not shown."""
     added = await call_devops(world, "POST", GROUPS, GROUP)
     again = await call_devops(world, "POST", GROUPS, GROUP)
     empty = await call_devops(world, "POST", GROUPS, GROUP | {"name": "none", "variables": {}})
@@ -104,10 +98,6 @@ async def test_added_variable_group_has_a_new_name_in_its_project(world: AzureWo
 
 @pytest.mark.parametrize("scheme", ["Bearer", "token"])
 async def test_added_webhook_is_unique(world: AzureWorld, scheme: str) -> None:
-    """GitHub rejects a webhook without a URL, and a second one with the same URL.
-
-    It accepts both schemes of the token.
-    """
     body = {"name": "web", "config": {"url": "https://flow.example", "secret": "x"}}
     status, added = await call_github(world, "POST", "/hooks", body, scheme=scheme)
     again, _ = await call_github(world, "POST", "/hooks", body)
@@ -131,7 +121,6 @@ async def test_added_webhook_is_unique(world: AzureWorld, scheme: str) -> None:
 async def test_added_variable_has_a_new_valid_name(
     world: AzureWorld, name: str, value: object, status: int
 ) -> None:
-    """A variable's name is stored in upper case, and must be new."""
     await call_github(world, "POST", "/actions/variables", {"name": "THERE", "value": "x"})
     body = {"name": name, "value": value}
     answered, _ = await call_github(world, "POST", "/actions/variables", body)

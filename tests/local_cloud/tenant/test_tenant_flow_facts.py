@@ -1,5 +1,3 @@
-"""Test which facts the local tenant reads from a flow's definition."""
-
 import json
 import os
 from pathlib import Path
@@ -17,7 +15,6 @@ from local_cloud.tenant.environments.flow_facts import (
 def build_properties(
     trigger: dict[str, Any], actions: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return the `properties` of a flow with one trigger."""
     return {"definition": {"triggers": {"start": trigger}, "actions": actions or {}}}
 
 
@@ -34,7 +31,6 @@ CHILD = {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": "{ABC}
     ],
 )
 def test_nested_actions_are_found(nest: Any) -> None:
-    """The tenant finds actions inside scopes, branches, cases and defaults."""
     facts = read_facts(
         build_properties({"type": "Request", "kind": "Button"}, nest({"Run": CHILD}))
     )
@@ -51,7 +47,7 @@ def test_trigger_url_depends_on_the_kind_of_the_trigger() -> None:
 
 
 def test_teams_trigger_is_recognised_by_its_operation() -> None:
-    """Some definitions have the operation of a trigger only in its metadata."""
+    """In some definitions, only the metadata contains the trigger's operation."""
     new = {"type": "OpenApiConnectionWebhook", "inputs": {"host": {"operationId": "x"}}}
     new["inputs"]["host"]["operationId"] = "WebhookKeywordTrigger"  # type: ignore[index]  # nested
     old = {
@@ -87,7 +83,6 @@ def test_list_flows_as_admin_v1_and_v2_are_distinguished() -> None:
     ],
 )
 def test_invalid_definition_is_rejected(text: str) -> None:
-    """The tenant rejects a definition that the flow service would not save."""
     with pytest.raises(InvalidDefinitionError):
         parse_client_data(text)
 

@@ -1,5 +1,3 @@
-"""Test the local tenant's flow service."""
-
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -27,18 +25,15 @@ WITH_SOLUTIONS = {"include": "includeSolutionCloudFlows"}
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 def build_callback_path(flow: str, trigger: str = "manual") -> str:
-    """Return the path at which clients read the trigger URL of a flow."""
     return f"{MAKER_FLOWS}/flows/{flow}/triggers/{trigger}/listCallbackUrl"
 
 
 def build_new_flow(**properties: Any) -> dict[str, Any]:
-    """Return the body that creates a flow."""
     return {
         "properties": {
             "displayName": "Copy",
@@ -52,7 +47,6 @@ def build_new_flow(**properties: Any) -> dict[str, Any]:
 
 
 async def make_co_owner(world: TenantWorld, flow: str, who: str) -> int:
-    """Make somebody a co-owner of a flow, as an administrator. Return the status."""
     principal = {"id": who, "type": "User"}
     body = {"put": [{"properties": {"principal": principal, "roleName": "CanEdit"}}]}
     answer = await world.call("POST", f"{ADMIN_FLOWS}/flows/{flow}/modifyPermissions", body)
@@ -60,10 +54,6 @@ async def make_co_owner(world: TenantWorld, flow: str, who: str) -> int:
 
 
 async def test_the_administrators_list_is_lean_and_paged(world: TenantWorld) -> None:
-    """Flows in the list have no definition and an empty summary.
-
-    A page has a link to the next one.
-    """
     world.platform.assumptions.flow_page = 4
 
     flows = await world.read_all_pages(f"{ADMIN_FLOWS}/v2/flows", query=WITH_SOLUTIONS)
@@ -76,7 +66,6 @@ async def test_the_administrators_list_is_lean_and_paged(world: TenantWorld) -> 
 
 
 async def test_single_flow_is_read_with_its_definition(world: TenantWorld) -> None:
-    """A read of one flow has its definition. The path may have any case."""
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}".replace("Microsoft.Process", "microsoft.process")
 
     answer = await world.call("GET", url)
@@ -86,7 +75,7 @@ async def test_single_flow_is_read_with_its_definition(world: TenantWorld) -> No
 
 
 async def test_an_unknown_flow_is_not_found_by_an_administrator(world: TenantWorld) -> None:
-    """An administrator gets a 404; a maker gets a 403, as for a flow of somebody else."""
+    """A maker gets a 403 for somebody else's flow."""
     missing = await world.call("GET", f"{ADMIN_FLOWS}/flows/{ENVIRONMENT}")
     refused = await world.call("GET", f"{MAKER_FLOWS}/flows/{HTTP_FLOW}", who=ADMIN)
 
@@ -105,7 +94,6 @@ async def test_trigger_url_in_the_response_starts_the_flow(world: TenantWorld) -
 
 
 async def test_only_a_co_owner_can_read_the_trigger_url(world: TenantWorld) -> None:
-    """Applications and strangers cannot read the URL, nor can a former co-owner."""
     by_application = await world.call("POST", build_callback_path(HTTP_FLOW), {}, who=APP)
     by_stranger = await world.call("POST", build_callback_path(HTTP_FLOW), {}, who=ADMIN)
 
@@ -157,7 +145,6 @@ async def test_a_co_owner_needs_a_role_in_dataverse(world: TenantWorld) -> None:
 
 
 async def test_some_triggers_have_no_callback_url(world: TenantWorld) -> None:
-    """A flow with a button has no trigger URL. An unknown trigger is not found."""
     blocked = await world.call("POST", build_callback_path(BUTTON_FLOW), {}, who=MAKER)
     missing = await world.call("POST", build_callback_path(HTTP_FLOW, "other"), {}, who=MAKER)
 
@@ -166,14 +153,13 @@ async def test_some_triggers_have_no_callback_url(world: TenantWorld) -> None:
 
 
 async def test_a_url_with_tenant_authentication_has_no_signature(world: TenantWorld) -> None:
-    """Such a URL only has `api-version` in its query, because callers send a token."""
+    """Callers of such a URL send a token instead."""
     answer = await world.call("POST", build_callback_path(TENANT_AUTH_FLOW), {}, who=MAKER)
 
     assert answer.body["response"]["value"].endswith("/paths/invoke?api-version=1")
 
 
 async def test_new_access_key_invalidates_the_old_url(world: TenantWorld) -> None:
-    """A new access key changes only the signature of the URL. The old URL is rejected."""
     old = await world.get_trigger_url(HTTP_FLOW)
 
     await world.call("POST", f"{MAKER_FLOWS}/flows/{HTTP_FLOW}/regenerateAccessKey", {}, who=MAKER)
@@ -185,7 +171,6 @@ async def test_new_access_key_invalidates_the_old_url(world: TenantWorld) -> Non
 
 
 async def test_created_flow_belongs_to_its_creator_and_is_on_your_key(world: TenantWorld) -> None:
-    """A flow that is created after the migration is on the key, and has its own trigger URL."""
     await world.migrate()
     before = await world.get_trigger_url(HTTP_FLOW)
 
@@ -204,7 +189,7 @@ async def test_created_flow_belongs_to_its_creator_and_is_on_your_key(world: Ten
 
 
 async def test_creating_twice_makes_two_flows(world: TenantWorld) -> None:
-    """A repeated create request makes a second flow, so clients must not repeat it blindly."""
+    """Clients must not repeat such a request blindly."""
     first = await world.call("POST", f"{MAKER_FLOWS}/flows", build_new_flow(), who=MAKER)
     second = await world.call("POST", f"{MAKER_FLOWS}/flows", build_new_flow(), who=MAKER)
 
@@ -212,7 +197,6 @@ async def test_creating_twice_makes_two_flows(world: TenantWorld) -> None:
 
 
 async def test_a_premium_flow_of_an_unlicensed_owner_stays_off(world: TenantWorld) -> None:
-    """Without a licence, a premium flow is created, but not turned on."""
     created = await world.call("POST", f"{MAKER_FLOWS}/flows", build_new_flow(), who=UNLICENSED)
     url = f"{MAKER_FLOWS}/flows/{created.body['name']}/start"
     started = await world.call("POST", url, {}, who=UNLICENSED)
@@ -222,7 +206,6 @@ async def test_a_premium_flow_of_an_unlicensed_owner_stays_off(world: TenantWorl
 
 
 async def test_connection_of_another_person_cannot_be_bound(world: TenantWorld) -> None:
-    """A flow with somebody else's connection is rejected and not created."""
     reference = {
         "connectionName": "office-maker",
         "source": "Embedded",
@@ -239,7 +222,6 @@ async def test_connection_of_another_person_cannot_be_bound(world: TenantWorld) 
 
 
 async def test_an_owner_has_a_limit_of_flows(world: TenantWorld) -> None:
-    """An owner can have at most 600 flows outside solutions."""
     world.platform.assumptions.flows_per_owner = 1
 
     answer = await world.call("POST", f"{MAKER_FLOWS}/flows", build_new_flow(), who=MAKER)
@@ -261,7 +243,7 @@ async def test_a_stopped_flow_starts_again_at_the_same_url(world: TenantWorld) -
 
 
 async def test_activation_may_be_lost(world: TenantWorld) -> None:
-    """If activations are assumed to be lost, the response is 200, but the flow stays off."""
+    """The response is 200, although the flow stays off."""
     await world.call("POST", f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}/stop", {})
     await world.control("PUT", "/assumptions", {"activations_that_do_not_stick": 1})
 
@@ -291,9 +273,7 @@ async def test_reads_may_lag_behind_a_change_of_state(world: TenantWorld) -> Non
 
 
 async def test_definitions_may_be_hidden_from_administrators(world: TenantWorld) -> None:
-    """If the tenant assumes this, the flow service shows a definition only to co-owners. Dataverse
-    still shows it.
-    """
+    """Dataverse still shows the definition."""
     assumption = {"definitions_hidden_from_administrators": True}
     await world.control("PUT", "/assumptions", assumption)
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}"
@@ -307,7 +287,6 @@ async def test_definitions_may_be_hidden_from_administrators(world: TenantWorld)
 
 
 async def test_a_deleted_flow_can_be_restored(world: TenantWorld) -> None:
-    """A restored flow is off until a person turns it on."""
     url = f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}"
     trigger = await world.get_trigger_url(HTTP_FLOW)
 
@@ -329,7 +308,6 @@ async def test_a_deleted_flow_can_be_restored(world: TenantWorld) -> None:
 
 
 async def test_runs_are_filtered_and_paged(world: TenantWorld) -> None:
-    """Runs are listed newest first. `$filter` selects by status, `$top` sets the size of a page."""
     url = await world.get_trigger_url(HTTP_FLOW)
     for _ in range(3):
         await world.post_to_trigger(url)
@@ -348,7 +326,6 @@ async def test_runs_are_filtered_and_paged(world: TenantWorld) -> None:
 
 
 async def test_flows_move_into_a_solution_in_batches(world: TenantWorld) -> None:
-    """A request moves at most twenty flows. Each then has a row in Dataverse."""
     url = f"{ADMIN_FLOWS}/migrateFlows"
 
     too_many = await world.call("POST", url, {"flowsToMigrate": [BUTTON_FLOW] * 21})

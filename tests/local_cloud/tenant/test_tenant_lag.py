@@ -1,4 +1,4 @@
-"""Test that reads of the local tenant can lag behind writes (platform.md#reads-lag)."""
+"""Test reads that lag behind writes (platform.md#reads-lag)."""
 
 from collections.abc import AsyncIterator
 
@@ -26,7 +26,6 @@ ROW, FLOW = f"{WORKFLOWS}({HTTP_FLOW})", f"{ADMIN_FLOWS}/flows/{HTTP_FLOW}"
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """Serve a tenant whose reads lag by 30 seconds and whose lists lag by 60."""
     async with serve_tenant_world() as served:
         lags = {"read_lag_seconds": [30, 30], "list_lag_seconds": [60, 60]}
         await served.control("PUT", "/assumptions", lags)
@@ -39,12 +38,10 @@ async def pass_time(world: TenantWorld) -> None:
 
 
 async def list_names(world: TenantWorld) -> set[str]:
-    """Return the names of the flows in Dataverse's list."""
     return {row["name"] for row in await world.read_all_pages(WORKFLOWS)}
 
 
 async def test_created_row_is_not_found_until_the_delay_ends(world: TenantWorld) -> None:
-    """A new row cannot be read yet, but it can be changed, and cannot be created again."""
     created = await create_flow(world, build_workflow())
     again = await create_flow(world, build_workflow())
     soon = await world.call("GET", f"{WORKFLOWS}({COPY})")
@@ -62,7 +59,7 @@ async def test_created_row_is_not_found_until_the_delay_ends(world: TenantWorld)
 async def test_changed_row_is_read_with_its_old_etag_until_the_delay_ends(
     world: TenantWorld,
 ) -> None:
-    """A client that reads too early gets an old ETag, with which its write is rejected."""
+    """A write with the old ETag is rejected."""
     before = await read_flow(world, HTTP_FLOW)
     await world.call("PATCH", ROW, {"name": "Renamed"})
     soon = await read_flow(world, HTTP_FLOW)
@@ -78,7 +75,6 @@ async def test_changed_row_is_read_with_its_old_etag_until_the_delay_ends(
 
 
 async def test_first_of_two_writes_is_visible_before_the_second(world: TenantWorld) -> None:
-    """Each write becomes visible when its own lag is over."""
     await world.call("PATCH", ROW, {"name": "First"})
     await world.control("POST", "/clock/advance", {"seconds": 20})
     await world.call("PATCH", ROW, {"name": "Second"})
@@ -90,7 +86,6 @@ async def test_first_of_two_writes_is_visible_before_the_second(world: TenantWor
 
 
 async def test_a_deleted_flow_still_reads_and_is_still_listed(world: TenantWorld) -> None:
-    """Both services still show a deleted flow, but it cannot be changed."""
     await world.call("DELETE", ROW)
     soon = [(await world.call("GET", url)).status for url in (ROW, FLOW)]
     changed = await world.call("PATCH", ROW, {"name": "x"}, headers={"If-Match": "*"})
@@ -106,7 +101,7 @@ async def test_a_deleted_flow_still_reads_and_is_still_listed(world: TenantWorld
 async def test_flow_renamed_by_its_activation_is_read_under_its_old_name(
     world: TenantWorld,
 ) -> None:
-    """Reads still show the old name, under which no write finds the flow."""
+    """No write finds the flow under the old name."""
     await world.control("PUT", "/assumptions", {"activation_changes_flow_name": True})
     await create_flow(world, build_workflow())
     await pass_time(world)
@@ -124,7 +119,6 @@ async def test_flow_renamed_by_its_activation_is_read_under_its_old_name(
 
 
 async def test_flow_moved_into_a_solution_gets_its_row_with_a_delay(world: TenantWorld) -> None:
-    """The request succeeds at once, but Dataverse shows the flow's row later."""
     await world.control("PUT", "/assumptions", {"my_flows_have_rows": False})
     moved = await world.call(
         "POST", f"{ADMIN_FLOWS}/migrateFlows", {"flowsToMigrate": [BUTTON_FLOW]}
@@ -137,7 +131,6 @@ async def test_flow_moved_into_a_solution_gets_its_row_with_a_delay(world: Tenan
 
 
 async def test_rows_of_other_tables_have_the_same_delay(world: TenantWorld) -> None:
-    """Reads and lists show a change of another table's row as late as that of a flow."""
     url = f"{ORG_API}/environmentvariablevalues"
     [row] = await world.read_all_pages(url)
     known = f"{url}({row['environmentvariablevalueid']})"

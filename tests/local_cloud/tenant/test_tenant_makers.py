@@ -1,5 +1,3 @@
-"""Test which environments the local tenant shows to makers, and what makers can export."""
-
 import json
 from collections.abc import AsyncIterator
 from io import BytesIO
@@ -35,20 +33,18 @@ NOBODY = "c0000000-0000-4000-8000-000000000009"
 
 
 def find_audience(url: str) -> str | None:
-    """Return the audience that a URL requires. Power Apps accepts tokens for BAP."""
+    """Return the audience for Power Apps, which accepts tokens for BAP, or None."""
     return BAP_AUDIENCE if "powerapps.com" in url else None
 
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 @pytest.mark.parametrize(("url", "kind"), FORMS.items())
 async def test_makers_list_their_own_environments(world: TenantWorld, url: str, kind: str) -> None:
-    """A person who is a user of no environment gets an empty list."""
     del world.platform.environments[OTHER_REGION].users[MAKER]
 
     mine = await world.read_all_pages(url, who=MAKER, audience=find_audience(url))
@@ -61,7 +57,6 @@ async def test_makers_list_their_own_environments(world: TenantWorld, url: str, 
 
 @pytest.mark.parametrize("url", FORMS)
 async def test_default_environment_is_found_by_its_alias(world: TenantWorld, url: str) -> None:
-    """If the tenant has no default environment, `~default` is not found."""
     before = await world.call("GET", f"{url}/~default", who=MAKER, audience=find_audience(url))
     world.environment.is_default = True
 
@@ -82,7 +77,6 @@ async def test_slash_before_the_query_is_ignored(world: TenantWorld) -> None:
 
 
 async def request_package(world: TenantWorld, who: str) -> Answer:
-    """Create a package of a flow with the two requests of the portal."""
     environment = f"{BAP}/environments/{ENVIRONMENT}"
     flow = f"/providers/Microsoft.Flow/flows/{HTTP_FLOW}"
     listed = await world.call(
@@ -95,7 +89,7 @@ async def request_package(world: TenantWorld, who: str) -> Answer:
 
 
 async def test_package_of_a_flow_is_exported_for_its_editors(world: TenantWorld) -> None:
-    """The link to a package must be signed, and a request for it must have no token."""
+    """The link to a package is signed, and a request for it must have no token."""
     made = await request_package(world, MAKER)
     refused = await request_package(world, UNLICENSED)
     link = made.body["packageLink"]["value"]

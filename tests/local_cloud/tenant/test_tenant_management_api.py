@@ -1,5 +1,3 @@
-"""Test that `api.powerplatform.com` of the local tenant shows what the older APIs wrote."""
-
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -21,18 +19,16 @@ FLOWS = f"{API}/powerautomate/environments/{ENVIRONMENT}"
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 async def list_all(world: TenantWorld, url: str, **query: str) -> list[dict[str, Any]]:
-    """Return the items of all pages of a list."""
     return await world.read_all_pages(url, audience=API, query=query)
 
 
 async def test_environment_contains_the_status_of_its_policy(world: TenantWorld) -> None:
-    """The environment has the status of its link, under other names than in BAP."""
+    """The names of the members differ from those of BAP."""
     url = f"{API}/environmentmanagement/environments/{ENVIRONMENT}"
     before = await world.call("GET", url, audience=API)
     await world.control("PUT", "/assumptions", {"link_seconds": 0})
@@ -46,7 +42,6 @@ async def test_environment_contains_the_status_of_its_policy(world: TenantWorld)
 
 
 async def test_only_flows_with_a_row_are_listed(world: TenantWorld) -> None:
-    """A flow is listed if it has a row in Dataverse, and is found by its Dataverse id."""
     everything = await list_all(world, f"{FLOWS}/cloudFlows")
     [one] = await list_all(world, f"{FLOWS}/cloudFlows", workflowId=HTTP_FLOW.upper())
     await world.control("PUT", "/assumptions", {"my_flows_have_rows": False})
@@ -58,7 +53,6 @@ async def test_only_flows_with_a_row_are_listed(world: TenantWorld) -> None:
 
 
 async def test_list_of_actions_distinguishes_triggers_and_actions(world: TenantWorld) -> None:
-    """Triggers and actions have the names that they have in the definition."""
     actions = await list_all(world, f"{FLOWS}/flowActions", workflowId=PARENT_FLOW)
     triggers = await list_all(world, f"{FLOWS}/flowActions", isTrigger="true")
 
@@ -68,7 +62,6 @@ async def test_list_of_actions_distinguishes_triggers_and_actions(world: TenantW
 
 
 async def test_runs_of_one_flow_are_listed(world: TenantWorld) -> None:
-    """The query must name the flow whose runs are listed."""
     await world.post_to_trigger(await world.get_trigger_url(HTTP_FLOW))
 
     [run] = await list_all(world, f"{FLOWS}/flowRuns", workflowId=HTTP_FLOW)
@@ -87,7 +80,6 @@ async def test_runs_of_one_flow_are_listed(world: TenantWorld) -> None:
 async def test_management_api_requires_an_administrator_and_its_own_token(
     world: TenantWorld, who: str | None, audience: str, status: int
 ) -> None:
-    """Makers cannot use this API, and tokens for other APIs are rejected."""
     answer = await world.call("GET", f"{FLOWS}/cloudFlows", who=who, audience=audience)
 
     assert answer.status == status

@@ -1,5 +1,3 @@
-"""Test which flows the local tenant keeps on Microsoft's key, and when recurrences run."""
-
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +15,6 @@ BUTTON = {"type": "Request", "kind": "Button"}
 
 
 def build_flow(name: str, trigger: dict[str, Any], *children: str, **more: Any) -> Flow:
-    """Return a flow that has this trigger and runs these child flows."""
     actions = {
         child: {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": child}}}
         for child in children
@@ -36,7 +33,6 @@ def build_flow(name: str, trigger: dict[str, Any], *children: str, **more: Any) 
 
 
 def find_staying(*flows: Flow, assumptions: Assumptions | None = None) -> set[str]:
-    """Return the names of the flows that cannot migrate."""
     environment = SimulatedEnvironment(id="e", display_name="e", created=NOW)
     for each in flows:
         environment.add_flow(each)
@@ -58,14 +54,12 @@ def find_staying(*flows: Flow, assumptions: Assumptions | None = None) -> set[st
 def test_documented_categories_stay_on_microsofts_key(
     trigger: dict[str, Any], in_solution: bool, stays: bool
 ) -> None:
-    """HTTP and Teams flows stay, and so do Power Apps V1 flows outside solutions."""
     one = build_flow("one", trigger, is_in_solution=in_solution)
 
     assert find_staying(one) == ({"one"} if stays else set())
 
 
 def test_all_ancestors_of_a_flow_on_microsofts_key_stay() -> None:
-    """Parents stay because of their children, at all levels and also in a call loop."""
     flows = (
         build_flow("child", {"type": "Request", "kind": "Http"}),
         build_flow("parent", BUTTON, "child"),
@@ -78,7 +72,7 @@ def test_all_ancestors_of_a_flow_on_microsofts_key_stay() -> None:
 
 
 def test_flow_can_stay_on_microsofts_key_without_a_reason() -> None:
-    """A seed can keep a flow on Microsoft's key, as the platform sometimes does."""
+    """The platform sometimes keeps such flows."""
     assert find_staying(
         build_flow("odd", BUTTON, is_held_back=True), build_flow("plain", BUTTON)
     ) == {"odd"}
@@ -107,7 +101,6 @@ def test_a_start_time_in_the_past_means_the_next_slot() -> None:
 
 
 def test_next_slot_of_a_recurrence_is_in_the_future() -> None:
-    """A daily recurrence that missed three slots runs once, and then at the fourth slot."""
     last = NOW - timedelta(days=3, hours=12)
 
     assert compute_next_due(last, NOW, timedelta(days=1)) == NOW + timedelta(hours=12)

@@ -1,5 +1,3 @@
-"""Test named values of the tenant's API Management that refer to Key Vault secrets."""
-
 import json
 import ssl
 from collections.abc import AsyncIterator
@@ -26,7 +24,6 @@ READER, OTHER = "client of reader", "client of other"
 
 @pytest.fixture
 async def world() -> AsyncIterator[AzureWorld]:
-    """Serve a tenant with a service whose user-assigned identity may read the secret."""
     assigned = {
         "/identities/reader": {"principalId": SITE_IDENTITY, "clientId": READER},
         "/identities/other": {"principalId": "other", "clientId": OTHER},
@@ -41,7 +38,6 @@ async def world() -> AsyncIterator[AzureWorld]:
 
 
 async def put_named_value(world: AzureWorld, **properties: Any) -> Answer:
-    """Replace the named value by a reference to a secret."""
     etag = (await world.call_arm("GET", NAMED_VALUE)).headers["ETag"]
     body = {"properties": {"displayName": "flow", "secret": True, **properties}}
     token = world.credential.issue_token(ARM).token
@@ -58,7 +54,6 @@ async def put_named_value(world: AzureWorld, **properties: Any) -> Answer:
 
 
 async def read_named_value(world: AzureWorld) -> tuple[Any, Any]:
-    """Return the properties of the named value, and the value that policies read."""
     shown = (await world.call_arm("GET", NAMED_VALUE)).body["properties"]
     return shown, (await world.call_arm("POST", f"{NAMED_VALUE}/listValue")).body["value"]
 
@@ -80,7 +75,6 @@ async def test_identity_that_the_reference_names_reads_the_secret(world: AzureWo
 async def test_reference_that_cannot_be_read_fails_after_it_is_accepted(
     world: AzureWorld, client: str | None
 ) -> None:
-    """The operation ends with the error, and the named value stays as it was."""
     accepted = await put_named_value(
         world, keyVault={"secretIdentifier": URI, "identityClientId": client}
     )
@@ -92,7 +86,6 @@ async def test_reference_that_cannot_be_read_fails_after_it_is_accepted(
 
 
 async def test_reference_that_is_no_secret_is_rejected(world: AzureWorld) -> None:
-    """A named value in Key Vault must be marked as secret."""
     rejected = await put_named_value(world, secret=False, keyVault={"secretIdentifier": URI})
 
     assert (rejected.status, rejected.body["error"]["code"]) == (400, "ValidationError")
@@ -100,7 +93,7 @@ async def test_reference_that_is_no_secret_is_rejected(world: AzureWorld) -> Non
 
 
 async def test_only_a_patch_needs_an_etag(world: AzureWorld) -> None:
-    """`az apim nv update` sends a PUT without an ETag, so the tenant must accept it."""
+    """`az apim nv update` sends a PUT without an ETag."""
     body = {"properties": BEFORE | {"value": "https://flow.example/2"}}
     patched = await world.call_arm("PATCH", NAMED_VALUE, body)
     put_anyway = await world.call_arm("PUT", NAMED_VALUE, body)

@@ -1,5 +1,3 @@
-"""Test how the local tenant evaluates OData query options."""
-
 import pytest
 
 from local_cloud.tenant.core.odata import (
@@ -43,7 +41,6 @@ ROW = {
     ],
 )
 def test_filters_match_as_in_odata(text: str, holds: bool) -> None:
-    """`and` binds more tightly than `or`, and texts are compared without case."""
     assert parse_filter(text)(ROW) is holds
 
 
@@ -61,7 +58,6 @@ def test_filters_match_as_in_odata(text: str, holds: bool) -> None:
     ],
 )
 def test_unsupported_filter_is_rejected(text: str) -> None:
-    """A filter must not be applied only in part."""
     with pytest.raises(SimulatedPlatformError) as refusal:
         parse_filter(text)
 
@@ -87,7 +83,6 @@ def test_select_of_a_path_keeps_id_and_name() -> None:
 
 
 def test_expand_is_parsed_with_the_select_of_each_property() -> None:
-    """Any other option of a navigation property is rejected."""
     assert parse_expansions("a,b($select=c,d)") == {"a": None, "b": "c,d"}
     for text in ("a($top=1)", "a;b", "a($select=b"):
         with pytest.raises(SimulatedPlatformError):
@@ -95,7 +90,6 @@ def test_expand_is_parsed_with_the_select_of_each_property() -> None:
 
 
 def test_select_rejects_an_unknown_column() -> None:
-    """A misspelled column must not be ignored."""
     with pytest.raises(SimulatedPlatformError):
         select_properties({"name": "a"}, "nmae", keeps=())
 
@@ -109,13 +103,11 @@ def test_a_filter_of_an_unknown_column_is_rejected(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["n up", "n,m", "n desc, m"])
 def test_unsupported_order_is_rejected(text: str) -> None:
-    """Rows can be sorted by one column only."""
     with pytest.raises(SimulatedPlatformError):
         parse_order(text)
 
 
 def test_rows_without_a_value_sort_first() -> None:
-    """In ascending order, null precedes all values."""
     rows: list[dict[str, int | None]] = [{"n": 2}, {"n": None}, {"n": 1}]
     key, descending = parse_order("n desc")
 

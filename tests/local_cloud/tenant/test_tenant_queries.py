@@ -1,5 +1,3 @@
-"""Test that the local tenant implements a query option fully, or rejects it."""
-
 from collections.abc import AsyncIterator
 
 import pytest
@@ -36,13 +34,11 @@ NOBODY = "c0000000-0000-4000-8000-000000000009"
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 def find_audience(url: str) -> str | None:
-    """Return the audience that a URL requires, for hosts that `tenant_world` does not know."""
     if url.startswith(ARM):
         return f"{ARM}/"
     return "https://vault.azure.net" if url.startswith(VAULT) else None
@@ -82,7 +78,7 @@ def test_query_options_belong_to_existing_routes() -> None:
 async def test_unsupported_query_option_is_rejected(
     world: TenantWorld, url: str, option: str, value: str, code: str
 ) -> None:
-    """The error has the service's own format. An ignored option would make the result wrong."""
+    """An ignored option would make the result wrong."""
     await world.post_to_trigger(await world.get_trigger_url(HTTP_FLOW))
     plain = await world.call("GET", url, audience=find_audience(url))
 
@@ -108,7 +104,6 @@ async def test_list_contains_solution_flows_only_on_request(world: TenantWorld) 
 
 
 async def test_makers_search_own_and_shared_flows(world: TenantWorld) -> None:
-    """A shared flow is in the list `team` of its owner and co-owner, and not in `personal`."""
     world.environment.flows[DAILY_FLOW].roles[UNLICENSED] = SimulatedRole.CAN_VIEW
 
     async def list_names(who: str, search: str = "") -> set[str]:
@@ -173,7 +168,6 @@ async def test_expand_adds_the_connectors_of_a_flow(world: TenantWorld) -> None:
 
 
 async def test_expand_returns_a_lookup_with_its_own_select(world: TenantWorld) -> None:
-    """`$expand` adds the publisher of a solution, in every minor version of the Web API."""
     query = {
         "$filter": "isvisible eq true",
         "$select": "uniquename,publisherid",
@@ -191,7 +185,6 @@ async def test_expand_returns_a_lookup_with_its_own_select(world: TenantWorld) -
 
 
 async def test_makers_move_flows_into_a_solution_by_its_id(world: TenantWorld) -> None:
-    """The maker must have the right to edit the flow, and the solution must exist."""
     [solution] = world.environment.get_table("solutions")
     url = f"{MIGRATE}/{ENVIRONMENT}/solutions/{solution}/migrateFlows"
 
@@ -212,7 +205,6 @@ async def test_makers_move_flows_into_a_solution_by_its_id(world: TenantWorld) -
 async def test_administrator_moves_flows_into_a_named_or_the_default_solution(
     world: TenantWorld,
 ) -> None:
-    """Without a name, the default solution is used. One missing flow fails the request."""
     [solution] = world.environment.get_table("solutions")
     url, body = f"{ADMIN_FLOWS}/migrateFlows", {"flowsToMigrate": [BUTTON_FLOW]}
 
@@ -227,7 +219,6 @@ async def test_administrator_moves_flows_into_a_named_or_the_default_solution(
 
 
 async def test_a_run_is_started_again_even_while_the_flow_is_off(world: TenantWorld) -> None:
-    """The new run has the tracking id of the repeated run."""
     flow = world.environment.flows[HTTP_FLOW]
     await world.post_to_trigger(
         await world.get_trigger_url(HTTP_FLOW), x_ms_client_tracking_id="order-7"
@@ -245,7 +236,6 @@ async def test_a_run_is_started_again_even_while_the_flow_is_off(world: TenantWo
 async def test_unsupported_method_is_rejected_with_a_json_error(
     world: TenantWorld, url: str
 ) -> None:
-    """Clients parse the error document of every rejection."""
     answer = await world.call("DELETE", url, audience=find_audience(url))
 
     assert (answer.status, answer.code) == (405, "MethodNotAllowed")

@@ -1,5 +1,3 @@
-"""Test that the receivers accept the app's notifications, and reject what people could not read."""
-
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -58,20 +56,17 @@ EVENT = build_cloud_event(NOTIFICATION)
 
 @pytest.fixture
 async def platform(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    """Serve a tenant whose receivers have the secrets of the app's channels."""
     receivers = {"webhookSecret": SECRET, "channelSignature": SIGNATURE}
     async with run_adapters(monkeypatch, build_description() | {"receivers": receivers}) as built:
         yield built
 
 
 async def read_notifications(platform: Adapters) -> list[dict[str, Any]]:
-    """Return the messages that the receivers got."""
     found: list[dict[str, Any]] = await platform.world.control("GET", "/received-messages")
     return found
 
 
 async def post(platform: Adapters, url: str, content: bytes, **headers: str) -> int:
-    """Send a body unchanged through the tunnel, and return the status."""
     world = platform.world
     session, sent = platform.http._transport._transport.session, headers  # type: ignore[attr-defined]
     async with session.post(
@@ -81,10 +76,6 @@ async def post(platform: Adapters, url: str, content: bytes, **headers: str) -> 
 
 
 async def test_every_channel_sends_to_its_receiver(platform: Adapters) -> None:
-    """The app's channels need only the settings of a deployment.
-
-    A repeated message keeps its id.
-    """
     settings = Settings(
         tenant_id="t", event_grid_topic=TOPIC, webhook=HOOK, webhook_secret=SECRET,
         teams_webhook=CHANNEL,
@@ -126,7 +117,6 @@ def build_signed_headers(body: bytes, identity: str = EVENT["id"], **age: int) -
 
 
 async def test_webhook_without_a_valid_recent_signature_is_rejected(platform: Adapters) -> None:
-    """A changed body or id, an old message, and a missing signature are rejected."""
     body = json.dumps(EVENT).encode()
 
     assert await post(platform, HOOK, body, **build_signed_headers(body)) == 204
@@ -157,7 +147,6 @@ async def test_webhook_without_a_valid_recent_signature_is_rejected(platform: Ad
     ],
 )
 async def test_topic_accepts_cloud_events_only(platform: Adapters, change: dict[str, Any]) -> None:
-    """One invalid event rejects the whole batch."""
     token = platform.world.issue_token(APP, "https://eventgrid.azure.net")
     headers = {
         "Authorization": f"Bearer {token}",

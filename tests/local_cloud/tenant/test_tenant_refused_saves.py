@@ -1,4 +1,4 @@
-"""Test which saves of definitions the local tenant rejects, and what a rejected save damages.
+"""Test rejected saves of definitions, and what they damage.
 
 See platform.md#connector-shapes, #rejected-saves.
 """
@@ -34,13 +34,11 @@ ENTRY = {"connectionName": "office-maker", "source": "Embedded", "id": f"/apis/{
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 def build_mail_definition(**host: str) -> dict[str, Any]:
-    """Return a definition that sends mail, with this `host` of the operation."""
     inputs = {"host": {"operationId": "SendEmailV2", **host}}
     nested = {"Send": {"type": "OpenApiConnection", "inputs": inputs, "runAfter": {}}}
     return build_definition(BUTTON, {"Each": {"type": "Scope", "actions": nested, "runAfter": {}}})
@@ -51,12 +49,10 @@ OLDER = build_mail_definition(connectionName=OFFICE)
 
 
 def build_save_body(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the body of an update that saves this definition."""
     return {"properties": {"definition": content, "connectionReferences": {OFFICE: ENTRY}}}
 
 
 async def create_flow_outside_solutions(world: TenantWorld) -> Any:
-    """Create a flow in the flow service, as its maker, and return it."""
     properties = {"displayName": "Mine", "state": "Started", "environment": {"name": ENVIRONMENT}}
     body = {"properties": properties | build_save_body(NEWER)["properties"]}
     answer = await world.call("POST", f"{MAKER_FLOWS}/flows", body, who=MAKER)
@@ -81,7 +77,6 @@ async def test_the_flow_service_rejects_older_shapes_of_a_solutions_flow(
 
 
 async def test_the_flow_service_may_demand_the_newer_shape_of_any_flow(world: TenantWorld) -> None:
-    """An assumption extends the rule to flows outside solutions."""
     name = (await create_flow_outside_solutions(world))["name"]
     url = f"{MAKER_FLOWS}/flows/{name}"
 
@@ -96,7 +91,6 @@ async def test_the_flow_service_may_demand_the_newer_shape_of_any_flow(world: Te
 async def test_save_rejected_by_the_flow_service_may_empty_the_references(
     world: TenantWorld,
 ) -> None:
-    """An assumption determines whether this happens."""
     changes = {"older_host_shapes_refused": True, "refused_saves_wipe_references": True}
     await world.control("PUT", "/assumptions", changes)
     url = f"{MAKER_FLOWS}/flows/{(await create_flow_outside_solutions(world))['name']}"

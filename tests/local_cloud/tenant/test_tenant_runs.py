@@ -1,5 +1,3 @@
-"""Test calls to trigger URLs, and the runs that they start."""
-
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -33,13 +31,11 @@ TENANT = HTTP | {"inputs": {"triggerAuthenticationType": "Tenant"}}
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
 
 async def read_ledger(world: TenantWorld) -> list[dict[str, Any]]:
-    """Return all calls to flows that the tenant has recorded."""
     entries: list[dict[str, Any]] = (await world.control("GET", "/ledger"))["entries"]
     return entries
 
@@ -56,7 +52,6 @@ async def edit_flow(world: TenantWorld, flow: str, **change: Any) -> None:
 
 
 async def test_accepted_call_is_recorded_once(world: TenantWorld) -> None:
-    """The record has the caller, the id in the URL, the run and its result."""
     url = await world.get_trigger_url(HTTP_FLOW)
 
     answer = await world.post_to_trigger(url, user_agent="shop", x_ms_client_tracking_id="order-1")
@@ -89,7 +84,6 @@ async def test_caller_may_add_a_path_and_parameters(world: TenantWorld) -> None:
 async def test_a_changed_url_is_rejected(
     world: TenantWorld, before: str, after: str, status: int, code: str | None
 ) -> None:
-    """A URL with another signature, trigger or id is rejected."""
     url = (await world.get_trigger_url(HTTP_FLOW)).replace(before, after, 1)
 
     answer = await world.post_to_trigger(url)
@@ -134,7 +128,6 @@ async def test_tenant_authentication_requires_the_exact_audience(
 
 
 async def test_a_parent_runs_its_child(world: TenantWorld) -> None:
-    """The child has its own run, which names the parent as its cause."""
     parent = await start_flow(world, PARENT_FLOW)
 
     entries = await read_ledger(world)
@@ -147,7 +140,6 @@ async def test_a_parent_runs_its_child(world: TenantWorld) -> None:
 
 
 async def test_a_parent_fails_when_its_child_is_off(world: TenantWorld) -> None:
-    """The error of the parent's run gives the reason."""
     await edit_flow(world, HTTP_FLOW, state="Stopped")
 
     parent = await start_flow(world, PARENT_FLOW)
@@ -157,7 +149,6 @@ async def test_a_parent_fails_when_its_child_is_off(world: TenantWorld) -> None:
 
 
 async def test_a_flow_calls_another_by_the_url_in_a_variable(world: TenantWorld) -> None:
-    """A flow uses the value that an environment variable had when the flow was saved."""
     caller = await start_flow(world, CALLING_FLOW)
 
     entries = await read_ledger(world)
@@ -166,7 +157,6 @@ async def test_a_flow_calls_another_by_the_url_in_a_variable(world: TenantWorld)
 
 
 async def test_a_rejected_call_fails_the_run(world: TenantWorld) -> None:
-    """A flow that calls a flow which is off fails with the error of that flow."""
     await edit_flow(world, HTTP_FLOW, state="Stopped")
 
     caller = await start_flow(world, CALLING_FLOW)
@@ -176,7 +166,6 @@ async def test_a_rejected_call_fails_the_run(world: TenantWorld) -> None:
 
 
 async def test_endless_call_loop_is_stopped(world: TenantWorld) -> None:
-    """Flows that call one another end with a failed run, and the tenant does not hang."""
     content = build_definition(HTTP, build_http_action(await world.get_trigger_url(HTTP_FLOW)))
     await edit_flow(world, HTTP_FLOW, clientData=build_client_data(content))
 
@@ -189,7 +178,6 @@ async def test_endless_call_loop_is_stopped(world: TenantWorld) -> None:
 
 
 async def test_a_response_action_answers_the_caller(world: TenantWorld) -> None:
-    """The caller gets the status and body of the action instead of a 202."""
     inputs = {"statusCode": 201, "body": {"order": 7}}
     actions = {"Response": {"type": "Response", "inputs": inputs, "runAfter": {}}}
     await edit_flow(world, HTTP_FLOW, clientData=build_client_data(build_definition(HTTP, actions)))
@@ -201,7 +189,7 @@ async def test_a_response_action_answers_the_caller(world: TenantWorld) -> None:
 
 
 async def test_save_of_a_flow_keeps_its_trigger_url(world: TenantWorld) -> None:
-    """Only a change of the relative path gives a flow another URL."""
+    """A new relative path gives the flow another URL."""
     before = await world.get_trigger_url(HTTP_FLOW)
     moved = HTTP | {"inputs": {"relativePath": "orders", "triggerAuthenticationType": "All"}}
 
@@ -215,7 +203,6 @@ async def test_save_of_a_flow_keeps_its_trigger_url(world: TenantWorld) -> None:
 
 
 async def test_an_outbound_call_is_denied_from_the_new_addresses(world: TenantWorld) -> None:
-    """A firewall that allows only the old ranges denies the calls by a copy."""
     group = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/networkSecurityGroups/n"
     rule = {
         "access": "Allow",
@@ -244,7 +231,7 @@ async def test_an_outbound_call_is_denied_from_the_new_addresses(world: TenantWo
 
 
 async def test_long_run_is_in_progress_until_its_end(world: TenantWorld) -> None:
-    """A run executes its actions at its end, with the definition from its start."""
+    """The tenant executes the actions of a run at its end."""
     await edit_flow(world, PARENT_FLOW, runSeconds=600)
 
     begun = await start_flow(world, PARENT_FLOW)
@@ -259,7 +246,6 @@ async def test_long_run_is_in_progress_until_its_end(world: TenantWorld) -> None
 
 
 async def test_recurrence_runs_when_due_and_skips_missed_slots(world: TenantWorld) -> None:
-    """A flow runs once in each slot. If three days pass at once, it still runs only once."""
     await world.control("POST", "/clock/advance", {"seconds": 86401})
     one = len(await read_ledger(world))
     await world.control("POST", "/clock/advance", {"seconds": 3 * 86400})
@@ -298,14 +284,13 @@ async def read_outputs_link(world: TenantWorld, flow: str) -> str | None:
 
 
 async def fetch_link(world: TenantWorld, link: str | None, **headers: str) -> tuple[int, Any]:
-    """Call a link as it is, without encoding it again. Return the status and the body."""
+    """Call a link as it is, without encoding it again."""
     url = yarl.URL(link or "", encoded=True)
     async with world.session.get(url, headers=headers, proxy=world.server.proxy_url) as response:
         return response.status, await response.json()
 
 
 async def test_a_signed_link_shows_what_called_a_flow(world: TenantWorld) -> None:
-    """The link shows the caller's headers without the token, and needs no token itself."""
     await world.post_to_trigger(
         await world.get_trigger_url(HTTP_FLOW),
         user_agent="curl/8.5.0",
@@ -347,7 +332,6 @@ async def test_token_of_a_call_is_in_the_outputs_if_the_trigger_keeps_it(
 
 
 async def test_a_calling_flow_names_itself_in_the_headers(world: TenantWorld) -> None:
-    """The outputs of the called flow name its caller. Without a call, a run has no outputs."""
     await start_flow(world, CALLING_FLOW)
     _, outputs = await fetch_link(world, await read_outputs_link(world, HTTP_FLOW))
     await start_flow(world, HTTP_FLOW)

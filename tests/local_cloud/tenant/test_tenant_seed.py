@@ -1,5 +1,3 @@
-"""Test what the local tenant contains after it was seeded."""
-
 import copy
 import json
 from typing import Any
@@ -37,24 +35,20 @@ EASED = {"my_flows_have_rows": True, "report_page": 2}
 
 
 def copy_description() -> dict[str, Any]:
-    """Return a copy of the seed that a test can change."""
     return copy.deepcopy(SEED)
 
 
 def build_tenant(described: dict[str, Any]) -> tuple[Tenant, SimulatedEnvironment]:
-    """Build a tenant from a seed. Return it and its main environment."""
     tenant = Tenant()
     seed(tenant, described)
     return tenant, tenant.get_part(PowerPlatform).environments[ENVIRONMENT]
 
 
 def get_assumptions(tenant: Tenant) -> Assumptions:
-    """Return the assumptions of a tenant."""
     return tenant.get_part(PowerPlatform).assumptions
 
 
 def test_trigger_url_placeholders_are_replaced_everywhere() -> None:
-    """Flows, variables and Azure resources get the URL plain, JSON-escaped or percent-encoded."""
     described = copy_description()
     name = f"{{{{trigger_url:{HTTP_FLOW}}}}}"
     percent = name.replace("}}", "|percent}}")
@@ -84,7 +78,6 @@ def test_trigger_url_placeholders_are_replaced_everywhere() -> None:
 
 
 def test_trigger_url_of_a_missing_flow_raises_an_error() -> None:
-    """A misspelled flow in a placeholder must not make a caller without a URL."""
     described = copy_description()
     described["environments"][0]["serviceEndpoints"][0]["url"] = "{{trigger_url:nothing}}"
 
@@ -93,7 +86,6 @@ def test_trigger_url_of_a_missing_flow_raises_an_error() -> None:
 
 
 def test_environment_of_the_seed_may_be_linked_long_ago() -> None:
-    """In such an environment, all flows that can migrate have migrated."""
     described = copy_description()
     described["environments"][0]["policy"] = POLICY_ID
 
@@ -117,7 +109,6 @@ def test_environment_of_the_seed_may_be_linked_long_ago() -> None:
     ],
 )
 def test_trigger_url_has_the_format_of_its_flow(form: str, start: str) -> None:
-    """A seed can give a flow an old host, the environment's host, or its newer path."""
     described = copy_description()
     described["environments"][0]["flows"][0]["urlForm"] = form
 
@@ -166,13 +157,11 @@ def test_client_data_in_text_form_is_kept_byte_for_byte() -> None:
     ],
 )
 def test_invalid_seed_is_rejected(change: dict[str, Any]) -> None:
-    """The tenant does not start, and the error gives the reason."""
     with pytest.raises((KeyError, TypeError, ValueError)):
         seed(Tenant(), change)
 
 
 def test_assumptions_of_a_seed_override_its_profile() -> None:
-    """The adversarial profile applies to all assumptions that the seed does not name."""
     documented, _ = build_tenant(copy_description() | {"assumptions": {}})
     adversarial, _ = build_tenant(
         copy_description() | {"assumptions": {}, "profile": "adversarial"}
@@ -191,6 +180,5 @@ def test_assumptions_of_a_seed_override_its_profile() -> None:
 
 
 def test_unknown_profile_is_rejected() -> None:
-    """A misspelled profile must not mean the documented one."""
     with pytest.raises(ValueError, match="feered"):
         build_tenant(copy_description() | {"profile": "feered"})

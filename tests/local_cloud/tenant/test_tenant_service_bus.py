@@ -1,5 +1,3 @@
-"""Test that events of the local tenant arrive on the local Service Bus."""
-
 import json
 
 from azure.servicebus.aio import ServiceBusClient
@@ -11,7 +9,6 @@ from tests.local_cloud.tenant.tenant_world import TenantWorld, serve_tenant_worl
 
 
 async def receive_messages(connection_string: str, queue: str) -> list[tuple[str, dict[str, str]]]:
-    """Return the body and the properties of each message in a queue."""
     async with (
         ServiceBusClient.from_connection_string(connection_string) as client,
         client.get_queue_receiver(queue) as receiver,
@@ -30,7 +27,6 @@ def _decode_text(value: object) -> str:
 
 
 async def rotate_key(world: TenantWorld) -> None:
-    """Rotate the key in the vault, as an administrator does."""
     answer = await world.call(
         "POST",
         "https://kv-cmk.vault.azure.net/keys/pp-cmk/rotate",
@@ -42,7 +38,6 @@ async def rotate_key(world: TenantWorld) -> None:
 
 
 async def test_a_rotation_arrives_on_the_queue_of_key_events() -> None:
-    """Microsoft's SDK receives the event with Event Grid's application properties."""
     with LocalServiceBus(PRODUCT_QUEUES) as bus:
         async with (
             serve_tenant_world() as world,
@@ -58,7 +53,6 @@ async def test_a_rotation_arrives_on_the_queue_of_key_events() -> None:
 
 
 async def test_event_with_a_repeated_id_arrives_once() -> None:
-    """An event's id is its message id, so duplicate detection drops a repeated event."""
     message = SimulatedQueueMessage(queue="policy-events", body="{}", message_id="event-1")
     with LocalServiceBus(PRODUCT_QUEUES) as bus:
         async with ServiceBusPublisher(bus.connection_string) as publisher:

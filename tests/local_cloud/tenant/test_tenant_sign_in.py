@@ -1,5 +1,3 @@
-"""Test that Microsoft's unmodified libraries get tokens from the local tenant."""
-
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
@@ -32,7 +30,6 @@ AUTHORITY = f"https://login.microsoftonline.com/{TENANT_ID}"
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
@@ -47,8 +44,6 @@ def build_http_client(world: TenantWorld) -> requests.Session:
 
 
 async def test_msal_gets_an_application_token(world: TenantWorld) -> None:
-    """msal finds the authority and the token endpoint that it expects."""
-
     def acquire() -> dict[str, str]:
         with build_http_client(world) as client:
             app = msal.ConfidentialClientApplication(
@@ -64,8 +59,6 @@ async def test_msal_gets_an_application_token(world: TenantWorld) -> None:
 
 
 async def test_msal_rejects_a_wrong_secret(world: TenantWorld) -> None:
-    """msal returns its usual error with the reason."""
-
     def acquire() -> dict[str, str]:
         with build_http_client(world) as client:
             app = msal.ConfidentialClientApplication(
@@ -80,7 +73,7 @@ async def test_msal_rejects_a_wrong_secret(world: TenantWorld) -> None:
 
 
 async def test_msal_signs_a_person_in_by_device_code_and_refreshes(world: TenantWorld) -> None:
-    """After the first sign-in, msal gets new tokens by the refresh token."""
+    """msal gets the second token with the refresh token."""
 
     def acquire() -> tuple[dict[str, str], dict[str, str]]:
         with build_http_client(world) as client:
@@ -100,7 +93,7 @@ async def test_msal_signs_a_person_in_by_device_code_and_refreshes(world: Tenant
 
 
 async def test_unknown_application_gets_no_device_code(world: TenantWorld) -> None:
-    """Entra answers with AADSTS700016, so a mistyped client id is found before anybody signs in."""
+    """A mistyped client id is found before anybody signs in."""
 
     def ask() -> dict[str, str]:
         with build_http_client(world) as client:
@@ -120,7 +113,6 @@ async def test_unknown_application_gets_no_device_code(world: TenantWorld) -> No
 async def test_azure_identity_gets_a_managed_identity_token(
     world: TenantWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """azure-identity needs only IDENTITY_ENDPOINT and IDENTITY_HEADER."""
     monkeypatch.setenv("IDENTITY_ENDPOINT", world.server.identity_endpoint)
     monkeypatch.setenv("IDENTITY_HEADER", world.server.identity_header)
 
@@ -148,14 +140,10 @@ async def test_identity_endpoint_requires_its_header(
 def build_bap_client(
     policy: AsyncBearerTokenCredentialPolicy[Any, Any],
 ) -> AsyncPipelineClient[HttpRequest, AsyncHttpResponse]:
-    """Return a client of azure-core that only adds a bearer token."""
     return AsyncPipelineClient(BAP, policies=[policy])
 
 
 async def test_azure_core_calls_bap_by_its_real_host_name(world: TenantWorld) -> None:
-    """Microsoft's `azure-core`, with a client secret and its bearer-token policy, reaches BAP
-    through the proxy's tunnel, over TLS.
-    """
     options: dict[str, Any] = {
         "proxies": {"https": world.server.proxy_url},
         "connection_verify": world.server.ca_file,
@@ -187,7 +175,6 @@ async def test_token_for_another_service_is_rejected(world: TenantWorld) -> None
 
 
 async def test_tokens_can_be_expired(world: TenantWorld) -> None:
-    """After a revocation, a service rejects an earlier token (401)."""
     token = world.issue_token(APP, FLOW_AUDIENCE)
     await world.control("POST", "/tokens/expire")
 

@@ -1,5 +1,3 @@
-"""Test that the tenant's time stamp authority grants and rejects what a real one does."""
-
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -18,13 +16,11 @@ QUERY = "application/timestamp-query"
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as made:
         yield made
 
 
 def build_query(algorithm: str = "sha256", digest: bytes | None = None, **members: Any) -> bytes:
-    """Return a time stamp query, in DER."""
     imprint = {
         "hash_algorithm": {"algorithm": algorithm},
         "hashed_message": hashlib.new(algorithm, b"x").digest() if digest is None else digest,
@@ -36,7 +32,6 @@ def build_query(algorithm: str = "sha256", digest: bytes | None = None, **member
 
 
 async def send_query(world: TenantWorld, body: bytes, media_type: str = QUERY) -> tuple[int, bytes]:
-    """Send a query. Return the status and the body of the response."""
     headers = {"Content-Type": media_type}
     async with world.session.post(
         URL, data=body, headers=headers, proxy=world.server.proxy_url
@@ -45,13 +40,11 @@ async def send_query(world: TenantWorld, body: bytes, media_type: str = QUERY) -
 
 
 def parse_result(answer: bytes) -> tuple[str, set[str] | None]:
-    """Return the status of the authority's answer, and its failures."""
     status = TimeStampAnswer.load(answer)["status"]
     return status["status"].native, status["fail_info"].native
 
 
 async def test_query_is_granted_with_the_time_of_the_tenant(world: TenantWorld) -> None:
-    """The token has the tenant's time, and the digest and nonce of the query."""
     world.tenant.clock.advance(timedelta(days=40).total_seconds())
 
     status, answer = await send_query(world, build_query(nonce=7, req_policy=POLICY))
@@ -92,14 +85,12 @@ async def test_token_has_no_certificate_unless_it_is_requested(world: TenantWorl
 async def test_query_that_cannot_be_granted_is_rejected(
     world: TenantWorld, body: bytes, failure: str
 ) -> None:
-    """The answer names the failure, and has no token."""
     status, answer = await send_query(world, body)
 
     assert (status, *parse_result(answer)) == (200, "rejection", {failure})
 
 
 async def test_invalid_query_gets_an_http_error(world: TenantWorld) -> None:
-    """A wrong media type, length or method is an error of HTTP, not of the authority."""
     other_type, _ = await send_query(world, build_query(), "application/octet-stream")
     long, _ = await send_query(world, build_query() + bytes(17_000))
     async with world.session.get(URL, proxy=world.server.proxy_url) as answer:

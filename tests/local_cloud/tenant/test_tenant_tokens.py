@@ -1,7 +1,3 @@
-"""Test which tokens the local tenant accepts, that a revoked token is rejected, and what claims a
-token contains.
-"""
-
 import base64
 import json
 from dataclasses import replace
@@ -23,7 +19,6 @@ def test_issued_token_is_read() -> None:
 
 
 def test_token_contains_the_signed_in_person() -> None:
-    """A person's token has Entra's claims about the person; an application's has none of them."""
     claims = decode_claims(TokenIssuer().issue(CALLER))
     of_an_application = decode_claims(TokenIssuer().issue(replace(CALLER, is_delegated=False)))
 
@@ -35,7 +30,6 @@ def test_token_contains_the_signed_in_person() -> None:
 
 
 def decode_claims(token: str) -> dict[str, str]:
-    """Return the claims of a token without verifying it, as clients do."""
     claims: dict[str, str] = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
     return claims
 
@@ -46,7 +40,6 @@ def test_token_of_another_tenant_is_rejected() -> None:
 
 
 def test_a_changed_token_is_rejected() -> None:
-    """If the audience in a token is changed, its signature is invalid."""
     issuer = TokenIssuer()
     head, body, signature = issuer.issue(CALLER).split(".")
     claims = json.loads(base64.urlsafe_b64decode(body + "=="))
@@ -64,7 +57,6 @@ def test_invalid_token_is_rejected(text: str) -> None:
 
 
 def test_revoked_tokens_are_distinguished_from_new_ones() -> None:
-    """A token that is issued right after a revocation is valid."""
     issuer = TokenIssuer()
     old = issuer.issue(CALLER)
 

@@ -1,5 +1,3 @@
-"""Test that any program can call the local tenant: tunnel, TLS, faults, budgets, process."""
-
 import asyncio
 import json
 import signal
@@ -23,7 +21,6 @@ ENVIRONMENTS = f"{BAP}/scopes/admin/environments"
 
 @pytest.fixture
 async def world() -> AsyncIterator[TenantWorld]:
-    """Serve a seeded tenant until the test ends."""
     async with serve_tenant_world() as served:
         yield served
 
@@ -47,7 +44,6 @@ async def run_other_program(world: TenantWorld, url: str) -> tuple[int, str]:
 
 
 async def test_any_client_can_call_a_service_by_its_real_host_name(world: TenantWorld) -> None:
-    """The tenant's certificate is valid for the host name of the request."""
     code, output = await run_other_program(
         world, "https://login.microsoftonline.com/common/discovery/instance?api-version=1.1"
     )
@@ -58,7 +54,7 @@ async def test_any_client_can_call_a_service_by_its_real_host_name(world: Tenant
 
 @pytest.mark.parametrize("url", ["https://example.com/", "https://graph.microsoft.com:8443/"])
 async def test_tunnel_rejects_hosts_outside_the_tenant(world: TenantWorld, url: str) -> None:
-    """No request of a local run leaves the machine."""
+    """A local run must send no request to other machines."""
     code, output = await run_other_program(world, url)
 
     assert await world.control("GET", "/refused-hosts") == world.server.refused_hosts
@@ -70,7 +66,6 @@ async def test_tunnel_rejects_hosts_outside_the_tenant(world: TenantWorld, url: 
 
 
 async def test_fault_fails_the_given_number_of_requests(world: TenantWorld) -> None:
-    """Two requests fail with Retry-After, and the third succeeds."""
     order = {
         "route": "bap.list_environments",
         "times": 2,
@@ -86,7 +81,7 @@ async def test_fault_fails_the_given_number_of_requests(world: TenantWorld) -> N
 
 
 async def test_dropped_answer_breaks_the_connection_after_the_write(world: TenantWorld) -> None:
-    """If only the response is lost, the client cannot know that its write was made."""
+    """The client cannot know that its write was made."""
     await world.control("POST", "/faults", {"route": "*.stop_flow", "kind": "drop_after"})
     flow = world.environment.order[0]
     await world.control("POST", "/faults", {"route": "*admin_stop_flow", "kind": "drop_after"})
@@ -98,7 +93,7 @@ async def test_dropped_answer_breaks_the_connection_after_the_write(world: Tenan
 
 
 async def test_late_write_is_made_after_the_gateway_timeout(world: TenantWorld) -> None:
-    """After a 504, the client cannot know that its write will still be made."""
+    """The client cannot know that its write will still be made."""
     flow = world.environment.order[0]
     await world.control("PUT", "/assumptions", {"late_write_seconds": 90})
     await world.control("POST", "/faults", {"route": "*admin_stop_flow", "kind": "late"})
@@ -115,7 +110,6 @@ async def test_late_write_is_made_after_the_gateway_timeout(world: TenantWorld) 
 
 
 async def test_budget_throttles_until_time_has_passed(world: TenantWorld) -> None:
-    """A request above the budget gets a 429 with Retry-After. Later requests are answered."""
     await world.control("PUT", "/budgets", {"flow_service": {"calls": 5, "seconds": 60}})
     url = f"{ADMIN_FLOWS}/v2/flows"
 
@@ -150,7 +144,6 @@ async def test_calls_are_counted_per_route_and_capability(world: TenantWorld) ->
 
 
 async def test_invalid_control_request_is_rejected(world: TenantWorld) -> None:
-    """A mistake in a test's control request must be an error."""
     url = f"{world.server.control_url}/assumptions"
 
     async with world.session.put(url, json={"no_such_assumption": 1}) as response:
@@ -158,7 +151,6 @@ async def test_invalid_control_request_is_rejected(world: TenantWorld) -> None:
 
 
 async def test_the_tenant_runs_as_a_process(tmp_path: Path) -> None:
-    """The process prints its addresses as one line of JSON. SIGTERM ends it with code 0."""
     seed_file = tmp_path / "seed.json"
     seed_file.write_text(json.dumps(SEED))
     process = await asyncio.create_subprocess_exec(

@@ -22,13 +22,11 @@ CLIENTS = CONNECTION.clients_v7_1
 
 
 def find_project() -> str:
-    """Return the id of the only project."""
     [project] = CLIENTS.get_core_client().get_projects()
     return str(project.id)
 
 
 def create_hook() -> str:
-    """Create a service hook, and return its status."""
     hook = Subscription(
         publisher_id="tfs",
         event_type="build.complete",
@@ -42,7 +40,6 @@ def create_hook() -> str:
 
 
 def add_group() -> str:
-    """Create a variable group with a secret, and return its variables."""
     project = ProjectReference(id=find_project(), name="Sales")
     reference = VariableGroupProjectReference(name="urls", project_reference=project)
     parameters = VariableGroupParameters(
@@ -70,10 +67,7 @@ def replace_hook() -> str:
 
 
 def update_group() -> str:
-    """Change the description of the variable group, and return its variables.
-
-    The request does not contain the secret.
-    """
+    """Change the description of the variable group. The request does not contain the secret."""
     client, project = CLIENTS.get_task_agent_client(), find_project()
     [group] = client.get_variable_groups(project)
     parameters = VariableGroupParameters(
@@ -88,7 +82,6 @@ def update_group() -> str:
 
 
 def add_group_again() -> str:
-    """Try to create a second variable group with the same name."""
     try:
         return add_group()
     except AzureDevOpsServiceError as error:
@@ -96,7 +89,6 @@ def add_group_again() -> str:
 
 
 def list_hooks() -> str:
-    """Return the inputs of each service hook."""
     found = CLIENTS.get_service_hooks_client().list_subscriptions(consumer_id="webHooks")
     return ", ".join(
         f"{one.event_type} {one.consumer_inputs['url']} {one.publisher_inputs['buildStatus']}"
@@ -105,7 +97,6 @@ def list_hooks() -> str:
 
 
 def list_groups() -> str:
-    """Return the variables of each variable group of the project."""
     found = CLIENTS.get_task_agent_client().get_variable_groups(find_project())
     return ", ".join(
         f"{group.name} {name} {variable.value}"

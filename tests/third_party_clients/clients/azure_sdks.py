@@ -60,25 +60,21 @@ PROTECTED = KeyClient("https://kv-cmk.vault.azure.net", CREDENTIAL, retry_total=
 
 
 def join_names(items: Iterable[Any]) -> str:
-    """Return the names of the items, sorted and joined."""
     return ", ".join(sorted(each.name for each in items)) or "none"
 
 
 def read_settings() -> dict[str, str]:
-    """Return the application settings of the App Service."""
     found = WEB.web_apps.list_application_settings(GROUP, "shop").properties
     return dict(found or {})
 
 
 def change_setting() -> str:
-    """Change one setting, and read it back."""
     changed = read_settings() | {"COLOUR": "red"}
     WEB.web_apps.update_application_settings(GROUP, "shop", {"properties": changed})
     return read_settings()["COLOUR"]
 
 
 def change_connection_string() -> str:
-    """Add a connection string, and read its type back."""
     found = dict(WEB.web_apps.list_connection_strings(GROUP, "shop").properties or {})
     added = found | {"Flow": {"value": "https://flow.example", "type": "Custom"}}
     WEB.web_apps.update_connection_strings(GROUP, "shop", {"properties": added})
@@ -86,7 +82,6 @@ def change_connection_string() -> str:
 
 
 def put_logic_app(parameters: dict[str, Any]) -> str:
-    """Create a logic app with a parameter and a secure parameter, and read both again."""
     declared = {"url": {"type": "String"}, "password": {"type": "SecureString"}}
     definition = {"contentVersion": "1.0.0.0", "parameters": declared, "actions": {}}
     body = {"location": "westeurope", "definition": definition, "parameters": parameters}
@@ -96,7 +91,6 @@ def put_logic_app(parameters: dict[str, Any]) -> str:
 
 
 def put_action_group() -> str:
-    """Replace the webhook of an action group, and read it again."""
     group = MONITOR.action_groups.get(GROUP, "on-call")
     webhook = {"name": "flow", "serviceUri": "https://flow.example/?sig=x"}
     body = {
@@ -145,27 +139,24 @@ def change_policy(text: str) -> str:
 
 
 def list_variables() -> str:
-    """Return each variable of an Automation account with its value."""
     found = AUTOMATION.variable.list_by_automation_account(GROUP, "jobs")
     return ", ".join(f"{one.name} {one.value}" for one in found)
 
 
 def change_variable(value: str) -> str:
-    """Replace the value of a variable, and read it back."""
     body = {"name": "flow", "properties": {"value": value}}
     AUTOMATION.variable.update(GROUP, "jobs", "flow", body)
     return str(AUTOMATION.variable.get(GROUP, "jobs", "flow").value)
 
 
 def list_linked_services() -> str:
-    """Return each linked service of a factory with its URL and its password."""
     found = FACTORIES.linked_services.list_by_factory(GROUP, "nightly")
     described = [(one.name, dict(one.properties)["typeProperties"]) for one in found]
     return ", ".join(f"{name} {one['url']} {one['password']['value']}" for name, one in described)
 
 
 def change_pipeline(etag: str = "") -> str:
-    """Replace a pipeline if it has this ETag, by default its current one. Return the result."""
+    """Replace a pipeline if it has this ETag, by default its current one."""
     place = (GROUP, "nightly", "load")
     found = FACTORIES.pipelines.get(*place)
     found.properties.description = "changed"
@@ -177,7 +168,6 @@ def change_pipeline(etag: str = "") -> str:
 
 
 def change_global_parameters(value: str) -> str:
-    """Replace the global parameters of a factory, and list them."""
     body = {"properties": {"url": {"type": "String", "value": value}}}
     FACTORIES.global_parameters.create_or_update(GROUP, "nightly", "default", body)
     found = FACTORIES.global_parameters.list_by_factory(GROUP, "nightly")
@@ -185,8 +175,8 @@ def change_global_parameters(value: str) -> str:
 
 
 def put_fragment() -> str:
-    """Create a policy fragment that the service's policy includes, and return which policies use
-    it.
+    """Create a policy fragment and a policy that includes it. Return which policies use the
+    fragment.
     """
     body = {"properties": {"format": "rawxml", "value": "<fragment />", "description": "x"}}
     fragments = API_MANAGEMENT.policy_fragment
@@ -199,12 +189,10 @@ def put_fragment() -> str:
 
 
 def read_etag(_response: Any, _body: Any, headers: dict[str, Any]) -> str:
-    """Return the ETag in the headers of an answer."""
     return str(headers["ETag"])
 
 
 def change_key_value(etag: str | None = None) -> str:
-    """Replace a key-value if its ETag is unchanged, and read it again."""
     setting = KEY_VALUES.get_configuration_setting("Colour", label="prod")
     setting.value = "red"
     setting.etag = etag or setting.etag
@@ -216,15 +204,12 @@ def change_key_value(etag: str | None = None) -> str:
 
 
 def read_app_secret() -> str:
-    """Return the secrets of a container app with their values."""
     listed = CONTAINER_APPS.container_apps.list_secrets(GROUP, "till").value
     return ", ".join(f"{one.name} {one.value}" for one in listed)
 
 
 def change_app_secret() -> str:
-    """Replace the secrets of a container app, restart its active revisions, and read the secrets
-    again.
-    """
+    """Replace the secrets of a container app, restart its revisions, and read the secrets again."""
     secrets = [{"name": "flow", "value": "new"}]
     body = {"location": "westeurope", "properties": {"configuration": {"secrets": secrets}}}
     CONTAINER_APPS.container_apps.begin_update(GROUP, "till", body).result()
@@ -234,9 +219,7 @@ def change_app_secret() -> str:
 
 
 def change_app_variable() -> str:
-    """Change an environment variable of a container app; return which of its revisions are
-    active.
-    """
+    """Change an environment variable of a container app. Return which revisions are active."""
     app = CONTAINER_APPS.container_apps.get(GROUP, "till")
     app.template.containers[0].env[1].value = "red"
     body = {"location": "westeurope", "properties": {"template": app.template.as_dict()}}
@@ -246,16 +229,13 @@ def change_app_variable() -> str:
 
 
 def read_webhook() -> str:
-    """Return the URL of an event subscription's webhook, as a read shows it and as the action
-    returns it.
-    """
+    """Return the webhook's URL, as a read shows it and as the action returns it."""
     webhook = EVENTS.topic_event_subscriptions.get(GROUP, "sales", "flow").destination
     whole = EVENTS.topic_event_subscriptions.get_full_url(GROUP, "sales", "flow").endpoint_url
     return f"{webhook.endpoint_base_url}, {whole}"
 
 
 def change_webhook(url: str) -> str:
-    """Replace the URL of an event subscription's webhook, and read it again."""
     webhook = {"endpointType": "WebHook", "properties": {"endpointUrl": url}}
     change = {"destination": webhook}
     EVENTS.topic_event_subscriptions.begin_update(GROUP, "sales", "flow", change).result()
@@ -263,7 +243,6 @@ def change_webhook(url: str) -> str:
 
 
 def lock_key_value() -> str:
-    """Lock a key-value, and try to replace it."""
     locked = KEY_VALUES.set_read_only(ConfigurationSetting(key="Colour", label="prod"))
     try:
         return str(KEY_VALUES.set_configuration_setting(locked).value)
@@ -277,13 +256,11 @@ def delete_key(keys: KeyClient, name: str) -> str:
 
 
 def purge_key(keys: KeyClient, name: str) -> str:
-    """Purge a deleted key, so that it cannot be recovered."""
     keys.purge_deleted_key(name)
     return "done"
 
 
 def purge_secret(name: str) -> str:
-    """Purge a deleted secret, so that it cannot be recovered."""
     SECRETS.purge_deleted_secret(name)
     return "done"
 

@@ -1,8 +1,8 @@
 """Run a client that writes URLs into places that the app searches, and reads what is there.
 
-Its script has a function that writes the URL of the environment variable `URL`, and functions that
-read. The script is started with `write` or `read`, in a separate process that knows only its
-environment variables.
+The client's script has a function that writes the URL of the environment variable `URL`, and
+functions that read. The script is started with `write` or `read`, in a separate process that knows
+only its environment variables.
 """
 
 import os

@@ -18,28 +18,23 @@ TABLE: TableClient = SERVICE.get_table_client(os.environ["TABLE"])
 
 
 def find_keys(text: str = "") -> str:
-    """Return the keys of the rows that a filter finds."""
     return ", ".join(each["RowKey"] for each in TABLE.query_entities(text)) or "none"
 
 
 def read_types() -> str:
-    """Return the types of a row's columns."""
     row = TABLE.get_entity("e1", "k1")
     columns = {name: type(value).__name__ for name, value in row.items()}
     return ", ".join(f"{name}: {kind}" for name, kind in sorted(columns.items()))
 
 
 def change_row(**options: Any) -> str:
-    """Change a row if it meets a condition of the client, such as an ETag, and return its new
-    state.
-    """
+    """Change a row if it meets a condition of the client, such as an ETag. Return its new state."""
     row = TABLE.get_entity("e1", "k1")
     TABLE.update_entity(row | {"state": "blocked"}, mode=UpdateMode.MERGE, **options)
     return str(TABLE.get_entity("e1", "k1")["state"])
 
 
 def find_table() -> str:
-    """Return "True" if the account's list contains the table."""
     return str(TABLE.table_name in {each.name for each in SERVICE.list_tables()})
 
 

@@ -57,7 +57,6 @@ def update_row() -> str:
 
 
 def find_webhooks(name: str) -> list[dict[str, object]]:
-    """Return the webhooks with this name."""
     query = CLIENT.query.builder(WEBHOOK).select("name", "description")
     return [dict(one) for one in query.where(col("name") == name).execute()]
 

@@ -32,7 +32,6 @@ TOKENS: dict[str, str] = {}
 
 
 def send(method: str, url: str, body: Any = None, token: str = "") -> tuple[int, Any, Any]:
-    """Send a request; return its status, headers and document."""
     headers = {"Accept": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
@@ -86,8 +85,6 @@ def get_environment() -> Any:
 def find_environment_policy() -> str:
     """Return the name of an environment's policy, or "none", as `GetEnterprisePolicyForEnvironment`
     does.
-
-    As in PowerShell, the case of JSON members is ignored.
     """
     policies = get_environment()["properties"].get("enterprisePolicies") or {}
     found = {name.lower(): value for name, value in policies.items()}.get("customermanagedkeys")
@@ -102,8 +99,8 @@ def read_system_id(policy: str) -> str:
 
 
 def build_change(verb: str, policy: str) -> Callable[[], str]:
-    """Return a function that links or unlinks a policy and polls until this is done, as
-    `LinkEnterprisePolicy` and `UnLinkEnterprisePolicy` do.
+    """Return a function that links or unlinks a policy as `LinkEnterprisePolicy` and
+    `UnLinkEnterprisePolicy` do.
     """
 
     def request_link() -> str:
@@ -139,9 +136,7 @@ def remove_policy() -> str:
 
 
 def validate_vault() -> str:
-    """Return the protection settings of the key vault that `GetAndValidateKeyVaultProperties`
-    reads.
-    """
+    """Return the protection settings that `GetAndValidateKeyVaultProperties` reads."""
     _, _, vault = call_resource_manager(VAULT, "2023-07-01")
     properties = vault["properties"]
     switches = ("enableSoftDelete", "enablePurgeProtection")

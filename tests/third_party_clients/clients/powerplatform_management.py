@@ -34,7 +34,6 @@ def build_call(call: Callable[[ServiceClientBase], Awaitable[str]]) -> Callable[
 
 
 def build_configuration(builder: Any, **query: Any) -> Any:
-    """Return the SDK's request configuration with these query parameters."""
     parameters = next(
         value for name, value in vars(type(builder)).items() if name.endswith("GetQueryParameters")
     )
@@ -44,43 +43,36 @@ def build_configuration(builder: Any, **query: Any) -> Any:
 
 
 def join_member(items: Iterable[Any] | None, member: str) -> str:
-    """Return one member of each item, sorted and joined to a text."""
     return ", ".join(sorted(str(getattr(each, member)) for each in items or ())) or "none"
 
 
 async def list_environments(client: ServiceClientBase) -> str:
-    """Return the display names of all environments."""
     builder = client.environmentmanagement.environments
     answer = await builder.get(build_configuration(builder))
     return join_member(answer.value, "display_name")
 
 
 async def get_environment(client: ServiceClientBase, name: str = ENVIRONMENT) -> str:
-    """Return the region of one environment."""
     builder = client.environmentmanagement.environments.by_environment_id(name)
     return str((await builder.get(build_configuration(builder))).azure_region)
 
 
 def build_flow_requests(client: ServiceClientBase, name: str = ENVIRONMENT) -> Any:
-    """Return the request builder for an environment's flows."""
     return client.powerautomate.environments.by_environment_id(name)
 
 
 async def list_cloud_flows(client: ServiceClientBase, name: str = ENVIRONMENT, **query: Any) -> str:
-    """Return the names of an environment's flows."""
     builder = build_flow_requests(client, name).cloud_flows
     return join_member((await builder.get(build_configuration(builder, **query))).value, "name")
 
 
 async def list_flow_actions(client: ServiceClientBase, **query: Any) -> str:
-    """Return the types of triggers and actions."""
     builder = build_flow_requests(client).flow_actions
     answer = await builder.get(build_configuration(builder, **query))
     return ", ".join(sorted(each.operation_type.value for each in answer.value))
 
 
 async def list_flow_runs(client: ServiceClientBase) -> str:
-    """Return the statuses of the runs of one flow."""
     builder = build_flow_requests(client).flow_runs
     return join_member(
         (await builder.get(build_configuration(builder, workflow_id=ORDERS))).value, "status"

@@ -11,7 +11,6 @@ REPOSITORY = Github(auth=Auth.Token(os.environ["GITHUB_TOKEN"]), retry=None).get
 
 
 def create_hook() -> str:
-    """Create a webhook with a secret, and return its configuration."""
     config = {"url": URL, "content_type": "json", "secret": "x"}
     REPOSITORY.create_hook("web", config, events=["push"], active=True)
     return list_hooks()
@@ -26,7 +25,6 @@ def create_hook_without_address() -> str:
 
 
 def create_variable(name: str = "FLOW") -> str:
-    """Create a variable, and return its value."""
     try:
         return REPOSITORY.create_variable(name, URL).value
     except GithubException as error:
@@ -34,13 +32,11 @@ def create_variable(name: str = "FLOW") -> str:
 
 
 def list_hooks() -> str:
-    """Return the configuration of each webhook."""
     found = [one.config for one in REPOSITORY.get_hooks()]
     return ", ".join(f"{one['content_type']} {one['url']} {one['secret']}" for one in found)
 
 
 def list_variables() -> str:
-    """Return each variable with its value."""
     return ", ".join(f"{one.name} {one.value}" for one in REPOSITORY.get_variables())
 
 

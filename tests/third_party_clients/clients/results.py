@@ -7,13 +7,11 @@ from importlib import metadata
 
 
 def report_all(calls: Iterable[tuple[str, Callable[[], str]]], about: str) -> None:
-    """Make every call, and print its result or its error."""
     results = [(name, _call_for_answer(call)) for name, call in calls]
     json.dump({"about": about, "results": results}, sys.stdout)
 
 
 def join_versions(*distributions: str) -> str:
-    """Return the names of Python packages with their installed versions."""
     return ", ".join(f"{name} {metadata.version(name)}" for name in distributions)
 
 

@@ -23,7 +23,6 @@ CLIENT = ArtifactsClient(
 
 
 def put_pipeline(url: str = URL, etag: str | None = None) -> str:
-    """Create or replace a pipeline with a web activity, and return its activities."""
     call = WebActivity(name="Call", method="POST", url=url, body="{}")
     pipeline = PipelineResource(activities=[call], description="x")
     found = CLIENT.pipeline.begin_create_or_update_pipeline("nightly", pipeline, etag).result()
@@ -31,7 +30,6 @@ def put_pipeline(url: str = URL, etag: str | None = None) -> str:
 
 
 def describe_pipeline(pipeline: Any) -> str:
-    """Return the description and the activities of a pipeline."""
     return ", ".join(
         [pipeline.description, *(f"{one.name} {one.url}" for one in pipeline.activities)]
     )
@@ -46,14 +44,12 @@ def put_pipeline_with_another_etag() -> str:
 
 
 def put_linked_service() -> str:
-    """Create a linked service, and return its URL."""
     service = HttpLinkedService(url=URL, authentication_type="Anonymous", description="x")
     CLIENT.linked_service.begin_create_or_update_linked_service("flow", service).result()
     return read_linked_service()
 
 
 def put_dataset() -> str:
-    """Create a dataset of the linked service, and return its description."""
     service = LinkedServiceReference(type="LinkedServiceReference", reference_name="flow")
     dataset = JsonDataset(linked_service_name=service, description=URL)
     CLIENT.dataset.begin_create_or_update_dataset("flow", dataset).result()
@@ -61,13 +57,11 @@ def put_dataset() -> str:
 
 
 def read_linked_service() -> str:
-    """Return the URL of the linked service."""
     properties = CLIENT.linked_service.get_linked_service("flow").properties
     return f"{properties.description}, {properties.url}"
 
 
 def read_dataset() -> str:
-    """Return the description of the dataset, and its linked service."""
     properties = CLIENT.dataset.get_dataset("flow").properties
     return f"{properties.linked_service_name.reference_name}, {properties.description}"
 

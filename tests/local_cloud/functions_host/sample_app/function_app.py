@@ -20,7 +20,6 @@ logging.getLogger("sample").info("imported")
 
 
 def _note(function: str, **facts: Any) -> None:
-    """Record what a function got."""
     line = json.dumps({"function": function, **facts}, default=str)
     with _LOCK, Path(os.environ["SEEN"]).open("a") as seen:
         seen.write(line + "\n")
@@ -28,7 +27,6 @@ def _note(function: str, **facts: Any) -> None:
 
 @app.route(route="echo/{kind}/{number:int?}", methods=["GET", "POST"])
 async def echo(req: func.HttpRequest) -> func.HttpResponse:
-    """Return everything that the request contains."""
     body = {
         "method": req.method,
         "url": req.url,
@@ -45,14 +43,12 @@ async def echo(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="open", auth_level=func.AuthLevel.ANONYMOUS)
 def open_to_all(req: func.HttpRequest, context: func.Context) -> str:
-    """Return a plain string from a synchronous function, and log a line."""
     logging.getLogger("sample").info("called %s", req.method, extra={"field": 7})
     return f"{context.function_name} {Path.cwd().name}"
 
 
 @app.route(route="log", auth_level=func.AuthLevel.ANONYMOUS)
 async def log_async(req: func.HttpRequest, context: func.Context) -> str:
-    """Log a line from an asynchronous function; return the invocation's id and trace."""
     logging.getLogger("sample").info("async line")
     return f"{context.invocation_id} {context.trace_context.trace_parent}"
 
@@ -71,7 +67,6 @@ async def return_none(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="raise", auth_level=func.AuthLevel.ANONYMOUS)
 async def raise_error(req: func.HttpRequest) -> func.HttpResponse:
-    """Log an exception with its stack, then raise it."""
     try:
         raise LookupError("nothing here")
     except LookupError:
@@ -89,14 +84,12 @@ async def slow(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.timer_trigger(schedule="%TICK%", arg_name="timer", run_on_startup=False)
 async def tick(timer: func.TimerRequest) -> None:
-    """Record each occurrence of the timer."""
     status = timer.schedule_status  # type: ignore[attr-defined]  # the worker's timer has it
     _note("tick", past_due=timer.past_due, status=status)
 
 
 @app.timer_trigger(schedule="0 0 0 1 1 *", arg_name="timer", run_on_startup=True)
 def at_start(timer: func.TimerRequest) -> None:
-    """Record that the timer ran at the start of the host."""
     _note("at_start", past_due=timer.past_due)
 
 
@@ -134,6 +127,5 @@ async def on_order(message: func.ServiceBusMessage) -> None:
     data_type=func.DataType.BINARY,
 )
 def on_parcel(message: func.ServiceBusMessage) -> None:
-    """Record a binary message in a synchronous function."""
     _note("on_parcel", hex=message.get_body().hex(), thread=threading.current_thread().name)
     time.sleep(0.05)
