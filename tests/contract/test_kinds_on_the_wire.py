@@ -147,7 +147,7 @@ async def test_firewall_issue_ends_with_a_rule_for_the_new_ranges(app: Adapters,
 
 @pytest.mark.parametrize("kind", FIREWALL_KINDS)
 async def test_tenant_denies_the_callers_that_the_app_predicts(app: Adapters, kind: str) -> None:
-    """The local tenant evaluates the firewall's rules with code of its own."""
+    """The local tenant evaluates the firewall's rules with separate code."""
     case, copy = load_firewall_case(kind), FlowOrigin(region="westeurope", is_protected=True)
     tags, azure = await app.service_tags.get_list(), app.world.tenant.get_part(Azure)
 

@@ -92,8 +92,8 @@ class AzureCallerBuilder(FlowBuilder):
         return place
 
     def add_key_value_caller(self, *flows: FakeFlow, key: str = "Flow:Urls") -> None:
-        """Add an app that reads a key-value of App Configuration before each call. The key-value
-        has one URL in each line.
+        """Add a key-value of App Configuration with one URL in each line, and a system that calls
+        each URL.
         """
         place = ("https://contoso.azconfig.io", key, "production")
         self.world.key_values[place] = KeyValue(
@@ -160,7 +160,7 @@ class AzureCallerBuilder(FlowBuilder):
         )
 
     def add_policy_caller(self, *flows: FakeFlow, api: str = "sales") -> str:
-        """Add a policy that calls each flow to an API. Return the policy's resource id."""
+        """Add to an API a policy that calls each flow. Return the policy's resource id."""
         requests = "".join(
             f"<send-request><set-url>{html.escape(self.get_trigger_url(flow))}</set-url></send-request>"
             for flow in flows
@@ -189,7 +189,10 @@ class AzureCallerBuilder(FlowBuilder):
         return path
 
     def add_runbook(self, text: str, *, name: str = "notify", state: str = "Published") -> str:
-        """Add a runbook with this text, published unless `state` is New. Return its resource id."""
+        """Add a runbook with this text. Return its resource id.
+
+        A runbook in the state `New` has no published text.
+        """
         path = self._add_automation(f"runbooks/{name}", {"state": state})
         if state != "New":
             self.world.resources[f"{path}/content".lower()] = {"text": text}
@@ -334,10 +337,6 @@ class AzureCallerBuilder(FlowBuilder):
         return path
 
     def _read_container_variable(self, path: str, key: str) -> str:
-        """Return a variable as the container reads it.
-
-        A secret has its value at the container's start.
-        """
         if text := read_secret_in_use(self.world, path, key):
             return text
         [container] = objects_at(
@@ -430,7 +429,7 @@ class AzureCallerBuilder(FlowBuilder):
     def add_secret_caller(
         self, *flows: FakeFlow, name: str = "flow-url", beside: str = ""
     ) -> FakeSecret:
-        """Add a system that reads a Key Vault secret before each call.
+        """Add a Key Vault secret with the URLs, and a system that calls each URL.
 
         `beside` is text before the URLs in the secret.
         """

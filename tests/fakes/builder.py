@@ -130,7 +130,7 @@ class Builder(AzureCallerBuilder):
     def add_agent_topic(
         self, *flows: FakeFlow, text: str = "", name: str = "Booking", published: str = ""
     ) -> FakeRow:
-        """Add a topic that runs these flows to the Copilot agent Travel.
+        """Add to the Copilot agent Travel a topic that runs these flows.
 
         `text` is appended to the topic's YAML. `published` is the time at which the agent was
         published.

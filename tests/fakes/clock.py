@@ -11,8 +11,6 @@ START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
 class ManualClock:
-    """Implements `Clock`: shows a time that only a test advances."""
-
     def __init__(self, start: datetime = START) -> None:
         self._now = start
 

@@ -52,7 +52,7 @@ def require_valid(client_data: str) -> None:
 
 @contextmanager
 def convert_tenant_errors() -> Iterator[None]:
-    """Convert an error of the local tenant's code to `PlatformError`."""
+    """Convert errors of the local tenant's code in this block to `PlatformError`."""
     try:
         yield
     except SimulatedPlatformError as error:

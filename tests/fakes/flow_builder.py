@@ -22,7 +22,7 @@ SUBSCRIPTION = "/subscriptions/5f9b3c1e-0000-4000-8000-000000000001/resourceGrou
 
 
 class FlowBuilder:
-    """Adds flows to one environment of a `World`. By default, they are on and in a solution."""
+    """Adds flows to one environment of a `World`, by default on and in a solution."""
 
     def __init__(
         self, world: World, *, name: str = "Contoso", environment: FakeEnvironment | None = None
@@ -94,7 +94,7 @@ class FlowBuilder:
         )
 
     def add_teams_flow(self, name: str) -> FakeFlow:
-        """Add a Teams webhook flow, called by URL."""
+        """Add a Teams webhook flow, which callers start by its URL."""
         trigger = define.build_request_trigger("TeamsWebhook", triggerAuthenticationType="All")
         return self.add_flow(name, trigger)
 
@@ -151,9 +151,7 @@ class FlowBuilder:
         return self.add_flow(name, trigger or define.build_recurrence_trigger(), actions)
 
     def add_family(self, name: str) -> tuple[FakeFlow, FakeFlow, FakeFlow]:
-        """Return an HTTP flow, an HTTP flow that runs it, and a scheduled flow that runs the
-        second.
-        """
+        """Add and return an HTTP flow, its HTTP parent, and a scheduled parent of the parent."""
         child = self.add_http_flow(f"{name} child", {"Answer": define.build_response_action()})
         parent = self.add_parent(f"{name} parent", child, trigger=define.build_http_trigger())
         return child, parent, self.add_parent(f"{name} grandparent", parent)

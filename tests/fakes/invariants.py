@@ -117,7 +117,7 @@ def find_signatures_in_store(world: World, store: MemoryStore) -> list[str]:
 
 
 def watch(world: World, *checks: Callable[[World], list[str]]) -> None:
-    """Run the given `checks` and three others after every write: invariants 1, 2 and a part of 5."""
+    """Check invariants 1 and 2, a part of 5, and the given `checks` after every write."""
     world.watchers += [find_second_copies, watch_callers(world), find_pairs_on_together, *checks]
 
 

@@ -90,7 +90,7 @@ class FakeMessages:
         return list(self._get_queue(queue).dead)
 
     def lose(self) -> None:
-        """Remove all messages of all queues, as a broker does that loses its data."""
+        """Remove all messages that are not dead letters, as if the broker had lost its data."""
         for queue in self._queues.values():
             queue.waiting.clear()
 

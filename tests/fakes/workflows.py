@@ -146,10 +146,7 @@ class FakeWorkflows:
         return flow
 
     def _get_actor(self, on_behalf_of: str | None) -> FakeUser:
-        """Return the impersonated user or, if an assumption says so, the application.
-
-        See platform.md#impersonation.
-        """
+        """Return the user as whom the flow service acts. See platform.md#impersonation."""
         if on_behalf_of is None:
             return self._world.application
         user = self._world.get_acting_user(on_behalf_of)

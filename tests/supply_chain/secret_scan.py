@@ -24,7 +24,9 @@ type Texts = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def scan(program: Path, folder: Path = ROOT) -> Texts:
-    """Return what detect-secrets finds in the files that git knows. It sends no text anywhere."""
+    """Return what detect-secrets finds in the files that are not generated. It sends no text
+    anywhere.
+    """
     command = [str(program.absolute()), "-C", str(folder), "scan", "--no-verify"]
     # It reports each name that contains `secret`; ruff reports passwords in code.
     command += ["--disable-plugin", "KeywordDetector"]

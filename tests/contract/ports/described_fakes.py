@@ -230,7 +230,7 @@ class _Filled:
 
 
 def _fill_url(world: World, text: str) -> str:
-    """Return the trigger URL for which a placeholder `{{trigger_url:FLOW}}` stands."""
+    """Return the trigger URL of the flow in a placeholder such as `{{trigger_url:FLOW}}`."""
     flow_id = text.removeprefix("{{trigger_url:").removesuffix("}}")
     return build_url(world, flow_id)
 

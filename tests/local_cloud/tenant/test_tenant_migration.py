@@ -93,7 +93,7 @@ def test_a_new_recurrence_without_a_start_time_runs_at_once() -> None:
 
 
 def test_a_start_time_in_the_past_means_the_next_slot() -> None:
-    """Slots before the flow was turned on are not made up for."""
+    """A flow does not make up for slots before it was turned on."""
     recurrence = {"frequency": "Hour", "interval": 6, "startTime": "2026-06-30T03:00:00Z"}
     six_hourly = build_flow("six", {"type": "Recurrence", "recurrence": recurrence})
 
