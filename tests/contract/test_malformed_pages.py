@@ -1,7 +1,6 @@
 """Test that every read of a list raises `ServiceUnavailable` for a malformed page.
 
-The app repeats such a read. A read never returns a part of a list, and sends no token to another
-host that a page names.
+A read never returns a part of a list, and sends no token to another host that a page names.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Fixtures for the tests of a single kind, which are in the file with its test data."""
+"""Fixtures for the tests of a single kind."""
 
 from collections.abc import AsyncIterator
 

@@ -84,10 +84,7 @@ def _format_report(document: Result, results: Results) -> Iterator[str]:
 
 
 def _format_wide_table(results: Results, *, most_load: float) -> Iterator[str]:
-    """Yield the table of runs over the wire.
-
-    Omits runs on a busy machine, whose times include other work.
-    """
+    """Yield the table of runs over the wire, without runs on a busy machine."""
     yield (
         "This table shows runs over the wire, without request budgets and without a no-call"
         " period. The serial script moves 50 flows, and its time is scaled; the parallel script"

@@ -3,7 +3,7 @@ prices.
 
     python -m tests.performance.costs
 
-The operations of the timers are counted on the fakes, those of a flow by `make bench`
+The operations of the timers are counted on the fakes. `make bench` counts those of a flow
 (docs/performance.md). The prices are assumptions: replace them with those of your agreement.
 """
 

@@ -20,10 +20,6 @@ REPORT = "flow_service.admin_list_flows_on_microsoft_key"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LongReport:
-    """The figures of the remediation, and how many pages of the Microsoft-key lists were read for
-    the plan and in all.
-    """
-
     figures: Figures
     plan_pages: int
     pages: int

@@ -25,7 +25,7 @@ _TURNS = 15
 
 
 def measure_planning_time(texts: Sequence[str]) -> float:
-    """Return the time to plan an environment, divided by the time to decode all its definitions."""
+    """Return the time to plan an environment, divided by the time to decode its definitions."""
     services = build_services(LargeWorkflows(texts, len(texts)), LargeReports(len(texts)))
 
     def plan_all() -> None:

@@ -76,9 +76,7 @@ class PlanFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures(PlanFigures):
-    """What a remediation needs: first until its plan can be approved, then until all originals are
-    retired.
-    """
+    """What a remediation needs for its plan and, after the approval, to retire the originals."""
 
     flows: int
     #: For each flow, by service.

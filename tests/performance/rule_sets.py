@@ -49,9 +49,7 @@ def _generate_prefix(chance: random.Random, lengths: Sequence[int]) -> str:
 
 
 def get_prefixes_by_region(tags: ServiceTagList) -> dict[str, tuple[str, ...]]:
-    """Return for each region the prefixes of the service tag from which flows under your key
-    call.
-    """
+    """Return by region the prefixes from which flows under your key call."""
     return {tag.name: tag.prefixes for tag in tags if tag.name.startswith(f"{PROTECTED_TAG}.")}
 
 
@@ -79,9 +77,7 @@ def generate_rule_sets(tags: ServiceTagList, size: int, count: int) -> list[tupl
 
 
 class AppEvaluation:
-    """The app's evaluation of a firewall: it parses the rules once and compares each region with
-    the result.
-    """
+    """The app's evaluation of a firewall, which parses the rules once."""
 
     def __init__(self, tags: ServiceTagList) -> None:
         self._sources = RuleSources(tags, FLOW_TAGS)
@@ -112,9 +108,7 @@ def _build_firewall(rules: Sequence[str]) -> Firewall:
 
 
 class LibraryEvaluation:
-    """An evaluation with `ipaddress`: it collapses the allowed prefixes, then calls `subnet_of` for
-    each prefix of a region.
-    """
+    """An evaluation of a firewall with Python's `ipaddress`."""
 
     def __init__(self, tags: ServiceTagList) -> None:
         self._regions = [

@@ -49,9 +49,7 @@ JOB = EnvironmentJob(
 
 
 def _add_flows(platform: Adapters) -> None:
-    """Add 10,000 flows in solutions, some of them parents of flows that stay on Microsoft's key,
-    and a few outside.
-    """
+    """Add 10,000 flows in solutions, and a few outside."""
     world = platform.world
     already = len(world.environment.flows)
     parents = HELD_BACK // 10

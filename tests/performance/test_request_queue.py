@@ -36,9 +36,7 @@ class CountedStore(MemoryStore):
 
 
 class Queue:
-    """A request queue with jobs that need one request to start and eight later, as the job of a
-    called flow does.
-    """
+    """A request queue with jobs that need one request to start and eight later."""
 
     def __init__(self, jobs: int, *, instances: int = 1, limit: BudgetLimit = LIMIT) -> None:
         self.clock, self.store = ManualClock(), CountedStore()

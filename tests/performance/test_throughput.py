@@ -1,6 +1,4 @@
-"""Test remediations at the default budget of the flow service, which determines how long a
-remediation takes.
-"""
+"""Test remediations at the default budget of the flow service."""
 
 from collections.abc import Sequence
 from dataclasses import replace

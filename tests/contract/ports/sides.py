@@ -68,7 +68,7 @@ class Hands(Protocol):
     def remove_licence(self, entra_id: str) -> None: ...
 
     def fail_call(self, flow_id: str) -> None:
-        """Make the newest run of a flow fail: a firewall has denied the request of the action
+        """Let the newest run of a flow fail, as if a firewall had denied the request of the action
         `Call`.
         """
 
@@ -83,9 +83,7 @@ class Hands(Protocol):
     def set_run_page(self, size: int) -> None: ...
 
     async def link(self) -> None:
-        """Apply the enterprise policy and wait until it is linked, but not until the platform
-        migration begins.
-        """
+        """Apply the enterprise policy. The platform migration does not begin yet."""
 
     async def migrate(self) -> None:
         """Wait until the platform has migrated all flows that can migrate."""

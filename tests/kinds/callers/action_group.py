@@ -1,4 +1,4 @@
-"""Test data of the caller kind *action group*: a webhook of the group has the trigger URL."""
+"""Test data of the caller kind *action group*."""
 
 from typing import TYPE_CHECKING
 

@@ -1,6 +1,4 @@
-"""Test data of the caller kind *API Management*: the policy of an operation sends a request to the
-trigger URL.
-"""
+"""Test data of the caller kind *API Management*."""
 
 import html
 from typing import TYPE_CHECKING

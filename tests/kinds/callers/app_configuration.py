@@ -1,6 +1,4 @@
-"""Test data of the caller kind *App Configuration*: a key-value with label, content type and
-tags.
-"""
+"""Test data of the caller kind *App Configuration*."""
 
 from typing import TYPE_CHECKING
 

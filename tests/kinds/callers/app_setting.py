@@ -1,4 +1,4 @@
-"""Test data of the caller kind *app setting*: only one setting of the app has the trigger URL."""
+"""Test data of the caller kind *app setting*."""
 
 from typing import TYPE_CHECKING
 

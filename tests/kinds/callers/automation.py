@@ -1,4 +1,4 @@
-"""Test data of the caller kind *Automation*: a variable has the trigger URL as JSON text."""
+"""Test data of the caller kind *Automation*."""
 
 import json
 from collections.abc import Mapping

@@ -1,6 +1,4 @@
-"""Test data of the caller kind *Azure DevOps*: service hooks and variable groups have the trigger
-URL.
-"""
+"""Test data of the caller kind *Azure DevOps*."""
 
 from collections.abc import Mapping
 from functools import partial

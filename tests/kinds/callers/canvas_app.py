@@ -1,6 +1,4 @@
-"""Test data of the caller kind *canvas app*: the app runs the flow, and only its maker can change
-it.
-"""
+"""Test data of the caller kind *canvas app*."""
 
 from typing import TYPE_CHECKING
 

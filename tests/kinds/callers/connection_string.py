@@ -1,4 +1,4 @@
-"""Test data of the caller kind *connection string*, in a slot of an app."""
+"""Test data of the caller kind *connection string*."""
 
 from typing import TYPE_CHECKING
 

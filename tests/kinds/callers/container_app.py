@@ -1,6 +1,4 @@
-"""Test data of the caller kind *container app*: a secret or an environment variable has the trigger
-URL.
-"""
+"""Test data of the caller kind *container app*."""
 
 from typing import TYPE_CHECKING
 

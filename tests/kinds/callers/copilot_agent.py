@@ -1,6 +1,4 @@
-"""Test data of the caller kind *Copilot agent*: a topic runs the flow, and only its maker can
-change it.
-"""
+"""Test data of the caller kind *Copilot agent*."""
 
 from typing import TYPE_CHECKING
 

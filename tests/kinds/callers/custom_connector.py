@@ -1,6 +1,4 @@
-"""Test data of the caller kind *custom connector*: its definition has the parts of the trigger
-URL.
-"""
+"""Test data of the caller kind *custom connector*."""
 
 from typing import TYPE_CHECKING
 

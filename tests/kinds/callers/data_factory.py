@@ -1,6 +1,4 @@
-"""Test data of the caller kind *Data Factory*: a web activity of a pipeline posts to the trigger
-URL.
-"""
+"""Test data of the caller kind *Data Factory*."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Test data of the caller kind *Dataverse webhook*: its URL is the trigger URL."""
+"""Test data of the caller kind *Dataverse webhook*."""
 
 from tests.fakes.builder import Builder
 from tests.kinds.case import IN_ROWS, CallerCase, add_no_caller

@@ -1,6 +1,4 @@
-"""Test data of the caller kind *declared caller*: a person declared it, and only its owner can
-change it.
-"""
+"""Test data of the caller kind *declared caller*."""
 
 from typing import TYPE_CHECKING
 

@@ -1,6 +1,4 @@
-"""Test data of the caller kind *environment variable*: it has the trigger URL to which another flow
-posts.
-"""
+"""Test data of the caller kind *environment variable*."""
 
 from tests.fakes.builder import Builder
 from tests.kinds.case import CallerCase, SearchRequests, add_no_caller

@@ -1,6 +1,4 @@
-"""Test data of the caller kind *Event Grid subscription*: a topic's subscription has the trigger
-URL.
-"""
+"""Test data of the caller kind *Event Grid subscription*."""
 
 from typing import TYPE_CHECKING
 

@@ -1,6 +1,4 @@
-"""Test data of the caller kind *flow*: a flow posts to the trigger URL or, in the local tenant,
-runs a child flow.
-"""
+"""Test data of the caller kind *flow*."""
 
 from tests.fakes.builder import Builder
 from tests.kinds.case import CallerCase, SearchRequests, add_no_caller

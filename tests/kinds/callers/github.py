@@ -1,6 +1,4 @@
-"""Test data of the caller kind *GitHub*: webhooks with a secret, and variables, have the trigger
-URL.
-"""
+"""Test data of the caller kind *GitHub*."""
 
 from collections.abc import Mapping
 from functools import partial

@@ -1,6 +1,4 @@
-"""Test data of the caller kind *Key Vault secret*: a secret with a content type and tags has the
-trigger URL.
-"""
+"""Test data of the caller kind *Key Vault secret*."""
 
 from tests.fakes.builder import Builder
 from tests.kinds.case import (

@@ -1,4 +1,4 @@
-"""Test data of the caller kind *logic app*: a parameter has the trigger URL."""
+"""Test data of the caller kind *logic app*."""
 
 from typing import TYPE_CHECKING
 

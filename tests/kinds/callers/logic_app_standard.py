@@ -1,6 +1,4 @@
-"""Test data of the caller kind *logic app (Standard)*: an action of a workflow has the trigger
-URL.
-"""
+"""Test data of the caller kind *logic app (Standard)*."""
 
 import json
 from typing import TYPE_CHECKING

@@ -1,6 +1,4 @@
-"""Test data of the caller kind *Power Pages*: a setting of a site has the trigger URL in its
-JSON.
-"""
+"""Test data of the caller kind *Power Pages*."""
 
 import json
 from typing import TYPE_CHECKING

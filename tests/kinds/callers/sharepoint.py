@@ -1,6 +1,4 @@
-"""Test data and tests of the caller kind *SharePoint*: webhooks of lists and site scripts have the
-trigger URL.
-"""
+"""Test data and tests of the caller kind *SharePoint*."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Test data of the caller kind *Synapse*: a pipeline posts to the trigger URL."""
+"""Test data of the caller kind *Synapse*."""
 
 from typing import TYPE_CHECKING
 

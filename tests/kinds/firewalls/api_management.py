@@ -1,6 +1,4 @@
-"""Test data of a firewall kind: an API Management service whose `ip-filter` allows some
-prefixes.
-"""
+"""Test data of the firewall kind *API Management service*."""
 
 from collections.abc import Sequence
 from ipaddress import ip_network

@@ -1,6 +1,4 @@
-"""Test data of a firewall kind: an App Service site whose access restrictions allow some service
-tags.
-"""
+"""Test data of the firewall kind *App Service site*."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,6 +1,4 @@
-"""Test data of a firewall kind: an Azure Firewall that forwards HTTPS to a host for the members of
-an IP group.
-"""
+"""Test data of the firewall kind *Azure Firewall*."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Test data of a firewall kind: a Cosmos DB account whose IP rules allow some prefixes."""
+"""Test data of the firewall kind *Cosmos DB account*."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Test data of a firewall kind: an Event Hubs namespace whose rule set allows some prefixes."""
+"""Test data of the firewall kind *Event Hubs namespace*."""
 
 from collections.abc import Sequence
 

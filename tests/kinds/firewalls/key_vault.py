@@ -1,4 +1,4 @@
-"""Test data of a firewall kind: a key vault whose IP rules allow some prefixes."""
+"""Test data of the firewall kind *key vault*."""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,4 @@
-"""Test data of a firewall kind: a network security group that allows HTTPS from some service
-tags.
-"""
+"""Test data of the firewall kind *network security group*."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,6 +1,4 @@
-"""Test data of a firewall kind: a PostgreSQL server whose firewall rules allow some address
-ranges.
-"""
+"""Test data of the firewall kind *PostgreSQL server*."""
 
 from collections.abc import Sequence
 from ipaddress import ip_network

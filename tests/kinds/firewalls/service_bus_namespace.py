@@ -1,4 +1,4 @@
-"""Test data of a firewall kind: a Service Bus namespace whose rule set allows some prefixes."""
+"""Test data of the firewall kind *Service Bus namespace*."""
 
 from collections.abc import Sequence
 

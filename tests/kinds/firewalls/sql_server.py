@@ -1,6 +1,4 @@
-"""Test data of a firewall kind: an Azure SQL server whose firewall rules allow some address
-ranges.
-"""
+"""Test data of the firewall kind *Azure SQL server*."""
 
 from collections.abc import Sequence
 from ipaddress import ip_network

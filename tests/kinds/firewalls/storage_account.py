@@ -1,4 +1,4 @@
-"""Test data of a firewall kind: a storage account whose IP rules allow some prefixes."""
+"""Test data of the firewall kind *storage account*."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Network

@@ -61,7 +61,7 @@ def test_teams_trigger_is_recognised_by_its_operation() -> None:
 
 
 def test_list_flows_as_admin_v1_and_v2_are_distinguished() -> None:
-    """Only V1 keeps a flow on Microsoft's key. The ids of both differ only at their ends."""
+    """Only V1 keeps a flow on Microsoft's key."""
 
     def has_list_action(operation: str) -> bool:
         action = {"type": "OpenApiConnection", "inputs": {"host": {"operationId": operation}}}
