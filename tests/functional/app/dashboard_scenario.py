@@ -1,5 +1,3 @@
-"""Build a remediation of dependent and called flows, for tests of the dashboard."""
-
 from datetime import timedelta
 
 from functions import dashboard_api
@@ -11,7 +9,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario, approve_sh
 
 
 async def build_dashboard_scenario() -> Scenario:
-    """Return a plan of dependent flows and of a called flow with markup in its title."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     child = scenario.build.add_http_flow("Orders")
@@ -43,14 +40,13 @@ async def show_flow_page(scenario: Scenario, title: str, **query: str) -> Reply:
 
 
 async def run_until_no_call_period(scenario: Scenario) -> None:
-    """Approve the plan, and let the app work until the no-call period."""
+    """Approve the plan, and run the app until the no-call period."""
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(hours=6))
     provide(scenario.services)
 
 
 async def block_flow(scenario: Scenario, title: str) -> None:
-    """Store the job of a flow as blocked, with the reason that the flow's owner has left."""
     job = await scenario.read_job(title)
     blocked = stop_with_reason(
         job, FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",

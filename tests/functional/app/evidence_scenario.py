@@ -1,5 +1,3 @@
-"""Build a remediation, export its evidence and read the file, for tests of evidence."""
-
 import io
 import json
 import zipfile
@@ -19,7 +17,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def build_evidence_scenario() -> Scenario:
-    """Return a scenario of two flows, one of which is called from an app setting."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
@@ -40,13 +37,11 @@ async def export_evidence(scenario: Scenario) -> bytes:
 
 
 def extract_files(content: bytes) -> dict[str, str]:
-    """Return the texts of the files in an evidence file, by name."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {name: archive.read(name).decode() for name in archive.namelist()}
 
 
 def parse_lines(text: str) -> list[Any]:
-    """Return the objects of a JSON Lines file."""
     return [json.loads(line) for line in text.splitlines()]
 
 

@@ -1,9 +1,8 @@
 """Index an app with Microsoft's worker library, and print the result as JSON.
 
 Usage: `python -I -S index_package.py APP MESSAGES PATH...`. APP is the folder of `function_app.py`.
-MESSAGES is the file of the worker's message module, imported by its path, so that the rest of its
-package is not imported. Besides the standard library, modules are imported only from the folders
-PATH: -I and -S exclude all others.
+MESSAGES is the file of the worker's message module. Besides the standard library, modules are
+imported only from the folders PATH.
 """
 
 import asyncio
@@ -16,7 +15,6 @@ from typing import Any
 
 
 def import_module_at(path: str) -> ModuleType:
-    """Import a file as the worker's message module."""
     spec = importlib.util.spec_from_file_location("worker_messages", path)
     assert spec is not None
     assert spec.loader is not None
@@ -26,9 +24,7 @@ def import_module_at(path: str) -> ModuleType:
 
 
 async def index_functions(app: str, rpc: Any) -> list[str]:
-    """Return the names of the app's functions. Raises `RuntimeError` with the reason if the worker
-    cannot start.
-    """
+    """Return the names of the app's functions. Raises `RuntimeError` if the worker cannot start."""
     import azure_functions_runtime as runtime
 
     def request(**message: Any) -> SimpleNamespace:
@@ -45,7 +41,6 @@ async def index_functions(app: str, rpc: Any) -> list[str]:
 
 
 def main(app: str, messages: str, *paths: str) -> None:
-    """Print the names of the app's functions, and the files of modules outside Python's own."""
     sys.path[:0] = paths
     functions = asyncio.run(index_functions(app, import_module_at(messages).rpc))
     files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}

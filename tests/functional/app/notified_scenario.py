@@ -1,5 +1,3 @@
-"""Build a tenant whose notifications are sent to channels that the test reads."""
-
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -19,9 +17,7 @@ SIGNED = "https://h.example/workflows/1/triggers/manual/paths/invoke?sig=canary-
 
 @dataclass
 class RecordingChannel:
-    """A channel that records its notifications. If it is out, it accepts none. If it is mute, its
-    response is lost.
-    """
+    """A channel that records notifications, and can fail before or after it has recorded one."""
 
     name: str = "heard"
     told: list[Notification] = field(default_factory=list)
@@ -32,9 +28,6 @@ class RecordingChannel:
     tries: int = 0
 
     async def send(self, notification: Notification) -> None:
-        """Record the notification, unless the channel is out. Raises `says` if the channel is out
-        or mute.
-        """
         self.tries += 1
         if not self.is_out:
             self.told.append(notification)
@@ -43,12 +36,10 @@ class RecordingChannel:
 
     @property
     def causes(self) -> list[PendingActionKind]:
-        """Return the kinds of the recorded notifications, in their order."""
         return [one.pending_action.kind for one in self.told]
 
 
 async def build_notified_scenario() -> Scenario:
-    """Return an environment that permits changes, with three flows."""
     scenario = Scenario()
     for title in ("Orders", "Returns", "Stock"):
         scenario.build.add_http_flow(title)
@@ -58,7 +49,6 @@ async def build_notified_scenario() -> Scenario:
 
 
 def build_services_with(scenario: Scenario, *channels: RecordingChannel) -> Services:
-    """Return the services with these channels and the app's address."""
     settings = scenario.settings.model_copy(update={"website_host": "app.example"})
     return replace(scenario.services, channels=channels, settings=settings)
 
@@ -72,7 +62,6 @@ async def notify_after(
 
 
 async def block_flows(scenario: Scenario, *titles: str) -> None:
-    """Store the jobs of these flows as blocked, all for one reason."""
     for title in titles:
         job = await scenario.read_job(title)
         blocked = stop_with_reason(
@@ -87,7 +76,6 @@ async def block_flows(scenario: Scenario, *titles: str) -> None:
 
 
 async def run_to_no_call_period(scenario: Scenario) -> None:
-    """Start and approve a remediation, and run it until every flow is in its no-call period."""
     await scenario.order()
     await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
     await scenario.run(timedelta(hours=6))

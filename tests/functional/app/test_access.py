@@ -1,5 +1,3 @@
-"""Test that routes require a role and a sign-in, and reject forged requests."""
-
 import base64
 import json
 import re
@@ -49,14 +47,12 @@ EACH_ROUTE = pytest.mark.parametrize(
 
 
 def provide_scenario(settings: Settings) -> Scenario:
-    """Return a scenario in which the app has these settings."""
     scenario = Scenario(settings=settings)
     provide(scenario.services)
     return scenario
 
 
 async def call_route(route: Endpoint, headers: dict[str, str]) -> Reply:
-    """Send a request whose body is not JSON to a route, with an id if its path has one."""
     identity = "a6f2c1de" if "{id}" in route.path else None
     return await call(HANDLERS[route.name], b"no JSON", id=identity, headers=headers)
 
@@ -70,7 +66,6 @@ async def call_route(route: Endpoint, headers: dict[str, str]) -> Reply:
 async def test_route_rejects_a_person_without_its_role(
     route: Endpoint, roles: Iterable[Role]
 ) -> None:
-    """A route for readers accepts any role."""
     provide_scenario(build_fake_settings(**SIGNED_IN))
     roles = list(roles)
     may = route.role in roles or (route.role is Role.READER and roles != [])
@@ -88,7 +83,7 @@ async def test_route_rejects_a_person_without_its_role(
 async def test_only_the_sign_in_configuration_needs_no_sign_in(
     signs_in: str, client_id: str
 ) -> None:
-    """Confirmation links need none either: `test_confirmation_links.py` tests them."""
+    """Confirmation links need no sign-in either; `test_confirmation_links.py` tests them."""
     by_link = {"show_confirmation_page", "confirm_by_link"}
     without_role = {one.name: one for one in ENDPOINTS.values() if one.role is None}
     assert by_link < without_role.keys()
@@ -112,7 +107,6 @@ async def test_only_the_sign_in_configuration_needs_no_sign_in(
 
 @EACH_ROUTE
 async def test_route_answers_401_without_sign_in(route: Endpoint) -> None:
-    """The answer to a request without a sign-in says how to sign in."""
     provide_scenario(build_fake_settings(**SIGNED_IN))
 
     reply = await call_route(route, {})
@@ -124,7 +118,6 @@ async def test_route_answers_401_without_sign_in(route: Endpoint) -> None:
 
 
 async def test_form_without_sign_in_shows_some_of_many_values_and_sends_all() -> None:
-    """Without a sign-in, the page shows 20 of the form's 25 values and sends all of them again."""
     provide_scenario(build_fake_settings(**SIGNED_IN))
     form = {"Content-Type": FORM, "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
     body = urlencode([("flow_ids[]", f"flow-{number}") for number in range(25)])
@@ -145,7 +138,7 @@ async def test_form_without_sign_in_shows_some_of_many_values_and_sends_all() ->
     ids=lambda one: one.path,
 )
 async def test_content_type_of_a_get_request_is_ignored(route: Endpoint) -> None:
-    """Some clients send a Content-Type with every request, so the app ignores it for a GET."""
+    """Some clients send a Content-Type with every request."""
     provide_scenario(build_fake_settings(**SIGNED_IN))
     headers = build_sign_in_header(ANNA) | {"Accept": "application/json"}
 
@@ -159,7 +152,7 @@ async def test_content_type_of_a_get_request_is_ignored(route: Endpoint) -> None
 async def test_principal_headers_are_ignored_without_app_service_authentication(
     route: Endpoint,
 ) -> None:
-    """Without App Service authentication, a sender can write these headers, so they are ignored."""
+    """Without App Service authentication, any sender can write these headers."""
     provide_scenario(build_fake_settings(**SIGNED_IN, WEBSITE_AUTH_ENABLED=""))
     forged = build_sign_in_header(ANNA) | {
         "X-MS-CLIENT-PRINCIPAL-NAME": ANNA,
@@ -176,7 +169,6 @@ async def test_principal_headers_are_ignored_without_app_service_authentication(
 
 @EACH_ROUTE
 async def test_function_key_has_the_roles_of_the_setting(route: Endpoint) -> None:
-    """The key has the role reader of the setting, whatever the headers claim."""
     provide_scenario(
         build_fake_settings(function_key_roles=(Role.READER,), WEBSITE_AUTH_ENABLED="")
     )
@@ -187,7 +179,6 @@ async def test_function_key_has_the_roles_of_the_setting(route: Endpoint) -> Non
 
 
 async def test_signed_in_person_needs_no_function_key() -> None:
-    """A signed-in person acts with their own name and roles, also where keys are allowed."""
     provide_scenario(build_fake_settings(function_key_roles=(Role.READER,)))
     order = {"is_on": True, "justification": "a drill"}
 
@@ -203,7 +194,7 @@ async def test_signed_in_person_needs_no_function_key() -> None:
 
 @pytest.mark.parametrize("signs_in", ["True", ""])
 async def test_wrong_function_key_is_rejected(signs_in: str) -> None:
-    """A wrong key is rejected, in header and query. As in the host, the header has precedence."""
+    """As in the Functions host, a key in the header has precedence over one in the query."""
     provide_scenario(
         build_fake_settings(function_key_roles=(Role.READER,), WEBSITE_AUTH_ENABLED=signs_in)
     )
@@ -225,7 +216,6 @@ async def test_function_key_is_not_checked_if_no_key_has_a_role() -> None:
 
 
 async def test_principal_name_of_a_request_with_function_key_is_not_recorded() -> None:
-    """With a function key, the recorded name is the one in the body."""
     provide_scenario(build_fake_settings(WEBSITE_AUTH_ENABLED="False"))
     order = {"is_on": True, "changed_by": "duty", "justification": "odd runs"}
 
@@ -236,13 +226,12 @@ async def test_principal_name_of_a_request_with_function_key_is_not_recorded() -
 
 @pytest.mark.parametrize("said", ["", "False", "false", "0", "no", "TRUE,", "yes"])
 def test_only_the_value_of_app_service_turns_authentication_on(said: str) -> None:
-    """App Service writes `True`. No other value turns authentication on."""
+    """App Service sets WEBSITE_AUTH_ENABLED to `True`."""
     assert not build_fake_settings(WEBSITE_AUTH_ENABLED=said).has_platform_sign_in
     assert build_fake_settings(WEBSITE_AUTH_ENABLED="True").has_platform_sign_in
 
 
 def build_principal_header(**changes: object) -> dict[str, str]:
-    """Return the sign-in header of a person with the role reader, with these changes."""
     claims = [{"typ": OBJECT_ID, "val": "id"}, {"typ": "roles", "val": "reader"}]
     document = {"auth_typ": "aad", "claims": claims, **changes}
     return {PRINCIPAL: base64.b64encode(json.dumps(document).encode()).decode()}
@@ -262,7 +251,6 @@ def build_principal_header(**changes: object) -> dict[str, str]:
     ids=["bytes", "text", "list", "another provider", "nobody", "no list", "no value"],
 )
 async def test_invalid_principal_header_is_answered_401(header: dict[str, str]) -> None:
-    """A header from another sign-in provider, or without a person, is invalid too."""
     provide_scenario(build_fake_settings(**SIGNED_IN))
 
     assert (await call(health_api.show_health, headers=header)).status == 401
@@ -278,7 +266,7 @@ async def test_unknown_role_permits_nothing() -> None:
 
 
 async def test_managed_identity_is_recorded_by_its_client_id() -> None:
-    """A managed identity has no name, so the recorded name contains its client id."""
+    """A managed identity has no name."""
     provide_scenario(build_fake_settings(**SIGNED_IN))
     claims = [
         {"typ": OBJECT_ID, "val": "id"},
@@ -313,10 +301,7 @@ async def test_managed_identity_is_recorded_by_its_client_id() -> None:
 async def test_requests_of_pages_of_other_sites_are_rejected(
     said: dict[str, str], status: int
 ) -> None:
-    """The browser sends the session cookie also with the requests of pages of other sites.
-
-    A page can send JSON without a Content-Type, or no body. Older browsers send only the origin.
-    """
+    """A browser may send the session cookie with requests of pages of other sites."""
     provide_scenario(build_fake_settings(**SIGNED_IN))
     headers = build_sign_in_header(ANNA) | {"Host": "app.example"} | said
 
@@ -332,7 +317,7 @@ async def test_requests_of_pages_of_other_sites_are_rejected(
 def test_app_does_not_start_with_an_unknown_role_in_the_setting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A mistyped role would grant or deny access unnoticed, so the settings are rejected."""
+    """A mistyped role would otherwise be ignored unnoticed."""
     monkeypatch.setenv("CMK_FUNCTION_KEY_ROLES", "reader, everybody")
 
     with pytest.raises(ValueError, match="function_key_roles"):
@@ -340,7 +325,7 @@ def test_app_does_not_start_with_an_unknown_role_in_the_setting(
 
 
 def test_functions_are_registered_despite_an_unknown_role(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The routes exist in spite of the invalid setting, so that they can report it."""
+    """The routes report the invalid setting, so they must exist."""
     monkeypatch.setenv("CMK_FUNCTION_KEY_ROLES", "everybody")
 
     app = runpy.run_path(str(function_app.__file__))["app"]
@@ -350,7 +335,7 @@ def test_functions_are_registered_despite_an_unknown_role(monkeypatch: pytest.Mo
 
 
 async def start_remediation_as(scenario: Scenario, by: str) -> tuple[str, dict[str, object]]:
-    """Start a remediation as this person, and return its id and the body of its approval."""
+    """Start a remediation as this person. Return its id, and the body that approves its plan."""
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
     await scenario.opt_in()
@@ -369,7 +354,6 @@ async def start_remediation_as(scenario: Scenario, by: str) -> tuple[str, dict[s
 
 
 async def test_person_cannot_approve_their_own_remediation() -> None:
-    """The person who started the remediation may not approve it. Another approver may."""
     scenario = provide_scenario(build_fake_settings(**SIGNED_IN))
     identity, order = await start_remediation_as(scenario, ANNA)
 
@@ -422,7 +406,6 @@ async def test_setting_for_self_approval_permits_start_and_approval_by_one_perso
 
 
 async def test_any_approver_can_approve_a_remediation_that_an_event_started() -> None:
-    """No person started the remediation, so any approver may approve it."""
     scenario = provide_scenario(build_fake_settings(**SIGNED_IN))
     identity, order = await start_remediation_as(scenario, ANNA)
     kept = await scenario.services.tables.remediations.get("remediation", identity)

@@ -1,7 +1,3 @@
-"""Test that the API starts assessments in the background, and that their remediation's page shows
-the progress.
-"""
-
 from datetime import timedelta
 
 import pytest
@@ -16,7 +12,6 @@ ANNA = build_sign_in_header("anna@contoso.example")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a tenant with one flow on Microsoft's key."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     provide(scenario.services)
@@ -24,10 +19,6 @@ async def scenario() -> Scenario:
 
 
 async def test_start_returns_location_and_retry_after(scenario: Scenario) -> None:
-    """The answer is 202 with `Location` and `Retry-After`.
-
-    A second request gets the same location.
-    """
     there = scenario.build.environment.id
 
     first = await call(assessments_api.start_assessment, {}, id=there.upper(), headers=ANNA)
@@ -43,7 +34,6 @@ async def test_start_returns_location_and_retry_after(scenario: Scenario) -> Non
 async def test_background_assessment_has_the_result_of_an_immediate_one(
     scenario: Scenario,
 ) -> None:
-    """The result of a background assessment is that of an immediate one, except the times."""
     there = scenario.build.environment.id
     ordered = (await call(assessments_api.start_assessment, {}, id=there, headers=ANNA)).document
     assert ordered["progress"] is None
@@ -70,7 +60,6 @@ async def test_background_assessment_has_the_result_of_an_immediate_one(
 async def test_invalid_assessment_request_is_rejected(
     scenario: Scenario, body: dict[str, object], status: int
 ) -> None:
-    """An invalid request is rejected before anything is stored."""
     there = scenario.build.environment.id
 
     refused = await call(assessments_api.start_assessment, body, id=there, headers=ANNA)
@@ -82,7 +71,6 @@ async def test_invalid_assessment_request_is_rejected(
 async def test_remediation_page_shows_progress_and_links_to_the_assessment(
     scenario: Scenario,
 ) -> None:
-    """The progress is in a part of the page that is refreshed, and the page links to the result."""
     there = scenario.build.environment.id
     ordered = (await call(assessments_api.start_assessment, {}, id=there, headers=ANNA)).document
     page = dashboard_api.show_remediation_page

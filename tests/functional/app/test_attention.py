@@ -1,4 +1,4 @@
-"""The status API lists actions required, and counts ongoing work."""
+"""Test the actions required and the counts of flows in the status API."""
 
 from datetime import timedelta
 from typing import Any
@@ -22,7 +22,6 @@ FLOWS = ("Orders", "Invoices", "Returns", "Stock")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return an environment that permits changes, with four flows."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in FLOWS:
@@ -45,9 +44,6 @@ async def list_blocked_remediations() -> list[str]:
 
 
 async def store_settings(scenario: Scenario, **settings: Any) -> None:
-    """Store these settings of the environment, and the approval policy that permits changes after
-    an approval.
-    """
     environment = scenario.build.environment.id
     decided = EnvironmentSettings(
         environment_id=environment, approval_policy=ApprovalPolicy.REQUIRED, **settings
@@ -56,7 +52,6 @@ async def store_settings(scenario: Scenario, **settings: Any) -> None:
 
 
 async def block_flows(scenario: Scenario, *titles: str, fix: str = "Name another owner.") -> None:
-    """Block these flows, all for one reason."""
     for kept in [row async for row in scenario.services.tables.flow_jobs.scan()]:
         job = kept.item  # type: ignore[union-attr]  # every row can be read
         if job.display_name in titles:
@@ -72,7 +67,6 @@ async def block_flows(scenario: Scenario, *titles: str, fix: str = "Name another
 
 
 async def run_app(scenario: Scenario, time: timedelta) -> None:
-    """Let the app work for this time, then provide the current services to the API."""
     await scenario.run(time)
     provide(scenario.services)
 
@@ -80,7 +74,6 @@ async def run_app(scenario: Scenario, time: timedelta) -> None:
 async def test_plan_that_awaits_approval_has_count_expiry_and_next_command(
     scenario: Scenario,
 ) -> None:
-    """The action names the number of flows, the expiry and the next command."""
     await scenario.order()
     provide(scenario.services)
 
@@ -145,7 +138,6 @@ async def test_action_with_different_fixes_names_the_flow_of_the_shown_fix(
 async def test_completed_remediation_counts_flows_not_migrated_by_reason(
     scenario: Scenario,
 ) -> None:
-    """One flow is over the flow limit, one excluded, and one excluded from the approval."""
     ids = {flow.name: flow.workflow_id for flow in scenario.build.environment.flows.values()}
     await store_settings(scenario, max_flows=2, excluded_flows=frozenset({ids["Invoices"]}))
     await scenario.order()
@@ -204,7 +196,6 @@ async def test_all_flows_are_not_migrated_after_a_dry_run(scenario: Scenario) ->
 
 
 async def test_missing_daily_check_is_an_action_required(scenario: Scenario) -> None:
-    """A daily check that is missing for 27 hours is an action until the next one."""
     await scenario.services.tables.timer_runs.upsert(
         TimerRun(timer=SWEEP, completed_at=scenario.services.now - timedelta(hours=27))
     )
@@ -218,7 +209,6 @@ async def test_missing_daily_check_is_an_action_required(scenario: Scenario) -> 
 
 
 async def test_kill_switch_is_an_action_required(scenario: Scenario) -> None:
-    """The kill switch is an action, whose next command turns it off."""
     flag = KillSwitch(
         name=KILL_SWITCH, is_on=True, changed_by="admin", changed_at=scenario.services.now
     )
@@ -233,7 +223,6 @@ async def test_kill_switch_is_an_action_required(scenario: Scenario) -> None:
 
 
 async def test_status_without_remediations_is_empty(scenario: Scenario) -> None:
-    """The answer has all members, and they are empty."""
     assert await read_status() == {
         "pending_actions": [],
         "environments": [],

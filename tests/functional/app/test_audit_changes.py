@@ -1,4 +1,4 @@
-"""The audit log has the state before and after each kind of request."""
+"""Test the state before and after in audit entries."""
 
 import json
 from datetime import timedelta
@@ -33,7 +33,6 @@ WEST = "PowerPlatformPlex.WestEurope"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a flow that calls a host, and a network security group that denies the call."""
     scenario = Scenario(has_azure_firewalls=True)
     scenario.world.service_tags = {WEST: ["20.61.88.128/26"]}
     group = build_security_group()
@@ -46,7 +45,6 @@ async def scenario() -> Scenario:
 
 
 async def read_last_change(scenario: Scenario) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the state before and after of the newest entry, and advance the clock."""
     scenario.world.clock.advance(timedelta(seconds=1))
     (entry,) = (await call(audit_api.list_audit, query={"limit": "1"})).document["items"]
     assert entry["status"] in (200, 202), entry["message"]
@@ -60,7 +58,6 @@ async def read_last_change(scenario: Scenario) -> tuple[dict[str, Any], dict[str
     ids=lambda one: f"{one.method} {one.path}",
 )
 def test_each_changing_route_declares_the_subject_of_its_entry(declared: Endpoint) -> None:
-    """Each route that changes something declares what its audit entry describes."""
     assert declared.subject is not None
 
 
@@ -99,7 +96,6 @@ async def test_entry_of_an_assessment_has_its_id_and_environment(scenario: Scena
 
 
 async def test_entry_of_a_key_check_has_the_findings(scenario: Scenario) -> None:
-    """The entry has no findings after the key is valid again."""
     gone, scenario.world.keys = scenario.world.keys, {}
     await call(keys_api.check_keys, {}, headers=ANNA)
     before, after = await read_last_change(scenario)
@@ -143,7 +139,6 @@ async def test_entry_of_a_check_of_address_ranges_has_the_list_version(scenario:
 
 
 async def test_entry_of_a_started_remediation_has_the_remediation(scenario: Scenario) -> None:
-    """A repeated request has an entry with the same remediation."""
     environment = scenario.build.environment.id
     order = {"mode": "dry_run", "environment_ids": [environment]}
     headers = ANNA | {"Idempotency-Key": "change-4711"}

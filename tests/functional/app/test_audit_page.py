@@ -1,5 +1,3 @@
-"""The Audit page and its exports list each request and compare the entries with the seals."""
-
 import csv
 import io
 import re
@@ -36,7 +34,6 @@ NO_ROLE = "eve@contoso.example does not have the role operator. Roles: reader."
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a tenant with one flow, and an app that can seal its audit log."""
     scenario = Scenario(settings=build_fake_settings(evidence_key=KEY_URL))
     add_evidence_key(scenario.world)
     scenario.build.add_http_flow("Orders")
@@ -46,7 +43,6 @@ async def scenario() -> Scenario:
 
 
 async def change_settings(scenario: Scenario, **settings: object) -> None:
-    """Change the environment's settings as Anna."""
     identity = scenario.build.environment.id
     path = f"environments/{identity}"
     reply = await call(
@@ -56,7 +52,6 @@ async def change_settings(scenario: Scenario, **settings: object) -> None:
 
 
 async def start_remediation(scenario: Scenario) -> str:
-    """Permit changes, start a remediation as Anna, and let the app plan it. Return its id."""
     scenario.world.clock.advance(timedelta(seconds=1))  # after the rejections of this hour
     await change_settings(scenario, approval_policy="required")
     scenario.world.clock.advance(timedelta(seconds=1))
@@ -68,7 +63,6 @@ async def start_remediation(scenario: Scenario) -> str:
 
 
 async def retry_flows(identity: str, *flow_ids: str) -> None:
-    """Retry flows of a remediation as Anna."""
     await call(
         remediation_actions_api.retry_remediation,
         {"flow_ids": flow_ids} if flow_ids else {},
@@ -79,7 +73,6 @@ async def retry_flows(identity: str, *flow_ids: str) -> None:
 
 
 async def send_rejected_request(path: str = "kill-switch") -> None:
-    """Send a request as Eve, who has no right to send it."""
     await call(
         kill_switch_api.set_kill_switch,
         {"is_on": True, "justification": "odd"},
@@ -89,14 +82,12 @@ async def send_rejected_request(path: str = "kill-switch") -> None:
 
 
 async def show_page(**query: str) -> Reply:
-    """Return the Audit page as Eve, who may only read, sees it."""
     reply = await call(audit_page_api.show_audit_page, headers=EVE, query=query)
     assert reply.status == 200, reply.text
     return reply
 
 
 def extract_lines(page: Reply) -> list[str]:
-    """Return the text of each row of the page's table: time, person, action and result."""
     rows = re.findall(r"<tr[^>]*><td.*?</tr>", page.text, re.DOTALL)
     rows = [re.sub(r"<dl.*?</dl>", "", row, flags=re.DOTALL) for row in rows]
     texts = [" ".join(unescape(re.sub(r"<[^>]+>", " ", row)).split()) for row in rows]
@@ -104,7 +95,6 @@ def extract_lines(page: Reply) -> list[str]:
 
 
 async def export_entries(file: str, **query: str) -> Reply:
-    """Return the export of the audit log as a file of this format."""
     query |= {"format": file}
     reply = await call(audit_api.export_audit, headers=EVE, query=query)
     assert reply.status == 200, reply.text
@@ -112,10 +102,6 @@ async def export_entries(file: str, **query: str) -> Reply:
 
 
 async def test_each_entry_is_one_line_with_names_instead_of_ids(scenario: Scenario) -> None:
-    """A line names the person, action, environment, remediation, flow and change.
-
-    A rejected request is listed at the start of its hour.
-    """
     identity = await start_remediation(scenario)
     (flow,) = scenario.build.environment.flows.values()
     await retry_flows(identity, flow.workflow_id)
@@ -145,9 +131,6 @@ async def test_page_names_the_time_zone(scenario: Scenario) -> None:
 
 
 async def test_lines_name_the_reason_the_version_and_the_page(scenario: Scenario) -> None:
-    """A line names the reason for a kill switch change, the approved plan version, or the page that
-    a person tried to open.
-    """
     identity = await start_remediation(scenario)
     (plan,) = await show_plan(scenario.services, identity)
     approval = {"versions": [plan.version]}
@@ -188,7 +171,6 @@ async def test_entry_about_an_unknown_remediation_has_its_id_and_no_link(
 
 
 async def test_filters_are_in_the_address_and_apply_to_the_exports(scenario: Scenario) -> None:
-    """The page and its exports filter by person, action, result, environment and period."""
     identity = await start_remediation(scenario)
     await retry_flows(identity)
     scenario.world.clock.advance(timedelta(days=1))
@@ -227,7 +209,7 @@ async def test_filters_are_in_the_address_and_apply_to_the_exports(scenario: Sce
 
 @pytest.mark.parametrize("query", [{"since": "2026-02-30"}, {"operation": "Retry!"}, {"who2": "a"}])
 async def test_invalid_filter_is_rejected(query: dict[str, str]) -> None:
-    """If the page ignored the filter, it would show entries that nobody asked for."""
+    """If the page ignored an invalid filter, it would show entries that nobody asked for."""
     provide(Scenario().services)
 
     reply = await call(audit_page_api.show_audit_page, headers=EVE, query=query)
@@ -236,7 +218,6 @@ async def test_invalid_filter_is_rejected(query: dict[str, str]) -> None:
 
 
 async def test_pages_list_each_entry_once(scenario: Scenario) -> None:
-    """`Older` leads to the next page, with the same filter."""
     for number in range(1, 8):
         await change_settings(scenario, max_flows=number)
         scenario.world.clock.advance(timedelta(seconds=1))
@@ -259,7 +240,7 @@ async def test_pages_list_each_entry_once(scenario: Scenario) -> None:
 async def test_page_with_few_matches_links_to_the_rest_of_the_log(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The app searches a limited part of the log for a page. A link continues the search."""
+    """The page searches only a limited part of the log at once."""
     await send_rejected_request()
     for number in range(1, 8):
         scenario.world.clock.advance(timedelta(minutes=1))
@@ -282,7 +263,6 @@ def _build_small_page() -> dict[str, Any]:
 
 
 async def test_unreadable_row_does_not_hide_other_entries(scenario: Scenario) -> None:
-    """The page, the API and the export show the other entries, and name the row."""
     for number in range(1, 4):
         await change_settings(scenario, max_flows=number)
         scenario.world.clock.advance(timedelta(seconds=1))
@@ -305,7 +285,6 @@ async def test_unreadable_row_does_not_hide_other_entries(scenario: Scenario) ->
 async def test_page_names_entries_that_differ_from_their_seal(
     scenario: Scenario,
 ) -> None:
-    """The page names each such entry. Entries that are not sealed yet are not compared."""
     for number in range(1, 5):
         await change_settings(scenario, max_flows=number)
         scenario.world.clock.advance(timedelta(seconds=1))
@@ -343,7 +322,7 @@ async def test_page_names_entries_that_differ_from_their_seal(
 
 
 async def test_page_reports_a_missing_list_of_a_seal(scenario: Scenario) -> None:
-    """Without the list of sealed entries, the app cannot name those that differ from the seal."""
+    """Without this list, the app cannot name the entries that differ from the seal."""
     await change_settings(scenario, max_flows=1)
     scenario.world.clock.advance(timedelta(days=1))
     await seal_audit_log(scenario.services)
@@ -355,7 +334,6 @@ async def test_page_reports_a_missing_list_of_a_seal(scenario: Scenario) -> None
 
 
 async def test_page_explains_a_missing_key_and_a_missing_entry() -> None:
-    """A new deployment has no evidence key and no entries, and the page explains both."""
     provide(Scenario().services)
 
     page = await show_page()
@@ -365,7 +343,7 @@ async def test_page_explains_a_missing_key_and_a_missing_entry() -> None:
 
 
 async def test_export_contains_no_formula(scenario: Scenario) -> None:
-    """No cell begins with `=`, because a spreadsheet program would run it as a formula."""
+    """A spreadsheet program runs a cell that begins with `=` as a formula."""
     headers = {"User-Agent": "=cmd|' /C calc'!A0"}
     body = {"is_on": True, "justification": "odd", "changed_by": "=1+1"}
     await call(kill_switch_api.set_kill_switch, body, headers=headers, path="kill-switch")
@@ -378,7 +356,6 @@ async def test_export_contains_no_formula(scenario: Scenario) -> None:
 
 
 async def test_export_has_names_of_environments(scenario: Scenario) -> None:
-    """The export has the same environment names as the page. The target column has the ids."""
     await change_settings(scenario, max_flows=1)
     await start_remediation(scenario)
 
@@ -393,7 +370,6 @@ async def test_export_has_names_of_environments(scenario: Scenario) -> None:
 async def test_export_with_too_many_entries_is_marked_incomplete(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file name contains `incomplete`, and `next` is the start of the rest."""
     for number in range(1, 5):
         await change_settings(scenario, max_flows=number)
     monkeypatch.setattr(audit_api, "MOST_EXPORTED", 3)
@@ -410,7 +386,6 @@ async def test_export_with_too_many_entries_is_marked_incomplete(
 
 
 async def test_live_update_returns_only_changed_sections(scenario: Scenario) -> None:
-    """A browser that sends the hashes of its sections gets only the changed ones, or 204."""
     await change_settings(scenario, max_flows=1)
     page = await show_page()
     known = {"Live-Sections": " ".join(re.findall(r'data-live="(\w+)"', page.text))}

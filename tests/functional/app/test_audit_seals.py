@@ -1,7 +1,3 @@
-"""Test that seals of the audit log are made daily, and that the app and `cmkflow` compare the
-entries with them.
-"""
-
 import io
 import json
 import zipfile
@@ -31,7 +27,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return an app with an evidence key, a day after a remediation was cancelled."""
     scenario = Scenario(settings=build_fake_settings(evidence_key=KEY_URL))
     add_evidence_key(scenario.world)
     scenario.build.add_http_flow("Orders")
@@ -44,7 +39,6 @@ async def scenario() -> Scenario:
 
 
 async def cancel_remediation(scenario: Scenario) -> None:
-    """Request a cancel, which writes two audit entries."""
     provide(scenario.services)
     path = f"remediations/{scenario.remediation.id}/cancel"
     await call(remediation_actions_api.cancel_remediation, id=scenario.remediation.id, path=path)
@@ -59,13 +53,11 @@ async def export_evidence(scenario: Scenario) -> dict[str, bytes]:
 
 
 async def read_differences(scenario: Scenario) -> list[str]:
-    """Export the evidence, and return the differences in the audit log that its manifest names."""
     found: list[str] = json.loads((await export_evidence(scenario))[MANIFEST])[AUDIT_DIFFERENCES]
     return found
 
 
 def list_audit_rows(scenario: Scenario) -> list[tuple[tuple[str, str, str], StoreRow]]:
-    """Return the rows of the audit log, newest first."""
     store = scenario.fakes.store
     return sorted((name, row) for name, row in store.rows.items() if name[0] == "auditlog")
 
@@ -75,7 +67,6 @@ async def list_seals(scenario: Scenario) -> list[AuditSeal]:
 
 
 async def test_daily_check_seals_each_complete_day_once(scenario: Scenario) -> None:
-    """A seal states the number of its entries. A second check on the same day adds none."""
     await run_daily_check(scenario.services, "today")
     await run_daily_check(scenario.services, "again")
 
@@ -86,7 +77,6 @@ async def test_daily_check_seals_each_complete_day_once(scenario: Scenario) -> N
 
 
 async def test_each_seal_is_linked_to_the_seal_before(scenario: Scenario) -> None:
-    """The seals are linked also for a day without entries, and after the key is rotated."""
     await seal_audit_log(scenario.services)
     add_evidence_key(scenario.world)
     scenario.world.clock.advance(timedelta(days=1))
@@ -117,7 +107,6 @@ async def test_day_is_sealed_after_its_last_entry_can_be_written(scenario: Scena
 
 
 async def test_app_without_key_seals_nothing(scenario: Scenario) -> None:
-    """Without an evidence key, the daily check makes no seal, and the evidence has none."""
     scenario.settings = build_fake_settings()
     await run_daily_check(scenario.services, "today")
     files = await export_evidence(scenario)
@@ -128,7 +117,6 @@ async def test_app_without_key_seals_nothing(scenario: Scenario) -> None:
 
 
 async def test_day_without_a_signature_is_sealed_with_the_next_day(scenario: Scenario) -> None:
-    """If signing fails, the daily check makes no seal. The next seal covers that day too."""
     error = PlatformError("not for you", code="Forbidden", status=403)
     without = replace(scenario.services, signing_keys=Failing(error))
     await run_daily_check(without, "today")
@@ -144,7 +132,7 @@ async def test_day_without_a_signature_is_sealed_with_the_next_day(scenario: Sce
 async def test_evidence_contains_the_seals_of_its_entries_and_no_later_ones(
     scenario: Scenario,
 ) -> None:
-    """A later seal would change the bytes of the evidence, although the state is the same."""
+    """The evidence of an unchanged remediation must stay the same when later days are sealed."""
     await seal_audit_log(scenario.services)
     first = await export_evidence(scenario)
     scenario.world.clock.advance(timedelta(days=1))
@@ -163,19 +151,16 @@ def remove_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) ->
 
 
 def change_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
-    """Replace the action in an entry: cancel becomes approve."""
     columns = {key: str(value).replace("cancel", "approve") for key, value in row.columns.items()}
     store.rows[name] = replace(row, columns={**row.columns, "data0": columns["data0"]})
 
 
 def add_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
-    """Add a copy of an entry's row under another row key."""
     key = name[2][:-1] + "9"
     store.rows[name[0], name[1], key] = replace(row, key=key)
 
 
 def write_empty_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRow) -> None:
-    """Remove all columns of an entry's row."""
     store.rows[name] = replace(row, columns={})
 
 
@@ -191,7 +176,6 @@ def write_empty_row(store: MemoryStore, name: tuple[str, str, str], row: StoreRo
 async def test_entry_that_differs_from_its_seal_is_named(
     scenario: Scenario, attack: Callable[[MemoryStore, Any, Any], None], said: str
 ) -> None:
-    """The manifest and the report in the evidence file name the entry."""
     await seal_audit_log(scenario.services)
     name, row = list_audit_rows(scenario)[0]
     attack(scenario.fakes.store, name, row)
@@ -217,7 +201,7 @@ async def test_differences_are_found_without_the_list_of_entries(scenario: Scena
 
 
 async def test_removed_seal_is_named(scenario: Scenario) -> None:
-    """Seals have consecutive numbers, so the manifest can name the missing ones."""
+    """Seals have consecutive numbers, so a gap shows which ones are missing."""
     for _ in range(3):
         await seal_audit_log(scenario.services)
         scenario.world.clock.advance(timedelta(days=1))
@@ -229,7 +213,6 @@ async def test_removed_seal_is_named(scenario: Scenario) -> None:
 
 
 async def test_seal_by_another_key_with_the_same_id_is_named(scenario: Scenario) -> None:
-    """The manifest names a seal that another key than the one in the vault has signed."""
     versions = scenario.world.keys[VAULT_URL, "evidence"]
     versions.append(replace(versions[0], version="v0"))  # v1 is then made of other numbers
     await seal_audit_log(scenario.services)
@@ -255,7 +238,6 @@ async def test_unavailable_public_key_is_named(scenario: Scenario) -> None:
 async def test_check_counts_sealed_entries(
     scenario: Scenario, cli: CommandLine, tmp_path: Any
 ) -> None:
-    """The check prints how many entries are sealed. Those of the current day are not sealed yet."""
     await seal_audit_log(scenario.services)
     await cancel_remediation(scenario)
     file = tmp_path / "evidence.zip"
@@ -270,7 +252,6 @@ async def test_check_counts_sealed_entries(
 async def test_check_names_differences_that_the_app_found_at_the_export(
     scenario: Scenario, cli: CommandLine, tmp_path: Any
 ) -> None:
-    """The check prints what the app found at the export, although the file is unchanged."""
     await seal_audit_log(scenario.services)
     name, row = list_audit_rows(scenario)[0]
     change_row(scenario.fakes.store, name, row)
@@ -318,7 +299,6 @@ async def test_check_finds_changed_entries_seals_and_lists(
 async def test_check_names_a_seal_of_many_days(
     scenario: Scenario, cli: CommandLine, tmp_path: Any
 ) -> None:
-    """Such a seal is made after earlier seals are deleted."""
     await seal_audit_log(scenario.services)
     scenario.world.clock.advance(timedelta(days=5))
     await cancel_remediation(scenario)
@@ -335,7 +315,6 @@ async def test_check_names_a_seal_of_many_days(
 
 
 async def test_doctor_names_an_audit_log_that_is_not_sealed(scenario: Scenario) -> None:
-    """The doctor reports a problem when the last seal ended three days ago."""
     await seal_audit_log(scenario.services)
     provide(scenario.services)
     fresh = await call(doctor_api.check_deployment)

@@ -1,5 +1,3 @@
-"""The settings select the adapter of each port. No remote service is called."""
-
 import asyncio
 import base64
 import json
@@ -34,7 +32,6 @@ BUS = "Endpoint=sb://localhost:9;SharedAccessKeyName=x;SharedAccessKey=eA==;UseD
 
 @pytest.fixture
 def environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """Set the application settings that every app needs."""
     for name, value in {
         "CMK_TENANT_ID": "tenant",
         "CMK_SUBSCRIPTION_IDS": " one, two,",
@@ -53,7 +50,7 @@ def read_settings() -> Settings:
 
 
 def test_resources_are_closed_at_the_end_of_the_loop(environ: pytest.MonkeyPatch) -> None:
-    """The worker has no hook for its end, so the end of its loop closes all resources."""
+    """The worker has no hook that runs when it ends."""
     closed: list[str] = []
 
     def build(settings: Settings, closing: AsyncExitStack) -> Services:
@@ -86,7 +83,6 @@ async def test_invalid_value_of_a_setting_is_rejected_at_the_start(
 
 
 async def test_empty_retention_keeps_everything(environ: pytest.MonkeyPatch) -> None:
-    """An empty retention setting means the same as none: nothing is deleted."""
     for name in ("CMK_AUDIT_LOG_KEPT", "CMK_REMEDIATIONS_KEPT"):
         environ.setenv(name, "")
 
@@ -96,7 +92,7 @@ async def test_empty_retention_keeps_everything(environ: pytest.MonkeyPatch) -> 
 
 
 async def test_duration_that_no_date_can_hold_is_rejected(environ: pytest.MonkeyPatch) -> None:
-    """The settings reject a duration with which each daily check would fail to compute a date."""
+    """With such a duration, each daily check would fail to compute a date."""
     environ.setenv("CMK_AUDIT_LOG_KEPT", "P1000000D")
 
     with pytest.raises(ValueError, match="audit_log_kept"):
@@ -104,21 +100,20 @@ async def test_duration_that_no_date_can_hold_is_rejected(environ: pytest.Monkey
 
 
 async def test_token_from_a_file_with_a_line_break_is_usable(environ: pytest.MonkeyPatch) -> None:
-    """A line break at the end of the token is removed, because a header cannot contain it."""
+    """A header that contains a line break cannot be sent."""
     environ.setenv("CMK_GITHUB_TOKEN", "github_pat_1\n")
 
     assert read_settings().github_token == "github_pat_1"
 
 
 async def test_subscriptions_are_separated_by_commas(environ: pytest.MonkeyPatch) -> None:
-    """Application settings are plain text, so a list is separated by commas."""
     assert read_settings().subscription_ids == ("one", "two")
 
 
 async def test_unknown_additional_required_tag_is_rejected(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """The settings reject a tag that is not on Microsoft's page: it would require nothing."""
+    """A mistyped tag would require nothing."""
     environ.setenv("CMK_ADDITIONAL_REQUIRED_TAGS", "LogicApps, PowerPlatformInfra")
     assert read_settings().additional_required_tags == TAGS_BESIDE
 
@@ -137,7 +132,6 @@ def find_inner_store(built: Services) -> Store:
 async def test_state_is_stored_in_a_folder_without_a_storage_account(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """The state is in a folder, or in Tables and Blobs if an account is named."""
     async with AsyncExitStack() as closing:
         embedded = build_services(read_settings(), closing)
         assert isinstance(find_inner_store(embedded), SqliteStore)
@@ -154,7 +148,6 @@ async def test_state_is_stored_in_a_folder_without_a_storage_account(
 async def test_store_of_an_earlier_version_is_shown_by_health_and_doctor(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """Health and doctor say which version the store has, and what to do."""
     environ.setenv("WEBSITE_AUTH_ENABLED", "True")
     async with AsyncExitStack() as closing:
         built = build_services(read_settings(), closing)
@@ -178,7 +171,7 @@ async def test_store_of_an_earlier_version_is_shown_by_health_and_doctor(
 async def test_services_contain_each_kind_of_caller_and_firewall(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """The services contain every kind, so that a search omits no callers and no firewalls."""
+    """If a kind were missing, no search would find its callers or firewalls."""
     async with AsyncExitStack() as closing:
         built = build_services(read_settings(), closing)
 
@@ -191,7 +184,6 @@ async def test_services_contain_each_kind_of_caller_and_firewall(
 async def test_service_tags_are_read_from_the_file_of_the_setting(
     environ: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With a file, the app sends no request for the service tags."""
     path = tmp_path / "ServiceTags_Public.json"
     entry = {"name": "LogicApps", "properties": {"addressPrefixes": ["20.2.0.0/24"]}}
     path.write_text(json.dumps({"changeNumber": 371, "values": [entry]}))
@@ -206,7 +198,6 @@ async def test_service_tags_are_read_from_the_file_of_the_setting(
 async def test_fix_names_the_missing_setting_of_the_service_account(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """The app starts without a service account, and a job that needs it is blocked."""
     async with AsyncExitStack() as closing:
         built = build_services(read_settings(), closing)
 
@@ -232,7 +223,6 @@ async def test_fix_names_the_missing_setting_of_the_service_account(
 async def test_doctor_of_an_app_that_cannot_start_names_the_setting(
     environ: pytest.MonkeyPatch, name: str, value: str | None
 ) -> None:
-    """The answer names the setting to a reader, and hides it from a person without a role."""
     environ.setenv("CMK_SERVICE_ACCOUNT_CLIENT_ID", "c")
     environ.setenv("CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET", "https://kv.vault.azure.net/secrets/s")
     environ.setenv("WEBSITE_AUTH_ENABLED", "True")
@@ -266,7 +256,7 @@ async def test_doctor_of_an_app_that_cannot_start_names_the_setting(
 def test_error_about_invalid_settings_contains_no_secret(
     environ: pytest.MonkeyPatch, name: str, value: str | None
 ) -> None:
-    """The error goes to the log, so it must not repeat the values of other settings."""
+    """The error is written to the log."""
     environ.setenv("ServiceBusConnection", f"{BUS}hunter2")
     environ.setenv("CMK_ARCHIVE_KEY", "hunter2")
     if value is None:
@@ -283,7 +273,9 @@ def test_error_about_invalid_settings_contains_no_secret(
 async def test_unusable_channel_setting_disables_only_its_channel(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """If App Service cannot resolve a Key Vault reference, only its channel is disabled."""
+    """If App Service cannot resolve a Key Vault reference, the setting contains the reference
+    itself.
+    """
     reference = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/webhook/)"
     for name in ("WEBHOOK", "WEBHOOK_SECRET", "TEAMS_WEBHOOK", "EVENT_GRID_TOPIC"):
         environ.setenv(f"CMK_{name}", reference)
@@ -297,7 +289,7 @@ async def test_unusable_channel_setting_disables_only_its_channel(
 
 
 def test_text_of_settings_contains_no_secret(environ: pytest.MonkeyPatch) -> None:
-    """The settings may be logged as a whole, so their text contains no secret."""
+    """The settings may be logged as a whole."""
     environ.setenv("ServiceBusConnection", f"{BUS}hunter2")
     environ.setenv("CMK_ARCHIVE_KEY", "hunter2")
 
@@ -317,7 +309,6 @@ async def test_namespace_has_precedence_over_connection_string(
 
 
 async def test_functions_of_a_process_share_one_set_of_services() -> None:
-    """Connections belong to a loop, so all functions of a process share one set."""
     scenario = Scenario()
     mine = scenario.services
 
@@ -330,7 +321,6 @@ async def test_functions_of_a_process_share_one_set_of_services() -> None:
 async def test_full_comparison_has_its_own_limit_of_requests(
     environ: pytest.MonkeyPatch,
 ) -> None:
-    """A comparison of all flows has its own limit within the shared request budget."""
     environ.setenv("CMK_FLOW_SERVICE_REQUESTS_PER_MINUTE", "5")
     environ.setenv("CMK_FULL_COMPARISON_REQUESTS_PER_MINUTE", "2")
     async with AsyncExitStack() as closing:

@@ -1,5 +1,3 @@
-"""The Callers page shows which declared callers are not confirmed, and has forms to change them."""
-
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -43,7 +41,6 @@ ROUTES = {
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a tenant of one environment with two flows."""
     scenario = Scenario()
     for name in ("Orders", "Returns"):
         scenario.build.add_http_flow(name)
@@ -58,14 +55,12 @@ async def show_page(headers: dict[str, str] = ANNA, /, **query: str) -> Reply:
 
 
 def read_text(reply: Reply) -> str:
-    """Return the text of the page's main part."""
     found = re.search(r"<main.*</main>", reply.text, re.DOTALL)
     assert found
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", found[0])).split())
 
 
 async def send_form(shown: Reply, button: str, **values: str) -> Reply:
-    """Fill in the first form of the page with this button, and send it."""
     forms = re.findall(r'<form method="post" action="([^"]+)">(.*?)</form>', shown.text, re.DOTALL)
     action, content = next(one for one in forms if f">{button}</button>" in one[1])
     inputs = re.findall(r'<input type="\w+" name="([^"]+)" value="([^"]*)"', content)
@@ -79,7 +74,6 @@ async def send_form(shown: Reply, button: str, **values: str) -> Reply:
 
 
 async def follow_redirect(reply: Reply) -> Reply:
-    """Return the page to which the answer to a form redirects."""
     assert reply.status == 303, reply.text
     path, _, query = reply.headers["Location"].partition("?")
     assert path == "/api/dashboard/callers"
@@ -87,10 +81,6 @@ async def follow_redirect(reply: Reply) -> Reply:
 
 
 async def declare_till(scenario: Scenario, flow: str, **more: str) -> Reply:
-    """Declare `Till`, or a caller with another name, with the form.
-
-    Return the page that follows.
-    """
     values = {"name": "Till", "owner": "Alex", "contact": "1234", "flow": flow}
     values["environment_id"] = scenario.build.environment.id
     sent = await send_form(await show_page(), "Declare a caller", **{**values, **more})
@@ -98,10 +88,6 @@ async def declare_till(scenario: Scenario, flow: str, **more: str) -> Reply:
 
 
 async def test_a_caller_is_declared_confirmed_and_removed_by_forms(scenario: Scenario) -> None:
-    """The page's title says how many callers have not confirmed.
-
-    After each form, the page says what was done.
-    """
     empty = await show_page()
     made = await declare_till(scenario, "ORDERS", new_url_secret=SECRET, max_url_length="255")
     await plan_remediation(scenario)
@@ -130,7 +116,6 @@ async def test_a_caller_is_declared_confirmed_and_removed_by_forms(scenario: Sce
 
 
 async def test_a_flow_is_added_to_a_caller_whose_other_flows_stay(scenario: Scenario) -> None:
-    """The form keeps the other values of the caller, and replaces a flow that is declared again."""
     made = await declare_till(scenario, "Orders", allowed_hosts="*.a.example b.example")
     home = scenario.build.environment.id
     await send_form(made, "Add a flow or change", environment_id=home, flow="Returns")
@@ -150,7 +135,6 @@ async def test_a_flow_is_added_to_a_caller_whose_other_flows_stay(scenario: Scen
 
 
 async def test_the_filter_finds_callers_by_state_name_and_flow(scenario: Scenario) -> None:
-    """Callers without a match are not shown."""
     await declare_till(scenario, "Orders")
     await declare_till(scenario, "Returns", name="Kiosk")
 
@@ -167,7 +151,6 @@ async def test_the_filter_finds_callers_by_state_name_and_flow(scenario: Scenari
 
 
 async def test_a_reader_sees_why_each_action_is_not_offered(scenario: Scenario) -> None:
-    """A reader sees the callers, no form, and that the forms need the role operator."""
     await declare_till(scenario, "Orders")
 
     shown = await show_page(EVE)
@@ -178,7 +161,7 @@ async def test_a_reader_sees_why_each_action_is_not_offered(scenario: Scenario) 
 
 
 def build_file(scenario: Scenario, *lines: str) -> str:
-    """Return a CSV file with these lines, in which `HOME` is replaced by the environment's id."""
+    """Return a CSV file with these lines. `HOME` in them becomes the environment's id."""
     header = "name,owner,contact,environment_id,flow,trigger_url_id,new_url_secret,max_url_length"
     text = "\r\n".join([header, *lines, ""])
     return text.replace("HOME", scenario.build.environment.id)
@@ -202,10 +185,6 @@ async def upload_file(
 
 
 async def test_a_file_is_shown_before_it_is_declared(scenario: Scenario) -> None:
-    """The preview names changes and wrong lines.
-
-    The valid lines are declared, and other flows stay.
-    """
     await declare_till(scenario, "Returns")
     url = scenario.build.get_trigger_url(next(iter(scenario.world.list_flows())))
     text = build_file(
@@ -249,7 +228,6 @@ async def test_a_file_is_shown_before_it_is_declared(scenario: Scenario) -> None
 
 
 async def test_the_same_file_changes_nothing_the_second_time(scenario: Scenario) -> None:
-    """The preview says that nothing changes, and has no button."""
     text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,")
     await send_form(await upload_file(text), "Declare 1 caller")
 
@@ -277,9 +255,6 @@ async def test_environment_that_cannot_be_read_rejects_only_its_own_lines(
 async def test_unknown_flows_beyond_the_request_budget_reject_only_their_lines(
     scenario: Scenario,
 ) -> None:
-    """Each unknown flow takes a request. When none is left, the other lines of unknown flows are
-    rejected unread.
-    """
     unknown = [f"Unknown-{number}" for number in range(8)]
     lines = [f"{name},Alex,1,HOME,{name},,," for name in unknown]
     text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,", *lines)
@@ -297,9 +272,6 @@ async def test_unknown_flows_beyond_the_request_budget_reject_only_their_lines(
 async def test_many_flows_that_only_the_list_of_all_flows_has_are_declared_at_once(
     scenario: Scenario, *, has_list: bool
 ) -> None:
-    """With the list of all flows, the app finds them with few requests. Without this list, the
-    error asks for fewer lines at once.
-    """
     flows = [scenario.build.add_http_flow(f"Hidden {number}") for number in range(12)]
     lines = [f"Till,Alex,1,HOME,{flow.flow_name},,," for flow in flows]
     found = parse_caller_lines(build_file(scenario, *lines)).lines
@@ -318,7 +290,6 @@ async def test_many_flows_that_only_the_list_of_all_flows_has_are_declared_at_on
 
 
 async def test_unknown_flows_within_the_request_budget_are_named(scenario: Scenario) -> None:
-    """If requests run out, the error names the unknown flows found so far."""
     lines = [f"Till,Alex,1,HOME,Unknown-{number},,," for number in range(8)]
     found = parse_caller_lines(build_file(scenario, *lines)).lines
     till = replace(found[0].caller, flows=tuple(one.caller.flows[0] for one in found))
@@ -330,7 +301,7 @@ async def test_unknown_flows_within_the_request_budget_are_named(scenario: Scena
 
 
 class _FiveRequests:
-    """A flow service that accepts requests for five flows."""
+    """A flow service that rejects requests for a flow after the first five."""
 
     def __init__(self, reports: FlowReports) -> None:
         self._reports = reports
@@ -340,7 +311,6 @@ class _FiveRequests:
         return getattr(self._reports, name)
 
     async def get_flow(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Return the flow. Raises `ThrottledError` after five requests."""
         if not self._left:
             raise ThrottledError
         self._left -= 1
@@ -348,26 +318,20 @@ class _FiveRequests:
 
 
 class _OnlyAllFlows(_FiveRequests):
-    """A flow service whose Microsoft-key list is empty, and whose list of all flows may fail."""
-
     def __init__(self, reports: FlowReports, *, has_list: bool) -> None:
         super().__init__(reports)
         self._has_list = has_list
 
     async def read_microsoft_key_flows(self, *_: object, **__: object) -> ResultPage[FlowListEntry]:
-        """Return an empty page."""
         return ResultPage(items=(), cursor="")
 
     async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
-        """Return all flows. Raises `ThrottledError` if the list is not available."""
         if not self._has_list:
             raise ThrottledError
         return await self._reports.list_flows(environment_id)
 
 
 class _NoFlows:
-    """A Dataverse environment without flows."""
-
     async def read_workflow_summaries(self, *_: object) -> ResultPage[WorkflowSummary]:
         return ResultPage(items=(), cursor="")
 
@@ -375,7 +339,6 @@ class _NoFlows:
 async def test_flow_that_is_declared_during_an_import_stays(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An import keeps a flow that somebody declares after the import has read its caller."""
     lines = parse_caller_lines(build_file(scenario, "Till,Alex,1,HOME,Orders,,,")).lines
     [other] = parse_caller_lines(build_file(scenario, f"Till,Alex,1,,,{'0' * 32},,")).lines
 
@@ -392,7 +355,6 @@ async def test_flow_that_is_declared_during_an_import_stays(
 
 
 async def test_an_interrupted_import_is_completed_by_the_same_file(scenario: Scenario) -> None:
-    """If an import stops before it has written the caller index, the same file completes it."""
     text = build_file(scenario, "Till,Alex,1,HOME,Orders,,,")
     lines = parse_caller_lines(text).lines
     await import_callers(scenario.services, lines)
@@ -420,7 +382,6 @@ async def test_an_interrupted_import_is_completed_by_the_same_file(scenario: Sce
 async def test_a_file_without_columns_is_rejected(
     scenario: Scenario, content: str | bytes, text: str
 ) -> None:
-    """The page says which columns it needs, and repeats no signature."""
     reply = await upload_file(content)
 
     assert reply.status == 400
@@ -439,14 +400,12 @@ async def test_a_file_from_another_site_or_of_a_reader_is_rejected(scenario: Sce
 
 
 async def test_a_file_that_is_too_large_is_rejected(scenario: Scenario) -> None:
-    """The answer to a file of 300,000 characters is 413."""
     reply = await upload_file("x" * 300_000)
 
     assert reply.status == 413
 
 
 async def test_a_flow_that_is_gone_since_the_preview_stores_nothing(scenario: Scenario) -> None:
-    """If a flow is deleted after the preview, the answer names its line, and no line is stored."""
     shown = await upload_file(
         build_file(scenario, "Till,Alex,1,HOME,Orders,,,", "Door,Alex,1,HOME,Returns,,,")
     )
@@ -461,7 +420,6 @@ async def test_a_flow_that_is_gone_since_the_preview_stores_nothing(scenario: Sc
 
 
 async def test_a_form_without_an_environment_is_rejected(scenario: Scenario) -> None:
-    """Nothing is stored."""
     values = {"name": "Till", "owner": "Alex", "contact": "1234", "flow": "Orders"}
 
     reply = await send_form(await show_page(), "Declare a caller", **values)

@@ -1,8 +1,4 @@
-"""A whole remediation stores and shows no signature of a trigger URL, although names contain some.
-
-The test plants signatures in names, settings and reasons, sends every GET request of the API, and
-searches all answers, rows, logs and notifications for these and for the flows' own signatures.
-"""
+"""Test that a whole remediation stores and shows no signature of a trigger URL."""
 
 import io
 import json
@@ -42,15 +38,12 @@ ENDPOINTS = list_endpoints()
 
 
 class Channel:
-    """A channel that records the notifications of each kind of channel."""
-
     name = "kept"
 
     def __init__(self) -> None:
         self.texts: list[str] = []
 
     async def send(self, notification: Notification) -> None:
-        """Record the notification as an event and as a Teams card."""
         self.texts.append(json.dumps([build_cloud_event(notification), build_card(notification)]))
 
 
@@ -66,9 +59,6 @@ def redacting(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @pytest.fixture
 async def scenario(tmp_path: Path) -> AsyncIterator[Scenario]:
-    """Yield a tenant of flows that call one another, callers of each kind, and names that contain
-    whole URLs.
-    """
     store, scenario = SqliteStore(tmp_path / "state" / "state.db"), Scenario()
     scenario.fakes = replace(scenario.fakes, ports=replace(scenario.fakes.ports, store=store))
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, use_cases=TRIGGERS)
@@ -93,15 +83,13 @@ async def scenario(tmp_path: Path) -> AsyncIterator[Scenario]:
 
 @dataclass(slots=True)
 class Client:
-    """A client that calls the app over HTTP and records each response."""
-
     scenario: Scenario
     cli: CommandLine
     said: list[str] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
 
     async def send(self, method: str, path: str, body: object = None, **headers: str) -> Any:
-        """Send a request and record the response. Return its JSON, or None."""
+        """Send a request and record the response. Return its JSON, or None if it is not JSON."""
         provide(self.scenario.services)
         async with (
             aiohttp.ClientSession(headers={"x-functions-key": self.cli.key} | headers) as session,
@@ -113,7 +101,6 @@ class Client:
             return json.loads(content) if "json" in reply.content_type else None
 
     async def read_everything(self) -> None:
-        """Send each GET request of the API, and some of them with a query, too."""
         flows = [flow.workflow_id for flow in self.scenario.build.environment.flows.values()]
         environment, remediation = self.scenario.build.environment.id, self.scenario.remediation.id
         for (method, path), _ in sorted(ENDPOINTS.items()):
@@ -130,7 +117,7 @@ class Client:
 
 
 def decode_texts(content: bytes) -> str:
-    """Return the text of an answer, or of all files of a zip."""
+    """Return the text of an answer, or the texts of all files of a zip."""
     if not content.startswith(b"PK"):
         return content.decode()
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -138,7 +125,7 @@ def decode_texts(content: bytes) -> str:
 
 
 def find_forbidden_texts(scenario: Scenario) -> dict[str, str]:
-    """Return the texts that must appear nowhere: the planted signature and those of flows."""
+    """Return the signatures that must appear nowhere."""
     flows = scenario.world.flows_by_url_id.values()
     return {"canary": CANARY} | {
         f"{flow.name[:9]} {flow.state}": compute_signature(flow) for flow in flows
@@ -148,7 +135,6 @@ def find_forbidden_texts(scenario: Scenario) -> dict[str, str]:
 async def test_remediation_stores_and_shows_no_signature(
     scenario: Scenario, cli: CommandLine, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    """After deletion and rollback, no answer, notification, log or row has a signature."""
     client, channel = Client(scenario, cli), Channel()
     environment = scenario.build.environment.id
 

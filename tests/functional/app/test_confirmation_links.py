@@ -1,5 +1,3 @@
-"""The owner of a declared caller confirms by a signed link, without an account."""
-
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -33,7 +31,6 @@ FORM = {**BROWSER, "Content-Type": "application/x-www-form-urlencoded"}
 
 
 def build_till(*flows: FakeFlow, secret: str = SECRET) -> DeclaredCaller:
-    """Return the declared caller `Till` of these flows. The first flow has this URL secret."""
     called = [
         CalledFlow(
             environment_id=flow.environment_id,
@@ -48,7 +45,6 @@ def build_till(*flows: FakeFlow, secret: str = SECRET) -> DeclaredCaller:
 
 
 async def build_scenario(*names: str, secret: str = SECRET) -> Scenario:
-    """Return a scenario whose flows wait for the confirmation of their declared caller."""
     scenario = Scenario()
     scenario.settings = scenario.settings.model_copy(update={"website_host": "app.example"})
     flows = [scenario.build.add_http_flow(name) for name in names]
@@ -60,7 +56,6 @@ async def build_scenario(*names: str, secret: str = SECRET) -> Scenario:
 
 
 async def send_notification(scenario: Scenario) -> Notification:
-    """Send the due notifications. Return the only one, which is to the owner of the caller."""
     heard = RecordingChannel()
     services = replace(scenario.services, channels=(heard,))
     await notify(services)
@@ -78,7 +73,6 @@ async def read_token(scenario: Scenario) -> str:
 
 
 async def open_page(token: str) -> Reply:
-    """Return the page that a confirmation link with this token opens."""
     handler = confirmation_link_api.show_confirmation_page
     return await call(handler, headers=BROWSER, query={"token": token})
 
@@ -92,13 +86,11 @@ async def confirm_flow(
 
 
 async def is_confirmed(scenario: Scenario) -> bool:
-    """Return whether the first flow of the caller is confirmed."""
     [caller] = await list_declared_callers(scenario.services)
     return caller.flows[0].confirmed_at is not None
 
 
 async def test_the_notification_names_flow_place_date_and_link_but_no_url() -> None:
-    """The notification to the owner replaces the message about the blocked flow."""
     scenario = await build_scenario("Orders")
     job = await scenario.read_job("Orders")
 
@@ -125,7 +117,7 @@ async def test_the_notification_names_flow_place_date_and_link_but_no_url() -> N
 
 
 async def test_without_a_secret_the_notification_says_who_sends_the_url() -> None:
-    """No message contains a URL, so without a URL secret the message says who sends the URL."""
+    """No message contains a trigger URL."""
     scenario = await build_scenario("Orders", secret="")
 
     fix = (await send_notification(scenario)).pending_action.fix
@@ -134,7 +126,7 @@ async def test_without_a_secret_the_notification_says_who_sends_the_url() -> Non
 
 
 async def test_opening_the_link_changes_nothing_and_names_caller_flow_and_remediation() -> None:
-    """Opening the link confirms nothing, because programs that check e-mails open every link."""
+    """Some programs that check e-mails open each link."""
     scenario = await build_scenario("Orders")
     token = await read_token(scenario)
     before = dict(scenario.fakes.store.rows)
@@ -152,7 +144,6 @@ async def test_opening_the_link_changes_nothing_and_names_caller_flow_and_remedi
 
 
 async def test_each_flow_is_confirmed_by_its_button_and_a_repetition_changes_nothing() -> None:
-    """After the confirmation the job continues. The audit log names the owner and the link."""
     scenario = await build_scenario("Orders", "Returns")
     token = await read_token(scenario)
     job = await scenario.read_job("Orders")
@@ -183,7 +174,7 @@ async def test_each_flow_is_confirmed_by_its_button_and_a_repetition_changes_not
 
 
 async def test_in_a_rollback_the_link_confirms_the_original() -> None:
-    """A page that was opened before the rollback cannot confirm the original by accident."""
+    """A page that was opened before the rollback must not confirm the original."""
     scenario = await build_scenario("Orders")
     token = await read_token(scenario)
     job = await scenario.read_job("Orders")
@@ -203,7 +194,6 @@ async def test_in_a_rollback_the_link_confirms_the_original() -> None:
 
 
 async def test_an_expired_link_is_rejected() -> None:
-    """The page of an expired link says what to do instead."""
     scenario = await build_scenario("Orders")
     token = await read_token(scenario)
     job = await scenario.read_job("Orders")
@@ -241,7 +231,6 @@ async def test_a_forged_or_foreign_link_is_rejected_and_not_recorded(change: str
 
 
 async def test_a_program_gets_a_problem_document_for_a_link_that_is_rejected() -> None:
-    """A browser gets a page, and any other program gets a problem document."""
     provide(Scenario().services)
 
     reply = await call(confirmation_link_api.show_confirmation_page, query={"token": "x.y"})
@@ -252,7 +241,6 @@ async def test_a_program_gets_a_problem_document_for_a_link_that_is_rejected() -
 
 
 async def test_a_link_confirms_only_its_own_flows() -> None:
-    """A job that the link does not list is rejected, and the audit log records the attempt."""
     scenario = await build_scenario("Orders")
     token = await read_token(scenario)
 
@@ -264,7 +252,6 @@ async def test_a_link_confirms_only_its_own_flows() -> None:
 
 
 async def test_a_link_of_a_removed_caller_says_that_nothing_is_to_do() -> None:
-    """The owner may open the link after the caller was removed."""
     scenario = await build_scenario("Orders")
     token = await read_token(scenario)
     await remove_declared_caller(scenario.services, "Till")

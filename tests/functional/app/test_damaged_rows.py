@@ -1,6 +1,6 @@
-"""A damaged column of a row in any table is reported and affects no other row.
+"""Test that a damaged row is reported and stops only its own flow.
 
-Tables, columns, routes and pages are listed from the code, so that a new one is tested too.
+Tables, columns and pages are read from the code, so a new one is tested too.
 """
 
 import copy
@@ -71,15 +71,12 @@ ITS_OWN = {
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A way to damage one column of a row."""
-
     name: str
     row: RowName
     column: str
     value: Scalar | None
 
     def apply(self, scenario: Scenario) -> None:
-        """Damage the column in the store of the scenario."""
         rows = scenario.fakes.store.rows
         columns = dict(rows[self.row].columns)
         columns.pop(self.column)
@@ -89,7 +86,7 @@ class Damage:
 
 
 def list_damages(kind: type, row: StoreRow) -> Iterator[Damage]:
-    """Yield each way to damage each column of a row: missing, garbage, or of a newer version."""
+    """Yield damages of each column: missing, garbage, and written by a newer version."""
     name = (row.table, row.partition, row.key)
     for column, value in row.columns.items():
         yield Damage("missing", name, column, None)
@@ -101,7 +98,7 @@ def list_damages(kind: type, row: StoreRow) -> Iterator[Damage]:
 
 
 def _write_as_newer_version(kind: type, text: str) -> str:
-    """Return the JSON of an item with a state or a shape that this version does not know."""
+    """Return the JSON of an item with values or a shape that this version does not know."""
     item, hints = json.loads(text), get_type_hints(kind)
     states = [
         name for name, one in hints.items() if isinstance(one, type) and issubclass(one, Enum)
@@ -110,7 +107,6 @@ def _write_as_newer_version(kind: type, text: str) -> str:
 
 
 async def build_running_scenario() -> Scenario:
-    """Return a scenario of two remediations of one flow each, approved a minute ago."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     scenario.driver.use_cases = TRIGGERS
     flows = [scenario.build.add_http_flow(title) for title in ("Orders", "Invoices", "Returns")]
@@ -137,7 +133,6 @@ async def build_running_scenario() -> Scenario:
 
 
 async def start_approved_remediation(scenario: Scenario, flow: FakeFlow) -> None:
-    """Start a remediation of one flow, and approve its plan."""
     with suppress(JobBlocked, UnreadableRow):  # the caller looks how far its flow is
         await scenario.order(RemediationMode.APPLY, flow.workflow_id, cause=f"order of {flow.name}")
         await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
@@ -146,9 +141,9 @@ async def start_approved_remediation(scenario: Scenario, flow: FakeFlow) -> None
 async def find_or_make_flow_rows(
     scenario: Scenario, table: Table[Any], kind: type
 ) -> list[StoreRow]:
-    """Return the table's row about the flow `Orders`, and the fence row of its partition.
+    """Return a row of the table, about the flow `Orders` if possible, and its fence row if found.
 
-    If the scenario has no such row, an example is stored.
+    If the table has no row, stores an example.
     """
     job, rows = await scenario.read_job("Orders"), scenario.fakes.store.rows
     own = {job.id, job.original.id, job.environment_job_id, job.remediation_id}
@@ -173,10 +168,7 @@ async def find_or_make_flow_rows(
 async def run_everything(
     scenario: Scenario, table: str, addresses: Mapping[str, str]
 ) -> set[RowName]:
-    """Run timers and messages, and read each list and page, before and after a daily check.
-
-    Return the rows that were reported with a fix.
-    """
+    """Run the app and read each page. Return the rows that were reported with a fix."""
     channel, reported = RecordingChannel(), set[RowName]()
     orders = scenario.remediation.id
     await start_approved_remediation(
@@ -198,7 +190,6 @@ async def run_everything(
 
 
 async def check_every_page(scenario: Scenario, table: str, addresses: Mapping[str, str]) -> None:
-    """Require that each page answers. A page about one row may answer 422."""
     provide(scenario.services)
     for path, name in PAGES:
         of = path.partition("/")[0]
@@ -213,7 +204,6 @@ async def check_every_page(scenario: Scenario, table: str, addresses: Mapping[st
 
 
 def read_reported_rows(attention: TenantStatus) -> set[RowName]:
-    """Return the rows that the status reports as unreadable, with a fix."""
     return {one.row for one in attention.unreadable_rows if one.name in one.fix}
 
 
@@ -232,7 +222,6 @@ PAGES = sorted((one.path, one.name) for one in ENDPOINTS.values() if one.method 
 
 @pytest.mark.parametrize("name", TABLES)
 async def test_damaged_row_stops_only_its_own_flow_and_is_reported(name: str) -> None:
-    """The other flow continues, and a notification names the row and its fix."""
     begun = await build_running_scenario()
     kind = Tables.list_item_types()[name]
     rows = await find_or_make_flow_rows(begun, getattr(begun.services.tables, name), kind)

@@ -1,5 +1,3 @@
-"""The pages of the dashboard show the rows of scenarios and load only files of the app."""
-
 import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -28,14 +26,10 @@ NOWHERE = "00000000-0000-4000-8000-000000000000"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a plan that awaits approval. It has dependent flows, a flow with a caller, and one
-    with markup in its title.
-    """
     return await build_dashboard_scenario()
 
 
 def list_flows(page: Reply) -> list[tuple[str, str]]:
-    """Return the title and the state of each flow that the page lists."""
     found = []
     for row in re.findall(r"<li[^>]*><b><a .*?</li>", page.text, re.DOTALL):
         title = re.search(r">([^<>]+)</a>", row)
@@ -72,8 +66,6 @@ async def test_remediation_page_lists_blocked_flows_first_and_filters_by_query(
 
 
 async def test_live_sections_exist_from_the_start(scenario: Scenario) -> None:
-    """Each part that may appear later has a place in the page from the start."""
-
     async def list_live_parts() -> list[list[str]]:
         pages = [
             await call(dashboard_api.show_status_page),
@@ -92,14 +84,12 @@ async def test_live_sections_exist_from_the_start(scenario: Scenario) -> None:
 
 
 def build_hashes_header(page: Reply) -> dict[str, str]:
-    """Return the header with which a browser sends the hashes of the page's sections."""
     return {"Live-Sections": " ".join(re.findall(r'data-(?:live|part)="(\w+)"', page.text))}
 
 
 async def test_live_update_gets_the_changed_sections_or_an_empty_response(
     scenario: Scenario,
 ) -> None:
-    """A browser that sends the hashes of its sections gets only the changed ones, or 204."""
     await run_until_no_call_period(scenario)
     flow_id = find_flow_id(scenario, "Orders")
     pages: list[tuple[Callable[..., Awaitable[HttpResponse]], dict[str, Any]]] = [
@@ -152,7 +142,6 @@ async def test_remediation_page_lists_planned_actions_before_the_approval(
 
 
 async def test_names_from_the_tenant_are_escaped(scenario: Scenario) -> None:
-    """Every page shows a name from the tenant as text, never as markup."""
     await run_until_no_call_period(scenario)
     pages = [
         await show_remediation_page(scenario),
@@ -170,7 +159,6 @@ async def test_names_from_the_tenant_are_escaped(scenario: Scenario) -> None:
 
 
 async def test_control_and_bidirectional_characters_of_names_are_replaced() -> None:
-    """No page contains such characters of a name. Text of any script is kept."""
     name = "Orders \u202egpj.exe\x1b[2J\x07\u2066\r\u2028 خبر 👩\u200d🚀"
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
@@ -197,7 +185,6 @@ async def test_control_and_bidirectional_characters_of_names_are_replaced() -> N
 async def test_pages_load_only_assets_of_the_app_with_a_hash_in_their_name(
     scenario: Scenario,
 ) -> None:
-    """No page contains inline styles or scripts, and each file that a page loads exists."""
     pages = [
         await call(dashboard_api.show_status_page),
         await call(dashboard_api.show_remediations_page),
@@ -227,7 +214,6 @@ async def test_pages_load_only_assets_of_the_app_with_a_hash_in_their_name(
 async def test_exported_plan_loads_nothing_and_has_no_form(
     scenario: Scenario,
 ) -> None:
-    """The file can be sent to others: it loads nothing and has no form."""
     page = await call(
         plan_page_api.show_plan_page, id=scenario.remediation.id, query={"export": "true"}
     )
@@ -260,7 +246,6 @@ async def test_list_links_to_each_remediation(scenario: Scenario) -> None:
 
 
 async def test_list_counts_the_flows_that_are_migrated(scenario: Scenario) -> None:
-    """The list counts closed flow jobs as migrated, as the Environments page does."""
     await scenario.approve(run=timedelta(days=40))
 
     page = await call(dashboard_api.show_remediations_page)

@@ -1,7 +1,3 @@
-"""Forms of the dashboard announce what they do, and only people with the required role can send
-them.
-"""
-
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -44,7 +40,6 @@ EVERYBODY = Principal(name="a", roles=frozenset(Role), kind=PrincipalKind.USER)
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a plan that awaits approval, for dependent flows, a polling flow and a single flow."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_parent("Close of day", scenario.build.add_http_flow("Orders"))
@@ -60,7 +55,6 @@ async def scenario() -> Scenario:
 async def send_form(
     scenario: Scenario, handler: object, headers: dict[str, str] | None = None, **fields: str
 ) -> Reply:
-    """Send a form of the remediation's page to a route of the API."""
     there = f"https://app.example/api/dashboard/remediations/{scenario.remediation.id}"
     return await call(
         handler,  # type: ignore[arg-type]  # a handler of the app
@@ -88,7 +82,6 @@ async def block_flow(scenario: Scenario, title: str) -> None:
 async def list_actions(
     scenario: Scenario, principal: Principal = EVERYBODY
 ) -> dict[str, PageAction]:
-    """Return the possible actions of the remediation, by route."""
     shown = await show_remediation(scenario.services, scenario.remediation.id)
     found = list_remediation_actions(shown, principal, scenario.services.now)
     return {deed.action.rpartition("/")[2]: deed for deed in found}
@@ -109,7 +102,7 @@ async def list_actions(
 async def test_form_of_another_site_is_rejected(
     scenario: Scenario, headers: dict[str, str]
 ) -> None:
-    """The app rejects it, because a browser sends the session cookie with such a form too."""
+    """A browser may send the session cookie with such a form, too."""
     refused = await send_form(scenario, remediation_actions_api.cancel_remediation, headers)
     await scenario.run(timedelta(minutes=30))
 
@@ -123,7 +116,7 @@ async def test_form_of_another_site_is_rejected(
 async def test_form_of_a_page_of_the_app_is_accepted(
     scenario: Scenario, headers: dict[str, str]
 ) -> None:
-    """The app accepts its own forms, also from older browsers, which send only the origin."""
+    """Older browsers send only the header `Origin`."""
     done = await send_form(scenario, remediation_actions_api.cancel_remediation, headers)
 
     assert done.status == 303
@@ -134,7 +127,6 @@ async def test_form_of_a_page_of_the_app_is_accepted(
 async def test_rejected_form_has_a_page_with_fix_and_link_back(
     scenario: Scenario,
 ) -> None:
-    """The page says what to do and leads back, also for an invalid form."""
     stale = await send_form(
         scenario,
         remediation_actions_api.approve_remediation,
@@ -164,7 +156,6 @@ async def test_rejected_form_has_a_page_with_fix_and_link_back(
 async def test_form_redirects_to_pages_of_the_dashboard_only(
     scenario: Scenario, referer: str
 ) -> None:
-    """Whatever a form contains, the app redirects to no other site."""
     done = await send_form(
         scenario, remediation_actions_api.cancel_remediation, OWN | {"Referer": referer}
     )
@@ -187,7 +178,6 @@ async def test_form_redirects_to_the_list_of_remediations(scenario: Scenario) ->
 
 
 async def test_retry_does_what_its_form_announces(scenario: Scenario) -> None:
-    """Blocked flows are retried, and waiting flows are checked now."""
     await run_until_no_call_period(scenario)
     await block_flow(scenario, "Invoices")
 
@@ -206,7 +196,6 @@ async def test_retry_does_what_its_form_announces(scenario: Scenario) -> None:
 async def test_rollback_of_a_flow_names_and_includes_dependent_flows(
     scenario: Scenario,
 ) -> None:
-    """The child's rollback also rolls back its parent, and no other flow."""
     await run_until_no_call_period(scenario)
     jobs = await scenario.read_jobs()
     detail = await show_flow(scenario.services, scenario.remediation.id, jobs["Orders"].original.id)
@@ -265,7 +254,6 @@ async def test_form_asks_for_consent_to_the_backlog_replay() -> None:
 
 
 async def test_actions_name_the_required_role(scenario: Scenario) -> None:
-    """A reader sees each action with the role that it needs."""
     await run_until_no_call_period(scenario)
     await block_flow(scenario, "Invoices")
     reader = Principal(name="r", roles=frozenset({Role.READER}), kind=PrincipalKind.USER)
@@ -279,7 +267,6 @@ async def test_actions_name_the_required_role(scenario: Scenario) -> None:
 
 
 async def test_form_cannot_ignore_an_unknown_firewall_issue(scenario: Scenario) -> None:
-    """A request to ignore an unknown firewall issue is rejected, with a link back to the page."""
     there = f"/api/dashboard/remediations/{scenario.remediation.id}"
     reply = await call(
         environments_api.ignore_issue,
@@ -294,7 +281,6 @@ async def test_form_cannot_ignore_an_unknown_firewall_issue(scenario: Scenario) 
 
 
 async def build_blocking_firewall(kind: str) -> tuple[Scenario, str, str]:
-    """Return a scenario with a blocking firewall of a kind, its issue, and the shown fix."""
     scenario = await build_guarded_scenario(kind)
     await scenario.order()
     provide(scenario.services)
@@ -310,7 +296,6 @@ async def build_blocking_firewall(kind: str) -> tuple[Scenario, str, str]:
 
 
 async def test_form_applies_the_firewall_fix_that_its_page_shows() -> None:
-    """The page shows the change first. Afterwards the firewall allows the addresses."""
     scenario, name, shown = await build_blocking_firewall(GROUP)
     form = re.search(
         r'<form method="post" action="/api/network/firewall-fixes".*?</form>', shown, re.S
@@ -347,7 +332,6 @@ async def test_form_applies_the_firewall_fix_that_its_page_shows() -> None:
 
 
 async def test_fix_that_only_a_person_can_apply_has_no_button() -> None:
-    """The page shows the fix without a form."""
     _, _, shown = await build_blocking_firewall("storage_account")
 
     assert "make this change yourself" in shown
@@ -369,7 +353,6 @@ async def test_firewall_fix_requires_the_role_approver() -> None:
 
 
 async def test_firewall_issue_of_two_environments_has_a_form_for_each() -> None:
-    """A firewall issue of the same name in two environments has a button for each."""
     scenario = await build_guarded_scenario(GROUP)
     await scenario.order()
     shown = await show_remediation(scenario.services, scenario.remediation.id)

@@ -1,5 +1,3 @@
-"""The API of declared callers checks roles, names errors, and records changes in the audit log."""
-
 import json
 from datetime import timedelta
 from typing import Any
@@ -20,7 +18,6 @@ URL_ID = "A16D54F586E52346F4BEB14221F84C30"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a tenant of one environment, which has two flows of the same name and a third flow."""
     scenario = Scenario()
     for name in ("Orders", "Orders", "Returns"):
         scenario.build.add_http_flow(name)
@@ -29,7 +26,6 @@ async def scenario() -> Scenario:
 
 
 def build_till(scenario: Scenario, **more: Any) -> dict[str, Any]:
-    """Return the JSON of the declared caller `Till` of one flow."""
     flow = {"environment_id": scenario.build.environment.id.upper(), "flow": "returns"}
     return {"name": "Till", "owner": "Alex", "contact": "alex@x.example", "flows": [flow], **more}
 
@@ -40,7 +36,6 @@ async def declare(*callers: dict[str, Any], headers: dict[str, str] | None = Non
 
 
 async def test_a_caller_is_declared_replaced_listed_and_removed(scenario: Scenario) -> None:
-    """An id may be written in capitals. The name of a caller identifies it in any case."""
     returns = next(
         flow for flow in scenario.build.environment.flows.values() if flow.name == "Returns"
     )
@@ -72,7 +67,6 @@ async def test_a_caller_is_declared_replaced_listed_and_removed(scenario: Scenar
 
 
 async def test_the_secret_of_a_flow_is_kept_and_can_be_replaced(scenario: Scenario) -> None:
-    """The URL secret of a flow is stored, and the next declaration replaces it."""
     entry = build_till(scenario)
     entry["flows"][0]["new_url_secret"] = SECRET
     made = await declare(entry)
@@ -124,7 +118,6 @@ async def test_a_whole_number_may_have_a_decimal_point(scenario: Scenario) -> No
 async def test_a_wrong_entry_is_named_and_nothing_is_stored(
     scenario: Scenario, change: dict[str, Any], field: str
 ) -> None:
-    """The valid entry of the same request is not stored either."""
     reply = await declare(build_till(scenario), build_till(scenario, **{"name": "Other", **change}))
 
     shown = await call(declared_callers_api.list_declared_callers, headers=READER)
@@ -144,7 +137,6 @@ async def test_a_wrong_entry_is_named_and_nothing_is_stored(
 async def test_an_unknown_flow_names_the_callers_that_name_it(
     scenario: Scenario, flow: dict[str, str], text: str
 ) -> None:
-    """A request with an unknown flow is rejected with the names of the callers of this flow."""
     entry = build_till(scenario)
     entry["flows"][0] |= flow
 
@@ -171,7 +163,6 @@ async def test_a_reader_can_change_no_caller(scenario: Scenario) -> None:
 
 
 async def test_what_is_not_declared_is_not_found(scenario: Scenario) -> None:
-    """The answer about an unknown caller is 404, and its fix says how to list the callers."""
     confirm = {"name": "Kiosk", "flow": "Returns"}
 
     missing = [
@@ -184,7 +175,6 @@ async def test_what_is_not_declared_is_not_found(scenario: Scenario) -> None:
 
 
 async def test_the_audit_log_has_the_callers_before_and_after(scenario: Scenario) -> None:
-    """An entry names only the callers that changed."""
     await declare(build_till(scenario), build_till(scenario, name="Kiosk"))
     scenario.world.clock.advance(timedelta(seconds=1))
     await declare(build_till(scenario, owner="Sam"))

@@ -1,5 +1,3 @@
-"""The Deletions page and its export list scheduled deletions with their dates and next steps."""
-
 import csv
 import io
 import re
@@ -35,7 +33,6 @@ EVE = build_sign_in_header("eve@contoso.example", [Role.READER])
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Provide a remediation with three retired originals to the app under test."""
     scenario = await build_retired_scenario(
         lambda s: [s.build.add_http_flow(name) for name in ("Orders", "Bills", "<b>Labels</b>")]
     )
@@ -51,14 +48,12 @@ def find_workflow_id(scenario: Scenario, title: str) -> str:
 
 
 async def show_page(headers: dict[str, str] = EVE, /, **query: str) -> Reply:
-    """Return the Deletions page, by default as Eve, who may only read, sees it."""
     reply = await call(deletions_page_api.show_deletions_page, headers=headers, query=query)
     assert reply.status == 200, reply.text
     return reply
 
 
 def read_text(page: Reply, part: str = "main") -> str:
-    """Return the text of an element of the page."""
     found = re.search(rf"<{part}[ >].*?</{part}>", page.text, re.DOTALL)
     assert found is not None
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", found[0])).split())
@@ -70,7 +65,6 @@ def list_titles(page: Reply) -> list[str]:
 
 
 def read_hidden_fields(page: Reply, route: str) -> dict[str, str]:
-    """Return the hidden fields of the first form that posts to a route."""
     form = re.search(
         rf'<form method="post" action="[^"]*/{route}">.*?</form>', page.text, re.DOTALL
     )
@@ -80,7 +74,6 @@ def read_hidden_fields(page: Reply, route: str) -> dict[str, str]:
 
 
 async def send_form(handler: object, scenario: Scenario, sent: dict[str, str]) -> Reply:
-    """Send a form of the page as Anna, and return the page to which it leads."""
     headers = {
         "Content-Type": FORM,
         "Accept": "text/html",
@@ -101,7 +94,6 @@ async def send_form(handler: object, scenario: Scenario, sent: dict[str, str]) -
 
 
 async def test_deletions_are_grouped_by_approver_and_date(scenario: Scenario) -> None:
-    """The title has the first date. Each group names its approver and what remains to do."""
     await request_deletions(
         scenario,
         find_workflow_id(scenario, "Orders"),
@@ -127,7 +119,6 @@ async def test_deletions_are_grouped_by_approver_and_date(scenario: Scenario) ->
 
 
 async def test_a_blocked_deletion_comes_first_with_its_fix(scenario: Scenario) -> None:
-    """Its group is the only one that is unfolded, although another group has an earlier date."""
     await request_deletions(scenario, find_workflow_id(scenario, "Orders"), within=DAY / 2)
     await request_deletions(scenario, find_workflow_id(scenario, "Bills"), within=DAY)
     find_original(scenario, "Bills").state = FlowState.ON
@@ -146,7 +137,6 @@ async def test_a_blocked_deletion_comes_first_with_its_fix(scenario: Scenario) -
 
 
 async def test_filters_apply_to_page_list_and_exports(scenario: Scenario) -> None:
-    """The filters are state, environment, remediation and name."""
     await request_deletions(scenario)
     kept = find_workflow_id(scenario, "Orders")
     await call(
@@ -185,7 +175,6 @@ async def test_filters_apply_to_page_list_and_exports(scenario: Scenario) -> Non
 
 
 async def test_export_has_the_next_step_of_each_deletion(scenario: Scenario) -> None:
-    """Each row also has the name of the environment and the approver."""
     await request_deletions(scenario, find_workflow_id(scenario, "Orders"))
 
     reply = await call(deletions_api.export_deletions, headers=EVE, query={"format": "csv"})
@@ -197,7 +186,6 @@ async def test_export_has_the_next_step_of_each_deletion(scenario: Scenario) -> 
 
 
 async def test_cancel_keeps_the_originals_of_its_group_only(scenario: Scenario) -> None:
-    """The form names the originals, and the page shows the result."""
     await request_deletions(scenario, find_workflow_id(scenario, "Orders"), within=DAY)
     await request_deletions(scenario, find_workflow_id(scenario, "Bills"), within=3 * DAY)
     page = await show_page(ANNA)
@@ -215,9 +203,6 @@ async def test_cancel_keeps_the_originals_of_its_group_only(scenario: Scenario) 
 async def test_an_original_without_a_deletion_is_counted_and_can_be_scheduled(
     scenario: Scenario,
 ) -> None:
-    """The page counts such originals from stored rows, and lists them only when a person asks for
-    them.
-    """
     await request_deletions(scenario, find_workflow_id(scenario, "Orders"))
     environment = scenario.build.environment.id
 
@@ -237,7 +222,6 @@ async def test_an_original_without_a_deletion_is_counted_and_can_be_scheduled(
 
 
 async def test_without_a_comparison_the_number_of_originals_is_not_shown() -> None:
-    """Until the app has compared the job index, the page offers to read the originals instead."""
     scenario = await build_retired_scenario()
     provide(scenario.services)
 
@@ -249,10 +233,6 @@ async def test_without_a_comparison_the_number_of_originals_is_not_shown() -> No
 
 
 async def test_person_without_permission_sees_the_reason(scenario: Scenario) -> None:
-    """A reader sees no form.
-
-    The person who started the remediation may not schedule its deletions.
-    """
     await request_deletions(scenario, find_workflow_id(scenario, "Orders"))
     environment = scenario.build.environment.id
     started = replace(
@@ -270,7 +250,6 @@ async def test_person_without_permission_sees_the_reason(scenario: Scenario) -> 
 
 
 async def test_unreadable_row_does_not_hide_other_deletions(scenario: Scenario) -> None:
-    """Page, list and export show the other deletions, and name the unreadable row."""
     await request_deletions(scenario)
     rows = scenario.fakes.store.rows
     damaged = min(name for name in rows if name[0] == "deletions")
@@ -290,7 +269,6 @@ async def test_unreadable_row_does_not_hide_other_deletions(scenario: Scenario) 
 
 
 async def test_a_large_group_is_shown_page_by_page(scenario: Scenario) -> None:
-    """Each original is on one page, and each page shows the count of the whole group."""
     (one,) = await request_deletions(scenario, find_workflow_id(scenario, "Orders"))
     await scenario.services.tables.deletions.upsert(
         *(replace(one, job_id=f"j-{n:03}", display_name=f"Flow {n}") for n in range(249))
@@ -309,7 +287,6 @@ async def test_a_large_group_is_shown_page_by_page(scenario: Scenario) -> None:
 async def test_what_all_originals_of_a_group_have_in_common_is_shown_once(
     scenario: Scenario, number: int
 ) -> None:
-    """A group shows equal values once, and folds more than ten originals."""
     (one,) = await request_deletions(scenario, find_workflow_id(scenario, "Orders"))
     await scenario.services.tables.deletions.upsert(
         *(replace(one, job_id=f"j-{n}", display_name=f"Flow {n}") for n in range(number - 1))
@@ -324,7 +301,6 @@ async def test_what_all_originals_of_a_group_have_in_common_is_shown_once(
 
 
 async def test_list_has_each_deletion_on_one_page(scenario: Scenario) -> None:
-    """`next` is the start of the next page. A value that names no deletion is rejected."""
     await request_deletions(scenario)
     pages = []
     after = ""
@@ -341,7 +317,6 @@ async def test_list_has_each_deletion_on_one_page(scenario: Scenario) -> None:
 
 
 async def test_page_without_deletions_explains_the_first_step() -> None:
-    """A new deployment has no retired originals."""
     provide(Scenario().services)
 
     page = await show_page()
@@ -351,7 +326,6 @@ async def test_page_without_deletions_explains_the_first_step() -> None:
 
 
 async def test_live_update_returns_only_changed_sections(scenario: Scenario) -> None:
-    """A browser that sends the hashes of its sections gets only the changed ones, or 204."""
     await request_deletions(scenario, find_workflow_id(scenario, "Orders"))
     page = await show_page()
     known = {"Live-Sections": " ".join(re.findall(r'data-live="(\w+)"', page.text))}

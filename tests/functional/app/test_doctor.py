@@ -1,5 +1,3 @@
-"""`GET /api/doctor` reports services, permissions and settings of the deployment, with fixes."""
-
 import asyncio
 import json
 import re
@@ -36,7 +34,6 @@ OUT = ServiceUnavailable("out")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a tenant of one environment with your key, and an app that holds a trigger URL."""
     scenario = Scenario(
         settings=build_fake_settings(subscription_ids=(SUBSCRIPTION,), evidence_key=KEY_URL)
     )
@@ -56,7 +53,6 @@ async def list_findings() -> list[dict[str, str]]:
 
 
 async def find_finding(code: str, subject: str = "") -> dict[str, str]:
-    """Return the only finding of a check."""
     (found,) = [
         one for one in await list_findings() if (one["code"], one["subject"]) == (code, subject)
     ]
@@ -64,7 +60,6 @@ async def find_finding(code: str, subject: str = "") -> dict[str, str]:
 
 
 async def test_check_of_a_complete_deployment_has_no_problem(scenario: Scenario) -> None:
-    """The checks are in the order of a deployment's setup, and write nothing."""
     before = dict(scenario.fakes.store.rows)
 
     found = await list_findings()
@@ -87,7 +82,6 @@ class _NoFunctionKeys:
 
 
 async def test_function_keys_that_cannot_be_checked_are_reported(scenario: Scenario) -> None:
-    """The finding has the level unknown. If function keys have no roles, there is no finding."""
     without = replace(scenario.services, function_keys=_NoFunctionKeys())
     provide(without)
     reply = await call(doctor_api.check_deployment, headers=build_sign_in_header("admin"), key="")
@@ -126,7 +120,6 @@ GONE = NotFound("gone")
 async def test_failed_check_has_a_fix_and_stops_no_other_check(
     scenario: Scenario, port: str, error: Exception, level: str
 ) -> None:
-    """A rejected request is a problem, an outage is unknown, and all other checks are made."""
     code, remedy = REMEDIES[port]
     failing: Any = {port: Failing(error)}
     provide(replace(scenario.services, **failing))
@@ -140,7 +133,6 @@ async def test_failed_check_has_a_fix_and_stops_no_other_check(
 
 
 async def test_unreadable_settings_of_an_environment_stop_no_check(scenario: Scenario) -> None:
-    """The two checks that need the settings name the unreadable row."""
     rows = scenario.fakes.store.rows
     [name] = [name for name in rows if name[0] == "environmentsettings"]
     rows[name] = replace(rows[name], columns={**rows[name].columns, "data0": "{"})
@@ -156,7 +148,6 @@ async def test_unreadable_settings_of_an_environment_stop_no_check(scenario: Sce
 
 
 async def test_bug_in_one_check_stops_no_other_check(scenario: Scenario) -> None:
-    """If a check raises an unexpected error, its finding names the place in the code."""
     failing: Any = {"keys": Failing(KeyError("properties"))}
     provide(replace(scenario.services, **failing))
 
@@ -175,7 +166,6 @@ class _NoAnswer(SynapseCallers):
         return ["silent", "there"]
 
     async def require_searchable_scope(self, scope: str) -> None:
-        """Answer for the second workspace."""
         if scope == "silent":
             await asyncio.Event().wait()
 
@@ -183,7 +173,7 @@ class _NoAnswer(SynapseCallers):
 async def test_check_without_an_answer_ends_in_time_and_stops_no_other_check(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """App Service ends a request after 230 seconds, so each check has to end before that."""
+    """Azure ends a request to a function after 230 seconds."""
     services = scenario.services
     artifacts = scenario.fakes.ports.synapse_artifacts
     silent = _NoAnswer(services.assessment.resources, artifacts)
@@ -198,7 +188,7 @@ async def test_check_without_an_answer_ends_in_time_and_stops_no_other_check(
 
 
 class _WithoutVaults:
-    """A reader of resources that may not list vaults."""
+    """A reader of resources that may not list key vaults."""
 
     def __init__(self, resources: ResourceReader) -> None:
         self._resources = resources
@@ -207,14 +197,12 @@ class _WithoutVaults:
         return getattr(self._resources, name)
 
     async def list(self, resource_type: str, api_version: str) -> Any:
-        """Return the resources of this type. Raises `FORBIDDEN` for key vaults."""
         if resource_type == "Microsoft.KeyVault/vaults":
             raise FORBIDDEN
         return await self._resources.list(resource_type, api_version)
 
 
 async def test_vault_that_cannot_be_found_stops_no_check_of_callers(scenario: Scenario) -> None:
-    """If vaults cannot be listed, only the checks of the vault and of its secrets fail."""
     scenario.settings = scenario.settings.model_copy(update={"trigger_url_vault": VAULT_URL})
     services = scenario.services
     resources: Any = _WithoutVaults(services.assessment.resources)
@@ -258,7 +246,6 @@ SETTINGS = [
 async def test_finding_names_missing_permission_for_callers(
     scenario: Scenario, given: Mapping[str, object], level: str, text: str
 ) -> None:
-    """A missing write permission is a warning, a missing read permission a problem."""
     site = {
         "id": "/subscriptions/s/resourceGroups/RG/providers/Microsoft.Web/sites/shop",
         "type": "Microsoft.Web/sites",
@@ -285,7 +272,7 @@ async def test_finding_names_missing_permission_for_callers(
 async def test_finding_names_missing_role_in_a_synapse_workspace(
     scenario: Scenario, denied: set[str], level: str, text: str
 ) -> None:
-    """No deployment template can assign this role, so the fix says where a person assigns it."""
+    """No deployment template can assign this role."""
     scenario.build.add_synapse_caller(scenario.build.add_http_flow("Nightly"))
     scenario.world.denied_synapse_actions = denied
 
@@ -339,7 +326,6 @@ async def test_read_permission_for_a_watched_subscription_is_checked(
 async def test_finding_names_the_missing_dataverse_privilege(
     scenario: Scenario, change: str, privilege: str
 ) -> None:
-    """The finding names the environment, the privilege and the roles that contain it."""
     setattr(scenario.world, change, False)
 
     found = await find_finding("dataverse", scenario.build.environment.display_name)
@@ -353,7 +339,6 @@ async def test_finding_names_the_missing_dataverse_privilege(
 async def test_service_account_without_a_dataverse_role_is_a_problem(
     scenario: Scenario, why: str
 ) -> None:
-    """The service account needs to be an enabled user with a role in each environment."""
     operator = scenario.world.operator
     if why == "is not a user":
         del scenario.world.users[operator.user_id]
@@ -373,7 +358,6 @@ async def test_service_account_without_a_dataverse_role_is_a_problem(
 async def test_finding_names_the_expiry_of_the_service_account_sign_in(
     scenario: Scenario, is_signed_out: bool
 ) -> None:
-    """The check uses the sign-in, and names the day on which it expires."""
     scenario.world.is_operator_signed_out = is_signed_out
 
     found = await find_finding("service_account")
@@ -394,7 +378,6 @@ async def test_finding_names_the_expiry_of_the_service_account_sign_in(
 async def test_wrong_clock_of_the_machine_is_a_warning(
     scenario: Scenario, lead: timedelta, words: str
 ) -> None:
-    """The app works by the store's clock, but other services see the machine's."""
     clock = build_store_clock(scenario.services.now, local=scenario.services.now + lead)
     provide(replace(scenario.services, clock=clock))
 
@@ -420,7 +403,6 @@ async def test_poison_messages_and_kill_switch_are_warnings(scenario: Scenario) 
 async def test_command_lists_the_worst_findings_first_and_sets_the_exit_code(
     scenario: Scenario, cli: CommandLine, error: Exception | None, code: int
 ) -> None:
-    """The exit code is that of the worst finding, also with `-o json`."""
     if error:
         provide(replace(scenario.services, principals=Failing(error)))
 
@@ -442,14 +424,12 @@ async def test_command_lists_the_worst_findings_first_and_sets_the_exit_code(
 
 
 async def test_evidence_key_that_can_sign_is_ok(scenario: Scenario) -> None:
-    """The finding names the current version."""
     found = await find_finding("evidence_key", f"{KEY_URL}/v1")
 
     assert found["level"] == "ok"
 
 
 async def test_evidence_key_that_is_off_or_missing_is_a_problem(scenario: Scenario) -> None:
-    """The fix for a missing key says how to create it."""
     add_evidence_key(scenario.world, is_enabled=False)
     disabled = await find_finding("evidence_key")
     scenario.world.keys.clear()
@@ -471,7 +451,6 @@ async def test_evidence_key_that_permits_more_than_signing_is_a_warning(scenario
 
 
 async def test_missing_evidence_key_setting_is_a_warning(scenario: Scenario) -> None:
-    """Without the key, the evidence is not signed."""
     settings = scenario.services.settings.model_copy(update={"evidence_key": ""})
     provide(replace(scenario.services, settings=settings))
 
@@ -482,7 +461,6 @@ async def test_missing_evidence_key_setting_is_a_warning(scenario: Scenario) -> 
 
 
 async def test_configured_time_stamp_authority_is_checked(scenario: Scenario) -> None:
-    """A time stamp is optional, so an app without an authority has no finding."""
     before = [one for one in await list_findings() if one["code"] == "time_stamps"]
     settings = scenario.services.settings.model_copy(
         update={"time_stamp_authority": "https://tsa.example/"}
@@ -508,7 +486,7 @@ async def test_configured_time_stamp_authority_is_checked(scenario: Scenario) ->
 async def test_each_setting_that_a_deployment_makes_is_named_if_it_is_empty(
     scenario: Scenario, field: str, code: str
 ) -> None:
-    """The app starts without these settings, and its doctor names the one that is empty."""
+    """The app starts without these settings."""
     complete = {
         "client_id": "c",
         "storage_account": "stprod",

@@ -1,4 +1,4 @@
-"""A route is declared in one place, with everything that it needs."""
+"""Test the declarations of routes."""
 
 import json
 from typing import cast
@@ -44,13 +44,11 @@ def test_handler_with_an_unknown_role_cannot_be_declared(
 
 
 def test_handler_without_a_role_cannot_be_declared() -> None:
-    """Each handler must name its role, because the role has no default."""
     with pytest.raises(TypeError, match="role"):
         endpoint(answer=ApiResponse)  # type: ignore[call-arg]  # the slip
 
 
 def test_handler_without_a_route_cannot_be_declared() -> None:
-    """A handler without a route could not be called."""
     with pytest.raises(ValueError, match="no route for _return_nothing of test_endpoints"):
         endpoint(role=Role.READER, answer=ApiResponse)(_return_nothing)
 
@@ -60,7 +58,7 @@ def test_routes_have_unique_paths_and_names() -> None:
 
 
 def test_handler_is_declared_in_the_module_of_its_route() -> None:
-    """A request imports only the module of its route, so this module declares the handler."""
+    """A request imports only the module of its route."""
     for key, route in ROUTES.items():
         assert find_endpoint(route).name == ENDPOINTS[key].name == route.name
 
@@ -77,7 +75,6 @@ async def test_route_of_a_module_that_cannot_be_imported_answers_500() -> None:
 
 @pytest.mark.parametrize("declared", ENDPOINTS.values(), ids=lambda one: f"{one.method} {one.path}")
 def test_each_route_has_a_description_and_a_model_for_json(declared: Endpoint) -> None:
-    """A route with JSON needs a model, unless the JSON is a file."""
     is_file = DIGEST in declared.answer_headers
     assert declared.description.endswith(".")
     assert (declared.answer is not None) == (JSON in declared.media_types and not is_file)

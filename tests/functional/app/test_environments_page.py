@@ -1,5 +1,3 @@
-"""The Environments page shows each environment's settings and progress, and possible actions."""
-
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -41,7 +39,6 @@ ADA = build_sign_in_header("ada@contoso.example")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return an environment with one flow, which permits changes after approval."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow("Orders")
@@ -73,7 +70,6 @@ async def show_page(
 
 
 def list_forms(page: Reply) -> list[tuple[str, dict[str, str]]]:
-    """Return the address and the hidden fields of each form."""
     return [
         (action, dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', fields)))
         for action, fields in re.findall(
@@ -83,7 +79,6 @@ def list_forms(page: Reply) -> list[tuple[str, dict[str, str]]]:
 
 
 async def send_form(handler: Any, fields: Mapping[str, str], identity: str | None = None) -> str:
-    """Send a form of the page as a person. Return the address to which it redirects."""
     headers = {"Content-Type": FORM, "Referer": f"https://app.example{PAGE}"}
     done = await call(
         handler, urlencode(fields).encode(), id=identity, headers=headers | OWN | BROWSER | ADA
@@ -93,7 +88,6 @@ async def send_form(handler: Any, fields: Mapping[str, str], identity: str | Non
 
 
 async def test_environment_is_shown_with_its_settings_and_its_policy(scenario: Scenario) -> None:
-    """The page shows the id of an environment whose name is not known yet."""
     page = await show_page()
 
     environment = scenario.build.environment
@@ -112,7 +106,6 @@ async def test_environment_is_shown_with_its_settings_and_its_policy(scenario: S
 async def test_environment_without_a_row_is_listed_if_the_platform_is_asked(
     scenario: Scenario,
 ) -> None:
-    """The page reads stored rows unless a person asks for every environment."""
     Builder(scenario.world, name="Sales")
     provide(scenario.services)
 
@@ -127,7 +120,6 @@ async def test_environment_without_a_row_is_listed_if_the_platform_is_asked(
 
 
 async def test_form_changes_the_approval_policy_only(scenario: Scenario) -> None:
-    """Other settings keep their values, and the page says what is saved."""
     identity = scenario.build.environment.id
     page = await show_page()
     action = f"/api/environments/{identity}/settings"
@@ -151,7 +143,6 @@ async def test_form_changes_the_approval_policy_only(scenario: Scenario) -> None
 
 
 async def test_read_only_environment_offers_no_remediation(scenario: Scenario) -> None:
-    """The page gives the reason, and offers a dry run."""
     row = EnvironmentSettings(environment_id=scenario.build.environment.id)
     await scenario.services.tables.environment_settings.upsert(row)
     provide(scenario.services)
@@ -165,7 +156,6 @@ async def test_read_only_environment_offers_no_remediation(scenario: Scenario) -
 
 @pytest.mark.parametrize("mode", ["dry_run", "apply"])
 async def test_remediation_is_started_and_its_page_opened(scenario: Scenario, mode: str) -> None:
-    """The form announces the limit, the window and the exclusions."""
     page = await show_page()
     (fields,) = [
         fields
@@ -189,7 +179,6 @@ async def test_remediation_is_started_and_its_page_opened(scenario: Scenario, mo
 
 
 async def test_assessment_is_shown_during_and_after_its_work(scenario: Scenario) -> None:
-    """The page shows that the assessment is in progress, and later its date."""
     identity = scenario.build.environment.id
     location = await send_form(assessments_api.start_assessment, {}, identity)
     during = await show_page(dict(parse_qsl(location.partition("?")[2])))
@@ -207,7 +196,6 @@ async def test_assessment_is_shown_during_and_after_its_work(scenario: Scenario)
 
 
 async def test_last_assessment_is_found_after_later_remediations(scenario: Scenario) -> None:
-    """The page shows the last assessment of an environment, even if remediations followed it."""
     await send_form(assessments_api.start_assessment, {}, scenario.build.environment.id)
     await scenario.run(timedelta(hours=1))
     scenario.world.clock.advance(timedelta(days=30))
@@ -226,7 +214,6 @@ async def test_last_assessment_is_found_after_later_remediations(scenario: Scena
 
 
 async def test_environment_shows_progress_and_links_to_the_plan(scenario: Scenario) -> None:
-    """The link leads to the plan that awaits approval."""
     await scenario.order()
     provide(scenario.services)
 
@@ -238,7 +225,6 @@ async def test_environment_shows_progress_and_links_to_the_plan(scenario: Scenar
 
 
 async def test_page_shows_the_kill_switch(scenario: Scenario) -> None:
-    """The page says that all changes are stopped, and why."""
     await set_kill_switch(scenario.services, is_on=True, by="Ada", reason="INC-4411")
     provide(scenario.services)
 
@@ -249,7 +235,6 @@ async def test_page_shows_the_kill_switch(scenario: Scenario) -> None:
 
 
 async def test_reader_sees_settings_and_no_form(scenario: Scenario) -> None:
-    """Each button says which role it needs."""
     page = await show_page(headers=build_sign_in_header("rita@contoso.example", [Role.READER]))
 
     assert list_forms(page) == []
@@ -259,7 +244,6 @@ async def test_reader_sees_settings_and_no_form(scenario: Scenario) -> None:
 
 
 async def test_two_hundred_environments_are_paged(scenario: Scenario) -> None:
-    """The environments are in natural order, and each is on exactly one page."""
     for number in range(200):
         row = EnvironmentSettings(environment_id=f"team-{number}")
         await scenario.services.tables.environment_settings.upsert(row)
@@ -279,7 +263,6 @@ async def test_two_hundred_environments_are_paged(scenario: Scenario) -> None:
 
 
 async def read_settings_form(scenario: Scenario, member: str) -> dict[str, str]:
-    """Return the hidden fields of the form with an input or a field of this name."""
     page = await show_page()
     action = f"/api/environments/{scenario.build.environment.id}/settings"
     (found,) = [
@@ -317,7 +300,6 @@ async def read_settings_form(scenario: Scenario, member: str) -> dict[str, str]:
 async def test_each_setting_is_changed_by_its_form(
     scenario: Scenario, member: str, entered: dict[str, str], setting: str, value: object
 ) -> None:
-    """A form without a ticked flow empties its list. Settings of other forms keep their values."""
     before = (await scenario.services.tables.environment_settings.read_all("environment"))[0]
     fields = await read_settings_form(scenario, member)
 
@@ -330,7 +312,6 @@ async def test_each_setting_is_changed_by_its_form(
 
 
 async def test_excluded_flow_is_added_by_its_name(scenario: Scenario) -> None:
-    """The settings store the flow's id, and keep the flows that were excluded before."""
     fields = await read_settings_form(scenario, "excluded_flows[]")
     entered = urlencode(
         [*fields.items(), ("excluded_flows[]", "payroll"), ("excluded_flows[]", "Orders")]
@@ -344,7 +325,6 @@ async def test_excluded_flow_is_added_by_its_name(scenario: Scenario) -> None:
 
 
 async def test_form_older_than_the_settings_is_rejected(scenario: Scenario) -> None:
-    """A list that somebody has changed meanwhile is not replaced by the older one."""
     fields = await read_settings_form(scenario, "excluded_flows[]")
     await scenario.opt_in(excluded_flows=frozenset({"payroll", "returns"}))
     provide(scenario.services)
@@ -357,7 +337,6 @@ async def test_form_older_than_the_settings_is_rejected(scenario: Scenario) -> N
 
 
 async def send_text(scenario: Scenario, content: str) -> Reply:
-    """Send the fields of a settings form."""
     headers = {"Content-Type": FORM, "Referer": f"https://app.example{PAGE}"}
     return await call(
         environments_api.change_environment_settings,
@@ -368,7 +347,6 @@ async def send_text(scenario: Scenario, content: str) -> Reply:
 
 
 async def test_environment_name_is_stored_before_the_first_remediation(scenario: Scenario) -> None:
-    """The app stores the current name when a setting is changed or the environment is polled."""
     environment = scenario.build.environment
     assert environment.display_name not in (await show_page()).text.partition("<main")[2]
     form = await read_settings_form(scenario, "max_flows")
@@ -387,9 +365,7 @@ async def test_environment_name_is_stored_before_the_first_remediation(scenario:
 
 
 async def test_job_has_the_name_of_its_environment_from_its_start(scenario: Scenario) -> None:
-    """Otherwise, pages and notifications could not name an environment that the app has not read
-    yet.
-    """
+    """Pages and notifications need the name before the app has read the environment."""
     environment = scenario.build.environment
     form = await read_settings_form(scenario, "max_flows")
     await send_form(
@@ -404,7 +380,6 @@ async def test_job_has_the_name_of_its_environment_from_its_start(scenario: Scen
 
 
 async def test_excluded_flows_of_the_plan_are_shown_by_name(scenario: Scenario) -> None:
-    """Flows that no plan lists are shown by id."""
     [flow] = scenario.build.environment.flows.values()
     await scenario.order()
     await scenario.opt_in(excluded_flows=frozenset({flow.workflow_id, "payroll"}))

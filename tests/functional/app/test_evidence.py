@@ -1,5 +1,3 @@
-"""The evidence file of a remediation contains its approvals, changes and checks."""
-
 import hashlib
 import json
 from dataclasses import replace
@@ -36,12 +34,10 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return an environment with two flows, one of which is called from an app setting."""
     return await build_evidence_scenario()
 
 
 async def test_evidence_contains_the_approved_plan_and_its_approver(scenario: Scenario) -> None:
-    """The SHA-256 of the plan in the file begins with the approved plan version."""
     scenario.world.traffic.beat(scenario.world)
     await scenario.order()
     (shown,) = await show_plan(scenario.services, scenario.remediation.id)
@@ -65,7 +61,6 @@ async def test_evidence_contains_the_approved_plan_and_its_approver(scenario: Sc
 async def test_evidence_contains_each_change_with_hashes_before_and_after(
     scenario: Scenario,
 ) -> None:
-    """A person who knows a replaced URL can compute its hash and compare it with the evidence."""
     (site,) = scenario.world.sites.values()
     (before,) = [v for v in site.settings.values() if "workflows" in v]
     await retire_originals(scenario)
@@ -91,7 +86,6 @@ async def test_evidence_contains_each_change_with_hashes_before_and_after(
 async def test_evidence_contains_run_summaries_and_names_omitted_parts(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Run summaries are included up to a limit. Each further part is named."""
     await scenario.order()
     scenario.world.traffic.beat(scenario.world)
     await scenario.approve(run=timedelta(hours=6))
@@ -114,7 +108,6 @@ async def test_evidence_contains_run_summaries_and_names_omitted_parts(
 
 
 async def test_evidence_of_the_same_state_has_the_same_bytes(scenario: Scenario) -> None:
-    """Only a change of the state changes the bytes of the evidence file."""
     await retire_originals(scenario)
     first = await export_evidence(scenario)
     scenario.world.clock.advance(timedelta(days=3))
@@ -126,7 +119,6 @@ async def test_evidence_of_the_same_state_has_the_same_bytes(scenario: Scenario)
 
 
 async def test_evidence_contains_changes_and_their_reverts(scenario: Scenario) -> None:
-    """A reverted caller has the same hash as before its change."""
     await retire_originals(scenario)
     await scenario.roll_back()
 
@@ -149,7 +141,6 @@ async def test_evidence_contains_changes_and_their_reverts(scenario: Scenario) -
 
 
 async def test_evidence_contains_no_signature(scenario: Scenario) -> None:
-    """No file contains the signature of the old or the new trigger URL."""
     signatures = {
         scenario.build.get_trigger_url(flow).rpartition("sig=")[2]
         for flow in scenario.build.environment.flows.values()
@@ -216,7 +207,7 @@ async def test_evidence_contains_audit_entries_of_its_remediation_only(scenario:
 
 
 async def test_evidence_contains_the_audit_entry_of_the_start(scenario: Scenario) -> None:
-    """The entry of the start is included, although it is older than the remediation."""
+    """The entry of the start is older than the remediation."""
     order = {"mode": "dry_run", "environment_ids": [scenario.build.environment.id]}
     provide(scenario.services)
     made = await call(remediations_api.start_remediation, order)

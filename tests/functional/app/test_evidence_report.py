@@ -1,5 +1,3 @@
-"""The evidence file of a remediation has tables for spreadsheets, and a report to print."""
-
 import csv
 import io
 import re
@@ -30,7 +28,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return an environment with two flows, one of which is called from an app setting."""
     return await build_evidence_scenario()
 
 
@@ -52,7 +49,6 @@ async def test_tables_and_report_show_each_flow(scenario: Scenario) -> None:
 async def test_report_lists_excluded_flows_with_the_reason(
     scenario: Scenario,
 ) -> None:
-    """The report counts the excluded flow, and the table of all flows contains it."""
     await scenario.order()
     excluded = (await scenario.plan())["Orders"].workflow_id
     await scenario.approve(excluded)
@@ -73,7 +69,6 @@ async def test_report_lists_excluded_flows_with_the_reason(
 async def test_report_of_two_thousand_flows_is_one_small_file_with_folded_tables(
     scenario: Scenario,
 ) -> None:
-    """The report lists each flow in at most 300 KB. A report of few flows has no folded table."""
     await scenario.order()
     few = extract_files(await export_evidence(scenario))["report.html"]
     table = scenario.services.tables.plan_items
@@ -93,7 +88,6 @@ async def test_report_of_two_thousand_flows_is_one_small_file_with_folded_tables
 
 
 async def test_report_groups_flows_with_the_same_reason(scenario: Scenario) -> None:
-    """Messages that differ only by the flow's name are one reason."""
     await scenario.order()
     await scenario.approve(run=timedelta(hours=6))
     for job in (await scenario.read_jobs()).values():
@@ -114,7 +108,6 @@ async def test_report_groups_flows_with_the_same_reason(scenario: Scenario) -> N
 async def test_report_counts_archived_calls_before_and_after_the_cutover(
     scenario: Scenario,
 ) -> None:
-    """Without archived runs, the report says that it does not show calls."""
     await scenario.order()
     scenario.world.traffic.beat(scenario.world)
     await scenario.approve(run=timedelta(hours=6))
@@ -136,7 +129,6 @@ async def test_report_counts_archived_calls_before_and_after_the_cutover(
 
 
 async def test_report_shows_reverted_changes(scenario: Scenario) -> None:
-    """The report counts reverted callers and copies, and originals that are on again."""
     await retire_originals(scenario)
     await scenario.roll_back()
 
@@ -153,7 +145,6 @@ async def test_report_shows_reverted_changes(scenario: Scenario) -> None:
 async def test_report_shows_each_request_once_and_counts_rejected_ones(
     scenario: Scenario,
 ) -> None:
-    """A request has two audit entries, but one line in the report."""
     await scenario.order()
     provide(scenario.services)
     path = f"remediations/{scenario.remediation.id}/cancel"
@@ -174,7 +165,6 @@ async def test_report_shows_each_request_once_and_counts_rejected_ones(
 
 
 async def test_report_lists_only_decisions_and_ends_with_the_last_one(scenario: Scenario) -> None:
-    """The end of the app's work is not a decision. The title names the day of the last decision."""
     await retire_originals(scenario)
     began = scenario.remediation.created_at
     scenario.world.clock.advance(timedelta(days=30))

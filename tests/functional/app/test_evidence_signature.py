@@ -1,5 +1,3 @@
-"""The evidence file is signed and time-stamped, or has the reason why it is not."""
-
 import io
 import json
 from dataclasses import replace
@@ -33,18 +31,15 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return an environment with two flows, one of which is called from an app setting."""
     return await build_evidence_scenario()
 
 
 async def export_signed_manifest(scenario: Scenario) -> tuple[bytes, Signature | str]:
-    """Export the evidence of an app with a signing key. Return its manifest and signature."""
     scenario.settings = build_fake_settings(evidence_key=KEY_URL)
     return read_signature(io.BytesIO(await export_evidence(scenario)))
 
 
 async def test_evidence_is_signed_with_the_current_key_version(scenario: Scenario) -> None:
-    """The signature states key, version and algorithm, and is the same for the same state."""
     await scenario.order()
     add_evidence_key(scenario.world)
     newest = add_evidence_key(scenario.world)
@@ -69,18 +64,14 @@ async def test_evidence_without_a_key_has_the_reason_instead_of_a_signature(
 
 
 class _OneFails:
-    """A signing key port with one method that fails."""
-
     def __init__(self, keys: SigningKeys, method: str, error: Exception) -> None:
         self._keys, self._method, self._error = keys, method, error
 
     async def read(self, key_url: str) -> SigningKey:
-        """Return the key. Raises the error if this method is to fail."""
         self._fail("read")
         return await self._keys.read(key_url)
 
     async def sign(self, key: SigningKey, digest: bytes) -> bytes:
-        """Return the signature. Raises the error if this method is to fail."""
         self._fail("sign")
         return await self._keys.sign(key, digest)
 
@@ -102,7 +93,6 @@ class _OneFails:
 async def test_evidence_is_exported_without_signature_if_the_vault_fails(
     scenario: Scenario, method: str, error: Exception
 ) -> None:
-    """The evidence file has the reason instead of a signature."""
     await scenario.order()
     add_evidence_key(scenario.world)
     scenario.settings = build_fake_settings(evidence_key=KEY_URL)
@@ -134,10 +124,6 @@ async def test_evidence_is_exported_without_signature_if_the_key_is_missing_or_o
 async def export_stamped_signature(
     scenario: Scenario, **settings: str
 ) -> tuple[bytes, bytes | str]:
-    """Export the evidence of an app with a time stamp authority.
-
-    Return its signature and time stamp.
-    """
     scenario.settings = build_fake_settings(
         **{"evidence_key": KEY_URL, "time_stamp_authority": "https://tsa.example/", **settings}
     )
@@ -147,7 +133,7 @@ async def export_stamped_signature(
 async def test_evidence_has_a_time_stamp_of_its_signature(
     scenario: Scenario,
 ) -> None:
-    """The signature covers the manifest, so the time stamp dates all files."""
+    """The signature covers the manifest, so the time stamp dates every file in the manifest."""
     await scenario.order()
     add_evidence_key(scenario.world)
 
@@ -163,7 +149,6 @@ async def test_evidence_has_a_time_stamp_of_its_signature(
 async def test_evidence_without_signature_or_authority_has_no_time_stamp(
     scenario: Scenario,
 ) -> None:
-    """The evidence file has the reason instead of a time stamp."""
     await scenario.order()
 
     _, unsigned = await export_stamped_signature(scenario, evidence_key="")
@@ -175,8 +160,6 @@ async def test_evidence_without_signature_or_authority_has_no_time_stamp(
 
 
 class _FailingAuthority:
-    """A time stamp port that fails."""
-
     def __init__(self, error: Exception) -> None:
         self._error = error
 
@@ -196,7 +179,6 @@ class _FailingAuthority:
 async def test_evidence_is_exported_without_time_stamp_if_the_authority_fails(
     scenario: Scenario, error: Exception
 ) -> None:
-    """The evidence file is signed, and contains the reason and the fix."""
     await scenario.order()
     add_evidence_key(scenario.world)
     scenario.settings = build_fake_settings(

@@ -1,5 +1,3 @@
-"""The API, the dashboard and the command line show the report of failed runs."""
-
 from dataclasses import replace
 from html import unescape
 
@@ -22,7 +20,6 @@ ADA = build_sign_in_header("ada@contoso.example") | {"Accept": "text/html"}
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return an environment with a stored report of the failed runs of one flow."""
     scenario = await build_scenario(report_failed_runs=True)
     add_flow(scenario, "Orders", 8, 9)
     await report_failed_runs_of_day(scenario)
@@ -31,7 +28,6 @@ async def scenario() -> Scenario:
 
 
 async def test_report_is_shown_without_contents(scenario: Scenario) -> None:
-    """API, page and command show count, times, error code and the link to the runs."""
     identity = scenario.build.environment.id
     shown = await call(failed_runs_api.show_failed_runs, id=identity)
     page = await call(failed_runs_page_api.show_failed_runs_page, headers=ADA)
@@ -52,7 +48,7 @@ async def test_report_is_shown_without_contents(scenario: Scenario) -> None:
 async def test_incomplete_report_without_failures_does_not_say_that_no_run_failed(
     scenario: Scenario,
 ) -> None:
-    """Neither page nor command says that no run failed, as unread flows may have failed."""
+    """Runs of flows that the app did not read may have failed."""
     identity, table = scenario.build.environment.id, scenario.services.tables.failed_run_reports
     kept = await table.get("failed_runs", identity)
     assert kept
@@ -68,7 +64,6 @@ async def test_incomplete_report_without_failures_does_not_say_that_no_run_faile
 
 
 async def test_missing_report_says_how_to_turn_reports_on() -> None:
-    """The answer is 404 with the option that turns reports on. The page says that there is none."""
     scenario = await build_scenario()
     provide(scenario.services)
 
@@ -81,9 +76,6 @@ async def test_missing_report_says_how_to_turn_reports_on() -> None:
 
 
 async def test_command_turns_reports_on_and_the_page_links_to_the_report() -> None:
-    """The page offers the reports before the command turns them on, and links to the report
-    afterwards.
-    """
     scenario = await build_scenario()
     provide(scenario.services)
     identity = scenario.build.environment.id

@@ -1,5 +1,3 @@
-"""A channel that fails or cannot be used does not affect other channels."""
-
 import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack
@@ -38,7 +36,7 @@ GOOD = {
 
 @dataclass
 class Receiver:
-    """A channel that accepts notifications, unless `raises` is set."""
+    """A channel that can raise an error, for all notifications or for one reason code."""
 
     name: str = "webhook"
     #: What happens to what it is sent; None: it is accepted.
@@ -56,7 +54,6 @@ class Receiver:
 
     @property
     def codes(self) -> set[str]:
-        """Return the reason codes of the accepted notifications."""
         return {one.pending_action.reason_code for one in self.accepted}
 
 
@@ -70,12 +67,10 @@ class Hanging(Receiver):
 
 @pytest.fixture
 def scenario() -> Scenario:
-    """Return a tenant without any action required."""
     return Scenario()
 
 
 async def raise_alerts(scenario: Scenario, *codes: str) -> None:
-    """Raise an alert for each of these codes."""
     for code in codes:
         notice = Alert(
             reason_code=code,
@@ -102,7 +97,6 @@ async def run_timer(
 
 
 def configure_channels(scenario: Scenario, **settings: str) -> dict[str, NotificationChannel]:
-    """Return the channels that these settings configure, by name."""
     ground: Any = CoreServices(
         settings=build_fake_settings(**{**GOOD, **settings}),
         closing=AsyncExitStack(),
@@ -116,8 +110,6 @@ def configure_channels(scenario: Scenario, **settings: str) -> dict[str, Notific
 
 
 class _Client:
-    """An HTTP client for channels that send nothing."""
-
     def without_circuit_breakers(self) -> "_Client":
         return self
 
@@ -138,7 +130,6 @@ class _Client:
 async def test_unusable_setting_disables_its_channel_and_is_reported(
     scenario: Scenario, name: str, setting: str, value: str
 ) -> None:
-    """Health, status and doctor name the setting and the fix, and other channels are notified."""
     channels = configure_channels(scenario, **{setting: value})
     unusable = [one.name for one in channels.values() if isinstance(one, UnusableChannel)]
     other = Receiver(name="another")
@@ -186,7 +177,6 @@ async def test_unusable_setting_disables_its_channel_and_is_reported(
 async def test_failing_channel_does_not_affect_others(
     scenario: Scenario, channel: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other channels get all notifications in the same run. Health names the failing one."""
     monkeypatch.setattr(module, "_LONGEST_SEND", 0.05)
     channel.tries = 0
     other = Receiver(name="another")
@@ -207,7 +197,6 @@ async def test_failing_channel_does_not_affect_others(
 async def test_slow_channel_gets_the_rest_in_later_runs(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The app sends the rest in later runs, each notification once."""
     now = 0.0
     monkeypatch.setattr(module, "_clock", lambda: now)
 
@@ -241,10 +230,6 @@ async def test_slow_channel_gets_the_rest_in_later_runs(
 async def test_recovered_channel_gets_all_notifications_in_the_next_run(
     scenario: Scenario, error: BaseException
 ) -> None:
-    """While the channel fails, each run tries only a few notifications.
-
-    The next run sends all of them.
-    """
     channel = Receiver(raises=error)
     await raise_alerts(scenario, *(f"code_{number}" for number in range(15)))
     for _ in range(120):
@@ -259,7 +244,6 @@ async def test_recovered_channel_gets_all_notifications_in_the_next_run(
 
 
 async def test_channel_gets_nothing_during_the_pause_that_it_requests(scenario: Scenario) -> None:
-    """The app obeys the requested pause, for an hour at most."""
     channel = Receiver(raises=ThrottledError("", retry_after=timedelta(days=400)))
     await raise_alerts(scenario, "code_0", "code_1")
     await run_timer(scenario, channel)
@@ -274,7 +258,6 @@ async def test_channel_gets_nothing_during_the_pause_that_it_requests(scenario: 
 
 
 async def test_rejected_notification_does_not_block_others(scenario: Scenario) -> None:
-    """The app sends the others, and tries the rejected one less often."""
     no = PlatformError("too long", code="Http413", status=413)
     channel = Receiver(raises=no, rejects="code_0")
     await raise_alerts(scenario, *(f"code_{number}" for number in range(6)))
@@ -290,7 +273,6 @@ async def test_rejected_notification_does_not_block_others(scenario: Scenario) -
 
 
 async def test_thousand_causes_are_sent_as_a_digest(scenario: Scenario) -> None:
-    """A run sends a few notifications, and one of them counts the others."""
     channel, log = Receiver(), Receiver(name="log")
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()

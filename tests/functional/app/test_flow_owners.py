@@ -1,5 +1,3 @@
-"""The app reads the owners of flows, shows them, and filters flows by their owner."""
-
 import re
 from collections import Counter
 from dataclasses import replace
@@ -21,9 +19,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario, approve_sh
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return an environment with a plan for three flows: the owner of the first is active, of the
-    second disabled, of the third deleted.
-    """
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     world = scenario.world
@@ -44,7 +39,6 @@ def list_titles(page: Reply) -> set[str]:
 
 
 async def read_page(scenario: Scenario, **query: str) -> Reply:
-    """Return the page of the remediation, filtered by this query."""
     return await call(dashboard_api.show_remediation_page, id=scenario.remediation.id, query=query)
 
 
@@ -53,7 +47,6 @@ async def read_plan_page(scenario: Scenario, **query: str) -> Reply:
 
 
 async def test_discovery_stores_owners_in_plan_items_and_flow_jobs(scenario: Scenario) -> None:
-    """A disabled owner and one without a user row are stored as such."""
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(hours=6))
 
@@ -84,12 +77,10 @@ async def test_discovery_stores_owners_in_plan_items_and_flow_jobs(scenario: Sce
 async def test_remediation_page_filters_flows_by_owner(
     scenario: Scenario, asked: str, titles: set[str]
 ) -> None:
-    """The name or the status of an owner matches."""
     assert list_titles(await read_page(scenario, owner=asked)) == titles
 
 
 async def test_pages_report_flows_whose_owner_has_left(scenario: Scenario) -> None:
-    """The app cannot create their copies until a person gives them another owner."""
     page, plan = await read_page(scenario), await read_plan_page(scenario)
 
     for shown in (page, plan):
@@ -100,7 +91,6 @@ async def test_pages_report_flows_whose_owner_has_left(scenario: Scenario) -> No
 
 
 async def test_plan_page_lists_flows_of_one_owner_and_finds_owners(scenario: Scenario) -> None:
-    """Each line shows its owner in its details. The search also matches owners."""
     chosen = await read_plan_page(scenario, owner="Lee")
     found = await read_plan_page(scenario, search="lee wong")
 
@@ -111,7 +101,6 @@ async def test_plan_page_lists_flows_of_one_owner_and_finds_owners(scenario: Sce
 
 
 async def test_approval_of_a_filtered_plan_includes_the_other_flows(scenario: Scenario) -> None:
-    """The page says how many flows the approval includes that are not listed."""
     page = await read_plan_page(scenario, owner="Ana")
 
     assert "Approve <span" in page.text
@@ -119,7 +108,7 @@ async def test_approval_of_a_filtered_plan_includes_the_other_flows(scenario: Sc
 
 
 async def test_flow_page_links_to_the_flows_of_its_owner(scenario: Scenario) -> None:
-    """The link selects the owner by id, because two owners may have the same name."""
+    """Two owners may have the same name."""
     flow = next(one for one in scenario.build.environment.flows.values() if one.name == "Orders")
     page = await call(
         dashboard_api.show_flow_page,
@@ -133,7 +122,6 @@ async def test_flow_page_links_to_the_flows_of_its_owner(scenario: Scenario) -> 
 
 
 async def test_answers_have_owners_and_filter_by_owner(scenario: Scenario) -> None:
-    """A plan that is filtered by owner keeps the version of the whole plan."""
     identity = scenario.remediation.id
     whole = await call(remediations_api.show_plan, id=identity)
     part = await call(remediations_api.show_plan, id=identity, query={"owner": "disabled"})
@@ -155,7 +143,6 @@ async def test_answers_have_owners_and_filter_by_owner(scenario: Scenario) -> No
 async def test_rows_stored_before_owners_were_read_have_an_unknown_owner(
     scenario: Scenario,
 ) -> None:
-    """The text of their plan has no owner, so the plan version does not change."""
     tables = scenario.services.tables
     job = await scenario.read_environment_job()
     old = [replace(one, owner=None) for one in await tables.plan_items.read_all(job.id)]
@@ -173,7 +160,6 @@ async def test_rows_stored_before_owners_were_read_have_an_unknown_owner(
 async def test_filter_by_owner_reads_the_store_equally_often_for_many_flows(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The number of store reads is the same for one flow and for two thousand."""
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(hours=6))
     provide(scenario.services)
@@ -203,7 +189,6 @@ async def test_filter_by_owner_reads_the_store_equally_often_for_many_flows(
 
 
 async def add_similar_flows(scenario: Scenario, title: str, number: int) -> None:
-    """Add rows of flows that differ from this one only by id and title."""
     tables, job = scenario.services.tables, (await scenario.read_jobs())[title]
     kept = await tables.plan_items.get(job.environment_job_id, job.original.id)
     assert kept

@@ -1,5 +1,3 @@
-"""The page of one flow shows its original, its copy, its callers and its steps."""
-
 import re
 from dataclasses import replace
 from html import unescape
@@ -28,16 +26,12 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a plan that awaits approval. It has dependent flows, a flow with a caller, and one
-    with markup in its title.
-    """
     return await build_dashboard_scenario()
 
 
 async def test_flow_page_shows_original_copy_callers_and_steps(
     scenario: Scenario,
 ) -> None:
-    """The page shows the callers' values before and after, without a signature."""
     await run_until_no_call_period(scenario)
     job = await scenario.read_job("<b>Invoices</b>")
 
@@ -57,7 +51,6 @@ async def test_flow_page_shows_original_copy_callers_and_steps(
 async def test_flow_page_shows_duration_and_requests_of_each_history_entry(
     scenario: Scenario,
 ) -> None:
-    """An entry has its duration to the second and, if requests were counted, their number."""
     await run_until_no_call_period(scenario)
     job = await scenario.read_job("Orders")
     first, second, *rest = job.history
@@ -76,7 +69,6 @@ async def test_flow_page_shows_duration_and_requests_of_each_history_entry(
 async def test_flow_page_marks_planned_changes_that_are_made(
     scenario: Scenario,
 ) -> None:
-    """The page marks that the copy is created and on, but not that the original is turned off."""
     before = await show_flow_page(scenario, "<b>Invoices</b>")
     await run_until_no_call_period(scenario)
 
@@ -98,7 +90,6 @@ async def test_flow_page_marks_planned_changes_that_are_made(
 async def test_flow_page_of_blocked_flow_shows_fix_button_and_that_original_is_on(
     scenario: Scenario,
 ) -> None:
-    """The fix comes first, and the steps of the migration show where the flow stopped."""
     await run_until_no_call_period(scenario)
     await block_flow(scenario, "Orders")
 
@@ -115,7 +106,6 @@ async def test_flow_page_of_blocked_flow_shows_fix_button_and_that_original_is_o
 async def test_flow_page_does_not_show_the_original_as_on_after_it_was_turned_off(
     scenario: Scenario,
 ) -> None:
-    """Once the app has sent the write to turn it off, the page does not say that it is on."""
     await run_until_no_call_period(scenario)
     job = await scenario.read_job("Orders")
     now = scenario.services.now
@@ -132,10 +122,6 @@ async def test_flow_page_does_not_show_the_original_as_on_after_it_was_turned_of
 
 
 async def test_flow_page_links_firewall_issue_to_its_fix(scenario: Scenario) -> None:
-    """The page links to the fix only if the message of the blocked job names the firewall.
-
-    For a flow with a verified copy, the page says that the planned issue does not block it.
-    """
     await run_until_no_call_period(scenario)
     environment_job = await scenario.read_environment_job()
     issue = FirewallIssueSummary(
@@ -179,7 +165,6 @@ async def test_flow_page_links_firewall_issue_to_its_fix(scenario: Scenario) -> 
 async def test_page_of_a_retired_flow_shows_that_its_copy_has_replaced_it(
     scenario: Scenario,
 ) -> None:
-    """The page says "Nothing to do" only for a retired flow without a note for a person."""
     await run_until_no_call_period(scenario)
     replaced = "The copy on your key has replaced the original."
     before = await show_flow_page(scenario, "Orders")
@@ -227,7 +212,6 @@ async def test_flow_page_shows_the_number_of_requests_that_a_waiting_job_needs(
 async def test_flow_page_compares_definitions_only_on_request(
     scenario: Scenario,
 ) -> None:
-    """The page compares definitions only on request, and names places but no values."""
     await run_until_no_call_period(scenario)
     compared = await show_flow_page(scenario, "Close of day", compare="true")
     scenario.world.environments.clear()  # a request to the platform now finds no environment
@@ -242,7 +226,6 @@ async def test_flow_page_compares_definitions_only_on_request(
 async def test_flow_page_without_definitions_shows_the_stored_rows(
     scenario: Scenario,
 ) -> None:
-    """If the environment is gone, the page says so and shows what is stored."""
     await run_until_no_call_period(scenario)
     scenario.world.environments.clear()
 

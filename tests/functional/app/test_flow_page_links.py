@@ -1,5 +1,3 @@
-"""The page of a flow links a reason to its fix, and names environments and callers."""
-
 import re
 from datetime import timedelta
 
@@ -35,7 +33,6 @@ async def read_flow_page(scenario: Scenario, title: str) -> Reply:
     ],
 )
 async def test_reason_of_a_blocked_flow_links_to_its_fix(code: Reason, link: str) -> None:
-    """The page has a link to the fix beside the button to retry."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow("Orders")
@@ -73,7 +70,6 @@ async def test_flow_page_names_the_environment_of_a_caller() -> None:
 
 
 async def test_page_of_a_rollback_shows_no_reason_of_the_migration() -> None:
-    """During a rollback, the page asks the maker to add the original instead of the copy."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     form = scenario.build.add_power_apps_v1_flow("Old form")

@@ -1,5 +1,3 @@
-"""The API accepts the id or the title of a flow, and suggests candidates."""
-
 import re
 from datetime import timedelta
 from typing import Any
@@ -22,7 +20,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a tenant with a plan for three flows, two of which have the same title."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Orders", "Returns"):
@@ -35,7 +32,6 @@ async def scenario() -> Scenario:
 
 
 async def send_request(scenario: Scenario, what: str, flow: str) -> Reply:
-    """Send the request `what` about a flow, named by its id or title."""
     identity, flows = scenario.remediation.id, {"flow_ids": [flow]}
     environment = scenario.build.environment.id
     day = f"{scenario.services.now + timedelta(days=30):%Y-%m-%d}"
@@ -73,14 +69,12 @@ AFTER = ["page", "delete", "keep", "archive", "retry", "rollback"]
 
 
 async def migrate_flows(scenario: Scenario) -> None:
-    """Approve the plan, and let the app migrate every flow."""
     await scenario.approve(run=timedelta(days=60))
     provide(scenario.services)
 
 
 @pytest.mark.parametrize("what", BEFORE)
 async def test_requests_before_the_migration_accept_a_title(scenario: Scenario, what: str) -> None:
-    """Requests before the migration accept a title in any case."""
     assert (await send_request(scenario, what, "returns")).status in {200, 202}
 
 
@@ -95,7 +89,6 @@ async def test_requests_after_the_migration_accept_a_title(scenario: Scenario, w
 async def test_title_of_several_flows_is_rejected_with_their_ids(
     scenario: Scenario, what: str
 ) -> None:
-    """A title of no flow is rejected with a similar title."""
     ids = {
         flow.workflow_id
         for flow in scenario.build.environment.flows.values()
@@ -113,7 +106,7 @@ async def test_title_of_several_flows_is_rejected_with_their_ids(
 
 
 async def test_rows_and_responses_contain_the_id(scenario: Scenario) -> None:
-    """A request stores the id, because the title may change."""
+    """The title of a flow may change."""
     (returns,) = [
         flow.workflow_id
         for flow in scenario.build.environment.flows.values()
@@ -131,7 +124,6 @@ async def test_rows_and_responses_contain_the_id(scenario: Scenario) -> None:
 
 
 async def test_same_key_and_title_return_the_same_remediation(scenario: Scenario) -> None:
-    """A repeated idempotency key returns the remediation, and is rejected with another title."""
     environment = scenario.build.environment.id
     body = {"mode": "dry_run", "environment_ids": [environment], "flow_ids": ["Returns"]}
     headers = {"Idempotency-Key": "monday"}
@@ -148,13 +140,11 @@ async def test_same_key_and_title_return_the_same_remediation(scenario: Scenario
 
 
 def find_ids(scenario: Scenario, title: str) -> list[str]:
-    """Return the ids of the flows that have exactly this title."""
     flows = scenario.build.environment.flows.values()
     return [flow.workflow_id for flow in flows if flow.name == title]
 
 
 async def test_title_in_the_same_case_has_precedence(scenario: Scenario) -> None:
-    """A title that matches two flows only without regard to case is rejected with both ids."""
     scenario.build.add_http_flow("RETURNS")
 
     exact = await send_request(scenario, "exclude", "RETURNS")
@@ -169,7 +159,7 @@ async def test_title_in_the_same_case_has_precedence(scenario: Scenario) -> None
 async def test_title_shared_with_a_flow_without_a_row_is_rejected_with_both_ids(
     scenario: Scenario,
 ) -> None:
-    """The app must not guess which of two flows with one title a person wants to exclude."""
+    """The app must not guess which of the two flows a person wants to exclude."""
     scenario.world.assumptions.my_flows_have_rows = False
     scenario.build.add_mail_flow("Returns")
 
@@ -195,7 +185,6 @@ async def test_flow_named_by_title_and_id_is_included_once(scenario: Scenario) -
 
 
 async def test_deleted_flow_stays_excluded(scenario: Scenario) -> None:
-    """The id of a deleted flow may be sent again with the rest of the list, in any case."""
     (returns,) = find_ids(scenario, "Returns")
     await send_request(scenario, "exclude", returns)
     del scenario.build.environment.flows[returns]
@@ -206,7 +195,6 @@ async def test_deleted_flow_stays_excluded(scenario: Scenario) -> None:
 
 
 async def test_pages_show_ids_of_flows_with_the_same_title(scenario: Scenario) -> None:
-    """Only the lines of flows with the same title show the beginning of the id."""
     flows = scenario.build.environment.flows.values()
     short = {flow.workflow_id[:8] for flow in flows if flow.name == "Orders"}
     identity = scenario.remediation.id

@@ -1,5 +1,3 @@
-"""docs/http-api.md documents each route and each problem, and the states and modes in answers."""
-
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -24,7 +22,6 @@ def test_tables_match_the_code() -> None:
 
 
 def test_every_route_is_documented() -> None:
-    """The table has each declared route with its role, and no other route."""
     rows = re.findall(r"^\| `/api/([^`]+)` \| (.+) \|$", TEXT, re.MULTILINE)
     found = {
         (method, path, role)
@@ -49,7 +46,6 @@ def test_every_state_and_mode_is_documented(kind: type[StrEnum]) -> None:
 
 
 def test_every_problem_is_documented() -> None:
-    """The list of errors has each status and `type` of a problem."""
     documented = set(re.findall(r"\b(\d{3}) `([a-z-]+)`[,.]", TEXT))
 
     known = {(str(problem.status), kind) for kind, problem in problems.PROBLEMS.items()}

@@ -1,5 +1,3 @@
-"""Test the HTTP API about environments, the kill switch and health."""
-
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -25,7 +23,6 @@ NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Provide a tenant of one environment to the app under test."""
     scenario = Scenario()
     provide(scenario.services)
     return scenario
@@ -38,7 +35,6 @@ async def change_settings(scenario: Scenario, body: object) -> Reply:
 
 
 async def test_environment_without_stored_settings_is_read_only(scenario: Scenario) -> None:
-    """Without stored settings, the defaults apply, with which the app writes nothing."""
     link = scenario.build.apply_key()
 
     reply = await call(environments_api.list_environments)
@@ -65,7 +61,6 @@ async def test_environment_without_stored_settings_is_read_only(scenario: Scenar
 
 
 async def test_pages_list_each_environment_once(scenario: Scenario) -> None:
-    """Each environment is on one page, in the order of ids, and an unknown page is rejected."""
     for name in ("Fabrikam", "Adatum"):
         Builder(scenario.world, name=name)
     seen, after = [], ""
@@ -82,7 +77,6 @@ async def test_pages_list_each_environment_once(scenario: Scenario) -> None:
 
 
 async def test_change_keeps_settings_that_it_omits(scenario: Scenario) -> None:
-    """Two changes of different settings add up, and both are kept."""
     orders, returns = (scenario.build.add_http_flow(name) for name in ("Orders", "Returns"))
     excluded = [orders.workflow_id.upper()]
     await change_settings(
@@ -119,9 +113,7 @@ async def test_change_keeps_settings_that_it_omits(scenario: Scenario) -> None:
 async def test_unknown_flow_in_a_list_is_rejected_with_suggestions(
     scenario: Scenario, setting: str
 ) -> None:
-    """If a mistyped flow were ignored, the flow that was meant would be copied. A deleted flow may
-    stay in the list.
-    """
+    """If a mistyped id were ignored, the setting would not apply to the intended flow."""
     flow = scenario.build.add_http_flow("Orders")
     kept = await change_settings(scenario, {setting: [flow.workflow_id]})
     slip = flow.workflow_id[:-1]
@@ -140,7 +132,7 @@ async def test_unknown_flow_in_a_list_is_rejected_with_suggestions(
 async def test_flow_can_be_excluded_during_an_outage_of_the_flow_service(
     scenario: Scenario,
 ) -> None:
-    """The app finds the flow in Dataverse, so it does not need the flow service."""
+    """The app can find the flow in Dataverse."""
     flow = scenario.build.add_http_flow("Orders")
     out: Any = Failing(ServiceUnavailable("out"))
     provide(replace(scenario.services, flow_reports=out))
@@ -151,7 +143,6 @@ async def test_flow_can_be_excluded_during_an_outage_of_the_flow_service(
 
 
 async def test_flows_of_an_environment_are_listed_by_name(scenario: Scenario) -> None:
-    """The list has each flow of Dataverse and the flow service once, with the id for requests."""
     flows = [scenario.build.add_http_flow(name) for name in ("Returns", "Orders")]
     flows.append(scenario.build.add_mail_flow("Mail"))
 
@@ -181,7 +172,6 @@ async def test_flows_of_an_environment_are_listed_by_name(scenario: Scenario) ->
 async def test_invalid_change_is_rejected_with_field_and_message(
     scenario: Scenario, body: Any, field: str, says: str
 ) -> None:
-    """The answer is 400 with a problem document, and nothing is stored."""
     reply = await change_settings(scenario, body)
 
     assert reply.status == 400
@@ -206,7 +196,6 @@ async def test_error_does_not_repeat_the_request_body(scenario: Scenario) -> Non
 
 @pytest.mark.parametrize("bad", ["a/b", "a%2fb", "..", "", "a#b", "x" * 81, "a b"])
 async def test_invalid_id_is_rejected(scenario: Scenario, bad: str) -> None:
-    """An invalid id is used neither in the store nor in a URL of the platform."""
     reply = await call(environments_api.show_environment, id=bad)
 
     assert reply.status == 400
@@ -242,7 +231,7 @@ async def test_service_outage_is_answered_503_with_retry_after(scenario: Scenari
 async def test_request_that_must_wait_is_answered_409_with_retry_after(
     scenario: Scenario, code: Reason
 ) -> None:
-    """Another request writes the resource, or the kill switch is on: the server has no error."""
+    """Such a wait is no error of the server, so the status is not 503."""
     until = scenario.services.now + timedelta(seconds=5)
 
     async def fail(environment_id: str) -> None:
@@ -260,7 +249,7 @@ async def test_request_that_must_wait_is_answered_409_with_retry_after(
 async def test_exhausted_request_budget_is_answered_429_with_retry_after(
     scenario: Scenario,
 ) -> None:
-    """Clients repeat a request automatically after a 429."""
+    """Many clients repeat a request automatically after a 429."""
 
     async def fail(environment_id: str) -> None:
         raise ThrottledError(f"no call for {environment_id}", retry_after=timedelta(seconds=23))
@@ -277,8 +266,6 @@ async def test_exhausted_request_budget_is_answered_429_with_retry_after(
 async def test_internal_error_is_answered_without_its_text(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The answer is 500 without the exception's text, which is in the log."""
-
     async def fail() -> None:
         raise ZeroDivisionError("details of the inside")
 
@@ -303,7 +290,6 @@ async def test_unknown_query_parameter_is_rejected(scenario: Scenario) -> None:
 async def test_ignored_issue_is_stored_and_jobs_blocked_by_it_are_retried(
     scenario: Scenario,
 ) -> None:
-    """The settings contain the issue and the justification. Other blocked jobs are not retried."""
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
     await scenario.opt_in(maintenance_window="")
@@ -348,7 +334,6 @@ async def test_ignored_issue_is_stored_and_jobs_blocked_by_it_are_retried(
 async def test_signature_of_a_pasted_trigger_url_is_not_stored(
     scenario: Scenario,
 ) -> None:
-    """The app removes the signature from a pasted URL and keeps the rest of the text."""
     url = scenario.build.get_trigger_url(scenario.build.add_http_flow("Orders"))
     secret = url.partition("sig=")[2]
     environment = scenario.build.environment.id
@@ -374,7 +359,6 @@ async def test_signature_of_a_pasted_trigger_url_is_not_stored(
 
 
 async def test_kill_switch_is_off_until_a_person_turns_it_on(scenario: Scenario) -> None:
-    """The app stores who changed the kill switch, when, and why."""
     before = await call(kill_switch_api.show_kill_switch)
     turned = await call(
         kill_switch_api.set_kill_switch,
@@ -397,10 +381,6 @@ async def test_kill_switch_is_off_until_a_person_turns_it_on(scenario: Scenario)
 async def test_signed_in_person_has_precedence_over_the_name_in_the_body(
     scenario: Scenario,
 ) -> None:
-    """The app records the signed-in person.
-
-    Without a sign-in and a name, the request is rejected.
-    """
     signed = await call(
         kill_switch_api.set_kill_switch,
         {"is_on": True, "changed_by": "somebody", "justification": "odd runs"},
@@ -419,7 +399,7 @@ async def test_signed_in_person_has_precedence_over_the_name_in_the_body(
 async def test_invalid_character_in_the_principal_name_is_replaced(
     scenario: Scenario,
 ) -> None:
-    """A row stores valid Unicode only, so an invalid character in the name becomes a "?" here."""
+    """A row can contain only valid Unicode."""
     signed = await call(
         kill_switch_api.set_kill_switch,
         {"is_on": True, "justification": "odd runs"},
@@ -445,7 +425,7 @@ async def test_health_counts_poison_messages_and_shows_the_kill_switch(scenario:
 
 
 async def test_health_is_503_while_the_broker_does_not_answer(scenario: Scenario) -> None:
-    """A monitor detects the outage by the status code."""
+    """Monitors detect an outage by the status code."""
 
     async def fail(queue: str, *, dead_letters: bool = False) -> int:
         raise ServiceUnavailable(f"queue {queue} cannot be reached")

@@ -1,5 +1,3 @@
-"""Test that the HTTP API starts, shows, approves, cancels, retries and rolls back remediations."""
-
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +19,6 @@ NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return an environment that permits changes, with one flow and its caller."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     orders = scenario.build.add_http_flow("Orders")
@@ -33,7 +30,6 @@ async def scenario() -> Scenario:
 
 
 async def start_remediation(scenario: Scenario, *, key: str | None = None, **body: Any) -> Reply:
-    """Start a remediation, by default in mode apply, and let the app plan it."""
     order = {"mode": "apply", "environment_ids": [scenario.build.environment.id], **body}
     headers = {IDEMPOTENCY_KEY: key} if key is not None else {}
     reply = await call(remediations_api.start_remediation, order, headers=headers)
@@ -43,20 +39,17 @@ async def start_remediation(scenario: Scenario, *, key: str | None = None, **bod
 
 
 async def approve_plans(identity: str, **body: Any) -> Reply:
-    """Approve every plan of a remediation in its current version."""
     plans = (await call(remediations_api.show_plan, id=identity)).document["items"]
     order = {"versions": [plan["version"] for plan in plans], **body}
     return await call(remediation_actions_api.approve_remediation, order, id=identity)
 
 
 async def show_remediation(reply: Reply, **query: str) -> Any:
-    """Return the detail of the remediation that an answer names."""
     identity = reply.document["id"]
     return (await call(remediations_api.show_remediation, id=identity, query=query)).document
 
 
 async def test_api_starts_approves_and_shows_a_remediation(scenario: Scenario) -> None:
-    """The API starts, approves and completes a remediation, and no answer has a trigger URL."""
     scenario.world.traffic.beat(
         scenario.world
     )  # a run shows the plan which trigger URL to look for
@@ -112,7 +105,6 @@ async def test_api_starts_approves_and_shows_a_remediation(scenario: Scenario) -
 
 
 async def test_same_idempotency_key_returns_the_same_remediation(scenario: Scenario) -> None:
-    """A repeated request changes nothing, and another request with the same key is rejected."""
     first = await start_remediation(scenario, key="monday")
     again = await start_remediation(scenario, key="monday")
     other = await start_remediation(scenario, key="monday", mode="assess")
@@ -125,7 +117,6 @@ async def test_same_idempotency_key_returns_the_same_remediation(scenario: Scena
 
 
 async def test_requests_without_a_key_start_separate_remediations(scenario: Scenario) -> None:
-    """Requests without a key start separate remediations, which name the person."""
     first = await start_remediation(scenario, mode="assess", started_by="night shift")
     second = await start_remediation(scenario, mode="assess", started_by="night shift")
 
@@ -147,7 +138,6 @@ async def test_requests_without_a_key_start_separate_remediations(scenario: Scen
 async def test_invalid_request_is_rejected_with_its_field(
     scenario: Scenario, body: Any, field: str
 ) -> None:
-    """The answer names the invalid field, and no remediation is started."""
     reply = await start_remediation(scenario, **body)
 
     assert reply.status == 400
@@ -157,7 +147,6 @@ async def test_invalid_request_is_rejected_with_its_field(
 
 @pytest.mark.parametrize("key", ["", " ", "x" * 201, "a\x00b"])
 async def test_invalid_idempotency_key_is_rejected(scenario: Scenario, key: str) -> None:
-    """No remediation is started with a key that would be shortened or lost."""
     reply = await start_remediation(scenario, key=key)
 
     assert reply.status == 400
@@ -172,7 +161,6 @@ async def test_request_for_an_unknown_environment_is_not_found(scenario: Scenari
 
 
 async def test_apply_is_rejected_for_a_read_only_environment(scenario: Scenario) -> None:
-    """The mode apply is rejected with a fix, and a dry run is not."""
     scenario.mode = ApprovalPolicy.READ_ONLY
     await scenario.opt_in()
 
@@ -186,7 +174,6 @@ async def test_apply_is_rejected_for_a_read_only_environment(scenario: Scenario)
 
 
 async def test_remediations_are_listed_newest_first_and_filtered(scenario: Scenario) -> None:
-    """The filters are mode, environment, start source and state."""
     await start_remediation(scenario, mode="assess", key="first")
     await start_remediation(scenario, mode="dry_run", key="second")
 
@@ -204,7 +191,6 @@ async def test_remediations_are_listed_newest_first_and_filtered(scenario: Scena
 
 
 async def test_pages_list_each_remediation_once(scenario: Scenario) -> None:
-    """Each remediation is on one page, and the last page has no next one."""
     for key in ("first", "second", "third"):
         await start_remediation(scenario, mode="dry_run", key=key)
     seen, after = [], ""
@@ -219,7 +205,6 @@ async def test_pages_list_each_remediation_once(scenario: Scenario) -> None:
 
 
 async def test_next_page_follows_a_remediation_that_changed_its_state(scenario: Scenario) -> None:
-    """A remediation that changed its state in between does not hide others on the next page."""
     for key in ("first", "second", "third"):
         await start_remediation(scenario, key=key)
     query = {"limit": "1", "state": "awaiting_approval"}
@@ -233,7 +218,7 @@ async def test_next_page_follows_a_remediation_that_changed_its_state(scenario: 
 
 
 async def test_page_after_an_unknown_remediation_is_rejected(scenario: Scenario) -> None:
-    """The request is rejected, because an empty page would mean that nothing follows."""
+    """An empty page would mean that nothing follows."""
     await start_remediation(scenario, mode="dry_run", key="only")
 
     reply = await call(remediations_api.list_remediations, query={"after": NOWHERE})
@@ -246,7 +231,7 @@ async def test_page_after_an_unknown_remediation_is_rejected(scenario: Scenario)
     "query", [{"limit": "0"}, {"limit": "x"}, {"mode": "x"}, {"state": "x"}, {"page": "2"}]
 )
 async def test_invalid_filter_is_rejected(scenario: Scenario, query: dict[str, str]) -> None:
-    """The request is rejected, because an empty list would mean that there are no remediations."""
+    """An empty list would mean that no remediation matches."""
     reply = await call(remediations_api.list_remediations, query=query)
 
     assert reply.status == 400
@@ -254,7 +239,6 @@ async def test_invalid_filter_is_rejected(scenario: Scenario, query: dict[str, s
 
 
 async def test_approval_needs_a_name(scenario: Scenario) -> None:
-    """The name comes from App Service or from `approved_by`. Without it, nothing is approved."""
     identity = (await start_remediation(scenario)).document["id"]
 
     (plan,) = (await call(remediations_api.show_plan, id=identity)).document["items"]
@@ -293,7 +277,6 @@ async def test_cancel_ends_a_remediation_whose_plan_awaits_approval(scenario: Sc
 async def test_blocked_environment_is_shown_with_fix_and_can_be_retried(
     scenario: Scenario,
 ) -> None:
-    """The environment shows the reason and the fix, and continues after a retry."""
     started = await start_remediation(scenario)
     table = scenario.services.tables.environment_jobs
     (kept,) = [one async for one in table.query(started.document["id"])]
@@ -326,9 +309,6 @@ async def test_blocked_environment_is_shown_with_fix_and_can_be_retried(
 
 
 async def test_request_for_an_unknown_flow_is_rejected_with_suggestions(scenario: Scenario) -> None:
-    """A request that is repeated with its idempotency key succeeds, although its flow was deleted
-    since.
-    """
     await scenario.opt_in()
     environment = scenario.build.environment
     (flow,) = environment.flows
@@ -350,7 +330,6 @@ async def test_request_for_an_unknown_flow_is_rejected_with_suggestions(scenario
 
 
 async def test_named_flows_are_rolled_back(scenario: Scenario) -> None:
-    """An unknown flow is not found, and an empty list of flows is rejected."""
     started = await start_remediation(scenario)
     identity = started.document["id"]
     await approve_plans(identity, approved_by="admin")
@@ -389,13 +368,11 @@ async def test_named_flows_are_rolled_back(scenario: Scenario) -> None:
     ],
 )
 async def test_an_unknown_remediation_is_not_found(scenario: Scenario, handler: Any) -> None:
-    """Each route answers 404, and rejects an invalid id."""
     assert (await call(handler, id=NOWHERE)).status == 404
     assert (await call(handler, id="a/b")).status == 400
 
 
 async def test_browser_is_redirected_to_the_plan_page(scenario: Scenario) -> None:
-    """The Accept header decides, unless the query has another format."""
     identity = (await start_remediation(scenario)).document["id"]
     browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
@@ -414,7 +391,6 @@ async def test_browser_is_redirected_to_the_plan_page(scenario: Scenario) -> Non
 
 
 async def test_approval_of_an_outdated_plan_version_is_rejected(scenario: Scenario) -> None:
-    """The answer is 409 with a fix. An approval without a version is rejected."""
     identity = (await start_remediation(scenario)).document["id"]
     order = remediation_actions_api.approve_remediation
 
@@ -429,7 +405,6 @@ async def test_approval_of_an_outdated_plan_version_is_rejected(scenario: Scenar
 
 
 async def test_plans_are_filtered_by_environment(scenario: Scenario) -> None:
-    """Another environment has no plan in this remediation."""
     identity = (await start_remediation(scenario)).document["id"]
 
     here = await call(

@@ -1,4 +1,4 @@
-"""Test that the API uses ETags as preconditions, and which bodies it rejects."""
+"""Test ETags as preconditions, and requests with invalid bodies."""
 
 from datetime import timedelta
 
@@ -23,7 +23,6 @@ STALE = '"0123456789abcdef0123456789abcdef"'
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return an environment that permits changes."""
     scenario = Scenario()
     scenario.build.apply_key()
     await scenario.opt_in()
@@ -51,7 +50,6 @@ async def show_environment(scenario: Scenario, **headers: str) -> Reply:
 async def test_change_with_the_current_etag_returns_the_next_etag(
     scenario: Scenario,
 ) -> None:
-    """A client can use the ETag of the answer for its next change."""
     seen = (await show_environment(scenario)).headers[ETAG]
 
     first = await set_limit(scenario, 7, If_Match=seen)
@@ -62,7 +60,6 @@ async def test_change_with_the_current_etag_returns_the_next_etag(
 
 
 async def test_change_with_an_outdated_etag_is_rejected(scenario: Scenario) -> None:
-    """The answer contains a fix, and nothing is changed."""
     seen = (await show_environment(scenario)).headers[ETAG]
     await set_limit(scenario, 7)
 
@@ -78,7 +75,6 @@ async def test_change_with_an_outdated_etag_is_rejected(scenario: Scenario) -> N
 async def test_etag_is_compared_at_the_moment_of_the_write(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A change between the app's check and its write makes the ETag of the request outdated."""
     seen = (await show_environment(scenario)).headers[ETAG]
     table = type(scenario.services.tables.environment_settings)
     change = table.change
@@ -94,7 +90,6 @@ async def test_etag_is_compared_at_the_moment_of_the_write(
 
 
 async def test_unchanged_resource_is_answered_304(scenario: Scenario) -> None:
-    """The answer is 304 without a body until the settings change."""
     seen = (await show_environment(scenario)).headers[ETAG]
 
     same = await show_environment(scenario, If_None_Match=seen)
@@ -108,7 +103,7 @@ async def test_unchanged_resource_is_answered_304(scenario: Scenario) -> None:
 
 
 async def test_change_with_a_weak_etag_is_rejected(scenario: Scenario) -> None:
-    """A weak ETag does not identify exact content (RFC 9110, 13.1.1), so it permits no change."""
+    """If-Match compares ETags strongly, so a weak one never matches (RFC 9110, 13.1.1)."""
     seen = (await show_environment(scenario)).headers[ETAG]
 
     assert (await set_limit(scenario, 7, If_Match=f"W/{seen}")).status == 412
@@ -116,7 +111,6 @@ async def test_change_with_a_weak_etag_is_rejected(scenario: Scenario) -> None:
 
 
 async def test_kill_switch_change_requires_the_current_etag(scenario: Scenario) -> None:
-    """A change with an ETag requires the current one, also if the switch was never changed."""
     order = {"is_on": True, "changed_by": "admin", "justification": "a look"}
     untouched = await call(kill_switch_api.show_kill_switch)
 
@@ -136,7 +130,6 @@ async def test_kill_switch_change_requires_the_current_etag(scenario: Scenario) 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "application/jsonp"])
 async def test_body_of_another_content_type_is_rejected(scenario: Scenario, kind: str) -> None:
-    """A body of another content type than JSON is rejected, even if it contains JSON."""
     headers = {"Content-Type": kind}
 
     refused = await call(remediations_api.start_remediation, {"mode": "assess"}, headers=headers)
@@ -163,7 +156,7 @@ async def test_whole_number_with_decimal_point_is_accepted(scenario: Scenario) -
 
 
 async def test_number_is_not_accepted_as_a_time(scenario: Scenario) -> None:
-    """A number could only be seconds since 1970, which is not accepted as a time."""
+    """By default, pydantic reads a number as a Unix time."""
     refused = await call(
         assessments_api.show_assessment,
         id=scenario.build.environment.id,
@@ -184,7 +177,6 @@ async def test_number_is_not_accepted_as_a_time(scenario: Scenario) -> None:
     ],
 )
 async def test_members_of_another_type_are_rejected(scenario: Scenario, body: object) -> None:
-    """The app converts no text to a number and no number to a Boolean value, and rejects null."""
     environment = scenario.build.environment.id
 
     assert (
@@ -193,7 +185,6 @@ async def test_members_of_another_type_are_rejected(scenario: Scenario, body: ob
 
 
 async def test_approval_requires_the_etag_of_the_plan(scenario: Scenario) -> None:
-    """The ETag of a plan stays the same until its approval."""
     scenario.build.add_http_flow("Orders")
     await scenario.order()
     provide(scenario.services)

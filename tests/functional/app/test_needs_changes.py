@@ -1,5 +1,3 @@
-"""Flows that need changes first are counted and listed, reported once, and never retried."""
-
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -21,14 +19,12 @@ CHANGE_FIRST = ["List of flows", "Other list of flows"]
 
 
 def count_flows(heard: RecordingChannel) -> list[int]:
-    """Return the number of flows in each notification about flows that need changes."""
     told = [one.pending_action for one in heard.told]
     return [one.count for one in told if one.kind is PendingActionKind.NEEDS_CHANGES]
 
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a completed remediation: one flow is migrated, and two need changes first."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow("Orders")
@@ -56,7 +52,6 @@ async def list_pending_actions() -> list[Any]:
 async def send_notifications(
     scenario: Scenario, heard: RecordingChannel, after: timedelta = timedelta()
 ) -> None:
-    """Advance the clock by `after`, and send the due notifications to this channel."""
     scenario.world.clock.advance(after)
     await notify(replace(scenario.services, channels=(heard,)))
 
@@ -64,7 +59,6 @@ async def send_notifications(
 async def test_flows_that_need_changes_are_an_action_with_a_fix_for_each(
     scenario: Scenario,
 ) -> None:
-    """The action stays after the remediation is completed, although no job is blocked."""
     (one,) = await list_pending_actions()
 
     assert (one["kind"], one["count"]) == ("needs_changes", 2)
@@ -80,7 +74,6 @@ async def test_flows_that_need_changes_are_an_action_with_a_fix_for_each(
 
 
 async def test_api_and_commands_count_the_flows_as_needing_changes(scenario: Scenario) -> None:
-    """The API and the commands count these flows as needing changes, not as blocked."""
     attention = (await call(status_api.show_status)).document
     shown = (await call(remediations_api.show_remediation, id=scenario.remediation.id)).document
     (listed,) = (await call(remediations_api.list_remediations)).document["items"]
@@ -109,7 +102,6 @@ async def test_api_and_commands_count_the_flows_as_needing_changes(scenario: Sce
 
 
 async def test_notification_is_repeated_only_for_additional_flows(scenario: Scenario) -> None:
-    """A new remediation that finds the same flows causes no notification."""
     heard = RecordingChannel()
     for _ in range(3):
         await send_notifications(scenario, heard, timedelta(days=1))
@@ -141,7 +133,7 @@ async def test_flow_of_a_later_remediation_is_removed_from_the_action(scenario: 
 
 
 async def test_dry_run_requires_no_action(scenario: Scenario) -> None:
-    """After a dry run, no person has decided to migrate anything, so nothing is required."""
+    """After a dry run, nobody has decided to migrate anything."""
     await scenario.services.tables.environment_jobs.clear()
     await scenario.order(RemediationMode.DRY_RUN, cause="order-2")
     provide(scenario.services)
@@ -153,7 +145,6 @@ async def test_dry_run_requires_no_action(scenario: Scenario) -> None:
 async def test_retry_without_flows_to_retry_gives_the_reason(
     scenario: Scenario, *, named: bool
 ) -> None:
-    """The command says why it retries nothing, and its exit code is not zero."""
     flows = ("--flow", CHANGE_FIRST[0]) if named else ()
     async with serve_app() as cli:
         done = await cli.run("retry", scenario.remediation.id, *flows)
@@ -167,7 +158,6 @@ async def test_retry_without_flows_to_retry_gives_the_reason(
 
 
 async def test_retry_by_reason_code_ignores_other_reasons(scenario: Scenario) -> None:
-    """The answer says that no flow has this reason code."""
     body = {"reason_code": "firewall_denies"}
     reply = await call(remediation_actions_api.retry_remediation, body, id=scenario.remediation.id)
 
@@ -178,7 +168,6 @@ async def test_retry_by_reason_code_ignores_other_reasons(scenario: Scenario) ->
 async def test_remediation_with_flows_not_migrated_is_shown_with_a_warning(
     scenario: Scenario,
 ) -> None:
-    """The list shows a warning, and the page the number of flows that are not migrated."""
     page = await call(dashboard_api.show_remediation_page, id=scenario.remediation.id)
     listed = await call(dashboard_api.show_remediations_page)
 

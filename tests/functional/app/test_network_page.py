@@ -1,5 +1,3 @@
-"""The Network page shows changed address ranges, the firewalls that miss them, and the fixes."""
-
 import csv
 import io
 import re
@@ -34,7 +32,6 @@ HERE = "/api/dashboard/network"
 
 
 def build_erp_firewall(*sources: str) -> Firewall:
-    """Return the firewall in front of the system that the flows call."""
     rule = FirewallRule(name="flows", action=RuleAction.ALLOW, sources=("LogicApps", *sources))
     return Firewall(
         kind="app_service",
@@ -48,9 +45,6 @@ def build_erp_firewall(*sources: str) -> Firewall:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return two flows that call a host. Its firewall allows one of three address ranges, and so
-    blocks both flows.
-    """
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Returns"):
@@ -80,14 +74,12 @@ async def run_next_daily_check(scenario: Scenario, date: str) -> None:
 
 
 async def publish_list(scenario: Scenario, prefixes: dict[str, list[str]], date: str) -> None:
-    """Publish a new service tag list, and let the daily check read it."""
     scenario.world.service_tags.update(prefixes)
     scenario.world.service_tags_edition += 1
     await run_next_daily_check(scenario, date)
 
 
 async def add_issues(scenario: Scenario, *names: str) -> None:
-    """Store further firewall issues in the plan of the environment."""
     table = scenario.services.tables.environment_jobs
     [job] = await table.read_all()
     found = tuple(
@@ -106,7 +98,6 @@ async def add_issues(scenario: Scenario, *names: str) -> None:
 
 
 async def test_firewall_that_blocks_flows_is_shown_once_with_its_fix(scenario: Scenario) -> None:
-    """The page says how many flows it blocks and ranges it misses, and leads to the fix."""
     page = await show_page()
 
     [job] = await scenario.services.tables.environment_jobs.read_all()
@@ -124,7 +115,6 @@ async def test_firewall_that_blocks_flows_is_shown_once_with_its_fix(scenario: S
 
 
 async def test_flows_that_firewalls_block_are_retried_from_the_page(scenario: Scenario) -> None:
-    """One button for each remediation retries the flows with this reason, and no others."""
     page = await show_page()
 
     [job] = await scenario.services.tables.environment_jobs.read_all()
@@ -138,7 +128,6 @@ async def test_flows_that_firewalls_block_are_retried_from_the_page(scenario: Sc
 async def test_overview_and_status_count_firewalls_and_flows_like_the_network_page(
     scenario: Scenario,
 ) -> None:
-    """The Overview links to the page only while a firewall blocks flows."""
     overview = (await call(dashboard_api.show_status_page)).text
     status = (await call(status_api.show_status)).document
 
@@ -151,7 +140,6 @@ async def test_overview_and_status_count_firewalls_and_flows_like_the_network_pa
 
 
 async def test_changed_list_is_one_line_and_its_ranges_are_folded(scenario: Scenario) -> None:
-    """The line of a service tag list has its number, date, and how many ranges changed."""
     await run_next_daily_check(scenario, "before")
     added = [f"30.0.{number}.0/24" for number in range(0, 200, 2)]
     await publish_list(scenario, {WEST: ["20.1.0.0/24", *added]}, "after")
@@ -167,7 +155,6 @@ async def test_changed_list_is_one_line_and_its_ranges_are_folded(scenario: Scen
 
 
 async def test_page_reports_lists_and_firewalls_that_were_not_read(scenario: Scenario) -> None:
-    """The page says what the app has not read yet, and names a failed read with its fix."""
     empty = Scenario()
     provide(empty.services)
     nothing = await show_page()
@@ -192,9 +179,6 @@ async def test_page_reports_lists_and_firewalls_that_were_not_read(scenario: Sce
 
 
 async def test_page_shows_when_an_outdated_list_was_last_read(scenario: Scenario) -> None:
-    """If the daily check has not read Microsoft's service tag list for days, the page shows when it
-    was last read.
-    """
     scenario.world.firewalls = [build_erp_firewall("PowerPlatformPlex")]
     await scenario.retry(run=timedelta(hours=6))
     await run_next_daily_check(scenario, "read")
@@ -231,7 +215,6 @@ async def test_unknown_geography_is_shown_separately(scenario: Scenario) -> None
 
 
 async def test_firewalls_are_filtered_by_address_and_paged(scenario: Scenario) -> None:
-    """The links of the page keep the filter."""
     await add_issues(scenario, *(f"vault-{number:02}" for number in range(30)))
 
     def find_names(page: str) -> list[str]:
@@ -253,7 +236,6 @@ async def test_firewalls_are_filtered_by_address_and_paged(scenario: Scenario) -
 
 
 async def test_firewalls_are_exported_with_the_filter(scenario: Scenario) -> None:
-    """The CSV file has a line for each matching firewall. The API returns the same as JSON."""
     await add_issues(scenario, "=vault", "other")
 
     page = await show_page({"search": "=vault"})
@@ -275,10 +257,6 @@ async def test_firewalls_are_exported_with_the_filter(scenario: Scenario) -> Non
 
 
 async def test_firewall_is_listed_while_its_flows_are_tried_again(scenario: Scenario) -> None:
-    """The daily check retries blocked flows.
-
-    Until their copies are verified, the firewall stays listed.
-    """
     await run_next_daily_check(scenario, "retried")
 
     page = await show_page()
@@ -306,10 +284,6 @@ async def test_unreadable_row_does_not_hide_other_rows(scenario: Scenario) -> No
 
 
 async def test_reader_can_open_the_page(scenario: Scenario) -> None:
-    """The page changes nothing, so the role reader is enough.
-
-    A person without a role sees nothing.
-    """
     reader = build_sign_in_header("ada@contoso.example", [Role.READER])
     nobody = build_sign_in_header("bob@contoso.example", [])
 
@@ -319,7 +293,7 @@ async def test_reader_can_open_the_page(scenario: Scenario) -> None:
 
 
 async def test_page_reads_stored_rows_only(scenario: Scenario) -> None:
-    """The page can be opened while Azure does not answer."""
+    """The page must open while Azure does not answer."""
     out: Any = Failing(ServiceUnavailable("out"))
     services = scenario.services
     provide(replace(services, service_tags=out, environments=out, firewalls={"app_service": out}))
@@ -328,7 +302,6 @@ async def test_page_reads_stored_rows_only(scenario: Scenario) -> None:
 
 
 async def test_live_update_returns_only_changed_sections(scenario: Scenario) -> None:
-    """A browser sends the hashes of its sections. A later list changes only some sections."""
     page = await show_page()
     known = " ".join(re.findall(r'data-live="(\w+)"', page))
     headers = {"Live-Sections": known}
@@ -344,7 +317,6 @@ async def test_live_update_returns_only_changed_sections(scenario: Scenario) -> 
 
 
 async def test_command_lists_firewalls_like_the_page(scenario: Scenario) -> None:
-    """Each firewall is one line with its missing ranges and blocked flows."""
     async with serve_app() as app:
         shown = await app.run("network", "firewalls")
         none = await app.run("network", "firewalls", "--search", "nowhere")

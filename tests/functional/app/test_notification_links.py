@@ -1,5 +1,3 @@
-"""Each link in a notification leads to the page where a person carries out its fix."""
-
 import re
 from datetime import timedelta
 from html import unescape
@@ -42,7 +40,6 @@ ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a tenant in which every cause in `CATALOGUE` can be arranged."""
     return await build_tenant_with("Stock", "Payroll")
 
 
@@ -54,7 +51,6 @@ async def scenario() -> Scenario:
 async def test_every_link_opens_the_page_about_its_message(
     scenario: Scenario, cause: PendingActionKind, code: str
 ) -> None:
-    """The link opens a page with the anchor in the link and the subject of the notification."""
     await CATALOGUE[cause, code](scenario)
     provide(scenario.services)
     async with serve_app() as app:
@@ -83,7 +79,6 @@ async def test_every_link_opens_the_page_about_its_message(
 
 
 async def test_link_of_several_blocked_flows_opens_exactly_these(scenario: Scenario) -> None:
-    """The link filters the remediation by the state of the flows."""
     await CATALOGUE[PendingActionKind.FLOWS_BLOCKED, Reason.OWNER_UNAVAILABLE](scenario)
     (first,) = [
         job
@@ -110,7 +105,6 @@ async def test_link_of_several_blocked_flows_opens_exactly_these(scenario: Scena
 
 
 async def test_link_of_flows_behind_one_firewall_opens_its_fix() -> None:
-    """The page shows the firewall fix, and the message is one sentence without address ranges."""
     scenario = await build_guarded_scenario()
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
@@ -126,7 +120,6 @@ async def test_link_of_flows_behind_one_firewall_opens_its_fix() -> None:
 
 
 async def follow_link(scenario: Scenario) -> tuple[Notification, str]:
-    """Return the notification about blocked flows and the page that it links to."""
     async with serve_app() as app:
         (one,) = [
             one
@@ -137,7 +130,6 @@ async def follow_link(scenario: Scenario) -> tuple[Notification, str]:
 
 
 async def open_page(link: str) -> str:
-    """Open a link with a function key, and return the text of the page."""
     async with (
         aiohttp.ClientSession(headers={"x-functions-key": KEY}) as session,
         session.get(link) as answer,

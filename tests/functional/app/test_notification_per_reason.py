@@ -1,5 +1,3 @@
-"""The notification about each cause contains its title, reason, fix, next command and link."""
-
 import json
 import logging
 import re
@@ -72,8 +70,6 @@ type Arrange = Callable[[Scenario], Awaitable[None]]
 
 
 class UnavailableChannel:
-    """A channel whose service does not answer."""
-
     name = "out"
 
     async def send(self, _: Notification) -> None:
@@ -81,8 +77,8 @@ class UnavailableChannel:
 
 
 def build_flow_arranger(code: str, state: FlowJobState | None = None) -> Arrange:
-    """Return a function that stores this reason code in the job of `Orders`. With `state`, the
-    function also stops the job in this state.
+    """Return a function that gives the job of `Orders` this reason code. With `state`, it also
+    stops the job.
     """
 
     async def arrange(scenario: Scenario) -> None:
@@ -110,7 +106,6 @@ def build_alert_arranger(code: str) -> Arrange:
 
 
 async def deny_calls_of_copy(scenario: Scenario) -> None:
-    """Add a firewall that denies the calls by the copy, so that the flow is blocked."""
     scenario.world.service_tags = {"PowerPlatformPlex.WestEurope": ["20.1.0.0/24"]}
     scenario.world.firewalls = [
         Firewall(
@@ -128,9 +123,6 @@ async def deny_calls_of_copy(scenario: Scenario) -> None:
 
 
 async def block_environment_job(scenario: Scenario) -> None:
-    """Store the environment job as blocked, with the reason that the platform migration does not
-    end.
-    """
     await scenario.order()
     (job,) = await scenario.services.tables.environment_jobs.read_all()
     why, now = f"Why: {SIGNED}", scenario.services.now
@@ -155,7 +147,6 @@ async def create_plan(scenario: Scenario) -> None:
 
 
 async def create_expiring_plan(scenario: Scenario) -> None:
-    """Create a plan that awaits approval, and advance the clock to its last day."""
     await scenario.order()
     (job,) = await scenario.services.tables.environment_jobs.read_all()
     assert job.approval_expires_at
@@ -165,7 +156,7 @@ async def create_expiring_plan(scenario: Scenario) -> None:
 
 
 def build_support_request_arranger(days: int) -> Arrange:
-    """Return a function that opens a support request, and leaves this number of days to file it."""
+    """Return a function that opens a support request, and leaves `days` to file it."""
 
     async def arrange(scenario: Scenario) -> None:
         await open_support_request(scenario)
@@ -175,7 +166,6 @@ def build_support_request_arranger(days: int) -> Arrange:
 
 
 async def report_failures(scenario: Scenario) -> None:
-    """Store a report of a run that failed yesterday."""
     await scenario.opt_in(report_failed_runs=True)
     flow = next(iter(scenario.world.list_flows()))
     began = scenario.world.clock.now()
@@ -192,7 +182,6 @@ async def report_failures(scenario: Scenario) -> None:
 
 
 async def reach_environment_limit(scenario: Scenario) -> None:
-    """Let the app see enough environments under a key for a warning."""
     policy = scenario.build.apply_key()
     described = await scenario.services.environments.get(scenario.build.environment.id)
     many = [replace(described, policy=policy) for _ in range(ENVIRONMENT_WARNING)]
@@ -200,7 +189,6 @@ async def reach_environment_limit(scenario: Scenario) -> None:
 
 
 async def complete_remediation(scenario: Scenario) -> None:
-    """Complete a remediation that leaves one flow on Microsoft's key, because of the flow limit."""
     await scenario.opt_in(max_flows=1)
     await scenario.order()
     await scenario.approve(run=timedelta(hours=1))
@@ -213,7 +201,6 @@ async def complete_remediation(scenario: Scenario) -> None:
 
 
 async def block_deletion(scenario: Scenario) -> None:
-    """Turn a retired original on, which blocks its scheduled deletion."""
     await retire_all(scenario)
     await request_deletions(scenario)
     find_original(scenario, "Stock").state = FlowState.ON
@@ -256,20 +243,17 @@ async def raise_many_alerts(scenario: Scenario) -> None:
 
 
 async def omit_daily_check(scenario: Scenario) -> None:
-    """Let more than a day pass without a completed daily check."""
     await notify(replace(scenario.services, channels=(RecordingChannel("another"),)))
     scenario.world.clock.advance(timedelta(hours=27))
 
 
 async def delete_wake_ups(scenario: Scenario) -> None:
-    """Delete the stored wake-ups, so that the expiry of a plan becomes overdue."""
     await create_plan(scenario)
     await scenario.services.tables.wake_ups.clear("wake_up")
     scenario.world.clock.advance(timedelta(days=8))
 
 
 async def await_unconfirmed_caller(scenario: Scenario) -> None:
-    """Let a flow wait until its declared caller is confirmed."""
     [*_, flow] = scenario.build.environment.flows.values()
     called = CalledFlow(environment_id=flow.environment_id, flow_id=flow.workflow_id)
     till = DeclaredCaller(name="Till", owner="Alex", contact="1234", flows=(called,))
@@ -279,7 +263,6 @@ async def await_unconfirmed_caller(scenario: Scenario) -> None:
 
 
 def list_alert_codes() -> list[str]:
-    """Return every code for which the app raises an alert."""
     source = "".join(path.read_text() for path in sorted(SHARED.rglob("*.py")))
     named = re.findall(r"\bsend_alert\(\s*[\w.]*services, Reason\.([A-Z_]+)", source)
     return sorted({*(Reason[name] for name in named), *CARRIED})
@@ -336,12 +319,10 @@ THERE_TOO = (PendingActionKind.PLAN_EXPIRES_SOON, PendingActionKind.REMEDIATION_
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return an environment that permits changes, with two flows."""
     return await build_tenant_with("Stock")
 
 
 async def build_tenant_with(*titles: str) -> Scenario:
-    """Return an environment that permits changes, with `Orders` and these flows."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     scenario.build.add_http_flow("Orders", {"Call": define.build_http_action(f"https://{HOST}/")})
     for title in titles:
@@ -354,10 +335,7 @@ async def build_tenant_with(*titles: str) -> Scenario:
 async def send_notifications(
     scenario: Scenario, website_host: str = "app.example"
 ) -> list[Notification]:
-    """Send the due notifications twice, five minutes apart, from an app with this host name.
-
-    Return them.
-    """
+    """Send the due notifications twice, five minutes apart. Return those that were sent."""
     settings = scenario.settings.model_copy(
         update={
             "website_host": website_host,
@@ -376,7 +354,6 @@ async def send_notifications(
 
 
 def test_catalogue_contains_every_cause() -> None:
-    """The catalogue has each kind of action required and each code of an alert."""
     assert {cause for cause, _ in CATALOGUE} == set(PendingActionKind)
     assert len(list_alert_codes()) > 10
 
@@ -387,11 +364,6 @@ def test_catalogue_contains_every_cause() -> None:
 async def test_notification_about_every_cause_is_complete(
     scenario: Scenario, cause: PendingActionKind, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A notification has a title, count, place, reason, fix, next command and link.
-
-    It has no trigger URL. A card has no id except in commands, because its button leads to the
-    page.
-    """
     await CATALOGUE[cause, code](scenario)
 
     heard = await send_notifications(scenario)
@@ -444,7 +416,6 @@ async def test_notification_about_every_cause_is_complete(
 async def test_next_command_of_every_cause_succeeds(
     scenario: Scenario, cause: PendingActionKind, code: str
 ) -> None:
-    """Each next command succeeds as it is written, with yes as the answer to its question."""
     await CATALOGUE[cause, code](scenario)
     heard = await send_notifications(scenario)
     (one,) = [
@@ -467,14 +438,13 @@ async def test_next_command_of_every_cause_succeeds(
 
 
 def parse_fields(record: logging.LogRecord) -> dict[str, str]:
-    """Return the fields at the end of a log line."""
     _, mark, fields = record.getMessage().partition(" | {")
     found: dict[str, str] = json.loads("{" + fields) if mark else {}
     return found
 
 
 def is_known_command(line: str) -> bool:
-    """Return whether the command line names an existing command, which is not a group."""
+    """Return whether the line runs a command, not a group."""
     words, tree = shlex.split(line)[1:], build_command_tree()
     known = [tuple(words[:end]) for end in range(1, len(words) + 1) if tuple(words[:end]) in tree]
     return bool(known) and not is_group(tree[known[-1]])

@@ -1,5 +1,3 @@
-"""Notifications about an environment name the recipients of its settings."""
-
 from dataclasses import replace
 from typing import Any
 
@@ -25,10 +23,6 @@ ANNA, BOB = "anna@contoso.example", "bob@contoso.example"
 async def report_failures_to(
     scenario: Scenario, *recipients: str
 ) -> dict[PendingActionKind, Notification]:
-    """Set the recipients, store a failed run and turn the kill switch on.
-
-    Return the notifications, by kind.
-    """
     await report_failures(scenario)
     await set_recipients(scenario, list(recipients))
     await set_kill_switch(scenario.services, is_on=True, by="admin", reason="an audit")
@@ -39,7 +33,6 @@ async def report_failures_to(
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a tenant with one flow."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
@@ -58,7 +51,6 @@ async def set_recipients(scenario: Scenario, recipients: list[str]) -> Any:
 async def test_failed_runs_are_sent_to_the_recipients_of_their_environment(
     scenario: Scenario,
 ) -> None:
-    """A notification about no single environment, such as the kill switch, has no recipients."""
     sent = await report_failures_to(scenario, BOB, f" {ANNA.title()}")
 
     failed = sent[PendingActionKind.FAILED_RUNS]
@@ -69,7 +61,6 @@ async def test_failed_runs_are_sent_to_the_recipients_of_their_environment(
 
 
 async def test_notification_without_recipients_is_sent_to_each_channel(scenario: Scenario) -> None:
-    """Each channel sends the notification to its own recipients."""
     failed = (await report_failures_to(scenario))[PendingActionKind.FAILED_RUNS]
 
     assert failed.recipients == ()
@@ -80,9 +71,6 @@ async def test_notification_without_recipients_is_sent_to_each_channel(scenario:
     "wrong", [f"{ANNA};{BOB}", f"{ANNA}\r\nBcc: {BOB}", f"\x1b{ANNA}", f"a\u202e{ANNA}"]
 )
 async def test_invalid_recipient_is_rejected_by_name(scenario: Scenario, wrong: str) -> None:
-    """A list of addresses in one text would lose all mails of a flow, and a control character could
-    show another address.
-    """
     reply = await set_recipients(scenario, [ANNA, wrong])
 
     assert reply.status == 400
@@ -92,7 +80,6 @@ async def test_invalid_recipient_is_rejected_by_name(scenario: Scenario, wrong: 
 
 
 async def test_command_sets_and_clears_the_recipients(scenario: Scenario) -> None:
-    """The option for a recipient may be repeated. The given recipients replace the stored ones."""
     name = scenario.build.environment.id
     async with serve_app() as app:
         both = ("--notification-recipient", ANNA, "--notification-recipient", BOB)

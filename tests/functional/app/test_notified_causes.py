@@ -1,5 +1,3 @@
-"""The app notifies channels of completions, late calls, alerts, poison messages and others."""
-
 from dataclasses import replace
 from datetime import timedelta
 
@@ -29,7 +27,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return an environment that permits changes, with three flows."""
     return await build_notified_scenario()
 
 
@@ -64,7 +61,6 @@ async def test_completion_notification_counts_flows_not_migrated(scenario: Scena
 async def test_completion_names_cancelled_flows_and_those_that_need_changes(
     scenario: Scenario,
 ) -> None:
-    """The flows come in the order of their reasons, each reason with its fix."""
     heard = RecordingChannel()
     scenario.build.add_admin_list_flow("Weekly list")
     await run_to_no_call_period(scenario)
@@ -101,7 +97,6 @@ async def test_app_without_channels_stores_no_deliveries(scenario: Scenario) -> 
 
 
 async def test_late_call_of_an_original_is_reported(scenario: Scenario) -> None:
-    """A call soon after the callers were updated is ignored, but one a day later is reported."""
     heard = RecordingChannel()
     await run_to_no_call_period(scenario)
     cut_over = (await scenario.read_job("Orders")).observation.started_at
@@ -140,7 +135,6 @@ async def test_late_call_of_an_original_is_reported(scenario: Scenario) -> None:
 async def test_signed_out_service_account_is_reported_by_the_daily_check(
     scenario: Scenario,
 ) -> None:
-    """The daily check uses the sign-in, so a lost sign-in is reported early."""
     heard = RecordingChannel()
     settings = scenario.settings.model_copy(update={"service_account_client_id": "operator"})
     await run_daily_check(replace(scenario.services, settings=settings), "2026-01-01")
@@ -163,7 +157,7 @@ async def test_signed_out_service_account_is_reported_by_the_daily_check(
 
 
 async def test_retired_original_that_is_on_again_is_reported(scenario: Scenario) -> None:
-    """A retired original that is on again works beside its copy until a person decides."""
+    """Such an original runs beside its copy."""
     heard = RecordingChannel()
     await run_to_no_call_period(scenario)
     await scenario.run(timedelta(days=10))
@@ -200,7 +194,6 @@ async def test_retired_original_that_is_on_again_is_reported(scenario: Scenario)
 async def test_alerts_with_one_code_share_a_notification(
     scenario: Scenario, code: str, title: str, command: str
 ) -> None:
-    """Alerts with the same code share one notification, with the message of the first."""
     heard = RecordingChannel()
     for number in (1, 2):
         row = ("key_findings", "policy", str(number))
@@ -242,7 +235,6 @@ async def test_poison_messages_and_dead_letters_are_reported(
 async def test_missing_daily_check_is_reported_after_26_hours(
     scenario: Scenario, has_swept: bool
 ) -> None:
-    """The notification also states if no daily check was ever completed."""
     heard = RecordingChannel()
     await notify_after(scenario, heard)
     if has_swept:
@@ -260,7 +252,6 @@ async def test_missing_daily_check_is_reported_after_26_hours(
 
 
 async def test_kill_switch_is_reported(scenario: Scenario) -> None:
-    """While the kill switch is on, no job continues, so a notification says that it is on."""
     heard = RecordingChannel()
     flag = KillSwitch(
         name=KILL_SWITCH, is_on=True, changed_by="admin", changed_at=scenario.services.now

@@ -34,12 +34,10 @@ from tests.functional.scenarios.remediation_scenario import Scenario, approve_sh
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return an environment that permits changes, with three flows."""
     return await build_notified_scenario()
 
 
 async def test_plan_is_reported_once_and_again_before_it_expires(scenario: Scenario) -> None:
-    """A plan has one notification, and one more on its last day if it is not approved."""
     heard = RecordingChannel()
     await scenario.order()
 
@@ -66,7 +64,6 @@ async def test_plan_is_reported_once_and_again_before_it_expires(scenario: Scena
 
 
 async def test_flows_blocked_for_one_reason_share_a_notification(scenario: Scenario) -> None:
-    """The first blocked flow waits a few minutes for the others."""
     heard = RecordingChannel()
     await run_to_no_call_period(scenario)
     await block_flows(scenario, "Orders")
@@ -84,7 +81,6 @@ async def test_flows_blocked_for_one_reason_share_a_notification(scenario: Scena
 
 
 async def test_notification_is_repeated_the_next_day(scenario: Scenario) -> None:
-    """The second notification has another id and the same correlation id."""
     heard = RecordingChannel()
     await run_to_no_call_period(scenario)
     await block_flows(scenario, "Orders")
@@ -98,7 +94,6 @@ async def test_notification_is_repeated_the_next_day(scenario: Scenario) -> None
 
 
 async def test_notification_is_repeated_earlier_for_an_additional_flow(scenario: Scenario) -> None:
-    """A later flow of the same cause is reported after some hours, in one notification."""
     heard = RecordingChannel()
     await run_to_no_call_period(scenario)
     await block_flows(scenario, "Orders")
@@ -114,7 +109,6 @@ async def test_notification_is_repeated_earlier_for_an_additional_flow(scenario:
 
 
 async def test_channel_is_not_tried_during_the_pause_that_it_requests(scenario: Scenario) -> None:
-    """While a channel asks for a pause, the app does not try it, and then sends everything."""
     busy = RecordingChannel(
         name="busy", is_out=True, says=ThrottledError("", retry_after=timedelta(minutes=9))
     )
@@ -138,7 +132,6 @@ async def test_channel_is_not_tried_during_the_pause_that_it_requests(scenario: 
 
 
 async def test_cause_that_occurs_again_is_reported_again(scenario: Scenario) -> None:
-    """If a cause ends and occurs again, a new notification is sent."""
     heard = RecordingChannel()
     await run_to_no_call_period(scenario)
     await block_flows(scenario, "Orders")
@@ -161,7 +154,6 @@ async def test_cause_that_occurs_again_is_reported_again(scenario: Scenario) -> 
 
 
 async def test_failing_channel_blocks_no_other_channel_and_is_reported(scenario: Scenario) -> None:
-    """The app retries the channel, and health and the other channel report it."""
     heard, out = RecordingChannel(), RecordingChannel(name="out", is_out=True)
     await scenario.order()
 
@@ -189,7 +181,7 @@ async def test_failing_channel_blocks_no_other_channel_and_is_reported(scenario:
 async def test_notification_whose_response_was_lost_is_repeated_with_the_same_id(
     scenario: Scenario,
 ) -> None:
-    """The same id lets the receiver recognise a repeated notification."""
+    """The receiver recognises a repetition by its id."""
     mute = RecordingChannel(is_mute=True)
     await scenario.order()
     await notify_after(scenario, mute)
@@ -200,7 +192,6 @@ async def test_notification_whose_response_was_lost_is_repeated_with_the_same_id
 
 
 async def test_concurrent_invocations_send_a_notification_once(scenario: Scenario) -> None:
-    """The invocation that loses the write of the row sends nothing."""
     heard = RecordingChannel()
     await scenario.order()
     services = build_services_with(scenario, heard)
@@ -208,7 +199,6 @@ async def test_concurrent_invocations_send_a_notification_once(scenario: Scenari
     replaced = table.replace
 
     async def send_meanwhile(kept: StoredItem, item: object) -> StoredItem:  # type: ignore[type-arg]
-        """Let another invocation send everything first."""
         table.replace = replaced  # type: ignore[method-assign]
         assert await notify(build_services_with(scenario, heard)) == 1
         return await replaced(kept, item)  # type: ignore[arg-type]
@@ -221,7 +211,6 @@ async def test_concurrent_invocations_send_a_notification_once(scenario: Scenari
 
 
 async def test_cause_that_another_invocation_reports_first_is_sent_once(scenario: Scenario) -> None:
-    """A cause that another invocation reports meanwhile is not treated as ended."""
     heard, tables = RecordingChannel(), scenario.services.tables
     store, scans = tables.notification_deliveries.store, 0
     queried = store.query
@@ -251,7 +240,6 @@ async def test_cause_that_another_invocation_reports_first_is_sent_once(scenario
 
 
 async def test_recovered_channel_gets_the_completion_days_later(scenario: Scenario) -> None:
-    """A channel that was out gets the notification about the completion once, days later."""
     heard, out = RecordingChannel(), RecordingChannel(name="out", is_out=True)
     await run_to_no_call_period(scenario)
     for _ in range(20):
@@ -270,7 +258,7 @@ async def test_recovered_channel_gets_the_completion_days_later(scenario: Scenar
 
 
 async def test_long_text_of_a_notification_is_shortened(scenario: Scenario) -> None:
-    """The app shortens long texts, because Teams rejects more than 28 KB."""
+    """Teams rejects messages of more than 28 KB."""
     heard = RecordingChannel()
     await run_to_no_call_period(scenario)
     job = replace(await scenario.read_job("Orders"), display_name="x" * 5_000)

@@ -1,5 +1,3 @@
-"""API, pages and evidence show who still calls an original after its callers were updated."""
-
 import json
 from datetime import timedelta
 from html import unescape
@@ -27,7 +25,6 @@ HEADERS = {
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return an original that an unknown caller called twice after known callers were updated."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     flow = scenario.build.add_http_flow("Orders")
@@ -46,7 +43,6 @@ async def scenario() -> Scenario:
 
 
 async def test_api_lists_the_callers_of_an_original(scenario: Scenario) -> None:
-    """Each caller has its first and last call, the number of calls, and what its headers claim."""
     reply = await call(remediations_api.show_remediation, id=scenario.remediation.id)
 
     [original] = json.loads(reply.text)["observed_callers"]
@@ -64,7 +60,6 @@ async def test_api_lists_the_callers_of_an_original(scenario: Scenario) -> None:
 
 
 async def test_flow_page_shows_the_callers_of_an_original(scenario: Scenario) -> None:
-    """The page shows what a caller's headers claim, and that anyone can send any header."""
     job = await scenario.read_job("Orders")
 
     page = await call(
@@ -80,7 +75,6 @@ async def test_flow_page_shows_the_callers_of_an_original(scenario: Scenario) ->
 
 
 async def test_remediation_page_names_the_unknown_caller(scenario: Scenario) -> None:
-    """The action required about the late call names the caller and the number of calls."""
     page = await call(dashboard_api.show_remediation_page, id=scenario.remediation.id)
 
     assert "Unknown caller, 2 calls since" in unescape(page.text)
@@ -99,7 +93,6 @@ async def test_evidence_contains_the_callers_of_an_original(scenario: Scenario) 
 
 
 async def test_form_permits_to_read_callers_and_withdraws_it(scenario: Scenario) -> None:
-    """The form says what the app reads and stores. Withdrawing the permission deletes it."""
     environment_id = scenario.build.environment.id
     table = scenario.services.tables.observed_callers
     assert await table.read_all(environment_id)

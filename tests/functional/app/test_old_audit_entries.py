@@ -1,5 +1,3 @@
-"""The daily check deletes old audit entries with their seals, if a setting limits their age."""
-
 from dataclasses import replace
 from datetime import timedelta
 
@@ -27,7 +25,6 @@ DAY = timedelta(days=1)
 
 
 async def pass_days(scenario: Scenario, number: int) -> None:
-    """Let days pass, each with two audit entries and a seal."""
     for _ in range(number):
         await cancel_remediation(scenario)
         scenario.world.clock.advance(DAY)
@@ -35,12 +32,11 @@ async def pass_days(scenario: Scenario, number: int) -> None:
 
 
 def set_retention(scenario: Scenario, time: timedelta | None, key: str = KEY_URL) -> None:
-    """Set how long the app keeps audit entries, and the URL of its evidence key."""
     scenario.settings = build_fake_settings(evidence_key=key, audit_log_kept=time)
 
 
 async def test_every_entry_is_kept_by_default(scenario: Scenario) -> None:
-    """Without the setting, no entry is deleted, because evidence needs the entries."""
+    """The evidence of a remediation needs its audit entries."""
     await pass_days(scenario, 10)
     before = list_audit_rows(scenario)
     scenario.world.clock.advance(1_000 * DAY)
@@ -53,7 +49,6 @@ async def test_every_entry_is_kept_by_default(scenario: Scenario) -> None:
 
 
 async def test_old_entries_and_their_seals_are_deleted(scenario: Scenario) -> None:
-    """The remaining seals match their entries. Evidence says that older entries were deleted."""
     await pass_days(scenario, 20)
     set_retention(scenario, 5 * DAY)
 
@@ -74,7 +69,6 @@ async def test_old_entries_and_their_seals_are_deleted(scenario: Scenario) -> No
 
 
 async def test_entries_stay_while_a_retention_policy_keeps_their_list(scenario: Scenario) -> None:
-    """While storage keeps the list of a seal's entries, these entries and all later ones stay."""
     await pass_days(scenario, 20)
     set_retention(scenario, 5 * DAY)
     scenario.fakes.archive.kept.update(await scenario.services.archive.list_names("audit-seals/"))
@@ -84,7 +78,7 @@ async def test_entries_stay_while_a_retention_policy_keeps_their_list(scenario: 
 
 
 async def test_entries_since_the_start_of_an_open_remediation_are_kept(scenario: Scenario) -> None:
-    """An open remediation may still need its entries for an export of evidence."""
+    """A later export of evidence may need these entries."""
     await pass_days(scenario, 5)
     await scenario.order(cause="open")
     await pass_days(scenario, 1)
@@ -134,7 +128,7 @@ async def test_entry_that_is_not_sealed_is_kept(scenario: Scenario) -> None:
 
 
 async def test_entries_of_an_app_without_a_key_are_deleted_by_age(scenario: Scenario) -> None:
-    """Without an evidence key no entry is ever sealed, so age alone decides."""
+    """Without an evidence key, the app seals no entry."""
     scenario.world.clock.advance(3 * DAY)
     await cancel_remediation(scenario)
     set_retention(scenario, 2 * DAY, key="")
@@ -146,7 +140,6 @@ async def test_entries_of_an_app_without_a_key_are_deleted_by_age(scenario: Scen
 async def test_many_old_entries_are_deleted_on_several_days(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each daily check deletes a limited number, and the remaining entries match their seals."""
     monkeypatch.setattr(deletion, "_MOST", 7)
     monkeypatch.setattr(deletion, "_BATCH", 3)
     await pass_days(scenario, 10)

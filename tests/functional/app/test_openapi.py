@@ -1,5 +1,3 @@
-"""The OpenAPI document describes what the routes do."""
-
 import json
 import re
 import tomllib
@@ -24,7 +22,6 @@ DOCUMENT: Any = json.loads(json.dumps(build_openapi_document(frozenset(SCHEMES))
 
 
 def list_operations() -> dict[tuple[str, str], Any]:
-    """Return each operation by method and path, in the spelling of `ENDPOINTS`."""
     return {
         (method.upper(), path.removeprefix("/")): operation
         for path, methods in DOCUMENT["paths"].items()
@@ -44,7 +41,6 @@ def list_references(value: Any) -> Iterator[str]:
 
 
 def resolve_reference(reference: str) -> Any:
-    """Return the value that a reference points to. Raises `KeyError` if there is none."""
     value = DOCUMENT
     for part in reference.removeprefix("#/").split("/"):
         value = value[part]
@@ -52,9 +48,6 @@ def resolve_reference(reference: str) -> Any:
 
 
 async def test_document_describes_exactly_the_routes() -> None:
-    """If function keys have no roles, the document names the sign-in as the only way to
-    authenticate.
-    """
     scenario = Scenario()
     provide(scenario.services)
 
@@ -75,7 +68,6 @@ def test_every_reference_can_be_resolved() -> None:
 
 
 def test_every_operation_has_a_unique_id_its_role_and_its_parameters() -> None:
-    """The operation has the parameters of path, query and headers that the route declares."""
     ids = [operation["operationId"] for operation in list_operations().values()]
     assert len(ids) == len(set(ids))
     for key, declared in ENDPOINTS.items():
@@ -95,7 +87,6 @@ def test_every_operation_has_a_unique_id_its_role_and_its_parameters() -> None:
 
 
 def test_every_response_is_described() -> None:
-    """The document describes the response of each route and each problem that it can return."""
     statuses = {str(problem.status) for problem in PROBLEMS.values()}
     assert set(DOCUMENT["components"]["responses"]) == statuses
     used: set[str] = set()
@@ -120,7 +111,6 @@ def test_optional_members_of_requests_are_not_nullable() -> None:
 
 
 def test_members_have_the_descriptions_of_the_source() -> None:
-    """Members that a model inherits are described too."""
     schemas = DOCUMENT["components"]["schemas"]
 
     assert (
@@ -132,7 +122,7 @@ def test_members_have_the_descriptions_of_the_source() -> None:
 
 
 def test_no_two_routes_match_the_same_address() -> None:
-    """The host takes the first route by function name, not the best match.
+    """The Functions host takes the first matching route in the order of function names.
 
     See github.com/Azure/azure-functions-host/issues/9876
     """
@@ -153,7 +143,7 @@ def test_no_two_routes_match_the_same_address() -> None:
 
 
 def test_schemathesis_settings_name_existing_operations() -> None:
-    """An exception for an operation that was renamed would have no effect, unnoticed."""
+    """Settings of a renamed operation would otherwise be ignored unnoticed."""
     folder = Path(__file__).parents[2] / "third_party_clients" / "clients"
     settings = tomllib.loads((folder / "schemathesis.toml").read_text("utf-8"))
     named = {one["include-operation-id"] for one in settings["operations"]}

@@ -1,5 +1,3 @@
-"""Test which notifications a remediation causes while flows are blocked, retried and migrated."""
-
 from datetime import timedelta
 
 import pytest
@@ -27,7 +25,6 @@ FLOWS = ("Orders", "Returns", "Stock")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a remediation of three flows in progress."""
     scenario = Scenario()
     for title in FLOWS:
         scenario.build.add_http_flow(title)
@@ -38,12 +35,10 @@ async def scenario() -> Scenario:
 
 
 def list_received_kinds(channel: RecordingChannel) -> list[PendingActionKind]:
-    """Return the kinds of notifications that a channel got about the remediation."""
     return [cause for cause in channel.causes if cause in {BLOCKED, COMPLETED}]
 
 
 async def block_all_flows(scenario: Scenario, *channels: RecordingChannel) -> None:
-    """Block every flow, which completes the environment job, and send what is due."""
     await block_flows(scenario, *FLOWS)
     await scenario.run(timedelta(hours=12))
     assert (await scenario.read_environment_job()).state is EnvironmentJobState.COMPLETED
@@ -52,7 +47,6 @@ async def block_all_flows(scenario: Scenario, *channels: RecordingChannel) -> No
 
 
 async def retry_and_notify(scenario: Scenario, *channels: RecordingChannel, days: int) -> None:
-    """Retry, and send what is due every twelve hours."""
     await scenario.retry(run=timedelta(hours=1))
     for _ in range(2 * days):
         await notify_after(scenario, *channels)
@@ -71,7 +65,6 @@ async def test_blocked_flows_of_a_completed_job_cause_one_notification(scenario:
 
 
 async def test_completion_after_a_retry_causes_one_notification(scenario: Scenario) -> None:
-    """The notification about the completion is sent when the last flow is migrated."""
     heard = RecordingChannel()
     await block_all_flows(scenario, heard)
     await retry_and_notify(scenario, heard, days=6)
@@ -85,7 +78,6 @@ async def test_completion_after_a_retry_causes_one_notification(scenario: Scenar
 
 
 async def test_flows_blocked_again_after_a_retry_cause_a_notification(scenario: Scenario) -> None:
-    """Flows that are blocked again, and their completion, cause one notification each."""
     heard = RecordingChannel()
     await block_all_flows(scenario, heard)
     await retry_and_notify(scenario, heard, days=1)
@@ -183,7 +175,6 @@ async def test_title_names_a_cancelled_remediation() -> None:
 
 
 async def test_plan_without_changes_causes_one_notification() -> None:
-    """The only notification is the one about flows that need changes first."""
     scenario, heard = Scenario(), RecordingChannel()
     scenario.build.add_admin_list_flow("List of flows")
     scenario.build.apply_key()
@@ -197,7 +188,6 @@ async def test_plan_without_changes_causes_one_notification() -> None:
 
 
 async def test_failed_flow_is_one_action(scenario: Scenario) -> None:
-    """The failed flow is listed once, although there is also an alert about its row."""
     job = await scenario.read_job("Orders")
     failed = stop_with_reason(
         job, FlowJobState.FAILED, "A bug.", "Report it.",

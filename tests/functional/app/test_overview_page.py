@@ -1,5 +1,3 @@
-"""The Overview page has an accurate headline and one button for each action required."""
-
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -49,7 +47,6 @@ MOST_BYTES = 300_000
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return an environment that permits changes, with three flows."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in FLOWS:
@@ -61,7 +58,6 @@ async def scenario() -> Scenario:
 
 
 async def start_remediation(scenario: Scenario, *, approve: bool = True) -> None:
-    """Start a remediation. With `approve`, approve its plan and run it until the no-call period."""
     await scenario.order()
     if approve:
         await approve_shown(scenario.services, scenario.remediation.id)
@@ -70,7 +66,6 @@ async def start_remediation(scenario: Scenario, *, approve: bool = True) -> None
 
 
 async def block_flow(scenario: Scenario, title: str, code: str = "owner_unavailable") -> None:
-    """Store the job of a flow as blocked with this reason code."""
     job = stop_with_reason(
         await scenario.read_job(title), FlowJobState.BLOCKED, "Its owner has left.",
         "Name another owner.", code=code, now=scenario.services.now,
@@ -79,7 +74,6 @@ async def block_flow(scenario: Scenario, title: str, code: str = "owner_unavaila
 
 
 async def turn_kill_switch_on(scenario: Scenario) -> None:
-    """Turn the kill switch on as Ada, and advance the clock by seven minutes."""
     await set_kill_switch(
         scenario.services, is_on=True, by="ada@contoso.example", reason="INC-4411 <b>"
     )
@@ -104,7 +98,6 @@ def list_titles(page: Reply) -> list[str]:
 
 
 def read_hidden_fields(page: Reply, action: str) -> dict[str, str]:
-    """Return the hidden fields of the form that posts to this address."""
     pattern = rf'<form method="post" action="{action}"[^>]*>(.*?)</form>'
     found = re.search(pattern, page.text, re.DOTALL)
     assert found is not None, action
@@ -113,7 +106,6 @@ def read_hidden_fields(page: Reply, action: str) -> dict[str, str]:
 
 
 async def send_form(handler: Any, fields: Mapping[str, str], identity: str = "") -> Reply:
-    """Send a form of the page, and return the page that the redirect leads to."""
     headers = {"Content-Type": FORM, "Referer": "https://app.example/api/dashboard"}
     done = await call(
         handler, urlencode(fields).encode(), id=identity or None, headers=headers | OWN | BROWSER
@@ -127,7 +119,6 @@ async def send_form(handler: Any, fields: Mapping[str, str], identity: str = "")
 async def add_environment(
     services: Services, number: int, state: EnvironmentJobState, **more: Any
 ) -> None:
-    """Store a remediation of one more environment, whose job has this state."""
     environment_id = f"e0000000-0000-4000-8000-{number:012d}"
     remediation = Remediation(
         mode=RemediationMode.APPLY,
@@ -153,7 +144,6 @@ async def add_environment(
 
 
 async def test_action_for_a_plan_links_to_the_plan(scenario: Scenario) -> None:
-    """The page counts the flows of the plan and has one button to it."""
     await start_remediation(scenario, approve=False)
 
     page = await show_page()
@@ -169,7 +159,6 @@ async def test_action_for_a_plan_links_to_the_plan(scenario: Scenario) -> None:
 
 
 async def test_blocked_flow_is_retried_from_its_line(scenario: Scenario) -> None:
-    """The form announces what it does, and retries only flows with this reason code."""
     await start_remediation(scenario)
     await block_flow(scenario, "Orders")
     await block_flow(scenario, "Returns", code="sharing_rejected")
@@ -194,7 +183,6 @@ async def test_blocked_flow_is_retried_from_its_line(scenario: Scenario) -> None
 async def test_kill_switch_banner_names_person_reason_and_time(
     scenario: Scenario,
 ) -> None:
-    """The banner has a form that turns the switch off, and no other action is required."""
     await start_remediation(scenario)
     await turn_kill_switch_on(scenario)
 
@@ -211,7 +199,6 @@ async def test_kill_switch_banner_names_person_reason_and_time(
 
 
 async def test_kill_switch_is_turned_off_by_its_banner_and_on_again(scenario: Scenario) -> None:
-    """Each change is recorded with its justification, and the page shows the new state."""
     await start_remediation(scenario)
     await turn_kill_switch_on(scenario)
 
@@ -232,7 +219,6 @@ async def test_kill_switch_is_turned_off_by_its_banner_and_on_again(scenario: Sc
 
 
 async def test_kill_switch_needs_a_justification(scenario: Scenario) -> None:
-    """A form without a justification changes nothing."""
     await turn_kill_switch_on(scenario)
     provide(scenario.services)
 
@@ -247,7 +233,6 @@ async def test_kill_switch_needs_a_justification(scenario: Scenario) -> None:
 
 
 async def test_unreadable_kill_switch_is_treated_as_on(scenario: Scenario) -> None:
-    """The page shows no name. Turning the switch off writes the row again."""
     await turn_kill_switch_on(scenario)
     rows = scenario.fakes.store.rows
     (name,) = [one for one in rows if one[0] == "killswitch"]
@@ -267,7 +252,6 @@ async def test_unreadable_kill_switch_is_treated_as_on(scenario: Scenario) -> No
 async def test_headline_counts_flows_not_migrated_by_a_completed_remediation(
     scenario: Scenario,
 ) -> None:
-    """No action is pending, but flows beyond the limit are still on Microsoft's key."""
     await scenario.opt_in(max_flows=1)
     await start_remediation(scenario)
     await scenario.run(timedelta(days=60))
@@ -282,7 +266,6 @@ async def test_headline_counts_flows_not_migrated_by_a_completed_remediation(
 
 
 async def test_headline_is_no_action_required_if_all_flows_are_migrated(scenario: Scenario) -> None:
-    """The text below the headline says that every flow is on your key."""
     await start_remediation(scenario)
     await scenario.run(timedelta(days=60))
     provide(scenario.services)
@@ -295,7 +278,6 @@ async def test_headline_is_no_action_required_if_all_flows_are_migrated(scenario
 
 
 async def test_new_app_links_to_the_environments(scenario: Scenario) -> None:
-    """Without a remediation, the page shows no number of flows, but links to the environments."""
     page = await show_page()
 
     assert find_headline(page) == "No remediation yet"
@@ -304,7 +286,7 @@ async def test_new_app_links_to_the_environments(scenario: Scenario) -> None:
 
 
 async def test_unreadable_rows_are_an_action(scenario: Scenario) -> None:
-    """Unreadable rows are an action, because one of them may hide another action."""
+    """An unreadable row may hide another action."""
     await start_remediation(scenario)
     await scenario.run(timedelta(days=60))
     rows = scenario.fakes.store.rows
@@ -321,7 +303,6 @@ async def test_unreadable_rows_are_an_action(scenario: Scenario) -> None:
 async def test_page_of_two_hundred_environments_shows_urgent_actions_and_all_totals(
     scenario: Scenario,
 ) -> None:
-    """The other environments are folded, and every flow is in the totals."""
     await start_remediation(scenario)
     for number in range(1, 200):
         await add_environment(
@@ -348,7 +329,6 @@ async def test_page_of_two_hundred_environments_shows_urgent_actions_and_all_tot
 
 
 async def test_reader_sees_the_required_role_instead_of_a_form(scenario: Scenario) -> None:
-    """The page of a person who may change nothing has no form."""
     await start_remediation(scenario)
     await block_flow(scenario, "Orders")
     await turn_kill_switch_on(scenario)
@@ -367,7 +347,6 @@ async def test_reader_sees_the_required_role_instead_of_a_form(scenario: Scenari
 async def test_person_without_roles_sees_the_fix_and_can_sign_out(
     scenario: Scenario,
 ) -> None:
-    """The error page links to no page that leads back to it."""
     page = await call(
         dashboard_api.show_status_page,
         headers=BROWSER | build_sign_in_header("nora@contoso.example", []),
@@ -382,7 +361,6 @@ async def test_person_without_roles_sees_the_fix_and_can_sign_out(
 
 
 async def test_only_pages_of_a_session_link_to_the_sign_out(scenario: Scenario) -> None:
-    """The link is on each page of a signed-in person only."""
     with_session = await show_page(BROWSER | build_sign_in_header("ada@contoso.example"))
     with_key = await show_page()
     failed_with_key = await call(dashboard_api.show_unknown_page, headers=BROWSER)
@@ -403,9 +381,9 @@ async def test_unknown_page_links_to_the_pages(scenario: Scenario) -> None:
 
 
 def test_unknown_page_is_the_last_route_that_the_host_tries() -> None:
-    """The host takes the first route that fits, in the order of the functions' names.
+    """The Functions host takes the first matching route in the order of function names.
 
-    github.com/Azure/azure-functions-host/issues/9876
+    See github.com/Azure/azure-functions-host/issues/9876
     """
     names = [route.name for route in LISTED if route.path.startswith("dashboard")]
 
@@ -413,7 +391,6 @@ def test_unknown_page_is_the_last_route_that_the_host_tries() -> None:
 
 
 async def test_headline_counts_every_flow_that_is_not_migrated(scenario: Scenario) -> None:
-    """The headline counts all flows that are not migrated, except those in progress or excluded."""
     await start_remediation(scenario)
     status = await show_status(scenario.services)
     settled = {NotMigratedReason.IN_PROGRESS, NotMigratedReason.EXCLUDED}
@@ -426,7 +403,6 @@ async def test_headline_counts_every_flow_that_is_not_migrated(scenario: Scenari
 
 
 async def test_page_counts_environments_that_are_being_planned(scenario: Scenario) -> None:
-    """The number of flows is not known yet, so the page shows none."""
     await add_environment(
         scenario.services, 1, EnvironmentJobState.DISCOVERING, planned_at=None, not_migrated=None
     )

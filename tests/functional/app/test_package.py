@@ -1,4 +1,4 @@
-"""`azd up` packs the files that .funcignore does not exclude, and wheels for Linux."""
+"""Test the package that `azd up` deploys."""
 
 import asyncio
 import importlib.util
@@ -34,7 +34,7 @@ def read_ignore_rules() -> GitIgnoreSpec:
 
 
 def list_files() -> list[str]:
-    """Return the files of the checkout, with new files but without the files that git ignores."""
+    """Return the files of the checkout that git does not ignore."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, check=True, text=True,
@@ -50,7 +50,7 @@ def copy_app(package: Path) -> None:
 
 
 async def run_program(*command: str | Path) -> str:
-    """Return the output of a program. Fails with its error output."""
+    """Return the output of a program, or fail with its error output."""
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
@@ -60,14 +60,13 @@ async def run_program(*command: str | Path) -> str:
 
 
 async def index_package(app: Path, *paths: Path) -> dict[str, Any]:
-    """Return the names of the functions that the worker finds in an app, and the imported files."""
+    """Return the functions that the worker finds in an app, and the imported files."""
     printed = await run_program(sys.executable, "-I", "-S", INDEXER, app, MESSAGES, *paths)
     found: dict[str, Any] = json.loads(printed.splitlines()[-1])
     return found
 
 
 def test_package_contains_only_needed_files() -> None:
-    """Each file of the repository is part of the app, or .funcignore excludes it."""
     top = {
         Path(name).parts[0] for name in read_ignore_rules().match_files(list_files(), negate=True)
     }
@@ -76,7 +75,7 @@ def test_package_contains_only_needed_files() -> None:
 
 
 def test_ignore_rules_do_not_match_files_of_wheels() -> None:
-    """Distributions may import from their folders `tests` or `build`, so these are packed too."""
+    """Installed packages may import from their own folders `tests` or `build`."""
     rules = [line for line in (ROOT / ".funcignore").read_text().splitlines() if line[:1] != "#"]
 
     assert [rule for rule in rules if not rule.startswith("/")] == []
@@ -85,7 +84,6 @@ def test_ignore_rules_do_not_match_files_of_wheels() -> None:
 
 
 def test_azd_prepares_the_package_before_it_packs() -> None:
-    """The hook runs on Windows and POSIX, and Azure builds nothing."""
     source = (ROOT / "azure.yaml").read_text()
 
     assert source.count("infra/prepare_package.py\n") == 2
@@ -96,7 +94,7 @@ def test_azd_prepares_the_package_before_it_packs() -> None:
 
 
 def test_minimum_version_of_azd_is_documented() -> None:
-    """The guide names the minimum of azure.yaml, because an older azd would build in Azure."""
+    """An older azd would build the app in Azure."""
     (least,) = re.findall(r'azd: ">= ([\d.]+)"', (ROOT / "azure.yaml").read_text())
 
     assert f"{least} or later" in (ROOT / "docs/deployment.md").read_text()
@@ -104,7 +102,6 @@ def test_minimum_version_of_azd_is_documented() -> None:
 
 @pytest.fixture
 def prepare() -> ModuleType:
-    """Return the module of the program that prepares the package."""
     spec = importlib.util.spec_from_file_location("prepare_package", PREPARE)
     assert spec is not None
     assert spec.loader is not None
@@ -114,10 +111,7 @@ def prepare() -> ModuleType:
 
 
 def read_values_after_an_edit(folder: Path, tmp_path: Path) -> list[int]:
-    """Edit a module of the app and one of a wheel.
-
-    Return the values with which Python then imports them.
-    """
+    """Edit a module of the app and one of a wheel. Return the values that Python then imports."""
     ours, wheel = folder / "shared/answer.py", folder / WHEELS / "somebodys.py"
     for file in (ours, wheel):
         file.write_text("VALUE = 2")
@@ -134,10 +128,7 @@ def read_values_after_an_edit(folder: Path, tmp_path: Path) -> list[int]:
 def test_byte_code_of_every_module_is_validated_by_hash(
     prepare: ModuleType, tmp_path: Path
 ) -> None:
-    """The package has byte code of each module, so that a start compiles nothing. Python compares
-    the hash of a module of the app with the source, and uses the byte code of a wheel's module
-    unchecked.
-    """
+    """With this byte code, Python compiles no module when the app starts."""
     package = tmp_path / "package"
     copy_app(package)
     (package / WHEELS).mkdir(parents=True)
@@ -166,7 +157,7 @@ def test_other_python_version_packs_no_byte_code(
     prepare: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    """Azure does not read byte code of another Python version. The app works without byte code."""
+    """Python does not read byte code of another version."""
     monkeypatch.setattr(prepare, "PYTHON", "3.99")
     (tmp_path / "function_app.py").write_text("VALUE = 1")
 
@@ -181,7 +172,6 @@ def test_other_python_version_packs_no_byte_code(
     reason="the package has wheels for Linux on x86-64, which cannot be loaded here",
 )
 async def test_worker_indexes_the_same_functions_in_the_package(tmp_path: Path) -> None:
-    """Microsoft's worker imports only from the package and from its own folder."""
     package, worker = tmp_path / "package", tmp_path / "worker"
     copy_app(package)
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")

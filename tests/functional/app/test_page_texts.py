@@ -1,5 +1,3 @@
-"""The texts of pages of a remediation of 30 flows are true, and agree with one another."""
-
 import asyncio
 import re
 from collections.abc import Mapping
@@ -14,7 +12,6 @@ type Pages = Mapping[str, str]
 
 @pytest.fixture(scope="module")
 def pages() -> Pages:
-    """Return the text of each page, without markup."""
     return asyncio.run(_collect_texts())
 
 
@@ -30,7 +27,6 @@ def _strip_markup(page: str) -> str:
 
 
 def test_assessment_asks_to_change_a_flow_that_is_never_copied(pages: Pages) -> None:
-    """A flow that needs changes is counted as such, and not as a flow that a remediation copies."""
     page = pages["assessment-after_key"]
 
     assert "Change 1 flow List flows each day" in page
@@ -52,7 +48,6 @@ def test_firewalls_are_reported_by_a_plan_and_read_later(pages: Pages) -> None:
 
 
 def test_settings_page_counts_notes_and_changed_settings_apart(pages: Pages) -> None:
-    """Points to check and settings that differ from the default have separate numbers."""
     page = pages["settings-awaiting"]
 
     assert "5 points to check The notes below say what to check." in page
@@ -67,17 +62,15 @@ def test_remediation_page_links_once_to_the_plan_of_one_environment(pages: Pages
 
 
 def test_environment_without_a_plan_has_no_known_flows(pages: Pages) -> None:
-    """The table shows "not known yet", because an empty cell would look like no flows."""
+    """An empty cell would look like no flows."""
     assert pages["environments-new"].count("not known yet") == 3
 
 
 def test_overview_of_a_migrated_tenant_names_the_last_daily_check(pages: Pages) -> None:
-    """ "No action required" is true as of this check."""
     assert "Last daily check 2026-05-01" in pages["status-migrated"]
 
 
 def test_history_says_who_started_and_how_long_each_state_lasted(pages: Pages) -> None:
-    """The history has no code, no id of an event and no duration of zero."""
     head = pages["remediation-awaiting"].partition("History")[2]
     flow = pages["flow-done"].partition("History")[2]
 
@@ -90,7 +83,6 @@ def test_history_says_who_started_and_how_long_each_state_lasted(pages: Pages) -
 
 
 def test_plan_and_evidence_count_the_same_callers(pages: Pages) -> None:
-    """Callers that are flows of the plan are copied, so neither counts them as updated."""
     plan, evidence = pages["plan-awaiting"], pages["evidence"]
 
     assert "3 known callers are flows of this plan: their copies call the copies" in plan

@@ -1,5 +1,3 @@
-"""Test every page of the dashboard and every report at each stage of a remediation."""
-
 import re
 
 from functions.endpoints import HTML, list_endpoints
@@ -22,7 +20,6 @@ _REASON_ID = re.compile(r'aria-disabled="true" aria-describedby="([^"]+)"')
 
 
 async def test_every_page_is_shown_at_every_stage_without_secrets_or_faulty_texts() -> None:
-    """No page has a signature, a faulty text, or a disabled button without its reason."""
     names = list[str]()
     async for pages in visit_stages(3):
         for page in pages:
@@ -38,7 +35,6 @@ async def test_every_page_is_shown_at_every_stage_without_secrets_or_faulty_text
 
 
 def test_stages_include_each_endpoint_with_a_page() -> None:
-    """Each route that answers with a page is visited, except the page of a confirmation link."""
     endpoints = list_endpoints().values()
     pages = {one.path for one in endpoints if one.method == "GET" and one.media_types[0] == HTML}
 
@@ -46,7 +42,6 @@ def test_stages_include_each_endpoint_with_a_page() -> None:
 
 
 async def test_no_page_offers_a_retry_while_the_kill_switch_is_on() -> None:
-    """The button is disabled with the reason, and each page can turn the kill switch off."""
     before, stopped = dict[str, str](), dict[str, str]()
     async for pages in visit_stages(3):
         for page in pages:

@@ -19,7 +19,6 @@ _FAULT = re.compile(r"`|-\d+ (?:s|min|h|days)\b|\b1 (?:flows|messages|rows|calle
 
 
 async def show_pages(scenario: Scenario) -> list[str]:
-    """Return the texts of the Overview and of the remediation, if there is one."""
     provide(scenario.services)
     pages = [await call(dashboard_api.show_status_page)]
     if found := await scenario.services.tables.remediations.read_all("remediation"):
@@ -35,7 +34,6 @@ def _strip_markup(page: str) -> str:
     ("kind", "code"), CATALOGUE, ids=[f"{kind}-{code}" for kind, code in CATALOGUE]
 )
 async def test_no_text_of_a_cause_is_faulty(kind: PendingActionKind, code: str) -> None:
-    """No page shows raw markup, a negative time, or a plural of one."""
     scenario = await build_tenant_with("Stock")
     await CATALOGUE[kind, code](scenario)
 
@@ -54,7 +52,6 @@ async def test_flow_whose_original_and_copy_are_off_is_not_shown_as_working() ->
 
 
 async def test_remediation_with_a_blocked_flow_is_blocked_on_every_page() -> None:
-    """The remediation is shown as blocked, although another of its flows is in progress."""
     scenario = await build_tenant_with("Stock")
     await CATALOGUE[PendingActionKind.FLOWS_BLOCKED, Reason.FIREWALL_DENIES](scenario)
 
@@ -66,7 +63,6 @@ async def test_remediation_with_a_blocked_flow_is_blocked_on_every_page() -> Non
 
 
 async def test_plan_that_has_expired_does_not_expire_in_the_future() -> None:
-    """A plan past its expiry is shown as expired, even before the timer cancels it."""
     scenario = await build_tenant_with("Stock")
     await CATALOGUE[PendingActionKind.PLAN_AWAITING_APPROVAL, ""](scenario)
     scenario.world.clock.advance(timedelta(days=8))

@@ -1,5 +1,3 @@
-"""The plan page shows what awaits approval, and the approval covers exactly that."""
-
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -35,9 +33,6 @@ from tests.functional.scenarios.two_environments import build_two_plans
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a plan that awaits approval. It has two dependent flows, a self-starting flow and a
-    single one.
-    """
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_parent("Close of day", scenario.build.add_http_flow("Orders"))
@@ -61,7 +56,6 @@ async def show_page(
 
 
 def list_ticked_flows(page: str) -> dict[str, str]:
-    """Return the ids of the flows with a tick, by name."""
     found = re.findall(
         r'name="included_flow_ids\[\]" value="([^"]+)".*?<span class="vh">Include ([^<]+)<', page
     )
@@ -80,7 +74,6 @@ async def send_form(scenario: Scenario, *fields: tuple[str, str]) -> Reply:
 
 
 def read_hidden_fields(page: str) -> list[tuple[str, str]]:
-    """Return the hidden fields of the form that approves."""
     form = re.search(r'<form class="plan" method="post".*?</form>', page, re.DOTALL)
     assert form is not None
     found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form[0])
@@ -113,7 +106,6 @@ async def test_plan_counts_callers_that_are_copied_apart_from_those_that_it_upda
 async def test_form_approves_only_ticked_flows_with_ticked_children(
     scenario: Scenario,
 ) -> None:
-    """Orders is not ticked, so its parent Close of day is not approved either."""
     page = await show_page(scenario)
     flows = list_ticked_flows(page)
     assert set(flows) == {"Orders", "Close of day", "Invoices", "Keyword"}
@@ -133,7 +125,6 @@ async def test_form_approves_only_ticked_flows_with_ticked_children(
 
 
 async def test_form_without_a_tick_is_rejected_and_approves_nothing(scenario: Scenario) -> None:
-    """The form contains the plan without flows, as if its ticks were lost."""
     done = await send_form(
         scenario, *read_hidden_fields(await show_page(scenario)), ("approved_by", "Ada")
     )
@@ -143,7 +134,6 @@ async def test_form_without_a_tick_is_rejected_and_approves_nothing(scenario: Sc
 
 
 async def test_page_names_where_it_is_and_the_beginning_of_the_id(scenario: Scenario) -> None:
-    """The whole id is a tooltip, and part of the command below the plan."""
     page, identity = await show_page(scenario), scenario.remediation.id
 
     there = f'<a href="/api/dashboard/remediations/{identity}">Contoso</a> / Plan</nav>'
@@ -156,7 +146,6 @@ async def test_page_names_where_it_is_and_the_beginning_of_the_id(scenario: Scen
 async def test_bar_and_head_name_the_flows_and_changes_that_the_plan_has(
     scenario: Scenario,
 ) -> None:
-    """The page has the same numbers of flows and changes as the plan in JSON."""
     answer = await call(
         remediations_api.show_plan, id=scenario.remediation.id, query={"format": "json"}
     )
@@ -174,7 +163,6 @@ async def test_bar_and_head_name_the_flows_and_changes_that_the_plan_has(
 
 
 async def test_unknowns_are_named_with_their_consequences(scenario: Scenario) -> None:
-    """The page names each unknown with its consequence. The approver accepts them."""
     page = unescape(await show_page(scenario))
 
     assert "By approving you accept what the app cannot check" in page
@@ -185,7 +173,6 @@ async def test_unknowns_are_named_with_their_consequences(scenario: Scenario) ->
 async def press_button(
     scenario: Scenario, page: str, button: str, ticked: Iterable[str], *, search: str = ""
 ) -> dict[str, str]:
-    """Press a button that leads to another part of the plan. Return the query of its address."""
     asked = re.search(rf'formaction="[^"?]+\?([^"]*)" formnovalidate>{button}', page)
     assert asked is not None, button
     fields = [*read_hidden_fields(page), *(("included_flow_ids[]", one) for one in ticked)]
@@ -208,9 +195,6 @@ async def press_button(
 
 
 async def test_flow_without_a_tick_is_excluded_on_every_page(scenario: Scenario) -> None:
-    """The flow is excluded with its parent, also if the next page does not list it. This needs no
-    script.
-    """
     whole = await show_page(scenario)
     ticked = [flow for name, flow in list_ticked_flows(whole).items() if name != "Orders"]
     query = await press_button(scenario, whole, "Find", ticked, search="invoices")
@@ -230,7 +214,6 @@ async def test_flow_without_a_tick_is_excluded_on_every_page(scenario: Scenario)
 
 
 async def test_flow_that_is_ticked_again_is_included_again(scenario: Scenario) -> None:
-    """The button leads back to the whole list, in which the flow has no tick yet."""
     whole = await show_page(scenario)
     flows = list_ticked_flows(whole)
     query = await press_button(scenario, whole, "Find", set(flows.values()) - {flows["Invoices"]})
@@ -246,7 +229,6 @@ async def test_flow_that_is_ticked_again_is_included_again(scenario: Scenario) -
 async def test_thousand_of_two_thousand_flows_are_excluded_page_by_page(
     scenario: Scenario,
 ) -> None:
-    """The approval names exactly the flows that were ticked, on any of the twenty pages."""
     table = scenario.services.tables.plan_items
     job = await scenario.read_environment_job()
     rows = await table.read_all(job.id)
@@ -283,7 +265,6 @@ async def test_thousand_of_two_thousand_flows_are_excluded_page_by_page(
 async def test_flows_excluded_from_another_plan_version_are_included(
     scenario: Scenario,
 ) -> None:
-    """The page asks the approver to review the plan, because it has changed."""
     page = await show_page(scenario, leave_out="0123456789abcdef.BQ")
 
     assert "The plan has changed since you left flows out." in page
@@ -293,7 +274,6 @@ async def test_flows_excluded_from_another_plan_version_are_included(
 async def test_approval_of_a_filtered_page_covers_all_flows(
     scenario: Scenario,
 ) -> None:
-    """The approval bar shows how many flows the page does not list."""
     for kind, search, flows in (
         ("cut_over", "", {"Close of day", "Keyword"}),
         ("", "keyword", {"Keyword"}),
@@ -309,7 +289,6 @@ async def test_approval_of_a_filtered_page_covers_all_flows(
 async def test_reader_and_starter_see_the_plan_without_a_form(
     scenario: Scenario,
 ) -> None:
-    """The page shows why a reader, or the person who started the remediation, cannot approve."""
     remediation = replace(scenario.remediation, started_by="Ada", started_by_id="id-Ada")
     await scenario.services.tables.remediations.upsert(remediation)
     reasons = {
@@ -330,7 +309,6 @@ async def test_reader_and_starter_see_the_plan_without_a_form(
 async def test_plan_of_a_read_only_environment_can_be_permitted_by_an_approver(
     scenario: Scenario, role: Role
 ) -> None:
-    """An approver can permit changes on this page. Other people see who can."""
     identity = scenario.build.environment.id
     await scenario.services.tables.environment_settings.upsert(
         EnvironmentSettings(environment_id=identity)
@@ -372,7 +350,7 @@ async def test_plan_of_a_read_only_environment_can_be_permitted_by_an_approver(
 async def test_plan_with_unreadable_environment_settings_has_no_form(
     scenario: Scenario,
 ) -> None:
-    """The page has no form, because the API would reject the approval."""
+    """The API would reject the approval."""
     rows = scenario.fakes.store.rows
     [name] = [name for name, row in rows.items() if row.table == "environmentsettings"]
     rows[name] = replace(rows[name], columns={**rows[name].columns, "data0": "{garbage"})
@@ -397,7 +375,6 @@ async def test_expired_plan_has_no_form(scenario: Scenario) -> None:
 
 
 async def test_plans_of_several_environments_are_approved_one_by_one() -> None:
-    """Each plan has its own page, with the version of that plan only."""
     scenario = await build_two_plans()
     provide(scenario.services)
     first, second = (build.environment for build in scenario.builders)
@@ -420,7 +397,6 @@ async def test_plans_of_several_environments_are_approved_one_by_one() -> None:
 
 
 async def test_firewall_is_shown_once_with_its_flows_and_a_link_to_its_fix() -> None:
-    """The linked page reads the firewall again and proposes a fix."""
     scenario = await build_guarded_scenario(GROUP)
     await scenario.order()
     provide(scenario.services)
@@ -442,7 +418,7 @@ async def test_firewall_is_shown_once_with_its_flows_and_a_link_to_its_fix() -> 
 
 
 async def test_plan_after_its_approval_does_not_say_that_firewalls_deny_now() -> None:
-    """The sentence could be wrong, because a firewall may have been fixed since the plan."""
+    """A firewall may have been fixed since the plan."""
     scenario = await build_guarded_scenario(GROUP)
     await scenario.order()
     await approve_shown(scenario.services, scenario.remediation.id)
@@ -456,7 +432,7 @@ async def test_plan_after_its_approval_does_not_say_that_firewalls_deny_now() ->
 
 
 async def test_place_that_was_not_searched_is_shown_with_its_fix_without_a_click() -> None:
-    """An approver has to know that callers may exist in places that the app could not search."""
+    """Callers may exist in places that the app could not search."""
     scenario = Scenario()
     scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, gap="Cannot read the document of app Requests (NotFound).")

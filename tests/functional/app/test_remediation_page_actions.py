@@ -1,5 +1,3 @@
-"""The remediation page shows causes and forms for rows that the app wrote."""
-
 import re
 from collections.abc import Sequence
 from datetime import timedelta
@@ -27,7 +25,6 @@ async def show_page(scenario: Scenario) -> str:
 
 
 async def send_start_form(fields: Sequence[tuple[str, str]]) -> str:
-    """Start a remediation with a form. Return the address to which the browser is redirected."""
     done = await call(
         remediations_api.start_remediation,
         urlencode(fields).encode(),
@@ -39,7 +36,6 @@ async def send_start_form(fields: Sequence[tuple[str, str]]) -> str:
 
 
 async def test_blocked_flow_links_to_the_fix_of_its_firewall() -> None:
-    """The page finds the firewalls of the cause in the messages of the jobs."""
     scenario = await build_guarded_scenario(GROUP)
     scenario.driver.use_cases = TRIGGERS
     await scenario.order()
@@ -60,7 +56,6 @@ async def test_blocked_flow_links_to_the_fix_of_its_firewall() -> None:
 
 
 async def test_fixed_firewall_is_not_shown_as_denying() -> None:
-    """The plan keeps the issue, but the page omits it after the fix and the retry of the flow."""
     scenario = await build_guarded_scenario(GROUP)
     scenario.driver.use_cases = TRIGGERS
     await scenario.order()
@@ -79,7 +74,6 @@ async def test_fixed_firewall_is_not_shown_as_denying() -> None:
 
 
 async def test_flows_that_need_changes_are_planned_again_from_their_form() -> None:
-    """The form starts a remediation of these flows only, and redirects to its page."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow("Orders")
@@ -120,7 +114,6 @@ async def test_flows_that_need_changes_are_planned_again_from_their_form() -> No
 
 
 async def test_second_tab_leads_to_the_remediation_until_its_flow_jobs_start() -> None:
-    """The second tab sends the same form while the plan is made and while it awaits approval."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow("Orders")

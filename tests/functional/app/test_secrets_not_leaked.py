@@ -1,5 +1,3 @@
-"""The app stores no signature of a trigger URL that a person enters in a text."""
-
 import logging
 from collections.abc import Iterator
 from datetime import timedelta
@@ -59,7 +57,6 @@ def redacting(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a tenant whose names and settings contain trigger URLs."""
     planted_settings = {
         "teams_webhook": build_planted_url("teams"),
         "webhook": build_planted_url("webhook"),
@@ -77,26 +74,23 @@ async def scenario() -> Scenario:
 
 
 def read_stored_text(scenario: Scenario) -> str:
-    """Return everything that is stored: rows with their keys, and poison messages."""
+    """Return the stored rows and the poison messages as one text."""
     rows = [f"{name} {row.columns}" for name, row in scenario.fakes.store.rows.items()]
     parked = map(str, scenario.fakes.messages.list_waiting_messages(POISON))
     return "\n".join([*rows, *parked])
 
 
 def format_log(caplog: pytest.LogCaptureFixture) -> str:
-    """Return every record with its fields."""
     return "\n".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
 
 
 def format_reply(reply: Reply) -> str:
-    """Return the headers and the body of a response as one text."""
     return f"{reply.headers} {reply.text}"
 
 
 async def test_request_stores_no_signature(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Names, keys and reasons of requests are stored without a signature."""
     headers = build_sign_in_header(build_planted_url("principal")) | {
         "Idempotency-Key": f"change 4711, sig={CANARY}-key"
     }
@@ -143,7 +137,6 @@ async def test_request_stores_no_signature(
 async def test_event_stores_no_signature(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No part of an event, such as its id, is stored with a signature."""
     event = {
         "specversion": "1.0",
         "id": build_planted_url("id"),
@@ -184,7 +177,6 @@ async def test_event_stores_no_signature(
 async def test_poison_message_contains_no_signature(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A poison message has a signature neither in its body nor in its id."""
     await queue_triggers.on_key_event(
         build_message(build_planted_url("body"), message_id=build_planted_url("message"))
     )
@@ -203,7 +195,6 @@ async def test_poison_message_contains_no_signature(
 async def test_problem_contains_no_signature(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The problem does not repeat a signature in an address, a member, a parameter or an id."""
     path = quote(build_planted_url("path"), safe="")
     url = build_planted_url("member")
     replies = [

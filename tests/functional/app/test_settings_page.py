@@ -1,5 +1,3 @@
-"""The Settings page, `GET /api/settings` and `cmkflow settings` show values without secrets."""
-
 import base64
 import csv
 import io
@@ -42,7 +40,6 @@ TRIGGER_URL = (
 
 
 def provide_app(**changes: Any) -> Scenario:
-    """Provide the services of an app with these settings."""
     scenario = Scenario(settings=build_fake_settings(**changes))
     provide(scenario.services)
     return scenario
@@ -57,18 +54,15 @@ async def read_page(
 
 
 async def read_items(query: Mapping[str, str] = NOTHING) -> dict[str, Any]:
-    """Return the settings that the API lists, by name."""
     document = (await call(settings_api.list_settings, query=query)).document
     return {one["name"]: one for one in document["items"]}
 
 
 def list_names(page: str) -> list[str]:
-    """Return the settings of the page in their order."""
     return re.findall(r'<th scope="row"><code>(\w+)</code>', page)
 
 
 async def test_page_shows_each_setting_with_value_default_and_meaning() -> None:
-    """Changed settings come first, and the others are folded."""
     provide_app(no_call_period=timedelta(days=14), additional_required_tags=("LogicApps",))
 
     page = await read_page()
@@ -94,7 +88,6 @@ async def test_page_shows_each_setting_with_value_default_and_meaning() -> None:
 
 
 async def test_secret_is_shown_only_as_set_or_not_set() -> None:
-    """No secret is on the page or in the answer, and no signature in another setting."""
     provide_app(**SECRETS, event_grid_topic=TRIGGER_URL)
 
     page, items = await read_page(), await read_items()
@@ -110,7 +103,7 @@ async def test_secret_is_shown_only_as_set_or_not_set() -> None:
 
 
 async def test_unusable_setting_is_first_with_its_fix() -> None:
-    """The page names the fix and the effect, but not the value, because it may contain a secret."""
+    """The value may contain a secret, so the page does not show it."""
     scenario = provide_app(event_grid_topic="http://canary")
     error = UnusableSetting(
         "CMK_EVENT_GRID_TOPIC is not an HTTPS URL.", fix="Set it to an HTTPS URL."
@@ -131,7 +124,6 @@ async def test_unusable_setting_is_first_with_its_fix() -> None:
 
 
 async def test_unknown_setting_name_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A misspelled name has no effect, and its value is not shown."""
     monkeypatch.setenv("CMK_NO_CALL_PERIODE", "canary")
     monkeypatch.setenv("CMK_DAILY_CHECK_SCHEDULE", "0 0 2 * * *")
     provide_app()
@@ -145,7 +137,6 @@ async def test_unknown_setting_name_is_a_problem(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_page_names_tenant_host_sign_in_and_build() -> None:
-    """The page shows the values that a person needs first and their effects."""
     provide_app(WEBSITE_HOSTNAME="contoso-cmk.azurewebsites.net", function_key_roles=(Role.READER,))
 
     page = await read_page()
@@ -168,7 +159,6 @@ async def test_page_names_tenant_host_sign_in_and_build() -> None:
     ],
 )
 async def test_settings_are_filtered_by_query(query: dict[str, str], found: set[str]) -> None:
-    """The page, its download and the API accept the same filter."""
     provide_app(no_call_period=timedelta(days=14))
 
     page = await read_page(query)
@@ -183,7 +173,6 @@ async def test_settings_are_filtered_by_query(query: dict[str, str], found: set[
 async def test_invalid_settings_are_named_to_a_reader_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The app does not start with invalid settings. The page names all of them, but no value."""
     for name, value in {
         "WEBSITE_AUTH_ENABLED": "True",
         "CMK_NO_CALL_PERIOD": "canary",
@@ -211,7 +200,6 @@ async def test_invalid_settings_are_named_to_a_reader_only(
 
 
 async def test_reader_sees_the_page_and_a_person_without_a_role_does_not() -> None:
-    """The page has no button, so the role reader is enough."""
     provide_app(function_key_roles=())
     reader = build_sign_in_header("ada@contoso.example", [Role.READER])
     nobody = build_sign_in_header("bob@contoso.example", [])
@@ -222,7 +210,6 @@ async def test_reader_sees_the_page_and_a_person_without_a_role_does_not() -> No
 
 
 async def test_command_prints_settings_without_secrets() -> None:
-    """The command accepts the same filter as the page and the formats of other commands."""
     provide_app(**SECRETS, no_call_period=timedelta(days=14))
     async with serve_app() as app:
         shown = await app.run("settings", "--status", "changed")

@@ -1,7 +1,6 @@
-"""People and programs sign in to the deployed app through App Service authentication.
+"""Test how people and programs sign in through App Service authentication.
 
-The local host plays App Service, Microsoft's worker runs the app, and the local tenant plays Entra.
-Tokens and the keys that verify them are sent over HTTP.
+The local host plays App Service, the local tenant plays Entra, and Microsoft's worker runs the app.
 """
 
 import json
@@ -71,7 +70,7 @@ AUTHENTICATION = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedApp:
-    """The deployed app, and the simulated tenant in which people sign in."""
+    """The running app, and the local tenant in which people sign in."""
 
     url: str
     tenant: Tenant
@@ -79,7 +78,7 @@ class SignedApp:
     session: aiohttp.ClientSession
 
     async def get(self, path: str = "api/kill-switch", **headers: str) -> tuple[int, Any]:
-        """Send a GET request. Return its status, and its JSON or the target of a redirect."""
+        """Send a GET request. Return the status, and the target of a redirect or the JSON."""
         async with self.session.get(
             f"{self.url}/{path}", headers=headers, allow_redirects=False
         ) as reply:
@@ -96,7 +95,7 @@ class SignedApp:
 async def run_signed_app(
     folder: Path, authentication: Any = AUTHENTICATION, *, key_roles: str = ""
 ) -> AsyncIterator[SignedApp]:
-    """Run the deployed app. Function keys have no roles unless `key_roles` names some."""
+    """Run the app in the local host. Function keys have no roles unless `key_roles` names some."""
     tenant, description = Tenant(), deepcopy(SEED)
     description["directory"]["applications"].append(REGISTRATION)
     description["directory"]["deviceCodeUsers"] = {API_CLIENT: ADMIN}
@@ -123,7 +122,7 @@ async def run_signed_app(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def unchanged_app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SignedApp]:
-    """Yield the deployed app behind App Service authentication. No test changes its rows."""
+    """Yield the app for the tests of this module that change no rows."""
     async with run_signed_app(tmp_path_factory.mktemp("app")) as app:
         yield app
 
@@ -137,7 +136,7 @@ async def app(unchanged_app: SignedApp) -> AsyncIterator[SignedApp]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def new_app(tmp_path: Path) -> AsyncIterator[SignedApp]:
-    """Yield an app for a single test that changes rows."""
+    """Yield an app for one test, which may change rows."""
     async with run_signed_app(tmp_path) as app:
         yield app
 
@@ -154,7 +153,6 @@ SENT = OPENED | {"Sec-Fetch-Site": "same-origin", "Content-Type": FORM}
 
 
 async def sign_in(app: SignedApp, upn: str, path: str = "/api/kill-switch") -> tuple[int, Any]:
-    """Sign in with this account as a browser does, and return the last response."""
     async with app.session.get(f"{app.url}{path}", headers=OPENED) as page:
         text = await page.text()
         assert "choose who you are" in text, text
@@ -173,7 +171,6 @@ async def find_sign_out_link(app: SignedApp, url: str, **headers: str) -> str:
 
 
 async def test_browser_signs_in_and_returns_to_its_page(app: SignedApp) -> None:
-    """The session is a cookie, and the app needs no secret of its registration."""
     status, document = await sign_in(app, "maker@contoso.example")
 
     assert (status, document["is_on"]) == (200, False)
@@ -191,7 +188,6 @@ async def test_browser_signs_in_and_returns_to_its_page(app: SignedApp) -> None:
 
 
 async def test_page_load_is_redirected_to_the_sign_in(app: SignedApp) -> None:
-    """The target is a path of the app, without the function key of the address."""
     page = "/api/dashboard/remediations/1?state=blocked"
     targets = {
         "api/dashboard": "/api/dashboard",
@@ -207,7 +203,7 @@ async def test_page_load_is_redirected_to_the_sign_in(app: SignedApp) -> None:
 
 
 async def test_program_without_sign_in_gets_a_problem_document(app: SignedApp) -> None:
-    """A program is not redirected, because it would read the sign-in page as its answer."""
+    """A program would read the sign-in page as its answer."""
     script = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin", "Accept": "*/*"}
     for headers in (
         {},
@@ -234,7 +230,6 @@ async def test_live_update_without_sign_in_is_answered_401(app: SignedApp) -> No
 
 
 async def test_form_of_an_ended_session_can_be_sent_again_after_sign_in(app: SignedApp) -> None:
-    """The app changes nothing before the person signs in and sends the form again."""
     url = f"{app.url}/api/remediations/abc/cancel"
     async with app.session.post(
         url, data="accept_replay=true&other=x", headers=SENT, allow_redirects=False
@@ -264,7 +259,6 @@ async def test_form_of_an_ended_session_can_be_sent_again_after_sign_in(app: Sig
 
 
 async def test_form_of_another_site_and_large_form_are_not_repeated(app: SignedApp) -> None:
-    """A repeated form of another site would be carried out with one click."""
     fields = {"Sec-Fetch-Site": "same-origin"}
     for headers, body in (
         ({"Sec-Fetch-Site": "cross-site"}, "accept_replay=true"),
@@ -282,7 +276,6 @@ async def test_form_of_another_site_and_large_form_are_not_repeated(app: SignedA
 
 
 async def test_repeated_form_contains_no_markup_and_no_signature(app: SignedApp) -> None:
-    """Markup and trigger URLs in the fields do not reach the page."""
     url = f"https://p.logic.azure.com/workflows/{'a' * 32}/triggers/m/paths/invoke?sig={'s' * 43}"
     fields = {"justification": f'"><script>alert(1)</script> {url}', "issue": "a gap"}
     async with app.session.post(
@@ -296,10 +289,7 @@ async def test_repeated_form_contains_no_markup_and_no_signature(app: SignedApp)
 
 
 async def test_account_without_a_role_is_not_redirected_to_the_sign_in(app: SignedApp) -> None:
-    """The app answers 403 instead of a redirect.
-
-    Without a token store, App Service answers 404 to other paths below `/.auth/`.
-    """
+    """Without a token store, App Service answers 404 to `/.auth/me` and `/.auth/refresh`."""
     await sign_in(app, "trainee@contoso.example")
 
     async with app.session.get(
@@ -320,7 +310,6 @@ async def test_account_without_a_role_is_rejected(app: SignedApp) -> None:
 
 
 async def test_token_names_the_person_of_a_request(new_app: SignedApp) -> None:
-    """The app records the person of the token, whatever name the body contains."""
     async with new_app.session.put(
         f"{new_app.url}/api/kill-switch",
         json={"is_on": True, "changed_by": "somebody", "justification": "a drill"},
@@ -330,7 +319,6 @@ async def test_token_names_the_person_of_a_request(new_app: SignedApp) -> None:
 
 
 async def test_managed_identity_with_a_role_is_accepted(new_app: SignedApp) -> None:
-    """Roles are assigned to a managed identity as to a person."""
     token = issue_application_token(new_app.tenant, APP, f"api://{API_CLIENT}")
     async with new_app.session.put(
         f"{new_app.url}/api/kill-switch",
@@ -341,7 +329,6 @@ async def test_managed_identity_with_a_role_is_accepted(new_app: SignedApp) -> N
 
 
 async def test_forged_principal_headers_are_removed(app: SignedApp) -> None:
-    """Forged headers give no role, with or without the token of a reader."""
     forged = build_sign_in_header("admin@contoso.example")
     assert (await app.get(**forged))[0] == 401
 
@@ -354,7 +341,6 @@ async def test_forged_principal_headers_are_removed(app: SignedApp) -> None:
 
 
 async def test_function_key_and_sign_in_have_separate_roles(tmp_path: Path) -> None:
-    """The function key has the roles of the setting, and a person those of the registration."""
     async with run_signed_app(tmp_path, key_roles="reader") as app:
         key, change = (
             {"x-functions-key": KEY},
@@ -391,7 +377,7 @@ async def test_function_key_and_sign_in_have_separate_roles(tmp_path: Path) -> N
 async def test_app_ignores_forged_headers_without_app_service_authentication(
     tmp_path: Path,
 ) -> None:
-    """No platform removes the headers in this case, so the app ignores them."""
+    """Without App Service authentication, no platform removes these headers."""
     off = AUTHENTICATION | {"platform": {"enabled": False}}
     async with run_signed_app(tmp_path, off) as app:
         forged = build_sign_in_header("admin@contoso.example")
@@ -403,9 +389,6 @@ async def test_app_ignores_forged_headers_without_app_service_authentication(
 
 
 async def test_invalid_tokens_are_rejected(app: SignedApp) -> None:
-    """Tokens that are for another audience, from another issuer, signed with another key, unsigned
-    or expired are rejected.
-    """
     for_another = app.build_token_header(ADMIN, BAP_AUDIENCE)["Authorization"]
     claims = jwt.decode(
         app.build_token_header(ADMIN)["Authorization"].removeprefix("Bearer "),
@@ -429,7 +412,6 @@ async def test_invalid_tokens_are_rejected(app: SignedApp) -> None:
 
 
 async def test_sign_in_redirects_to_no_other_host(app: SignedApp) -> None:
-    """A redirect to another host would be an open redirect."""
     others = ("https://evil.example/", "//evil.example/", "/\\evil.example", "/%09/evil.example")
     for target in others:
         path = f"/.auth/login/aad?post_login_redirect_uri={target}"
@@ -438,7 +420,6 @@ async def test_sign_in_redirects_to_no_other_host(app: SignedApp) -> None:
 
 
 async def sign_in_anywhere(app: SignedApp, path: str) -> tuple[int, str]:
-    """Sign in with this path as the target. Return the status and address of the last redirect."""
     async with app.session.get(f"{app.url}{path}", allow_redirects=False) as begun:
         page = begun.headers["Location"]
     async with app.session.get(f"{page}&account={MAKER}", allow_redirects=False) as chosen:

@@ -1,4 +1,4 @@
-"""`cmkflow login`, `logout` and `whoami` use tokens of Entra with the deployed app."""
+"""Test `cmkflow login`, `logout` and `whoami`."""
 
 import asyncio
 import json
@@ -21,14 +21,12 @@ type Run = Callable[..., Awaitable[Result]]
 
 @pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[SignedApp]:
-    """Yield the deployed app without roles for function keys."""
     async with run_signed_app(tmp_path) as app:
         yield app
 
 
 @pytest.fixture
 def run(app: SignedApp, tmp_path: Path) -> Run:
-    """Return a function that runs `cmkflow` with its own home folder."""
     server = app.server
     env = {
         "CMKFLOW_API": app.url,
@@ -53,7 +51,6 @@ def run(app: SignedApp, tmp_path: Path) -> Run:
 
 
 async def test_person_signs_in_with_device_code_and_signs_out(run: Run, tmp_path: Path) -> None:
-    """Only the person can read the stored tokens, and the sign-out deletes them."""
     nobody = await run("health")
     login = await run("login", "--device-code")
     who = await run("whoami")
@@ -87,7 +84,6 @@ async def test_person_signs_in_with_device_code_and_signs_out(run: Run, tmp_path
 
 
 async def test_managed_identity_signs_in_and_stores_no_token(run: Run, tmp_path: Path) -> None:
-    """The identity of a pipeline has the role operator, so it may not change an approval policy."""
     login = await run("login", "--managed-identity")
     shown = await run("kill-switch", "show")
     refused = await run(
@@ -108,7 +104,6 @@ async def test_managed_identity_signs_in_and_stores_no_token(run: Run, tmp_path:
 
 
 async def test_token_is_sent_only_to_the_app_of_its_sign_in(run: Run) -> None:
-    """The command sends no token to another address."""
     await run("login", "--device-code")
 
     other = await run("whoami", CMKFLOW_API="https://another.example")
@@ -121,7 +116,6 @@ NOTHING_SET = {"CMKFLOW_API": "", "CMKFLOW_TENANT_ID": "", "CMKFLOW_CLIENT_ID": 
 
 
 async def test_login_needs_only_the_address_of_the_app(run: Run, app: SignedApp) -> None:
-    """The app supplies the sign-in configuration. Later commands need no address."""
     login = await run("login", app.url, "--device-code", **NOTHING_SET)
     who = await run("whoami", **NOTHING_SET)
     again = await run("login", "--device-code", **NOTHING_SET)
@@ -143,7 +137,6 @@ async def test_login_needs_only_the_address_of_the_app(run: Run, app: SignedApp)
 
 
 async def test_profile_selects_the_app_of_a_tenant(run: Run, app: SignedApp) -> None:
-    """Without `--profile`, the command uses the last profile."""
     stored = await run("configure", app.url, "--profile", "contoso", **NOTHING_SET)
     login = await run("login", "--profile", "contoso", "--device-code", **NOTHING_SET)
     other = await run("login", "--managed-identity", "--profile", "other")
@@ -168,7 +161,7 @@ async def test_profile_selects_the_app_of_a_tenant(run: Run, app: SignedApp) -> 
 
 
 async def test_login_without_a_response_exits_with_5(run: Run) -> None:
-    """If the app or Entra does not answer, a script may try again."""
+    """Exit code 5 means that a later try may succeed."""
     no_app = await run("login", "http://127.0.0.1:9", **NOTHING_SET)
     no_entra = await run("login", "--device-code", HTTPS_PROXY="http://127.0.0.1:9")
 
@@ -179,7 +172,6 @@ async def test_login_without_a_response_exits_with_5(run: Run) -> None:
 
 
 async def test_login_at_an_address_of_another_program_is_rejected(run: Run, app: SignedApp) -> None:
-    """The fix names the settings with which a person can sign in instead."""
     login = await run("login", app.server.control_url, **NOTHING_SET)
 
     assert login.exit_code == ExitCode.ACTION_REQUIRED
@@ -188,7 +180,6 @@ async def test_login_at_an_address_of_another_program_is_rejected(run: Run, app:
 
 
 async def test_login_with_a_missing_managed_identity_is_rejected(run: Run) -> None:
-    """The command stores nothing about the sign-in."""
     login = await run("login", "--managed-identity", IDENTITY_ENDPOINT="http://127.0.0.1:9/token")
 
     assert login.exit_code == ExitCode.ACTION_REQUIRED
@@ -196,14 +187,12 @@ async def test_login_with_a_missing_managed_identity_is_rejected(run: Run) -> No
 
 
 async def test_login_requires_https(run: Run) -> None:
-    """The command sends no token over a connection without encryption."""
     login = await run("login", "--device-code", CMKFLOW_API="http://app.example")
 
     assert login.exit_code == ExitCode.USAGE_ERROR
 
 
 def test_no_command_requires_a_function_key() -> None:
-    """A signed-in person has no function key."""
     keys = {
         " ".join(words): option.required
         for words, command in build_command_tree().items()

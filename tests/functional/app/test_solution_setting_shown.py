@@ -1,5 +1,3 @@
-"""The API, the dashboard and the command line show and change the setting for new flows."""
-
 import json
 from html import unescape
 from typing import Any
@@ -24,7 +22,6 @@ BROWSER = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Site": "same-origin"}
 
 
 async def build_scenario(mode: ApprovalPolicy = ApprovalPolicy.REQUIRED) -> Scenario:
-    """Return a scenario whose environment creates new flows outside solutions."""
     scenario = Scenario(mode=mode)
     scenario.build.environment.creates_flows_in_solutions = False
     scenario.build.apply_key()
@@ -38,7 +35,6 @@ async def send_request(scenario: Scenario, handler: Any, headers: dict[str, str]
 
 
 async def test_setting_is_changed_and_reverted_over_http() -> None:
-    """The answer has the value and the change, and the audit log says who made it."""
     scenario = await build_scenario()
 
     on = await send_request(scenario, solution_setting_api.turn_on_solution_setting, APPROVER)
@@ -70,10 +66,6 @@ async def test_setting_is_changed_and_reverted_over_http() -> None:
 async def test_operator_needs_an_approver_where_changes_need_approval(
     mode: ApprovalPolicy, status: int
 ) -> None:
-    """With the approval policy `automatic`, an operator may change the setting.
-
-    Otherwise only an approver may.
-    """
     scenario = await build_scenario(mode)
 
     reply = await send_request(scenario, solution_setting_api.turn_on_solution_setting, OPERATOR)
@@ -88,7 +80,6 @@ async def show_page(headers: dict[str, str], query: dict[str, str] | None = None
 
 
 async def test_page_offers_the_change_and_its_revert() -> None:
-    """After the form, the page says what was done, and offers to revert it."""
     scenario = await build_scenario()
     before = await show_page(APPROVER)
 
@@ -112,7 +103,6 @@ async def test_page_offers_the_change_and_its_revert() -> None:
 
 
 async def test_page_says_why_the_change_is_not_offered() -> None:
-    """The page names the missing role approver, or the kill switch."""
     scenario = await build_scenario()
     to_operator = await show_page(OPERATOR)
     await set_kill_switch(scenario.services, is_on=True, by="eve", reason="audit")
@@ -124,7 +114,6 @@ async def test_page_says_why_the_change_is_not_offered() -> None:
 
 
 async def test_command_shows_turns_on_and_reverts() -> None:
-    """The command asks before it changes anything. Both options together are a usage error."""
     scenario = await build_scenario()
     command = ("environment", "solution-setting", scenario.build.environment.id)
     async with serve_app() as cli:

@@ -1,5 +1,3 @@
-"""The API, the dashboard and the command line show support requests, and file and reopen them."""
-
 import json
 from html import unescape
 from typing import Any
@@ -30,7 +28,6 @@ BROWSER = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Site": "same-origin"}
 
 @pytest.fixture
 async def opened() -> tuple[Scenario, SupportRequest]:
-    """Return an environment, and an open support request for its run history."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await scenario.opt_in()
@@ -48,7 +45,6 @@ async def read_page_text(handler: Any, **named: Any) -> str:
 async def test_request_is_filed_and_reopened_over_http(
     opened: tuple[Scenario, SupportRequest],
 ) -> None:
-    """The answers have the days and the ticket. The audit log names who filed the request."""
     _, request = opened
     api = support_requests_api
 
@@ -80,7 +76,6 @@ async def test_request_is_filed_and_reopened_over_http(
 async def test_ticket_number_is_short_and_plain(
     opened: tuple[Scenario, SupportRequest], number: str
 ) -> None:
-    """A ticket number that is empty, too long or a URL is rejected."""
     _, request = opened
 
     reply = await call(
@@ -96,7 +91,6 @@ async def test_ticket_number_is_short_and_plain(
 async def test_pages_show_the_countdown_until_the_request_is_filed(
     opened: tuple[Scenario, SupportRequest],
 ) -> None:
-    """Overview and Environments link to the draft, which has the form."""
     _, request = opened
     where = f"/api/dashboard/support-requests?request={request.id}"
     overview = await read_page_text(dashboard_api.show_status_page)
@@ -134,7 +128,6 @@ async def test_pages_show_the_countdown_until_the_request_is_filed(
 
 
 async def test_reader_sees_the_draft_and_no_form(opened: tuple[Scenario, SupportRequest]) -> None:
-    """The page shows the draft, and the role that its form needs."""
     _, request = opened
 
     page = await read_page_text(
@@ -149,7 +142,6 @@ async def test_reader_sees_the_draft_and_no_form(opened: tuple[Scenario, Support
 
 
 async def test_commands_list_show_file_and_reopen(opened: tuple[Scenario, SupportRequest]) -> None:
-    """`show` accepts the id, its beginning, or the name of the environment."""
     _, request = opened
     async with serve_app() as cli:
         listed = await cli.run("support-request", "list")

@@ -1,5 +1,3 @@
-"""Each trigger reads its message and runs its use case."""
-
 import json
 from datetime import timedelta
 
@@ -18,24 +16,19 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 class _Tick(func.TimerRequest):
-    """A timer request that is on time."""
-
     @property
     def past_due(self) -> bool:
-        """Return False, because the timer runs on time."""
         return False
 
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Provide a tenant of one environment to the app under test."""
     scenario = Scenario()
     provide(scenario.services)
     return scenario
 
 
 async def test_triggers_run_a_whole_remediation(scenario: Scenario) -> None:
-    """Every message of a remediation runs through the app's functions until the retirement."""
     orders = scenario.build.add_http_flow("Orders")
     site = scenario.build.add_app_setting_caller(orders)
     old_url = scenario.build.get_trigger_url(orders)
@@ -52,7 +45,6 @@ async def test_triggers_run_a_whole_remediation(scenario: Scenario) -> None:
 
 
 async def test_linking_an_environment_starts_a_remediation(scenario: Scenario) -> None:
-    """The poll finds the link and publishes an event, and its trigger starts the work."""
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
     scenario.driver.use_cases = TRIGGERS
@@ -66,7 +58,6 @@ async def test_linking_an_environment_starts_a_remediation(scenario: Scenario) -
 
 
 async def test_each_event_of_a_message_is_processed(scenario: Scenario) -> None:
-    """Two link events in one message start two remediations."""
     scenario.build.apply_key()
     events = [
         {
@@ -90,7 +81,6 @@ async def test_each_event_of_a_message_is_processed(scenario: Scenario) -> None:
 
 
 async def test_event_of_another_type_is_completed(scenario: Scenario) -> None:
-    """An event of another type starts nothing and is not a poison message."""
     event = {"id": "1", "eventType": "Microsoft.KeyVault.SecretExpired", "topic": "/v", "data": {}}
 
     await queue_triggers.on_key_event(build_message(event))
@@ -100,7 +90,6 @@ async def test_event_of_another_type_is_completed(scenario: Scenario) -> None:
 
 
 async def test_daily_check_starts_one_remediation_per_day(scenario: Scenario) -> None:
-    """Two daily checks on one day start one remediation, and one on the next day another."""
     scenario.build.apply_key()
 
     await timers.run_daily_check(_Tick())
@@ -113,7 +102,6 @@ async def test_daily_check_starts_one_remediation_per_day(scenario: Scenario) ->
 
 
 async def test_message_of_an_overdue_row_is_sent_again(scenario: Scenario) -> None:
-    """The timer sends the message of a job again if it was lost."""
     scenario.build.apply_key()
     order = Remediation(
         created_at=scenario.services.now,
@@ -151,7 +139,6 @@ async def test_message_of_an_overdue_row_is_sent_again(scenario: Scenario) -> No
 async def test_unreadable_job_message_becomes_a_poison_message(
     scenario: Scenario, body: bytes
 ) -> None:
-    """The message is in the queue `poison`, with its body and a reason."""
     await queue_triggers.run_flow_job(build_message(body, message_id="m-7"))
 
     (parked,) = scenario.fakes.messages.list_waiting_messages(POISON)
@@ -167,7 +154,6 @@ async def test_unreadable_job_message_becomes_a_poison_message(
     ids=["text", "nothing", "no event", "list without type", "type is a number"],
 )
 async def test_unreadable_event_becomes_a_poison_message(scenario: Scenario, body: bytes) -> None:
-    """The message is in the queue `poison`, with its body."""
     await queue_triggers.on_policy_event(build_message(body))
 
     (parked,) = scenario.fakes.messages.list_waiting_messages(POISON)
@@ -176,7 +162,6 @@ async def test_unreadable_event_becomes_a_poison_message(scenario: Scenario, bod
 
 
 async def test_message_for_a_missing_row_becomes_a_poison_message(scenario: Scenario) -> None:
-    """The message is in the queue `poison`, because a person has to act."""
     body = {"remediation": "r-1", "job": "j-1"}
 
     await queue_triggers.run_environment_job(build_message(body))
@@ -189,7 +174,7 @@ async def test_message_for_a_missing_row_becomes_a_poison_message(scenario: Scen
 async def test_error_at_the_start_of_a_timer_has_no_signature(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The host logs the error, which may quote a setting such as the address of a channel."""
+    """The host logs this error, which may quote a setting."""
     url = scenario.build.get_trigger_url(scenario.build.add_http_flow("Orders"))
 
     def fail() -> None:

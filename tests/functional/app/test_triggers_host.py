@@ -1,4 +1,4 @@
-"""Microsoft's worker indexes the app and calls its functions."""
+"""Test the app with Microsoft's worker."""
 
 import base64
 import json
@@ -35,7 +35,6 @@ OTHERS = {
 
 
 def build_app_settings(folder: Path) -> dict[str, str]:
-    """Return the settings with which the app starts alone on this machine."""
     return {
         "CMK_TENANT_ID": "tenant",
         "CMK_SUBSCRIPTION_IDS": "subscription",
@@ -54,7 +53,6 @@ def build_app_settings(folder: Path) -> dict[str, str]:
 async def test_worker_indexes_every_function_and_every_route_requires_sign_in(
     tmp_path: Path,
 ) -> None:
-    """Microsoft's worker accepts the app, and each route with a role answers 401 without a key."""
     async with (
         run_host(tmp_path, ROOT, **build_app_settings(tmp_path)) as host,
         aiohttp.ClientSession() as session,
@@ -75,7 +73,6 @@ async def test_worker_indexes_every_function_and_every_route_requires_sign_in(
 
 
 async def _assert_put_is_stored(host: HostProcess, session: aiohttp.ClientSession) -> None:
-    """Require that a PUT reaches the store through the real request and response objects."""
     headers = {"x-functions-key": KEY}
     body = {"is_on": True, "changed_by": "duty", "justification": "a drill"}
     url = f"{host.url}/api/kill-switch"
@@ -89,7 +86,6 @@ async def _assert_put_is_stored(host: HostProcess, session: aiohttp.ClientSessio
 
 
 async def _assert_problem_hides_key(host: HostProcess, session: aiohttp.ClientSession) -> None:
-    """Require that a problem document keeps its media type and does not repeat the key."""
     url = f"{host.url}/api/remediations/00000000-0000-4000-8000-000000000000?code={KEY}"
 
     async with session.get(url) as reply:
@@ -106,7 +102,7 @@ def test_host_files_are_valid_json(name: str) -> None:
 
 
 def test_every_schedule_has_a_default() -> None:
-    """A timer whose setting is missing keeps the whole app from starting."""
+    """A timer without its schedule setting keeps the whole app from starting."""
     values = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]
 
     source = (ROOT / "functions" / "timers.py").read_text()

@@ -1,4 +1,4 @@
-"""A message that fails is sent again, becomes a poison message, or is abandoned."""
+"""Test what happens to messages that fail."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -33,15 +33,12 @@ BODY = {"id": "event-1", "eventType": "Some.Type"}
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Provide an empty scenario to the app under test."""
     scenario = Scenario()
     provide(scenario.services)
     return scenario
 
 
 def build_failing_work(error: Exception) -> Callable[[], Awaitable[object]]:
-    """Return a function for a message's work, which raises this error."""
-
     async def act() -> object:
         raise error
 
@@ -51,7 +48,6 @@ def build_failing_work(error: Exception) -> Callable[[], Awaitable[object]]:
 async def handle_failing_message(
     scenario: Scenario, error: Exception, message: Delivered | None = None
 ) -> None:
-    """Handle this message, by default a new one, with work that raises this error."""
     received = build_message(BODY)
     if message:
         received = build_message(
@@ -66,7 +62,6 @@ async def handle_failing_message(
 async def test_message_with_a_transient_error_is_retried_with_growing_delays(
     scenario: Scenario, error: Exception
 ) -> None:
-    """The message is sent again after 5, 10, 20 … 600 seconds, and is then a poison message."""
     start = scenario.world.clock.now()
     waits: list[timedelta] = []
 
@@ -87,7 +82,7 @@ async def test_message_with_a_transient_error_is_retried_with_growing_delays(
 
 
 async def test_event_is_retried_for_three_days(scenario: Scenario) -> None:
-    """No other component would send an event again, so the app retries it for three days."""
+    """No other component would send the event again."""
     start = scenario.world.clock.now()
     await handle_failing_message(scenario, ServiceUnavailable())
     tries = 0
@@ -152,7 +147,6 @@ async def test_message_handled_twice_is_sent_again_once(scenario: Scenario) -> N
 async def test_message_with_a_permanent_error_becomes_a_poison_message(
     scenario: Scenario, error: Exception
 ) -> None:
-    """The poison message has the reason, and the message is completed."""
     await handle_failing_message(scenario, error)
 
     (parked,) = scenario.fakes.messages.list_waiting_messages(POISON)
@@ -161,7 +155,6 @@ async def test_message_with_a_permanent_error_becomes_a_poison_message(
 
 
 async def test_internal_error_abandons_the_message(scenario: Scenario) -> None:
-    """An unexpected exception reaches the host, which then abandons the message."""
     with pytest.raises(ZeroDivisionError):
         await handle_failing_message(scenario, ZeroDivisionError("a defect"))
 
@@ -170,7 +163,7 @@ async def test_internal_error_abandons_the_message(scenario: Scenario) -> None:
 
 
 async def test_internal_error_contains_no_trigger_url(scenario: Scenario) -> None:
-    """The host logs the exception, so the app removes the trigger URL from it and its cause."""
+    """The host logs the exception."""
     defect = RuntimeError(f"cannot call {URL}")
     defect.__cause__ = ValueError(f"bad address {URL}")
 

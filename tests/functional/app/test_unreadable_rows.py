@@ -1,5 +1,3 @@
-"""An unreadable row or event is reported and does not stop the others."""
-
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -35,7 +33,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario, plan_remed
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a remediation of two flow jobs that are overdue by an hour."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.add_http_flow("Orders")
     scenario.build.add_http_flow("Invoices")
@@ -50,26 +47,23 @@ async def scenario() -> Scenario:
 
 
 def list_rows_without_audit(scenario: Scenario) -> dict[Any, Any]:
-    """Return all rows except the audit log, which also has rejected requests."""
+    """Return all rows except the audit log, which also records rejected requests."""
     return {name: row for name, row in scenario.fakes.store.rows.items() if row.table != "auditlog"}
 
 
 def store_as_newer_version(scenario: Scenario, job: FlowJob) -> None:
-    """Change the row of a job as a newer version of the app may have stored it."""
     store_row_as_newer_version(
         scenario, scenario.services.tables.flow_jobs.get_row_name(job), job.state
     )
 
 
 def store_row_as_newer_version(scenario: Scenario, name: RowName, state: str) -> None:
-    """Replace this state in a row by one that this version does not have."""
     row = scenario.fakes.store.rows[name]
     data = str(row.columns["data0"]).replace(f'"state":"{state}"', '"state":"levitating"')
     scenario.fakes.store.rows[name] = replace(row, columns={**row.columns, "data0": data})
 
 
 def build_policy_event(environment_id: object) -> dict[str, object]:
-    """Return the event that an environment was linked to a policy."""
     return {
         "specversion": "1.0",
         "id": "event-1",
@@ -95,7 +89,6 @@ async def test_event_with_an_invalid_environment_id_becomes_a_poison_message(
 
 
 async def test_unreadable_row_blocks_no_other_row(scenario: Scenario) -> None:
-    """The timer sends the message of the other flow, and one notification a day names the row."""
     jobs = await scenario.read_jobs()
     store_as_newer_version(scenario, jobs["Orders"])
     before = len(scenario.fakes.messages.list_waiting_messages(FLOW_JOBS))
@@ -121,7 +114,7 @@ async def test_unreadable_row_blocks_no_other_row(scenario: Scenario) -> None:
 async def test_internal_error_with_one_row_blocks_no_other_row(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The notification has class and place of the error, but not its text, which may be secret."""
+    """The text of an error may contain a secret, so the notification does not quote it."""
     jobs = await scenario.read_jobs()
     send = scenario.fakes.messages.send
 
@@ -153,7 +146,6 @@ async def test_alert_of_a_deleted_row_is_not_counted(scenario: Scenario) -> None
 
 
 async def test_unreadable_row_is_shown_with_its_key(scenario: Scenario) -> None:
-    """The API and the command line show the row's key beside the readable rows."""
     jobs = await scenario.read_jobs()
     store_as_newer_version(scenario, jobs["Orders"])
     row = list(scenario.services.tables.flow_jobs.get_row_name(jobs["Orders"]))
@@ -179,7 +171,6 @@ ORDERS = {
 
 @pytest.mark.parametrize("order", ORDERS)
 async def test_request_for_all_flows_skips_unreadable_rows(scenario: Scenario, order: str) -> None:
-    """The request is carried out for the other flow, and the answer names the unreadable row."""
     jobs, table = await scenario.read_jobs(), scenario.services.tables.flow_jobs
     store_as_newer_version(scenario, jobs["Orders"])
     row = table.get_row_name(jobs["Orders"])
@@ -206,7 +197,6 @@ async def test_request_for_all_flows_skips_unreadable_rows(scenario: Scenario, o
 async def test_request_for_a_flow_with_an_unreadable_row_is_rejected(
     scenario: Scenario, order: str
 ) -> None:
-    """The answer is 422 with the row's key and the fix, and nothing is changed."""
     jobs = await scenario.read_jobs()
     store_as_newer_version(scenario, jobs["Orders"])
     before = list_rows_without_audit(scenario)
@@ -234,7 +224,7 @@ async def test_cancel_with_an_unreadable_environment_job_cancels_flow_jobs(
 
 
 async def test_job_with_an_unreadable_deletion_is_not_rolled_back(scenario: Scenario) -> None:
-    """The app cannot cancel the deletion, so it rolls back only the other job."""
+    """The app cannot cancel an unreadable deletion."""
     job, table = await scenario.read_job("Orders"), scenario.services.tables.deletions
     deletion = Deletion(
         environment_id=job.environment_id,
@@ -263,7 +253,6 @@ async def test_job_with_an_unreadable_deletion_is_not_rolled_back(scenario: Scen
 async def test_remediation_with_an_invalid_environment_id_is_shown_as_unreadable(
     scenario: Scenario,
 ) -> None:
-    """The list names the unreadable remediation and shows the others."""
     name = scenario.services.tables.remediations.get_row_name(scenario.remediation)
     row = scenario.fakes.store.rows[name]
     environment_id = scenario.remediation.environment_ids[0]
@@ -292,7 +281,6 @@ async def damage_row(scenario: Scenario, name: RowName, **columns: str) -> None:
 
 
 async def test_unreadable_kill_switch_is_treated_as_on() -> None:
-    """The app writes no flow, and health and status name the row. A change writes the row again."""
     scenario, name = (
         Scenario(mode=ApprovalPolicy.AUTOMATIC),
         ("killswitch", "kill_switch", "kill-switch"),
@@ -328,7 +316,6 @@ async def test_unreadable_kill_switch_is_treated_as_on() -> None:
 async def test_environment_job_of_another_version_does_not_stop_the_daily_check(
     scenario: Scenario,
 ) -> None:
-    """The daily check completes, and a notification names the row and the fix."""
     job = await scenario.read_environment_job()
     name = scenario.services.tables.environment_jobs.get_row_name(job)
     store_row_as_newer_version(scenario, name, job.state)
@@ -344,8 +331,6 @@ async def test_environment_job_of_another_version_does_not_stop_the_daily_check(
 async def test_bug_in_one_check_does_not_stop_the_daily_check(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The daily check completes, and an alert names the check and the place of the bug."""
-
     async def fail(*_: object) -> None:
         raise KeyError("id")
 
@@ -362,7 +347,6 @@ async def test_bug_in_one_check_does_not_stop_the_daily_check(
 async def test_daily_check_writes_an_unreadable_timer_row_again(
     scenario: Scenario,
 ) -> None:
-    """Health and status name the row until the daily check has written it again."""
     name = ("timerruns", "timer", SWEEP)
     await damage_row(scenario, name, data0="{garbage")
 
@@ -379,7 +363,6 @@ async def test_daily_check_writes_an_unreadable_timer_row_again(
 
 
 async def test_unreadable_wake_up_still_wakes_its_job(scenario: Scenario) -> None:
-    """The timer finds the job by the key of the wake-up, and writes the wake-up again."""
     before = len(scenario.fakes.messages.list_waiting_messages(FLOW_JOBS))
     for row in [row for row in scenario.fakes.store.rows.values() if row.table == "wakeups"]:
         await damage_row(scenario, (row.table, row.partition, row.key), data0="{garbage")
@@ -393,7 +376,6 @@ async def test_unreadable_wake_up_still_wakes_its_job(scenario: Scenario) -> Non
 
 
 async def test_daily_check_corrects_search_columns(scenario: Scenario) -> None:
-    """The daily check writes the columns again from the item, so that queries find the row."""
     job = await scenario.read_job("Orders")
     name = scenario.services.tables.flow_jobs.get_row_name(job)
     before = scenario.fakes.store.rows[name].columns
@@ -408,7 +390,7 @@ async def test_daily_check_corrects_search_columns(scenario: Scenario) -> None:
 async def test_daily_check_skips_no_row_with_a_time_at_an_end_of_the_calendar(
     scenario: Scenario, time: str
 ) -> None:
-    """A person may write such a time, which has no equivalent in UTC."""
+    """Python cannot convert such a time to UTC."""
     name = scenario.services.tables.flow_jobs.get_row_name(await scenario.read_job("Orders"))
     data = str(scenario.fakes.store.rows[name].columns["data0"])
     changed = re.sub(r'("next_check_at":)"[^"]*"', rf'\1"{time}"', data)

@@ -1,5 +1,3 @@
-"""Plans show which callers refer to a URL secret, and an environment's settings can forbid it."""
-
 import re
 from html import unescape
 
@@ -23,7 +21,6 @@ REASON = "app-0 has no identity that resolves Key Vault references."
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a plan for a flow with two callers. One of them can read the vault."""
     scenario, _, (closed, _) = build_scenario(2)
     scenario.driver.use_cases = TRIGGERS
     closed.principal_id = ""
@@ -35,7 +32,6 @@ async def scenario() -> Scenario:
 async def test_plan_page_counts_who_refers_to_the_secret_and_says_why_others_do_not(
     scenario: Scenario,
 ) -> None:
-    """The page has the numbers, the planned changes and the reason of each other caller."""
     text = unescape(re.sub(r"<[^>]+>", "", await plan_page.show_page(scenario)))
     (flow,) = list(scenario.world.list_flows())
 
@@ -48,7 +44,6 @@ async def test_plan_page_counts_who_refers_to_the_secret_and_says_why_others_do_
 async def test_command_line_says_why_a_caller_holds_the_url(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The details of a flow name the reason beside the caller."""
     shown = await cli.run("plan", "show", scenario.remediation.id, "--flow", "Orders")
 
     assert f"(holds the URL: {REASON})" in " ".join(shown.stdout.split())
@@ -67,7 +62,6 @@ async def test_command_line_says_why_a_caller_holds_the_url(
 async def test_forms_turn_url_secrets_on_and_off(
     scenario: Scenario, member: str, titles: dict[str, str]
 ) -> None:
-    """The Environments page has a button for the other value, and one for App Configuration."""
     environment_id = scenario.build.environment.id
 
     for value, title in titles.items():
@@ -87,7 +81,7 @@ async def test_forms_turn_url_secrets_on_and_off(
 
 
 async def test_app_configuration_has_no_button_while_callers_hold_urls(scenario: Scenario) -> None:
-    """Without URL secrets the setting has no effect, so the page offers only to allow them."""
+    """Without URL secrets, this setting has no effect."""
     await scenario.opt_in(has_url_secrets=False, has_url_secrets_in_app_configuration=True)
     provide(scenario.services)
 
@@ -101,10 +95,6 @@ async def test_app_configuration_has_no_button_while_callers_hold_urls(scenario:
 async def test_command_line_lets_keys_of_app_configuration_refer_to_url_secrets(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The page shows the changed setting.
-
-    The help says that the app cannot check the readers' rights.
-    """
     option = "--url-secrets-in-app-configuration"
 
     changed = await cli.run("environment", "set", scenario.build.environment.id, option)
@@ -120,7 +110,6 @@ async def test_command_line_lets_keys_of_app_configuration_refer_to_url_secrets(
 async def test_page_and_command_line_state_what_app_configuration_needs(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """Plan page and command say which rights the readers need, where an approver chooses."""
     await scenario.driver.call(lambda s: change_remediation.cancel(s, scenario.remediation.id))
     (flow,) = scenario.world.list_flows()
     scenario.build.add_key_value_caller(flow)
@@ -137,7 +126,6 @@ async def test_page_and_command_line_state_what_app_configuration_needs(
 
 
 async def test_buttons_of_the_plan_page_choose_url_secrets_for_a_flow(scenario: Scenario) -> None:
-    """The button of a flow sends the other choice, and the plan then shows it."""
     page = await plan_page.show_page(scenario)
     (flow,) = list(scenario.world.list_flows())
     button = re.search(r'form="(url-secrets-\w+)" name="flow_ids\[\]" value="([^"]+)"', page)
@@ -163,7 +151,6 @@ async def test_buttons_of_the_plan_page_choose_url_secrets_for_a_flow(scenario: 
 async def test_command_line_chooses_url_secrets_for_a_flow(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The command prints the version to approve, and the plan shows the choice."""
     identity = scenario.remediation.id
 
     chosen = await cli.run("plan", "url-secrets", identity, "none", "--flow", "Orders")

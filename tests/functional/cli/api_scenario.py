@@ -1,5 +1,3 @@
-"""Build a tenant for commands that use the API, and parse what the commands print."""
-
 import json
 from datetime import timedelta
 from typing import Any
@@ -13,7 +11,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def build_api_scenario() -> Scenario:
-    """Return a read-only environment with one flow and its caller."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
@@ -29,7 +26,7 @@ async def pass_time(scenario: Scenario, time: timedelta) -> None:
 
 
 def parse_output(result: Result) -> Any:
-    """Return the parsed JSON that a successful command with `-o json` printed."""
+    """Return the JSON that a successful command printed."""
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 

@@ -1,4 +1,4 @@
-"""Serve the app's HTTP functions over fakes on a real port, for tests of the command line."""
+"""Serve the app's HTTP functions on a real port, for tests of the command line."""
 
 import asyncio
 import functools
@@ -45,7 +45,6 @@ class CommandLine:
 
 @asynccontextmanager
 async def serve_app() -> AsyncIterator[CommandLine]:
-    """Serve every HTTP function of the app, as the host does."""
     routes = web.Application()
     for one in _load_functions():
         trigger = one.get_trigger()
@@ -76,7 +75,7 @@ async def deliver_messages(driver: Driver) -> AsyncIterator[None]:
 
 @functools.cache
 def _load_functions() -> tuple[Any, ...]:
-    """Return the app's functions. Cached, because the app returns them only once."""
+    """Return the app's functions. They are cached, because the app returns them only once."""
     return tuple(app.get_functions())
 
 

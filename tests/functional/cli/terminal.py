@@ -19,14 +19,11 @@ ROOT = Path(__file__).parents[3]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screen:
-    """What a command printed to a terminal, and its exit code."""
-
     text: str
     exit_code: int
 
     @property
     def lines(self) -> list[str]:
-        """Return the lines without trailing blanks."""
         return [line.rstrip() for line in self.text.splitlines()]
 
 
@@ -38,8 +35,8 @@ async def run_in_terminal(
     interrupt_at: str = "",
     **variables: str,
 ) -> Screen:
-    """Run a command for the app of `cli` in a terminal of this size. The command is interrupted
-    after it has printed `interrupt_at`.
+    """Run a command in a terminal of this size. Interrupt it after it has printed `interrupt_at`,
+    if given.
     """
     return await asyncio.to_thread(_run, cli, arguments, (columns, rows), variables, interrupt_at)
 

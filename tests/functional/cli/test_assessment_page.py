@@ -1,5 +1,3 @@
-"""The page of `cmkflow assess show` begins with the answer, lists to-dos, and stays small."""
-
 import re
 from html import unescape
 from typing import Any
@@ -11,7 +9,6 @@ from tests.functional.cli.test_cli_assess import FLOW, RETIRED
 
 
 def build_unread_assessment(**more: Any) -> dict[str, Any]:
-    """Return the assessment of an environment of which nothing could be read."""
     estimate = {
         "copies": 0,
         "callers": 0,
@@ -37,7 +34,6 @@ def build_unread_assessment(**more: Any) -> dict[str, Any]:
 
 
 def test_page_of_an_unread_environment_shows_no_zero() -> None:
-    """The page does not show zero flows, because the flows could not be read."""
     page = build_page([build_unread_assessment(phase="unknown")])
 
     assert "could not be read" in page
@@ -68,9 +64,6 @@ def test_page_of_an_unread_environment_shows_no_zero() -> None:
 def test_page_begins_with_the_answer_whether_the_key_can_be_applied(
     found: dict[str, list[str]], answer: str
 ) -> None:
-    """A problem of a firewall does not make the answer *No*. Without findings, the answer is
-    *Unknown*.
-    """
     sections = [
         {
             "topic": topic,
@@ -85,7 +78,6 @@ def test_page_begins_with_the_answer_whether_the_key_can_be_applied(
 
 
 def find_answer(page: str) -> str:
-    """Return the answer to the question in the page's title, with the sentence after it."""
     said = re.search(
         r"<h1>(?:Can the key be applied to|Is every flow of) [^<]+</h1>"
         r".*?<h2>.*?<span>([^<]+)</span></h2>\s*<p>([^<]*)",
@@ -111,7 +103,6 @@ READY = (
 
 
 def test_answer_counts_flows_firewalls_and_problems() -> None:
-    """One sentence counts what is certain, and the next one what is not."""
     network = build_section(
         "network",
         *(build_finding("problem", "firewall", f"nsg-{number}") for number in range(4)),
@@ -182,7 +173,6 @@ def test_answer_counts_flows_firewalls_and_problems() -> None:
 def test_answer_counts_retired_originals_apart(
     flows: list[Any], findings: list[Any], answer: str
 ) -> None:
-    """Retired originals have a separate number, because their copies work without a remediation."""
     sections = [build_section("network", *findings)] if findings else []
 
     page = build_page(
@@ -193,7 +183,6 @@ def test_answer_counts_retired_originals_apart(
 
 
 def test_deletion_of_retired_originals_is_the_last_and_optional_to_do() -> None:
-    """A flow in progress is not a to-do. A flow that requires an action is one."""
     flows = [
         *[RETIRED] * 29,
         RETIRED | {"remediation_status": "deletion_scheduled"},
@@ -225,7 +214,6 @@ def test_deletion_of_retired_originals_is_the_last_and_optional_to_do() -> None:
 
 
 def test_answer_is_not_a_plain_yes_while_something_is_unknown() -> None:
-    """The answer counts unknown facts, because each of them may be a problem."""
     sections = [*READY, build_section("connections", build_finding("unknown"))]
 
     page = build_page([build_unread_assessment(sections=sections, flow_count=3)])
@@ -234,7 +222,6 @@ def test_answer_is_not_a_plain_yes_while_something_is_unknown() -> None:
 
 
 def test_to_dos_are_numbered_and_broken_callers_are_first() -> None:
-    """After broken callers come the to-dos that have to be done before the key is applied."""
     caller = {"kind": "app_setting", "label": "setting URL", "manual_reason": "", "is_broken": True}
     flow = FLOW | {"stays_on_microsoft_key": True, "recommendations": ["Copy it."]}
     flows = [
@@ -287,7 +274,6 @@ def test_problem_of_the_key_is_the_first_to_do() -> None:
 
 
 def test_flows_with_the_same_reason_and_recommendation_share_one_text() -> None:
-    """The recommendation is not repeated for each flow."""
     alike = FLOW | {"stays_on_microsoft_key": True, "recommendations": ["Copy it with care."]}
     flows = [alike | {"display_name": f"Flow {number}"} for number in range(12)]
 
@@ -314,7 +300,6 @@ def test_each_environment_has_its_answer_and_every_link_has_a_target() -> None:
 
 
 def test_page_of_two_thousand_flows_is_one_file_with_a_folded_table() -> None:
-    """The page shows a text only once if many flows share it."""
     common = {
         "stays_on_microsoft_key": True,
         "message": "It starts from an HTTP request.",
@@ -337,7 +322,6 @@ def test_page_of_two_thousand_flows_is_one_file_with_a_folded_table() -> None:
 
 
 def test_page_of_two_thousand_retired_originals_names_each_without_details() -> None:
-    """More than ten originals are folded, without the reasons why they stayed."""
     common = {
         "stays_on_microsoft_key": True,
         "is_on": False,

@@ -1,5 +1,3 @@
-"""Commands that use the API start, show and change remediations, on the app's own handlers."""
-
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -25,14 +23,12 @@ NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a read-only environment with one flow and its caller."""
     return await build_api_scenario()
 
 
 async def test_environment_commands_list_show_and_change_settings(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The command keeps settings without an option. An empty text empties a list."""
     environment = scenario.build.environment.id
     listed = await cli.run("environment", "list")
     (flow,) = scenario.build.environment.flows
@@ -66,7 +62,6 @@ async def test_environment_commands_list_show_and_change_settings(
 async def test_remediation_is_started_approved_and_rolled_back(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The whole scenario runs from the command line, and no output contains a signature."""
     scenario.world.traffic.beat(
         scenario.world
     )  # a run shows the plan which trigger URL to look for
@@ -105,7 +100,6 @@ async def test_remediation_is_started_approved_and_rolled_back(
 async def test_cancelled_plan_is_named_although_no_job_has_started(
     scenario: Scenario, cli: CommandLine, command: tuple[str, ...]
 ) -> None:
-    """The output names the cancelled plan, instead of saying that nothing was changed."""
     identity = await start_planned_remediation(scenario, cli)
     first = await cli.run(*command, identity, "--yes")
     shown = await cli.run("remediation", "show", identity)
@@ -120,7 +114,7 @@ async def test_cancelled_plan_is_named_although_no_job_has_started(
 async def test_ids_and_next_commands_are_not_broken_over_lines(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """A person can copy each id and command."""
+    """People must be able to copy ids and commands."""
     identity = await start_planned_remediation(scenario, cli)
     listed = await cli.run("remediation", "list")
     waiting = await cli.run("remediation", "show", identity)
@@ -140,7 +134,6 @@ async def test_ids_and_next_commands_are_not_broken_over_lines(
 async def test_blocked_flow_is_shown_with_its_reason_code_and_next_command(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The output has the reason code, by which a person finds the fix in the runbook."""
     identity = await start_planned_remediation(scenario, cli)
     await cli.run("approve", identity, "--yes")
     await cli.run(
@@ -160,7 +153,6 @@ async def test_blocked_flow_is_shown_with_its_reason_code_and_next_command(
 async def test_retry_while_the_kill_switch_is_on_reports_it(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The output of the retry says that the jobs wait until the kill switch is off."""
     identity = await start_planned_remediation(scenario, cli)
     await cli.run("approve", identity, "--yes")
     await cli.run(
@@ -209,7 +201,6 @@ async def test_health_names_a_failing_channel(scenario: Scenario, cli: CommandLi
 async def test_flow_show_prints_state_callers_and_history(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """An unknown name is not found, and the error suggests a similar one."""
     scenario.world.traffic.beat(scenario.world)
     identity = await start_planned_remediation(scenario, cli)
     await cli.run("approve", identity, "--yes")
@@ -240,7 +231,7 @@ async def test_flow_show_prints_state_callers_and_history(
 async def test_remediation_of_a_read_only_environment_is_shown_as_assessed(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The output names the mode assess, because "completed" alone would suggest changes."""
+    """ "Completed" alone would suggest that flows were changed."""
     order = Remediation(
         created_at=scenario.services.now,
         mode=RemediationMode.APPLY,
@@ -260,7 +251,6 @@ async def test_remediation_of_a_read_only_environment_is_shown_as_assessed(
 async def test_repeated_start_with_a_name_returns_the_same_remediation(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """A start that is repeated with its `--name`, as after a lost response, starts nothing."""
     order = (
         "remediation",
         "start",
@@ -277,7 +267,6 @@ async def test_repeated_start_with_a_name_returns_the_same_remediation(
 
 
 async def test_cancel_asks_before_it_changes_anything(scenario: Scenario, cli: CommandLine) -> None:
-    """If the answer is no, or no answer is possible, the command changes nothing."""
     identity = await start_planned_remediation(scenario, cli)
     refused = await cli.run("remediation", "cancel", identity, answer="n\n")
     nobody = await cli.run("remediation", "cancel", identity)
@@ -301,7 +290,6 @@ async def test_cancel_asks_before_it_changes_anything(scenario: Scenario, cli: C
 
 @pytest.mark.usefixtures("scenario")
 async def test_kill_switch_commands_turn_and_show_it(cli: CommandLine) -> None:
-    """The command shows who turned the kill switch on and why. The health command shows it too."""
     before = await cli.run("kill-switch", "show")
     await cli.run("kill-switch", "on", "--justification", "change freeze")
     during = await cli.run("kill-switch", "show")
@@ -317,10 +305,6 @@ async def test_kill_switch_commands_turn_and_show_it(cli: CommandLine) -> None:
 
 
 async def test_firewall_issue_is_ignored_by_name(scenario: Scenario, cli: CommandLine) -> None:
-    """The settings show the issue and its justification.
-
-    The error for a misspelled name suggests one.
-    """
     environment, gap = scenario.build.environment.id, "service_tag:powerplatformplex"
     wrong = await cli.run(
         "environment", "ignore", environment, gap[:-2], "--justification", "own proxy"
@@ -362,7 +346,6 @@ async def test_firewall_issue_is_ignored_by_name(scenario: Scenario, cli: Comman
 async def test_error_of_the_api_is_printed_to_stderr(
     scenario: Scenario, cli: CommandLine, arguments: tuple[str, ...], said: str
 ) -> None:
-    """The command prints the problem document as text to stderr."""
     environment = scenario.build.environment.id
     result = await cli.run(
         *(environment if one == "ENVIRONMENT" else one for one in arguments), "-o", "json"

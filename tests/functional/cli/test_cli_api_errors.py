@@ -1,5 +1,3 @@
-"""Commands report a rejected request, an unavailable app, and an address of another server."""
-
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -8,7 +6,6 @@ from tests.functional.cli.cli_app import CommandLine
 
 
 async def test_wrong_function_key_is_reported(cli: CommandLine) -> None:
-    """The host answers 401 without a text, so the error names the variable with the key."""
     result = await cli.run("health", key="wrong")
 
     assert result.exit_code == 4
@@ -25,7 +22,6 @@ async def test_wrong_function_key_is_reported(cli: CommandLine) -> None:
     ],
 )
 async def test_unavailable_app_is_reported_without_the_key(url: str, said: str, code: int) -> None:
-    """The error names the setting to check, but not the key."""
     result = await CommandLine(url=url, key="secret-key").run("health")
 
     assert result.exit_code == code
@@ -44,7 +40,7 @@ async def test_unavailable_app_is_reported_without_the_key(url: str, said: str, 
     ],
 )
 async def test_server_that_is_not_the_app_is_reported(answer: web.Response, said: str) -> None:
-    """The command does not follow a redirect, because it would send the function key along."""
+    """If the command followed a redirect, it would send the function key to another server."""
 
     async def handle(_: web.Request) -> web.Response:
         return answer

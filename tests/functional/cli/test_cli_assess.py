@@ -1,5 +1,3 @@
-"""`cmkflow assess show` prints a table, JSON or a page, and rejects invalid options."""
-
 import json
 import re
 from collections.abc import AsyncIterator
@@ -24,7 +22,6 @@ NAME = "Orders <script>alert(1)</script>"
 
 @pytest.fixture
 async def build(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Builder]:
-    """Yield a tenant of one environment with a called flow that has a parent and two callers."""
     world = World()
     build = Builder(world)
     orders = build.add_http_flow(NAME)
@@ -42,7 +39,6 @@ async def build(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Builder]:
 async def test_table_names_flows_reasons_and_recommendations(
     cli: CommandLine, build: Builder
 ) -> None:
-    """The table shows names from the tenant as plain text."""
     done = await cli.run("assess", "show", "--environment", build.environment.id)
 
     assert done.exit_code == 0, done.output
@@ -57,7 +53,6 @@ async def test_table_names_flows_reasons_and_recommendations(
 async def test_page_is_self_contained_and_contains_no_signature(
     cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The page is one file without external addresses, and names in it are escaped."""
     file = tmp_path / "assessment.html"
 
     done = await cli.run("assess", "show", "--all", "--html", str(file))
@@ -72,7 +67,6 @@ async def test_page_is_self_contained_and_contains_no_signature(
 
 
 async def test_json_output_contains_all_environments(cli: CommandLine, build: Builder) -> None:
-    """The property `items` contains the assessment of each environment."""
     done = await cli.run("assess", "show", "--all", "-o", "json")
 
     (item,) = json.loads(done.stdout)["items"]
@@ -84,7 +78,6 @@ async def test_json_output_contains_all_environments(cli: CommandLine, build: Bu
 async def test_query_and_output_formats_apply_to_assessments(
     cli: CommandLine, build: Builder, output: str
 ) -> None:
-    """The command accepts an environment's name, a query and each output format."""
     name = build.environment.display_name
     asked = ("--query", "items[].{name: display_name, flows: length(flows)}", "-o", output)
 
@@ -101,7 +94,6 @@ async def test_query_and_output_formats_apply_to_assessments(
 async def test_unknown_environment_exits_with_1_and_others_are_shown(
     cli: CommandLine, build: Builder
 ) -> None:
-    """An error in one of several environments does not hide the others."""
     strange = "00000000-0000-4000-8000-00000000dead"
     words = ("assess", "show", "--environment", strange, "--environment", build.environment.id)
     done = await cli.run(*words)
@@ -115,13 +107,11 @@ async def test_unknown_environment_exits_with_1_and_others_are_shown(
 
 
 async def test_environments_are_required(cli: CommandLine) -> None:
-    """The command is rejected without an environment, and with both an environment and `--all`."""
     assert (await cli.run("assess", "show")).exit_code == 2
     assert (await cli.run("assess", "show", "--all", "--environment", "x")).exit_code == 2
 
 
 async def test_several_environments_share_a_caller_search(cli: CommandLine, build: Builder) -> None:
-    """The second assessment uses the search of the first, so both have the same search time."""
     other = Builder(build.world, name="Second")
     other.add_http_flow("Invoices")
 
@@ -162,7 +152,6 @@ RETIRED = FLOW | {
 async def test_assessment_is_started_without_waiting_and_shown_later(
     cli: CommandLine, build: Builder
 ) -> None:
-    """With `--no-wait` the command prints the id, and `--resume` shows the assessment."""
     ordered = await cli.run("assess", "show", "--environment", build.environment.id, "--no-wait")
     identity = ordered.output.split()[-1]
     later = await cli.run("assess", "show", "--resume", identity)
@@ -176,8 +165,6 @@ async def test_assessment_is_started_without_waiting_and_shown_later(
 async def test_interrupted_wait_prints_the_command_to_resume(
     cli: CommandLine, build: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C ends only the wait, and the assessment continues."""
-
     def raise_interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""Commands accept names and beginnings of ids for environments, remediations and flows."""
+"""Test that commands accept names and beginnings of ids."""
 
 import json
 from datetime import timedelta
@@ -18,9 +18,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a plan that awaits approval, with two flows of the same name and one with another
-    name.
-    """
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Orders", "Returns"):
@@ -33,7 +30,6 @@ async def scenario() -> Scenario:
 
 
 async def test_commands_accept_names(scenario: Scenario, cli: CommandLine) -> None:
-    """Commands accept names of environments, remediations and flows in any case, and send ids."""
     name = scenario.build.environment.display_name.upper()
     excluded = await cli.run("environment", "set", name, "--exclude", "returns", "-o", "json")
     except_one = ("--except", "Returns", "--yes")
@@ -62,7 +58,6 @@ async def test_commands_accept_the_beginning_of_an_id(scenario: Scenario, cli: C
 async def test_name_is_found_on_any_page_of_a_list(
     scenario: Scenario, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command finds each environment of several pages by its name."""
     monkeypatch.setattr(api_client, "_MOST", 1)
     others = [Builder(scenario.world, name=name).environment for name in ("Fabrikam", "Adatum")]
 
@@ -77,7 +72,6 @@ async def test_name_is_found_on_any_page_of_a_list(
 async def test_ambiguous_name_is_rejected_with_the_matching_ids(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The error lists the id of each match, and nothing is changed."""
     environment = scenario.build.environment
     words = ("environment", "set", environment.id, "--exclude", "Orders")
 
@@ -115,7 +109,6 @@ async def test_unknown_name_is_rejected_with_suggestions(
 async def test_unknown_issue_is_rejected_with_suggestions(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """A misspelled name would ignore no issue, so the error suggests a similar one."""
     gap = BlockedCall(
         environment_id=scenario.build.environment.id,
         host="erp.contoso.example",
@@ -137,7 +130,6 @@ async def test_unknown_issue_is_rejected_with_suggestions(
 
 
 async def test_wrong_id_is_rejected_with_suggestions(scenario: Scenario, cli: CommandLine) -> None:
-    """The API suggests similar ids, so that a script with a wrong id fails as well."""
     (flow, *_) = scenario.build.environment.flows
     slip = flow[:-1] + ("0" if flow[-1] != "0" else "1")
 
@@ -148,7 +140,6 @@ async def test_wrong_id_is_rejected_with_suggestions(scenario: Scenario, cli: Co
 
 
 def test_every_parameter_for_an_id_accepts_a_name() -> None:
-    """The help of each such parameter says that it takes a name."""
     takers = {"environment", "environments", "remediation", "flows", "except_flows", "exclude"}
     found = [
         (words, one.name)
@@ -162,7 +153,6 @@ def test_every_parameter_for_an_id_accepts_a_name() -> None:
 
 
 async def test_name_in_the_same_case_has_precedence(scenario: Scenario, cli: CommandLine) -> None:
-    """If two names differ only in case, the one in the given case is chosen, as in the API."""
     environment = scenario.build.environment
     flow = scenario.build.add_http_flow("RETURNS")
     words = ("environment", "set", environment.id, "-o", "json", "--exclude")

@@ -1,5 +1,3 @@
-"""`cmkflow caller` declares, lists, confirms and removes callers."""
-
 import json
 from pathlib import Path
 
@@ -22,7 +20,6 @@ URL = (
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return an environment that permits changes, with one flow."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow("Orders")
@@ -34,7 +31,6 @@ async def scenario() -> Scenario:
 
 
 def format_as_yaml(scenario: Scenario) -> str:
-    """Return two callers as YAML, with a number and the word `no` as texts."""
     return f"""
 callers:
   - name: Till
@@ -57,7 +53,6 @@ callers:
 
 
 def format_as_csv(scenario: Scenario) -> str:
-    """Return the same two callers as CSV, the first of them in two lines."""
     home = scenario.build.environment.id
     return (
         "name,owner,contact,environment_id,flow,trigger_url_id,new_url_secret,"
@@ -70,7 +65,6 @@ def format_as_csv(scenario: Scenario) -> str:
 
 
 def format_as_json(scenario: Scenario) -> str:
-    """Return the same two callers as JSON, in the format of the API."""
     flow = {"environment_id": scenario.build.environment.id, "flow": "Orders"}
     flow["new_url_secret"] = SECRET
     till: dict[str, object] = {"name": "Till", "owner": "007", "contact": "no", "flows": [flow]}
@@ -87,7 +81,6 @@ def format_as_json(scenario: Scenario) -> str:
 async def test_each_format_declares_the_same_callers(
     scenario: Scenario, cli: CommandLine, tmp_path: Path, name: str, content: object
 ) -> None:
-    """The stored callers are the same, and neither rows nor output contain the signature."""
     file = tmp_path / name
     file.write_text(content(scenario))  # type: ignore[operator]  # one of the functions above
 
@@ -140,7 +133,6 @@ async def test_an_error_names_the_entry(
 async def test_a_caller_is_confirmed_and_removed(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """A confirmation says that the caller calls the copy, and retries the blocked job."""
     file = tmp_path / "callers.yaml"
     file.write_text(format_as_yaml(scenario))
     await cli.run("caller", "declare", str(file))

@@ -1,5 +1,3 @@
-"""`cmkflow evidence` writes the evidence file of a remediation, and checks such a file offline."""
-
 import hashlib
 import json
 import zipfile
@@ -29,7 +27,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a completed remediation of an app that signs its evidence."""
     scenario = Scenario(
         settings=build_fake_settings(
             evidence_key=KEY_URL, time_stamp_authority="https://tsa.example/"
@@ -49,7 +46,6 @@ async def scenario() -> Scenario:
 async def test_evidence_is_written_and_verified(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """`export` and `check` print the same SHA-256, and `check` does not need the app."""
     file = tmp_path / "evidence.zip"
 
     export_evidence = await cli.run("evidence", "export", scenario.remediation.id, "-f", str(file))
@@ -65,7 +61,6 @@ async def test_evidence_is_written_and_verified(
 async def test_check_names_changed_files(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The command prints one line for each difference, and its exit code is not zero."""
     file = await export_evidence(scenario, cli, tmp_path)
     replace_approver(file)
     with zipfile.ZipFile(file, "a") as target:
@@ -82,7 +77,6 @@ async def test_check_names_changed_files(
 
 
 async def export_evidence(scenario: Scenario, cli: CommandLine, folder: Path) -> Path:
-    """Run `cmkflow evidence export`, and return the path of the file."""
     file = folder / "evidence.zip"
     done = await cli.run("evidence", "export", scenario.remediation.id, "-f", str(file))
     assert done.exit_code == 0, done.output
@@ -90,7 +84,6 @@ async def export_evidence(scenario: Scenario, cli: CommandLine, folder: Path) ->
 
 
 def change_files(file: Path, change: Callable[[dict[str, bytes]], None]) -> None:
-    """Unpack an evidence file, let `change` edit its files, and pack it again."""
     with zipfile.ZipFile(file) as source:
         files = {name: source.read(name) for name in source.namelist()}
     change(files)
@@ -108,9 +101,7 @@ def remove_time_stamp(files: dict[str, bytes]) -> None:
 
 
 def replace_approver(file: Path) -> None:
-    """Replace the approver's name in each file except the manifest, its signature and its time
-    stamp.
-    """
+    """Replace the approver's name in each file that has a hash in the manifest."""
 
     def change(files: dict[str, bytes]) -> None:
         for name in files.keys() - {MANIFEST, SIGNATURE, TIME_STAMP}:
@@ -120,7 +111,7 @@ def replace_approver(file: Path) -> None:
 
 
 def remake_manifest(file: Path) -> None:
-    """Write a manifest whose hashes match the changed files."""
+    """Write the hashes of the changed files into the manifest."""
 
     def change(files: dict[str, bytes]) -> None:
         manifest = json.loads(files[MANIFEST])
@@ -135,8 +126,8 @@ def remake_manifest(file: Path) -> None:
 
 
 async def sign_again(scenario: Scenario, file: Path, key_id: str = "") -> None:
-    """Sign an evidence file with a newer version of the key, under another id if one is given.
-    Remove its time stamp.
+    """Sign an evidence file with a newer version of the key, and remove its time stamp. The
+    signature states `key_id` if it is given.
     """
     add_evidence_key(scenario.world)
     with zipfile.ZipFile(file) as source:
@@ -152,7 +143,7 @@ async def sign_again(scenario: Scenario, file: Path, key_id: str = "") -> None:
 
 
 async def write_public_key(scenario: Scenario, folder: Path) -> Path:
-    """Write the public key of the current version as a PEM file with Windows line ends."""
+    """Write the current public key as a PEM file with Windows line ends."""
     key = await scenario.services.signing_keys.read(KEY_URL)
     path = folder / "key.pem"
     path.write_text(key.public_key.replace("\n", "\r\n"))
@@ -162,7 +153,7 @@ async def write_public_key(scenario: Scenario, folder: Path) -> Path:
 async def test_check_without_expected_key_does_not_confirm_the_key(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The command says that the key in the evidence file may be anyone's."""
+    """Anyone can make a key and put it into the file."""
     file = await export_evidence(scenario, cli, tmp_path)
 
     checked = await cli.run("evidence", "check", str(file))
@@ -175,7 +166,6 @@ async def test_check_without_expected_key_does_not_confirm_the_key(
 async def test_check_with_public_key_confirms_the_signature(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """Line ends of the key file do not matter. The command prints what the check does not show."""
     file = await export_evidence(scenario, cli, tmp_path)
     key = await write_public_key(scenario, tmp_path)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -193,7 +183,7 @@ async def test_check_with_public_key_confirms_the_signature(
 async def test_check_of_replaced_approver_with_remade_manifest_fails(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """Every hash matches the manifest, but the signature does not."""
+    """The hashes match, so only the signature shows the change."""
     file = await export_evidence(scenario, cli, tmp_path)
     replace_approver(file)
     remake_manifest(file)
@@ -208,7 +198,7 @@ async def test_check_of_replaced_approver_with_remade_manifest_fails(
 async def test_check_of_file_signed_with_another_key_fails_if_a_key_is_expected(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """A person who changes the file and signs it with another key is found out."""
+    """A person may change the file and sign it with another key."""
     file = await export_evidence(scenario, cli, tmp_path)
     key = await write_public_key(scenario, tmp_path)
     replace_approver(file)
@@ -227,7 +217,7 @@ async def test_check_of_file_signed_with_another_key_fails_if_a_key_is_expected(
 async def test_check_of_file_without_signature_fails_if_a_key_is_expected(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """A person cannot avoid the check by removing the signature."""
+    """Nobody may avoid the check by removing the signature."""
     file = await export_evidence(scenario, cli, tmp_path)
     key = await write_public_key(scenario, tmp_path)
     change_files(file, remove_signature)
@@ -243,7 +233,6 @@ async def test_check_of_file_without_signature_fails_if_a_key_is_expected(
 async def test_check_with_another_sha256_fails(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The evidence file is valid, but its SHA-256 is not the expected one."""
     file = await export_evidence(scenario, cli, tmp_path)
 
     checked = await cli.run("evidence", "check", str(file), "--sha256", "0" * 64)
@@ -255,7 +244,7 @@ async def test_check_with_another_sha256_fails(
 async def test_check_with_key_id_reads_the_public_key_from_the_vault(
     scenario: Scenario, cli: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The key is read from the vault, because anybody can write a key and its id into the file."""
+    """A file may contain one key and the id of another."""
     monkeypatch.setattr(signing_key, "read_signing_key", scenario.services.signing_keys.read)
     file = await export_evidence(scenario, cli, tmp_path)
     arguments = ("evidence", "check", str(file), "--key-id")
@@ -295,7 +284,6 @@ async def test_check_with_key_id_of_closed_vault_names_the_reason(
 async def test_public_key_of_another_kind_is_rejected(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """A text without a key and an elliptic curve key are rejected."""
     file = await export_evidence(scenario, cli, tmp_path)
     curve, text = tmp_path / "curve.pem", tmp_path / "text.pem"
     public = ec.generate_private_key(ec.SECP256R1()).public_key()
@@ -312,7 +300,6 @@ async def test_public_key_of_another_kind_is_rejected(
 async def test_file_that_is_no_evidence_is_named(
     scenario: Scenario, cli: CommandLine, tmp_path: Path, content: bytes | None
 ) -> None:
-    """The error names the file, which may be another file or missing."""
     file = tmp_path / "evidence.zip"
     if content is not None:
         file.write_bytes(content)
@@ -342,7 +329,6 @@ def write_root_certificate(folder: Path, authority: TokenSigner) -> Path:
 
 
 def build_authority(scenario: Scenario) -> TokenSigner:
-    """Return the authority that stamps the scenario's evidence."""
     stamps = scenario.fakes.ports.time_stamps
     assert isinstance(stamps, FakeTimeStamps)
     return stamps.signer
@@ -351,7 +337,6 @@ def build_authority(scenario: Scenario) -> TokenSigner:
 async def test_check_with_certificates_of_the_authority_shows_the_time(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """Without the certificates, the command prints that the time stamp was not verified."""
     file = await export_evidence(scenario, cli, tmp_path)
     root = write_root_certificate(tmp_path, build_authority(scenario))
     at = f"{scenario.world.clock.now():%Y-%m-%d %H:%M:%S} UTC"
@@ -369,7 +354,7 @@ async def test_check_with_certificates_of_the_authority_shows_the_time(
 async def test_check_of_time_stamp_by_another_authority_fails(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """A person can make an authority of the same name, and stamp a changed file with any time."""
+    """Anyone can make an authority of the same name, which stamps any time."""
     file = await export_evidence(scenario, cli, tmp_path)
     root = write_root_certificate(tmp_path, build_authority(scenario))
     forger = TokenSigner(build_authority(scenario).name, scenario.world.clock.now())
@@ -389,7 +374,6 @@ async def test_check_of_time_stamp_by_another_authority_fails(
 async def test_check_of_time_stamp_of_another_signature_fails(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """A file that was changed and signed again has no time stamp of that signature."""
     file = await export_evidence(scenario, cli, tmp_path)
     with zipfile.ZipFile(file) as archive:
         stamp = archive.read(TIME_STAMP)
@@ -407,7 +391,7 @@ async def test_check_of_time_stamp_of_another_signature_fails(
 async def test_check_of_file_without_time_stamp_fails_if_one_is_expected(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """A person cannot avoid the check by removing the time stamp."""
+    """Nobody may avoid the check by removing the time stamp."""
     file = await export_evidence(scenario, cli, tmp_path)
     root = write_root_certificate(tmp_path, build_authority(scenario))
     change_files(file, remove_time_stamp)

@@ -1,5 +1,3 @@
-"""`cmkflow key check` prints the findings about keys with and without a policy."""
-
 import json
 from dataclasses import replace
 
@@ -13,7 +11,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return an environment with a policy that names a disabled key version."""
     scenario = Scenario()
     provide(scenario.services)
     link = scenario.build.apply_key()
@@ -27,7 +24,6 @@ async def scenario() -> Scenario:
 async def test_key_check_prints_findings_environments_and_policy_replacement(
     scenario: Scenario,
 ) -> None:
-    """The output has the policy, its environments, each finding, and the policy replacement."""
     async with serve_app() as cli:
         answer = await cli.run("key", "check")
 
@@ -40,7 +36,6 @@ async def test_key_check_prints_findings_environments_and_policy_replacement(
 
 
 async def test_assessment_checks_a_key_without_a_policy(scenario: Scenario) -> None:
-    """With the options for vault and key, the section about the key has the findings."""
     scenario.world.policies.clear()
     environment = scenario.build.environment
     environment.policy = None
@@ -58,7 +53,6 @@ async def test_assessment_checks_a_key_without_a_policy(scenario: Scenario) -> N
 
 
 async def test_key_check_of_one_key_needs_no_policy(scenario: Scenario) -> None:
-    """The JSON output is the answer of the API. A vault without a key is rejected."""
     scenario.world.policies.clear()
     async with serve_app() as cli:
         answer = await cli.run("key", "check", "--vault", "kv-cmk", "--key", KEY, "-o", "json")

@@ -1,4 +1,4 @@
-"""`cmkflow audit list` and `cmkflow deletion list` print and filter what the API returns."""
+"""Test `cmkflow audit list` and `cmkflow deletion list`."""
 
 import re
 from dataclasses import replace
@@ -20,14 +20,13 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a read-only environment with one flow and its caller."""
     return await build_api_scenario()
 
 
 async def test_audit_log_names_the_function_key_beside_a_claimed_name(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """A person with the function key can claim any name, so the line says that a key was used."""
+    """Whoever has the function key can claim any name."""
     await cli.run("kill-switch", "on", "--justification", "an audit")
     shown = await cli.run("audit", "list")
 
@@ -37,7 +36,6 @@ async def test_audit_log_names_the_function_key_beside_a_claimed_name(
 async def test_audit_log_names_person_action_and_change(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """Each entry is one line with names instead of ids, and with the values before and after."""
     environment = scenario.build.environment
     await cli.run("environment", "set", environment.id, "--approval-policy", "required")
     start = ("remediation", "start", environment.id, "--mode", "apply", "-o", "json")
@@ -67,10 +65,6 @@ async def test_audit_log_names_person_action_and_change(
 async def test_the_audit_log_is_filtered_by_each_option(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The options accept names of environments and remediations.
-
-    First and last day are included.
-    """
     environment = scenario.build.environment
     start = ("remediation", "start", environment.id, "--name", "pilot", "-o", "json")
     await cli.run(*start)
@@ -101,7 +95,6 @@ async def test_the_audit_log_is_filtered_by_each_option(
 async def test_what_an_audit_list_lacks_is_a_warning_in_every_format(
     scenario: Scenario, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Warnings name unreadable rows, how far the log was searched, and the option to continue."""
     for _ in range(3):
         await cli.run("kill-switch", "on", "--justification", "an audit")
     rows = scenario.fakes.store.rows
@@ -125,10 +118,6 @@ async def test_what_an_audit_list_lacks_is_a_warning_in_every_format(
 async def test_deletions_of_all_remediations_are_listed_and_filtered(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """Each line has environment and remediation.
-
-    The filters apply only to the list of all remediations.
-    """
     identity = await start_planned_remediation(scenario, cli)
     await cli.run("approve", identity, "--yes")
     await pass_time(scenario, timedelta(days=30))

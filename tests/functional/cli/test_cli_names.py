@@ -1,4 +1,4 @@
-"""Commands print names from the tenant without control characters."""
+"""Test how commands print names that contain control characters."""
 
 import json
 import unicodedata
@@ -20,7 +20,6 @@ SHOWN = "Orders�[2J�]0;pwned"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a plan that awaits approval, for a flow whose name contains control characters."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow(NAME))
@@ -32,14 +31,13 @@ async def scenario() -> Scenario:
 
 
 def find_control_characters(text: str) -> set[str]:
-    """Return the control characters of an output, except line breaks and the tabs of a pipe."""
+    """Return the control characters of a text, except line feeds and tabs."""
     return {one for one in text if unicodedata.category(one) in {"Cc", "Cf", "Cs"}} - {"\n", "\t"}
 
 
 async def test_commands_replace_control_characters_in_names(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """Plans, approvals, details and assessments replace control characters in names."""
     remediation, environment = scenario.remediation.id, scenario.build.environment.id
     results = [
         await cli.run("plan", "show", remediation),

@@ -1,5 +1,3 @@
-"""`cmkflow network` compares service tag lists offline, and shows and applies firewall fixes."""
-
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -25,10 +23,7 @@ WEST = "PowerPlatformPlex.WestEurope"
 
 
 def write_list(path: Path, number: int, prefixes: Mapping[str, Sequence[str]]) -> str:
-    """Write a service tag list as Microsoft publishes it, with a byte order mark.
-
-    Return its path.
-    """
+    """Write a service tag list with a byte order mark. Return its path."""
     values = [
         {"name": name, "properties": {"addressPrefixes": listed}}
         for name, listed in prefixes.items()
@@ -40,20 +35,17 @@ def write_list(path: Path, number: int, prefixes: Mapping[str, Sequence[str]]) -
 
 @pytest.fixture
 def list_options(tmp_path: Path) -> tuple[str, ...]:
-    """Return the options for two service tag lists. The second adds one prefix and removes one."""
     before = write_list(tmp_path / "370.json", 370, {WEST: ["10.0.0.0/24", "10.1.0.0/24"]})
     after = write_list(tmp_path / "371.json", 371, {WEST: ["10.0.0.0/24", "10.2.0.0/24"]})
     return "--from", before, "--to", after
 
 
 def run_diff(*arguments: str) -> tuple[int, str, str]:
-    """Return the exit code, output and errors of `cmkflow network diff`."""
     done = CliRunner().invoke(app, ["network", "diff", *arguments])
     return done.exit_code, done.stdout, done.stderr
 
 
 def test_diff_lists_changes_by_region(list_options: tuple[str, ...]) -> None:
-    """JSON output is an object. A table has its totals on stderr."""
     _, lines, _ = run_diff(*list_options, "--tag", "PowerPlatformPlex", "-o", "json")
     _, shown, totals = run_diff(*list_options)
 
@@ -70,7 +62,6 @@ def test_diff_lists_changes_by_region(list_options: tuple[str, ...]) -> None:
 
 
 def test_diff_of_equal_lists_is_empty(list_options: tuple[str, ...]) -> None:
-    """The output has no row, and the totals report no change."""
     _, before, _, _ = list_options
     same = ("--from", before, "--to", before)
 
@@ -84,7 +75,6 @@ def test_diff_of_equal_lists_is_empty(list_options: tuple[str, ...]) -> None:
 def test_diff_of_an_invalid_list_names_the_file_or_tag(
     list_options: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """The file may be missing, invalid or without a list, or the tag may be in neither list."""
     _, before, _, after = list_options
     other = tmp_path / "other.json"
 
@@ -107,7 +97,6 @@ def test_diff_of_an_invalid_list_names_the_file_or_tag(
 def test_diff_lists_all_prefixes_of_a_new_tag_as_added(
     tmp_path: Path,
 ) -> None:
-    """A recorded response of the API is compared with a published file."""
     folder = Path(os.environ["FLOW_CORPUS"], "servicetags")
     [older] = folder.glob("arm_api_*.json")
     [newer] = folder.glob("ServiceTags_Public_*.json")
@@ -124,7 +113,6 @@ def test_diff_lists_all_prefixes_of_a_new_tag_as_added(
 
 
 async def test_tag_changes_shows_changes_and_affected_firewalls() -> None:
-    """The output has the change, the firewall that lacks it, and the affected remediation."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow(
@@ -167,7 +155,6 @@ def _build_firewall(*sources: str) -> Firewall:
 
 
 async def build_guarded_scenario() -> Scenario:
-    """Return a flow that calls a host, and a network security group that denies its calls."""
     scenario = Scenario(has_azure_firewalls=True)
     scenario.world.service_tags = {WEST: ["10.0.0.0/24"], "LogicApps.WestEurope": ["10.9.0.0/24"]}
     rule = build_security_rule("flows", 100, sourceAddressPrefix="LogicApps.WestEurope")
@@ -182,7 +169,6 @@ async def build_guarded_scenario() -> Scenario:
 
 
 async def test_network_fix_prints_the_change_in_the_requested_language() -> None:
-    """The output has the issue, the fix, and a text that a person can paste."""
     scenario = await build_guarded_scenario()
     provide(scenario.services)
     async with serve_app() as cli:
@@ -210,7 +196,6 @@ async def test_network_fix_prints_the_change_in_the_requested_language() -> None
 
 
 async def test_network_fix_is_applied_after_a_question_and_reverted() -> None:
-    """The command shows the change and asks. After the answer no, it changes nothing."""
     scenario = await build_guarded_scenario()
     provide(scenario.services)
     async with serve_app() as cli:

@@ -1,5 +1,3 @@
-"""`cmkflow` permits the app to read the callers of an original from its runs, and lists them."""
-
 from datetime import timedelta
 
 from shared.bootstrap import provide
@@ -12,7 +10,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def test_flow_show_lists_who_still_calls_the_original(cli: CommandLine) -> None:
-    """When the permission is withdrawn, the app deletes the callers that it has read."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     flow = scenario.build.add_http_flow("Sales")

@@ -1,4 +1,4 @@
-"""The app can use the token cache that `cmkflow service-account sign-in` stores."""
+"""Test `cmkflow service-account sign-in`."""
 
 import asyncio
 import os
@@ -15,7 +15,6 @@ ROOT = Path(__file__).parents[3]
 
 
 async def sign_in(ca_file: str, *arguments: str) -> tuple[int | None, str]:
-    """Run `cmkflow service-account sign-in` as a process. Return its exit code and output."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "cmkflow", "service-account", "sign-in"),
         *("--tenant", OPERATOR.tenant_id, "--client-id", OPERATOR.client_id, *arguments),
@@ -31,7 +30,6 @@ async def sign_in(ca_file: str, *arguments: str) -> tuple[int | None, str]:
 async def test_app_gets_a_token_after_the_service_account_sign_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The command uses a device code, and the app reads the token cache from the vault."""
     async with run_adapters(monkeypatch) as app:
         code, printed = await sign_in(
             app.world.server.ca_file,
@@ -49,7 +47,6 @@ async def test_app_gets_a_token_after_the_service_account_sign_in(
 async def test_sign_in_without_an_azure_account_or_secret_url_is_rejected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The error names what is missing: an account in the Azure CLI, or the URL of a secret."""
     async with run_adapters(monkeypatch) as app:
         no_account = await sign_in(
             app.world.server.ca_file, "--token-cache-secret", OPERATOR.cache_secret

@@ -1,5 +1,3 @@
-"""`cmkflow plan` shows what the app will do, and `cmkflow approve` approves a shown version."""
-
 import json
 import re
 from datetime import timedelta
@@ -17,7 +15,6 @@ from tests.functional.scenarios.remediation_scenario import Scenario, edit
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a plan that awaits approval, for two flows, one of which has a caller."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
@@ -31,7 +28,6 @@ async def scenario() -> Scenario:
 
 
 async def read_version(scenario: Scenario, cli: CommandLine) -> str:
-    """Return the version that `plan show -o json` prints."""
     shown = await cli.run("plan", "show", scenario.remediation.id, "-o", "json")
     (plan,) = json.loads(shown.stdout)["items"]
     return str(plan["version"])
@@ -40,10 +36,6 @@ async def read_version(scenario: Scenario, cli: CommandLine) -> str:
 async def test_plan_show_prints_version_totals_and_flows(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """Each flow is one line.
-
-    With `--full` or `--flow`, the output has callers and numbered changes.
-    """
     shown = await cli.run("plan", "show", scenario.remediation.id)
 
     full = await cli.run("plan", "show", scenario.remediation.id, "--full")
@@ -66,7 +58,6 @@ async def test_plan_show_prints_version_totals_and_flows(
 
 
 async def test_approve_shows_the_plan_and_asks(scenario: Scenario, cli: CommandLine) -> None:
-    """The answer no approves nothing, and the answer yes approves the printed version."""
     refused = await cli.run("approve", scenario.remediation.id, answer="n\n")
     before = (await scenario.read_environment_job()).approved_version
     approved = await cli.run("approve", scenario.remediation.id, "-o", "json", answer="y\n")
@@ -82,7 +73,6 @@ async def test_approve_shows_the_plan_and_asks(scenario: Scenario, cli: CommandL
 
 
 async def test_approve_accepts_a_version_or_yes(scenario: Scenario, cli: CommandLine) -> None:
-    """A version that is not the current one is rejected. `--yes` prints the approved version."""
     stale = await cli.run("approve", scenario.remediation.id, "--version", "0" * 16)
     version = await read_version(scenario, cli)
     taken = await cli.run("approve", scenario.remediation.id, "--yes")
@@ -129,7 +119,6 @@ async def test_approval_question_counts_only_included_flows(cli: CommandLine) ->
 async def test_flow_changed_after_the_approval_is_shown_first(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The plan shows the changed flow first, and a second approval is for this flow only."""
     await cli.run("approve", scenario.remediation.id, "--yes")
     edit(next(flow for flow in scenario.world.list_flows() if flow.name == "Orders"))
     await pass_time(scenario, timedelta(hours=1))
@@ -153,7 +142,6 @@ async def test_flow_changed_after_the_approval_is_shown_first(
 async def test_plan_show_writes_a_page(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The page loads nothing, shows names as text, and has every planned change."""
     file = tmp_path / "plan.html"
     written = await cli.run("plan", "show", scenario.remediation.id, "--html", str(file))
     shown = json.loads(
@@ -173,7 +161,6 @@ async def test_plan_show_writes_a_page(
 
 
 async def test_trigger_hosts_of_copies_are_listed(scenario: Scenario, cli: CommandLine) -> None:
-    """The plan shows the expected hosts, then those of the copies, but no trigger URL."""
     identity = scenario.remediation.id
     planned = await cli.run("plan", "show", identity, "--full")
     before = await cli.run("network", "trigger-hosts", identity)

@@ -1,5 +1,3 @@
-"""The command line starts, shows, approves and rolls back a remediation in mode prepare."""
-
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,7 +17,6 @@ _MODE = ("--mode", "prepare")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a tenant without a customer-managed key, whose approval policy permits changes."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     await scenario.opt_in()
@@ -28,7 +25,6 @@ async def scenario() -> Scenario:
 
 
 async def pass_time(scenario: Scenario) -> str:
-    """Let the app work for an hour, and return the id of the newest remediation."""
     await scenario.run(timedelta(hours=1))
     provide(scenario.services)
     remediations = await scenario.services.tables.remediations.read_all("remediation")
@@ -38,7 +34,6 @@ async def pass_time(scenario: Scenario) -> str:
 async def test_prepare_converts_a_named_flow_and_rolls_it_back(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The plan prints the changes in the flow's definition before they are approved."""
     app = add_input_flow(scenario)
     environment = scenario.build.environment.id
 
@@ -63,7 +58,7 @@ async def test_prepare_converts_a_named_flow_and_rolls_it_back(
 async def test_plan_requires_no_change_of_the_app_of_an_added_flow(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """Adding a flow to a solution makes no copy, so the plan names its canvas app without a fix."""
+    """Adding a flow to a solution makes no copy."""
     form = scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, form.workflow_id)
 
@@ -83,7 +78,6 @@ async def test_plan_requires_no_change_of_the_app_of_an_added_flow(
 async def test_prepare_of_a_read_only_environment_is_rejected(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The error names the command that permits writes."""
     scenario.mode = ApprovalPolicy.READ_ONLY
     await scenario.opt_in()
 

@@ -1,4 +1,4 @@
-"""The command line has output formats, queries and exit codes for scripts."""
+"""Test output formats, queries and exit codes for scripts."""
 
 import csv
 import io
@@ -23,7 +23,6 @@ NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a plan that awaits approval, for two flows."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Returns"):
@@ -36,7 +35,6 @@ async def scenario() -> Scenario:
 
 
 async def test_query_selects_values(scenario: Scenario, cli: CommandLine) -> None:
-    """A query returns JSON, or one value in each line."""
     query = ("--query", "items[].remediation.id")
 
     as_json = await cli.run("remediation", "list", *query)
@@ -47,7 +45,6 @@ async def test_query_selects_values(scenario: Scenario, cli: CommandLine) -> Non
 
 
 async def test_csv_output_has_a_header(scenario: Scenario, cli: CommandLine) -> None:
-    """Nested values in a row are JSON."""
     result = await cli.run("environment", "list", "--output", "csv")
 
     (row,) = csv.DictReader(io.StringIO(result.stdout))
@@ -56,7 +53,7 @@ async def test_csv_output_has_a_header(scenario: Scenario, cli: CommandLine) -> 
 
 
 async def test_csv_output_contains_no_formula(scenario: Scenario, cli: CommandLine) -> None:
-    """A spreadsheet must not run a flow's name as a formula. Numbers are unchanged."""
+    """A spreadsheet program would run a name that begins with `=` as a formula."""
     scenario.build.environment.display_name = "=HYPERLINK(A1)"
     query = ("--query", "items[].[display_name, settings.max_flows, `-1`]")
 
@@ -90,7 +87,6 @@ async def test_invalid_query_is_a_usage_error(scenario: Scenario, cli: CommandLi
 async def test_exit_codes_differ_by_outcome(
     scenario: Scenario, cli: CommandLine, words: tuple[str, ...], code: int
 ) -> None:
-    """A script can distinguish not found, rejected and action required by the exit code."""
     await scenario.run(timedelta(minutes=1))
     provide(scenario.services)
 
@@ -100,7 +96,7 @@ async def test_exit_codes_differ_by_outcome(
 
 
 def test_exit_code_is_5_if_the_app_does_not_answer() -> None:
-    """The code differs from those of errors for which a retry is useless."""
+    """Exit code 5 means that a later try may succeed."""
     env = {"CMKFLOW_API": "http://127.0.0.1:9", "CMKFLOW_KEY": "key"}
 
     result = CliRunner().invoke(app, ["health"], env=env)
@@ -110,7 +106,6 @@ def test_exit_code_is_5_if_the_app_does_not_answer() -> None:
 
 
 def test_command_reports_that_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app answers only after the command has printed that it waits."""
     said = threading.Event()
 
     class Slow(BaseHTTPRequestHandler):
@@ -143,7 +138,7 @@ def test_command_reports_that_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_tabs_in_values_are_replaced_in_tsv() -> None:
-    """A name may contain a tab, which would start another field."""
+    """A tab in a value would start another field."""
     rows = [{"name": "a\tb\nc", "count": 2, "none": None}, {"name": "d", "count": 0, "none": None}]
 
     assert format_for_programs(rows, OutputFormat.TSV).split("\n") == ["a b c\t2\t", "d\t0\t"]
@@ -151,7 +146,6 @@ def test_tabs_in_values_are_replaced_in_tsv() -> None:
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_short_help_option_is_accepted(option: str) -> None:
-    """Each level accepts the short option."""
     for words in ([], ["remediation"], ["remediation", "start"]):
         result = CliRunner().invoke(app, [*words, option])
         assert result.exit_code == 0

@@ -1,4 +1,4 @@
-"""Commands reject empty values, invalid ids, invalid addresses, and a function key without TLS."""
+"""Test commands with empty or invalid values, addresses and keys."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -51,8 +51,9 @@ EXAMPLES = {
 
 
 def _list_parameters() -> dict[str, list[str]]:
-    """Return the parameters that take a value, by command. Omits the groups `service-account` and
-    `network`.
+    """Return the parameters that take a value, by command.
+
+    Omits the groups `service-account` and `network`, and the parameters for the app and its key.
     """
     found = {
         " ".join(words): [
@@ -72,7 +73,6 @@ VALUES = _list_parameters()
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a tenant with a plan that awaits approval."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow("Orders")
@@ -85,13 +85,12 @@ async def scenario() -> Scenario:
 
 @pytest.fixture
 async def cli(scenario: Scenario) -> AsyncIterator[CommandLine]:
-    """Yield the command line, connected to the app."""
     async with serve_app() as served:
         yield served
 
 
 def _build_words(command: str, empty: str, scenario: Scenario) -> list[str]:
-    """Return the words of a command with this parameter empty and the others valid."""
+    """Return the words of a command with this parameter empty and the other required ones valid."""
     examples = {**EXAMPLES, "remediation": scenario.remediation.id}
     found: list[str] = command.split()
     parameters: list[Any] = build_command_tree()[tuple(found)].params
@@ -106,7 +105,7 @@ def _build_words(command: str, empty: str, scenario: Scenario) -> list[str]:
 
 
 def _read_etags(scenario: Scenario) -> dict[Any, Any]:
-    """Return the ETags of all rows except the audit log, which also has rejected requests."""
+    """Return the ETags of all rows except the audit log, which also records rejected requests."""
     rows = scenario.fakes.store.rows.items()
     return {name: row.etag for name, row in rows if row.table != "auditlog"}
 
@@ -119,7 +118,6 @@ async def test_empty_value_is_rejected_without_a_request(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The command prints an error, exits with a code other than 0, and changes no row."""
     monkeypatch.chdir(tmp_path)
 
     for parameter in VALUES[command]:
@@ -138,7 +136,6 @@ async def test_empty_value_is_rejected_without_a_request(
 async def test_error_names_a_page_that_cannot_be_written(
     command: str, scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """The error names the file and the reason."""
     words = command.replace("REMEDIATION", scenario.remediation.id).split()
 
     async with deliver_messages(scenario.driver):
@@ -152,7 +149,6 @@ async def test_error_names_a_page_that_cannot_be_written(
 async def test_text_that_is_no_id_is_not_part_of_an_address(
     identity: str, scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The command searches the names of remediations for the text, and puts it into no address."""
     result = await cli.run("remediation", "show", identity)
 
     assert result.exit_code == 3
@@ -178,7 +174,6 @@ async def test_empty_id_is_rejected(scenario: Scenario, cli: CommandLine) -> Non
     ],
 )
 async def test_key_is_not_sent_over_http_to_another_machine(url: str) -> None:
-    """The command does not send the key over HTTP, because others could read it."""
     result = await CommandLine(url=url).run("health")
 
     assert result.exit_code == 2
@@ -212,7 +207,6 @@ async def test_http_is_accepted_for_this_machine(host: str) -> None:
     ],
 )
 async def test_key_with_invalid_characters_is_rejected(url: str, key: str) -> None:
-    """The error names the problem, but not the key."""
     result = await CommandLine(url=url, key=key).run("health")
 
     assert result.exit_code == 2

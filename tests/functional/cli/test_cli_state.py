@@ -1,5 +1,3 @@
-"""`cmkflow state` exports the whole state encrypted, and imports it only into an unused store."""
-
 import asyncio
 import base64
 from collections.abc import Iterator
@@ -50,13 +48,12 @@ class FailingStore(MemoryStore):
 def build_place(
     rows: dict[Any, StoreRow] | None = None, archive: MemoryArchive | None = None
 ) -> tuple[StatePlace, FailingStore]:
-    """Return the store and the archive of an app in memory, as one place. Return the store, too."""
+    """Return a store and an archive in memory as one place, and the store."""
     store = FailingStore(rows)
     return StatePlace(store, archive or MemoryArchive()), store
 
 
 async def build_running_scenario() -> Scenario:
-    """Return a scenario with three flows in their no-call period."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     for number in range(3):
         scenario.build.add_app_setting_caller(scenario.build.add_http_flow(f"Flow {number}"))
@@ -69,17 +66,15 @@ async def build_running_scenario() -> Scenario:
 
 
 def build_row(name: tuple[str, str, str], **columns: Any) -> StoreRow:
-    """Return a row without storing it."""
     return StoreRow(table=name[0], partition=name[1], key=name[2], columns=columns)
 
 
 def read_contents(store: MemoryStore) -> dict[Any, Any]:
-    """Return the columns of each row, by its name."""
     return {name: dict(row.columns) for name, row in store.rows.items()}
 
 
 async def export_scenario(scenario: Scenario, path: Path) -> tuple[StatePlace, StateFile]:
-    """Export the state of a scenario. Return its store and archive, and the file."""
+    """Export the state of a scenario. Return the place of the state, and the file."""
     store, archive = FailingStore(scenario.fakes.store.rows), MemoryArchive()
     archive.contents = scenario.fakes.archive.contents
     place, file = StatePlace(store, archive), StateFile.create(path, SECRET)
@@ -88,10 +83,6 @@ async def export_scenario(scenario: Scenario, path: Path) -> tuple[StatePlace, S
 
 
 async def test_remediation_continues_from_an_imported_state(tmp_path: Path) -> None:
-    """The import has all rows and archived files.
-
-    Without any queue message, each flow is retired.
-    """
     scenario = await build_running_scenario()
     place, file = await export_scenario(scenario, tmp_path / "state")
     new, store = build_place()
@@ -113,7 +104,7 @@ async def test_remediation_continues_from_an_imported_state(tmp_path: Path) -> N
 async def test_file_contains_no_readable_text_and_only_its_owner_may_read_it(
     tmp_path: Path,
 ) -> None:
-    """The file is encrypted, because the archive contains signatures of trigger URLs."""
+    """The archive contains signatures of trigger URLs."""
     await export_scenario(await build_running_scenario(), tmp_path / "state")
 
     content = (tmp_path / "state").read_bytes()
@@ -123,9 +114,6 @@ async def test_file_contains_no_readable_text_and_only_its_owner_may_read_it(
 
 
 async def test_interrupted_export_continues(tmp_path: Path) -> None:
-    """An export file that was cut at one of forty places is incomplete. Another export completes
-    it.
-    """
     scenario = await build_running_scenario()
     place, _ = await export_scenario(scenario, tmp_path / "state")
     whole = (tmp_path / "state").read_bytes()
@@ -148,9 +136,7 @@ async def test_interrupted_export_continues(tmp_path: Path) -> None:
 async def test_export_to_a_file_of_an_earlier_state_is_rejected(
     is_complete: bool, tmp_path: Path
 ) -> None:
-    """The app has run since the first export. A complete file is not reported as a new export, and
-    an interrupted one gets no rows of the later state.
-    """
+    """The app may have run since the first export."""
     place, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
     whole = file.path.read_bytes()
     if not is_complete:
@@ -168,7 +154,7 @@ async def test_export_to_a_file_of_an_earlier_state_is_rejected(
 
 
 async def test_row_that_changes_during_an_export_is_reported(tmp_path: Path) -> None:
-    """A running app could write a row that was already read, and another that was not."""
+    """An export of a running app would mix rows of different times."""
     place, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
     file = StateFile.create(tmp_path / "another", SECRET)
     list_names = place.archive.list_names
@@ -186,7 +172,6 @@ async def test_row_that_changes_during_an_export_is_reported(tmp_path: Path) -> 
 async def test_interrupted_import_continues_and_is_rejected_until_it_is_complete(
     tmp_path: Path,
 ) -> None:
-    """The app does not read the store until the import is complete."""
     scenario = await build_running_scenario()
     _, file = await export_scenario(scenario, tmp_path / "state")
     new, store = build_place()
@@ -206,7 +191,7 @@ async def test_interrupted_import_continues_and_is_rejected_until_it_is_complete
 
 
 async def build_first_start() -> Scenario:
-    """Return an app that polled, checked and planned for a day, without a person's request."""
+    """Return an app that worked for a day without a person's request."""
     scenario = Scenario()
     actions = {"Call": build_http_action("https://erp.contoso.example/orders")}
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Flow", actions))
@@ -219,7 +204,6 @@ async def build_first_start() -> Scenario:
 
 
 async def test_import_replaces_what_a_first_start_has_written(tmp_path: Path) -> None:
-    """The import deletes the rows of a first start, and can be interrupted after any write."""
     scenario = await build_running_scenario()
     _, file = await export_scenario(scenario, tmp_path / "state")
     first = await build_first_start()
@@ -241,7 +225,7 @@ async def test_import_replaces_what_a_first_start_has_written(tmp_path: Path) ->
 async def test_row_of_a_running_app_is_found_in_a_table_that_the_file_does_not_have(
     tmp_path: Path,
 ) -> None:
-    """An app that runs during the import may add such a row, so the import fails."""
+    """An app that runs during the import may add such a row."""
     _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
     new, store = build_place()
     store.writes_left = iter(range(1))
@@ -268,7 +252,6 @@ async def test_import_after_a_request_of_a_person_is_rejected(tmp_path: Path) ->
 
 
 async def test_import_whose_last_write_had_no_answer_is_known_as_complete(tmp_path: Path) -> None:
-    """A repeated import says that an import is complete, not that an app has used the store."""
     _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
     new, _ = build_place()
     await import_state(new, file)
@@ -279,7 +262,6 @@ async def test_import_whose_last_write_had_no_answer_is_known_as_complete(tmp_pa
 
 @pytest.mark.parametrize("change", ["row", "file", "another import", "this import"])
 async def test_import_into_a_place_with_content_is_rejected(change: str, tmp_path: Path) -> None:
-    """The import writes nothing if there are rows or files, or if an import was begun."""
     _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
     new, store = build_place()
     match change:
@@ -301,7 +283,6 @@ async def test_import_into_a_place_with_content_is_rejected(change: str, tmp_pat
 
 @pytest.mark.parametrize("place", range(0, 1000, 37))
 async def test_changed_file_is_rejected(place: int, tmp_path: Path) -> None:
-    """If a byte anywhere in the file has changed, the import stores nothing."""
     path = tmp_path / "state"
     _, _ = await export_scenario(await build_running_scenario(), path)
     content = bytearray(path.read_bytes())
@@ -346,7 +327,6 @@ def test_removed_or_moved_record_is_rejected(tmp_path: Path) -> None:
 async def test_row_that_something_else_has_changed_during_an_import_is_reported(
     tmp_path: Path,
 ) -> None:
-    """The import fails, and the app does not read the store."""
     _, file = await export_scenario(await build_running_scenario(), tmp_path / "state")
     new, store = build_place()
     name = next(one for one in (await list_row_names(file)) if one[0] == "flowjobs")
@@ -363,14 +343,12 @@ async def test_row_that_something_else_has_changed_during_an_import_is_reported(
 
 
 async def list_row_names(file: StateFile) -> list[tuple[str, str, str]]:
-    """Import the file into memory, and return the names of its rows."""
     place, store = build_place()
     await import_state(place, file)
     return list(store.rows)
 
 
 async def store_in_folder(scenario: Scenario, folder: Path) -> None:
-    """Store the state of a scenario in a folder, as an app on a laptop does."""
     store = SqliteStore(folder / "state.db")
     for row in scenario.fakes.store.rows.values():
         await store.write(InsertRow(replace(row, etag=None)))
@@ -381,7 +359,6 @@ async def store_in_folder(scenario: Scenario, folder: Path) -> None:
 
 
 async def read_archive(folder: Path, key: str) -> dict[str, bytes]:
-    """Return the archived files in a folder, by name."""
     archive = FolderArchive(folder / "archive", key)
     return {name: await archive.get(name) for name in await archive.list_names()}
 
@@ -389,7 +366,6 @@ async def read_archive(folder: Path, key: str) -> dict[str, bytes]:
 def test_commands_move_a_state_from_folder_to_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file needs its passphrase. The archive of the new folder may have another key."""
     scenario = asyncio.run(build_running_scenario())
     asyncio.run(store_in_folder(scenario, tmp_path / "old"))
     file = str(tmp_path / "state")
@@ -425,7 +401,6 @@ def test_commands_move_a_state_from_folder_to_folder(
 def test_wrong_options_are_explained(
     options: list[str], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error names the option or the setting to correct, and the command writes no file."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CMKFLOW_STATE_PASSPHRASE", "p")
     monkeypatch.delenv("CMK_ARCHIVE_KEY", raising=False)
@@ -438,7 +413,6 @@ def test_wrong_options_are_explained(
 
 
 def test_import_of_a_missing_file_does_not_ask_for_its_passphrase(tmp_path: Path) -> None:
-    """The command says that the file is missing before a person types the passphrase."""
     file = tmp_path / "state.cmkflow"
 
     done = CliRunner().invoke(app, ["state", "import", str(file), "--storage-account", "x"])

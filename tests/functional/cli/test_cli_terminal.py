@@ -1,5 +1,3 @@
-"""Commands adapt their output to the width of a terminal, to a pipe and to a pager."""
-
 import asyncio
 import json
 import re
@@ -25,7 +23,6 @@ STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    """Return a remediation with one blocked flow and two flows in the no-call period."""
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     flows = [scenario.build.add_http_flow(title) for title in ("Invoices", LONG, "Orders")]
@@ -46,10 +43,6 @@ async def scenario() -> Scenario:
 
 
 async def test_list_prints_how_to_show_its_next_page(scenario: Scenario, cli: CommandLine) -> None:
-    """In a terminal, the list ends with the command for the next page.
-
-    In a pipe, it has rows only.
-    """
     identity = scenario.remediation.id
     await scenario.order(cause="change-4712")
     provide(scenario.services)
@@ -66,7 +59,6 @@ async def test_list_prints_how_to_show_its_next_page(scenario: Scenario, cli: Co
 
 @pytest.mark.parametrize("columns", [80, 160])
 async def test_output_fits_the_terminal(scenario: Scenario, cli: CommandLine, columns: int) -> None:
-    """No line is longer than the terminal, and no id is broken or shortened to an invalid one."""
     identity, environment = scenario.remediation.id, scenario.build.environment
     commands = [
         ("status",),
@@ -96,7 +88,6 @@ async def test_output_fits_the_terminal(scenario: Scenario, cli: CommandLine, co
 async def test_remediation_show_states_problems_first_with_their_next_commands(
     scenario: Scenario, cli: CommandLine, columns: int
 ) -> None:
-    """All flows with one reason are one entry. With `--full`, each flow has two lines."""
     words = ("remediation", "show", scenario.remediation.id)
 
     short = await run_in_terminal(cli, *words, columns=columns)
@@ -124,7 +115,6 @@ async def test_remediation_show_states_problems_first_with_their_next_commands(
 async def test_pipe_output_has_one_line_per_row_and_whole_ids(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The lines have tabs between values, a heading and no colours."""
     shown = await cli.run("remediation", "show", scenario.remediation.id, "--full")
     listed = await cli.run("remediation", "list")
 
@@ -137,7 +127,7 @@ async def test_pipe_output_has_one_line_per_row_and_whole_ids(
 
 
 async def test_no_color_removes_colours(scenario: Scenario, cli: CommandLine) -> None:
-    """Bold text remains bold (https://no-color.org)."""
+    """Bold text stays bold (https://no-color.org)."""
     words = ("remediation", "show", scenario.remediation.id)
 
     coloured = await run_in_terminal(cli, *words)
@@ -153,7 +143,6 @@ async def test_no_color_removes_colours(scenario: Scenario, cli: CommandLine) ->
 async def test_output_longer_than_the_terminal_uses_the_pager(
     scenario: Scenario, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """Short output and output for programs do not use the pager."""
     pager = tmp_path / "pager"
     pager.write_text("#!/bin/sh\nsed 's/^/|/'\n")
     pager.chmod(0o755)
@@ -175,7 +164,6 @@ async def test_output_longer_than_the_terminal_uses_the_pager(
 async def test_offline_commands_use_the_pager(
     cli: CommandLine, tmp_path: Path, command: str
 ) -> None:
-    """Long output uses the pager, also if the command needs no app."""
     pager = tmp_path / "pager"
     pager.write_text("#!/bin/sh\nsed 's/^/|/'\n")
     pager.chmod(0o755)
@@ -206,7 +194,6 @@ async def test_offline_commands_use_the_pager(
 
 
 def write_service_tags(folder: Path, name: str, octet: int) -> Path:
-    """Write a list of service tags as Microsoft publishes it. Return its path."""
     tags = [
         {
             "name": f"PowerPlatformPlex{region and '.'}{region}",
@@ -227,9 +214,8 @@ def write_service_tags(folder: Path, name: str, octet: int) -> Path:
 async def watch_in_a_pipe(
     scenario: Scenario, cli: CommandLine, monkeypatch: pytest.MonkeyPatch, *words: str
 ) -> tuple[int, list[list[str]]]:
-    """Run `cmkflow watch` in a pipe, while ten days pass between two reads.
-
-    Return its exit code, and the fields of each line.
+    """Run `cmkflow watch` in a pipe, while ten days pass between two reads. Return its exit code
+    and the fields of each line.
     """
     loop = asyncio.get_running_loop()
 
@@ -248,7 +234,7 @@ async def watch_in_a_pipe(
 async def test_watch_in_a_pipe_prints_each_change_and_exits_with_4(
     scenario: Scenario, cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit code 4 means that one of the flows requires an action."""
+    """The exit code is 4 because a flow requires an action."""
     code, lines = await watch_in_a_pipe(scenario, cli, monkeypatch, scenario.remediation.id)
 
     of_flow = [what for _, name, what in lines if name.endswith(f" {LONG}")]
@@ -264,7 +250,6 @@ async def test_watch_in_a_pipe_prints_each_change_and_exits_with_4(
 async def test_watch_of_a_completed_remediation_exits_with_0(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The last output, with the final states, stays on the terminal."""
     await cli.run("rollback", scenario.remediation.id, "--yes")
     await scenario.run(timedelta(days=30))
     provide(scenario.services)
@@ -276,7 +261,6 @@ async def test_watch_of_a_completed_remediation_exits_with_0(
 
 
 async def test_interrupted_watch_exits_with_130(scenario: Scenario, cli: CommandLine) -> None:
-    """The command says that the app continues its work, and prints no traceback."""
     screen = await run_in_terminal(cli, "watch", interrupt_at="Ctrl-C to stop")
 
     assert screen.exit_code == 130
@@ -287,7 +271,6 @@ async def test_interrupted_watch_exits_with_130(scenario: Scenario, cli: Command
 async def test_an_interrupted_question_changes_nothing_and_prints_one_line(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """The exit code is 130, as for any command that Ctrl-C interrupts."""
     words = ("remediation", "cancel", scenario.remediation.id)
 
     screen = await run_in_terminal(cli, *words, interrupt_at="[y/N]")

@@ -1,7 +1,6 @@
-"""The `cmkflow` and curl commands of the documents succeed with the app in memory.
+"""Test the `cmkflow` and curl commands of the documents against the app in memory.
 
-Placeholders such as ENVIRONMENT are replaced by values of a scenario. Each command has to succeed
-at one of two stages: while the plan awaits approval, or after all flows are retired.
+A command must succeed while a plan awaits approval, or after all flows are retired.
 """
 
 import base64
@@ -66,7 +65,6 @@ _GAPS = ("GAP", "network_security_group:", "refused_call:HOST")
 
 
 def _list_commands() -> list[Command]:
-    """Return each command once, except those that are only mentioned in a sentence."""
     found = {
         one.words: one
         for one in list_documented_commands()
@@ -87,7 +85,7 @@ async def _run_documented_command(
 ) -> None:
     """Require that a command succeeds while a plan awaits approval, or after the retirement.
 
-    `attempt` runs it and returns "" for success, otherwise the error.
+    `attempt` runs the command. It returns its error, or "" if the command succeeded.
     """
     scenario = Scenario(has_azure_firewalls=True)
     scenario.settings = scenario.settings.model_copy(update={"subscription_ids": (SUBSCRIPTION,)})
@@ -143,7 +141,7 @@ def _fill_in(words: tuple[str, ...], scenario: Scenario) -> list[str]:
 
 
 def _write_evidence(folder: Path) -> None:
-    """Write a signed evidence file without records, with its public key and root certificate."""
+    """Write a signed evidence file, its public key and its root certificate."""
     (folder / "parts").mkdir()
     pack = EvidenceFile(folder / "parts")
     manifest = pack.build_manifest({})
@@ -163,7 +161,7 @@ def _write_evidence(folder: Path) -> None:
 
 
 def _write_callers(file: Path, environment_id: str) -> None:
-    """Write the callers file of the document, with the id of the scenario's environment."""
+    """Write the callers file of docs/callers.md, with the scenario's environment id."""
     page = (ROOT / "docs/callers.md").read_text()
     [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     file.write_text(re.sub(r"environment_id: \S+", f"environment_id: {environment_id}", example))
@@ -173,7 +171,6 @@ def _write_callers(file: Path, environment_id: str) -> None:
 async def test_documented_command_succeeds(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command succeeds as it is written, with yes as the answer to its question."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "flow.json").write_text(
         define.build_client_data("orders", define.build_http_trigger(), {})
@@ -211,8 +208,6 @@ async def test_documented_command_succeeds(
 
 @pytest.mark.parametrize("command", _list_calls(), ids=str)
 async def test_documented_curl_call_succeeds(command: Command) -> None:
-    """The ids and the token in the example are replaced by those of the scenario."""
-
     async def attempt(scenario: Scenario) -> str:
         ids = {
             "a6f2c1de-0000-4000-8000-000000000003": scenario.build.environment.id,
