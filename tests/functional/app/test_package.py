@@ -128,7 +128,7 @@ def read_values_after_an_edit(folder: Path, tmp_path: Path) -> list[int]:
 def test_byte_code_of_every_module_is_validated_by_hash(
     prepare: ModuleType, tmp_path: Path
 ) -> None:
-    """With this byte code, Python compiles no module when the app starts."""
+    """The package contains byte code so that the app starts faster."""
     package = tmp_path / "package"
     copy_app(package)
     (package / WHEELS).mkdir(parents=True)

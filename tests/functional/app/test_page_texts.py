@@ -38,9 +38,6 @@ def test_assessment_asks_to_change_a_flow_that_is_never_copied(pages: Pages) -> 
 
 
 def test_firewalls_are_reported_by_a_plan_and_read_later(pages: Pages) -> None:
-    """Each firewall's line says when the plan reported it. The head of the page says when all
-    firewalls were last read.
-    """
     page = pages["network-blocked"]
 
     assert "all firewalls last read 9 days ago, 2026-03-02 09:31 UTC" in page

@@ -164,7 +164,7 @@ async def sign_in(app: SignedApp, upn: str, path: str = "/api/kill-switch") -> t
 
 
 async def find_sign_out_link(app: SignedApp, url: str, **headers: str) -> str:
-    """Return the address that ends the session, or "" if the page has no link to it."""
+    """Return the address that ends the session, or "" if the page contains no link to it."""
     async with app.session.get(url, headers=headers) as reply:
         found = re.search(r'href="([^"]+)">Sign out<', await reply.text())
         return unescape(found[1]) if found else ""
