@@ -188,7 +188,7 @@ async def test_request_with_a_key_without_the_role_is_not_recorded() -> None:
     assert not [name for name in scenario.fakes.store.rows if name[0] == "auditlog"]
 
 
-async def test_request_is_rejected_if_its_entry_cannot_be_written(
+async def test_rejection_is_answered_403_if_its_entry_cannot_be_written(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def reject(_: object) -> None:

@@ -63,7 +63,7 @@ async def test_evidence_without_a_key_has_the_reason_instead_of_a_signature(
     assert signature == "no key is configured (CMK_EVIDENCE_KEY)"
 
 
-class _OneFails:
+class _FailingSigningKeys:
     def __init__(self, keys: SigningKeys, method: str, error: Exception) -> None:
         self._keys, self._method, self._error = keys, method, error
 
@@ -96,7 +96,7 @@ async def test_evidence_is_exported_without_signature_if_the_vault_fails(
     await scenario.order()
     add_evidence_key(scenario.world)
     scenario.settings = build_fake_settings(evidence_key=KEY_URL)
-    keys = _OneFails(scenario.services.signing_keys, method, error)
+    keys = _FailingSigningKeys(scenario.services.signing_keys, method, error)
     provide(replace(scenario.services, signing_keys=keys))
 
     reply = await call(evidence_api.show_evidence, id=scenario.remediation.id)

@@ -37,7 +37,7 @@ def test_assessment_asks_to_change_a_flow_that_is_never_copied(pages: Pages) -> 
     assert "1 canvas app calls flows" in page
 
 
-def test_firewalls_are_reported_by_a_plan_and_read_later(pages: Pages) -> None:
+def test_network_page_says_when_firewalls_were_reported_and_last_read(pages: Pages) -> None:
     page = pages["network-blocked"]
 
     assert "all firewalls last read 9 days ago, 2026-03-02 09:31 UTC" in page

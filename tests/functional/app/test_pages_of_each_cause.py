@@ -62,7 +62,7 @@ async def test_remediation_with_a_blocked_flow_is_blocked_on_every_page() -> Non
     assert "1 flow is in progress." in page
 
 
-async def test_plan_that_has_expired_does_not_expire_in_the_future() -> None:
+async def test_expired_plan_is_shown_as_expired() -> None:
     scenario = await build_tenant_with("Stock")
     await CATALOGUE[PendingActionKind.PLAN_AWAITING_APPROVAL, ""](scenario)
     scenario.world.clock.advance(timedelta(days=8))
