@@ -81,7 +81,7 @@ async def test_forms_turn_url_secrets_on_and_off(
 
 
 async def test_app_configuration_has_no_button_while_callers_hold_urls(scenario: Scenario) -> None:
-    """Without URL secrets, this setting has no effect."""
+    """Without URL secrets, the setting for App Configuration has no effect."""
     await scenario.opt_in(has_url_secrets=False, has_url_secrets_in_app_configuration=True)
     provide(scenario.services)
 
