@@ -13,6 +13,7 @@ from shared.domain.flow_owner import OwnerStatus
 from shared.domain.plans.plan_approval import format_plan_text
 from tests.fakes.definition_builder import build_http_trigger
 from tests.fakes.memory_store import MemoryStore
+from tests.functional.app.dashboard_scenario import show_remediation_page
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
@@ -36,10 +37,6 @@ async def scenario() -> Scenario:
 
 def list_titles(page: Reply) -> set[str]:
     return set(re.findall(r'<li[^>]*><b><a href="[^"]+">([^<]+)</a>', page.text))
-
-
-async def read_page(scenario: Scenario, **query: str) -> Reply:
-    return await call(dashboard_api.show_remediation_page, id=scenario.remediation.id, query=query)
 
 
 async def read_plan_page(scenario: Scenario, **query: str) -> Reply:
@@ -77,11 +74,11 @@ async def test_discovery_stores_owners_in_plan_items_and_flow_jobs(scenario: Sce
 async def test_remediation_page_filters_flows_by_owner(
     scenario: Scenario, asked: str, titles: set[str]
 ) -> None:
-    assert list_titles(await read_page(scenario, owner=asked)) == titles
+    assert list_titles(await show_remediation_page(scenario, owner=asked)) == titles
 
 
 async def test_pages_report_flows_whose_owner_has_left(scenario: Scenario) -> None:
-    page, plan = await read_page(scenario), await read_plan_page(scenario)
+    page, plan = await show_remediation_page(scenario), await read_plan_page(scenario)
 
     for shown in (page, plan):
         assert re.search(r"1 flow has</b> an owner whose account is disabled", shown.text)
@@ -118,7 +115,7 @@ async def test_flow_page_links_to_the_flows_of_its_owner(scenario: Scenario) -> 
 
     link = re.search(r'href="([^"]+owner=([^"#]+)#flows)">Ana Ruiz</a>', page.text)
     assert link
-    assert list_titles(await read_page(scenario, owner=link[2])) == {"Orders"}
+    assert list_titles(await show_remediation_page(scenario, owner=link[2])) == {"Orders"}
 
 
 async def test_answers_have_owners_and_filter_by_owner(scenario: Scenario) -> None:
@@ -148,7 +145,7 @@ async def test_rows_stored_before_owners_were_read_have_an_unknown_owner(
     old = [replace(one, owner=None) for one in await tables.plan_items.read_all(job.id)]
     await tables.plan_items.upsert(*old)
 
-    assert list_titles(await read_page(scenario, owner="unknown")) == {
+    assert list_titles(await show_remediation_page(scenario, owner="unknown")) == {
         "Orders",
         "Invoices",
         "Returns",
@@ -176,11 +173,11 @@ async def test_filter_by_owner_reads_the_store_equally_often_for_many_flows(
 
     count("get")
     count("query")
-    few = await read_page(scenario, owner="Ana")
+    few = await show_remediation_page(scenario, owner="Ana")
     of_few = reads.copy()
     await add_similar_flows(scenario, "Orders", 1_999)
     reads.clear()
-    many = await read_page(scenario, owner="Ana", start="1900")
+    many = await show_remediation_page(scenario, owner="Ana", start="1900")
 
     assert list_titles(few) == {"Orders"}
     assert len(list_titles(many)) == FLOWS_ON_PAGE
