@@ -39,9 +39,6 @@ PATTERNS = {"copying": sorted(INGREDIENTS), "preparing": sorted(PREPARED)}
 
 
 def build_interrupted(pattern: str, strike: Strike) -> Interrupted:
-    """Return the remediation of a tenant with flows of one kind (`pattern`), which are copied or
-    prepared.
-    """
     return (
         build_prepared(pattern, strike) if pattern in PREPARED else build_copied([pattern], strike)
     )
@@ -50,9 +47,7 @@ def build_interrupted(pattern: str, strike: Strike) -> Interrupted:
 def interrupt_pattern(
     pattern: str, order: str, *, every: int, kills: bool
 ) -> tuple[int, list[str]]:
-    """Interrupt the remediation of a pattern at every `every`th request, and request the action
-    `order` afterwards. Returns the number of interruptions, and the invariants that they broke.
-    """
+    """Return the number of interruptions, and a line for each that broke an invariant."""
     logging.disable()
     struck, wrong = 0, []
     for at in count(1, every):
@@ -78,7 +73,6 @@ def interrupt_pattern(
 
 
 def main() -> None:
-    """Interrupt all patterns, and print a table of the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=PATTERNS)
     parser.add_argument("--every", type=int, default=100, metavar="CALLS")

@@ -7,7 +7,4 @@ import os
 
 
 def count_examples(usual: int) -> int:
-    """Return the value of Hypothesis' `max_examples`: the usual number, multiplied by the
-    environment variable EXAMPLES.
-    """
     return usual * int(os.environ.get("EXAMPLES", "1"))

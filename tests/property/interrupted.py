@@ -1,7 +1,4 @@
-"""Build remediations in which one process is paused or killed at one request, and check how they
-end. While the process is paused, another invocation continues the job. Then the paused process
-continues with the values that it has read before.
-"""
+"""Check the end of remediations in which one process is paused or killed at a request."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -42,9 +39,6 @@ def _add_v1_flows(scenario: Scenario, *names: str) -> list[FakeFlow]:
 
 
 def _add_admin_flow(scenario: Scenario) -> FakeFlow:
-    """Add a flow with an action in a format that both Dataverse and the flow service accept in a
-    save.
-    """
     flow = scenario.build.add_admin_list_flow("Admin")
     flow.client_data = flow.client_data.replace('"connectionName"', '"connectionReferenceName"')
     return flow
@@ -66,7 +60,7 @@ class StruckError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strike:
-    """The interruption of the first process: at which request, counted from 1, and for how long."""
+    """The interruption of a process at a request. `at` counts requests from 1."""
 
     at: int
     moment: Moment
@@ -74,7 +68,6 @@ class Strike:
     sleep: timedelta | None
 
     def plan(self, world: World) -> Plan:
-        """Return the plan for the fakes that causes the interruption."""
         if self.sleep is None:
             return Plan(at=self.at, moment=self.moment)
         return Pause(at=self.at, moment=self.moment, sleeps=self.sleep, clock=world.clock)
@@ -82,9 +75,7 @@ class Strike:
 
 @dataclass(slots=True)
 class Interrupted:
-    """A remediation that is interrupted: how it starts, in which state its jobs end, and how long
-    it takes without the interruption.
-    """
+    """A remediation that a strike interrupts."""
 
     scenario: Scenario
     start: Callable[[], Awaitable[object]]
@@ -96,17 +87,13 @@ class Interrupted:
         self.before = take_snapshot(self.scenario.world)
 
     async def play(self, order: Order | None = None, *, after: timedelta = timedelta(0)) -> bool:
-        """Remediate to the end, and check the end state. Return whether the interruption happened.
-
-        `order` is an action, such as a rollback, that is requested `after` the interruption. Raises
-        `AssertionError` if an invariant is broken.
-        """
+        """Remediate to the end, and check it. Return whether the interruption happened."""
         has_struck = await self.run_to_end(order, after=after)
         await self._check_end(order)
         return has_struck
 
     async def run_to_end(self, order: Order | None, *, after: timedelta) -> bool:
-        """Remediate as `play` does, but check only the invariants and not the end state."""
+        """Remediate to the end, and check invariants. Return whether the interruption happened."""
         scenario = self.scenario
         await scenario.opt_in()
         await repeat_until_done(scenario, self.start)
@@ -139,10 +126,6 @@ def build_copied(
     seed: int = 7,
     profile: Profile = Profile.DOCUMENTED,
 ) -> Interrupted:
-    """Build a remediation of flows that are copied.
-
-    The ingredients name the flows and callers of its tenant.
-    """
     scenario = build_ingredients_scenario(ingredients, seed, Plan(), 0.0, profile)
     return Interrupted(
         _with_strike(scenario, strike), scenario.order, FlowJobState.RETIRED, timedelta(days=10)
@@ -152,7 +135,6 @@ def build_copied(
 def build_prepared(
     name: str, strike: Strike, *, seed: int = 7, profile: Profile = Profile.DOCUMENTED
 ) -> Interrupted:
-    """Build a remediation of flows that are prepared before a key is applied."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED, world=World(seed=seed), profile=profile)
     named = [flow.workflow_id for flow in PREPARED[name](scenario)]
     start = partial(scenario.order, PREPARE, *named)
@@ -169,8 +151,6 @@ def _with_strike(scenario: Scenario, strike: Strike) -> Scenario:
 
 
 async def run_until_struck(scenario: Scenario, time: timedelta) -> None:
-    """Let time pass until the process is paused or killed."""
-
     def raise_if_struck() -> None:
         if scenario.driver.plan.has_struck:
             raise StruckError

@@ -1,7 +1,4 @@
-"""Inject faults into the effects of the app, which are its writes on the platform. The function
-that builds a `Write` identifies the effect, so no list has to name the effects. A fault is injected
-into the first write of an effect, or into every write until a person acts.
-"""
+"""Inject faults into the app's writes. The function that builds a `Write` identifies the effect."""
 
 import ast
 import sys
@@ -36,8 +33,6 @@ FROZEN = timedelta(minutes=8)
 
 
 class Fault(StrEnum):
-    """A fault that is injected into a write."""
-
     STOPPED = "the kill switch is turned on before the write"
     DIES_BEFORE = "the process dies before the write"
     DIES_AFTER = "the process dies after the write"
@@ -83,9 +78,7 @@ _ERRORS: dict[Fault, tuple[Moment, Callable[[], BaseException]]] = {
 
 @dataclass
 class Striker:
-    """Injects a fault into the writes of one effect (`site`). Without a fault, records which
-    effects write.
-    """
+    """Injects a fault into the writes of one effect, `site`."""
 
     scenario: Scenario
     site: str = ""
@@ -119,7 +112,6 @@ class Striker:
         return True
 
     async def permit(self, site: str, permit: Callable[[], Awaitable[object]]) -> None:
-        """Ask for the permission of a write. If the fault is the kill switch, turn it on before."""
         if self.fault is not Fault.STOPPED or not self._may_strike(site):
             await permit()
             return
@@ -131,14 +123,12 @@ class Striker:
         self.wrong.append(f"{site} writes although the kill switch is on")
 
     async def switch(self, *, is_on: bool) -> None:
-        """Turn the kill switch on or off."""
         await set_kill_switch.set_kill_switch(
             self.scenario.services, is_on=is_on, by="tests", reason="looking"
         )
         self.is_stopped = is_on
 
     async def call(self, site: str, call: Callable[[], Awaitable[object]]) -> None:
-        """Send a write. Inject the fault if the write belongs to the chosen effect."""
         self.seen[site] = self.seen.get(site, 0) + 1
         if self.fault is None or self.fault is Fault.STOPPED:
             await call()
@@ -158,7 +148,6 @@ class Striker:
 
 @contextmanager
 def install_striker(striker: Striker) -> Iterator[None]:
-    """Call the striker before the permission of each write and around the request of the write."""
     before = Write.__init__
 
     def initialize(write: Write, **members: Any) -> None:
@@ -184,9 +173,7 @@ def _wrap_with_guard(guard: Any, site: str, inner: Any) -> Any:
 
 
 def _find_site(frame: Any) -> str:
-    """Return the file and the name of the function that builds a write, without the helpers that
-    this function calls.
-    """
+    """Return the file and the name of the function that builds the write."""
     while Path(frame.f_code.co_filename).name in {*HELPERS, "dataclasses.py", Path(__file__).name}:
         frame = frame.f_back
     if frame.f_code.co_filename.startswith("<"):  # a dataclass made anew
@@ -199,7 +186,6 @@ def _find_site(frame: Any) -> str:
 
 @cache
 def find_all_sites() -> frozenset[str]:
-    """Return the file and the name of every function of the app that builds a write."""
     found = set[str]()
     for path in Path("shared").rglob("*.py"):
         if path.name not in HELPERS:

@@ -48,8 +48,6 @@ RETRIES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class StruckScenario:
-    """A scenario: how its tenant is built, what people do, and the state in which its jobs end."""
-
     build: Callable[[], Any]
     ends: FlowJobState
     mode: RemediationMode = RemediationMode.APPLY
@@ -77,9 +75,6 @@ def _build_prepared(name: str) -> tuple[Scenario, list[str]]:
 
 
 def _build_copied_again() -> tuple[Scenario, list[str]]:
-    """Return a scenario whose settings ask for a new copy if the original is edited after it was
-    copied.
-    """
     scenario, named = _build_scenario("app_setting")
     scenario.settings = scenario.settings.model_copy(
         update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
@@ -88,9 +83,7 @@ def _build_copied_again() -> tuple[Scenario, list[str]]:
 
 
 def _build_outside(*, has_row: bool) -> tuple[Scenario, list[str]]:
-    """Return a scenario with a flow outside solutions, on a platform on which no application can
-    turn flows on.
-    """
+    """Return a scenario with a flow that is outside solutions."""
     scenario, _ = _build_scenario()
     flow = scenario.build.add_http_flow("Outside")
     flow.in_solution, flow.flow_name = False, flow.workflow_id
@@ -103,9 +96,6 @@ def _build_outside(*, has_row: bool) -> tuple[Scenario, list[str]]:
 
 
 def _build_declared() -> tuple[Scenario, list[str]]:
-    """Return a scenario with a declared caller that reads the URL from a secret that does not exist
-    yet.
-    """
     scenario, _ = _build_scenario()
     secret = "https://till.vault.azure.net/secrets/orders-url"
     scenario.build.add_declared_caller(scenario.build.add_http_flow("Orders"), secret=secret)
@@ -119,9 +109,6 @@ async def _remove_declared(scenario: Scenario) -> None:
 
 
 def _build_with_url_vault() -> tuple[Scenario, list[str]]:
-    """Return a scenario with callers that can refer to a vault of URL secrets: apps, a named value
-    of API Management, and a key-value of App Configuration.
-    """
     scenario, named = _build_scenario("app_setting", "two")
     flow = scenario.build.add_http_flow("Called by a policy")
     scenario.build.add_key_value_caller(flow)
@@ -137,20 +124,18 @@ def _build_with_url_vault() -> tuple[Scenario, list[str]]:
 
 
 def _build_hidden() -> tuple[Scenario, list[str]]:
-    """Return a scenario with a flow whose definition the platform shows only to its co-owners."""
+    """Return a scenario with a flow whose definition only its co-owners can read."""
     scenario, _ = build_hidden_scenario()
     return scenario, []
 
 
 async def _build_behind_a_firewall() -> tuple[Scenario, list[str]]:
-    """Return a scenario with a flow that calls a host whose firewall lacks the new addresses."""
     scenario = await build_guarded_scenario("network_security_group")
     scenario.build.share_connections()
     return scenario, []
 
 
 def _build_long_name() -> tuple[Scenario, list[str]]:
-    """Return a scenario with a flow whose name is longer than the platform now accepts."""
     scenario, _ = _build_scenario()
     scenario.build.add_http_flow("N" * 120)
     scenario.build.migrate()
@@ -158,7 +143,6 @@ def _build_long_name() -> tuple[Scenario, list[str]]:
 
 
 def _build_with_colleagues_connection() -> tuple[Scenario, list[str]]:
-    """Return a scenario with a flow whose connection belongs to a colleague and is shared."""
     scenario, _ = _build_scenario()
     flow = scenario.build.add_mail_flow("Mail")
     flow.in_solution = False
@@ -171,16 +155,13 @@ def _build_with_colleagues_connection() -> tuple[Scenario, list[str]]:
 
 
 async def _edit_originals(scenario: Scenario) -> None:
-    """Add an action to each original, as its owner might."""
     for flow in list(scenario.world.list_flows()):
         if not flow.made_by_app:
             edit(flow)
 
 
 async def _leave_co_ownership(scenario: Scenario) -> None:
-    """Make the service account co-owner of the flow. An invocation that is killed during planning
-    leaves this.
-    """
+    """Make the service account co-owner, as if an invocation had been killed during planning."""
     table, job = scenario.services.tables.environment_jobs, await scenario.read_environment_job()
     kept = await table.get(job.remediation_id, job.id)
     assert kept
@@ -191,7 +172,6 @@ async def _leave_co_ownership(scenario: Scenario) -> None:
 
 
 async def _delete_originals(striker: Striker) -> None:
-    """Schedule the deletion of the retired originals, and run the deletions after their date."""
     scenario = striker.scenario
     await request_deletions(scenario)
     await scenario.run(DAYS)
@@ -206,9 +186,6 @@ async def _delete_originals(striker: Striker) -> None:
 
 
 async def _change_solution_setting(striker: Striker) -> None:
-    """Turn the environment setting for new flows on, then revert it. Each request is repeated until
-    it succeeds.
-    """
     environment = striker.scenario.build.environment
     environment.creates_flows_in_solutions = None
     errors: list[BaseException] = []
@@ -225,9 +202,7 @@ async def _change_solution_setting(striker: Striker) -> None:
 async def _repeat_request(
     striker: Striker, request: Callable[[Services], Awaitable[object]]
 ) -> list[BaseException]:
-    """Repeat a request every hour until it succeeds. Return the errors before that. A lasting fault
-    ends after a day.
-    """
+    """Repeat a request every hour until it succeeds. Return the errors before that."""
     errors: list[BaseException] = []
     for hour in range(48):
         striker.is_mended = striker.is_mended or hour > 24
@@ -242,9 +217,6 @@ async def _repeat_request(
 
 
 async def _run_daily_checks(striker: Striker) -> None:
-    """Turn all copies on after a rollback. Run the daily check on three days, and expect it to turn
-    the copies off.
-    """
     scenario = striker.scenario
     for job in (await scenario.read_jobs()).values():
         scenario.world.get_workflow(job.environment_id, job.copy.id).state = FlowState.ON
@@ -308,9 +280,6 @@ STRUCK_SCENARIOS: dict[str, StruckScenario] = {
 
 
 async def run_scenario(case: StruckScenario, site: str = "", fault: Fault | None = None) -> Striker:
-    """Run a scenario with a fault in the effect `site`, do what the app asks people to do, and
-    check the end. Raises `AssertionError` if the scenario ends in another way.
-    """
     built = case.build()
     scenario, named = await built if isawaitable(built) else built
     striker = Striker(scenario, site, fault)
@@ -347,9 +316,6 @@ async def run_scenario(case: StruckScenario, site: str = "", fault: Fault | None
 
 
 async def _check_plan_without_a_job(striker: Striker) -> Striker:
-    """Check that a plan that starts no job explains each flow, and that the service account keeps
-    no co-ownership.
-    """
     plan = await striker.scenario.plan()
     assert plan
     assert all(item.message and item.fix for item in plan.values())
@@ -361,9 +327,6 @@ async def _check_plan_without_a_job(striker: Striker) -> Striker:
 
 
 async def _run_to_the_end(striker: Striker, end: FlowJobState, lasts: timedelta) -> None:
-    """Let time pass, retry blocked jobs as a person does, and check that each job ends in the state
-    `end`.
-    """
     scenario = striker.scenario
     for _ in range(RETRIES):
         await _let_time_pass(striker, lasts)
@@ -388,9 +351,6 @@ async def _run_to_the_end(striker: Striker, end: FlowJobState, lasts: timedelta)
 
 
 def _check_notification(striker: Striker, jobs: list[Any], end: FlowJobState) -> None:
-    """Check that each job that has not ended was reported, by a notification, a fix or a
-    message.
-    """
     scenario = striker.scenario
     if all(job.state is end for job in jobs) or scenario.fakes.notices.told:
         return
@@ -400,7 +360,7 @@ def _check_notification(striker: Striker, jobs: list[Any], end: FlowJobState) ->
 
 
 async def _let_time_pass(striker: Striker, time: timedelta) -> None:
-    """Let time pass. If the fault has turned the kill switch on, turn it off."""
+    """Let time pass, and turn off the kill switch if the fault turned it on."""
     scenario = striker.scenario
     until = scenario.world.clock.now() + time
     while scenario.world.clock.now() < until:

@@ -37,10 +37,6 @@ MOST_FLOWS = 6
 def test_remediation_ends_and_reads_no_page_twice(
     flows: int, page: int, calls: int, *, shares_lend: bool
 ) -> None:
-    """The app reads the list of flows on Microsoft's key in pages. Each read of the list requests
-    each page once.
-    """
-
     async def play() -> None:
         scenario, report, meter = Scenario(), WatchedReport(), Meter()
         for number in range(flows):
@@ -72,9 +68,7 @@ def test_remediation_ends_and_reads_no_page_twice(
 @pytest.mark.parametrize("others", [0, 3])
 @pytest.mark.parametrize("calls", [1, 2, 3, 4])
 def test_remediation_of_a_hidden_flow_ends_with_few_requests(calls: int, others: int) -> None:
-    """The reads before a write may use up the budget, so that the write has to wait. An invocation
-    waits until it has all requests that it needs before it stores its result.
-    """
+    """The reads before a write may use up the budget, so that the write has to wait."""
 
     async def play() -> None:
         scenario, _ = build_hidden_scenario()
@@ -100,7 +94,6 @@ def test_remediation_of_a_hidden_flow_ends_with_few_requests(calls: int, others:
 @pytest.mark.parametrize("in_solution", [True, False])
 @pytest.mark.parametrize("calls", [1, 2, 3, 4])
 async def test_deletion_ends_with_few_requests(calls: int, *, in_solution: bool) -> None:
-    """The flow is read and deleted in Dataverse or in the flow service."""
     trigger = define.build_request_trigger("Http" if in_solution else "PowerApp")
     scenario = await build_retired_scenario(
         lambda new: new.build.add_flow("Button", trigger, in_solution=in_solution)

@@ -1,7 +1,3 @@
-"""Test that seals of the audit log reveal any change, and that each entry is sealed exactly
-once.
-"""
-
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
@@ -53,7 +49,6 @@ def remove_entry(log: dict[str, str], key: str, text: str) -> None:
 
 
 def change_entry(log: dict[str, str], key: str, text: str) -> None:
-    """Change the text of an entry."""
     log[key] += text or "x"
 
 
@@ -62,12 +57,10 @@ def insert_entry(log: dict[str, str], key: str, text: str) -> None:
 
 
 def move_entry(log: dict[str, str], key: str, text: str) -> None:
-    """Change the key of an entry, and so its position in the log."""
     log[key + text + "x"] = log.pop(key)
 
 
 def exchange_entries(log: dict[str, str], key: str, text: str) -> None:
-    """Exchange the texts of two entries."""
     other = min(log.keys() - {key}, default=key)
     log[key], log[other] = log[other], log[key]
 
@@ -82,9 +75,7 @@ def test_any_change_of_sealed_entries_is_found(
     data: st.DataObject,
     is_list_kept: bool,
 ) -> None:
-    """If the list of sealed entries is still stored, each changed entry is named. Without the list,
-    the check finds only that there is a change.
-    """
+    """Without the stored list of sealed entries, the check finds only that something changed."""
     entries = build_entries(log)
     statement = build_statement(None, entries, ends_at=MIDNIGHT, sealed_at=MIDNIGHT)
     listed = format_entries(entries) if is_list_kept else None
@@ -98,19 +89,16 @@ def test_any_change_of_sealed_entries_is_found(
 
 @given(log=logs)
 def test_list_of_entries_is_parsed_as_it_was_formatted(log: dict[str, str]) -> None:
-    """The key of an entry may contain any character."""
     entries = build_entries(log)
 
     assert parse_entries(format_entries(entries)) == sorted(entries)
 
 
 def sign(text: str) -> Signature:
-    """Return a signature that `is_valid` accepts."""
     return Signature(key_id="k", public_key="p", value=hash_text(text))
 
 
 def is_valid(signature: Signature, content: bytes) -> bool:
-    """Return whether `sign` made the signature for this content."""
     return signature.value == hashlib.sha256(content).hexdigest()
 
 
@@ -130,7 +118,6 @@ def build_chain(days: list[dict[str, str]]) -> list[AuditSeal]:
 def test_any_change_of_the_chain_of_seals_is_found(
     days: list[dict[str, str]], data: st.DataObject
 ) -> None:
-    """A seal may be removed, exchanged with another, altered or replaced."""
     seals = build_chain(days)
     place = data.draw(st.integers(1, len(seals) - 2))
     other = seals[place]
@@ -151,7 +138,7 @@ def test_any_change_of_the_chain_of_seals_is_found(
 
 
 class Log:
-    """The audit log of an app with several writers. Entries are sealed while others are written."""
+    """The audit log of an app with several writers."""
 
     def __init__(self) -> None:
         self.world = World()
@@ -165,7 +152,6 @@ class Log:
         return build_fake_services(self.fakes.ports, settings=SETTINGS)
 
     async def write(self, recorded_at: datetime, *, is_result: bool, is_rejection: bool) -> None:
-        """Write an entry to the audit log, as a request to the API does."""
         self.written += 1
         entry_id = f"{self.written:04}"
         await asyncio.sleep(0)
@@ -185,9 +171,7 @@ class Log:
         await self.services.tables.audit_log.insert(entry)
 
     async def check(self) -> int:
-        """Check that sealed entries are unchanged and were sealed only once. Return how many there
-        are.
-        """
+        """Check the seals, and return the number of sealed entries."""
         services = self.services
         seals = [kept.item async for kept in services.tables.audit_seals.query("seal")][::-1]
         assert list(find_chain_differences(seals, is_signature_valid)) == []
@@ -218,8 +202,6 @@ writes = st.lists(
 def test_concurrent_writers_lose_no_entry(
     writes: list[tuple[timedelta, timedelta, bool, bool]], seals: list[timedelta]
 ) -> None:
-    """Entries may be written late, and two instances may seal at the same time."""
-
     async def run() -> None:
         log = Log()
         began = log.world.clock.now()
@@ -242,9 +224,6 @@ def test_concurrent_writers_lose_no_entry(
 
 @pytest.mark.parametrize("moment", Moment)
 async def test_killed_process_seals_each_entry_exactly_once(moment: Moment) -> None:
-    """The process is killed before or after any request of a seal. The next seal completes the
-    work.
-    """
     at, has_struck = 0, True
     while has_struck:
         at += 1

@@ -1,5 +1,3 @@
-"""Test that the app evaluates the rules of Azure Firewall in the documented order."""
-
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -45,7 +43,6 @@ PROTOCOLS = st.sampled_from([["TCP"], ["UDP"], ["UDP", "Any"]])
 
 @st.composite
 def draw_nat_rules(draw: st.DrawFn) -> Json:
-    """Return a DNAT rule for one or both of two public addresses."""
     return build_nat_rule(
         "nat",
         *draw(SOURCES),
@@ -59,7 +56,6 @@ def draw_nat_rules(draw: st.DrawFn) -> Json:
 
 @st.composite
 def draw_network_rules(draw: st.DrawFn) -> Json:
-    """Return a network rule for one machine or for all machines."""
     return build_network_rule(
         "network",
         *draw(SOURCES),
@@ -71,8 +67,6 @@ def draw_network_rules(draw: st.DrawFn) -> Json:
 
 @st.composite
 def draw_groups(draw: st.DrawFn) -> list[Json]:
-    """Return rule collection groups and their collections, with different priorities."""
-
     def draw_collections() -> Iterator[Json]:
         for priority in draw(st.permutations(range(1, draw(st.integers(1, 4))))):
             action = draw(st.sampled_from(["Dnat", "Allow", "Deny"]))
@@ -86,7 +80,7 @@ def draw_groups(draw: st.DrawFn) -> list[Json]:
 
 
 def iterate_rules(policies: list[list[Json]], kind: str) -> Iterator[tuple[str, Json]]:
-    """Yield each rule of one type, with its action, in the order that Microsoft documents."""
+    """Yield each rule of a type with its action, in the order that Microsoft documents."""
     for policy in policies:
         for one in sorted(policy, key=lambda one: int(one["properties"]["priority"])):
             found = one["properties"]["ruleCollections"]
@@ -97,7 +91,6 @@ def iterate_rules(policies: list[list[Json]], kind: str) -> Iterator[tuple[str, 
 
 
 def is_packet_matched(rule: Json, caller: str, destination: str) -> bool:
-    """Return whether a rule applies to an HTTPS packet from a caller to a destination."""
     ports = any(
         port == "*" or int(port.split("-")[0]) <= 443 <= int(port.split("-")[-1])
         for port in rule["destinationPorts"]
@@ -115,9 +108,7 @@ def has_address(source: str, caller: str) -> bool:
 
 
 def compute_outcome(policies: list[list[Json]], caller: str, target: str) -> str:
-    """Return what happens to a packet from a caller to a target, according to the documentation:
-    `Allow`, `Deny` or `Doubt`.
-    """
+    """Return `Allow`, `Deny` or `Doubt`, according to the documentation."""
     network = [*iterate_rules(policies, "NetworkRule")]
     if target not in PUBLIC:
         decided = (action for action, rule in network if is_packet_matched(rule, caller, target))
@@ -138,7 +129,6 @@ def compute_outcome(policies: list[list[Json]], caller: str, target: str) -> str
 
 
 def get_verdict(firewall: Firewall, caller: str) -> str:
-    """Return the app's verdict on the address of a caller."""
     one = AddressRanges.parse([caller])
     admission = evaluate_rules(firewall, RuleSources(ServiceTagList([]), []))
     answers = {"Allow": admission.allowed, "Deny": admission.denied, "Doubt": admission.doubtful}
@@ -148,9 +138,6 @@ def get_verdict(firewall: Firewall, caller: str) -> str:
 
 @given(draw_groups(), draw_groups())
 def test_verdict_follows_the_documented_order_of_rules(base: list[Json], child: list[Json]) -> None:
-    """The verdict is unknown if DNAT forwards a packet to several machines, for some of which it is
-    denied.
-    """
     reader = RuleReader(ip_groups={})
     reader.collect_rule_groups(base)
     reader.collect_rule_groups(child)

@@ -1,5 +1,3 @@
-"""Test that no secret in the headers of a call is stored with the data about the call's sender."""
-
 from dataclasses import astuple
 from datetime import UTC, datetime
 
@@ -35,7 +33,6 @@ AROUND = st.text(alphabet=" ,;()=&/:.abcXYZ09-", max_size=12)
 
 @st.composite
 def draw_headers_with_a_secret(draw: st.DrawFn) -> tuple[dict[str, str], str]:
-    """Return headers, and a secret that the values of some of them contain."""
     secret = draw(SECRET)
     name = draw(st.sampled_from(READ + OTHERS))
     agent = draw(st.sampled_from(["curl/8.5.0", "Mozilla/5.0 (X11)", ""]))
@@ -49,7 +46,6 @@ def draw_headers_with_a_secret(draw: st.DrawFn) -> tuple[dict[str, str], str]:
 
 @given(draw_headers_with_a_secret())
 def test_no_secret_is_kept(drawn: tuple[dict[str, str], str]) -> None:
-    """Neither the stored row nor a text about the caller contains the secret."""
     headers, secret = drawn
 
     traits = parse_traits(headers)
@@ -63,7 +59,6 @@ def test_no_secret_is_kept(drawn: tuple[dict[str, str], str]) -> None:
 
 @given(st.dictionaries(st.text(max_size=20), st.one_of(st.text(), st.integers(), st.none())))
 def test_any_headers_are_read(headers: dict[str, object]) -> None:
-    """The app reads only short and printable texts from them."""
     traits = parse_traits(headers)
 
     text = f"{traits.user_agent}{traits.network}{traits.source_id}"
@@ -73,7 +68,6 @@ def test_any_headers_are_read(headers: dict[str, object]) -> None:
 
 @given(st.sampled_from(OTHERS), st.text(max_size=50))
 def test_other_headers_change_nothing(name: str, value: str) -> None:
-    """Calls that differ only in headers that the app does not read count as calls of one caller."""
     plain = {"User-Agent": "curl/8.5.0"}
 
     assert parse_traits({**plain, name: value}) == parse_traits(plain)

@@ -1,5 +1,3 @@
-"""Test that an edit in the text of any caller can be reverted exactly, and stores no signature."""
-
 import json
 import string
 
@@ -33,9 +31,6 @@ OLD_IDS = ["a" * 32, "b" * 32, "c" * 32]
 
 @st.composite
 def draw_old_urls(draw: st.DrawFn) -> str:
-    """Return a trigger URL as a caller may store it: the caller may have added a path and a
-    parameter.
-    """
     return CLASSIC.format(
         id=draw(st.sampled_from(OLD_IDS)),
         sig=draw(SIGNATURE),
@@ -46,7 +41,6 @@ def draw_old_urls(draw: st.DrawFn) -> str:
 
 @st.composite
 def draw_plain_texts(draw: st.DrawFn) -> str:
-    """Return text with URLs between spaces or quotes."""
     pieces = draw(
         st.lists(st.one_of(NOISE, draw_old_urls().map(lambda url: f' "{url}" ')), max_size=8)
     )
@@ -55,7 +49,7 @@ def draw_plain_texts(draw: st.DrawFn) -> str:
 
 @st.composite
 def draw_json_texts(draw: st.DrawFn) -> tuple[str, list[str]]:
-    """Return a JSON text in any layout, and the ids of the child flows that it runs."""
+    """Return a JSON text, and the ids of the child flows that it may run."""
     children = draw(st.lists(GUIDS, min_size=1, max_size=4))
     document = {
         "noise": draw(NOISE),
@@ -74,7 +68,6 @@ def draw_json_texts(draw: st.DrawFn) -> tuple[str, list[str]]:
 
 @st.composite
 def draw_replacements(draw: st.DrawFn) -> dict[str, str]:
-    """Return the new URL for some of the old URL ids."""
     replaced = draw(st.sets(st.sampled_from(OLD_IDS)))
     new_id = HEX.filter(lambda one: one not in OLD_IDS)
     return {old: NEW.format(id=draw(new_id), sig=draw(SIGNATURE)) for old in sorted(replaced)}
@@ -82,7 +75,6 @@ def draw_replacements(draw: st.DrawFn) -> dict[str, str]:
 
 @given(draw_plain_texts(), draw_replacements())
 def test_revert_of_a_text_edit_restores_the_same_bytes(text: str, urls: dict[str, str]) -> None:
-    """The edits are stored as JSON and read again before the revert, as in the app."""
     done = replace_references(text, is_json=False, urls=urls, flow_ids={})
 
     edits = parse_edits(format_edits(done.edits))
@@ -95,7 +87,6 @@ def test_revert_of_a_text_edit_restores_the_same_bytes(text: str, urls: dict[str
 def test_revert_of_a_json_edit_restores_the_same_bytes(
     document: tuple[str, list[str]], urls: dict[str, str], data: st.DataObject
 ) -> None:
-    """The revert keeps the layout and the escape sequences of the document."""
     text, children = document
     flow_ids = {child: data.draw(GUIDS) for child in data.draw(st.sets(st.sampled_from(children)))}
 
@@ -108,7 +99,6 @@ def test_revert_of_a_json_edit_restores_the_same_bytes(
 
 @given(draw_json_texts(), draw_replacements())
 def test_edits_contain_no_signature(document: tuple[str, list[str]], urls: dict[str, str]) -> None:
-    """Neither the signature of the old URL nor that of the new one is stored."""
     text, _ = document
 
     kept = format_edits(replace_references(text, is_json=True, urls=urls, flow_ids={}).edits)

@@ -1,7 +1,3 @@
-"""Test that any file of declared callers is parsed, or rejected with a reason for each wrong
-entry.
-"""
-
 import json
 from contextlib import suppress
 from typing import Any
@@ -39,9 +35,7 @@ FAULTS: dict[str, Any] = {
 
 
 def parse_file(data: bytes, suffix: str) -> list[dict[str, Any]] | None:
-    """Return the callers in a file of declared callers, or None if the app rejects the file with a
-    reason.
-    """
+    """Return the callers, or None if the app rejects the file."""
     with suppress(UnreadableFile):
         return parse_callers(data, suffix)
     return None
@@ -49,7 +43,6 @@ def parse_file(data: bytes, suffix: str) -> list[dict[str, Any]] | None:
 
 @given(st.lists(SNIPPETS | TEXTS, max_size=30).map("".join), st.sampled_from([".yaml", ".csv"]))
 def test_any_text_is_parsed_to_json_or_rejected(text: str, suffix: str) -> None:
-    """The callers can be sent to the API as JSON."""
     found = parse_file(text.encode("utf-8", "replace"), suffix)
 
     json.dumps(found)
@@ -57,7 +50,6 @@ def test_any_text_is_parsed_to_json_or_rejected(text: str, suffix: str) -> None:
 
 @given(st.binary(max_size=60), st.sampled_from([".yaml", ".yml", ".json", ".csv", ""]))
 def test_any_bytes_are_parsed_or_rejected(data: bytes, suffix: str) -> None:
-    """The bytes need not be text in a valid encoding."""
     json.dumps(parse_file(data, suffix))
 
 
@@ -73,7 +65,6 @@ def test_yaml_and_json_of_a_document_are_both_parsed_or_both_rejected(document: 
 
 @given(st.data(), st.lists(st.sampled_from(["", *FAULTS]), min_size=1, max_size=8))
 def test_exactly_the_wrong_entries_are_named(data: st.DataObject, faults: list[str]) -> None:
-    """All wrong entries of a file are named at once, however long the file is."""
     entries = []
     for number, fault in enumerate(faults):
         flow = {"environment_id": "e-1", "flow": "Orders"}
@@ -93,9 +84,7 @@ def test_exactly_the_wrong_entries_are_named(data: st.DataObject, faults: list[s
 
 @given(st.lists(st.sampled_from(["ok", '"open', 'a"b,"c"d', ",,,", "", "Till,1,2,3"]), max_size=20))
 def test_wrong_lines_of_a_csv_file_cost_themselves_only(kinds: list[str]) -> None:
-    """All other lines are parsed, even if a wrong line contains a quotation mark that is never
-    closed.
-    """
+    """A wrong line may contain a quotation mark that is never closed."""
     lines = [f"Caller{number},Sam,7" if one == "ok" else one for number, one in enumerate(kinds)]
     expected = {f"Caller{number}" for number, one in enumerate(kinds) if one == "ok"}
 
@@ -107,7 +96,6 @@ def test_wrong_lines_of_a_csv_file_cost_themselves_only(kinds: list[str]) -> Non
 
 
 def test_file_without_columns_is_rejected() -> None:
-    """The first line of the file must name the columns."""
     for text in ("", "\n", "Till,Sam\n", '"name'):
         with pytest.raises(UnreadableCsv):
             parse_csv(text)

@@ -1,5 +1,3 @@
-"""Test that the hourly and daily limits of requests hold, in whatever order instances send them."""
-
 import asyncio
 from contextlib import suppress
 from contextvars import Context
@@ -24,10 +22,6 @@ A_DAY, RESERVE, AN_HOUR = 40, 4, 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """An action of one instance after a delay: an invocation, or a single read or write outside of
-    invocations.
-    """
-
     after: timedelta
     instance: int
     #: None: outside of a delivery.
@@ -55,8 +49,6 @@ STEPS = st.builds(
 
 
 class FailingStore(MemoryStore):
-    """A store whose writes fail while it is unavailable."""
-
     is_out = False
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
@@ -66,8 +58,6 @@ class FailingStore(MemoryStore):
 
 
 class Instances:
-    """Three instances of the app with one request budget, and the requests that they have sent."""
-
     def __init__(self, calls: int) -> None:
         self.clock, self.store = ManualClock(), FailingStore()
         limit = BudgetLimit(
@@ -80,7 +70,6 @@ class Instances:
         self.at_looks: list[int] = []
 
     async def play(self, steps: list[Step]) -> None:
-        """Do the steps in order. The next steps may come during a step that is an invocation."""
         while steps:
             await self._act(steps.pop(0), steps)
 
@@ -126,9 +115,6 @@ def count_most_requests(length: timedelta, made: list[datetime]) -> int:
 @settings(max_examples=count_examples(150))
 @given(steps=st.lists(STEPS, min_size=40, max_size=120), calls=st.sampled_from([5, 20]))
 def test_no_24_hours_have_more_requests_than_the_limit(steps: list[Step], calls: int) -> None:
-    """Instances reserve requests or send single ones, and processes are killed. A part of the daily
-    requests is left for urgent ones.
-    """
     here = Instances(calls)
 
     asyncio.run(here.play(steps))

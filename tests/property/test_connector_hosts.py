@@ -1,7 +1,3 @@
-"""Test that the conversion of the `host` of connector actions changes nothing else, and that a
-second one changes nothing.
-"""
-
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -93,7 +89,6 @@ def test_second_conversion_changes_nothing(
 def test_conversion_changes_only_host_and_authentication(
     document: dict[str, Any],
 ) -> None:
-    """All other members are equal before and after, at any depth."""
     converted = json.loads(with_reference_hosts(json.dumps(document)))
 
     pairs = list(zip(_find_inputs(document), _find_inputs(converted), strict=True))

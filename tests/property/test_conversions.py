@@ -1,7 +1,3 @@
-"""Test that definitions with unusual content are converted completely or not at all, and raise no
-error.
-"""
-
 import json
 from typing import Any
 
@@ -60,9 +56,6 @@ _KINDS = st.sampled_from(
 
 @st.composite
 def draw_actions(draw: st.DrawFn) -> dict[str, Any]:
-    """Return an action that lists flows, and other actions around it. Some of these read the list,
-    and most are invalid.
-    """
     found: dict[str, Any] = {"List": json.loads(json.dumps(_LIST))}
     for name in draw(st.lists(st.sampled_from(["Loop", "Filter", "Use"]), unique=True)):
         strange = draw(st.dictionaries(st.sampled_from(["inputs", "foreach"]), _JSON))
@@ -74,9 +67,6 @@ def draw_actions(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def draw_definitions(draw: st.DrawFn) -> str:
-    """Return a definition that has a *Power Apps (V1)* trigger with any parameters, and unusual
-    actions.
-    """
     properties = draw(st.dictionaries(st.sampled_from(["A_Value", "B_Value"]), _JSON))
     for name in draw(st.sets(st.sampled_from(["A_Value", "B_Value"]))):
         properties[name] = {"type": draw(st.sampled_from(["string", "boolean", "number"]))}
@@ -88,9 +78,6 @@ def draw_definitions(draw: st.DrawFn) -> str:
 
 @given(draw_definitions())
 def test_definition_is_converted_completely_or_not_at_all(text: str) -> None:
-    """The text is unchanged if something prevents the conversion. Otherwise, nothing is left to
-    convert.
-    """
     edits = list_possible_conversions(parse_client_data(text), in_solution=False)
 
     converted = convert_definition(text, edits)

@@ -1,5 +1,3 @@
-"""Test that `cmkflow` reports a damaged archive on stderr, without a traceback."""
-
 import io
 import zipfile
 from pathlib import Path

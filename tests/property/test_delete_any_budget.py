@@ -1,5 +1,3 @@
-"""Test that the deletion of a flow with many runs completes with any request budget."""
-
 import asyncio
 from collections import Counter
 from datetime import timedelta
@@ -40,9 +38,7 @@ from tests.property.test_lists_any_budget import MOST, Lists, expiries
 def test_deletion_waits_for_the_oldest_run_and_completes(
     runs: int, page: int, calls: int, goes_on_for: int | None, expires: frozenset[int]
 ) -> None:
-    """The oldest run may still be in progress, so the app reads all pages of runs. The archive of
-    the runs and the search for runs in progress each read a page once.
-    """
+    """The oldest run may still be in progress, so the app reads all pages of runs."""
 
     async def play() -> None:
         scenario = await build_retired_scenario()

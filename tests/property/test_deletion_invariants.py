@@ -1,5 +1,3 @@
-"""Test the invariants of deletions with a process that is killed or paused, and with rollbacks."""
-
 import asyncio
 from datetime import timedelta
 
@@ -42,9 +40,7 @@ async def run_timers(services: Services) -> None:
 
 
 def find_wrong_delete(world: World) -> list[str]:
-    """Return what is wrong with the last delete: it deleted a copy, or a flow that still exists
-    runs the deleted flow.
-    """
+    """Return what is wrong with the last write, if it is a delete."""
     write = world.writes[-1]
     if not write.what.startswith("delete "):
         return []
@@ -60,8 +56,8 @@ def find_wrong_delete(world: World) -> list[str]:
 
 
 async def schedule_deletion_under(scenario: Scenario, plan: Plan) -> str:
-    """Retire all flows, and schedule the deletion of the originals in three days. Return the
-    remediation's id. The plan may interrupt the deletion, but not the remediation.
+    """Retire all flows, and schedule the deletion of the originals. Return the remediation's id.
+    The plan may interrupt the deletion, but not the remediation.
     """
     await scenario.opt_in()
     await repeat_until_done(scenario, scenario.order)
@@ -88,9 +84,8 @@ async def schedule_deletion_under(scenario: Scenario, plan: Plan) -> str:
 def test_kill_or_rollback_at_any_moment_deletes_no_needed_original(
     ingredients: list[str], seed: int, plan: Plan, undo: int | None
 ) -> None:
-    """Each original is deleted once, or the rollback restores it. A message names the originals
-    that only a person can restore. `undo` is the number of hours from the date of the deletion to
-    the rollback, or None without a rollback.
+    """`undo` is the number of hours from the date of the deletion to the rollback. None: no
+    rollback.
     """
 
     async def play() -> None:
@@ -126,10 +121,7 @@ def test_paused_delete_deletes_no_needed_original(
     sleep: timedelta,
     undo: int | None,
 ) -> None:
-    """While an invocation is paused, another one deletes the original or rolls the flow back. Then
-    the paused one continues. `undo` is the number of minutes from the pause to the rollback, or
-    None without a rollback.
-    """
+    """`undo` is the number of minutes from the pause to the rollback. None: no rollback."""
 
     async def play() -> None:
         scenario = build_ingredients_scenario(ingredients, seed, Plan(), 0.0)
@@ -148,7 +140,6 @@ def test_paused_delete_deletes_no_needed_original(
 
 
 async def check_end(scenario: Scenario, *, is_undone: bool) -> None:
-    """Check that the stored state of each deletion agrees with the tenant."""
     targets = [write.target for write in scenario.world.writes if write.what.startswith("delete ")]
     assert len(targets) == len(set(targets))
     environment = scenario.build.environment

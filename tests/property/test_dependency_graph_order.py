@@ -1,7 +1,3 @@
-"""Test the order and the groups of the dependency graph of any flows, with call loops and missing
-children.
-"""
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,7 +51,6 @@ def test_call_loops_contain_exactly_the_flows_that_reach_themselves(
 
 @given(_GRAPHS)
 def test_dependent_groups_partition_the_flows(children: dict[str, frozenset[str]]) -> None:
-    """Each flow is in a group with all flows that it calls and that call it."""
     graph = DependencyGraph(children)
 
     assert sorted(flow for family in graph.dependent_groups for flow in family) == sorted(children)
@@ -68,7 +63,6 @@ def test_dependent_groups_partition_the_flows(children: dict[str, frozenset[str]
 def test_missing_children_are_listed_with_their_callers(
     children: dict[str, frozenset[str]],
 ) -> None:
-    """A flow that another one calls is in the graph or in the list of missing flows."""
     graph = DependencyGraph(children)
 
     for flow, called in children.items():
@@ -79,7 +73,6 @@ def test_missing_children_are_listed_with_their_callers(
 
 @given(_GRAPHS)
 def test_ancestors_are_all_flows_that_reach_the_flow(children: dict[str, frozenset[str]]) -> None:
-    """The test searches downwards from each flow."""
     graph = DependencyGraph(children)
 
     others = {flow: called - {flow} for flow, called in children.items()}

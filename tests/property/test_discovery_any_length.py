@@ -1,6 +1,4 @@
-"""Test that a discovery completes even if it takes longer than the cursors of its lists are
-valid.
-"""
+"""Test discoveries that take longer than the cursors of their lists are valid."""
 
 import asyncio
 from collections import Counter
@@ -26,20 +24,16 @@ APART = timedelta(minutes=20)
 
 @dataclass(slots=True)
 class Rationed:
-    """A limit of requests for the lists of flows in each invocation. Some pages are malformed when
-    they are first read.
-    """
+    """Limits the requests for lists of flows in each invocation."""
 
     malformed: set[int]
     left: int = 0
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def wrap_port(self, port: Any) -> Any:
-        """Return the port with the limit on its requests."""
         return _Rationed(self, port)
 
     def take(self, name: str, arguments: tuple[object, ...]) -> None:
-        """Count a request. Raises `ThrottledError` if none is left."""
         if self.left == 0:
             raise ThrottledError
         self.left -= 1
@@ -76,10 +70,6 @@ class _Rationed:
 def test_long_discovery_ends_and_finds_every_flow(
     flows: int, page: int, calls: int, without_row: int, malformed: set[int], *, reconcile: bool
 ) -> None:
-    """No request for a single flow is repeated. A list is read again only after its cursor has
-    expired.
-    """
-
     async def play() -> None:
         scenario, rationed = Scenario(), Rationed(set(malformed))
         scenario.world.assumptions.my_flows_have_rows = False

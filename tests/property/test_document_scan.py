@@ -1,5 +1,3 @@
-"""Test that a known id is found at its place in any text and encoding."""
-
 import io
 import re
 from collections.abc import Callable
@@ -57,7 +55,6 @@ _OTHER_WRITINGS = st.sampled_from(
 def test_known_trigger_url_is_found_in_every_encoding(
     before: str, after: str, write: Callable[[str], str], url: str, encoding: str
 ) -> None:
-    """The scan says that a URL can be replaced only if the app would replace it."""
     parsed = parse_trigger_url(url)
     assert parsed is not None
     text = f"{before} {write(url)} {after}"
@@ -88,7 +85,7 @@ def test_known_id_is_found_at_its_offset(
     has_dashes: bool,
     encoding: str,
 ) -> None:
-    """Offset and line are right even if the id is between other hexadecimal digits."""
+    """The id may be between other hexadecimal digits."""
     identity = str(UUID(int=number)) if has_dashes else f"{number:032x}"
     data = (before + write(identity) + after).encode(encoding)
 
@@ -103,7 +100,6 @@ def test_known_id_is_found_at_its_offset(
 
 @given(url=draw_trigger_urls(), order=st.sampled_from(["utf-16-le", "utf-16-be"]))
 def test_utf16_text_without_a_byte_order_mark_is_read(url: str, order: str) -> None:
-    """PowerShell scripts may write such a file."""
     [found] = scan_stream(io.BytesIO(f"URL={url}".encode(order)), None)
 
     assert found.offset == 8
@@ -121,7 +117,7 @@ _LOOKALIKES = st.lists(
 
 @given(text=_LOOKALIKES, sought=st.lists(HEX_IDS, max_size=3))
 def test_fast_search_equals_a_pattern_search(text: str, sought: list[str]) -> None:
-    """The fast search skips most of a text. The texts include some that are made to mislead it."""
+    """Some of the texts are made to mislead the fast search, which skips most of a text."""
     data = text.join(["", *sought, ""]).encode()
     ids = {one.encode() for one in (*sought, "0" * 32)}
     pattern = "|".join(one.decode() for one in ids)

@@ -11,22 +11,18 @@ from tests.property.struck_scenarios import SCENARIOS, STRUCK_SCENARIOS
 
 @cache
 def find_effects(name: str) -> frozenset[str]:
-    """Return the effects whose writes a scenario sends if no fault is injected."""
+    """Return the effects whose writes the scenario sends without a fault."""
     return frozenset(asyncio.run(SCENARIOS[name]()).seen) & find_all_sites()
 
 
 def test_scenarios_reach_every_effect() -> None:
-    """For a new effect of the app, `struck_scenarios.py` needs a scenario that reaches it."""
+    """If this fails, add a scenario for the new effect to `struck_scenarios.py`."""
     assert find_all_sites().difference(*map(find_effects, SCENARIOS)) == set()
 
 
 @pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_failed_effect_does_not_change_the_end_of_a_job(name: str, fault: Fault) -> None:
-    """Each job ends as without the fault, after a retry if necessary, and can be rolled back. A
-    person is notified of a lasting fault. No call is lost, and the service account keeps no
-    co-ownership.
-    """
     earlier = list(SCENARIOS)[: list(SCENARIOS).index(name)]
     struck = {
         site
@@ -46,7 +42,6 @@ def test_failed_effect_does_not_change_the_end_of_a_job(name: str, fault: Fault)
 
 @pytest.mark.parametrize("fault", Fault)
 def test_failed_creation_of_a_secret_does_not_change_the_end_of_a_job(fault: Fault) -> None:
-    """The creation of a URL secret follows the same protocol as the update of a caller."""
     [site] = (one for one in find_effects("declared") if one.endswith("write_places"))
 
     striker = asyncio.run(SCENARIOS["declared"](site, fault))

@@ -1,6 +1,4 @@
-"""Test remediations of any flows that depend on one another: children are copied first, parents are
-retired first.
-"""
+"""Test remediations of flows that depend on one another."""
 
 import asyncio
 import json
@@ -31,10 +29,6 @@ TRIGGERS = {
 
 @dataclass(frozen=True, slots=True)
 class FlowGroup:
-    """Flows that depend on one another, each with a number, its trigger, and the flows with lower
-    numbers that it runs.
-    """
-
     triggers: tuple[str, ...]
     children: tuple[frozenset[int], ...]
 
@@ -46,7 +40,7 @@ class FlowGroup:
 
     @property
     def staying_titles(self) -> set[str]:
-        """Return the titles of the flows on Microsoft's key: HTTP flows and all their ancestors."""
+        """HTTP flows and all their ancestors stay on Microsoft's key."""
         http = [str(one) for one, trigger in enumerate(self.triggers) if trigger == "http"]
         return set(http) | self.graph.find_ancestors(*http)
 
@@ -56,7 +50,6 @@ _CHILDLESS: st.SearchStrategy[frozenset[int]] = st.just(frozenset())
 
 @st.composite
 def draw_groups(draw: st.DrawFn) -> FlowGroup:
-    """Return up to seven flows without call loops. No flow runs a self-starting flow."""
     triggers = draw(st.lists(st.sampled_from(sorted(TRIGGERS)), min_size=1, max_size=7))
     children = []
     for one in range(len(triggers)):
@@ -67,7 +60,6 @@ def draw_groups(draw: st.DrawFn) -> FlowGroup:
 
 
 def build_flows(scenario: Scenario, family: FlowGroup) -> list[FakeFlow]:
-    """Add the flows of a group to the tenant, children first."""
     flows: list[FakeFlow] = []
     for title, (trigger, below) in enumerate(zip(family.triggers, family.children, strict=True)):
         children = [flows[one] for one in sorted(below)]
@@ -76,7 +68,6 @@ def build_flows(scenario: Scenario, family: FlowGroup) -> list[FakeFlow]:
 
 
 async def remediate(scenario: Scenario) -> None:
-    """Run the remediation to its end."""
     scenario.build.apply_key()
     scenario.build.share_connections()
     watch(scenario.world)
@@ -87,7 +78,6 @@ async def remediate(scenario: Scenario) -> None:
 
 
 def find_time_of_state(job: FlowJob, state: FlowJobState) -> datetime:
-    """Return the time when a job entered a state for the first time."""
     return min(change.changed_at for change in job.history if change.state == state)
 
 
@@ -96,8 +86,6 @@ def find_time_of_state(job: FlowJob, state: FlowJobState) -> datetime:
 def test_dependent_flows_are_copied_bottom_up_and_retired_top_down(
     family: FlowGroup, profile: Profile
 ) -> None:
-    """Every flow on Microsoft's key is planned once and retired."""
-
     async def play() -> None:
         scenario = Scenario(mode=ApprovalPolicy.REQUIRED, profile=profile)
         build_flows(scenario, family)
@@ -125,9 +113,7 @@ def test_dependent_flows_are_copied_bottom_up_and_retired_top_down(
 def test_call_loop_blocks_only_its_flows_and_their_ancestors(
     family: FlowGroup, data: st.DataObject
 ) -> None:
-    """The plan reports the call loop. All other flows are retired. A flow that runs itself is no
-    call loop: its copy runs the copy.
-    """
+    """A flow that runs itself is no call loop: its copy runs itself."""
     graph = family.graph
     pairs = [
         (low, high)

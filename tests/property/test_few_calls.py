@@ -1,7 +1,3 @@
-"""Test that a process which is killed while jobs wait for requests to the flow service stops no
-other job.
-"""
-
 import asyncio
 from datetime import timedelta
 
@@ -34,8 +30,6 @@ LIMIT = BudgetLimit(name="flow-service", calls=5, window=timedelta(minutes=1), w
 def test_killed_job_with_a_reservation_stops_no_other_job(
     at: int, moment: Moment, seed: int, unsettled: float
 ) -> None:
-    """All flows are retired, and no co-ownership remains. No minute has more than five requests."""
-
     async def play() -> None:
         plan, meter = Plan(at=at, moment=moment), Meter()
         scenario = build_ingredients_scenario(

@@ -1,7 +1,4 @@
-"""Test that each firewall kind, parsed from JSON, allows the same addresses as the service in
-Azure. Another module tests Azure Firewall. The models in this module are independent of the app:
-they read JSON and check single addresses.
-"""
+"""Test that the app's models of firewalls allow the same addresses as independent models."""
 
 import asyncio
 from collections.abc import Sequence
@@ -58,17 +55,12 @@ def list_allowed_addresses(firewall: Firewall) -> list[str]:
 
 
 def has_address(source: str, caller: str) -> bool:
-    """Return whether a source contains an address. A source is a prefix, a service tag, `*`, or the
-    tag of virtual networks.
-    """
     prefix = {"*": "8.0.0.0/8", "virtualnetwork": "10.0.0.0/8", TAG.lower(): "8.0.0.8/29"}
     return ip_address(caller) in ip_network(prefix.get(source.lower(), source), strict=False)
 
 
 def list_first_allowed(rules: Sequence[tuple[str, list[str]]], default: str) -> list[str]:
-    """Return the addresses for which the first matching rule, or the default if no rule matches, is
-    to allow.
-    """
+    """Return the callers that the first matching rule allows. `default` counts if none matches."""
     return [
         caller
         for caller in CALLERS
@@ -86,7 +78,6 @@ def list_first_allowed(rules: Sequence[tuple[str, list[str]]], default: str) -> 
 
 @st.composite
 def draw_security_rules(draw: st.DrawFn) -> list[Json]:
-    """Return security rules with different priorities. Some are not for inbound HTTPS."""
     ports = st.sampled_from(["443", "*", "400-500", "80"])
     return [
         build_security_rule(
@@ -105,7 +96,7 @@ def draw_security_rules(draw: st.DrawFn) -> list[Json]:
 
 @given(draw_security_rules())
 def test_first_rule_of_a_network_security_group_decides(rules: list[Json]) -> None:
-    """Of the rules for inbound HTTPS, the one with the lowest priority number decides."""
+    """The first rule is the one with the lowest priority number."""
     [firewall] = parse_group(build_security_group(*rules))
 
     about = [
@@ -130,9 +121,6 @@ def test_first_rule_of_a_network_security_group_decides(rules: list[Json]) -> No
 def test_first_access_restriction_of_a_site_decides(
     drawn: list[tuple[str, str]], default: str | None, is_scm: bool, uses_main: bool
 ) -> None:
-    """If a site has any restriction, its default is to deny. Its scm site may have separate
-    restrictions.
-    """
     listed = [
         build_restriction(source, 100 - number, access)
         for number, (source, access) in enumerate(drawn)
@@ -153,7 +141,6 @@ def test_first_access_restriction_of_a_site_decides(
 @pytest.mark.parametrize("kind", LISTS)
 @given(PREFIXES.filter(bool))
 def test_address_list_allows_exactly_its_addresses(kind: str, prefixes: list[str]) -> None:
-    """The test covers each kind whose rules are a list of addresses."""
     world = World()
     resources = load_firewall_case(kind).resources(prefixes)
     world.resources = {path.lower(): one for path, one in resources.items()}

@@ -1,7 +1,3 @@
-"""Test that the app finds a flow's name in the flow service with any request budget and any number
-of flows.
-"""
-
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -21,7 +17,7 @@ from tests.property.examples import count_examples
 
 @dataclass(slots=True)
 class Rationed:
-    """A limit of requests to the flow service in each invocation. Cursors may expire."""
+    """Limits the requests to the flow service in each invocation."""
 
     expires: set[int] = field(default_factory=set)
     left: int = 0
@@ -29,11 +25,9 @@ class Rationed:
     _cursors: int = 0
 
     def wrap_methods(self, port: Any, *names: str) -> Any:
-        """Return the port with the limit on the methods of these names."""
         return _Rationed(self, port, names)
 
     def take(self, name: str, last: str) -> None:
-        """Count a request. Raises `ThrottledError` if none is left."""
         if self.left == 0:
             raise ThrottledError
         self.left -= 1
@@ -62,15 +56,12 @@ class _Rationed:
 
 
 class _Unnamed:
-    """A Dataverse whose rows have a wrong `unique_id`, or none. So the rows do not lead to the
-    flow's name.
-    """
+    """A Dataverse whose rows do not lead to the flow's name."""
 
     def __init__(self, workflows: Any, unique_id: str) -> None:
         self._workflows, self._unique_id = workflows, unique_id
 
     async def get(self, environment: Any, workflow_id: str) -> Any:
-        """Return the row with the wrong `unique_id`."""
         row = await self._workflows.get(environment, workflow_id)
         return replace(row, unique_id=self._unique_id)
 
@@ -111,10 +102,6 @@ def _build_scenario(flows: int) -> tuple[Scenario, list[FakeFlow]]:
 def test_name_that_only_the_list_contains_is_found(
     flows: int, wanted: int, page: int, calls: int, unique_id: str, expires: set[int]
 ) -> None:
-    """The app searches the flow service's list of flows, and reads a page again only after a cursor
-    has expired.
-    """
-
     async def play() -> None:
         scenario, made = _build_scenario(flows)
         scenario.world.report_page = page
@@ -139,9 +126,7 @@ def test_name_that_only_the_list_contains_is_found(
 
 
 async def test_name_is_read_with_two_requests_for_any_number_of_flows() -> None:
-    """Dataverse returns the name. The flow service confirms it: it has a flow of this name, in the
-    expected state.
-    """
+    """Dataverse returns the name, and the flow service confirms it."""
     scenario, made = _build_scenario(300)
     flow, service = made[-1], Rationed(left=4)
     services = _build_services(scenario, service)
@@ -157,9 +142,6 @@ async def test_name_is_read_with_two_requests_for_any_number_of_flows() -> None:
 
 
 async def test_missing_flow_has_no_name() -> None:
-    """The app reads the flow service's list to the end, and then deletes the rows that it stored
-    for the search.
-    """
     scenario, made = _build_scenario(3)
     service = Rationed(left=100)
     services = _build_services(scenario, service)

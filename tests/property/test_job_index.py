@@ -1,5 +1,3 @@
-"""Test that the job index gives the same answers as a read of all job rows."""
-
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -33,9 +31,7 @@ FLOWS = ("Orders", "Invoices", "Returns", "Stock")
 async def read_both_answers[T](
     services: Services, ask: Callable[[Services], Awaitable[T]]
 ) -> tuple[T, T]:
-    """Return the answer that the job index gives to a question, and the one that all job rows
-    give.
-    """
+    """Return the answer from the job index, then the answer from all job rows."""
     runs = services.tables.timer_runs
     kept = await runs.get("timer", COMPARED)
     assert kept is not None, "no comparison has come to its end"
@@ -47,9 +43,6 @@ async def read_both_answers[T](
 
 
 async def check_answers(scenario: Scenario) -> None:
-    """Check that the index and the rows give the same answers about everything that people see, in
-    any order.
-    """
     fast, slow = await read_both_answers(scenario.services, show_status)
     assert fast.flows == slow.flows
     assert fast.not_migrated == slow.not_migrated
@@ -67,21 +60,17 @@ async def check_answers(scenario: Scenario) -> None:
 
 
 async def count_index_rows(services: Services) -> Counter[NamedKind]:
-    """Return the number of index rows of each kind."""
     return Counter([row.kind for row in await services.tables.job_index.read_all()])
 
 
 async def compare_twice(services: Services, scenario: Scenario) -> None:
-    """Compare the index with the rows twice, with a pause after which closed jobs have no index row
-    and are only counted.
-    """
+    """Compare index and rows twice, with a pause after which closed jobs are only counted."""
     await compare_job_index(services)
     scenario.world.clock.advance(SETTLED_AFTER)
     await compare_job_index(services)
 
 
 def build_scenario() -> Scenario:
-    """Return a scenario with a few flows and without a remediation."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED)
     for title in FLOWS:
         scenario.build.add_app_setting_caller(
@@ -93,8 +82,6 @@ def build_scenario() -> Scenario:
 
 
 async def block_job(services: Services, job: FlowJob) -> None:
-    """Block a job for a reason that only a person can fix."""
-
     def mark_stuck(job: FlowJob) -> FlowJob | None:
         if job.is_inactive:
             return None
@@ -107,10 +94,6 @@ async def block_job(services: Services, job: FlowJob) -> None:
 
 
 async def do_random_action(scenario: Scenario, draw: random.Random, number: int) -> None:
-    """Do a random action of a person or of the platform.
-
-    Raises what the app or a killed process raises.
-    """
     ids = {flow.name: flow.workflow_id for flow in scenario.world.list_flows()}
     some = [ids[title] for title in draw.sample(FLOWS, draw.randint(1, 2))]
     deeds = ["order", "approve", "roll back", "retry", "block", "compare", "settle", "time"]
@@ -137,7 +120,6 @@ async def do_random_action(scenario: Scenario, draw: random.Random, number: int)
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_index_and_rows_give_the_same_answer(seed: int) -> None:
-    """Remediations, actions, comparisons and pauses come in random order. Processes are killed."""
     draw = random.Random(seed)  # noqa: S311 -- no secret
     scenario = build_scenario()
     await scenario.opt_in()
@@ -164,9 +146,6 @@ async def test_index_and_rows_give_the_same_answer(seed: int) -> None:
 
 
 async def test_closed_jobs_are_counted_and_indexed_again_after_a_rollback() -> None:
-    """A retired job is only counted. While the job is rolled back, it has a row in the index
-    again.
-    """
     scenario = build_scenario()
     await scenario.opt_in()
     await scenario.order()
@@ -193,14 +172,11 @@ async def test_closed_jobs_are_counted_and_indexed_again_after_a_rollback() -> N
 
 
 def _keep_row(job: FlowJob) -> FlowJob:
-    """Return the job unchanged: its row is then written, and the job stays counted."""
+    """Return the job unchanged, so that its row is written."""
     return job
 
 
 async def test_job_that_is_indexed_again_during_a_comparison_stays_indexed() -> None:
-    """Another writer changes the index row before the comparison deletes it. The comparison deletes
-    only the version that it has read.
-    """
     scenario = build_scenario()
     await scenario.opt_in()
     await scenario.order()
@@ -214,7 +190,6 @@ async def test_job_that_is_indexed_again_during_a_comparison_stays_indexed() -> 
     write, done = services.tables.store.write, False
 
     async def act_before_write(*operations: Operation) -> list[StoreRow]:
-        """Do another action right before the comparison deletes rows of the index."""
         nonlocal done
         if len(operations) > 1 and not done:
             done = True
@@ -237,9 +212,7 @@ async def test_job_that_is_indexed_again_during_a_comparison_stays_indexed() -> 
 
 
 async def test_unreadable_index_row_loses_no_job() -> None:
-    """The key of an unreadable row still identifies its job. If the counts are unreadable, the app
-    reads all jobs of the environment.
-    """
+    """The key of an unreadable row still identifies its job."""
     scenario = build_scenario()
     await scenario.opt_in()
     await scenario.order()

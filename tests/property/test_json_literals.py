@@ -1,7 +1,3 @@
-"""Test that the search for the JSON strings around matches finds the same strings as a full
-parse.
-"""
-
 import json
 import re
 
@@ -29,7 +25,6 @@ _DOCUMENTS = st.recursive(
 def test_strings_around_matches_equal_those_of_a_full_parse(
     document: object, is_ascii: bool, indent: int | None
 ) -> None:
-    """Values and offsets are equal for any layout of the document."""
     source = json.dumps(document, ensure_ascii=is_ascii, indent=indent)
 
     found = list(list_json_strings_around(source, _WANTED))

@@ -1,6 +1,4 @@
-"""Test the daily check that searches the flow service's list of flows for retired originals, with
-lists of any length and any request budget.
-"""
+"""Test the daily check that searches the flow service's list for retired originals."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -24,8 +22,8 @@ class KilledError(BaseException):
 
 @dataclass(slots=True)
 class Service:
-    """A flow service with a daily request limit. All its flows are on. If `is_bare`, its list does
-    not show their states.
+    """A flow service with a daily request limit. If `is_bare`, its list does not show the states of
+    flows.
     """
 
     pages: list[tuple[str, ...]]
@@ -50,7 +48,6 @@ class Service:
         return ResultPage(items=tuple(map(self._build_entry, self.pages[number])), cursor=following)
 
     async def get_flow(self, _: str, flow_name: str) -> FlowListEntry:
-        """Return a flow with its state."""
         self._take()
         if flow_name in self.refused:
             raise PlatformError("no access", code="Forbidden", status=403)
@@ -124,10 +121,6 @@ def test_daily_check_reads_each_flow_of_the_list_in_turn(
     expires: set[int],
     deaths: list[int],
 ) -> None:
-    """A flow is checked again only after all others. The number of requests in a day, the expired
-    cursors and the killed processes are random. If the list does not show the states, a day needs
-    at least two requests: one for a page and one for a flow on it.
-    """
     names = iter(f"flow-{n:02}" for n in range(sum(sizes)))
     pages = [tuple(next(names) for _ in range(size)) for size in sizes]
     service = Service(pages=pages, is_bare=is_bare, refused=refused)
@@ -135,9 +128,6 @@ def test_daily_check_reads_each_flow_of_the_list_in_turn(
 
 
 async def test_daily_check_of_a_list_that_repeats_its_pages_ends() -> None:
-    """The check reads each page once, reports the flows that it did not find as not checked, and
-    begins again the next day.
-    """
     scenario = Scenario()
     scenario.build.apply_key()
     environment = await scenario.services.environments.get(scenario.build.environment.id)

@@ -1,5 +1,3 @@
-"""Test that long lists are read to their end, and each page once, with any request budget."""
-
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
@@ -45,8 +43,6 @@ class Lists:
     _cursors: int = 0
 
     def install(self, scenario: Scenario) -> None:
-        """Record the reads of the port `FlowReports` in every process of the scenario."""
-
         def watch_reports(ports: Ports) -> Ports:
             reports: Any = _Watched(self, ports.flow_reports)
             return replace(ports, flow_reports=reports)
@@ -56,7 +52,6 @@ class Lists:
 
     @property
     def count_expired(self) -> int:
-        """Return the number of cursors that were rejected as expired."""
         return sum(size is None for _, _, size in self.given)
 
     def list_readings(self, name: object) -> list[list[str]]:
@@ -94,7 +89,6 @@ class _Watched:
     async def read_run_page(
         self, environment_id: str, flow_name: str, cursor: str = "", **times: Any
     ) -> ResultPage[Any]:
-        """Return a page of a flow's runs and record it."""
         read = self._reports.read_run_page
         name = (flow_name, times["until"])
         return await self._lists.read_page(
@@ -104,7 +98,6 @@ class _Watched:
     async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[Any]:
-        """Return a page of a report and record it."""
         read = self._reports.read_microsoft_key_flows
         return await self._lists.read_page(
             cannot_migrate_only,
@@ -114,7 +107,6 @@ class _Watched:
 
 
 def _add_runs(scenario: Scenario, flow: FakeFlow, count: int) -> None:
-    """Add runs to a flow, one per hour."""
     for number in range(count):
         started = scenario.world.clock.now() - timedelta(hours=number, seconds=1)
         run = FakeRun(
@@ -127,9 +119,6 @@ def _add_runs(scenario: Scenario, flow: FakeFlow, count: int) -> None:
 
 
 async def _archive_runs(scenario: Scenario) -> set[RunArchiveState]:
-    """Request the archives of runs until all are complete, as `cmkflow` does. Return the states of
-    the archives.
-    """
     until = scenario.world.clock.now() + timedelta(hours=3)
     while True:
         found = await scenario.driver.call(lambda s: archive_runs(s, scenario.remediation.id))
@@ -152,9 +141,7 @@ async def _archive_runs(scenario: Scenario) -> set[RunArchiveState]:
 def test_run_archives_complete_and_read_no_run_twice(
     runs: list[int], page: int, calls: int, expires: frozenset[int]
 ) -> None:
-    """Meanwhile, the remediation continues. After a cursor has expired, only the last run before it
-    is read again.
-    """
+    """Only after a cursor has expired may a run be read again."""
 
     async def play() -> None:
         scenario, lists, meter = Scenario(), Lists(expires), Meter()
@@ -199,7 +186,7 @@ def test_run_archives_complete_and_read_no_run_twice(
 def test_assessment_completes_and_reads_no_page_twice(
     flows: int, page: int, calls: int, expires: frozenset[int]
 ) -> None:
-    """After a cursor has expired, the app reads only the list of this cursor again."""
+    """After a cursor has expired, its list is read again."""
 
     async def play() -> None:
         scenario, lists, meter = Scenario(), Lists(expires), Meter()
@@ -230,7 +217,7 @@ def test_assessment_completes_and_reads_no_page_twice(
 
 @dataclass(slots=True)
 class FewRequests:
-    """A Power Apps service with a limit of requests in a minute. Its cursors may expire."""
+    """A Power Apps service with a limit of requests in a minute."""
 
     clock: Any
     a_minute: int
@@ -248,8 +235,6 @@ class FewRequests:
         self._times.append(now)
 
     def install(self, scenario: Scenario) -> None:
-        """Limit the reads of connections and canvas apps in every process of the scenario."""
-
         def limit_requests(ports: Ports) -> Ports:
             connections: Any = _FewRequestsOf(self, "connections", ports.connections)
             apps: Any = _FewRequestsOf(self, "apps", ports.canvas_apps)
@@ -266,7 +251,6 @@ class _FewRequestsOf:
     port: Any
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[Any]:
-        """Return a page of the list and record it."""
         self.requests.take()
         read = self.port.read_page
         return await self.requests.lists.read_page(
@@ -274,7 +258,6 @@ class _FewRequestsOf:
         )
 
     async def read_sign_in(self, environment_id: str, connector: str) -> Any:
-        """Return the sign-in of a connector and record the connector."""
         self.requests.take()
         self.requests.connectors.append(connector)
         return await self.port.read_sign_in(environment_id, connector)
@@ -292,8 +275,6 @@ class _FewRequestsOf:
 def test_assessment_reads_connections_and_canvas_apps_once(
     connections: int, apps: int, page: int, calls: int, expires: frozenset[int]
 ) -> None:
-    """The app reads a page or a connector twice only if the cursor of its list has expired."""
-
     async def play() -> None:
         scenario = Scenario()
         flow, owner = scenario.build.add_http_flow("Orders"), scenario.world.add_user("Anna")
@@ -332,8 +313,6 @@ def test_assessment_reads_connections_and_canvas_apps_once(
 
 @dataclass(slots=True)
 class FewReads:
-    """The settings of apps, with a limit of reads in a minute."""
-
     settings: Any
     clock: Any
     a_minute: int
@@ -344,7 +323,6 @@ class FewReads:
         return await self.settings.read_sites()
 
     async def read(self, site_id: str) -> Any:
-        """Return an app's settings. Raises an error if no read of this minute is left."""
         now = self.clock.now()
         self._times = [one for one in self._times if now - one < MINUTE]
         if len(self._times) >= self.a_minute:
@@ -358,8 +336,6 @@ class FewReads:
 @given(flows=st.integers(1, MOST), calls=st.integers(1, 6))
 @example(flows=MOST, calls=1)
 def test_assessment_searches_each_place_once(flows: int, calls: int) -> None:
-    """If an invocation cannot send enough requests, later ones find the remaining callers."""
-
     async def play() -> None:
         scenario = Scenario()
         made = [scenario.build.add_http_flow(f"Flow {number}") for number in range(flows)]

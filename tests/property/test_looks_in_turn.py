@@ -1,7 +1,3 @@
-"""Test that the daily check reads all flows in turn, even if they are many, with any request
-budget.
-"""
-
 import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
@@ -40,9 +36,6 @@ class Rationed:
     async def read_summaries(
         self, _: Environment, workflow_ids: Collection[str]
     ) -> dict[str, WorkflowSummary | CmkflowError]:
-        """Return the summaries of flows, which are off. A flow has an error instead if no request
-        is left, or if its read is rejected.
-        """
         self.made += 1
         if self.made == self.dies_at:
             raise KilledError
@@ -62,9 +55,6 @@ class Rationed:
 async def run_daily_checks(
     flows: int, calls: int, refused: frozenset[str], deaths: list[int]
 ) -> None:
-    """Run the daily check on several days. Raises `AssertionError` if a flow waits longer than
-    necessary for its check.
-    """
     scenario, turns = Scenario(), -(-flows // AT_A_TIME)
     scenario.build.apply_key()
     ids = {f"job-{n:03}": f"flow-{n:03}" for n in range(flows)}
@@ -106,6 +96,5 @@ def _replace_workflows(scenario: Scenario, workflows: Any) -> Any:
 def test_daily_check_reads_each_flow_in_turn(
     flows: int, calls: int, refused: frozenset[str], deaths: list[int]
 ) -> None:
-    """The check begins with the flows that it could not check the day before."""
     with patch.object(module, "_AT_A_TIME", AT_A_TIME):
         asyncio.run(run_daily_checks(flows, calls, refused, deaths))

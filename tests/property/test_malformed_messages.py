@@ -1,5 +1,3 @@
-"""Test that no message in a queue raises an exception, is dead-lettered, or changes a job."""
-
 import asyncio
 import json
 import os
@@ -32,7 +30,7 @@ TRIGGERS: tuple[Trigger, ...] = (
 
 
 def _list_valid_messages() -> Iterator[Any]:
-    """Yield the app's own messages, and the recorded events of `FLOW_CORPUS`."""
+    """Yield valid messages of the app's queues, and the recorded events of `FLOW_CORPUS`."""
     data = {"environmentId": "e", "policyId": "p", "linkStatus": "Linked", "linkedSince": "now"}
     key = {"VaultName": "vault", "ObjectName": "key"}
     yield {"specversion": "1.0", "id": "1", "type": LINKED, "source": "/", "data": data}
@@ -61,9 +59,6 @@ values = st.recursive(
 
 @st.composite
 def draw_bodies(draw: st.DrawFn) -> bytes:
-    """Return the body of a message: any bytes, any JSON, or a valid message with a few changes,
-    which may be cut off.
-    """
     kind = draw(st.sampled_from(["bytes", "json", "mutated", "mutated", "mutated"]))
     if kind == "bytes":
         return draw(st.binary(max_size=60))
@@ -77,7 +72,6 @@ def draw_bodies(draw: st.DrawFn) -> bytes:
 
 
 def _mutate(draw: st.DrawFn, value: Any) -> Any:
-    """Return a value in which one member at any depth is replaced, removed or renamed."""
     if isinstance(value, dict) and value and draw(st.integers(0, 5)):
         name = draw(st.sampled_from(sorted(value)))
         rest = {key: one for key, one in value.items() if key != name}
@@ -98,10 +92,6 @@ def _mutate(draw: st.DrawFn, value: Any) -> Any:
     )
 )
 def test_malformed_message_is_ignored_or_stored(messages: list[tuple[Trigger, bytes, str]]) -> None:
-    """A message that is stored as a poison message has a reason. The timers of the app still
-    work.
-    """
-
     async def deliver() -> None:
         scenario = Scenario()
         provide(scenario.services)

@@ -1,7 +1,3 @@
-"""Test that a notification is small and contains no signature, whatever names and texts it
-contains.
-"""
-
 import json
 import logging
 import re
@@ -49,7 +45,6 @@ TEXTS = st.one_of(
 
 @st.composite
 def draw_actions(draw: st.DrawFn) -> PendingAction:
-    """Return a required action of any kind, with any names and texts."""
     flows = draw(st.lists(TEXTS, max_size=7))
     return PendingAction(
         kind=draw(st.sampled_from(PendingActionKind)),
@@ -87,9 +82,7 @@ WORST = PendingAction(
 async def test_every_notification_is_small_and_has_no_signature(
     caplog: pytest.LogCaptureFixture, pending: list[PendingAction]
 ) -> None:
-    """Teams accepts at most 28 KB, and a webhook 20 KB. A notification contains one action or
-    several.
-    """
+    """Teams accepts at most 28 KB, and a webhook 20 KB."""
     caplog.clear()
     caplog.set_level(logging.WARNING)
     action = pending[0] if len(pending) == 1 else build_digest(pending)

@@ -1,5 +1,3 @@
-"""Test that a read of all firewalls completes with any request budget."""
-
 import asyncio
 import json
 from collections import Counter
@@ -34,9 +32,7 @@ class KilledError(BaseException):
 
 @dataclass(slots=True)
 class Rationed(PagedResourceReader):
-    """A resource reader with a limit of requests, which returns pages of App Service sites. Cursors
-    may expire, and the process may be killed at a request.
-    """
+    """A resource reader with a limit of requests."""
 
     apps: int
     page_size: int
@@ -64,7 +60,6 @@ class Rationed(PagedResourceReader):
     async def read_children_page(
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Document]:
-        """Raise an error: the app reads no children of sites."""
         raise NotImplementedError
 
     async def list_page(
@@ -162,7 +157,7 @@ def test_read_of_the_network_ends_and_sends_no_request_twice(
     gone: frozenset[int],
     host: str,
 ) -> None:
-    """After a cursor has expired, the pages of its list are read again, and no others."""
+    """After a cursor has expired, the pages of its list are read again."""
 
     async def play() -> None:
         scenario = Scenario()
@@ -194,10 +189,6 @@ def test_read_of_the_network_ends_and_sends_no_request_twice(
 def test_killed_process_repeats_at_most_one_batch_of_requests(
     apps: int, page_size: int, deaths: list[int]
 ) -> None:
-    """Answers that were stored before the kill are not requested again. Other invocations wait
-    until the lease of the killed one expires.
-    """
-
     async def play() -> None:
         scenario = Scenario()
         scenario.build.apply_key()
@@ -219,14 +210,12 @@ def test_killed_process_repeats_at_most_one_batch_of_requests(
 
 
 def get_max_parallel_requests() -> int:
-    """Return how many requests a process may have in progress when it is killed."""
     from shared.concurrency import MOST_CONCURRENT
 
     return MOST_CONCURRENT
 
 
 async def test_flow_does_not_wait_for_firewalls_of_other_hosts() -> None:
-    """The app reads the firewall of the host that the flow calls before the 1,000 others."""
     scenario = Scenario()
     scenario.build.apply_key()
     scenario.world.service_tags = {"PowerPlatformPlex.westeurope": ["20.1.0.0/24"]}
@@ -244,7 +233,6 @@ async def test_flow_does_not_wait_for_firewalls_of_other_hosts() -> None:
 
 
 async def test_only_one_invocation_reads_the_network_at_a_time() -> None:
-    """A second invocation uses the stored firewalls, or waits for the first."""
     scenario = Scenario()
     scenario.build.apply_key()
     azure = Rationed(10, 5, left=1_000)

@@ -1,7 +1,3 @@
-"""Test that the app's evaluation of address ranges and rules agrees with a check of every single
-address.
-"""
-
 from ipaddress import ip_address, ip_network
 
 from hypothesis import given
@@ -32,7 +28,6 @@ def has_address(prefixes: list[str], address: str) -> bool:
 
 @given(PREFIXES, PREFIXES)
 def test_set_operations_on_address_ranges_are_exact(left: list[str], right: list[str]) -> None:
-    """The operations are union, difference, intersection and comparison."""
     a, b = AddressRanges.parse(left), AddressRanges.parse(right)
 
     both, either, only = (list(part.list_prefixes()) for part in (a & b, a | b, a - b))
@@ -73,9 +68,7 @@ WALLS = st.builds(
 def test_issues_of_a_firewall_do_not_depend_on_other_firewalls(
     walls: list[Firewall], hosts: list[str | None]
 ) -> None:
-    """The app evaluates equal rules of several firewalls only once. Each issue must still name its
-    own firewall.
-    """
+    """The app evaluates equal rules of several firewalls only once."""
     tags = build_tag_list({TAG: ["10.0.0.0/28"], REGIONAL: ["10.0.0.0/28", "fd00::/124"]})
 
     found = NetworkCheck(walls, "europe", tags).find_required_issues()
@@ -114,14 +107,11 @@ WORDS = st.one_of(
 
 @given(WORDS)
 def test_prefix_is_parsed_as_in_the_standard_library(word: str) -> None:
-    """The app's parser is faster than `ipaddress`. It accepts the same texts and finds the same
-    addresses.
-    """
+    """The app's own parser is faster than `ipaddress`."""
     assert parse_with_app(word) == parse_with_library(word)
 
 
 def parse_with_app(word: str) -> tuple[str, ...] | None:
-    """Return the prefix that the app parses, or None if the app rejects the text."""
     try:
         return AddressRanges.parse([word]).list_prefixes()
     except ValueError:
@@ -129,7 +119,6 @@ def parse_with_app(word: str) -> tuple[str, ...] | None:
 
 
 def parse_with_library(word: str) -> tuple[str, ...] | None:
-    """Return the prefix that `ipaddress` parses, or None if `ipaddress` rejects the text."""
     try:
         network = ip_network(word.strip(), strict=False)
     except ValueError:
@@ -139,7 +128,6 @@ def parse_with_library(word: str) -> tuple[str, ...] | None:
 
 @st.composite
 def draw_firewalls(draw: st.DrawFn) -> Firewall:
-    """Return a firewall with a few rules, which may overlap."""
     rule = st.builds(
         FirewallRule,
         name=st.just("rule"),
@@ -158,9 +146,6 @@ def draw_firewalls(draw: st.DrawFn) -> Firewall:
 
 @given(draw_firewalls(), PREFIXES)
 def test_first_matching_rule_decides_for_an_address(firewall: Firewall, tag: list[str]) -> None:
-    """The ranges that are missing in a firewall issue are exactly those that the first matching
-    rule denies.
-    """
     tags = {TAG.lower(): tag, REGIONAL.lower(): tag}
 
     left = list(find_uncovered_prefixes(firewall, {REGIONAL: tag}, tags))
@@ -185,7 +170,6 @@ def _decide(firewall: Firewall, tag: list[str], address: str) -> RuleAction:
 def test_unreadable_rule_never_removes_an_issue(
     firewall: Firewall, tag: list[str], position: int
 ) -> None:
-    """A rule that the app cannot read may only make a verdict unknown."""
     tags = {TAG.lower(): tag, REGIONAL.lower(): tag}
     unread = FirewallRule(name="?", action=RuleAction.ALLOW, sources=("[parameters('allowed')]",))
     rules = (*firewall.rules[:position], unread, *firewall.rules[position:])
@@ -208,7 +192,6 @@ def test_unreadable_rule_never_removes_an_issue(
 def test_verdict_agrees_with_a_check_of_each_address(
     firewall: Firewall, tag: list[str], version: AddressRanges
 ) -> None:
-    """The verdict is about the addresses of a service tag, in IPv4, IPv6 or both."""
     tags = build_tag_list({TAG: tag, REGIONAL: tag})
     asked = AddressRanges.parse(tag) & version
 

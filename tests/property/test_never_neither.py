@@ -1,8 +1,4 @@
-"""Test invariant 8 of the design: original and copy are never both off without a notification.
-
-The process is killed or paused at each request of a cutover. The platform may reject the start of
-the copy, of the original, or of both, and its reads lag behind writes.
-"""
+"""Test that original and copy are never both off without a notification."""
 
 from datetime import timedelta
 
@@ -28,9 +24,6 @@ REFUSED = {
 
 
 async def run_interrupted_cutover(refused: str, lag: float, plan: Plan) -> Pair:
-    """Interrupt a cutover, run all work to its end, and check the original and the copy. Return
-    both.
-    """
     pair = await build_pair(read_lag_seconds=(lag, lag))
     scenario, world = pair.scenario, pair.scenario.world
     world.watchers.append(find_pairs_on_together)
@@ -62,7 +55,6 @@ async def run_interrupted_cutover(refused: str, lag: float, plan: Plan) -> Pair:
 
 
 def build_plan(at: int, moment: Moment, *, sleeps: bool) -> Plan:
-    """Return a plan for the fakes that kills or pauses the process at a request."""
     if not sleeps:
         return Plan(at=at, moment=moment)
     return Pause(at=at, moment=moment, sleeps=FROZEN, clock=None)  # type: ignore[arg-type]
@@ -74,7 +66,6 @@ def build_plan(at: int, moment: Moment, *, sleeps: bool) -> Plan:
 async def test_original_or_copy_is_on_after_any_interruption(
     lag: float, step: int, refused: str, *, sleeps: bool
 ) -> None:
-    """The process is interrupted at every second request, or at every seventh if reads lag."""
     at, has_struck = 1, True
     while has_struck and at <= LAST:
         for moment in Moment:

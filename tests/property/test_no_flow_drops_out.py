@@ -1,5 +1,3 @@
-"""Test that an assessment and a plan contain every flow of any tenant."""
-
 import asyncio
 from collections import Counter
 
@@ -34,9 +32,6 @@ type _Tenant = tuple[list[tuple[str, bool, bool]], bool, bool, bool]
 
 
 def build_flows(builder: Builder, tenant: _Tenant) -> None:
-    """Add flows to the tenant, with or without rows in Dataverse, on or off, and readable by the
-    app or not.
-    """
     flows, have_rows, hidden, stopped_listed = tenant
     assumptions = builder.world.assumptions
     assumptions.my_flows_have_rows = have_rows
@@ -49,9 +44,6 @@ def build_flows(builder: Builder, tenant: _Tenant) -> None:
 @settings(max_examples=count_examples(60))
 @given(_TENANTS)
 def test_assessment_counts_every_flow_once(tenant: _Tenant) -> None:
-    """The assessment says of each flow that it stays on Microsoft's key, that it migrates, or that
-    the answer is unknown.
-    """
     assessed = Assessed()
     build_flows(assessed.build, tenant)
 
@@ -78,9 +70,6 @@ def test_assessment_counts_every_flow_once(tenant: _Tenant) -> None:
 @settings(max_examples=count_examples(40))
 @given(_TENANTS, st.booleans())
 def test_plan_contains_every_listed_flow(tenant: _Tenant, opted_in: bool) -> None:
-    """The plan has one item for each flow of the platform's list. The counts of the plan agree with
-    its items.
-    """
     scenario = Scenario()
     build_flows(scenario.build, tenant)
     scenario.build.apply_key()

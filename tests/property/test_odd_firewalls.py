@@ -1,7 +1,3 @@
-"""Test that malformed JSON of a firewall raises no error: the app gives a verdict, which may be
-unknown.
-"""
-
 import asyncio
 import copy
 from collections.abc import Mapping
@@ -28,7 +24,6 @@ ODD: st.SearchStrategy[Any] = st.sampled_from(
 
 
 def list_paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the paths of all members and items of a document."""
     inner = value.items() if isinstance(value, dict) else enumerate(value)
     found = []
     for key, one in inner:
@@ -40,7 +35,6 @@ def list_paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @given(st.sampled_from(FIREWALL_KINDS), st.data())
 def test_malformed_firewall_yields_a_verdict_or_unknown(kind: str, data: st.DataObject) -> None:
-    """Any member of the firewall's resources may be malformed, except ids and types."""
     case = load_firewall_case(kind)
     sources = case.build_sources(["PowerPlatformPlex"], TAGS)
     documents = copy.deepcopy([*case.resources(sources).values()])

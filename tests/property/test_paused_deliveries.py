@@ -1,6 +1,4 @@
-"""Test invariant 10: an invocation that continues after a long pause violates no other
-invariant.
-"""
+"""Test that an invocation that continues after a long pause violates no invariant."""
 
 import asyncio
 from datetime import timedelta
@@ -37,14 +35,11 @@ UNDO = [change_remediation.cancel, change_remediation.roll_back]
 
 
 def draw_pauses(calls: int) -> st.SearchStrategy[Strike]:
-    """Draw a pause at one of the first `calls` requests."""
     return st.builds(Strike, at=st.integers(1, calls), moment=moments, sleep=sleeps)
 
 
 def run_to_end(interrupted: Interrupted, order: Order | None = None, after: int = 0) -> None:
-    """Remediate to the end. During the pause, request `order`, such as a rollback, after this
-    number of minutes.
-    """
+    """Remediate to the end. Request `order` this number of minutes after the pause has begun."""
     asyncio.run(interrupted.play(order, after=after * MINUTE))
 
 
@@ -75,9 +70,6 @@ def test_paused_invocation_does_not_change_the_result(
 def test_rollback_during_a_paused_invocation_reverts_everything(
     ingredients: list[str], seed: int, pause: Strike, after: int, undo: Order, profile: Profile
 ) -> None:
-    """Every caller is restored, all copies are off, and the service account keeps no
-    co-ownership.
-    """
     run_to_end(build_copied(ingredients, pause, seed=seed, profile=profile), undo, after)
 
 
@@ -93,10 +85,6 @@ def test_rollback_during_a_paused_invocation_reverts_everything(
 def test_new_secret_version_during_a_paused_invocation_is_kept_or_reported(
     seed: int, number: int, sleep: timedelta, after: int, undo: Order | None, ordered: int
 ) -> None:
-    """During the pause, a person writes a version of the secret that the paused invocation has not
-    read. The pause lasts until another invocation has continued the job.
-    """
-
     async def send_alert() -> None:
         interrupted = build_copied(["key_vault_secret"], NEVER, seed=seed)
         scenario = interrupted.scenario
@@ -138,5 +126,4 @@ def test_new_secret_version_during_a_paused_invocation_is_kept_or_reported(
 def test_paused_preparation_does_not_change_the_result(
     name: str, seed: int, pause: Strike, after: int, order: Order | None, profile: Profile
 ) -> None:
-    """Each flow is prepared, or its definition is as before."""
     run_to_end(build_prepared(name, pause, seed=seed, profile=profile), order, after)

@@ -1,7 +1,3 @@
-"""Test that the form of a plan page approves at most the flows that the bar of the page counts,
-whatever is selected.
-"""
-
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -42,8 +38,6 @@ type Fields = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a plan with its form, as a browser shows it."""
-
     items: list[PlanItem]
     text: str = field(repr=False)
 
@@ -55,7 +49,6 @@ class Page:
 
     @property
     def hidden_fields(self) -> Fields:
-        """Return the fields that the form sends whatever is selected."""
         found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', self.form)
         return [(name, unescape(value)) for name, value in found]
 
@@ -77,13 +70,13 @@ class Page:
         return unescape(found[1] or found[2] or "")
 
     def read_bar(self) -> tuple[int, int]:
-        """Return how many flows and changes the bar shows before anything is deselected."""
+        """Return how many flows and changes the bar shows."""
         found = re.search(r"You approve ([\d,]+) flows?, ([\d,]+) changes?,", self.form)
         assert found
         return int(found[1].replace(",", "")), int(found[2].replace(",", ""))
 
     def count_like_script(self, ticked: Iterable[str]) -> tuple[int, int]:
-        """Return how many flows and changes the script `plan.js` would count for this selection."""
+        """Return how many flows and changes the script `plan.js` would count."""
         near = {
             int(tick["data-at"]): (
                 int(tick["data-writes"]),
@@ -131,9 +124,6 @@ def find_approved(items: list[PlanItem], sent: Fields) -> tuple[int, int] | None
 
 @st.composite
 def draw_pages(draw: st.DrawFn) -> Page:
-    """Draw a plan of up to twelve flows, and return one of its pages, which show four flows
-    each.
-    """
     ids = [f"f{number}" for number in range(draw(st.integers(1, 12)))]
     items = []
     for number, flow in enumerate(ids):
@@ -168,7 +158,6 @@ def draw_pages(draw: st.DrawFn) -> Page:
 
 
 def build_form(page: Page, flows: Iterable[str]) -> Fields:
-    """Return the fields that the form sends if these flows are selected."""
     return [*page.hidden_fields, *(("included_flow_ids[]", flow) for flow in flows)]
 
 
@@ -176,9 +165,6 @@ def build_form(page: Page, flows: Iterable[str]) -> Fields:
 def test_excluded_flows_are_decoded_as_they_were_encoded(
     plan: frozenset[int], left_out: set[int]
 ) -> None:
-    """Excluded flows that do not await approval are omitted. A text that was encoded for another
-    version of the plan excludes no flow.
-    """
     awaiting, out = [f"f{one}" for one in plan], {f"f{one}" for one in left_out}
     text = encode_left_out("0123456789abcdef", awaiting, out)
 
@@ -192,9 +178,7 @@ def test_excluded_flows_are_decoded_as_they_were_encoded(
 
 @given(st.text(alphabet="0123456789abcdef.-_AZ", max_size=40))
 def test_decoded_flows_always_await_approval(text: str) -> None:
-    """A person may have changed the address of the page. Any text raises no error, and excludes
-    only flows that await approval.
-    """
+    """A person may have changed the address of the page."""
     for value in (text, f"0123456789abcdef.{text}"):
         read = decode_left_out(value, "0123456789abcdef", ["a", "b", "c"])
         assert read is None or set(read) <= {"a", "b", "c"}
@@ -202,7 +186,6 @@ def test_decoded_flows_always_await_approval(text: str) -> None:
 
 @given(draw_pages())
 def test_bar_shows_the_approved_flows_if_all_are_selected(page: Page) -> None:
-    """The server's text, the script's numbers and the approval agree."""
     approved = find_approved(page.items, build_form(page, page.ticks))
 
     said = page.read_bar()
@@ -212,7 +195,6 @@ def test_bar_shows_the_approved_flows_if_all_are_selected(page: Page) -> None:
 
 @given(draw_pages(), st.data())
 def test_bar_shows_the_approved_flows_if_some_are_selected(page: Page, data: st.DataObject) -> None:
-    """If the page shows all flows and none is selected, the API rejects the form."""
     flows = [flow for flow in page.ticks if data.draw(st.booleans())]
 
     approved = find_approved(page.items, build_form(page, flows))
@@ -235,7 +217,6 @@ def test_page_selects_no_flow_that_runs_an_excluded_flow(page: Page) -> None:
 
 @given(draw_pages(), st.data())
 def test_form_without_some_fields_approves_no_more_flows(page: Page, data: st.DataObject) -> None:
-    """The API may also reject such a form."""
     sent = build_form(page, page.ticks)
     kept = [one for one in sent if data.draw(st.booleans())]
 

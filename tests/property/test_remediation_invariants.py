@@ -1,6 +1,4 @@
-"""Test the invariants of the design with killed processes, duplicate messages and manual edits.
-Each example is a whole remediation on fakes. Watchers check the tenant after every write.
-"""
+"""Test invariants with whole remediations on fakes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -47,7 +45,6 @@ type Undo = Callable[[Services, str], Awaitable[object]]
 
 
 def add_called(build: Builder, *, kind: str) -> None:
-    """Add a flow, and a caller of this kind that calls it."""
     load_caller_case(kind).add(build, build.add_http_flow(f"Called by {kind}"))
 
 
@@ -74,7 +71,6 @@ INGREDIENTS: dict[str, Callable[[Builder], object]] = {
 
 
 def edit_definition(scenario: Scenario, random: Random, *, copies: bool) -> None:
-    """Add an action to a flow, as the owner of the flow might."""
     flows = [
         flow
         for flow in scenario.world.list_flows()
@@ -88,7 +84,6 @@ def edit_definition(scenario: Scenario, random: Random, *, copies: bool) -> None
 
 
 def edit_settings(scenario: Scenario, random: Random) -> None:
-    """Add an application setting to an app, as a deployment might."""
     for site in scenario.world.sites.values():
         site.settings["DEPLOYED"] = str(random.randrange(1_000))
 
@@ -106,9 +101,7 @@ def find_copy(scenario: Scenario, original: FakeFlow) -> FakeFlow | None:
 
 
 def restore_settings(scenario: Scenario, _: Random) -> None:
-    """Write the original's URL to an app again if that URL still works. A deployment may do
-    this.
-    """
+    """Write the original's URL to the apps again, as a deployment may do."""
     for flow in list(scenario.world.list_flows()):
         original = scenario.build.get_trigger_url(flow)
         copy = find_copy(scenario, flow)
@@ -143,10 +136,7 @@ def build_ingredients_scenario(
     unsettled: float,
     profile: Profile = Profile.DOCUMENTED,
 ) -> Scenario:
-    """Return a scenario with a tenant under an enterprise policy, which has the flows and callers
-    that the ingredients name. Messages come in random order. The proportion `unsettled` of them
-    comes twice.
-    """
+    """`unsettled` is the proportion of the messages that come twice."""
     scenario = Scenario(mode=ApprovalPolicy.REQUIRED, world=World(seed=seed), profile=profile)
     for name in ingredients:
         INGREDIENTS[name](scenario.build)
@@ -162,7 +152,6 @@ def build_ingredients_scenario(
 
 
 async def repeat_until_done(scenario: Scenario, order: Callable[[], Awaitable[object]]) -> None:
-    """Repeat an action until it succeeds, as a person or a timer does."""
     try:
         await order()
     except BaseException as error:
@@ -172,7 +161,6 @@ async def repeat_until_done(scenario: Scenario, order: Callable[[], Awaitable[ob
 
 
 async def approve_plan(scenario: Scenario) -> None:
-    """Approve the plan. A repeated approval of the same plan is not an error."""
     with suppress(JobBlocked):
         await repeat_until_done(
             scenario,
@@ -181,7 +169,7 @@ async def approve_plan(scenario: Scenario) -> None:
 
 
 async def settle(scenario: Scenario) -> None:
-    """Run the timer and let time pass until nothing changes any longer."""
+    """Let 80 days pass, and run the timer every two days."""
     for _ in range(40):
         await scenario.run(timedelta(days=2))
         await repeat_until_done(
@@ -190,7 +178,6 @@ async def settle(scenario: Scenario) -> None:
 
 
 def check_invariants(scenario: Scenario) -> None:
-    """Check the invariants in the tenant and in the store."""
     assert scenario.world.violations == []
     assert find_flows_stopped_too_early(scenario.world, QUIET) == []
     assert find_signatures_in_store(scenario.world, scenario.fakes.store) == []
@@ -212,8 +199,6 @@ def check_invariants(scenario: Scenario) -> None:
 def test_killed_process_and_duplicate_messages_do_not_change_the_result(
     ingredients: list[str], seed: int, plan: Plan, unsettled: float, profile: Profile
 ) -> None:
-    """The process may be killed at any request, and each message may come twice."""
-
     async def play() -> None:
         scenario = build_ingredients_scenario(ingredients, seed, plan, min(unsettled, 0.6), profile)
         await scenario.opt_in()
@@ -250,8 +235,6 @@ def test_killed_process_and_duplicate_messages_do_not_change_the_result(
 def test_rollback_at_any_moment_reverts_everything(
     ingredients: list[str], seed: int, plan: Plan, hours: int, undo: Undo, profile: Profile
 ) -> None:
-    """The rollback restores every caller byte for byte and turns every copy off."""
-
     async def play() -> None:
         scenario = build_ingredients_scenario(ingredients, seed, plan, 0.2, profile)
         before = take_snapshot(scenario.world)
@@ -311,7 +294,7 @@ def test_failed_request_does_not_change_the_result_with_automatic_approval(
     unsettled: float,
     profile: Profile,
 ) -> None:
-    """Each job is retired, although the failed request may have taken effect."""
+    """The failed request may have taken effect."""
 
     async def play() -> None:
         plan = Plan(at=at, moment=moment, failure=lambda: ServiceUnavailable("no answer"))
@@ -356,10 +339,6 @@ def test_manual_edits_at_any_moment_lose_no_call(
     on_drift: OnOriginalEdited,
     profile: Profile,
 ) -> None:
-    """People edit originals, copies and callers during the work, and retry blocked flows. Every job
-    ends, or names a required action. A rollback restores the latest edits.
-    """
-
     async def play() -> None:
         scenario = build_ingredients_scenario(ingredients, seed, plan, 0.2, profile)
         scenario.settings = scenario.settings.model_copy(update={"on_original_edited": on_drift})

@@ -1,5 +1,3 @@
-"""Test that a trigger URL in a row of Dataverse is found, in whatever way it is written."""
-
 import asyncio
 import json
 import os
@@ -29,7 +27,6 @@ COLUMNS = [
 
 
 async def find_ids(kind: str, column: TextColumn, text: str) -> set[str]:
-    """Return the URL ids that a search for callers finds in a row with this text."""
     world = World()
     Builder(world).add_row(column.entity_set, {column.name: "x", column.text: text})
     ports = build_fakes(world).ports
@@ -56,7 +53,6 @@ def test_url_in_a_row_is_found_however_it_is_written(
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 @pytest.mark.parametrize(("kind", "column"), COLUMNS)
 def test_each_public_shape_of_url_is_found(kind: str, column: TextColumn) -> None:
-    """The shapes are those of URLs in public files."""
     path = Path(os.environ["FLOW_CORPUS"], "callers", "url_shapes.jsonl")
     shapes = [json.loads(line)["url"] for line in path.read_text("utf-8").splitlines()]
     wanted = {match.url.trigger_url_id for url in shapes for match in find_trigger_urls(url)}

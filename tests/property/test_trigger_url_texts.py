@@ -1,7 +1,3 @@
-"""Test that the replacement of a trigger URL in any text changes nothing else, and can be
-reverted.
-"""
-
 import json
 from collections.abc import Callable
 
@@ -64,9 +60,7 @@ def _get_platform_query(url: str) -> str:
 def test_replacement_adds_the_signature_that_the_copy_needs(
     write: Callable[[str], str], old: str, new: str
 ) -> None:
-    """The URL of the original may have no signature, for callers with a token, while that of the
-    copy has one. The reverse is tested, too.
-    """
+    """A URL may have no signature if its callers send a token."""
     unsigned = old.split("/invoke")[0] + "/invoke?" + _get_platform_query(old)
 
     signed = replace_trigger_urls(old, {_parse_id(old): new})
@@ -86,7 +80,6 @@ def test_replacement_adds_the_signature_that_the_copy_needs(
 def test_urls_of_other_workflows_are_not_changed(
     before: str, write: Callable[[str], str], url: str, other: str
 ) -> None:
-    """A text that does not contain the id of the original's URL stays as it is."""
     text = before + write(url)
 
     assert replace_trigger_urls(text, {"0" * 31 + "g": other}) == text
@@ -96,7 +89,6 @@ def test_urls_of_other_workflows_are_not_changed(
 def test_masked_signature_is_restored_exactly(
     before: str, after: str, write: Callable[[str], str], url: str
 ) -> None:
-    """The masked text contains no signature. A second masking changes nothing."""
     signature = url.split("sig=")[1].split("&")[0]
     text = f"{before}{write(url)} {after}"
 
@@ -119,9 +111,7 @@ def test_unmasking_restores_any_text(text: str) -> None:
 
 @given(before=_AROUND, write=WRITINGS, url=draw_trigger_urls())
 def test_redacted_text_has_no_secret(before: str, write: Callable[[str], str], url: str) -> None:
-    """The text still contains the id in the flow's trigger URL. Nobody can call the flow with the
-    id only.
-    """
+    """Nobody can call the flow with only the id that the text still contains."""
     redacted = redact(before + write(url))
 
     assert url.split("sig=")[1].split("&")[0] not in redacted
@@ -153,7 +143,6 @@ def test_replacement_in_json_keeps_all_other_bytes(
     escaped: set[str],
     ids: tuple[object, object],
 ) -> None:
-    """URLs and references to child flows are replaced inside the JSON strings that contain them."""
     child, copy = map(str, ids)
     pattern = {"before": around, "uri": "<1>", "workflowReferenceName": "<2>", "after": around}
     source = json.dumps(pattern, indent=indent, ensure_ascii=False)

@@ -1,7 +1,3 @@
-"""Test remediations of flows that call each other in two environments, with killed processes and
-rollbacks.
-"""
-
 import asyncio
 from datetime import timedelta
 from random import Random
@@ -28,7 +24,6 @@ from tests.property.test_remediation_invariants import (
 
 
 def build_two_environments(seed: int, plan: Plan) -> TwoEnvironments:
-    """Return both environments. Messages come in random order, and some come twice."""
     scenario = TwoEnvironments(world=World(seed=seed))
     _, shop = scenario.add_call_across()
     scenario.other.add_app_setting_caller(shop)
@@ -45,8 +40,6 @@ def build_two_environments(seed: int, plan: Plan) -> TwoEnvironments:
 def test_killed_process_or_rollback_loses_no_call_across_environments(
     seed: int, plan: Plan, hours: int, undo: bool
 ) -> None:
-    """Each job ends as retired, or every caller is restored and no copy is on."""
-
     async def play() -> None:
         scenario = build_two_environments(seed, plan)
         before = take_snapshot(scenario.world)

@@ -1,6 +1,4 @@
-"""Test that fields survive which a newer release has stored in rows of the same schema version.
-This release does not know the fields, and keeps them when it changes a row.
-"""
+"""Test that this release keeps the fields that a newer release has stored in rows."""
 
 import json
 from collections.abc import Awaitable, Callable, Iterator
@@ -32,14 +30,11 @@ type Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An object in the JSON of a stored row whose members this release reads one by one."""
-
     row: StoreRow
     path: Path
 
 
 def list_objects(document: Any, path: Path = ()) -> Iterator[Path]:
-    """Yield the paths of all objects in a document."""
     match document:
         case dict():
             yield path
@@ -51,14 +46,12 @@ def list_objects(document: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def get_part(document: Any, path: Path) -> Any:
-    """Return the part of a document to which a path leads."""
     for step in path:
         document = document[step]
     return document
 
 
 def add_field(place: Place, value: object) -> StoreRow:
-    """Return the row with an unknown field added at the place."""
     document = json.loads(get_stored_text(place.row))
     get_part(document, place.path)[NAME] = value
     text = json.dumps(document)
@@ -85,7 +78,6 @@ def list_places() -> dict[str, list[Place]]:
 
 
 def change_member[T](table: Table[T], item: T, names: set[str]) -> T:
-    """Return the item with a new value of a simple member, except those in `names`."""
     for one in fields(item):  # type: ignore[arg-type]  # every item is a dataclass
         value = getattr(item, one.name)
         if one.name in names or not one.init:
@@ -118,7 +110,6 @@ async def replace_some(table: Table[Any], kept: StoredItem[Any], item: Any) -> N
 
 
 async def change_row(table: Table[Any], _kept: StoredItem[Any], item: Any) -> None:
-    """Change a row with a function. The app repeats the function if another writer was faster."""
     await table.change(*table.get_address(item), lambda _: item)
 
 
@@ -128,7 +119,6 @@ async def upsert(table: Table[Any], _kept: StoredItem[Any], item: Any) -> None:
 
 
 async def upsert_fenced(table: Table[Any], _kept: StoredItem[Any], item: Any) -> None:
-    """Overwrite a row of a job under the fence of the job's lease."""
     await FencedRows(table, table.get_address(item)[0]).upsert(item)
 
 
@@ -170,7 +160,6 @@ async def test_unknown_field_survives_a_change(table_name: str, data: st.DataObj
 
 @pytest.mark.parametrize("hours", [0, 1, 3, 30, 24 * 8])
 async def test_unknown_fields_survive_a_remediation(hours: int) -> None:
-    """Every row gets a field of a newer release before this release completes the remediation."""
     scenario = Scenario(mode=ApprovalPolicy.AUTOMATIC)
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
     scenario.build.add_keyword_flow("Keyword")

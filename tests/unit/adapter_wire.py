@@ -15,15 +15,12 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scripted:
-    """One scripted response of a service."""
-
     status: int = 200
     body: object = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def content(self) -> bytes:
-        """Return the body as bytes."""
         if isinstance(self.body, bytes):
             return self.body
         return b"" if self.body is None else json.dumps(self.body).encode()
@@ -39,11 +36,9 @@ class ScriptedResponse:
         self.content = answer.content
 
     async def iter_raw(self) -> AsyncIterator[bytes]:
-        """Yield the body as one part."""
         yield self.content
 
-    async def close(self) -> None:
-        """Do nothing."""
+    async def close(self) -> None: ...
 
 
 class ScriptedTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
@@ -59,7 +54,6 @@ class ScriptedTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         self.slept: list[float] = []
 
     async def send(self, request: HttpRequest, **_: Any) -> Any:
-        """Record the request, and return the next response or raise the next exception."""
         self.requests.append(request)
         self.hosts.append(urlsplit(request.url).hostname or "")
         answer = self.answers.pop(0)
@@ -71,11 +65,9 @@ class ScriptedTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
         """Record the pause and return at once."""
         self.slept.append(duration)
 
-    async def open(self) -> None:
-        """Do nothing."""
+    async def open(self) -> None: ...
 
-    async def close(self) -> None:
-        """Do nothing."""
+    async def close(self) -> None: ...
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,13 +77,10 @@ class ScriptedTransport(AsyncHttpTransport[HttpRequest, AsyncHttpResponse]):
 
 
 class FixedEndpoint:
-    """A finder of flow service addresses that returns the same address for each environment."""
-
     def __init__(self, url: str = "https://emea.api.flow.microsoft.com") -> None:
         self.url = url
 
     async def read_flow_endpoint(self, environment_id: str) -> str:
-        """Return the address that the test has given."""
         return self.url
 
 
@@ -102,12 +91,10 @@ class NumberedCredential:
         self.asked: list[str] = []
 
     async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
-        """Record the scope and return the next token."""
         self.asked += scopes
         return AccessToken(f"token-{len(self.asked)}", 4_000_000_000)
 
-    async def close(self) -> None:
-        """Do nothing."""
+    async def close(self) -> None: ...
 
     async def __aenter__(self) -> Self:
         return self

@@ -19,13 +19,11 @@ type Resource = dict[str, Any]
 
 
 def read_predicted_resources(given: str = EVERYTHING) -> list[Resource]:
-    """Return all resources that are deployed with this set of parameters."""
     found: list[Resource] = _read_snapshot(given)["predictedResources"]
     return found
 
 
 def find_resources(resource_type: str, given: str = EVERYTHING) -> list[Resource]:
-    """Return the resources of a type that are deployed with this set of parameters."""
     return [one for one in read_predicted_resources(given) if one["type"] == resource_type]
 
 
@@ -36,7 +34,6 @@ def find_resource(resource_type: str, name: str, given: str = EVERYTHING) -> Res
 
 
 def read_outputs(given: str = EVERYTHING) -> dict[str, Any]:
-    """Return the outputs of the template for this set of parameters."""
     values: dict[str, Any] = _read_snapshot(given)["outputs"]
     return values
 

@@ -1,5 +1,3 @@
-"""Remediations and their rows, for tests of the remediation's page."""
-
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,7 +25,6 @@ NOW = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
 
 
 def build_environment_job(identity: str = "env-1", **more: Any) -> EnvironmentJob:
-    """Return a complete environment job that has started its flow jobs."""
     facts: dict[str, Any] = {
         "environment_id": identity,
         "environment_name": identity.title(),
@@ -85,7 +82,6 @@ def build_flow(
 
 
 def build_item(title: str, *, where: EnvironmentJob | None = None, **more: Any) -> PlanItem:
-    """Return the plan item of a flow."""
     where = where or build_environment_job()
     facts: dict[str, Any] = {
         "environment_job_id": where.id,
@@ -112,7 +108,6 @@ def build_planned_flow(title: str, *, where: EnvironmentJob | None = None, **mor
 
 
 def build_needs_changes_flow(title: str, **more: Any) -> FlowView:
-    """Return a flow that needs changes first."""
     return build_planned_flow(
         title, action=PlannedAction.NEEDS_CHANGES, message="It is in a loop.", fix="Break it.",
         **more,
@@ -120,7 +115,7 @@ def build_needs_changes_flow(title: str, **more: Any) -> FlowView:
 
 
 def build_blocked_flow(title: str, code: str = "owner_unavailable", **more: Any) -> FlowView:
-    """Return a flow that stopped before its copy was verified."""
+    """By default, the flow stopped before its copy was verified."""
     facts: dict[str, Any] = {
         "stopped_at": FlowJobState.COPIED,
         "reason_code": code,
@@ -131,7 +126,7 @@ def build_blocked_flow(title: str, code: str = "owner_unavailable", **more: Any)
 
 
 def build_denied_flow(title: str, *firewalls: str, **more: Any) -> FlowView:
-    """Return a flow that is blocked because these firewalls deny its calls."""
+    """Return a flow that is blocked because firewalls deny its calls."""
     names = ", ".join(firewalls)
     message = f"These firewalls deny the copy of {title}: {names}."
     return build_blocked_flow(
@@ -140,7 +135,7 @@ def build_denied_flow(title: str, *firewalls: str, **more: Any) -> FlowView:
 
 
 def build_issue(name: str, prefixes: int, **more: Any) -> FirewallIssueSummary:
-    """Return the issue of a firewall that does not allow this number of address ranges."""
+    """`prefixes` is the number of address ranges that the firewall does not allow."""
     facts: dict[str, Any] = {
         "name": f"nsg:{name}",
         "kind": "network_security_group",
@@ -155,7 +150,6 @@ def build_issue(name: str, prefixes: int, **more: Any) -> FirewallIssueSummary:
 def build_remediation(
     flows: Sequence[FlowView], mode: RemediationMode = RemediationMode.APPLY
 ) -> RemediationView:
-    """Return the remediation of these flows."""
     environments = {one.environment_job.id: one.environment_job for one in flows}
     remediation = Remediation(
         mode=mode,
@@ -175,7 +169,6 @@ def build_page(
     roles: frozenset[Role] = frozenset(Role),
     **choice: Any,
 ) -> str:
-    """Return the HTML of the page of a remediation with these flows."""
     principal = Principal(name="a", roles=roles, kind=PrincipalKind.USER)
     view = PageContext(principal=principal, now=NOW)
     return build_remediation_page(

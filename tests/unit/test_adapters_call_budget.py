@@ -1,5 +1,3 @@
-"""Test the request budget that all instances of the app share through the store."""
-
 from datetime import datetime, timedelta
 from random import Random
 
@@ -16,8 +14,6 @@ MINUTE = timedelta(minutes=1)
 
 
 class CountingStore(MemoryStore):
-    """A store that counts the writes."""
-
     writes = 0
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
@@ -26,7 +22,6 @@ class CountingStore(MemoryStore):
 
 
 def build_budgets(clock: ManualClock, calls: int, instances: int = 1) -> list[StoredRequestBudget]:
-    """Return the request budgets of several instances, which share a store."""
     store = MemoryStore()
     limit = BudgetLimit(name="flow-service", calls=calls, window=MINUTE)
     return [StoredRequestBudget(store, clock, limit) for _ in range(instances)]
@@ -35,9 +30,6 @@ def build_budgets(clock: ManualClock, calls: int, instances: int = 1) -> list[St
 async def take_all_requests(
     clock: ManualClock, instances: list[StoredRequestBudget], length: timedelta
 ) -> list[datetime]:
-    """Take a request whenever the budget allows one, for this length of time. Return when each was
-    taken.
-    """
     random = Random(7)  # noqa: S311  # an order of instances, no secret
     made: list[datetime] = []
     end = clock.now() + length
@@ -76,9 +68,6 @@ async def test_requests_stay_within_the_budget_and_use_90_percent_of_it(
 
 
 async def test_a_large_budget_costs_few_writes() -> None:
-    """Instances write to the store only when they lease another slice of requests, not for each
-    request.
-    """
     clock = ManualClock()
     store = CountingStore()
     budget = StoredRequestBudget(store, clock, BudgetLimit(name="arm", calls=1000, window=MINUTE))
@@ -90,9 +79,6 @@ async def test_a_large_budget_costs_few_writes() -> None:
 
 
 async def test_while_most_calls_are_free_a_slice_lasts_longer() -> None:
-    """While most requests of the budget are free, one leased slice serves invocations that are
-    seconds apart.
-    """
     clock = ManualClock()
     store = CountingStore()
     budget = StoredRequestBudget(store, clock, BudgetLimit(name="arm", calls=1000, window=MINUTE))
@@ -107,9 +93,6 @@ async def test_while_most_calls_are_free_a_slice_lasts_longer() -> None:
 
 
 async def test_unused_requests_of_a_slice_are_free_when_the_next_slice_is_taken() -> None:
-    """When an instance takes its next slice, the requests that it did not send are free for
-    others.
-    """
     clock = ManualClock()
     one, other = build_budgets(clock, 80, 2)
     for _ in range(60):
@@ -121,7 +104,6 @@ async def test_unused_requests_of_a_slice_are_free_when_the_next_slice_is_taken(
 
 
 async def test_throttled_error_contains_the_wait_until_the_next_request() -> None:
-    """Exactly after the wait that the error contains, a request is allowed."""
     clock = ManualClock()
     [budget] = build_budgets(clock, 1)
     await budget.take()
@@ -135,7 +117,6 @@ async def test_throttled_error_contains_the_wait_until_the_next_request() -> Non
 
 
 async def test_pause_applies_to_every_instance() -> None:
-    """If the service asks one instance to wait, all instances wait."""
     clock = ManualClock()
     first, second = build_budgets(clock, 100, 2)
     await first.take()
@@ -151,9 +132,7 @@ async def test_pause_applies_to_every_instance() -> None:
 
 
 async def test_an_unused_slice_is_not_used_later() -> None:
-    """A slice expires, because requests that were saved up would exceed the budget of a later
-    minute.
-    """
+    """Requests that were saved up would exceed the budget of a later minute."""
     clock = ManualClock()
     [budget] = build_budgets(clock, 1000)
     await budget.take()

@@ -1,5 +1,3 @@
-"""Test the format of each channel's notifications with libraries that know nothing of the app."""
-
 import base64
 import json
 from dataclasses import replace
@@ -46,18 +44,15 @@ NOTIFICATION = Notification(
 
 
 def build_sender(*answers: Scripted | Exception) -> tuple[HttpClient, ScriptedTransport]:
-    """Return an HTTP client and the scripted transport behind it."""
     transport = ScriptedTransport(*answers)
     return HttpClient(transport), transport
 
 
 def build_open_service(name: str) -> HttpService:
-    """Return a service that needs no credential."""
     return HttpService(name=name, scope="", credential=None)
 
 
 async def test_webhook_signature_is_accepted_by_the_standard_webhooks_library() -> None:
-    """The library rejects the same signature for a changed body."""
     http, network = build_sender(Scripted(status=204))
     channel = SignedWebhook(http, build_open_service("Webhook"), "https://hook.example/in", KEY)
 
@@ -77,7 +72,6 @@ async def test_webhook_signature_is_accepted_by_the_standard_webhooks_library() 
 
 
 async def test_a_topic_gets_a_cloud_event() -> None:
-    """The event that Event Grid gets has the attributes of CloudEvents 1.0 and their media type."""
     credential = NumberedCredential()
     http, network = build_sender(Scripted())
     service = HttpService(name="Event Grid", scope=event_grid.SCOPE, credential=credential)
@@ -100,7 +94,6 @@ async def test_a_topic_gets_a_cloud_event() -> None:
 
 @pytest.mark.parametrize("link", ["", "http://127.0.0.1:7071/x", NOTIFICATION.link])
 async def test_teams_gets_a_card(link: str) -> None:
-    """The card names cause, reason and fix. It has a link if the app has an https address."""
     http, network = build_sender(Scripted(status=202))
     channel = TeamsWorkflow(http, build_open_service("Teams webhook"), SIGNED)
 
@@ -121,9 +114,6 @@ async def test_teams_gets_a_card(link: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
 def test_named_flows_are_links_to_their_pages_in_a_card(scheme: str) -> None:
-    """A flow's name is a link only if the address of its page is https, as Teams requires. The text
-    of the card is the same in both cases.
-    """
     links = tuple(f"{scheme}://app.example/{one}" for one in "ab")
     action = replace(NOTIFICATION.pending_action, count=4)
 
@@ -137,7 +127,6 @@ def test_named_flows_are_links_to_their_pages_in_a_card(scheme: str) -> None:
 
 
 def test_no_name_is_a_link_in_a_card() -> None:
-    """A flow's name may be Markdown, but the card shows it as plain text."""
     name = "[Approve now](https://evil.example) **at once**"
     waiting = replace(
         NOTIFICATION.pending_action, environment_name=name, flows=(name,), message=name

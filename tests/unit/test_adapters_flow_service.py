@@ -1,7 +1,3 @@
-"""Test to which host of the flow service a request is sent, and that it is repeated at the region
-that an error names.
-"""
-
 import pytest
 
 from shared.adapters.flow_service.service import FlowService
@@ -21,14 +17,12 @@ REFUSAL = "Cannot determine macro region for location 'asia'"
 
 
 def build_refusal(code: str, message: str) -> Scripted:
-    """Return an error response of the platform."""
     return Scripted(status=400, body={"error": {"code": code, "message": message}})
 
 
 def build_flow_service(
     transport: ScriptedTransport, address: str = "", credential: NumberedCredential | None = None
 ) -> FlowService:
-    """Return the flow service, with this address for each environment."""
     service = HttpService(
         name="x", scope=PUBLIC.flow_service_scope, credential=credential or NumberedCredential()
     )
@@ -37,7 +31,6 @@ def build_flow_service(
 
 @pytest.mark.parametrize("address", ["https://asia.api.flow.microsoft.com", f"https://{GLOBAL}/"])
 async def test_request_is_sent_to_the_flow_service_address_of_its_environment(address: str) -> None:
-    """The request goes to the environment's host, with an access token for the flow service."""
     transport, credential = ScriptedTransport(Scripted()), NumberedCredential()
 
     await build_flow_service(transport, address, credential).send("e", START)
@@ -62,9 +55,6 @@ async def test_request_is_sent_to_the_flow_service_address_of_its_environment(ad
     ],
 )
 async def test_token_is_sent_only_to_hosts_of_the_flow_service(address: str) -> None:
-    """If the address that the platform names is not one of the flow service, the app uses the
-    global host.
-    """
     transport = ScriptedTransport(Scripted())
 
     await build_flow_service(transport, address).send("e", START)
@@ -104,7 +94,6 @@ async def test_request_is_repeated_at_the_regional_host_that_the_error_names(
     ("location", "host"), [("uk", "unitedkingdom"), ("unitedkingdom",) * 2, ("europe", "emea")]
 )
 async def test_regional_host_may_differ_from_the_location(location: str, host: str) -> None:
-    """Both names of the United Kingdom in an error lead to the same regional host."""
     message = REFUSAL.replace("asia", location)
     transport = ScriptedTransport(build_refusal("MacroRegionDerivationFailed", message), Scripted())
 
@@ -114,7 +103,6 @@ async def test_regional_host_may_differ_from_the_location(location: str, host: s
 
 
 async def test_the_pages_of_a_list_are_read_at_the_regional_host() -> None:
-    """The app reads all pages of a list at the host that returned the first one."""
     link = f"https://asia.{GLOBAL}/flows?$skiptoken=2"
     transport = ScriptedTransport(
         build_refusal("MacroRegionDerivationFailed", REFUSAL),

@@ -1,7 +1,3 @@
-"""Test that the app checks a function key with a request to a route that the Functions host
-protects.
-"""
-
 import asyncio
 from datetime import timedelta
 
@@ -25,14 +21,10 @@ class Keys:
         self.adapter = HostFunctionKeys(HttpClient(self.transport), self.clock, address)
 
     async def accepts(self, key: str) -> bool:
-        """Return whether the adapter accepts the key."""
         return await self.adapter.accepts(key)
 
 
 async def test_answer_of_the_host_about_a_function_key_is_cached_for_a_minute() -> None:
-    """For a minute the app checks no key twice. After that, a revoked key is rejected and a new one
-    accepted.
-    """
     keys = Keys(YES, NO, NO, YES)
 
     assert [await keys.accepts(one) for one in ("a", "b", "a", "b")] == [True, False, True, False]
@@ -56,7 +48,6 @@ async def test_concurrent_requests_with_one_key_send_one_check() -> None:
 async def test_key_with_characters_that_no_header_allows_is_rejected_without_a_check(
     key: str,
 ) -> None:
-    """The app cannot send such a key in a header, so it rejects it without a request."""
     keys = Keys()
 
     assert not await keys.accepts(key)
@@ -76,9 +67,6 @@ async def test_key_with_characters_that_no_header_allows_is_rejected_without_a_c
 async def test_failed_check_of_a_key_raises_transient_error_and_is_not_cached(
     answer: Scripted, address: str
 ) -> None:
-    """If the host gives no clear answer, the check raises an error to retry, and the next request
-    asks again.
-    """
     keys = Keys(answer, YES, address=address)
 
     with pytest.raises(TransientError):
@@ -89,7 +77,6 @@ async def test_failed_check_of_a_key_raises_transient_error_and_is_not_cached(
 
 
 async def test_many_wrong_keys_do_not_fill_the_memory() -> None:
-    """The app caches at most 1,000 checked keys, however many wrong ones it gets."""
     keys = Keys(*[NO] * 2500)
     for number in range(2500):
         assert not await keys.accepts(str(number))

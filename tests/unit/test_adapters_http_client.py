@@ -1,5 +1,3 @@
-"""Test the HTTP client of all adapters: its tokens, retries, pages and request budgets."""
-
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urljoin
@@ -37,8 +35,8 @@ SIG = "s" * 43
 
 
 class TightBudget:
-    """A request budget with this number of requests left. After that, it raises once and allows
-    five more.
+    """A request budget with `calls` requests left. After that, it raises once, and then allows five
+    more.
     """
 
     def __init__(self, calls: int) -> None:
@@ -51,7 +49,6 @@ class TightBudget:
         """Do nothing, so that `take` raises."""
 
     async def take(self, *, is_write: bool = False) -> None:
-        """Take a request, or raise an error if none is left."""
         if self.left == 0:
             self.left = 5
             raise ThrottledError(retry_after=timedelta(seconds=60))
@@ -64,7 +61,6 @@ class TightBudget:
 def build_service(
     budget: TightBudget | None = None, credential: NumberedCredential | None = None
 ) -> HttpService:
-    """Return a service with this budget and credential."""
     return HttpService(
         name="Flow service",
         scope="https://service.flow.microsoft.com//.default",
@@ -75,9 +71,6 @@ def build_service(
 
 
 async def test_request_contains_a_token_for_the_scope_of_its_service() -> None:
-    """Each service gets tokens for its own scope, and the client uses one token for many
-    requests.
-    """
     transport = ScriptedTransport(Scripted(), Scripted())
     http = HttpClient(transport)
     credential = NumberedCredential()
@@ -94,7 +87,6 @@ async def test_request_contains_a_token_for_the_scope_of_its_service() -> None:
 
 @pytest.mark.parametrize("first", [Scripted(status=503), ServiceRequestError("no connection")])
 async def test_a_read_is_tried_twice(first: Scripted | Exception) -> None:
-    """The client repeats a failed read after half a second, so a short fault causes no error."""
     transport = ScriptedTransport(first, Scripted(body={"n": 1}))
 
     answer = await HttpClient(transport).send(build_service(), READ)
@@ -105,9 +97,7 @@ async def test_a_read_is_tried_twice(first: Scripted | Exception) -> None:
 
 @pytest.mark.parametrize("first", [Scripted(status=503), ServiceRequestError("no connection")])
 async def test_failed_write_is_not_retried(first: Scripted | Exception) -> None:
-    """The client cannot know whether a failed write took effect, so only the next invocation, which
-    reads first, repeats it.
-    """
+    """The client cannot know whether a failed write took effect."""
     transport = ScriptedTransport(first)
 
     with pytest.raises(ServiceUnavailable):
@@ -117,7 +107,7 @@ async def test_failed_write_is_not_retried(first: Scripted | Exception) -> None:
 
 
 async def test_write_is_repeated_with_a_new_token_after_401() -> None:
-    """The client repeats a write after a 401, because the service has not executed it."""
+    """After a 401, the service has not executed the write."""
     transport = ScriptedTransport(Scripted(status=401), Scripted(status=204))
 
     answer = await HttpClient(transport).send(build_service(), WRITE)
@@ -127,9 +117,7 @@ async def test_write_is_repeated_with_a_new_token_after_401() -> None:
 
 
 async def test_token_after_401_does_not_come_from_the_cache_of_the_credential() -> None:
-    """A credential returns a cached token even if it was revoked, so the client requests a new one
-    explicitly.
-    """
+    """A credential returns a cached token even if the token was revoked."""
 
     class Keeping(NumberedCredential):
         async def get_token(self, *scopes: str, claims: str | None = None, **_: Any) -> AccessToken:
@@ -148,7 +136,6 @@ async def test_token_after_401_does_not_come_from_the_cache_of_the_credential() 
 
 
 async def test_second_401_raises_token_rejected() -> None:
-    """If a new token is rejected, too, the client raises `TokenRejected` and does not try again."""
     transport = ScriptedTransport(Scripted(status=401), Scripted(status=401))
 
     with pytest.raises(TokenRejected) as caught:
@@ -161,9 +148,6 @@ async def test_second_401_raises_token_rejected() -> None:
 async def test_failed_sign_in_raises_an_error_that_names_the_service(
     status: int, kind: type[Exception]
 ) -> None:
-    """The sign-in service may reject the request or be unavailable. The error names the service
-    that the token is for.
-    """
     answer: Any = ScriptedResponse(HttpRequest("GET", URL), Scripted(status=status))
     answer.reason = "of the script"
 
@@ -178,10 +162,6 @@ async def test_failed_sign_in_raises_an_error_that_names_the_service(
 
 
 async def test_outage_in_one_environment_stops_requests_to_this_environment_only() -> None:
-    """After five requests without an answer, the client sends no more to this environment. Requests
-    to another one continue.
-    """
-
     def write(environment: str) -> ServiceRequest:
         url = f"https://api.flow.microsoft.com/providers/x/environments/{environment}/flows/1"
         return ServiceRequest(method="PATCH", url=url, body={})
@@ -202,9 +182,7 @@ async def test_outage_in_one_environment_stops_requests_to_this_environment_only
 
 
 async def test_repeated_500_answers_open_no_circuit_breaker() -> None:
-    """A 500 concerns one flow or row, so it does not stop requests about others, however often it
-    is repeated.
-    """
+    """A 500 concerns one flow or row, not the whole service."""
     transport = ScriptedTransport(*[Scripted(status=500)] * 20)
     circuits = CircuitBreakers(Tables(MemoryStore()), ManualClock(), Settings(tenant_id="tests"))
     http, flow_service = HttpClient(transport, circuits), build_service()
@@ -216,9 +194,6 @@ async def test_repeated_500_answers_open_no_circuit_breaker() -> None:
 
 
 async def test_too_many_calls_are_not_tried_again() -> None:
-    """After a 429 the client raises the error with its wait, and tells the budget of all instances
-    to pause.
-    """
     transport = ScriptedTransport(Scripted(status=429, headers={"Retry-After": "17"}))
     budget = TightBudget(5)
 
@@ -231,7 +206,6 @@ async def test_too_many_calls_are_not_tried_again() -> None:
 
 
 async def test_exhausted_budget_stops_the_request_before_it_is_sent() -> None:
-    """If the app's own budget is used up, the client raises an error and sends nothing."""
     transport = ScriptedTransport()
 
     with pytest.raises(ThrottledError):
@@ -241,7 +215,6 @@ async def test_exhausted_budget_stops_the_request_before_it_is_sent() -> None:
 
 
 async def test_list_is_read_to_its_last_page() -> None:
-    """The client requests each next page by its URL, without the query of the first request."""
     transport = ScriptedTransport(
         Scripted(body={"value": [1, 2], "nextLink": NEXT}), Scripted(body={"value": [3]})
     )
@@ -257,9 +230,7 @@ async def test_list_is_read_to_its_last_page() -> None:
 
 
 async def test_the_pages_of_a_list_wait_for_the_budget() -> None:
-    """The first page raises if the budget is used up, but later ones wait. Otherwise a list longer
-    than the budget could never be read.
-    """
+    """If later pages did not wait, a list longer than the budget could never be read."""
     transport = ScriptedTransport(
         Scripted(body={"value": [1], "nextLink": NEXT}), Scripted(body={"value": [2]})
     )
@@ -276,9 +247,6 @@ async def test_the_pages_of_a_list_wait_for_the_budget() -> None:
 
 
 async def test_throttled_list_raises_after_two_waits() -> None:
-    """If a page is throttled a third time, the client raises, so that the message is tried again
-    later.
-    """
     refusal = Scripted(status=429, headers={"Retry-After": "100"})
     transport = ScriptedTransport(
         Scripted(body={"value": [1], "nextLink": NEXT}), refusal, refusal, refusal
@@ -332,7 +300,7 @@ async def test_relative_next_link_is_followed_on_the_same_host() -> None:
 
 @pytest.mark.parametrize("body", [b"<html>", [1], {"items": []}])
 async def test_answer_that_is_not_a_list_raises_service_unavailable(body: object) -> None:
-    """The response may be a gateway's error page, so the app tries again later."""
+    """The response may be the error page of a gateway."""
     transport = ScriptedTransport(Scripted(body=body))
 
     with pytest.raises(ServiceUnavailable):
@@ -340,7 +308,6 @@ async def test_answer_that_is_not_a_list_raises_service_unavailable(body: object
 
 
 async def test_no_error_shows_an_address_or_a_signature() -> None:
-    """Neither the error nor its causes contain the URL or the signature in it."""
     url = f"https://prod-1.westeurope.logic.azure.com/workflows/{'a' * 32}/x?sig={SIG}"
     failures: list[Scripted | Exception] = [
         Scripted(status=400, body={"error": {"code": "Bad", "message": f"cannot call {url}"}}),

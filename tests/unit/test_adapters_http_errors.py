@@ -1,5 +1,3 @@
-"""Test how responses of the platform become errors of the app."""
-
 import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -26,7 +24,6 @@ from shared.errors import (
 def build_http_error(
     status: int, code: str = "Some", message: str = "text", *, method: str = "PATCH", **more: object
 ) -> CmkflowError:
-    """Return the error for a response with this status, code and message."""
     body = json.dumps({"error": {"code": code, "message": message}}).encode()
     fields: dict[str, object] = {"is_create": False, "headers": {}, "body": body} | more
     return build_error(
@@ -35,16 +32,12 @@ def build_http_error(
 
 
 def format_wrapped_error(name: str, code: str, message: str = "inner") -> str:
-    """Return a message of Dataverse that contains an error of the flow service."""
     inner = json.dumps({"error": {"code": code, "message": message}})
     return f'Flow client error returned with status code "{name}" and details "{inner}".'
 
 
 @pytest.mark.parametrize("status", [403, 409])
 def test_lock_on_a_write_is_no_conflict(status: int) -> None:
-    """A lock on a resource is an error that a person must fix, not a conflict to retry. The word
-    "migration" in its scope does not mean a platform migration.
-    """
     text = "The following scope(s) are locked: '/subscriptions/s/resourceGroups/migration'."
 
     error = build_http_error(status, "ScopeLocked", text)
@@ -54,9 +47,7 @@ def test_lock_on_a_write_is_no_conflict(status: int) -> None:
 
 
 def test_policy_assignments_are_in_the_message_in_either_form() -> None:
-    """The ids of the Azure policies that denied a write are found in older messages and in newer
-    details.
-    """
+    """Azure returns the ids in the message or, in newer responses, in the details."""
     identity = "/providers/Microsoft.Management/managementGroups/g/providers/"
     identity += "Microsoft.Authorization/policyAssignments/no.writes"
     older = f'Policy identifiers: \'[{{"policyAssignment":{{"name":"n","id":"{identity}"}}}}]\'.'
@@ -88,9 +79,7 @@ def test_policy_assignments_are_in_the_message_in_either_form() -> None:
 def test_disabled_organization_is_recognized_by_its_code(
     status: int, code: str, message: str
 ) -> None:
-    """Dataverse and the flow service return this code. No source documents its status, so any
-    status counts.
-    """
+    """No source documents the HTTP status of this error, so any status counts."""
     assert type(build_http_error(status, code, message)) is EnvironmentDisabled
 
 
@@ -112,12 +101,10 @@ def test_disabled_organization_is_recognized_by_its_code(
     ],
 )
 def test_a_status_decides_the_kind_of_error(status: int, kind: type[CmkflowError]) -> None:
-    """Most errors are classified by their status alone."""
     assert type(build_http_error(status)) is kind
 
 
 def test_rejection_keeps_the_platforms_code() -> None:
-    """The error has the platform's code, by which steps decide, and its message for people."""
     error = build_http_error(403, "EnvironmentAccessDenied", "Access is denied.")
 
     assert isinstance(error, PlatformError)
@@ -134,9 +121,7 @@ def test_create_of_an_existing_row_raises_already_exists(status: int, code: str)
 
 
 def test_unregistered_resource_provider_is_not_reported_as_a_conflict() -> None:
-    """Azure returns 409 for resources of a provider that the subscription has not registered. That
-    is not a conflict to retry.
-    """
+    """Azure returns 409 if the subscription has not registered the resource's provider."""
     assert (
         type(build_http_error(409, "MissingSubscriptionRegistration", method="GET"))
         is ProviderNotRegistered
@@ -147,9 +132,7 @@ def test_unregistered_resource_provider_is_not_reported_as_a_conflict() -> None:
 def test_write_during_a_platform_migration_raises_platform_migration_in_progress(
     status: int,
 ) -> None:
-    """Microsoft does not document the code, so the app looks for words in code and message. See
-    platform.md#blocked-writes.
-    """
+    """Microsoft does not document the code of this error. See platform.md#blocked-writes."""
     assert (
         type(build_http_error(status, "EnvironmentMigrationInProgress"))
         is PlatformMigrationInProgress
@@ -165,9 +148,7 @@ def test_write_during_a_platform_migration_raises_platform_migration_in_progress
 
 
 def test_dataverse_wraps_the_flow_services_error() -> None:
-    """If Dataverse returns an error of the flow service, the app uses the inner code and status
-    (platform.md#wrapped-errors).
-    """
+    """See platform.md#wrapped-errors."""
     error = build_http_error(
         400, "0x80060467", format_wrapped_error("Forbidden", "MissingAdequateQuotaPolicy")
     )
@@ -199,9 +180,7 @@ def test_wrapped_error_is_classified_by_its_inner_code(
 
 
 def test_several_errors_get_the_code_of_the_first_error() -> None:
-    """The outer code `MultipleErrorsOccurred` names no cause, so the first inner one is used. All
-    messages are kept.
-    """
+    """The outer code `MultipleErrorsOccurred` names no cause."""
     several = [{"code": "ChildFlowNeverPublished", "message": text} for text in ("one", "two")]
     body = {"error": {"code": "MultipleErrorsOccurred", "message": "see", "details": several}}
 
@@ -215,13 +194,12 @@ def test_several_errors_get_the_code_of_the_first_error() -> None:
     "code", ["AnotherOperationInProgress", "ServiceLocked", "PessimisticConcurrencyConflict"]
 )
 def test_conflict_with_another_operation_on_the_resource_is_transient(code: str) -> None:
-    """Azure returns 409 while another operation changes the resource, so a retry helps."""
+    """Azure returns 409 while another operation changes the resource."""
     assert type(build_http_error(409, code)) is ServiceUnavailable
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>gateway</html>", b"[]", b'"x"', b'{"error": "x"}'])
 def test_an_answer_without_an_envelope_still_has_a_reason(body: bytes) -> None:
-    """The error has a code, whatever form the body has."""
     error = build_http_error(400, body=body)
 
     assert isinstance(error, PlatformError)
@@ -240,9 +218,7 @@ def test_an_answer_without_an_envelope_still_has_a_reason(body: bytes) -> None:
 def test_rate_limit_of_github_is_waited_for(
     status: int, headers: dict[str, str], message: str, wait: int
 ) -> None:
-    """GitHub signals its rate limit with 403 or 429. The app does not take a missing right, also
-    403, for it.
-    """
+    """GitHub signals its rate limit with 403 or 429, and a missing right with 403, too."""
     error = build_http_error(status, "", message, method="GET", headers=headers)
 
     assert isinstance(error, ThrottledError)
@@ -254,9 +230,6 @@ def test_rate_limit_of_github_is_waited_for(
 
 
 def test_wait_ends_at_the_reset_of_a_rate_limit() -> None:
-    """If no requests are left, the wait ends at `X-RateLimit-Reset`, in seconds since 1970. Invalid
-    values are ignored.
-    """
     reset = str(int((datetime.now(UTC) + timedelta(hours=1)).timestamp()))
 
     wait = parse_retry_after({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset})
@@ -283,7 +256,6 @@ def test_retry_after_is_parsed_from_seconds_or_a_date() -> None:
 
 @pytest.mark.parametrize("asked", ["1000000000", "9" * 12, "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_wrong_retry_after_stops_no_work_for_years(asked: str) -> None:
-    """The app waits at most a day, whatever `Retry-After` says."""
     assert parse_retry_after({"Retry-After": asked}) == timedelta(days=1)
 
 
@@ -298,8 +270,8 @@ def test_wrong_retry_after_stops_no_work_for_years(asked: str) -> None:
 def test_rate_limit_is_waited_for_at_most_an_hour_by_the_clock_of_its_service(
     reset: str, date: str, minutes: int
 ) -> None:
-    """The wait ends at the reset time by the response's `Date`, because the app's clock may be
-    wrong. It is at most an hour.
+    """The app compares the reset time with the response's `Date`, because its own clock may be
+    wrong.
     """
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset, "Date": date}
 

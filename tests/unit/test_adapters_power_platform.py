@@ -1,5 +1,3 @@
-"""Test for how long the app uses a cached read of an environment."""
-
 from datetime import timedelta
 
 from shared.adapters.http.client import HttpClient, HttpService
@@ -12,14 +10,11 @@ MINUTE = timedelta(minutes=1)
 
 
 def build_environment_answer(sku: str) -> Scripted:
-    """Return a response with an environment of this SKU."""
     return Scripted(body={"name": "e", "properties": {"environmentSku": sku}})
 
 
 async def test_environment_is_read_once_a_minute_for_cached_reads() -> None:
-    """`get_cached` uses a read for a minute. `get` always sends a request, and renews the cached
-    read.
-    """
+    """`get_cached` uses a read for a minute. `get` always sends a request."""
     clock = ManualClock()
     answers = [build_environment_answer(sku) for sku in ("first", "other", "second", "third")]
     service = HttpService(name="x", scope=PUBLIC.power_apps_scope, credential=NumberedCredential())

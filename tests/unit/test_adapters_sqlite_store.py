@@ -1,5 +1,3 @@
-"""Test what is special to the SQLite store, in which several processes use one file."""
-
 import asyncio
 import sqlite3
 import sys
@@ -36,9 +34,6 @@ asyncio.run(main())
 
 
 async def test_processes_share_the_file_without_losing_a_write(tmp_path: Path) -> None:
-    """Two processes increment the same row. If both write at once, one gets a conflict, and no
-    increment is lost.
-    """
     file = tmp_path / "state.db"
     store = SqliteStore(file)
     await store.write(
@@ -60,7 +55,6 @@ async def test_processes_share_the_file_without_losing_a_write(tmp_path: Path) -
 
 
 async def test_state_outlives_the_process(tmp_path: Path) -> None:
-    """After the store is opened again, all rows are there."""
     first = SqliteStore(tmp_path / "state.db")
     await first.write(InsertRow(StoreRow(table="Jobs", partition="p", key="k", columns={"n": 1})))
     await first.close()
@@ -73,7 +67,6 @@ async def test_state_outlives_the_process(tmp_path: Path) -> None:
 
 
 async def test_broken_database_raises_service_unavailable(tmp_path: Path) -> None:
-    """Errors of SQLite become a transient error of the app, which retries."""
     store = SqliteStore(tmp_path / "state.db")
     with sqlite3.connect(tmp_path / "state.db") as other:
         other.execute("DROP TABLE entity")
@@ -86,14 +79,10 @@ async def test_broken_database_raises_service_unavailable(tmp_path: Path) -> Non
 
 
 def build_row(key: str) -> StoreRow:
-    """Return a row with this key."""
     return StoreRow(table="Jobs", partition="p", key=key, columns={"n": 1})
 
 
 async def test_concurrent_writes_share_a_commit(tmp_path: Path) -> None:
-    """Concurrent writes are committed together. If one of them is rejected, the others are
-    stored.
-    """
     store = SqliteStore(tmp_path / "state.db")
     await store.write(InsertRow(build_row("there")))
     statements: list[str] = []
@@ -116,9 +105,7 @@ async def test_concurrent_writes_share_a_commit(tmp_path: Path) -> None:
 
 
 async def test_cancelled_write_does_not_cancel_other_writes(tmp_path: Path) -> None:
-    """One of the waiting tasks writes for all of them. If it is cancelled, the writes of the others
-    are still stored.
-    """
+    """One of the waiting tasks writes for all of them."""
     store = SqliteStore(tmp_path / "state.db")
     with store._lock:  # as if the disk were slow
         tasks = [asyncio.ensure_future(store.write(InsertRow(build_row(f"{n}")))) for n in range(4)]
@@ -136,7 +123,6 @@ async def test_cancelled_write_does_not_cancel_other_writes(tmp_path: Path) -> N
 
 
 async def test_write_waits_for_a_file_lock_of_another_process(tmp_path: Path) -> None:
-    """Reads do not wait for the lock."""
     store = SqliteStore(tmp_path / "state.db")
     await store.write(InsertRow(build_row("there")))
     other = sqlite3.connect(tmp_path / "state.db", isolation_level=None, check_same_thread=False)

@@ -1,5 +1,3 @@
-"""Test saves of Synapse artifacts, which the service accepts at once and completes later."""
-
 import base64
 import json
 from datetime import timedelta
@@ -18,20 +16,16 @@ STATE = "https://contoso.dev.azuresynapse.net/operationResults/1?api-version=202
 
 
 def build_accepted(location: str = STATE, wait: str = "0") -> Scripted:
-    """Return the response to a save that the service has accepted. Its state is at `location`."""
     headers = {"Location": location, "Retry-After": wait}
     return Scripted(status=202, headers=headers, body=b'{"status": "InProgress"}')
 
 
 def build_failed(code: str) -> Scripted:
-    """Return the response about a save that failed."""
     body = {"status": "Failed", "error": {"code": code, "message": "invalid reference 'crm'"}}
     return Scripted(body=json.dumps(body).encode())
 
 
 class Token(NumberedCredential):
-    """A credential with one token."""
-
     def __init__(self, token: str) -> None:
         super().__init__()
         self._token = token
@@ -43,21 +37,16 @@ class Token(NumberedCredential):
 def build_artifacts(
     transport: ScriptedTransport, credential: Token | None = None
 ) -> WorkspaceArtifacts:
-    """Return the Synapse adapter with scripted responses."""
     service = HttpService(name="Synapse", scope="s", credential=credential)
     return WorkspaceArtifacts(HttpClient(transport), service, PUBLIC)
 
 
 async def write_pipeline(transport: ScriptedTransport) -> None:
-    """Save a pipeline through the adapter."""
     artifacts = build_artifacts(transport)
     await artifacts.write("contoso", "pipelines", "Send mail", {"activities": []}, etag="1")
 
 
 async def test_save_is_read_until_it_is_complete() -> None:
-    """The adapter reads the state again after the time that the service names, else after growing
-    pauses.
-    """
     done = Scripted(body=b'{"name": "Send mail", "etag": "2"}')
     transport = ScriptedTransport(build_accepted(), build_accepted(wait="3"), done)
 
@@ -71,9 +60,6 @@ async def test_save_is_read_until_it_is_complete() -> None:
 
 
 async def test_state_without_an_address_keeps_the_one_before() -> None:
-    """If a response does not repeat the address of the state, the adapter reads the last known one
-    again.
-    """
     running = Scripted(status=202, body=b'{"status": "InProgress"}')
     transport = ScriptedTransport(build_accepted(), running, Scripted(body=b'{"etag": "2"}'))
 
@@ -83,9 +69,7 @@ async def test_state_without_an_address_keeps_the_one_before() -> None:
 
 
 async def test_long_wait_is_left_to_a_later_invocation() -> None:
-    """If the service asks for a long wait, the adapter raises an error with it, because the job's
-    lease would expire.
-    """
+    """The job's lease would expire during a long wait."""
     transport = ScriptedTransport(build_accepted(wait="3600"))
 
     with pytest.raises(ServiceUnavailable, match="still saving") as raised:
@@ -108,9 +92,7 @@ async def test_long_wait_is_left_to_a_later_invocation() -> None:
 async def test_save_that_failed_or_takes_too_long_is_an_error(
     answers: list[Scripted], expected: type[CmkflowError], message: str
 ) -> None:
-    """The response about a failed save has the status 200. If a save takes too long, a later
-    invocation completes it.
-    """
+    """The response about a failed save has the status 200."""
     transport = ScriptedTransport(build_accepted(), *answers)
 
     with pytest.raises(expected, match=message) as raised:
@@ -123,9 +105,6 @@ async def test_save_that_failed_or_takes_too_long_is_an_error(
 
 
 async def test_permissions_are_checked_for_the_identity_of_the_token() -> None:
-    """The check names the object id in the token. Each action that the service does not allow is
-    denied.
-    """
     decisions = [
         {"actionId": "read", "accessDecision": "Allowed"},
         {"actionId": "write", "accessDecision": "NotAllowed"},
@@ -154,9 +133,7 @@ async def test_token_without_an_object_id_is_an_error(token: str) -> None:
     "location", ["", "https://evil.example/x", "http://contoso.dev.azuresynapse.net/x"]
 )
 async def test_another_host_gets_no_token(location: str) -> None:
-    """The adapter reads the state of a save only at the workspace's host, whatever address the
-    response names.
-    """
+    """A request to that host would contain the access token."""
     transport = ScriptedTransport(build_accepted(location))
 
     with pytest.raises(ServiceUnavailable, match="no state of the save"):

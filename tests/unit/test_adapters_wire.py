@@ -1,5 +1,3 @@
-"""Test how adapters read the different forms of the platform's responses."""
-
 import json
 
 import pytest
@@ -34,26 +32,21 @@ HEX = "0123456789abcdef0123456789abcdef"
 
 
 def build_scripted_service(*bodies: object) -> tuple[HttpClient, HttpService]:
-    """Return a client with these response bodies, and a service."""
     http = HttpClient(ScriptedTransport(*(Scripted(body=body) for body in bodies)))
     return http, HttpService(name="x", scope="https://x/.default", credential=NumberedCredential())
 
 
 def build_flow_service(*bodies: object) -> FlowService:
-    """Return a flow service with these response bodies."""
     return FlowService(*build_scripted_service(*bodies), FixedEndpoint(), PUBLIC)
 
 
 def build_environment(policies: object, **properties: object) -> object:
-    """Return an environment as the platform returns it, with these policies."""
     return {"name": "e", "properties": {"enterprisePolicies": policies, **properties}}
 
 
 @pytest.mark.parametrize("name", ["customerManagedKeys", "CustomerManagedKeys"])
 def test_policy_is_read_from_a_property_name_in_any_case(name: str) -> None:
-    """The app ignores the case of the property's name, as Microsoft's scripts do
-    (platform.md#property-case).
-    """
+    """See platform.md#property-case."""
     policy = {"id": "/Subscriptions/S/x", "systemId": "/regions/e", "linkStatus": "LinkingOnline"}
 
     read = parse_wire(EnvironmentEntity, build_environment({name: policy, "vNets": {}})).to_domain()
@@ -74,14 +67,14 @@ def test_environment_without_an_encryption_policy_has_no_policy(policies: object
 def test_protection_level_decides_if_an_environment_is_managed(
     level: str, managed: bool | None
 ) -> None:
-    """`Standard` means managed and `Basic` not. Without a level, the app does not know."""
+    """`Standard` means managed, `Basic` means not managed."""
     entity = build_environment({}, governanceConfiguration={"protectionLevel": level})
 
     assert parse_wire(EnvironmentEntity, entity).to_domain().is_managed is managed
 
 
 def test_error_for_an_invalid_answer_names_the_member_and_not_its_value() -> None:
-    """The value in the response may be a secret, so the error does not contain it."""
+    """The value in the response may be a secret."""
 
     class Model(Wire):
         number: int
@@ -93,9 +86,7 @@ def test_error_for_an_invalid_answer_names_the_member_and_not_its_value() -> Non
 
 
 async def test_reports_omit_shadow_flows_and_deleted_flows() -> None:
-    """The list of flows also has each flow only once, even if two pages contain it
-    (platform.md#shadow-flows, #flow-lists).
-    """
+    """See platform.md#shadow-flows, #flow-lists."""
 
     def build_flow(name: str, state: str = "Started") -> object:
         return {"name": name, "properties": {"displayName": name, "state": state}}
@@ -112,9 +103,7 @@ async def test_reports_omit_shadow_flows_and_deleted_flows() -> None:
 
 
 def test_connection_reference_is_converted_to_the_format_of_dataverse() -> None:
-    """The flow service returns connection references in another format, which the app converts to
-    that of Dataverse. See platform.md#flow-read, #client-data.
-    """
+    """See platform.md#flow-read, #client-data."""
     references = {
         "shared_office365": {
             "connectionName": "shared-office365-1",
@@ -149,16 +138,11 @@ def test_connection_reference_is_converted_to_the_format_of_dataverse() -> None:
 
 
 def test_flow_without_a_definition_in_the_answer_has_no_client_data() -> None:
-    """The app does not invent an empty definition, which would look like a flow without a
-    trigger.
-    """
+    """An invented empty definition would look like a flow without a trigger."""
     assert parse_wire(FlowEntity, {"name": "f", "properties": {}}).to_detail().client_data is None
 
 
 def test_run_in_progress_has_no_end_time() -> None:
-    """A run without `endTime` is in progress. The trigger URL id is read from the link to the
-    trigger's outputs.
-    """
     running = {"name": "r", "properties": {"startTime": "2026-01-02T03:04:05.1234567Z"}}
     link = {"uri": f"https://host:443/workflows/{HEX.upper()}/runs/1/contents/x?sig=s"}
     ended = {
@@ -181,8 +165,8 @@ def test_run_in_progress_has_no_end_time() -> None:
 
 @pytest.mark.parametrize("body", [{"response": {"value": "https://u"}}, {"value": "https://u"}])
 async def test_trigger_url_is_read_from_the_old_and_the_new_format(body: object) -> None:
-    """Newer responses have the URL in `response`, older ones beside it
-    (platform.md#trigger-url-read).
+    """Newer responses have the URL in `response`, older ones beside it. See
+    platform.md#trigger-url-read.
     """
     service = build_flow_service(body)
 
@@ -192,7 +176,7 @@ async def test_trigger_url_is_read_from_the_old_and_the_new_format(body: object)
 
 
 async def test_an_answer_without_a_trigger_url_is_no_answer() -> None:
-    """The app raises an error that does not quote the response, which may contain a signature."""
+    """The response may contain a signature, so the error does not quote it."""
     service = build_flow_service({"response": {"basePath": "https://u?sig=secret"}})
 
     with pytest.raises(ServiceUnavailable) as caught:
@@ -204,7 +188,6 @@ async def test_an_answer_without_a_trigger_url_is_no_answer() -> None:
 
 
 def test_error_of_a_failed_action_is_read_without_secrets() -> None:
-    """The code may be in the error or beside it. A skipped action has not failed."""
     url = f"https://p.logic.azure.com/workflows/{HEX}/triggers/m/paths/invoke?sig={'s' * 43}"
     actions = {
         "Call": {"status": "Failed", "code": "BadRequest", "error": {"message": f"No: {url}"}},
@@ -225,9 +208,7 @@ def test_error_of_a_failed_action_is_read_without_secrets() -> None:
 
 
 def test_dataverse_row_is_read_with_its_annotations() -> None:
-    """Members such as `@odata.etag` and `_ownerid_value` are read although they are not Python
-    identifiers.
-    """
+    """Members such as `@odata.etag` are not Python identifiers."""
     row = {
         "@odata.etag": 'W/"7"',
         "workflowid": "ABC",
@@ -243,7 +224,6 @@ def test_dataverse_row_is_read_with_its_annotations() -> None:
 
 
 async def test_disabled_secrets_and_secrets_of_certificates_are_not_listed() -> None:
-    """The app cannot read a disabled secret and must not write the secret of a certificate."""
     base = "https://v.vault.azure.net/secrets/"
     items = [
         {"id": base + "a", "attributes": {"enabled": True}},
@@ -264,16 +244,13 @@ async def test_disabled_secrets_and_secrets_of_certificates_are_not_listed() -> 
 
 
 def test_identity_of_a_policy_is_read_in_both_spellings() -> None:
-    """The specification and the live service spell the member differently
-    (platform.md#enterprise-policies).
-    """
+    """See platform.md#enterprise-policies."""
     for name in ("principalId", "systemAssignedIdentityPrincipalId"):
         entity = {"id": "/X", "name": "p", "kind": "Encryption", "identity": {name: "i"}}
         assert parse_wire(PolicyEntity, entity).to_domain().principal_id == "i"
 
 
 def test_vault_without_a_purge_protection_value_has_no_purge_protection() -> None:
-    """If Azure returns neither value, soft delete is on and purge protection is off."""
     entity = {
         "id": "/V",
         "properties": {
@@ -289,7 +266,6 @@ def test_vault_without_a_purge_protection_value_has_no_purge_protection() -> Non
 
 
 def test_site_lists_each_of_its_hosts_once() -> None:
-    """The hosts are in lower case, and the default host is the first."""
     properties = {"defaultHostName": "A.example", "hostNames": ["a.example", "b.example"]}
 
     site = parse_wire(SiteEntity, {"id": "/s", "name": "s", "properties": properties}).to_domain()
@@ -298,9 +274,7 @@ def test_site_lists_each_of_its_hosts_once() -> None:
 
 
 def test_signature_in_a_name_is_redacted_when_the_name_is_read() -> None:
-    """A flow's name may contain a trigger URL. It is redacted when it is read, because a comparison
-    with an unredacted name would report a change each time.
-    """
+    """A comparison of the redacted name with an unredacted one would report a change each time."""
     name = f"Call https://p.logic.azure.com/workflows/{HEX}/triggers/m/paths/invoke?sig={'s' * 43}"
     row = {"workflowid": "W", "name": name, "statecode": 1, "@odata.etag": "1"}
     flow = {"name": "f", "properties": {"displayName": name, "definition": {}}}
@@ -319,7 +293,6 @@ def test_signature_in_a_name_is_redacted_when_the_name_is_read() -> None:
 
 @pytest.mark.parametrize("key", [{"kty": "EC", "x": "AA"}, {"kty": "RSA", "n": "AQAB", "e": "AA"}])
 async def test_key_that_is_not_an_rsa_key_is_rejected_for_signing(key: dict[str, str]) -> None:
-    """An elliptic curve key, or numbers that are not an RSA key, raise an error."""
     vaults = VaultClient(*build_scripted_service({"key": {"kid": "https://v/keys/k/1", **key}}))
 
     with pytest.raises(PlatformError, match="not an RSA key"):

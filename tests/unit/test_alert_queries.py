@@ -1,6 +1,4 @@
-"""Run the alerts of `infra/` with a KQL engine on log lines as the Functions host writes them.
-`tests/e2e/test_alerts.py` runs them on what a whole local cloud writes.
-"""
+"""Run the alerts of `infra/` with a KQL engine on log lines as the Functions host writes them."""
 
 import io
 import json
@@ -29,30 +27,24 @@ SILENT = {"no-daily-check"}
 
 
 def compute_past_time(**age: float) -> datetime:
-    """Return the time this long ago, by the clock that `ago()` of a query uses."""
     return datetime.now(UTC) - timedelta(**age)
 
 
 class Host:
-    """A Functions host that runs one timer and records its log lines."""
-
     def __init__(self, stream: io.StringIO) -> None:
         self._stream = stream
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """Return all log lines so far."""
         return [json.loads(line) for line in self._stream.getvalue().splitlines()]
 
     @property
     def fired(self) -> set[str]:
-        """Return the alerts that the log lines raise, except those about missing log lines."""
         return Telemetry(self.lines).list_raised_alerts() - SILENT
 
 
 @contextmanager
 def run_host(function: str) -> Iterator[Host]:
-    """Log as the Functions host does during a run of this function."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines({"i-1": function}))
@@ -74,7 +66,6 @@ def run_host(function: str) -> Iterator[Host]:
 
 
 def format_run_line(function: str, *, minutes: int, succeeded: bool, trigger: str = "timer") -> Any:
-    """Return the host's log line about a run this many minutes ago."""
     return {
         "time": compute_past_time(minutes=minutes).isoformat(),
         "level": "INFO" if succeeded else "ERROR",
@@ -88,10 +79,7 @@ def format_run_line(function: str, *, minutes: int, succeeded: bool, trigger: st
 
 
 def build_notification(cause: PendingActionKind, **more: Any) -> Notification:
-    """Return a notification about this cause.
-
-    Its environment's name looks like fields of a log line.
-    """
+    """Return a notification whose environment name looks like fields of a log line."""
     waiting = PendingAction(
         kind=cause,
         count=1,
@@ -115,7 +103,6 @@ def build_notification(cause: PendingActionKind, **more: Any) -> Notification:
 async def test_notification_fires_only_the_alert_of_its_cause(
     cause: PendingActionKind,
 ) -> None:
-    """A long reason and a name that looks like log fields do not raise another alert."""
     wanted = {
         PendingActionKind.PLAN_AWAITING_APPROVAL: {"plan-waits"},
         PendingActionKind.PLAN_EXPIRES_SOON: {"plan-waits"},
@@ -132,9 +119,6 @@ async def test_notification_fires_only_the_alert_of_its_cause(
 
 
 async def test_both_off_log_line_fires_its_alert() -> None:
-    """Only this line raises the alert "both off". Other errors raise only the alert on level
-    ERROR.
-    """
     for code, wanted in (
         (Reason.BOTH_OFF, {"both-off", "errors"}),
         (Reason.INTERNAL_ERROR, {"errors"}),
@@ -151,7 +135,6 @@ async def test_both_off_log_line_fires_its_alert() -> None:
 
 
 def test_text_in_a_log_line_of_a_library_fires_no_alert() -> None:
-    """A flow's name in a message or stack trace may look like log fields, but raises no alert."""
     with run_host("run_flow_job") as host:
         try:
             raise LookupError(FORGED)
@@ -162,7 +145,6 @@ def test_text_in_a_log_line_of_a_library_fires_no_alert() -> None:
 
 
 def test_completed_daily_check_suppresses_its_alert_for_26_hours() -> None:
-    """The alert searches for the words of the timer's log line, so this test compares both."""
     (words,) = {"daily check completed"} & set(read_log_alerts()["no-daily-check"].asks.split("'"))
     with run_host("run_daily_check") as host:
         get_product_log("functions.timers").info(words, extra={"result": "3 environments"})
@@ -189,7 +171,6 @@ def test_completed_daily_check_suppresses_its_alert_for_26_hours() -> None:
 def test_two_consecutive_failures_fire_an_alert_and_one_failure_does_not(
     runs: list[bool], fires: bool
 ) -> None:
-    """Failures of other functions, and further log lines about the same failure, do not count."""
     lines = [
         format_run_line("poll", minutes=50 - number, succeeded=succeeded)
         for number, succeeded in enumerate(runs)
@@ -203,7 +184,6 @@ def test_two_consecutive_failures_fire_an_alert_and_one_failure_does_not(
 
 
 def test_a_line_of_level_error_raises_an_alert() -> None:
-    """A line of level ERROR counts with or without a stack trace. A warning does not count."""
     with run_host("show") as host:
         get_product_log("functions.endpoints").warning("a message is tried again")
         assert host.fired == set()

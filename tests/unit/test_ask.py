@@ -1,7 +1,3 @@
-"""Test optional reads, which return a `NoAnswer` instead of an error if the platform does not
-answer.
-"""
-
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
@@ -18,7 +14,6 @@ async def _raise(err: Exception) -> str:
 
 
 async def test_rejected_read_is_no_answer_and_shows_no_signature() -> None:
-    """`NoAnswer` contains the platform's reason, without the signature of a trigger URL."""
     url = f"https://x.example/workflows/{'0' * 32}/triggers/manual/paths/invoke?sig={'a' * 43}"
 
     answer = await read_or_no_answer(
@@ -37,15 +32,11 @@ async def test_read_beyond_its_time_limit_is_no_answer() -> None:
 
 
 async def test_error_of_the_app_itself_is_raised() -> None:
-    """An error that is not the platform's is raised, because it is a bug of the app."""
     with pytest.raises(ZeroDivisionError):
         await read_or_no_answer(_raise(ZeroDivisionError()))
 
 
 async def test_throttled_read_is_retried_once_after_the_given_wait() -> None:
-    """A throttled read is repeated once if the platform names a wait, and not at all without
-    one.
-    """
     answers: Iterator[str | Exception] = iter(
         [ThrottledError(retry_after=timedelta(0)), "flows", ThrottledError(), "never"]
     )

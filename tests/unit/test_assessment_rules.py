@@ -1,5 +1,3 @@
-"""Test the rules of an assessment with facts that each test defines."""
-
 import math
 from collections.abc import Iterable
 from dataclasses import replace
@@ -48,7 +46,6 @@ SILENT = NoAnswer(message="no answer")
 
 
 def build_flow(name: str, category: TriggerCategory, *children: str, **more: Any) -> FlowFacts:
-    """Return the facts of a flow in a solution. Its id is its title in lower case."""
     summary = DefinitionSummary(
         format=DefinitionFormat.CLIENT_DATA,
         trigger_name="manual",
@@ -71,7 +68,6 @@ def build_flow(name: str, category: TriggerCategory, *children: str, **more: Any
 
 
 def build_lists(*staying: str, movable: int = 0, is_joined: bool = True) -> MicrosoftKeyLists:
-    """Return Microsoft-key lists that name these flows."""
     ids = frozenset(staying)
     return MicrosoftKeyLists(
         on_microsoft_key=ids, not_movable=ids, movable=movable, is_matched=is_joined
@@ -81,7 +77,6 @@ def build_lists(*staying: str, movable: int = 0, is_joined: bool = True) -> Micr
 def build_facts(
     *flows: FlowFacts, status: PolicyLinkStatus | None = None, **more: Any
 ) -> EnvironmentSnapshot:
-    """Return the facts of an environment with these flows. Without a `status`, it has no policy."""
     link = PolicyLink(policy_id="p", system_id="s", status=status) if status else None
     environment = Environment(
         id="e",
@@ -114,7 +109,6 @@ def build_facts(
 
 
 def get_by_code(findings: Iterable[Finding], code: str) -> Finding:
-    """Return the only finding with this code."""
     (found,) = (one for one in findings if one.code == code)
     return found
 
@@ -132,16 +126,10 @@ def get_by_code(findings: Iterable[Finding], code: str) -> Finding:
 def test_the_phase_comes_from_the_link_and_the_lists(
     status: PolicyLinkStatus | None, lists: MicrosoftKeyLists | NoAnswer, phase: AssessmentPhase
 ) -> None:
-    """A linked policy alone does not mean that the platform migration has ended, nor does a missing
-    list.
-    """
     assert find_phase(build_facts(status=status, microsoft_key_lists=lists)) is phase
 
 
 def test_listed_flow_without_a_known_reason_is_reported() -> None:
-    """A flow on the Microsoft-key list stays, even if no rule says why. A finding names the
-    difference.
-    """
     there = build_facts(
         build_flow("Daily", TriggerCategory.RECURRENCE), microsoft_key_lists=build_lists("daily")
     )
@@ -154,9 +142,6 @@ def test_listed_flow_without_a_known_reason_is_reported() -> None:
 
 
 def test_unlisted_flow_with_a_reason_is_reported_before_the_key_is_applied() -> None:
-    """Before a key is applied, a finding names a flow that stays by the rules but is not on the
-    list. Afterwards the list decides.
-    """
     orders = build_flow("Orders", TriggerCategory.HTTP)
 
     (found,) = assess_flows(build_facts(orders))
@@ -168,9 +153,6 @@ def test_unlisted_flow_with_a_reason_is_reported_before_the_key_is_applied() -> 
 
 
 def test_blocked_by_flows_ends_at_a_flow_with_its_own_reason() -> None:
-    """The flows that keep a parent on Microsoft's key end at the last one with a reason of its own,
-    not at the first.
-    """
     there = build_facts(
         build_flow("Child", TriggerCategory.HTTP),
         build_flow("Middle", TriggerCategory.HTTP, "child"),
@@ -194,7 +176,6 @@ def test_blocked_by_flows_ends_at_a_flow_with_its_own_reason() -> None:
 def test_geography_finding_is_unknown_with_its_cause_if_it_cannot_be_compared(
     policy: NoAnswer | None, status: PolicyLinkStatus | None, text: str
 ) -> None:
-    """The finding distinguishes a policy that cannot be read from a missing policy."""
     there = build_facts(policy=policy, status=status)
 
     found = get_by_code(list_eligibility_findings(there), "environment_geography")
@@ -204,9 +185,6 @@ def test_geography_finding_is_unknown_with_its_cause_if_it_cannot_be_compared(
 
 
 def test_parent_chains_contain_one_chain_for_each_called_flow_that_stays() -> None:
-    """Each flow that keeps the parent on Microsoft's key is shown with the flows between the
-    two.
-    """
     there = build_facts(
         build_flow("Near", TriggerCategory.HTTP),
         build_flow("Far", TriggerCategory.TEAMS_WEBHOOK),
@@ -234,7 +212,6 @@ RATES = ProcessingRates(
 
 
 def test_effort_beyond_the_daily_request_limit_takes_more_than_a_day() -> None:
-    """Work may use nine tenths of the daily request limit. What exceeds it takes another day."""
     there = build_facts(
         build_flow("Orders", TriggerCategory.HTTP), microsoft_key_lists=build_lists("orders")
     )
@@ -247,9 +224,6 @@ def test_effort_beyond_the_daily_request_limit_takes_more_than_a_day() -> None:
 
 
 def test_effort_names_the_reason_for_which_it_may_be_higher() -> None:
-    """If callers are unknown or flows unreadable, the estimate says that it may be too low, and
-    why.
-    """
     rates = RATES
     there = build_facts(
         build_flow("Orders", TriggerCategory.HTTP), microsoft_key_lists=build_lists("orders")
@@ -263,9 +237,6 @@ def test_effort_names_the_reason_for_which_it_may_be_higher() -> None:
 
 
 def test_call_loop_is_a_finding_and_blocks_both_flows() -> None:
-    """Two flows that run each other are a call loop. Each of them lists the other as what keeps it
-    on Microsoft's key.
-    """
     there = build_facts(
         build_flow("One", TriggerCategory.HTTP, "two"),
         build_flow("Two", TriggerCategory.HTTP, "one"),
@@ -282,7 +253,6 @@ def test_call_loop_is_a_finding_and_blocks_both_flows() -> None:
 
 
 def test_call_loop_of_retired_originals_is_no_finding() -> None:
-    """Retired originals are not copied again, so nobody needs to break their call loop."""
     there = build_facts(
         build_flow("One", TriggerCategory.HTTP, "two"),
         build_flow("Two", TriggerCategory.HTTP, "one"),
@@ -305,16 +275,12 @@ def test_call_loop_of_retired_originals_is_no_finding() -> None:
 def test_environment_limit_is_a_problem_only_before_the_key(
     status: PolicyLinkStatus | None, level: FindingLevel
 ) -> None:
-    """If the key is already applied, Microsoft's support has raised the limit, so the finding is
-    only a warning.
-    """
     found = list_eligibility_findings(build_facts(status=status, keyed_environments=40))
 
     assert get_by_code(found, "environment_limit").level is level
 
 
 def test_parent_of_a_child_in_another_environment_is_undetermined() -> None:
-    """A child that is not found may be in another environment, where its key is unknown."""
     (found,) = assess_flows(build_facts(build_flow("Parent", TriggerCategory.BUTTON, "elsewhere")))
 
     assert found.stays_on_microsoft_key is None
@@ -322,7 +288,6 @@ def test_parent_of_a_child_in_another_environment_is_undetermined() -> None:
 
 
 def test_flow_with_an_unreadable_definition_is_undetermined_unless_it_is_listed() -> None:
-    """The rules need the definition. The Microsoft-key list decides without it."""
     broken = build_flow("Broken", TriggerCategory.HTTP, summary=None, problem="no JSON")
 
     (open_,) = assess_flows(build_facts(broken))
@@ -333,7 +298,6 @@ def test_flow_with_an_unreadable_definition_is_undetermined_unless_it_is_listed(
 
 
 def test_findings_about_unread_flows_are_unknown() -> None:
-    """If a flow of the list could not be read, findings about skills and HTTP calls are unknown."""
     there = build_facts(microsoft_key_lists=build_lists("strange", is_joined=False))
 
     levels = {one.level for one in [*list_copilot_findings(there), *list_network_findings(there)]}
@@ -355,9 +319,6 @@ def test_findings_about_unread_flows_are_unknown() -> None:
 def test_severity_of_a_firewall_issue_depends_on_its_certainty_and_requirement(
     is_required: bool, is_certain: bool, level: FindingLevel
 ) -> None:
-    """A firewall that denies required addresses is a problem. If that is uncertain, the finding is
-    unknown. For an optional tag it is a warning.
-    """
     gap = FirewallIssue(
         name="app_service:/erp",
         kind="app_service",
@@ -379,9 +340,6 @@ def test_severity_of_a_firewall_issue_depends_on_its_certainty_and_requirement(
 
 
 def test_equal_warnings_about_firewalls_are_one_finding() -> None:
-    """It names five firewalls and the number of the others. Hosts without a known firewall are a
-    finding too.
-    """
     gaps = [
         FirewallIssue(
             name=f"app_service:/erp{number}",
@@ -432,9 +390,6 @@ def test_equal_warnings_about_firewalls_are_one_finding() -> None:
 def test_movable_flows_long_after_the_link_are_a_case_for_support(
     days: int | None, level: FindingLevel
 ) -> None:
-    """The platform migration takes at most four days. After that, or if the day of the link is
-    unknown, the fix names Microsoft's support.
-    """
     since = None if days is None else NOW - timedelta(days=days)
     there = build_facts(
         status=PolicyLinkStatus.LINKED, microsoft_key_lists=build_lists(movable=1), linked_at=since
@@ -457,9 +412,6 @@ def test_movable_flows_long_after_the_link_are_a_case_for_support(
 def test_the_ticket_for_run_history_has_a_last_day(
     days: int | None, level: FindingLevel, text: str
 ) -> None:
-    """Support accepts the ticket until thirty days after the key was applied. If the app did not
-    see that, the day is unknown.
-    """
     since = None if days is None else NOW - timedelta(days=days)
 
     (found,) = list_run_history_findings(
@@ -473,7 +425,6 @@ def test_the_ticket_for_run_history_has_a_last_day(
 @pytest.mark.parametrize("is_before", [True, False])
 @pytest.mark.parametrize("reason", list(MicrosoftKeyReason))
 def test_there_is_advice_for_every_reason(reason: MicrosoftKeyReason, *, is_before: bool) -> None:
-    """For a managed flow, the first advice is to change it where its solution is developed."""
     advice = list_recommendations([reason], is_before=is_before, is_managed=False)
 
     managed = list_recommendations([reason], is_before=is_before, is_managed=True)
@@ -497,9 +448,6 @@ def test_there_is_advice_for_every_reason(reason: MicrosoftKeyReason, *, is_befo
 def test_sign_in_of_a_connection_is_parsed_from_its_connector(
     connector: Any, chosen: str, answer: bool | None
 ) -> None:
-    """Whether a connection uses OAuth follows from the connector's parameters, or from the
-    parameter set that the connection chose.
-    """
     sets = {
         "connectionParameterSets": {
             "values": [
@@ -513,9 +461,6 @@ def test_sign_in_of_a_connection_is_parsed_from_its_connector(
 
 
 def test_effort_counts_each_caller_once_and_excludes_managed_flows() -> None:
-    """A caller of several flows counts once. The minutes follow from the flow service's request
-    budget.
-    """
     there = build_facts(
         build_flow("Orders", TriggerCategory.HTTP),
         build_flow("Bills", TriggerCategory.HTTP),

@@ -1,5 +1,3 @@
-"""Test the words in which the dashboard, exports and the command line show the audit log."""
-
 import json
 
 import pytest
@@ -19,7 +17,6 @@ from shared.domain.audit_text import (
 
 
 def test_every_recorded_route_has_an_operation_text() -> None:
-    """No other route has one, except `confirm_by_link`, which records itself."""
     recorded = {one.name for one in list_endpoints().values() if one.is_recorded}
 
     # Nobody signs in to confirm by a link, so the endpoint records the caller's owner itself.
@@ -27,9 +24,6 @@ def test_every_recorded_route_has_an_operation_text() -> None:
 
 
 def test_each_choice_of_the_audit_filter_has_other_words() -> None:
-    """If two choices of the filter had the same words, each would show only a part of the
-    entries.
-    """
     words = list_operations().values()
 
     assert len(set(words)) == len(words)
@@ -47,21 +41,16 @@ def test_each_choice_of_the_audit_filter_has_other_words() -> None:
 def test_words_do_not_claim_more_than_the_result(
     status: int | None, result: AuditResult, words: str
 ) -> None:
-    """The words say that something was done only if the request was accepted."""
     assert find_result(status) is result
     assert describe_operation("approve_remediation", status) == words
 
 
 def test_operation_of_a_read_only_route_is_described_by_its_name() -> None:
-    """A read-only route is recorded only if the person lacks its role, so it has no words of its
-    own.
-    """
     assert describe_operation("show_health", 403) == "Tried to show health"
     assert describe_operation("former_route", 200) == "Requested former route"
 
 
 def test_principal_name_from_a_function_key_is_marked() -> None:
-    """A function key permits any name, so the log marks the name as unverified."""
     assert describe_principal("user", "anna") == "anna"
     assert describe_principal("function_key", "anna") == "function key (anna)"
     assert describe_principal("function_key", "") == "function key"
@@ -81,7 +70,6 @@ def test_principal_name_from_a_function_key_is_marked() -> None:
 def test_target_is_found_in_the_path_or_the_new_state(
     path: str, after: dict[str, str], kind: TargetKind, identity: str
 ) -> None:
-    """A request that creates an object has its id only in the new state."""
     target = find_target(path, json.dumps(after))
 
     assert (target.kind, target.id) == (kind, identity)
@@ -106,16 +94,13 @@ def test_target_is_found_in_the_path_or_the_new_state(
 def test_changes_are_formatted_with_their_values(
     before: dict[str, object], after: dict[str, object], words: str
 ) -> None:
-    """Counts, lists and Booleans are shown as words."""
     assert format_changes(json.dumps(before), json.dumps(after)) == words
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"max_flows": [1, 2… (70000 characters'])
 def test_incomplete_state_yields_no_changes(text: str) -> None:
-    """A long state is stored shortened, so a comparison of its members would be wrong."""
     assert format_changes(text, text) == ""
 
 
 def test_names_replace_ids() -> None:
-    """Known ids are replaced by names, and other ids stay."""
     assert replace_known_ids("e-1 and e-2", {"e-1": "Contoso"}) == "Contoso and e-2"

@@ -1,5 +1,3 @@
-"""Test the delay after a failure, and that jobs with the same delay are spread over time."""
-
 from datetime import timedelta
 
 from shared.domain.jobs.backoff import add_jitter
@@ -8,9 +6,6 @@ MINUTE = timedelta(minutes=1)
 
 
 def test_jitter_spreads_jobs_with_the_same_delay() -> None:
-    """A hundred jobs are spread over a tenth of the delay. The same job always gets the same
-    delay.
-    """
     waits = [add_jitter(MINUTE, f"job-{number}") for number in range(100)]
 
     assert waits == [add_jitter(MINUTE, f"job-{number}") for number in range(100)]
@@ -20,12 +15,10 @@ def test_jitter_spreads_jobs_with_the_same_delay() -> None:
 
 
 def test_jitter_returns_at_least_two_seconds() -> None:
-    """A message may arrive a second early, so a shorter delay would be no delay."""
     assert add_jitter(timedelta(0), "job") >= timedelta(seconds=2)
 
 
 def test_a_long_wait_is_spread_by_minutes() -> None:
-    """Jobs that wait for a day are spread over at most ten minutes, not over hours."""
     day = timedelta(days=1)
 
     assert day < max(add_jitter(day, f"job-{number}") for number in range(100)) <= day + 10 * MINUTE

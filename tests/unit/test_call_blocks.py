@@ -1,7 +1,3 @@
-"""Test reservations in the request budget: which job gets one, in which order, and what happens if
-the job dies.
-"""
-
 import contextlib
 from collections import defaultdict
 from datetime import datetime, timedelta
@@ -21,8 +17,6 @@ CALLS = 5
 
 
 class Instances:
-    """The request budgets of several instances, which share a store."""
-
     def __init__(self, number: int = 2) -> None:
         self.clock = ManualClock()
         self.store = MemoryStore()
@@ -33,7 +27,6 @@ class Instances:
     async def send_requests(
         self, budget: StoredRequestBudget, calls: int, *, apart: timedelta = SECOND / 10
     ) -> None:
-        """Send this number of requests one after the other, each when the budget allows it."""
         for _ in range(calls):
             await budget.wait_for_requests()
             await budget.take()
@@ -41,14 +34,12 @@ class Instances:
             self.clock.advance(apart)
 
     async def find_due_time(self, budget: StoredRequestBudget, need: RequestDemand) -> datetime:
-        """Require that the reservation is rejected, and return when the job may try again."""
         with pytest.raises(MustWait) as caught:
             async with budget.reserve(need):
                 pass
         return caught.value.until
 
     async def reserve_and_send(self, budget: StoredRequestBudget, need: RequestDemand) -> None:
-        """Try to reserve at each time that the budget names, and then use the requests."""
         while True:
             try:
                 async with budget.reserve(need):
@@ -57,17 +48,14 @@ class Instances:
                 self.clock.advance_to(err.until)
 
     async def list_queued_jobs(self) -> list[str]:
-        """Return the jobs in the request queue, in order."""
         rows = [row.key async for row in self.store.query("requestbudgets", "flow-service")]
         return [key for key in rows if key != "leases"]
 
     def find_most_in_a_minute(self) -> int:
-        """Return the highest number of requests within a minute."""
         return max(sum(one - MINUTE < other <= one for other in self.made) for one in self.made)
 
 
 def build_demand(whose: str, calls: int = 3, rank: str = "1") -> RequestDemand:
-    """Return a job's demand for this number of requests."""
     return RequestDemand(job_id=whose, requests=calls, priority=rank)
 
 
@@ -87,9 +75,7 @@ async def test_rejected_job_is_accepted_at_the_time_that_it_was_given() -> None:
 
 
 async def test_job_with_the_furthest_step_is_accepted_first() -> None:
-    """A job with higher priority is accepted before one that came earlier, which gets another time.
-    No request is lost.
-    """
+    """A job with a higher priority is accepted before one that came earlier."""
     here = Instances()
     one, other = here.budgets
     async with one.reserve(build_demand("a", CALLS)):
@@ -110,9 +96,6 @@ async def test_job_with_the_furthest_step_is_accepted_first() -> None:
 
 
 async def test_unused_requests_of_a_step_stay_reserved_for_the_next_step_of_its_job() -> None:
-    """No other job can take them in between. If the job does not use them, they are free within
-    seconds.
-    """
     here = Instances()
     one, other = here.budgets
     async with one.reserve(build_demand("a", CALLS)):
@@ -127,9 +110,6 @@ async def test_unused_requests_of_a_step_stay_reserved_for_the_next_step_of_its_
 
 
 async def test_reservation_begins_with_fewer_requests_than_needed_and_its_reads_wait() -> None:
-    """A job is accepted if some of its requests are free. Its later requests wait for the next
-    minute.
-    """
     here = Instances()
     one, other = here.budgets
     async with one.reserve(build_demand("a")):
@@ -144,9 +124,6 @@ async def test_reservation_begins_with_fewer_requests_than_needed_and_its_reads_
 
 
 async def test_incomplete_reservation_is_filled_before_another_job_is_accepted() -> None:
-    """Requests that become free first go to the accepted job, even if another has a higher
-    priority.
-    """
     here = Instances()
     one, other = here.budgets
     async with one.reserve(build_demand("a", 4)):
@@ -157,9 +134,6 @@ async def test_incomplete_reservation_is_filled_before_another_job_is_accepted()
 
 
 async def test_wait_of_minutes_raises_throttled_error() -> None:
-    """An invocation has limited time, so it does not wait for minutes. The error lets its job
-    continue later.
-    """
     here = Instances()
     [one] = Instances(1).budgets
     async with one.reserve(build_demand("a", CALLS)):
@@ -172,9 +146,6 @@ async def test_wait_of_minutes_raises_throttled_error() -> None:
 async def test_job_without_a_queue_place_begins_at_once_and_waits_for_its_requests(
     asked: RequestDemand | None,
 ) -> None:
-    """Work without a place in the queue is accepted while others wait, and its requests wait for
-    the budget.
-    """
     here = Instances()
     one, other = here.budgets
     async with one.reserve(build_demand("a", CALLS - 1)):
@@ -193,7 +164,6 @@ async def test_job_without_a_queue_place_begins_at_once_and_waits_for_its_reques
 
 
 async def test_queue_place_of_a_dead_job_expires() -> None:
-    """If a job does not continue within a minute after its time, its place is removed."""
     here = Instances()
     one, other = here.budgets
     async with one.reserve(build_demand("a", CALLS)):
@@ -209,9 +179,7 @@ async def test_queue_place_of_a_dead_job_expires() -> None:
 
 
 async def test_requests_reserved_by_a_dead_job_count_as_sent() -> None:
-    """The dead job may have sent them, so they count until a minute after it could have sent the
-    last.
-    """
+    """The dead job may have sent them."""
     here = Instances()
     one, other = here.budgets
     died = here.clock.now()
@@ -225,9 +193,6 @@ async def test_requests_reserved_by_a_dead_job_count_as_sent() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_many_jobs_use_the_budget_and_never_exceed_it(seed: int) -> None:
-    """Forty jobs of four steps run on three instances, and some need more or fewer requests than
-    reserved. While jobs wait, at least 95 % of the budget is used, and few jobs are open at once.
-    """
     random = Random(seed)  # noqa: S311  # a scenario, no secret
     here = Instances(3)
     step: dict[str, int] = defaultdict(int)
@@ -259,9 +224,6 @@ async def test_many_jobs_use_the_budget_and_never_exceed_it(seed: int) -> None:
 
 
 async def compute_mean_tries_of_a_job(jobs: int) -> float:
-    """Let this number of new jobs compete. Return how often each asked on average before it was
-    accepted.
-    """
     here, asked = Instances(), 0
     due = {f"{number:04}": here.clock.now() for number in range(jobs)}
     while due:
@@ -281,9 +243,6 @@ async def compute_mean_tries_of_a_job(jobs: int) -> float:
 
 
 async def test_job_far_back_in_the_queue_asks_rarely() -> None:
-    """A job far back in the queue gets the time of its probable turn, so it asks rarely, however
-    long the queue is.
-    """
     few, many = await compute_mean_tries_of_a_job(40), await compute_mean_tries_of_a_job(160)
 
     assert few <= 3
@@ -291,7 +250,6 @@ async def test_job_far_back_in_the_queue_asks_rarely() -> None:
 
 
 async def fill_queue(here: Instances) -> None:
-    """Use up the requests of a minute, and let 270 jobs wait in the queue."""
     one, other = here.budgets
     await here.reserve_and_send(one, build_demand("first", CALLS))
     for number in range(270):
@@ -306,9 +264,7 @@ async def fill_queue(here: Instances) -> None:
 
 
 async def test_jobs_whose_turn_comes_within_two_minutes_are_promoted_once() -> None:
-    """The timer sends messages to these jobs in the order of the queue, and does not repeat
-    them.
-    """
+    """The timer sends the messages in the order of the queue."""
     here, called = Instances(), list[QueuedJob]()
     await fill_queue(here)
 
@@ -328,9 +284,7 @@ async def test_jobs_whose_turn_comes_within_two_minutes_are_promoted_once() -> N
 
 
 async def test_last_job_of_a_long_queue_is_promoted_when_earlier_jobs_give_up() -> None:
-    """The last job would wait seven hours. When no earlier job needs its place, the places are
-    removed and the job gets its turn.
-    """
+    """The last job would wait for seven hours."""
     here, called = Instances(), list[str]()
     await fill_queue(here)
     last = RequestDemand(job_id="last", requests=1, later_requests=8, priority="3")
@@ -351,7 +305,6 @@ async def test_last_job_of_a_long_queue_is_promoted_when_earlier_jobs_give_up() 
 
 
 async def test_job_that_starts_during_its_promotion_leaves_no_queue_place() -> None:
-    """A place that remained in the queue would keep requests from other jobs."""
     here = Instances()
     await fill_queue(here)
     one, other = here.budgets
@@ -369,9 +322,7 @@ async def test_job_that_starts_during_its_promotion_leaves_no_queue_place() -> N
 
 
 async def test_job_whose_requests_are_due_within_seconds_waits_without_a_queue_place() -> None:
-    """The first job in line waits for seconds instead of storing a place and ending its invocation.
-    Others must store a place.
-    """
+    """Only the next job in line waits. Others must store a place."""
     here = Instances()
     one, other = here.budgets
     async with one.reserve(build_demand("a", CALLS)):

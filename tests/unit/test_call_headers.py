@@ -1,5 +1,3 @@
-"""Test what the headers of a call show about its caller, and how calls are counted by caller."""
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -86,7 +84,6 @@ LOGIC_APP_ID = (
     ],
 )
 def test_source_is_read_from_headers(headers: dict[str, object], traits: CallTraits) -> None:
-    """Header names ignore case, and a header whose value is not a text is ignored."""
     assert parse_traits(headers) == traits
 
 
@@ -109,9 +106,7 @@ def test_source_is_read_from_headers(headers: dict[str, object], traits: CallTra
     ],
 )
 def test_only_the_first_product_of_a_user_agent_is_kept(agent: str, product: str) -> None:
-    """The patch version is dropped, so that calls of one version are counted together. A text that
-    may be a key is not kept.
-    """
+    """A text that may be a key is not kept."""
     assert parse_traits({"User-Agent": agent}).user_agent == product
 
 
@@ -131,7 +126,7 @@ def test_only_the_first_product_of_a_user_agent_is_kept(agent: str, product: str
     ],
 )
 def test_forwarded_address_is_kept_as_a_network(forwarded: str, network: str) -> None:
-    """The first forwarded address is the caller's, because each proxy adds one behind it."""
+    """Each proxy adds its address behind the caller's."""
     assert parse_traits({"X-Forwarded-For": forwarded}).network == network
 
 
@@ -154,7 +149,6 @@ def test_forwarded_address_is_kept_as_a_network(forwarded: str, network: str) ->
 def test_caller_is_compared_with_what_was_declared(
     user_agent: str, networks: tuple[str, ...], *, is_same: bool
 ) -> None:
-    """A declared user agent and network must both match. What was not declared is not compared."""
     caller = parse_traits({"User-Agent": "curl/8.5.0", "X-Forwarded-For": "203.0.113.99"})
 
     assert has_matching_claims(caller, user_agent, networks) is is_same
@@ -162,12 +156,10 @@ def test_caller_is_compared_with_what_was_declared(
 
 
 def build_traits(number: int) -> CallTraits:
-    """Return the traits of a caller with this number."""
     return CallTraits(source=CallerSource.OTHER, user_agent=f"agent/{number}")
 
 
 def build_row() -> ObservedCallers:
-    """Return a row of observed callers without calls."""
     return ObservedCallers(environment_id="e", job_id="j", read_until=NOW)
 
 
@@ -177,9 +169,6 @@ def build_call(minute: int, of: CallTraits) -> ObservedCall:
 
 
 def test_calls_are_grouped_by_caller_with_first_and_last_time() -> None:
-    """Each caller has its number of calls and the first and last time. Calls before the last check
-    are not counted again.
-    """
     first = add_calls(
         build_row(),
         [
@@ -198,7 +187,6 @@ def test_calls_are_grouped_by_caller_with_first_and_last_time() -> None:
 
 
 def test_a_row_lists_a_limited_number_of_callers() -> None:
-    """Beyond the limit, calls of all further callers are counted together."""
     calls = [
         build_call(1, NOT_SHOWN),
         *(build_call(number, build_traits(number)) for number in range(2, 62)),
@@ -213,9 +201,6 @@ def test_a_row_lists_a_limited_number_of_callers() -> None:
 
 
 def test_unknown_callers_come_first() -> None:
-    """Unknown callers that can be identified are first, because people must act on them. Calls that
-    were not read are last.
-    """
     known = CallTraits(source=CallerSource.FLOW, source_id=FLOW, workflow_url_id=HEX)
     logic_app = replace(known, source=CallerSource.LOGIC_APP, source_id=LOGIC_APP_ID)
     calls = [
@@ -242,7 +227,6 @@ def test_unknown_callers_come_first() -> None:
 
 @pytest.mark.parametrize("source", CallerSource)
 def test_every_source_has_a_text(source: CallerSource) -> None:
-    """Each kind of caller has a label, even if the call shows no id."""
     seen = ObservedCaller(traits=CallTraits(source=source), call_count=1, first_at=NOW, last_at=NOW)
 
     label = NamedCaller(name="", is_known=False, observed=seen).label

@@ -1,5 +1,3 @@
-"""Test how the app replaces URLs and ids in a caller's text, and how it reverts that."""
-
 import json
 import os
 from pathlib import Path
@@ -29,7 +27,6 @@ OLD_SIGNATURE, NEW_SIGNATURE = "o" * 43, "n" * 43
 
 
 def build_old_url(path: str = "", signature: str = OLD_SIGNATURE) -> str:
-    """Return the original's trigger URL with this path and signature."""
     return (
         f"https://prod-7.westus.logic.azure.com:443/workflows/{OLD_ID}/triggers/manual/paths/invoke"
         f"{path}?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig={signature}"
@@ -45,7 +42,6 @@ URLS = {OLD_ID: NEW_URL}
 
 
 def test_edit_keeps_the_path_and_the_text_around_the_url() -> None:
-    """The app replaces only the part of the URL that the platform generates."""
     text = f"url = {build_old_url('/orders')} ; retries = 3"
 
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
@@ -55,7 +51,6 @@ def test_edit_keeps_the_path_and_the_text_around_the_url() -> None:
 
 
 def test_a_text_without_the_original_is_not_edited() -> None:
-    """URLs of other flows stay as they are."""
     text = build_old_url().replace(OLD_ID, "f" * 32)
 
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
@@ -74,7 +69,7 @@ def test_child_flow_id_is_replaced_only_in_a_call_of_the_child() -> None:
 
 
 def test_url_with_a_signature_from_a_parameter_is_not_replaced_and_is_reported() -> None:
-    """The app cannot insert the new signature into a parameter, so a person must act."""
+    """The app cannot insert the new signature into a parameter."""
     text = build_old_url(signature="@{parameters('sig')}")
 
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
@@ -85,7 +80,6 @@ def test_url_with_a_signature_from_a_parameter_is_not_replaced_and_is_reported()
 
 
 def test_revert_keeps_later_changes_at_other_places() -> None:
-    """A revert changes only the edited places, so later changes of the text elsewhere stay."""
     text = json.dumps({"uri": build_old_url(), "retries": 3})
     done = replace_references(text, is_json=True, urls=URLS, flow_ids={})
     meanwhile = done.text.replace('"retries": 3', '"retries": 5, "owner": "ops"')
@@ -96,7 +90,6 @@ def test_revert_keeps_later_changes_at_other_places() -> None:
 
 
 def test_revert_changes_only_the_edited_one_of_two_equal_urls() -> None:
-    """A copy's URL that was in the text before the edit is not reverted."""
     text = f"first={NEW_URL} second={build_old_url()} third={NEW_URL}"
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
 
@@ -104,7 +97,6 @@ def test_revert_changes_only_the_edited_one_of_two_equal_urls() -> None:
 
 
 def test_revert_raises_edit_conflict_if_the_place_was_changed() -> None:
-    """The app does not overwrite a URL that a person has edited."""
     text = build_old_url("/orders")
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
     meanwhile = done.text.replace("/orders", "/invoices")
@@ -116,9 +108,7 @@ def test_revert_raises_edit_conflict_if_the_place_was_changed() -> None:
 
 
 def test_revert_raises_edit_conflict_for_two_equal_places() -> None:
-    """If a person has added the same URL at another place, the app cannot know which one it
-    edited.
-    """
+    """The app cannot know which of the two places it edited."""
     done = replace_references(build_old_url(), is_json=False, urls=URLS, flow_ids={})
 
     with pytest.raises(EditConflict):
@@ -126,7 +116,6 @@ def test_revert_raises_edit_conflict_for_two_equal_places() -> None:
 
 
 def test_revert_accepts_places_that_were_restored_manually() -> None:
-    """If a person has restored one of two edited places, the app reverts the other."""
     text = f"first={build_old_url()} second={build_old_url()}"
     done = replace_references(text, is_json=False, urls=URLS, flow_ids={})
     first, _, second = done.text.partition(" second=")
@@ -138,7 +127,7 @@ def test_revert_accepts_places_that_were_restored_manually() -> None:
 
 @pytest.mark.parametrize("pattern", ["{old} {new}", "{new} {old}", "{new} {old} {old}"])
 def test_revert_restores_a_text_that_was_edited_twice(pattern: str) -> None:
-    """A person changed the text between two edits. The merged edits revert all places of both."""
+    """A person changed the text between the two edits."""
     first = replace_references(build_old_url(), is_json=False, urls=URLS, flow_ids={})
     between = pattern.format(old=build_old_url(), new=first.text)
     second = replace_references(between, is_json=False, urls=URLS, flow_ids={})
@@ -160,7 +149,6 @@ def test_revert_raises_signature_changed_for_a_regenerated_signature() -> None:
 
 
 def test_edits_survive_a_state_row() -> None:
-    """Edits that were stored as JSON and read back are equal to the first ones."""
     text = json.dumps({"uri": build_old_url(), "host": {"workflowReferenceName": CHILD}})
     done = replace_references(text, is_json=True, urls=URLS, flow_ids={CHILD: CHILD_COPY})
 
@@ -169,7 +157,6 @@ def test_edits_survive_a_state_row() -> None:
 
 
 def test_repr_of_an_edit_contains_no_signature() -> None:
-    """A log line with the repr of an edit cannot leak a signature."""
     done = replace_references(build_old_url(), is_json=False, urls=URLS, flow_ids={})
 
     assert OLD_SIGNATURE not in repr(done)
@@ -186,9 +173,6 @@ def _read_text(path: Path) -> str:
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 @pytest.mark.parametrize("folder", ["flows", "callers"])
 def test_every_real_file_is_edited_and_reverted(folder: str) -> None:
-    """In real definitions, apps and variables, all URLs and child calls are replaced, and a revert
-    restores each byte.
-    """
     edited = 0
     for path in sorted(Path(os.environ["FLOW_CORPUS"], folder).rglob("*.*")):
         if path.suffix not in {".json", ".xml"}:
@@ -213,9 +197,6 @@ REFERENCE = "@Microsoft.KeyVault(SecretUri=https://kv.vault.azure.net/secrets/tr
 
 
 def test_reference_to_a_secret_is_reverted_byte_for_byte() -> None:
-    """An edit may replace a URL by a reference to a secret. A reference that somebody changed later
-    is a conflict.
-    """
     old = build_old_url()
     written = replace_references(old, is_json=False, urls=URLS, flow_ids={})
     referring = refer_to_secret(written, REFERENCE, "text/plain")
@@ -232,9 +213,6 @@ def test_reference_to_a_secret_is_reverted_byte_for_byte() -> None:
 
 
 def test_url_in_place_of_a_reference_is_reverted_byte_for_byte() -> None:
-    """If the reference was replaced by a URL again, the merged edits still restore the first
-    text.
-    """
     old = build_old_url()
     written = replace_references(old, is_json=False, urls=URLS, flow_ids={})
     referring = refer_to_secret(written, REFERENCE, None)
@@ -248,9 +226,7 @@ def test_url_in_place_of_a_reference_is_reverted_byte_for_byte() -> None:
 
 
 def test_reference_to_a_secret_has_nothing_around_it() -> None:
-    """The text around a reference equals that around the URL which it replaced, so comparisons see
-    no change.
-    """
+    """A comparison of the text around URLs must see no change if a reference replaces a URL."""
     around = split_at_references(build_old_url(), is_json=False)
 
     assert split_at_references(REFERENCE, is_json=False) == around

@@ -1,5 +1,3 @@
-"""Test damaged documents of canvas apps, which are ZIP files from outside."""
-
 from contextlib import suppress
 from io import BytesIO
 from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipFile
@@ -14,7 +12,6 @@ SOURCES = f'{{"{FLOW}": "/providers/microsoft.powerapps/apis/shared_logicflows"}
 
 
 def build_document(compression: int) -> bytes:
-    """Return a document that names one flow."""
     file = BytesIO()
     with ZipFile(file, "w", compression) as archive:
         archive.writestr("References\\DataSources.json", SOURCES)
@@ -23,9 +20,7 @@ def build_document(compression: int) -> bytes:
 
 @pytest.mark.parametrize("compression", [ZIP_STORED, ZIP_DEFLATED, ZIP_BZIP2, ZIP_LZMA])
 def test_damaged_document_raises_at_most_invalid_input(compression: int) -> None:
-    """Whichever byte is wrong, the search returns the ids that are left or raises
-    `InvalidInput`.
-    """
+    """Whichever byte is wrong, the search returns ids or raises `InvalidInput`."""
     whole = build_document(compression)
     assert find_flow_ids(whole) == {FLOW}
 

@@ -1,7 +1,3 @@
-"""Test when a circuit breaker opens for a failing service, which instance tries the service again,
-and when the breaker closes.
-"""
-
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
@@ -29,8 +25,6 @@ SECOND = timedelta(seconds=1)
 
 
 class World:
-    """A service, two instances of the app that send requests to it, and their circuit breakers."""
-
     def __init__(self) -> None:
         self.clock, self.store = ManualClock(), MemoryStore()
         self.tables = Tables(self.store)
@@ -51,14 +45,12 @@ class World:
         *,
         target: str = "a flow",
     ) -> None:
-        """Send a request, which fails with this error if there is one."""
         async with circuits.guard_request("Flow service", "environment", target):
             self.calls += 1
             if error:
                 raise error
 
     async def fail(self, circuits: CircuitBreakers, times: int, *, of_object: bool = False) -> None:
-        """Send this number of failing requests, one each second."""
         for _ in range(times):
             self.clock.advance(SECOND)
             with pytest.raises(ServiceUnavailable):
@@ -67,16 +59,10 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    """Return a service without failures so far, and two instances of the app that send requests to
-    it.
-    """
     return World()
 
 
 async def test_calls_without_an_answer_in_a_row_open_the_circuit(world: World) -> None:
-    """The fifth failure in a row opens the circuit breaker. Until the time of the next try, no
-    request is sent.
-    """
     await world.fail(world.one, 4)
     assert await read_open_circuit_breakers(world.tables) == []
 
@@ -92,9 +78,7 @@ async def test_calls_without_an_answer_in_a_row_open_the_circuit(world: World) -
 
 
 async def test_disabled_environment_opens_the_circuit_breaker_at_once(world: World) -> None:
-    """The platform says that the environment is disabled, so one such error is enough. Its reason
-    replaces that of an outage.
-    """
+    """The platform says that the environment is disabled, so one error is enough."""
     await world.fail(world.one, 2)
 
     with pytest.raises(ServiceOutage) as caught:
@@ -110,9 +94,7 @@ async def test_disabled_environment_opens_the_circuit_breaker_at_once(world: Wor
 
 
 async def test_answer_in_between_restarts_the_count_of_failures(world: World) -> None:
-    """Even an error response shows that the service works, so the count of failures starts
-    again.
-    """
+    """Even an error response shows that the service works."""
     await world.fail(world.one, 4)
     with pytest.raises(NotFound):
         await world.call(world.one, NotFound("no such flow"))
@@ -124,7 +106,6 @@ async def test_answer_in_between_restarts_the_count_of_failures(world: World) ->
 
 
 async def test_failures_hours_apart_open_no_circuit_breaker(world: World) -> None:
-    """Only failures shortly after one another count."""
     for _ in range(10):
         await world.fail(world.one, 1)
         world.clock.advance(timedelta(hours=1))
@@ -133,9 +114,7 @@ async def test_failures_hours_apart_open_no_circuit_breaker(world: World) -> Non
 
 
 async def test_failures_with_one_object_open_no_circuit_breaker(world: World) -> None:
-    """Failures of requests about one flow say nothing about the service. Failures about three flows
-    do.
-    """
+    """Failures of requests about one flow say nothing about the service."""
     await world.fail(world.one, 20, of_object=True)
     assert await read_open_circuit_breakers(world.tables) == []
 
@@ -157,9 +136,6 @@ async def test_429_does_not_count_as_a_failure_or_as_a_success(world: World) -> 
 
 
 async def test_another_instance_reads_an_open_circuit_after_its_first_failure(world: World) -> None:
-    """An instance reads the shared row only after a failure of its own, and then stops its
-    requests, too.
-    """
     await world.fail(world.one, 5)
 
     with pytest.raises(ServiceOutage):
@@ -171,9 +147,6 @@ async def test_another_instance_reads_an_open_circuit_after_its_first_failure(wo
 
 
 async def test_one_request_tries_a_failing_service_and_each_next_try_is_later(world: World) -> None:
-    """One instance tries the service after 30 seconds. Each further delay is twice as long, up to
-    ten minutes.
-    """
     await world.fail(world.one, 5)
     with pytest.raises(ServiceOutage):
         await world.call(world.other, ServiceUnavailable("nothing heard"))
@@ -200,9 +173,7 @@ async def test_one_request_tries_a_failing_service_and_each_next_try_is_later(wo
 async def test_outage_lasts_until_an_answer(
     world: World, interval: timedelta, *, follow: bool
 ) -> None:
-    """An outage that is noticed only every five hours is shown since its start. A search for
-    callers does not take it for a long one, because an answer in between may be unknown.
-    """
+    """If failures are hours apart, an answer between them may have gone unnoticed."""
     circuits = world.one
     await world.fail(circuits, 5)
     [breaker] = await read_open_circuit_breakers(world.tables)
@@ -218,7 +189,6 @@ async def test_outage_lasts_until_an_answer(
 
 
 async def test_the_first_answer_closes_the_circuit_for_all(world: World) -> None:
-    """When one instance gets an answer, the others continue at their next check."""
     await world.fail(world.one, 5)
     with pytest.raises(ServiceOutage):
         await world.call(world.other, ServiceUnavailable("nothing heard"))
@@ -234,9 +204,6 @@ async def test_the_first_answer_closes_the_circuit_for_all(world: World) -> None
 async def test_concurrent_calls_are_sent_after_the_circuit_has_closed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After the breaker has closed, all concurrent requests are sent, even if they read its row at
-    the same time.
-    """
     await world.fail(world.one, 5)
     world.clock.advance(30 * SECOND)
     await world.tables.circuit_breakers.clear("circuit_breaker")
@@ -254,7 +221,6 @@ async def test_concurrent_calls_are_sent_after_the_circuit_has_closed(
 
 
 async def test_each_environment_of_a_service_has_its_own_circuit_breaker(world: World) -> None:
-    """A service may fail in one environment and work in others."""
     await world.fail(world.one, 5)
 
     async with world.one.guard_request("Flow service", "another environment", "a flow"):
@@ -262,7 +228,6 @@ async def test_each_environment_of_a_service_has_its_own_circuit_breaker(world: 
 
 
 async def test_unreadable_circuit_breaker_row_is_replaced(world: World) -> None:
-    """An unreadable row stops no request. The next failure writes it again."""
     await world.fail(world.one, 5)
     (name,) = world.store.rows
     row = world.store.rows[name]

@@ -1,5 +1,3 @@
-"""Test the hosts of each Microsoft cloud, and that only one module names them."""
-
 import ast
 import re
 from collections.abc import Iterator
@@ -17,7 +15,6 @@ _DOMAINS = frozenset[str]().union(*(cloud.domains for cloud in CLOUDS.values()))
 
 
 def _list_texts(file: Path) -> Iterator[str]:
-    """Yield the string constants of a module, without docstrings."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     docstrings = {
         node.body[0].value
@@ -33,7 +30,7 @@ def _list_texts(file: Path) -> Iterator[str]:
 
 
 def test_only_one_module_names_the_hosts_of_clouds() -> None:
-    """A host that another module names would be wrong in four of the five clouds."""
+    """A host that another module names would be wrong in other clouds."""
     found = [
         (str(file.relative_to(ROOT)), text)
         for folder in ("shared", "functions")
@@ -48,7 +45,7 @@ def test_only_one_module_names_the_hosts_of_clouds() -> None:
 
 @pytest.mark.parametrize("name", CloudName)
 def test_each_host_of_a_cloud_is_microsofts(name: CloudName) -> None:
-    """The app recognises Microsoft's own hosts, which no firewall of the customer protects."""
+    """Firewalls of the customer do not protect Microsoft's own hosts."""
     cloud = CLOUDS[name]
 
     assert is_of_microsoft(cloud.derive_environment_host("6f1c0000-0000-4000-8000-000000000077"))
@@ -57,9 +54,7 @@ def test_each_host_of_a_cloud_is_microsofts(name: CloudName) -> None:
 
 
 def test_environment_host_outside_the_public_cloud_ends_in_one_digit() -> None:
-    """The environment's id in the host is split before its last digit, as Microsoft's clients
-    do.
-    """
+    """The environment's id in the host is split before its last digit."""
     host = CLOUDS[CloudName.GCC].derive_environment_host("6F1C0000-0000-4000-8000-000000000077")
 
     assert (
@@ -68,7 +63,6 @@ def test_environment_host_outside_the_public_cloud_ends_in_one_digit() -> None:
 
 
 def test_cloud_of_a_vault_is_that_of_its_domain() -> None:
-    """A vault with an unknown domain, such as a private name, counts as one of the public cloud."""
     found = find_cloud_of_vault("https://kv.vault.usgovcloudapi.net/keys/evidence")
 
     assert found.key_vault_scope == "https://vault.usgovcloudapi.net/.default"

@@ -1,5 +1,3 @@
-"""Test that `pip install .` installs what the command line imports, and nothing else."""
-
 import ast
 import re
 import subprocess
@@ -19,9 +17,6 @@ print("\\n".join(one.__file__ for one in ours))
 
 
 def list_imports() -> set[str]:
-    """Return the packages that the command line imports, directly or indirectly, also inside
-    functions.
-    """
     reached = subprocess.run(
         [sys.executable, "-c", _CODE], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()

@@ -1,5 +1,3 @@
-"""Test that docs/command-reference.md equals the `--help` of all commands."""
-
 import shlex
 
 import pytest
@@ -16,7 +14,6 @@ def test_command_reference_page_is_generated_from_the_commands() -> None:
 
 
 def test_help_of_each_command_contains_the_text_of_the_reference() -> None:
-    """Each `--help` also names all options of its own, and fits into 80 columns."""
     text = PAGE.read_text()
     for words, command in build_command_tree().items():
         if is_group(command):
@@ -42,7 +39,6 @@ def test_no_command_is_missing_in_the_help_of_its_group() -> None:
     ids=" ".join,
 )
 def test_examples_of_a_command_are_in_its_help_and_are_valid(words: tuple[str, ...]) -> None:
-    """Each example is one line of `--help`, with valid options and values."""
     command = build_command_tree()[words]
     shown = CliRunner().invoke(app, [*words, "--help"]).stdout.partition("Examples:\n")[2]
     examples = [line.strip() for line in shown.splitlines() if line.strip()]

@@ -1,5 +1,3 @@
-"""Test that each command that a text of the product names exists."""
-
 import ast
 import re
 from collections.abc import Iterator
@@ -24,7 +22,6 @@ def _find_named_commands() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("path", "name"), sorted(set(_find_named_commands())))
 def test_every_command_named_in_a_text_exists(path: str, name: str) -> None:
-    """A text may be split over several lines, and may name a group without a command."""
     tree = build_command_tree()
     words = tuple(name.split(" "))
 

@@ -1,5 +1,3 @@
-"""Test that the notification about a completed environment job says what happened to its flows."""
-
 from datetime import UTC, datetime
 
 import pytest
@@ -22,7 +20,6 @@ from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 def test_title_of_a_completed_job_matches_its_mode_and_state(
     mode: RemediationMode, state: EnvironmentJobState, left: int, ending: str
 ) -> None:
-    """The title depends on the mode, on a cancel, and on flows that are not migrated."""
     job = EnvironmentJob(
         id="job",
         environment_id="env",

@@ -1,6 +1,4 @@
-"""Test that a caller search reads several places at the same time, and returns the results in the
-order of the places.
-"""
+"""Test that a caller search reads several places at the same time, and keeps their order."""
 
 import asyncio
 from contextlib import aclosing
@@ -16,8 +14,6 @@ PLACES = [f"app-{number:02}" for number in range(40)]
 
 
 class Reader:
-    """A reader of places that counts concurrent reads, and raises an error for some places."""
-
     def __init__(self, *refuses: str) -> None:
         self.refuses = refuses
         self.asked: list[str] = []
@@ -40,9 +36,7 @@ class Reader:
 async def run_search(
     search: CallerSearchPosition, reader: Reader, *, stop_at: str = ""
 ) -> list[str]:
-    """Search the places, and stop before `stop_at`, as a search does when its request budget is
-    used up.
-    """
+    """Search the places, and stop before `stop_at`, as a search without remaining requests does."""
     answers: list[str] = []
     readings = read_remaining_ahead(search, PLACES[::-1], str, reader.read)
     async with aclosing(readings):
@@ -57,7 +51,6 @@ async def run_search(
 
 
 async def test_every_place_is_read_once_in_order_with_limited_concurrency() -> None:
-    """An error about one place does not affect the others."""
     reader = Reader("app-03")
 
     answers = await run_search(CallerSearchPosition(), reader)
@@ -70,9 +63,7 @@ async def test_every_place_is_read_once_in_order_with_limited_concurrency() -> N
 
 
 async def test_stopped_search_continues_with_the_next_unread_place() -> None:
-    """When a search stops, it discards what it has read ahead. The next search reads these places
-    again.
-    """
+    """A search that stops discards what it has read ahead."""
     search, reader = CallerSearchPosition(), Reader()
 
     first = await run_search(search, reader, stop_at="app-05")
@@ -94,7 +85,6 @@ async def test_stopped_search_continues_with_the_next_unread_place() -> None:
 async def test_unreadable_place_does_not_affect_others(
     error: Exception, recorded: list[str]
 ) -> None:
-    """The search omits a deleted place, names an unreadable one, and reads all others."""
     unreadable = UnreadableCallers(CallerSearchPosition(), "Grant the app access.")
 
     async def read(place: str) -> str:

@@ -1,5 +1,3 @@
-"""Test which connections of a definition need a connection reference, and how a copy names it."""
-
 import json
 from typing import Any
 
@@ -13,15 +11,14 @@ from shared.domain.definitions.connection_reference import (
 
 
 def build_client_data(**references: Any) -> str:
-    """Return a `clientdata` text with these entries of `connectionReferences`."""
     definition = {"triggers": {"manual": {"type": "Request"}}, "actions": {}}
     properties = {"connectionReferences": references, "definition": definition}
     return json.dumps({"properties": properties, "schemaVersion": "1.0.0.0"}, indent=2)
 
 
 def build_entry(source: str = "embedded", **connection: str) -> dict[str, Any]:
-    """Return an entry of `connectionReferences` in the format of Dataverse
-    (platform.md#client-data).
+    """Return an entry of `connectionReferences` in the format of Dataverse. See
+    platform.md#client-data.
     """
     return {
         "runtimeSource": source,
@@ -32,9 +29,6 @@ def build_entry(source: str = "embedded", **connection: str) -> dict[str, Any]:
 
 
 def test_entry_with_a_connection_reference_is_not_embedded() -> None:
-    """An entry that names a connection reference needs no new one, even if it also names a
-    connection.
-    """
     text = build_client_data(
         mail=build_entry(connectionReferenceLogicalName="cr1_mail"),
         both=build_entry(connectionReferenceLogicalName="cr1_mail", name="mail-1"),
@@ -45,7 +39,6 @@ def test_entry_with_a_connection_reference_is_not_embedded() -> None:
 
 
 def test_entry_with_only_a_connection_is_embedded() -> None:
-    """An entry that names only a connection is returned with its key, connector and connection."""
     (found,) = parse_embedded_connections(build_client_data(mail=build_entry(name="mail-1")))
 
     assert (found.key, found.connector, found.connection_id) == (
@@ -58,9 +51,7 @@ def test_entry_with_only_a_connection_is_embedded() -> None:
 
 
 def test_embedded_entry_in_the_flow_service_format_is_parsed() -> None:
-    """The flow service has `connectionName`, `source` and `id` directly in the entry
-    (platform.md#flow-read).
-    """
+    """See platform.md#flow-read."""
     api = "/providers/Microsoft.PowerApps/apis/shared_office365"
     (found,) = parse_embedded_connections(
         build_client_data(mail={"connectionName": "mail-1", "source": "Embedded", "id": api})
@@ -70,9 +61,7 @@ def test_embedded_entry_in_the_flow_service_format_is_parsed() -> None:
 
 
 def test_connection_of_an_invoker_entry_is_not_copied() -> None:
-    """If each user of the flow has a connection of their own, the new reference has no
-    connection.
-    """
+    """Each user of the flow has a connection of their own."""
     (found,) = parse_embedded_connections(
         build_client_data(mail=build_entry("invoker", name="mail-1"))
     )
@@ -97,7 +86,6 @@ def test_entry_without_a_connection_is_not_embedded() -> None:
     ],
 )
 def test_custom_connector_is_recognised_by_its_logical_name_or_id(api: dict[str, str]) -> None:
-    """Entries of custom connectors have one or the other; public solutions contain both forms."""
     (found,) = parse_embedded_connections(
         build_client_data(orders=build_entry(name="orders-1") | {"api": api})
     )
@@ -106,7 +94,6 @@ def test_custom_connector_is_recognised_by_its_logical_name_or_id(api: dict[str,
 
 
 def test_only_the_connection_of_an_entry_changes() -> None:
-    """The copy's entry names the reference. Source, connector and the rest of the flow stay."""
     text = build_client_data(mail=build_entry(name="mail-1"), other=build_entry(name="other-1"))
 
     changed = json.loads(with_references(text, {"mail": "cmk_mail"}))
@@ -119,16 +106,13 @@ def test_only_the_connection_of_an_entry_changes() -> None:
 
 
 def test_without_embedded_connections_not_a_byte_changes() -> None:
-    """A definition that already uses references is copied byte for byte."""
     text = build_client_data(mail=build_entry(connectionReferenceLogicalName="cr1_mail"))
 
     assert with_references(text, {}) is text
 
 
 def test_a_byte_order_mark_is_no_part_of_the_definition() -> None:
-    """A definition that was imported from a file may begin with a byte order mark, which is
-    ignored.
-    """
+    """A definition that was imported from a file may begin with a byte order mark."""
     text = "\ufeff" + build_client_data(mail=build_entry(name="mail-1"))
 
     assert len(parse_embedded_connections(text)) == 1
@@ -136,9 +120,6 @@ def test_a_byte_order_mark_is_no_part_of_the_definition() -> None:
 
 
 def test_logical_name_has_only_characters_that_dataverse_accepts() -> None:
-    """The name of a new reference has a prefix, lower-case letters and digits, and at most 100
-    characters.
-    """
     (found,) = parse_embedded_connections(
         build_client_data(
             x=build_entry(name="x-1") | {"api": {"name": "shared_Déjà-5f" + "9" * 300}}

@@ -1,7 +1,3 @@
-"""Test that docs/coverage.md says how each demand of Microsoft's document is met, and names
-existing tests.
-"""
-
 import ast
 import re
 from functools import cache
@@ -14,15 +10,12 @@ ROOT = Path(__file__).parents[2]
 
 
 class Demand(NamedTuple):
-    """A row of the page: what Microsoft demands, what the app does, and the tests that show it."""
-
     says: str
     does: str
     tests: tuple[str, ...]
 
 
 def read_demands() -> list[Demand]:
-    """Return the rows of all tables of the page."""
     found = []
     for line in (ROOT / "docs" / "coverage.md").read_text().splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
@@ -35,7 +28,6 @@ def read_demands() -> list[Demand]:
 
 @cache
 def read_test_names(path: str) -> frozenset[str]:
-    """Return the names of the tests in a file."""
     tree = ast.parse((ROOT / "tests" / path).read_text())
     return frozenset(
         node.name
@@ -47,7 +39,6 @@ def read_test_names(path: str) -> frozenset[str]:
 
 @pytest.mark.parametrize("demand", read_demands(), ids=lambda demand: demand.says[:40])
 def test_each_demand_is_met_and_has_tests(demand: Demand) -> None:
-    """Each row says what the app does, and names at least one test that exists."""
     assert demand.does
     assert demand.tests, f"no test for: {demand.says}"
 
@@ -58,7 +49,6 @@ def test_each_demand_is_met_and_has_tests(demand: Demand) -> None:
 
 
 def test_no_requirement_is_listed_twice() -> None:
-    """The page has rows, and no two with the same demand."""
     quotes = [demand.says for demand in read_demands()]
 
     assert len(quotes) > 20

@@ -1,7 +1,3 @@
-"""Test that an unreadable row of a request budget delays work for minutes, and never lets requests
-exceed the budget.
-"""
-
 import json
 from collections.abc import Callable
 from contextlib import suppress
@@ -47,15 +43,12 @@ MEMBERS: dict[str, object] = {
 
 
 class Work:
-    """Two instances that take as many requests from one budget as it allows."""
-
     def __init__(self) -> None:
         self.clock, self.store = ManualClock(), MemoryStore()
         self.budgets = [StoredRequestBudget(self.store, self.clock, LIMIT) for _ in range(2)]
         self.made: list[datetime] = []
 
     async def send_requests_for(self, length: timedelta) -> None:
-        """Let both instances take requests in turn, for this length of time."""
         end = self.clock.now() + length
         while self.clock.now() < end:
             for budget in self.budgets:
@@ -66,24 +59,19 @@ class Work:
             self.clock.advance(SECOND * 5)
 
     def damage(self, name: tuple[str, str, str], column: str, damage: Damage) -> None:
-        """Damage this column of a row, as the function `damage` does."""
+        """Damage this column of a row with the function `damage`."""
         columns = dict(self.store.rows[name].columns)
         value = damage(columns.pop(column))
         after = columns if value is None else {**columns, column: value}
         self.store.rows[name] = replace(self.store.rows[name], columns=after, etag="damaged")
 
     def damage_member(self, member: str, value: object) -> None:
-        """Replace one member of the ledger, the JSON text in the budget's row."""
         self.damage(ROW, "ledger", lambda text: json.dumps(json.loads(str(text)) | {member: value}))
 
     def find_most_in_a_minute(self) -> int:
-        """Return the highest number of requests within a minute."""
         return max(sum(one - MINUTE < other <= one for other in self.made) for one in self.made)
 
     async def assert_continues_within_budget(self) -> None:
-        """Require that no minute exceeds the budget, that work continues within minutes, and that
-        the reset is reported for a day.
-        """
         before = len(self.made)
         await self.send_requests_for(MINUTE * 15)
         assert self.find_most_in_a_minute() <= 5
@@ -100,9 +88,7 @@ async def report_waiting(_: QueuedJob) -> bool:
 
 @pytest.mark.parametrize("garbage", GARBAGE)
 async def test_damaged_budget_row_is_reset_after_a_pause(garbage: str) -> None:
-    """The app does not know how many requests the lost row counted, so it pauses until none of them
-    counts any more.
-    """
+    """The app does not know how many requests the lost row counted."""
     work = Work()
     await work.send_requests_for(MINUTE * 3)
     for name in list(work.store.rows[ROW].columns):
@@ -113,9 +99,7 @@ async def test_damaged_budget_row_is_reset_after_a_pause(garbage: str) -> None:
 
 @pytest.mark.parametrize("member", MEMBERS)
 async def test_damaged_member_of_the_ledger_resets_the_row(member: str) -> None:
-    """The row is also reset if a member has a valid but impossible value, such as a pause of
-    seventy years.
-    """
+    """A member may have a valid but impossible value, such as a pause of seventy years."""
     work = Work()
     await work.send_requests_for(MINUTE * 3)
     work.damage_member(member, MEMBERS[member])
@@ -124,9 +108,7 @@ async def test_damaged_member_of_the_ledger_resets_the_row(member: str) -> None:
 
 
 async def test_block_in_use_while_the_row_is_damaged_does_not_exceed_the_rate() -> None:
-    """An instance sends the requests of its reservation although the row is lost. The pause is long
-    enough for them.
-    """
+    """An instance sends the requests of its reservation although the row is lost."""
     work = Work()
     one, _ = work.budgets
     async with one.reserve(replace(NEED, requests=5)):
@@ -144,7 +126,6 @@ async def test_block_in_use_while_the_row_is_damaged_does_not_exceed_the_rate() 
 
 @pytest.mark.parametrize("garbage", GARBAGE)
 async def test_damaged_place_in_the_line_is_removed_by_the_timer(garbage: str) -> None:
-    """A job's damaged place in the queue delays no other job. The timer removes and reports it."""
     work = Work()
     columns = {"waiter": "{}"}
     table, partition, key = PLACE
@@ -162,7 +143,6 @@ async def test_damaged_place_in_the_line_is_removed_by_the_timer(garbage: str) -
 
 
 async def test_pause_requested_by_a_service_ends_within_a_day() -> None:
-    """If a service names a date far in the future, the app still tries again after a day."""
     work = Work()
     await work.budgets[0].slow_down(DAY * 1000)
     work.clock.advance(DAY + SECOND)

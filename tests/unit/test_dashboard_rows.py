@@ -1,5 +1,3 @@
-"""Test the lines of the dashboard's list of flows, which are built without a template."""
-
 from functions.dashboard.flow_steps import FlowSteps, shorten_text
 from functions.dashboard.table_rows import FlowTableRow, render_flow_rows
 
@@ -9,7 +7,6 @@ NAMES = ("Copied", "Verified", "Callers updated", "No calls", "Retired")
 
 
 def build_line(identity: str, title: str, **texts: str) -> FlowTableRow:
-    """Return the line of a flow in the step of copying, with these texts."""
     found = FlowTableRow(
         identity, title, "", "work", "", FlowSteps(NAMES, 0, is_stopped=False),
         "Copying", "", "", "", "",
@@ -33,9 +30,6 @@ def test_every_text_in_a_line_is_escaped() -> None:
 
 
 def test_flows_with_the_same_state_have_separate_lines() -> None:
-    """The common part of lines is built once. Title, environment, reason and next step are those of
-    each flow.
-    """
     lines = [
         build_line("1", "Orders"),
         build_line("2", "Bills", where="Sales"),
@@ -55,7 +49,6 @@ def test_flows_with_the_same_state_have_separate_lines() -> None:
 
 
 def test_step_boxes_show_completed_steps_and_the_stopped_step() -> None:
-    """A line has a box for each step, and a text that says the same."""
     stopped = build_line("1", "Orders")._replace(steps=FlowSteps(NAMES, 3, is_stopped=True))
     done = build_line("1", "Orders")._replace(steps=FlowSteps(NAMES, 5, is_stopped=False))
 
@@ -68,7 +61,6 @@ def test_step_boxes_show_completed_steps_and_the_stopped_step() -> None:
 
 
 def test_a_reason_of_more_than_twelve_words_is_shortened() -> None:
-    """The line shows the reason's first sentence if that is short, else its first words."""
     twelve = "one two three four five six seven eight nine ten eleven twelve"
 
     assert shorten_text(twelve) == twelve

@@ -1,5 +1,3 @@
-"""Test that the response to a Dataverse batch is split into the responses to its requests."""
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +10,6 @@ BODIES = st.lists(st.binary().filter(lambda body: b"\r\n--batch" not in body), m
 
 
 def format_batch_answer(*bodies: bytes, encoding: str = "binary") -> bytes:
-    """Return the response to a batch, with these bodies, as Dataverse writes it."""
     parts = (
         f"--{BOUNDARY}\r\nContent-Type: application/http\r\n"
         f"Content-Transfer-Encoding: {encoding}\r\n\r\nHTTP/1.1 200 OK\r\n"
@@ -33,7 +30,7 @@ def test_each_part_is_returned_byte_for_byte(bodies: list[bytes]) -> None:
 
 
 def test_quoted_boundary_is_parsed() -> None:
-    """The boundary of the parts may be in quotes, which RFC 2046 allows."""
+    """RFC 2046 allows quotes around the boundary."""
     quoted = f'multipart/mixed;charset="utf-8"; Boundary="{BOUNDARY}"'
 
     assert [part.body for part in parse_batch_response(quoted, format_batch_answer(b"{}"))] == [

@@ -1,7 +1,3 @@
-"""Test the daily limit of a request budget, and the tenth of it that is reserved for urgent
-requests.
-"""
-
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -22,8 +18,6 @@ WORK = RequestDemand(job_id="a", requests=2, priority="1")
 
 
 class Instance:
-    """An instance of the app that sends requests as long as its budget allows them."""
-
     def __init__(self, calls: int, before: "Instance | None" = None) -> None:
         self.clock: ManualClock = before.clock if before else ManualClock()
         self.store: MemoryStore = before.store if before else MemoryStore()
@@ -32,7 +26,6 @@ class Instance:
         self.made = 0
 
     async def send_requests_for(self, length: timedelta) -> None:
-        """Take a request every half minute if the budget allows one, for this length of time."""
         end = self.clock.now() + length
         while self.clock.now() < end:
             with suppress(ThrottledError, MustWait):
@@ -42,9 +35,7 @@ class Instance:
             self.clock.advance(MINUTE / 2)
 
     async def request_until_rejected(self) -> tuple[datetime, str]:
-        """Request once and require a rejection. Return the time until which it holds, and its
-        message.
-        """
+        """Require that a request is rejected. Return the end of the wait, and the message."""
         try:
             async with self.budget.reserve(WORK):
                 await self.budget.take()
@@ -55,15 +46,12 @@ class Instance:
         raise AssertionError("there was a call")
 
     async def read_remaining(self) -> int | None:
-        """Return the number of requests that are left today."""
         return (await self.budget.read_queue_status()).remaining_today
 
 
 @pytest.mark.parametrize("calls", [SCARCE, PLENTY])
 async def test_requests_of_a_day_are_used_except_the_reserved_tenth(calls: int) -> None:
-    """In four days, nine tenths of the limit are used. A little less is possible, because requests
-    become free up to an hour late.
-    """
+    """Slightly fewer are used, because requests become free up to an hour late."""
     here = Instance(calls)
 
     await here.send_requests_for(4 * DAY)
@@ -81,7 +69,6 @@ async def test_requests_of_a_day_are_used_except_the_reserved_tenth(calls: int) 
 async def test_error_of_an_exhausted_day_contains_the_time_of_the_next_requests(
     calls: int, message: str
 ) -> None:
-    """The error names a time that is a day after the first requests, rounded up to the hour."""
     here = Instance(calls)
     began = here.clock.now()
     await here.send_requests_for(HOUR)
@@ -97,7 +84,6 @@ async def test_error_of_an_exhausted_day_contains_the_time_of_the_next_requests(
 
 @pytest.mark.parametrize("calls", [SCARCE, PLENTY])
 async def test_right_can_be_revoked_after_the_day_is_exhausted(calls: int) -> None:
-    """An invocation may use reserved requests to revoke a right, and for nothing else."""
     here = Instance(calls)
     await here.send_requests_for(2 * HOUR)
     assert await here.read_remaining() == 0
@@ -114,7 +100,7 @@ async def test_right_can_be_revoked_after_the_day_is_exhausted(calls: int) -> No
 
 @pytest.mark.parametrize("calls", [SCARCE, PLENTY])
 async def test_reads_outside_jobs_do_not_use_the_reserved_requests(calls: int) -> None:
-    """The reserved requests are for writes, by which a timer turns off what must not be on."""
+    """The reserved requests are for writes."""
     here = Instance(calls)
     await here.send_requests_for(2 * HOUR)
 
@@ -124,9 +110,6 @@ async def test_reads_outside_jobs_do_not_use_the_reserved_requests(calls: int) -
 
 
 async def test_unused_requests_of_a_slice_are_returned() -> None:
-    """An instance leases several requests and may send only one. The others do not count for the
-    day.
-    """
     here = Instance(PLENTY)
 
     for _ in range(40):
@@ -137,7 +120,6 @@ async def test_unused_requests_of_a_slice_are_returned() -> None:
 
 
 async def test_another_instance_continues_the_count_of_the_day() -> None:
-    """The day's count is in the store, so another instance continues it."""
     here = Instance(SCARCE)
     await here.send_requests_for(MINUTE * 10)
 

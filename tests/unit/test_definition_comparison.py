@@ -1,7 +1,3 @@
-"""Test which differences between two definitions count as a change, and that equal definitions have
-equal digests.
-"""
-
 import json
 
 import pytest
@@ -32,9 +28,7 @@ def _build_definition(**inputs: object) -> str:
     ],
 )
 def test_additions_and_spellings_of_the_platform_are_not_a_difference(text: str) -> None:
-    """What the platform adds or writes differently on a save, such as whitespace, empty members or
-    1.0 for 1, is not a change.
-    """
+    """What the platform writes differently on a save, such as 1.0 for 1, is no change."""
     assert is_same_definition(json.dumps(FLOW), text)
     assert hash_definition(json.dumps(FLOW)) == hash_definition(text)
 
@@ -45,9 +39,7 @@ def _build_bound_definition(**connection: str) -> str:
 
 
 def test_connection_beside_its_reference_is_not_a_difference() -> None:
-    """The platform may add the connection to an entry that has a connection reference. Without a
-    reference, another connection is a change.
-    """
+    """The platform may add the connection to an entry that has a connection reference."""
     bare = _build_bound_definition(connectionReferenceLogicalName="cr1_mail")
 
     assert is_same_definition(
@@ -74,6 +66,5 @@ def test_connection_beside_its_reference_is_not_a_difference() -> None:
     ],
 )
 def test_change_of_a_maker_is_a_difference(text: str) -> None:
-    """What a maker changes counts, even in a member whose name the platform uses elsewhere."""
     assert not is_same_definition(json.dumps(FLOW), text)
     assert hash_definition(json.dumps(FLOW)) != hash_definition(text)

@@ -6,9 +6,7 @@ from shared.domain.definitions.changed_paths import MOST_PLACES, find_changed_pa
 
 
 def test_places_are_named_and_values_are_not() -> None:
-    """Changed, added and removed members are listed by their paths. Their values may be secrets and
-    are not shown.
-    """
+    """The values may be secrets."""
     old = json.dumps({"a": {"uri": "https://x?sig=secret", "gone": 1}, "same": [1]})
     new = json.dumps({"a": {"uri": "https://y?sig=other"}, "same": [1], "new": 2})
 
@@ -18,7 +16,6 @@ def test_places_are_named_and_values_are_not() -> None:
 
 
 def test_a_long_list_is_cut() -> None:
-    """At most twelve paths are listed."""
     old, new = json.dumps({}), json.dumps({str(number): 1 for number in range(40)})
 
     places = find_changed_paths(old, new)
@@ -27,7 +24,6 @@ def test_a_long_list_is_cut() -> None:
 
 
 def test_text_that_is_not_json_has_no_changed_paths() -> None:
-    """A change of a text that is not JSON is known by its digest, but has no paths."""
     places = find_changed_paths("{", "{}")
 
     assert places == ()

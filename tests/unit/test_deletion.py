@@ -1,7 +1,3 @@
-"""Test the rules of a scheduled deletion: its earliest date, what its approval covers, and its
-messages.
-"""
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -37,17 +33,14 @@ APPROVAL = DeletionApproval(
 
 
 def build_job(state: FlowJobState = FlowJobState.RETIRED) -> FlowJob:
-    """Return a job that entered this state at `NOW`."""
     return with_history(replace(FLOW_JOB, state=state), state, "So it is.", now=NOW)
 
 
 def build_deletion(job: FlowJob | None = None) -> Deletion:
-    """Return a deletion that was scheduled at `NOW`."""
     return build_new_deletion(job or build_job(), APPROVAL, None)
 
 
 def test_retired_at_returns_the_time_of_the_last_retirement() -> None:
-    """Neither a note after the retirement nor a retirement before a rollback counts."""
     job = build_job()
     lines = (
         HistoryEntry(
@@ -65,7 +58,6 @@ def test_retired_at_returns_the_time_of_the_last_retirement() -> None:
 
 @pytest.mark.parametrize("state", sorted(set(FlowJobState) - {FlowJobState.RETIRED}))
 def test_job_that_is_not_retired_has_no_delete_date(state: FlowJobState) -> None:
-    """Only a job that is retired now has a delete date, even if it was retired earlier."""
     assert find_retired_at(build_job(state)) is None
     assert find_earliest_delete_at(build_job(state), delay=DAY, quiet=DAY) is None
 
@@ -76,16 +68,12 @@ def test_job_that_is_not_retired_has_no_delete_date(state: FlowJobState) -> None
 def test_earliest_deletion_date_uses_the_longest_period(
     delay: int, quiet: int, own: int, days: int
 ) -> None:
-    """The date follows from the longest of three periods: the setting's delay, the no-call period
-    of the settings, and that of the job.
-    """
     job = replace(build_job(), observation=Observation(no_call_period=own * DAY or None))
 
     assert find_earliest_delete_at(job, delay=delay * DAY, quiet=quiet * DAY) == NOW + days * DAY
 
 
 def test_scheduled_deletion_records_its_retirement_and_approver() -> None:
-    """The row names the retirement that was approved, the approver and the date."""
     deletion = build_deletion()
 
     assert (deletion.state, deletion.next_check_at) == (DeletionState.SCHEDULED, APPROVAL.delete_at)
@@ -99,9 +87,7 @@ def test_scheduled_deletion_records_its_retirement_and_approver() -> None:
 def test_rescheduled_deletion_accepts_edits_only_if_an_edit_had_blocked_it(
     code: str, *, accepts: bool
 ) -> None:
-    """A person who schedules a deletion again has seen an edit only if it was the reason of the
-    block.
-    """
+    """Only then has the person who schedules the deletion again seen the edit."""
     earlier = stop_with_reason(
         build_deletion(), DeletionState.BLOCKED, "why", "what to do", code=code, now=NOW
     )
@@ -113,9 +99,7 @@ def test_rescheduled_deletion_accepts_edits_only_if_an_edit_had_blocked_it(
 
 
 def test_restore_period_begins_at_the_first_delete_request() -> None:
-    """If a delete is repeated after a crash, the first request may have succeeded. So the last day
-    for a restore is counted from it.
-    """
+    """The first delete may have succeeded although the app crashed."""
     first = mark_deleting(mark_archiving(build_deletion(), now=NOW), now=NOW)
     second = mark_deleting(first, now=NOW + DAY)
 
@@ -124,7 +108,6 @@ def test_restore_period_begins_at_the_first_delete_request() -> None:
 
 
 def test_blocked_deletion_has_no_restore_date_and_no_next_check() -> None:
-    """A deletion that was blocked before its delete promises no restore and waits for a person."""
     made = mark_deleting(mark_archiving(build_deletion(), now=NOW), now=NOW)
     text = "Allow it, then retry."
     row = mark_blocked(
@@ -138,9 +121,7 @@ def test_blocked_deletion_has_no_restore_date_and_no_next_check() -> None:
 
 
 def test_missing_original_is_reported_as_deleted_by_another_person() -> None:
-    """If the original is gone before the app has stored its intent, somebody else has deleted
-    it.
-    """
+    """Somebody else has deleted the original before the app stored its intent."""
     row = mark_deleted(mark_archiving(build_deletion(), now=NOW), now=NOW)
 
     assert "somebody else" in row.message
@@ -148,7 +129,6 @@ def test_missing_original_is_reported_as_deleted_by_another_person() -> None:
 
 
 def test_waiting_for_the_same_again_adds_no_history_entry() -> None:
-    """If the message is the same, the history gets no further entry."""
     row = wait_until(
         build_deletion(), "A run goes.", until=NOW + DAY, now=NOW, code=Reason.FLOW_RUN_IN_PROGRESS
     )
@@ -162,9 +142,6 @@ def test_waiting_for_the_same_again_adds_no_history_entry() -> None:
 
 
 def test_consequences_of_a_deletion_depend_on_the_flow() -> None:
-    """Only a flow with a trigger URL loses one. The app can restore only flows outside
-    solutions.
-    """
     job = build_job()
     called = describe_consequences(job)
     original = replace(job.original, has_trigger_url=False, in_solution=False)
@@ -176,9 +153,7 @@ def test_consequences_of_a_deletion_depend_on_the_flow() -> None:
 
 
 def test_reopened_archive_begins_where_the_first_archive_ended() -> None:
-    """A second archive continues after the runs of the first one, keeps its files, and counts its
-    own runs towards the limit.
-    """
+    """The second archive keeps the files of the first one."""
     first = RunArchive(
         environment_id="e",
         job_id="j",

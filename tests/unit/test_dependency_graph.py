@@ -1,10 +1,7 @@
-"""Test the order in which dependent flows are copied, and the call loops among them."""
-
 from shared.domain.plans.dependency_graph import DependencyGraph
 
 
 def test_children_are_copied_before_their_parents() -> None:
-    """Children come before their parents, also in a chain or if parents share a child."""
     graph = DependencyGraph({"top": ["mid", "leaf"], "mid": ["leaf"], "leaf": [], "alone": []})
 
     order = graph.leaves_first
@@ -16,7 +13,7 @@ def test_children_are_copied_before_their_parents() -> None:
 
 
 def test_call_loop_lists_its_flows() -> None:
-    """A flow that only calls itself is not a loop."""
+    """A flow that only calls itself is no loop."""
     graph = DependencyGraph({"a": ["b"], "b": ["c"], "c": ["a"], "self": ["self"], "d": ["a"]})
 
     assert graph.call_loops == (("a", "b", "c"),)
@@ -25,7 +22,6 @@ def test_call_loop_lists_its_flows() -> None:
 
 
 def test_a_missing_child_is_named_with_its_caller() -> None:
-    """A deleted or unreadable child is reported, and the other flows keep their order."""
     graph = DependencyGraph({"parent": ["gone", "leaf"], "leaf": []})
 
     assert graph.missing == {"parent": {"gone"}}

@@ -1,7 +1,3 @@
-"""Test that the page of a remediation lists each group of dependent flows, with a diagram unless
-the group is large.
-"""
-
 import re
 from html import unescape
 
@@ -20,7 +16,6 @@ LONG = "A name that is longer than the box of a flow"
 
 
 def build_group(name: str, size: int) -> list[FlowView]:
-    """Return a parent and the other flows of a group, all of which it calls."""
     parent = build_flow(f"{name} 0", FlowJobState.COPIED)
     plan = {"parents": (parent.workflow_id,)}
     children = [
@@ -30,7 +25,6 @@ def build_group(name: str, size: int) -> list[FlowView]:
 
 
 def parse_calls(page: str) -> list[tuple[str, str]]:
-    """Return the rows of the page's tables of calls: caller and called flow."""
     cells = [
         unescape(re.sub(r"<svg.*?</svg>|<span.*?</span>|<[^>]+>", "", cell)).strip()
         for table in re.findall(r'<table class="calls">.*?</table>', page, re.DOTALL)
@@ -40,9 +34,6 @@ def parse_calls(page: str) -> list[tuple[str, str]]:
 
 
 def test_calls_are_drawn_as_arrows_and_listed_with_full_names() -> None:
-    """Diagram and table also contain callers that are not flows. A box shows the whole name as its
-    title.
-    """
     callers = (PlannedCaller(kind="canvas_app", label="app Requests", manual_reason="its maker"),)
     child = build_flow(LONG, FlowJobState.COPIED, plan={"callers": callers})
     parent = build_flow("Parent", FlowJobState.COPIED, plan={"children": (child.workflow_id,)})
@@ -55,7 +46,6 @@ def test_calls_are_drawn_as_arrows_and_listed_with_full_names() -> None:
 
 
 def test_call_loop_has_a_line_in_each_direction() -> None:
-    """Two flows that call each other have two arrows and two rows of the table."""
     where = build_environment_job()
     first = build_flow("a", FlowJobState.COPIED, plan={"children": ("id-b-env-1",)}, where=where)
     second = build_flow("b", FlowJobState.COPIED, plan={"children": ("id-a-env-1",)}, where=where)
@@ -66,7 +56,6 @@ def test_call_loop_has_a_line_in_each_direction() -> None:
 
 
 def test_line_to_a_flow_that_requires_an_action_is_red() -> None:
-    """Diagram and table mark a call to a flow that requires an action."""
     child = build_blocked_flow("child")
     parent = build_flow("parent", FlowJobState.PLANNED, plan={"children": (child.workflow_id,)})
     page = build_page([child, parent])
@@ -90,9 +79,7 @@ def test_every_group_is_on_one_page() -> None:
 
 
 def test_a_large_group_is_counted_and_leads_to_all_its_calls() -> None:
-    """A diagram of a large group would be illegible, so the page shows counts and a link to its
-    table.
-    """
+    """A diagram of a large group would be illegible."""
     flows = build_group("g", 100)
     page = build_page(flows)
     link = re.search(r'\?group=([^#"]+)#graph">Show all 99 calls', page)
@@ -106,7 +93,6 @@ def test_a_large_group_is_counted_and_leads_to_all_its_calls() -> None:
 
 
 def test_a_page_draws_a_limited_number_of_boxes_and_leads_to_the_other_diagrams() -> None:
-    """The page stays small: it draws the first diagrams and links to the others."""
     flows = [one for number in range(5) for one in build_group(f"g{number}", 50)]
     page = build_page(flows)
     alone = build_page(flows, diagrams=DiagramFilter(flow_id=flows[-1].workflow_id))

@@ -1,7 +1,3 @@
-"""Test the findings about differences between the sources of a discovery, which name a limited
-number of flows.
-"""
-
 from shared.domain.flow import FlowListEntry, FlowState, WorkflowSummary
 from shared.domain.plans.discovery_differences import (
     MAX_NAMED_FLOWS,
@@ -13,7 +9,6 @@ ON, OFF = FlowState.ON, FlowState.OFF
 
 
 def build_row(workflow_id: str, name: str = "", state: FlowState = ON) -> WorkflowSummary:
-    """Return a flow as Dataverse lists it."""
     return WorkflowSummary(workflow_id=workflow_id, name=name or workflow_id, state=state)
 
 
@@ -24,7 +19,6 @@ def build_entry(
     title: str = "",
     state: FlowState | None = ON,
 ) -> FlowListEntry:
-    """Return a flow as the flow service lists it."""
     return FlowListEntry(
         flow_name=flow_name or workflow_id or "",
         display_name=title or workflow_id or flow_name,
@@ -42,7 +36,6 @@ def index_by_id[T: (WorkflowSummary, FlowListEntry)](*flows: T) -> dict[str, T]:
 
 
 def test_equal_sources_yield_no_differences() -> None:
-    """There are no findings if the sources agree, with and without the list of all flows."""
     known, lines = index_by_id(build_row("a"), build_row("b")), index_by_id(build_entry("a"))
 
     assert find_differences(known, FlowServiceListing(reported=lines)) == ()
@@ -51,7 +44,6 @@ def test_equal_sources_yield_no_differences() -> None:
 
 
 def test_a_report_is_compared_with_dataverse_without_the_full_list() -> None:
-    """Findings name flows that are missing, have an unknown id, another state or another title."""
     known = index_by_id(build_row("off", state=OFF), build_row("renamed", "New"))
     reported = index_by_id(
         build_entry("gone"),
@@ -74,9 +66,6 @@ def test_a_report_is_compared_with_dataverse_without_the_full_list() -> None:
 
 
 def test_full_list_reports_flows_that_one_source_lacks() -> None:
-    """With the list of all flows, findings also name flows that only one source has, and flows with
-    two ids.
-    """
     known = index_by_id(
         build_row("a"),
         build_row("dataverse-only"),
@@ -104,7 +93,7 @@ def test_full_list_reports_flows_that_one_source_lacks() -> None:
 
 
 def test_flow_outside_solutions_is_matched_by_its_flow_name() -> None:
-    """For such a flow, the flow service returns no Dataverse id. Its flow name equals that id."""
+    """The flow service returns no Dataverse id for such a flow. Its flow name equals that id."""
     known = index_by_id(build_row("mine"))
     lines = {"mine": build_entry(None, flow_name="mine")}
 
@@ -112,7 +101,7 @@ def test_flow_outside_solutions_is_matched_by_its_flow_name() -> None:
 
 
 def test_thousands_of_differences_become_one_sentence() -> None:
-    """A finding names a few flows and counts the others, because the job's row has a size limit."""
+    """The job's row has a size limit."""
     known = index_by_id(*(build_row(f"flow-{number}") for number in range(10_000)))
 
     (text,) = find_differences(known, FlowServiceListing(reported={}, everything={}))

@@ -1,5 +1,3 @@
-"""Test that the later data count if a flow was edited during a discovery and read again."""
-
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +13,6 @@ NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def build_page(source: DiscoverySource, number: int = 0, **more: Any) -> DiscoveryPage:
-    """Return a complete page of a discovery."""
     return DiscoveryPage(
         environment_job_id="job",
         source=source,
@@ -27,7 +24,6 @@ def build_page(source: DiscoverySource, number: int = 0, **more: Any) -> Discove
 
 
 def build_report(*flows: str) -> DiscoveryPage:
-    """Return a page of the Microsoft-key list with these flows."""
     reported = (
         FlowListEntry(flow_name=one, display_name=one, workflow_id=one, state=FlowState.ON)
         for one in flows
@@ -36,14 +32,12 @@ def build_report(*flows: str) -> DiscoveryPage:
 
 
 def build_rows(*flows: str, etag: str = "1") -> tuple[WorkflowSummary, ...]:
-    """Return these flows as Dataverse lists them."""
     return tuple(
         WorkflowSummary(workflow_id=one, name=one, state=FlowState.ON, etag=etag) for one in flows
     )
 
 
 def build_flow_on_microsoft_key(flow: str, digest: str = "first") -> FlowOnMicrosoftKey:
-    """Return a flow on Microsoft's key, with this digest of its definition."""
     return FlowOnMicrosoftKey(
         workflow_id=flow,
         flow_name=flow,
@@ -66,7 +60,6 @@ FIRST = build_page(
 
 
 def test_flow_that_was_read_twice_has_the_values_of_the_last_read() -> None:
-    """The later page replaces the flow's digest and children. Other flows keep theirs."""
     again = build_page(
         DiscoverySource.DATAVERSE,
         1,
@@ -84,9 +77,6 @@ def test_flow_that_was_read_twice_has_the_values_of_the_last_read() -> None:
 
 
 def test_deleted_flow_has_no_children_and_is_not_on_microsofts_key() -> None:
-    """A flow that was deleted during the discovery is left out. If the Microsoft-key list still
-    names it, a finding says so.
-    """
     found = combine_pages(
         [build_report("a", "b"), FIRST, build_page(DiscoverySource.DATAVERSE, 1, deleted=("b",))]
     )

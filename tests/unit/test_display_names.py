@@ -1,5 +1,3 @@
-"""Test that names with a suffix fit into Dataverse's limit and stay readable."""
-
 import pytest
 
 from shared.domain.display_names import (
@@ -16,7 +14,7 @@ ACCENT = "e\u0301"
 
 
 def count_utf16_units(text: str) -> int:
-    """Return the length of a text in UTF-16 code units. Dataverse counts at most as many."""
+    """Return the length in UTF-16 code units. Dataverse limits their number."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
@@ -28,7 +26,7 @@ def test_name_within_the_limit_is_not_cut() -> None:
 
 @pytest.mark.parametrize("length", [86, 95, 100, 101, 174, 255])
 def test_a_long_name_keeps_its_suffix_within_the_limit(length: int) -> None:
-    """The suffix identifies the flow, so the name before it is cut."""
+    """The suffix identifies the flow."""
     title = "".join(chr(ord("a") + place % 26) for place in range(length))
 
     for name, suffix in (
@@ -43,9 +41,7 @@ def test_a_long_name_keeps_its_suffix_within_the_limit(length: int) -> None:
 
 
 def test_name_of_a_retired_original_can_be_restored() -> None:
-    """If the original's name exceeds Dataverse's limit, the app does not rename it, because a
-    rollback could not restore the name.
-    """
+    """A rollback could not restore a longer name."""
     fits, does_not_fit = "x" * LIMIT, "x" * (LIMIT + 1)
 
     assert count_utf16_units(build_retired_name(fits)) == LIMIT
@@ -71,6 +67,5 @@ def test_name_is_cut_exactly_at_the_limit() -> None:
 
 
 def test_name_of_lone_surrogates_or_accents_is_cut_to_the_limit() -> None:
-    """Names of only accents, or with half of a surrogate pair, fit into the limit, too."""
     assert count_utf16_units(build_copy_name("\ud83d" * 255)) <= LIMIT
     assert build_copy_name("\u200f" * 255) == "… (CMK)"

@@ -1,5 +1,3 @@
-"""Test that the documents agree with the code."""
-
 import ast
 import inspect
 import re
@@ -31,17 +29,14 @@ PAGES = [*documented_commands.PAGES, ROOT / "CHANGELOG.md"]
 
 
 def read_page(name: str) -> str:
-    """Return the text of this page of `docs/`."""
     return (DOCS / name).read_text()
 
 
 def find_first_cells(text: str) -> list[str]:
-    """Return the first cell of each row of each table."""
     return re.findall(r"^\| (.+?) \|", text, re.MULTILINE)
 
 
 def find_code(cells: list[str]) -> set[str]:
-    """Return all texts between backticks in these cells."""
     return {word for cell in cells for word in re.findall(r"`([^`]+)`", cell)}
 
 
@@ -49,7 +44,6 @@ def find_code(cells: list[str]) -> set[str]:
 
 
 def test_documented_settings_equal_the_settings_of_the_code() -> None:
-    """docs/settings.md lists each setting by the name of its environment variable."""
     text = read_page("settings.md")
     ours, _, _ = text.partition("## Read by the Functions host")
     names = {
@@ -70,7 +64,6 @@ def test_settings_table_is_generated_from_the_code() -> None:
 
 
 def test_every_schedule_is_documented() -> None:
-    """docs/settings.md lists the settings with which the timers are scheduled."""
     source = (ROOT / "functions" / "timers.py").read_text()
 
     schedules = set(re.findall(r"%(CMK_\w+)%", source))
@@ -81,9 +74,6 @@ def test_every_schedule_is_documented() -> None:
     ("package", "name"), [("shared.callers", "callers.md"), ("shared.firewalls", "network.md")]
 )
 def test_every_kind_is_documented(package: str, name: str) -> None:
-    """docs/callers.md has a row for each caller kind, and docs/network.md for each firewall
-    kind.
-    """
     kinds = {kind.kind for kind in find_kinds(package)}
 
     assert kinds
@@ -91,7 +81,6 @@ def test_every_kind_is_documented(package: str, name: str) -> None:
 
 
 def test_every_microsoft_key_reason_is_documented() -> None:
-    """docs/assess.md has a row for each reason."""
     _, _, section = read_page("assess.md").partition("| `microsoft_key_reasons` |")
 
     assert {str(reason) for reason in MicrosoftKeyReason} <= find_code(find_first_cells(section))
@@ -101,7 +90,6 @@ def test_every_microsoft_key_reason_is_documented() -> None:
 
 
 def test_error_tree_in_the_docstring_contains_every_error() -> None:
-    """The docstring of `shared/errors.py` lists exactly the errors of the module."""
     tree = {
         name
         for name, one in inspect.getmembers(errors, inspect.isclass)
@@ -124,9 +112,6 @@ def test_runbook_tables_are_generated_and_contain_every_reason_and_platform_code
 
 @pytest.mark.parametrize("anchor", runbook_tables.ENTRIES)
 def test_runbook_entry_names_its_reasons(anchor: str) -> None:
-    """Some reasons have a section of the runbook instead of a row in its tables. The section names
-    them.
-    """
     sections = re.split(r"^## (.+)$", read_page("runbook.md"), flags=re.MULTILINE)
     by_anchor = {
         title.lower().replace(" ", "-"): text
@@ -144,7 +129,6 @@ def test_runbook_without_a_place_for_a_table_is_rejected() -> None:
 
 
 def test_texts_of_reasons_fit_the_table_of_the_runbook() -> None:
-    """Each reason is one line of text, and its fix is a sentence."""
     for reason in Reason:
         assert not re.search(r"\n", reason.meaning + reason.fix), reason
         assert reason.meaning.endswith("."), reason
@@ -152,9 +136,7 @@ def test_texts_of_reasons_fit_the_table_of_the_runbook() -> None:
 
 
 def test_every_undocumented_platform_error_is_listed_for_verification() -> None:
-    """If Microsoft does not document an error's code, the page lists it as a guess that must be
-    verified on a real tenant.
-    """
+    """Somebody must verify such a code on a real tenant."""
     text = read_page("verify-on-a-real-tenant.md")
     guesses = {one.code for one in platform_errors.REFUSALS if not one.is_documented}
 
@@ -162,7 +144,6 @@ def test_every_undocumented_platform_error_is_listed_for_verification() -> None:
 
 
 def test_every_pattern_stage_and_table_is_described() -> None:
-    """docs/architecture.md names all migration methods, rollback stages and tables."""
     text = read_page("architecture.md")
     words = [*MigrationMethod, *RollbackStage]
     tables = [name.replace("_", "") for name in Tables.list_item_types()]
@@ -171,7 +152,7 @@ def test_every_pattern_stage_and_table_is_described() -> None:
 
 
 def test_every_error_line_of_the_log_has_a_runbook() -> None:
-    """A log line of level ERROR needs a person, so the runbook contains its words."""
+    """A log line of level ERROR means that a person must act."""
     section = read_page("runbook.md").partition("## Log messages")[2].partition("\n## ")[0]
     plain = re.sub(r"[`…]|NAME", "", section)
     for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
@@ -182,7 +163,7 @@ def test_every_error_line_of_the_log_has_a_runbook() -> None:
 
 
 def test_every_assumption_is_listed_for_verification() -> None:
-    """Each assumption of the local tenant is listed, so that somebody verifies it on a real one."""
+    """Somebody must verify each assumption of the local tenant on a real one."""
     text = read_page("verify-on-a-real-tenant.md")
 
     assert [one.name for one in fields(Assumptions) if f"`{one.name}`" not in text] == []
@@ -222,7 +203,7 @@ def find_code_names(text: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def names_of_the_repository() -> set[str]:
-    """Return each word of all files except documents, and the names of all files."""
+    """Return the words of source files, and their names without suffix."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -246,14 +227,12 @@ def names_of_the_repository() -> set[str]:
 def test_every_code_name_in_a_document_exists(
     path: Path, names_of_the_repository: set[str]
 ) -> None:
-    """If a name changes in the code, this test fails until the documents follow."""
     missing = find_code_names(path.read_text()) - names_of_the_repository - NAMES_ELSEWHERE
 
     assert missing == set()
 
 
 def test_code_names_are_found_in_a_document() -> None:
-    """Only names with an underscore or an inner capital count. Ordinary words do not."""
     text = "`moving_parts`, `MovingParts.state`, `CMK_MOVING`, `word`\n```\n`in_a_block`\n```\n"
 
     assert find_code_names(text) == {"moving_parts", "MovingParts", "CMK_MOVING"}
@@ -263,14 +242,10 @@ def test_code_names_are_found_in_a_document() -> None:
 
 
 def read_required_packages(requirements: str) -> set[str]:
-    """Return the packages that a requirements file names directly."""
     return {pin.name for pin in read_requirements(ROOT / requirements).direct}
 
 
 def test_documented_dependencies_equal_the_required_packages() -> None:
-    """docs/dependencies.md lists exactly the packages in the requirements files and in
-    pyproject.toml.
-    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {
         name
@@ -285,7 +260,6 @@ def test_documented_dependencies_equal_the_required_packages() -> None:
 
 
 def test_requirements_of_the_app_equal_its_imports() -> None:
-    """requirements.txt lists exactly the packages that the app imports."""
     imported = set()
     for path in [
         ROOT / "function_app.py",
@@ -319,7 +293,6 @@ def test_requirements_of_the_app_equal_its_imports() -> None:
 
 
 def find_anchors(path: Path) -> set[str]:
-    """Return the anchors that Markdown viewers derive from a document's headings."""
     titles = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
     return {
         re.sub(r"[^\w\- ]", "", normalize("NFKC", title).lower()).strip().replace(" ", "-")
@@ -329,7 +302,6 @@ def find_anchors(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_has_a_target(path: Path) -> None:
-    """Links to files and headings of the repository have a target."""
     for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
         if "://" in target:
             continue
@@ -340,7 +312,6 @@ def test_every_link_has_a_target(path: Path) -> None:
 
 
 def test_every_page_is_linked_from_the_readme() -> None:
-    """A reader who follows links from README.md reaches each page."""
     reached, waiting = set[Path](), [ROOT / "README.md"]
     while waiting:
         here = waiting.pop()
@@ -360,9 +331,6 @@ def test_every_page_is_linked_from_the_readme() -> None:
 
 
 def test_contributing_names_every_folder_and_its_tests() -> None:
-    """CONTRIBUTING.md names each folder in `shared`, `shared/steps`, `local_cloud` and
-    `tests/functional`, and no path that does not exist.
-    """
     table = (ROOT / "CONTRIBUTING.md").read_text()
     named = {name.rstrip("/") for name in re.findall(r"`([\w./]+)`", table) if "/" in name}
     subjects = {

@@ -1,7 +1,3 @@
-"""Test that no file of the repository contains a path of a machine, a local mode or a real
-signature.
-"""
-
 import re
 import subprocess
 from pathlib import Path
@@ -20,9 +16,7 @@ SIGNATURE = r"sig=[A-Za-z0-9_-]{40,}"
 
 
 def find_hits(pattern: str, *where: str) -> list[str]:
-    """Return the lines of committed and new files that match a pattern, as `git grep` prints
-    them.
-    """
+    """Return the lines that match a pattern, as `git grep` prints them."""
     found = subprocess.run(
         ["git", "grep", "--untracked", "-nIE", pattern, "--", *(where or (".",))],
         cwd=ROOT,
@@ -36,7 +30,6 @@ def find_hits(pattern: str, *where: str) -> list[str]:
 
 @pytest.mark.parametrize("pattern", [MACHINE, REGISTRY])
 def test_no_file_contains_a_machine_path_or_a_registry_host(pattern: str) -> None:
-    """Such a path or host would work only on one machine."""
     assert find_hits(pattern) == []
 
 
@@ -46,12 +39,11 @@ def test_no_file_outside_tests_contains_a_signature() -> None:
 
 
 def test_product_does_not_import_the_local_cloud() -> None:
-    """The deployed app must not depend on the local cloud, which is never deployed."""
+    """The local cloud is never deployed."""
     assert find_hits(r"(import|from) +local_cloud", *PRODUCT) == []
 
 
 def test_no_setting_or_switch_selects_a_local_mode() -> None:
-    """The app runs the same code everywhere. Only its settings say where it is."""
     word = re.compile("local|fake|simulat|emulat", re.IGNORECASE)
 
     assert [name for name in Settings.model_fields if word.search(name)] == []
@@ -60,7 +52,6 @@ def test_no_setting_or_switch_selects_a_local_mode() -> None:
 
 
 def test_files_of_a_run_are_not_committed() -> None:
-    """State, logs, settings with secrets, and caches must not be in the repository."""
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()

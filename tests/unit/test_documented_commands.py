@@ -1,7 +1,4 @@
-"""Test that each command in a document is run by a test, or that the document says that it needs
-Azure. `functional/cli/test_documented_calls.py` runs those of `cmkflow` and the API; this file runs
-the others.
-"""
+"""Test that each command in a document is run by a test, or marked as needing Azure."""
 
 import subprocess
 import sys
@@ -31,13 +28,11 @@ RUN_BY = {
 
 
 def select_commands(program: str) -> list[Command]:
-    """Return the commands of this program that documents contain."""
     return [one for one in COMMANDS if one.words[0] == program]
 
 
 @cache
 def run(*command: str) -> tuple[int, str]:
-    """Run a program once in the checkout, and return its exit code and output."""
     done = subprocess.run(
         command, cwd=ROOT, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -53,9 +48,6 @@ def test_command_that_needs_azure_is_marked_in_its_document() -> None:
 
 
 def test_every_other_command_is_run_by_a_test() -> None:
-    """A command of a program other than `cmkflow`, `make` and `python` is listed in `RUN_BY` with
-    the test that runs it.
-    """
     here = {"cmkflow", "make", "python", "export"}  # export sets a variable
     others = [one for one in COMMANDS if not one.needs_azure and one.words[0] not in here]
     others = [one for one in others if "$APP/api/" not in one.text]
@@ -69,7 +61,6 @@ def test_every_other_command_is_run_by_a_test() -> None:
 
 @pytest.mark.parametrize("command", select_commands("cmkflow"), ids=str)
 def test_command_named_in_a_sentence_exists(command: Command) -> None:
-    """It may be a command, a group, or an option of all commands."""
     if command.words[1].startswith("--"):
         assert f"{command.words[1]} " in run(sys.executable, "-m", "cmkflow", "--help")[1]
         return
@@ -83,7 +74,6 @@ def test_command_named_in_a_sentence_exists(command: Command) -> None:
 
 @pytest.mark.parametrize("command", select_commands("make"), ids=str)
 def test_documented_make_command_has_a_target(command: Command) -> None:
-    """The Makefile has the target and uses each variable that the command sets."""
     variables = {word.partition("=")[0] for word in command.words if "=" in word}
     source = (ROOT / "Makefile").read_text()
 
@@ -95,7 +85,6 @@ def test_documented_make_command_has_a_target(command: Command) -> None:
 
 @pytest.mark.parametrize("command", select_commands("python"), ids=str)
 def test_documented_python_command_accepts_its_options(command: Command) -> None:
-    """A module's help lists the documented options, and a documented script exists."""
     if command.words[1] != "-m":
         assert (ROOT / command.words[1]).is_file()
         return

@@ -20,7 +20,6 @@ from shared.html_pages import format_span
     ],
 )
 def test_duration_is_formatted_in_its_two_largest_units(duration: timedelta, words: str) -> None:
-    """For example, "7 days" instead of `7 days, 0:00:00`."""
     assert format_duration(duration) == words
 
 
@@ -35,5 +34,4 @@ def test_duration_is_formatted_in_its_two_largest_units(duration: timedelta, wor
     ],
 )
 def test_span_just_below_two_units_is_rounded_to_two(time: timedelta, words: str) -> None:
-    """A span just below two days is shown as 2 days and not as 48 h, like other spans of days."""
     assert format_span(time) == words

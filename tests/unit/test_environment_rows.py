@@ -1,5 +1,3 @@
-"""Test the line of an environment on the dashboard: its state, its bar and the next step."""
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,7 +21,6 @@ STOPPED = Situation(now=NOW, is_stopped=True)
 def build_status(
     state: str = "completed", /, migrated: int = 0, **changes: Any
 ) -> EnvironmentStatus:
-    """Return the status of an environment whose job is in this state."""
     values: dict[str, Any] = {
         "environment_id": "e",
         "environment_name": "Operations",
@@ -120,16 +117,12 @@ REASON = NotMigratedReason
 def test_row_contains_the_state_and_the_next_step(
     one: EnvironmentStatus, situation: Situation, look: str, state: str, following: str
 ) -> None:
-    """The most urgent fact decides the state. The next step counts all flows that it concerns."""
     row = build_environment_row(one, situation)
 
     assert (row.look, row.state, row.next) == (look, state, following)
 
 
 def test_parts_of_the_bar_add_up_to_all_flows() -> None:
-    """Each flow is in one part of the bar: migrated, not to be migrated, waiting, or for a
-    person.
-    """
     left = dict.fromkeys(NotMigratedReason, 1)
 
     row = build_environment_row(
@@ -141,9 +134,6 @@ def test_parts_of_the_bar_add_up_to_all_flows() -> None:
 
 
 def test_rows_that_require_an_action_are_sorted_first() -> None:
-    """Environments that require an action come first. Names are sorted as people expect, `Team 2`
-    before `Team 10`.
-    """
     rows = [
         build_environment_row(build_status(environment_name="Team 10"), AT_WORK),
         build_environment_row(build_status("failed", environment_name="Zoo"), AT_WORK),

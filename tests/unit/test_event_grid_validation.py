@@ -1,5 +1,3 @@
-"""Test whether a flow answers Event Grid's validation, as far as its definition shows."""
-
 from typing import Any
 
 import pytest
@@ -37,7 +35,6 @@ IN_A_CONDITION = {
 def test_flow_answers_if_it_returns_the_code_or_calls_its_url(
     actions: dict[str, Any], *, answers: bool
 ) -> None:
-    """The response may be in a branch, and an earlier action may build its body."""
     text = define.build_client_data("lineage", define.build_http_trigger(), actions)
 
     assert parse_client_data(text).answers_event_grid is answers

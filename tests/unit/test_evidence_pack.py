@@ -1,5 +1,3 @@
-"""Test that an evidence file can be verified, and that the verification finds each change."""
-
 import hashlib
 import io
 import json
@@ -28,7 +26,6 @@ SIGNED = format_signature("a test")
 
 
 def build_pack(folder: Path, *, order: int = 1) -> bytes:
-    """Return an evidence file that contains three files, written in either order."""
     folder.mkdir()
     pack = EvidenceFile(folder)
     for name, content in [("b.jsonl", b"1\n"), ("a.json", b"{}"), (APPROVED, PLAN)][::order]:
@@ -38,7 +35,6 @@ def build_pack(folder: Path, *, order: int = 1) -> bytes:
 
 
 def find_differences(content: bytes) -> list[str]:
-    """Return what the verification of this evidence file finds."""
     return list(find_manifest_differences(io.BytesIO(content)))
 
 
@@ -55,19 +51,15 @@ def rewrite_pack(content: bytes, change: Callable[[dict[str, bytes]], None]) -> 
 
 
 def remove_signature(files: dict[str, bytes]) -> None:
-    """Remove the signature and the file that says why there is no time stamp. Evidence files of
-    earlier versions have neither.
-    """
+    """Evidence files of earlier versions have neither of these files."""
     del files[SIGNATURE], files[NO_TIME_STAMP]
 
 
 def test_the_same_files_make_the_same_bytes(tmp_path: Path) -> None:
-    """The order and the time in which files are written do not matter."""
     assert build_pack(tmp_path / "a") == build_pack(tmp_path / "b", order=-1)
 
 
 def test_a_manifest_has_each_file_and_the_zip_opens_anywhere(tmp_path: Path) -> None:
-    """The manifest lists each file with its SHA-256 and size, and facts about the remediation."""
     with zipfile.ZipFile(io.BytesIO(build_pack(tmp_path / "a"))) as archive:
         manifest = json.loads(archive.read(MANIFEST))
         assert archive.testzip() is None
@@ -82,7 +74,7 @@ def test_a_manifest_has_each_file_and_the_zip_opens_anywhere(tmp_path: Path) -> 
 
 
 def test_complete_evidence_file_has_no_differences_after_another_zip(tmp_path: Path) -> None:
-    """A person may unpack the evidence file and zip it again, because only the files count."""
+    """A person may unpack the evidence file and zip it again."""
     content = build_pack(tmp_path / "a")
 
     assert find_differences(content) == []
@@ -109,7 +101,6 @@ def test_folders_of_its_files_are_no_difference(tmp_path: Path) -> None:
     ],
 )
 def test_other_folders_are_a_difference(tmp_path: Path, name: str, content: bytes) -> None:
-    """Somebody has added a folder that has content, or in which the manifest has no file."""
     with_folder = rewrite_pack(
         build_pack(tmp_path / "a"), lambda files: files.update({name: content})
     )
@@ -134,9 +125,7 @@ def test_each_changed_file_is_reported(
 
 
 def test_plan_that_was_replaced_with_its_manifest_is_reported(tmp_path: Path) -> None:
-    """Even if the manifest was adapted, the file's name contains the approved version, which is a
-    hash of the plan.
-    """
+    """The plan's file name contains the approved version, which is a hash of the plan."""
 
     def exchange(files: dict[str, bytes]) -> None:
         files[APPROVED] = b'{"environment": "another"}'
@@ -153,7 +142,7 @@ def test_plan_that_was_replaced_with_its_manifest_is_reported(tmp_path: Path) ->
 
 
 def test_a_plan_under_a_shorter_version_is_found(tmp_path: Path) -> None:
-    """A version of few digits is rejected, because somebody could construct another plan for it."""
+    """Somebody could construct another plan for a version of few digits."""
 
     def rename_files(files: dict[str, bytes]) -> None:
         manifest = json.loads(files[MANIFEST])
@@ -177,7 +166,6 @@ def test_duplicate_entry_of_the_zip_is_reported(tmp_path: Path, name: str) -> No
 
 
 def build_other_zip() -> bytes:
-    """Return a zip file that contains another file of the same name."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         archive.writestr("a.json", b"[]")
@@ -185,7 +173,6 @@ def build_other_zip() -> bytes:
 
 
 def with_comment(content: bytes) -> bytes:
-    """Return the zip file with a comment."""
     target = io.BytesIO(content)
     with zipfile.ZipFile(target, "a") as archive:
         archive.comment = b"a comment"
@@ -193,7 +180,6 @@ def with_comment(content: bytes) -> bytes:
 
 
 def with_unlisted_file(content: bytes) -> bytes:
-    """Return the zip file with a file that its directory does not list."""
     target = io.BytesIO(content)
     with zipfile.ZipFile(target, "a") as archive:
         archive.writestr("other.json", b"[]")
@@ -213,16 +199,14 @@ def with_unlisted_file(content: bytes) -> bytes:
 def test_bytes_outside_the_files_of_the_zip_are_reported(
     tmp_path: Path, add: Callable[[bytes], bytes]
 ) -> None:
-    """Such bytes can hide another zip, as some tools read it from the beginning and others from its
-    directory at the end.
-    """
+    """Such bytes can contain a second zip, which only some tools show."""
     assert find_differences(add(build_pack(tmp_path / "a"))) == [
         "the zip has bytes that belong to none of its files"
     ]
 
 
 def test_zip_that_was_streamed_has_no_differences(tmp_path: Path) -> None:
-    """A tool that streams a zip writes the length of a file behind it, which is allowed."""
+    """A tool that streams a zip writes the length of a file behind it."""
     with zipfile.ZipFile(io.BytesIO(build_pack(tmp_path / "a"))) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     reader, writer = socket.socketpair()
@@ -238,7 +222,6 @@ def test_zip_that_was_streamed_has_no_differences(tmp_path: Path) -> None:
 
 
 def test_damaged_bytes_are_a_difference(tmp_path: Path) -> None:
-    """A damaged file is reported like a changed one."""
     content = rewrite_pack(build_pack(tmp_path / "a"), lambda _: None)  # without compression
 
     (difference,) = find_differences(content.replace(PLAN, PLAN.upper(), 1))
@@ -248,7 +231,6 @@ def test_damaged_bytes_are_a_difference(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"no zip", None])
 def test_file_that_is_not_an_evidence_file_raises_value_error(content: bytes | None) -> None:
-    """Another file, or a zip without a manifest, is rejected."""
     if content is None:
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w") as archive:
@@ -260,7 +242,6 @@ def test_file_that_is_not_an_evidence_file_raises_value_error(content: bytes | N
 
 
 def test_invalid_manifest_raises_value_error() -> None:
-    """The manifest may have been replaced by anything, and must not cause another error."""
     for text in ("[]", "{", '{"files": {"a": 1}}', '{"files": []}', "{}"):
         target = io.BytesIO()
         with zipfile.ZipFile(target, "w") as archive:
@@ -270,7 +251,7 @@ def test_invalid_manifest_raises_value_error() -> None:
 
 
 def test_no_cell_of_a_table_is_a_formula(tmp_path: Path) -> None:
-    """Names come from the tenant. A spreadsheet must not execute one that looks like a formula."""
+    """A spreadsheet must not execute a name from the tenant as a formula."""
     pack = EvidenceFile(tmp_path)
     pack.write_row("a.csv", ["=1+1", "@x", "-1", "a,b", None, 7])
     with zipfile.ZipFile(
@@ -280,7 +261,6 @@ def test_no_cell_of_a_table_is_a_formula(tmp_path: Path) -> None:
 
 
 def test_read_signature_of_signed_pack_returns_manifest_and_signature(tmp_path: Path) -> None:
-    """The signature is for the manifest's bytes in the zip file."""
     signature = Signature(key_id="k", public_key="p", value="v")
     pack = EvidenceFile(tmp_path)
     manifest = pack.build_manifest({})
@@ -292,9 +272,6 @@ def test_read_signature_of_signed_pack_returns_manifest_and_signature(tmp_path: 
 
 
 def test_read_signature_of_unsigned_pack_returns_the_reason(tmp_path: Path) -> None:
-    """If there is no signature, the reason is in its file. Evidence files of earlier versions have
-    no such file.
-    """
     content = build_pack(tmp_path / "a")
 
     older = rewrite_pack(content, remove_signature)
@@ -308,7 +285,6 @@ def test_read_signature_of_unsigned_pack_returns_the_reason(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("text", [b"[]", b"{", b'{"value": 1}', b'{"value": "v"}', b'{"x": "y"}'])
 def test_read_signature_of_damaged_signature_raises(tmp_path: Path, text: bytes) -> None:
-    """Whatever the signature's file contains, the error says that this is not an evidence file."""
     content = rewrite_pack(
         build_pack(tmp_path / "a"), lambda files: files.update({SIGNATURE: text})
     )

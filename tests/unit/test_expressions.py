@@ -1,7 +1,3 @@
-"""Test which references are found in an expression of a definition, such as
-`triggerBody()?['name']`.
-"""
-
 import pytest
 
 from shared.domain.definitions.expressions import (
@@ -28,7 +24,6 @@ def _list_references(text: str) -> list[tuple[str, str | None, list[str | None]]
     ],
 )
 def test_path_is_parsed_in_every_notation(text: str) -> None:
-    """Brackets, dots, question marks and interpolation all name the same path."""
     found = _list_references(text)
 
     assert found == [("triggerbody", "", ["Name_Value"])]
@@ -45,7 +40,6 @@ def test_path_is_parsed_in_every_notation(text: str) -> None:
     ],
 )
 def test_literal_text_is_no_expression(text: str) -> None:
-    """Prose, escaped characters and quoted text in an expression contain no reference."""
     found = [function for function, _, _ in _list_references(text) if function != "concat"]
 
     assert found == []
@@ -64,16 +58,12 @@ def test_path_behind_first_or_last_is_parsed() -> None:
 
 
 def test_key_that_is_an_expression_is_unknown() -> None:
-    """If the key in brackets is computed, the name of the member is unknown."""
     found = _list_references("@triggerBody()?[variables('key')]")
 
     assert found == [("triggerbody", "", [None]), ("variables", "key", [])]
 
 
 def test_enclosing_function_of_a_reference_is_parsed() -> None:
-    """The reference names the function around it. For example, `length(…)` reads only the length of
-    a list.
-    """
     found = {one.function: one.inside for one in find_references("@length(body('List'))")}
 
     assert found["body"] == "length"
@@ -90,7 +80,6 @@ def test_enclosing_function_of_a_reference_is_parsed() -> None:
     ],
 )
 def test_only_a_whole_value_is_a_whole_reference(text: str, is_whole: bool) -> None:
-    """Text with an interpolation or without `@` is no whole reference."""
     found: ExpressionReference | None = find_whole_reference(text)
 
     assert (found is not None) is is_whole
@@ -100,7 +89,6 @@ def test_only_a_whole_value_is_a_whole_reference(text: str, is_whole: bool) -> N
     "text", ["@body('List'", "@{body('List)", "@", "@{", "@body(", "@a[", "@a."]
 )
 def test_invalid_expression_raises_no_error(text: str) -> None:
-    """The app raises no error for an invalid expression, which the platform would not save."""
     found = list(find_references(text))
 
     assert len(found) <= 1

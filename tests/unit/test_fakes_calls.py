@@ -1,5 +1,3 @@
-"""Test how the fakes answer calls to trigger URLs, and what their flows do."""
-
 from dataclasses import replace
 
 import pytest
@@ -17,12 +15,10 @@ from tests.fakes.test_world import World
 
 @pytest.fixture
 def builder() -> Builder:
-    """Return the builder of an empty environment."""
     return Builder(World())
 
 
 def test_call_of_a_flow_that_is_on_starts_a_run(builder: Builder) -> None:
-    """The caller gets a 202, and the run has the id of the trigger URL."""
     flow = builder.add_http_flow("Orders")
 
     outcome = call_url(builder.world, builder.get_trigger_url(flow))
@@ -33,7 +29,6 @@ def test_call_of_a_flow_that_is_on_starts_a_run(builder: Builder) -> None:
 
 
 def test_call_of_a_flow_that_is_off_is_rejected_without_a_run(builder: Builder) -> None:
-    """The call gets a 400 and starts no run."""
     flow = builder.add_http_flow("Orders")
     turn_off(builder.world, flow)
 
@@ -44,7 +39,6 @@ def test_call_of_a_flow_that_is_off_is_rejected_without_a_run(builder: Builder) 
 
 
 def test_a_signature_is_checked(builder: Builder) -> None:
-    """A wrong signature and a missing one cause different errors."""
     url = builder.get_trigger_url(builder.add_http_flow("Orders"))
     unsigned, _, _ = url.partition("&sp=")
 
@@ -53,7 +47,6 @@ def test_a_signature_is_checked(builder: Builder) -> None:
 
 
 def test_a_url_of_the_tenant_kind_has_no_signature(builder: Builder) -> None:
-    """A trigger with tenant authentication has a URL without `sig`, which is not a secret."""
     flow = builder.add_flow("Orders", define.build_http_trigger(authentication="Tenant"))
 
     url = builder.get_trigger_url(flow)
@@ -74,7 +67,6 @@ async def test_deleted_flow_rejects_the_call(builder: Builder) -> None:
 
 @pytest.mark.parametrize("form", ["environment", "capacity_unit", "logic_apps"])
 def test_app_parses_every_format_of_url(builder: Builder, form: str) -> None:
-    """The app finds the id in each format of the fakes' URLs, also with a relative path."""
     flow = builder.add_flow("Orders", define.build_http_trigger(relative_path="orders/{id}"))
     flow.url_form = form
 
@@ -88,7 +80,6 @@ def test_app_parses_every_format_of_url(builder: Builder, form: str) -> None:
 
 
 def test_a_parent_runs_its_children(builder: Builder) -> None:
-    """A call to the parent starts one run of each child, by its id and without a URL."""
     child, parent, _ = builder.add_family("Billing")
 
     call_url(builder.world, builder.get_trigger_url(parent))
@@ -98,7 +89,7 @@ def test_a_parent_runs_its_children(builder: Builder) -> None:
 
 
 def test_a_parent_fails_when_its_child_is_off(builder: Builder) -> None:
-    """The caller of the parent still gets a 202. Only the parent's run shows the failure."""
+    """The caller of the parent still gets a 202. Only the run of the parent shows the failure."""
     child, parent, _ = builder.add_family("Billing")
     turn_off(builder.world, child)
 
@@ -138,7 +129,7 @@ async def test_flow_uses_a_new_variable_value_only_after_it_is_saved(builder: Bu
 
 
 def test_flow_on_your_key_calls_from_other_addresses(builder: Builder) -> None:
-    """A firewall that allows only the old addresses denies a flow that is on your key."""
+    """A firewall that allows only the old addresses denies such a flow."""
     world = builder.world
     world.service_tags = {
         "logicapps.westeurope": ["13.69.64.0/24"],
@@ -168,7 +159,6 @@ def test_flow_on_your_key_calls_from_other_addresses(builder: Builder) -> None:
 
 
 async def test_run_in_progress_has_no_end_time(builder: Builder) -> None:
-    """A run has no end time until the clock has passed it."""
     flow = builder.add_http_flow("Orders")
     reports = build_fakes(builder.world).ports.flow_reports
     began = builder.world.clock.now()

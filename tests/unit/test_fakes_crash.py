@@ -1,7 +1,3 @@
-"""Test how a fault plan counts the calls of ports, and kills the process before or after one of
-them.
-"""
-
 import asyncio
 
 import pytest
@@ -16,19 +12,16 @@ from tests.fakes.test_world import World
 
 @pytest.fixture
 def fakes() -> Fakes:
-    """Return the fakes of a tenant with one flow."""
     world = World()
     Builder(world).add_http_flow("Orders")
     return build_fakes(world)
 
 
 def build_row(key: str) -> StoreRow:
-    """Return a row with this key."""
     return StoreRow(table="Jobs", partition="p", key=key, columns={})
 
 
 async def run_work(ports: Ports) -> list[str]:
-    """Make four calls of ports: a list, an iteration, and two writes."""
     [environment] = await ports.environments.list()
     names = [flow.name async for flow in ports.workflows.list(environment)]
     await ports.store.write(UpsertRow(build_row("a")))
@@ -38,7 +31,6 @@ async def run_work(ports: Ports) -> list[str]:
 
 
 async def test_crash_plan_without_a_position_only_counts_calls(fakes: Fakes) -> None:
-    """Calls of all ports are counted, also those of iterators. Calls of the clock are not."""
     plan = Plan(trace=[])
 
     assert await run_work(fakes.ports.wrap_with_plan(plan)) == ["Orders"]
@@ -66,7 +58,6 @@ async def test_crash_plan_without_a_position_only_counts_calls(fakes: Fakes) -> 
 async def test_the_process_dies_before_or_after_a_call(
     fakes: Fakes, at: int, moment: Moment, written: list[str]
 ) -> None:
-    """Writes before the kill stay, and none happens after it."""
     with pytest.raises(Killed):
         await run_work(fakes.ports.wrap_with_plan(Plan(at=at, moment=moment)))
 
@@ -91,7 +82,6 @@ async def test_killed_process_cannot_write(fakes: Fakes) -> None:
 
 
 async def test_fault_plan_may_lose_a_response(fakes: Fakes) -> None:
-    """The write takes effect, but the process gets an error, and continues."""
     ports = fakes.ports.wrap_with_plan(Plan(at=1, moment=Moment.AFTER, failure=ServiceUnavailable))
 
     with pytest.raises(ServiceUnavailable):
@@ -102,7 +92,7 @@ async def test_fault_plan_may_lose_a_response(fakes: Fakes) -> None:
 
 
 async def test_a_kill_inside_a_group_of_tasks_is_still_a_kill(fakes: Fakes) -> None:
-    """A task group wraps the kill in another exception, in which the fake broker finds it."""
+    """A task group wraps the kill in another exception."""
     ports = fakes.ports.wrap_with_plan(Plan(at=2))
 
     async def list_together() -> None:

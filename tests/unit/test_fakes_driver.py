@@ -1,7 +1,3 @@
-"""Test that the driver of the fakes delivers messages, advances the clock and replaces killed
-processes.
-"""
-
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -20,17 +16,14 @@ QUEUE = "flow-jobs"
 
 @pytest.fixture
 def fakes() -> Fakes:
-    """Return the fakes of an empty tenant."""
     return build_fakes(World())
 
 
 def build_message(number: int, due: datetime | None = None) -> QueueMessage:
-    """Return a message with this number."""
     return QueueMessage(queue=QUEUE, message_id=str(number), body={"number": number}, due=due)
 
 
 async def count_down(services: Services, message: Delivered) -> None:
-    """Send a message with the next lower number, due in a day, and then write a row."""
     number = int(str(message.body["number"]))
     if number > 1:
         await services.messages.send(build_message(number - 1, services.now + timedelta(days=1)))
@@ -43,7 +36,6 @@ async def skip_timer(_services: Services) -> None:
 
 
 async def test_driver_delivers_due_messages_and_advances_the_clock(fakes: Fakes) -> None:
-    """Messages are delivered at their time, and the tenant's traffic continues in between."""
     seen: list[datetime] = []
     began = fakes.world.clock.now()
     driver = Driver(
@@ -66,9 +58,6 @@ async def test_driver_delivers_due_messages_and_advances_the_clock(fakes: Fakes)
 async def test_new_process_completes_the_work_after_a_kill(
     fakes: Fakes, at: int, moment: Moment
 ) -> None:
-    """Wherever the process dies, the message is delivered again, and all rows are written in the
-    end.
-    """
     plan = Plan(at=at, moment=moment)
     driver = Driver(fakes=fakes, use_cases={QUEUE: count_down}, plan=plan, timer=skip_timer)
     await fakes.messages.send(build_message(3))
@@ -81,9 +70,6 @@ async def test_new_process_completes_the_work_after_a_kill(
 
 
 async def test_lost_settlements_repeat_the_work(fakes: Fakes) -> None:
-    """If the broker loses half of the settlements, it delivers messages again, and the rows are the
-    same.
-    """
     driver = Driver(fakes=fakes, use_cases={QUEUE: count_down}, unsettled=0.5)
     await fakes.messages.send(build_message(9))
 
@@ -94,8 +80,6 @@ async def test_lost_settlements_repeat_the_work(fakes: Fakes) -> None:
 
 
 async def test_endless_messages_raise_never_ends_error(fakes: Fakes) -> None:
-    """If a message always sends another one that is due at once, the driver raises an error."""
-
     async def run_forever(services: Services, message: Delivered) -> None:
         await services.messages.send(build_message(int(str(message.body["number"])) + 1))
 

@@ -1,5 +1,3 @@
-"""Test what the fake flow service lists as flows on Microsoft's key."""
-
 import pytest
 
 from tests.fakes import definition_builder as define
@@ -10,22 +8,17 @@ from tests.fakes.test_world import World
 
 @pytest.fixture
 def builder() -> Builder:
-    """Return the builder of an empty environment."""
     return Builder(World())
 
 
 @pytest.fixture
 def ports(builder: Builder) -> Ports:
-    """Return the ports to the builder's tenant."""
     return build_fakes(builder.world).ports
 
 
 async def test_both_lists_are_equal_after_the_platform_migration(
     builder: Builder, ports: Ports
 ) -> None:
-    """During the platform migration, the list of all flows is longer. Afterwards both lists contain
-    only flows that stay.
-    """
     child, parent, grandparent = builder.add_family("Billing")
     stuck = [
         builder.add_teams_flow("Cards"),
@@ -59,9 +52,7 @@ async def test_both_lists_are_equal_after_the_platform_migration(
 
 
 async def test_list_entries_may_lack_dataverse_id_and_state(builder: Builder, ports: Ports) -> None:
-    """An entry of a flow outside solutions has no Dataverse id. With `reports_are_bare`, no entry
-    has one, nor a state.
-    """
+    """An entry of a flow outside solutions has no Dataverse id."""
     builder.add_http_flow("Orders")
     builder.add_power_apps_v1_flow("Approve")
     environment_id = builder.environment.id

@@ -1,5 +1,3 @@
-"""Test the checks of invariants, most of them by a violation on purpose."""
-
 from datetime import timedelta
 
 import pytest
@@ -26,10 +24,6 @@ OFF = WorkflowUpdate(state=FlowState.OFF)
 
 
 class Watched:
-    """An environment on your key with two flows and a caller, in which all invariants are
-    checked.
-    """
-
     def __init__(self) -> None:
         self.world = World()
         self.builder = Builder(self.world)
@@ -44,11 +38,9 @@ class Watched:
 
     @property
     def environment(self) -> Environment:
-        """Return the environment as ports show it."""
         return self.builder.environment.build_environment()
 
     async def copy(self, original: FakeFlow) -> FakeFlow:
-        """Create a copy of a flow, which is off."""
         draft = WorkflowDraft(
             workflow_id=self.world.create_guid(),
             name="copy",
@@ -60,7 +52,6 @@ class Watched:
         return self.world.get_workflow(original.environment_id, draft.workflow_id)
 
     async def update(self, flow: FakeFlow, change: WorkflowUpdate) -> None:
-        """Write a change of a flow."""
         await self.fakes.ports.workflows.update(
             self.environment, flow.workflow_id, change, etag="*"
         )
@@ -68,14 +59,11 @@ class Watched:
 
 @pytest.fixture
 def watched() -> Watched:
-    """Return an environment in which all invariants are checked."""
     return Watched()
 
 
 async def test_world_records_no_violation_for_a_correct_remediation(watched: Watched) -> None:
-    """The correct order is to create the copy, turn it on, update callers and turn the original
-    off. For a cutover, the original is turned off before the copy is turned on.
-    """
+    """For a cutover, the original is turned off before the copy is turned on."""
     copy = await watched.copy(watched.orders)
     await watched.update(copy, ON)
     url = watched.builder.get_trigger_url(copy)
@@ -89,7 +77,6 @@ async def test_world_records_no_violation_for_a_correct_remediation(watched: Wat
 
 
 async def test_world_records_violation_for_a_second_copy(watched: Watched) -> None:
-    """An original may have only one copy under a policy, even if both copies are off."""
     await watched.copy(watched.orders)
     await watched.copy(watched.orders)
 
@@ -100,7 +87,6 @@ async def test_world_records_violation_for_a_second_copy(watched: Watched) -> No
 async def test_world_records_violation_if_a_caller_still_holds_the_url_of_a_stopped_original(
     watched: Watched,
 ) -> None:
-    """If the original is turned off while a setting contains its URL, the caller is broken."""
     await watched.update(watched.orders, OFF)
 
     [seen] = watched.world.violations
@@ -109,7 +95,6 @@ async def test_world_records_violation_if_a_caller_still_holds_the_url_of_a_stop
 
 
 async def test_world_records_violation_if_original_and_copy_are_both_on(watched: Watched) -> None:
-    """A self-starting original and its copy must not both be on, even between two writes."""
     copy = await watched.copy(watched.keyword)
     await watched.update(copy, ON)
     await watched.update(watched.keyword, OFF)
@@ -119,9 +104,6 @@ async def test_world_records_violation_if_original_and_copy_are_both_on(watched:
 
 
 async def test_stopped_too_early_finds_a_stop_within_the_no_call_period(watched: Watched) -> None:
-    """A flow that is turned off six days after its last run is stopped too early for a period of
-    seven days.
-    """
     quiet = timedelta(days=7)
     call_url(watched.world, watched.builder.get_trigger_url(watched.orders))
 
@@ -132,7 +114,6 @@ async def test_stopped_too_early_finds_a_stop_within_the_no_call_period(watched:
 
 
 async def test_writes_outside_finds_writes_in_other_environments(watched: Watched) -> None:
-    """Each write records the id of its environment."""
     await watched.update(watched.orders, WorkflowUpdate(name="Orders 2"))
 
     assert find_writes_without_opt_in(watched.world, {watched.environment.id}) == []
@@ -140,7 +121,6 @@ async def test_writes_outside_finds_writes_in_other_environments(watched: Watche
 
 
 async def test_differences_finds_changes_that_a_rollback_did_not_revert(watched: Watched) -> None:
-    """For example, a caller's text that differs, or a copy that is still on."""
     copy = await watched.copy(watched.orders)
     await watched.update(copy, ON)
     settings = await watched.fakes.ports.app_settings.read(watched.site.id)
@@ -158,7 +138,6 @@ async def test_differences_finds_changes_that_a_rollback_did_not_revert(watched:
 
 
 async def test_signature_in_stored_state_is_found(watched: Watched) -> None:
-    """The check finds the signature of any trigger URL of the tenant in a text."""
     url = watched.builder.get_trigger_url(watched.orders)
     row = StoreRow(table="Jobs", partition="p", key="k", columns={"url": url})
     await watched.fakes.store.write(InsertRow(row))

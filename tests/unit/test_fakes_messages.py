@@ -1,5 +1,3 @@
-"""Test how the fake broker delivers, repeats and dead-letters messages."""
-
 from datetime import timedelta
 
 import pytest
@@ -16,37 +14,32 @@ QUEUE = "flow-jobs"
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Return a clock that only the test advances."""
     return ManualClock()
 
 
 @pytest.fixture
 def messages(clock: ManualClock) -> FakeMessages:
-    """Return a broker that delivers messages in the order of their sending."""
     return FakeMessages(clock)
 
 
 def build_message(name: str, **body: object) -> QueueMessage:
-    """Return a message that is due now."""
     return QueueMessage(queue=QUEUE, message_id=name, body=body)
 
 
 class Reader:
-    """A handler that records its messages, and may raise an error for each."""
+    """A handler that records its messages, and raises `failure` if it is given."""
 
     def __init__(self, failure: BaseException | None = None) -> None:
         self.read: list[Delivered] = []
         self._failure = failure
 
     async def __call__(self, delivered: Delivered) -> None:
-        """Record a message."""
         self.read.append(delivered)
         if self._failure:
             raise self._failure
 
 
 async def test_completed_message_is_delivered_once(messages: FakeMessages) -> None:
-    """The message is completed when its handler returns."""
     reader = Reader()
     await messages.send(build_message("a", job="1"))
 
@@ -59,7 +52,6 @@ async def test_completed_message_is_delivered_once(messages: FakeMessages) -> No
 async def test_scheduled_message_is_not_delivered_before_its_time(
     messages: FakeMessages, clock: ManualClock
 ) -> None:
-    """Before its time, the message is counted as queued."""
     due = clock.now() + timedelta(hours=1)
     await messages.send(QueueMessage(queue=QUEUE, message_id="a", body={}, due=due))
 
@@ -74,7 +66,6 @@ async def test_scheduled_message_is_not_delivered_before_its_time(
 async def test_an_equal_id_is_dropped_for_ten_minutes(
     messages: FakeMessages, clock: ManualClock
 ) -> None:
-    """Ten minutes after the first message, another with the same id is accepted again."""
     await messages.send(build_message("a"), build_message("a"))
     await messages.deliver_next(QUEUE, Reader())
     await messages.send(build_message("a"))
@@ -90,7 +81,6 @@ async def test_an_equal_id_is_dropped_for_ten_minutes(
 async def test_unsettled_message_is_delivered_again(
     messages: FakeMessages, loses: bool, failure: BaseException | None
 ) -> None:
-    """A message is repeated if its settlement was lost or its process was killed."""
     reader = Reader(failure)
     await messages.send(build_message("a"))
 
@@ -103,7 +93,6 @@ async def test_unsettled_message_is_delivered_again(
 
 
 async def test_message_is_dead_lettered_after_ten_failures(messages: FakeMessages) -> None:
-    """After each earlier failure, the message is delivered again."""
     await messages.send(build_message("a"))
 
     for _ in range(10):
@@ -116,8 +105,6 @@ async def test_message_is_dead_lettered_after_ten_failures(messages: FakeMessage
 
 
 async def test_random_order_depends_on_the_seed(clock: ManualClock) -> None:
-    """A random order is the same for the same seed, and differs between some seeds."""
-
     async def order(seed: int) -> list[str]:
         broker, reader = FakeMessages(clock, order=World(seed=seed).random), Reader()
         await broker.send(*(build_message(str(number)) for number in range(5)))
@@ -136,7 +123,6 @@ async def test_random_order_depends_on_the_seed(clock: ManualClock) -> None:
 async def test_message_that_the_sdk_rejects_raises_value_error(
     messages: FakeMessages, refused: QueueMessage
 ) -> None:
-    """Like the SDK, the fake rejects an empty id and one of more than 128 characters."""
     with pytest.raises(ValueError, match="message"):
         await messages.send(refused)
     assert messages.list_waiting_messages(QUEUE) == []

@@ -1,5 +1,3 @@
-"""Test which calls and events of the fakes' traffic count as lost, or as handled twice."""
-
 import pytest
 
 from shared.domain.flow import FlowState, WorkflowUpdate
@@ -13,7 +11,6 @@ from tests.fakes.test_world import World
 
 @pytest.fixture
 def builder() -> Builder:
-    """Return the builder of an empty environment."""
     return Builder(World())
 
 
@@ -23,7 +20,6 @@ def turn_on_again(builder: Builder, flow: FakeFlow) -> None:
 
 
 def test_rejected_call_is_recorded_as_lost(builder: Builder) -> None:
-    """A call that is rejected is lost if the same system's calls worked before."""
     traffic, flow = builder.world.traffic, builder.add_http_flow("Orders")
     builder.add_external_system("till", builder.get_trigger_url(flow))
     traffic.beat(builder.world)
@@ -62,7 +58,6 @@ def test_system_whose_calls_never_worked_loses_no_call(builder: Builder) -> None
 
 
 async def test_systems_call_the_url_that_is_stored_in_their_caller(builder: Builder) -> None:
-    """After a new URL is written to a setting, secret or flow, the next call goes to it."""
     old, new = builder.add_http_flow("Old"), builder.add_http_flow("New")
     site = builder.add_app_setting_caller(old)
     builder.add_secret_caller(old)
@@ -87,7 +82,6 @@ async def test_systems_call_the_url_that_is_stored_in_their_caller(builder: Buil
 
 
 def test_recurrence_runs_at_activation_and_then_at_its_interval(builder: Builder) -> None:
-    """Without a start time, the first run is at activation."""
     flow, clock = builder.add_parent("Hourly"), builder.world.clock
     interval = define.build_recurrence_trigger()["recurrence"]["interval"]
     step = flow.run_duration
@@ -104,9 +98,7 @@ def test_recurrence_runs_at_activation_and_then_at_its_interval(builder: Builder
 
 
 def test_polling_trigger_processes_its_backlog_after_it_is_turned_on(builder: Builder) -> None:
-    """A flow that is turned on again processes the events since it was turned off. A new flow does
-    not.
-    """
+    """A new flow has no backlog."""
     world, flow = builder.world, builder.add_polling_flow("Notes")
     turn_off(world, flow)
     world.traffic.emit(world, flow)
@@ -122,9 +114,6 @@ def test_polling_trigger_processes_its_backlog_after_it_is_turned_on(builder: Bu
 
 
 def test_webhook_trigger_loses_events_while_it_is_off(builder: Builder) -> None:
-    """Events while the flow is off are lost. If original and copy are both on, each event is
-    handled twice.
-    """
     world, first = builder.world, builder.add_keyword_flow("Keyword")
     turn_off(world, first)
     missed = world.traffic.emit(world, first)
@@ -139,7 +128,7 @@ def test_webhook_trigger_loses_events_while_it_is_off(builder: Builder) -> None:
 
 
 def test_equal_seeds_make_equal_worlds() -> None:
-    """All random values come from the seed, so that a failure can be repeated."""
+    """With the seed, a failure can be repeated."""
 
     def build_url(seed: int) -> str:
         builder = Builder(World(seed=seed))
@@ -150,7 +139,7 @@ def test_equal_seeds_make_equal_worlds() -> None:
 
 
 async def test_second_turn_off_is_not_recorded(builder: Builder) -> None:
-    """Turning off a flow that is off changes nothing, so it does not count as another stop."""
+    """Turning off a flow that is off changes nothing."""
     flow, workflows = builder.add_http_flow("Orders"), build_fakes(builder.world).ports.workflows
     off = WorkflowUpdate(state=FlowState.OFF)
     before = len(builder.world.switches)

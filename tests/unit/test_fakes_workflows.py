@@ -1,5 +1,3 @@
-"""Test which flow the fake Dataverse creates for a draft, and when it rejects turning a flow on."""
-
 import pytest
 
 from shared.domain.environment import Environment
@@ -14,8 +12,6 @@ TURN_ON = WorkflowUpdate(state=FlowState.ON)
 
 
 class Tenant:
-    """An environment on your key, and the ports with which the tests change it."""
-
     def __init__(self) -> None:
         self.world = World()
         self.builder = Builder(self.world)
@@ -24,17 +20,14 @@ class Tenant:
 
     @property
     def environment(self) -> Environment:
-        """Return the environment as ports show it."""
         return self.builder.environment.build_environment()
 
     async def create_copy(self, original: FakeFlow) -> FakeFlow:
-        """Create an unchanged copy of a flow, which is off."""
         draft = self.build_draft(original)
         await self.ports.workflows.create(self.environment, draft)
         return self.world.get_workflow(original.environment_id, draft.workflow_id)
 
     def build_draft(self, original: FakeFlow) -> WorkflowDraft:
-        """Return the draft of a flow's copy."""
         return WorkflowDraft(
             workflow_id=self.world.create_guid(),
             name=f"{original.name} (CMK)",
@@ -46,14 +39,10 @@ class Tenant:
 
 @pytest.fixture
 def tenant() -> Tenant:
-    """Return an environment on your key without flows."""
     return Tenant()
 
 
 async def test_created_flow_is_off_and_on_your_key_and_has_the_same_owner(tenant: Tenant) -> None:
-    """A copy that is created after the key is applied is off, on your key, and has a URL of its
-    own.
-    """
     original = tenant.builder.add_http_flow("Orders")
 
     copy = await tenant.create_copy(original)
@@ -64,9 +53,7 @@ async def test_created_flow_is_off_and_on_your_key_and_has_the_same_owner(tenant
 
 
 async def test_activation_for_the_owner_fails_if_the_header_is_lost(tenant: Tenant) -> None:
-    """If the flow service does not get the header that names the owner, the app's own rights
-    decide. Dataverse may also reject the header.
-    """
+    """Dataverse may also reject the header that names the owner."""
     original = tenant.builder.add_polling_flow("Notes")
     copy = await tenant.create_copy(original)
     for_owner = WorkflowUpdate(state=FlowState.ON, on_behalf_of=original.owner_id)

@@ -1,5 +1,3 @@
-"""Test the diagram of a dependency group: its order, its red lines, and no overlaps."""
-
 import re
 from dataclasses import replace
 from itertools import combinations
@@ -17,19 +15,16 @@ from functions.dashboard.dependency_diagram import (
 
 
 def build_node(name: str, **facts: bool) -> DiagramNode:
-    """Return the box of a flow in the plan."""
     return replace(DiagramNode(id=name, title=name, note="", link=f"/{name}"), **facts)  # type: ignore[arg-type]  # by name
 
 
 def draw_group(nodes: list[DiagramNode], calls: list[tuple[str, str]]) -> DependencyDiagram:
-    """Return the diagram of the only dependency group of these flows."""
     known = {node.id: node for node in nodes}
     (family,) = build_dependency_groups(known, calls, ())
     return lay_out_diagram(family, known)
 
 
 def test_callers_are_drawn_above_the_flows_that_they_call() -> None:
-    """This also holds if a caller and its child call the same flow."""
     drawn = draw_group(
         [build_node("month"), build_node("day"), build_node("orders"), build_node("stock")],
         [("month", "day"), ("day", "orders"), ("month", "orders"), ("day", "stock")],
@@ -55,7 +50,6 @@ def test_boxes_do_not_overlap_and_are_within_the_diagram(broad: int) -> None:
 
 
 def test_call_loop_is_drawn() -> None:
-    """A call loop is drawn with all its calls, and with each flow once."""
     drawn = draw_group(list(map(build_node, "abc")), [("a", "b"), ("b", "c"), ("c", "a")])
 
     assert len(drawn.lines) == 3
@@ -88,9 +82,6 @@ def test_line_is_red_if_one_flow_waits_for_the_other(
 
 
 def test_groups_that_require_an_action_are_first_and_single_flows_are_omitted() -> None:
-    """Groups that require an action come first, then larger ones. A flow without calls has no
-    diagram.
-    """
     calls = [("a", "b"), ("b", "c"), ("d", "e"), ("x", "y"), ("lone", "lone"), ("a", "gone")]
 
     found = build_dependency_groups({"lone", *"abcdexy"}, calls, {"y", "lone"})
@@ -100,7 +91,6 @@ def test_groups_that_require_an_action_are_first_and_single_flows_are_omitted() 
 
 
 def test_callers_that_are_not_flows_are_drawn_directly_above_the_called_flow() -> None:
-    """Such callers are in the row above their flow, not at the top of the diagram."""
     site = DiagramNode(id="site", title="orders-api", note="app setting")
     drawn = draw_group(
         [build_node("month"), build_node("day"), build_node("orders"), site],

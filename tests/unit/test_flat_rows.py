@@ -1,5 +1,3 @@
-"""Test that value objects of an item are stored as separate fields in the JSON of its row."""
-
 import json
 from dataclasses import fields
 from typing import get_type_hints
@@ -16,7 +14,6 @@ from tests.unit.flow_rows import FLOW_JOB
 
 @pytest.mark.parametrize("kind", STORED_NAMES)
 def test_each_field_has_a_stored_name_of_its_own(kind: type) -> None:
-    """This fails if two fields have one stored name, or a stored name is of no field."""
     hints, objects = get_type_hints(kind), STORED_NAMES[kind]
     stored = [one.name for one in fields(kind) if one.name not in objects]
     for name, names in objects.items():
@@ -28,7 +25,6 @@ def test_each_field_has_a_stored_name_of_its_own(kind: type) -> None:
 
 
 def test_a_value_object_is_stored_flat_and_read_again() -> None:
-    """The row has the stored names, and the job that is read from it equals the first one."""
     job = replace(FLOW_JOB, grants=Grants(active=("a",), past=("a", "b")))
     rows = get_row_adapter(FlowJob)
 
@@ -45,7 +41,6 @@ def test_a_value_object_is_stored_flat_and_read_again() -> None:
 
 
 def test_missing_fields_of_a_value_object_get_their_defaults() -> None:
-    """A row that an earlier version stored without a new field is readable."""
     rows = get_row_adapter(FlowJob)
     row = json.loads(rows.dump_json(FLOW_JOB))
     del row["returned"], row["returned_at"]

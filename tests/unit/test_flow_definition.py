@@ -1,5 +1,3 @@
-"""Test that a definition is read from each format, at any depth and if parts are missing."""
-
 import json
 from typing import Any
 
@@ -18,7 +16,6 @@ CHILD = "4ada345e-9007-eb11-a813-000d3aa3e751"
 
 
 def build_definition(**parts: Any) -> dict[str, Any]:
-    """Return a workflow definition with these members, by default with a button trigger."""
     return {"triggers": BUTTON, "actions": {}, **parts}
 
 
@@ -29,7 +26,6 @@ SAVED = build_definition(
 
 
 def build_client_data(**parts: Any) -> dict[str, Any]:
-    """Return Dataverse `clientdata` with this definition."""
     properties = {"connectionReferences": {}, "definition": build_definition(**parts)}
     return {"properties": properties, "schemaVersion": "1.0.0.0"}
 
@@ -63,7 +59,6 @@ def build_client_data(**parts: Any) -> dict[str, Any]:
 def test_every_format_gives_the_same_flow(
     document: dict[str, Any], format_: DefinitionFormat
 ) -> None:
-    """A byte order mark before the text makes no difference."""
     flow = parse_client_data("\ufeff" + json.dumps(document))
 
     assert flow.format is format_
@@ -76,9 +71,7 @@ def test_every_format_gives_the_same_flow(
     ["", "null", "[]", "{}", '{"properties": {}}', '{"triggers": {}}', "{sig=abc", "[" * 9**5],
 )
 def test_anything_else_is_unreadable_and_not_quoted(text: str) -> None:
-    """The error says why the text is unreadable, and quotes nothing of it, because it may contain a
-    signature.
-    """
+    """The text may contain a signature."""
     with pytest.raises(UnreadableDefinition) as error:
         parse_client_data(text)
 
@@ -86,7 +79,6 @@ def test_anything_else_is_unreadable_and_not_quoted(text: str) -> None:
 
 
 def test_the_trigger_is_read() -> None:
-    """Name, category, authentication, method and relative path of the trigger are read."""
     inputs = {"triggerAuthenticationType": "All", "method": "POST", "relativePath": "/orders/{id}"}
     flow = parse_client_data(
         build_definition(triggers={"When": {"type": "Request", "kind": "Http", "inputs": inputs}})
@@ -116,9 +108,6 @@ def test_the_trigger_is_read() -> None:
     ],
 )
 def test_the_connector_is_resolved(inputs: dict[str, Any], references: dict[str, Any]) -> None:
-    """A trigger names its connector, or a connection reference through which the connector is
-    found.
-    """
     trigger = {
         "type": "ApiConnectionWebhook",
         "inputs": inputs,
@@ -136,7 +125,6 @@ def test_the_connector_is_resolved(inputs: dict[str, Any], references: dict[str,
 
 
 def test_actions_are_found_in_every_container_at_any_depth() -> None:
-    """Containers are conditions, switches and scopes, nested deeper than Python can recurse."""
     call = {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": CHILD.upper()}}}
     actions: dict[str, Any] = {"deep": call}
     for _ in range(2000):
@@ -174,7 +162,6 @@ def test_actions_are_found_in_every_container_at_any_depth() -> None:
     ],
 )
 def test_literal_host_of_an_http_action_is_parsed(uri: str, host: str | None) -> None:
-    """The host is known if it is literal, and unknown if an expression computes it."""
     action = {"type": "Http", "inputs": {"method": "post", "uri": uri}}
 
     (found,) = parse_client_data(build_definition(actions={"a": action})).http_actions
@@ -198,9 +185,6 @@ _V1_PATH = "/scopes/admin/environments/@{encodeURIComponent(items('x')?['a/b'])}
     ],
 )
 def test_list_flows_as_admin_v1_is_recognised(inputs: dict[str, Any], expected: bool) -> None:
-    """The operation id identifies the action. In an old action without one, the path does. V2 is
-    another action.
-    """
     host = {"connectionName": "shared_flowmanagement_1", **inputs["host"]}
     action = {"type": "ApiConnection", "inputs": {**inputs, "host": host}}
 
@@ -210,7 +194,6 @@ def test_list_flows_as_admin_v1_is_recognised(inputs: dict[str, Any], expected: 
 
 
 def test_environment_variables_are_named() -> None:
-    """A parameter that has a schema name is an environment variable."""
     parameters = {
         "$connections": {"type": "Object", "defaultValue": {}},
         "Url (cr_url)": {"type": "String", "metadata": {"schemaName": "cr_url"}},
@@ -222,7 +205,6 @@ def test_environment_variables_are_named() -> None:
 
 
 def test_additions_of_the_platform_on_save_are_not_a_difference() -> None:
-    """Ids in metadata, versions, empty members and the order of keys do not count."""
     written = build_client_data(actions={"a": {"type": "Compose", "inputs": "é"}})
     read = build_client_data(
         actions={
@@ -252,7 +234,6 @@ def test_additions_of_the_platform_on_save_are_not_a_difference() -> None:
     ],
 )
 def test_a_change_of_meaning_is_a_difference(change: dict[str, Any]) -> None:
-    """Changes that a maker sees in the designer count as differences."""
     written = build_client_data(actions={"a": {"type": "Compose", "inputs": 1}})
     read = build_client_data(**{"actions": {"a": {"type": "Compose", "inputs": 1}}, **change})
 
@@ -260,6 +241,5 @@ def test_a_change_of_meaning_is_a_difference(change: dict[str, Any]) -> None:
 
 
 def test_text_that_is_not_json_equals_only_itself() -> None:
-    """Texts that are not JSON can be compared without an error."""
     assert is_same_definition("{", "{")
     assert not is_same_definition("{", "[")

@@ -1,5 +1,3 @@
-"""Test how long each step of a flow job took, computed from the job's history."""
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -33,9 +31,6 @@ def compute_steps(work: FlowJob, now: int) -> dict[str, StepDuration]:
 
 
 def test_pause_counts_for_the_interrupted_step() -> None:
-    """The time in which a step is blocked belongs to the step. Repeated visits and their requests
-    are added up.
-    """
     work = with_history(
         build_job(FlowJobState.BLOCKED, resume_state=FlowJobState.COPIED),
         (0, "planned", 0), (10, "copying", 7), (20, "copied", 2), (25, "waiting", 1),
@@ -56,9 +51,6 @@ def test_pause_counts_for_the_interrupted_step() -> None:
 
 
 def test_path_shows_when_a_step_was_reached_and_not_when_it_continued() -> None:
-    """A retry does not change the time at which a step was reached. A second copy after an edit
-    does.
-    """
     entries = (
         (0, "copying", 0), (10, "copied", 0), (20, "blocked", 0), (90, "copied", 0),
         (95, "verified", 0),
@@ -75,7 +67,6 @@ def test_path_shows_when_a_step_was_reached_and_not_when_it_continued() -> None:
 
 
 def test_completed_job_takes_no_more_time() -> None:
-    """The last step ends when the job is complete."""
     work = with_history(
         build_job(FlowJobState.RETIRED), (0, "copying", 0), (60, "checking_for_calls", 0),
         (120, "retired", 0),
@@ -88,9 +79,7 @@ def test_completed_job_takes_no_more_time() -> None:
 
 
 def test_pause_at_the_start_of_the_history_counts_for_the_next_step() -> None:
-    """Old entries are removed from a long history. A pause at its start belongs to the step that
-    follows.
-    """
+    """Old entries are removed from a long history, so the first entry may be a pause."""
     work = with_history(
         build_job(FlowJobState.MONITORING), (0, "waiting", 0), (30, "monitoring", 0)
     )
@@ -99,7 +88,6 @@ def test_pause_at_the_start_of_the_history_counts_for_the_next_step() -> None:
 
 
 def test_path_shows_durations_of_completed_steps_and_the_stopped_step() -> None:
-    """A completed step whose entry was removed from the history is shown without a duration."""
     work = with_history(
         build_job(FlowJobState.BLOCKED, resume_state=FlowJobState.UPDATING_CALLERS),
         (5, "verified", 0), (6, "updating_callers", 0), (7, "blocked", 0),
@@ -117,9 +105,6 @@ def test_path_shows_durations_of_completed_steps_and_the_stopped_step() -> None:
 
 
 def test_path_of_a_rollback_shows_its_stages() -> None:
-    """A rollback shows its own stages instead of the steps of the migration, and all of them are
-    done at its end.
-    """
     rolling = build_job(
         FlowJobState.ROLLING_BACK, rollback_stage=RollbackStage.CHECK_COPY_FOR_CALLS
     )
@@ -132,7 +117,6 @@ def test_path_of_a_rollback_shows_its_stages() -> None:
 
 
 def test_flow_without_a_copy_has_no_path() -> None:
-    """A flow that gets no copy, or whose job is cancelled, shows no steps."""
     edited = build_job(FlowJobState.PREPARING, migration_method=MigrationMethod.EDIT_DEFINITION)
 
     assert build_path(edited, is_stopped=False) == []
@@ -140,7 +124,6 @@ def test_flow_without_a_copy_has_no_path() -> None:
 
 
 def test_original_is_reported_as_on_only_if_the_rows_prove_it() -> None:
-    """The page says that the original is on only if it was on and the job has not turned it off."""
     blocked = build_job(
         FlowJobState.BLOCKED, resume_state=FlowJobState.UPDATING_CALLERS, original=WAS_ON
     )

@@ -1,5 +1,3 @@
-"""Test how owners of flows are shown and filtered, and how a discovery finds their names."""
-
 from datetime import UTC, datetime
 
 import pytest
@@ -30,21 +28,16 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 def test_label_names_the_owner_and_a_status_that_matters(
     owner: FlowOwner | None, label: str
 ) -> None:
-    """The label shows the owner's status only if the owner is not enabled."""
     assert format_owner(owner) == label
 
 
 @pytest.mark.parametrize("text", ["", " ana ", "RUIZ (dis", "disabled", "row", "ENTRA"])
 def test_filter_finds_names_ids_and_status(text: str) -> None:
-    """The filter ignores case and outer spaces. An empty filter matches all owners."""
     assert is_owned_by(ANA, text)
     assert is_owned_by(None, text) == (text == "")
 
 
 def test_owner_name_is_taken_from_another_flow_if_the_flow_has_no_row() -> None:
-    """For a flow without a row in Dataverse, only the owner's Entra id is known. Another flow of
-    the same owner has the name.
-    """
     entries = [_list_flow(name) for name in ("a", "b", "c")]
     known = FlowOwner(id="row", entra_id="entra", name="Ana Ruiz", status=OwnerStatus.ENABLED)
     owners = [known, FlowOwner(id="entra", entra_id="entra"), FlowOwner(id="x", entra_id="x")]

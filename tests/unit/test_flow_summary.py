@@ -1,7 +1,3 @@
-"""Test that a definition that is decoded once gives the same summary, problem and digest as
-separate reads.
-"""
-
 import json
 from typing import Any
 
@@ -50,7 +46,6 @@ def _check_summary(text: str) -> None:
 
 @given(_draw_flows())
 def test_read_summary_equals_a_separate_digest_and_summary(text: str) -> None:
-    """The digest ignores some members, which the summary must still contain."""
     _check_summary(text)
 
 
@@ -59,6 +54,6 @@ def test_read_summary_equals_a_separate_digest_and_summary(text: str) -> None:
     ["", "no JSON", "[1]", '{"a": 1.0}', '\ufeff{"triggers": {}, "actions": {}}', '{"a":' * 9_999],
 )
 def test_invalid_definition_has_a_digest_and_a_problem(text: str) -> None:
-    """An invalid definition causes no error, but a text that says what is wrong."""
+    """An invalid definition causes no error."""
     _check_summary(text)
     assert parse_summary(text)[1] or text.startswith("\ufeff")

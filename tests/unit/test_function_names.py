@@ -1,6 +1,4 @@
-"""Test that names of functions begin with a verb (docs/glossary.md). The number of exceptions may
-only fall.
-"""
+"""Test that names of functions begin with a verb, as docs/glossary.md says."""
 
 import ast
 from collections.abc import Iterator
@@ -16,9 +14,6 @@ NOUNS = ("property", "fixture", "setter", "overload")
 
 
 def find_other_names(source: str) -> Iterator[str]:
-    """Yield the names of functions that do not begin with a verb, except tests, properties and
-    fixtures.
-    """
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -43,9 +38,6 @@ def test_functions_begin_with_a_verb() -> None:
 
 
 def test_function_without_a_verb_is_found() -> None:
-    """Functions and methods that begin with a noun are found. Properties and fixtures may be
-    nouns.
-    """
     source = """
 def job(): ...
 def read_job():

@@ -1,7 +1,3 @@
-"""Test that documents agree with what they are generated from: the schema of callers, and recorded
-calls.
-"""
-
 import json
 
 import pytest

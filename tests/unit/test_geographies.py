@@ -1,7 +1,3 @@
-"""Test which Azure regions belong to each Power Platform geography, by their names and a small
-table.
-"""
-
 import json
 import os
 from pathlib import Path
@@ -49,7 +45,6 @@ LISTED = [region for regions in REGIONS.values() for region in regions.split()]
 
 @pytest.mark.parametrize("geography", REGIONS)
 def test_regions_of_returns_regions_named_after_the_geography(geography: str) -> None:
-    """A geography has exactly its regions of Microsoft's list, whatever the case of the names."""
     regions = tuple(REGIONS[geography].split())
 
     assert list_regions(geography, LISTED) == regions
@@ -59,7 +54,7 @@ def test_regions_of_returns_regions_named_after_the_geography(geography: str) ->
 
 
 def test_a_new_region_needs_no_line_of_code() -> None:
-    """The app knows regions that Microsoft adds to its list, also those of a new geography."""
+    """Microsoft may add regions and geographies to its list."""
     more = [*LISTED, "SwedenSouth", "EastUS3", "BelgiumCentral"]
 
     assert list_regions("sweden", more) == ("SwedenCentral", "SwedenSouth")
@@ -74,19 +69,18 @@ def test_geography_inside_another_geography_has_its_own_region() -> None:
 
 
 def test_long_and_short_names_of_a_geography_are_equal() -> None:
-    """The admin API and the enterprise policy spell two geographies differently."""
+    """The admin API and the enterprise policy spell some geographies differently."""
     assert list_regions("United Kingdom", LISTED) == list_regions("uk", LISTED)
     assert normalize_geography("unitedarabemirates") == "uae"
 
 
 def test_an_unknown_geography_has_no_region() -> None:
-    """An unknown name and an empty one find nothing."""
     assert list_regions("atlantis", LISTED) == ()
     assert list_regions("", LISTED) == ()
 
 
 def test_every_location_of_a_policy_has_regions() -> None:
-    """This covers all eighteen locations of platform.md#policy-regions."""
+    """See platform.md#policy-regions."""
     assert len(GEOGRAPHIES) == 18
     assert [one for one in GEOGRAPHIES if not list_regions(one, LISTED)] == []
 
@@ -94,7 +88,6 @@ def test_every_location_of_a_policy_has_regions() -> None:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_listed_regions_equal_microsofts_list() -> None:
-    """The regions of the tests are the 43 regions of Microsoft's service tag list."""
     [path] = Path(os.environ["FLOW_CORPUS"], "servicetags").glob("ServiceTags_Public_*.json")
     tags = parse_service_tags(json.loads(path.read_bytes()))
 

@@ -1,5 +1,3 @@
-"""Test that the glossary defines each term once and names only code that exists."""
-
 import ast
 import re
 from collections import Counter
@@ -17,15 +15,12 @@ PRODUCT = ("shared", "functions", "cmkflow")
 
 
 class Term(NamedTuple):
-    """An entry of the glossary: a term, its names in code, and its meaning."""
-
     name: str
     code: str
     meaning: str
 
 
 def read_terms() -> list[Term]:
-    """Return all entries of the section *Terms*, each of which is one line."""
     text = (ROOT / "docs" / "glossary.md").read_text()
     section = text.partition("\n## Terms\n")[2].partition("\n## ")[0]
     lines = re.findall(r"^\* .+$", section, re.MULTILINE)
@@ -39,9 +34,7 @@ NAMES = [name for _, code, _ in TERMS for name in re.findall(r"`([^`]+)`", code)
 
 
 def find_declared_names(node: ast.AST, owner: str = "") -> Iterator[str]:
-    """Yield the names that code declares: classes, functions, and members as `Class.member`.
-    Parameters and local variables are left out.
-    """
+    """Yield the names that code declares, those of members as `Class.member`."""
     for child in ast.iter_child_nodes(node):
         match child:
             case ast.ClassDef(name=name):
@@ -59,19 +52,16 @@ def find_declared_names(node: ast.AST, owner: str = "") -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def declared() -> set[str]:
-    """Return all names that the product declares."""
     paths = [path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py")]
     return {name for path in paths for name in find_declared_names(ast.parse(path.read_text()))}
 
 
 def test_every_meaning_is_a_sentence() -> None:
-    """Each meaning ends with a full stop."""
     assert TERMS
     assert [one for one in TERMS if not one.meaning.endswith(".")] == []
 
 
 def test_no_term_is_defined_twice() -> None:
-    """Terms that differ only in capitals count as the same."""
     counts = Counter(term.lower() for term, _, _ in TERMS)
 
     assert [term for term, count in counts.items() if count > 1] == []
@@ -84,7 +74,6 @@ def test_brackets_after_a_term_contain_only_code_names() -> None:
 
 
 def test_every_name_in_code_exists(declared: set[str]) -> None:
-    """Each name is declared in the product. A name with a slash is a path of the repository."""
     missing = [
         name for name in NAMES if not ((ROOT / name).exists() if "/" in name else name in declared)
     ]
@@ -106,7 +95,6 @@ QUOTING_PAGES = {
 
 
 def find_words_to_avoid(text: str) -> list[str]:
-    """Return the words to avoid that a text contains."""
     return [found[0] for word in read_avoided_words() for found in word.compiled.finditer(text)]
 
 
@@ -131,7 +119,6 @@ def test_no_document_uses_a_word_to_avoid(path: Path) -> None:
 
 
 def test_prose_of_omits_code_links_and_quotations() -> None:
-    """Only sentences are searched for words to avoid."""
     page = (
         'A twin. `twin` "the twin" [a](twin.md)\n```\ntwin\n```\n'  # avoid-ok: the test needs a hit
     )

@@ -1,5 +1,3 @@
-"""Test whether the app's roles grant the permissions that a capability needs."""
-
 import pytest
 
 from shared.domain.permissions import (
@@ -41,14 +39,11 @@ VALUES = RolePermissions(data_actions=("*",))
 def test_permissions_of_several_roles_are_combined(
     permissions: list[RolePermissions], found: PermissionLevel
 ) -> None:
-    """Roles are combined. Read permissions alone do not mean that a person has opted the resource
-    in.
-    """
+    """Read permissions alone do not mean that a person has opted the resource in."""
     assert check_permissions(NEEDS, permissions) is found
 
 
 def test_only_stars_of_an_action_pattern_are_wildcards() -> None:
-    """In a pattern of actions, `*` matches any text and a dot only a dot."""
     needs = RequiredPermissions(fix="", actions=("MicrosoftXWeb/sites/write",))
 
     assert (

@@ -1,5 +1,3 @@
-"""Test the text of `cmkflow health`, as a person on call reads it."""
-
 import re
 from pathlib import Path
 
@@ -29,7 +27,6 @@ ANSWER = {
 
 
 def render_health(answer: dict[str, object]) -> str:
-    """Return the text for this response of the API."""
     console = Console(width=200, file=None)
     with console.capture() as shown:
         console.print(_format_health(answer))
@@ -37,7 +34,7 @@ def render_health(answer: dict[str, object]) -> str:
 
 
 def test_runbook_names_lines_as_the_command_shows_them() -> None:
-    """The runbook quotes lines of the command's output, so that a person on call finds them."""
+    """A person on call looks for the lines that the runbook quotes."""
     runbook = Path("docs/runbook.md").read_text()
 
     names = re.findall(r"\*([A-Z][^*]+)\* in `cmkflow health`", runbook)
@@ -51,7 +48,4 @@ def test_runbook_names_lines_as_the_command_shows_them() -> None:
     [(1200, "1,200 left today;"), (0, "the daily limit is used up;"), (None, "per minute;")],
 )
 def test_waiting_jobs_are_shown_with_the_requests_of_the_day(left: int | None, text: str) -> None:
-    """An administrator sees how many jobs wait and how many requests are left, to decide whether to
-    buy more.
-    """
     assert text in render_health({**ANSWER, "request_queues": {**QUEUES, "remaining_today": left}})

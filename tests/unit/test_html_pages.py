@@ -1,5 +1,3 @@
-"""Test texts of the dashboard and of pages that are written to files."""
-
 import pytest
 
 from shared.html_pages import format_commands, replace_ids_by_names
@@ -19,12 +17,10 @@ GROUP = "/subscriptions/3b7c2d5e-90aa-4a31-8f0e-5f6f2f1f7c01/resourcegroups/rg/p
     ],
 )
 def test_resource_ids_are_replaced_by_their_names(text: str, shown: str) -> None:
-    """A resource id becomes the resource's name, also behind a firewall kind. Other text stays."""
     assert replace_ids_by_names(text) == shown
 
 
 def test_commands_between_backticks_are_code_and_everything_is_escaped() -> None:
-    """Text between two backticks is shown as code. A single backtick stays."""
     text = "Ignore it (`cmkflow <b>`), or `not & this"
 
     assert str(format_commands(text)) == (

@@ -1,5 +1,3 @@
-"""Test which ids from outside are valid, and how the app writes the id of an environment."""
-
 import pytest
 
 from shared.domain.ids import is_identifier, normalize_environment_id
@@ -22,9 +20,7 @@ def test_value_with_forbidden_characters_is_not_an_identifier(value: object) -> 
 
 @pytest.mark.parametrize("text", [f"Default-{GUID}", f"default-{GUID}", f"DEFAULT-{GUID.lower()}"])
 def test_default_environment_id_keeps_its_prefix(text: str) -> None:
-    """The prefix is always written `Default-`. So the row is found in whatever way an administrator
-    types the id.
-    """
+    """The row is found in whatever way an administrator types the id."""
     assert normalize_environment_id(text) == f"Default-{GUID.lower()}"
 
 

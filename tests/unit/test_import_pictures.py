@@ -1,6 +1,4 @@
-"""Test that the diagrams of docs/architecture.md, which show which folder imports which, are
-current.
-"""
+"""Test that the diagrams of imports in docs/architecture.md are current."""
 
 from functools import cache
 from pathlib import Path
@@ -15,17 +13,15 @@ type Arrows = set[tuple[str, str]]
 
 @cache
 def import_graph() -> grimp.ImportGraph:
-    """Return the graph of all imports in the product and in the local cloud."""
+    """Return the graph of the imports in `shared` and `local_cloud`."""
     return grimp.build_graph("shared", "local_cloud", cache_dir=None)
 
 
 def get_part(module: str, package: str) -> str:
-    """Return which folder or file directly in the package contains the module."""
     return module.removeprefix(f"{package}.").partition(".")[0]
 
 
 def find_arrows(package: str) -> Arrows:
-    """Return which folders and files directly in the package import one another."""
     graph = import_graph()
     return {
         (get_part(module, package), get_part(imported, package))
@@ -37,7 +33,6 @@ def find_arrows(package: str) -> Arrows:
 
 
 def find_reached_parts(part: str, arrows: Arrows) -> set[str]:
-    """Return all parts that a part imports, directly or indirectly."""
     found: set[str] = set()
     waiting = [part]
     while waiting:
@@ -49,7 +44,7 @@ def find_reached_parts(part: str, arrows: Arrows) -> set[str]:
 
 
 def find_needed_arrows(package: str) -> list[tuple[str, str]]:
-    """Return the imports that do not follow from others, sorted."""
+    """Return the imports, except those that a chain of other imports implies, sorted."""
     arrows = find_arrows(package)
     return sorted(
         (source, target)
@@ -59,13 +54,11 @@ def find_needed_arrows(package: str) -> list[tuple[str, str]]:
 
 
 def find_separate_parts(package: str) -> list[str]:
-    """Return the parts of a package that import no other part and are not imported, sorted."""
     parts = {get_part(one, package) for one in import_graph().find_children(package)}
     return sorted(parts - {part for arrow in find_arrows(package) for part in arrow})
 
 
 def draw_picture(package: str) -> str:
-    """Return the Mermaid diagram of the imports of a package."""
     arrows = (f"{source} --> {target}" for source, target in find_needed_arrows(package))
     lines = "\n  ".join(["flowchart TD", *arrows, *find_separate_parts(package)])
     return f"```mermaid\n{lines}\n```"
@@ -90,7 +83,7 @@ def test_page_shows_the_current_imports(package: str) -> None:
 
 
 def test_every_module_is_in_the_graph_that_layers_are_checked_with() -> None:
-    """Modules in a folder without `__init__.py` are left out, and their imports are not checked."""
+    """Modules in a folder without `__init__.py` would be missing, and unchecked."""
     root = PAGE.parents[1]
     found = {
         str(path.relative_to(root).with_suffix("")).removesuffix("/__init__").replace("/", ".")

@@ -1,5 +1,3 @@
-"""Test the list of firewalls that do not allow all new addresses. Each firewall is in it once."""
-
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -38,7 +36,6 @@ ERP = "network_security_group:/subscriptions/1/nsg-erp"
 
 
 def build_issue(name: str = ERP, *prefixes: str, **more: Any) -> FirewallIssueSummary:
-    """Return the issue of a firewall that lacks these prefixes and has seven flows behind it."""
     facts: dict[str, Any] = {
         "name": name,
         "kind": name.partition(":")[0],
@@ -75,7 +72,6 @@ def build_blocked_flow(job: EnvironmentJob, *names: str) -> Any:
 def build_list_version(
     *affected: str, number: int = 2, reason_code: str = "changed"
 ) -> ServiceTagListVersion:
-    """Return a version of the service tag list with an added range that these firewalls deny."""
     return ServiceTagListVersion(
         change_number=number,
         first_seen_at=NOW,
@@ -97,7 +93,6 @@ def find_firewalls(*jobs: EnvironmentJob, **more: Any) -> list[IncompleteFirewal
 
 
 def test_firewall_of_two_environments_is_listed_once() -> None:
-    """The list unites the missing ranges of both environments and adds up their blocked flows."""
     first = build_planned_job("env-1", build_issue(ERP, "20.1.0.0/24", "20.2.0.0/24"))
     second = build_planned_job("env-2", build_issue(ERP, "20.2.0.0/24", "20.3.0.0/24"))
     flows = [
@@ -120,7 +115,6 @@ def test_firewall_of_two_environments_is_listed_once() -> None:
 def test_flow_that_an_earlier_plan_started_is_blocked_by_the_firewall_of_the_newest_plan(
     state: EnvironmentJobState,
 ) -> None:
-    """The firewall of both plans is listed once, in whatever state the newest plan is."""
     earlier = build_planned_job("env-1", build_issue(ERP))
     newest = replace(earlier, id="second", remediation_id="second", state=state, planned_at=NOW)
 
@@ -131,7 +125,6 @@ def test_flow_that_an_earlier_plan_started_is_blocked_by_the_firewall_of_the_new
 
 
 def test_flow_behind_two_firewalls_is_counted_once_in_the_total() -> None:
-    """Each firewall counts the flow, but the total counts it once."""
     job = build_planned_job("env-1", build_issue(ERP), build_issue("app_service:/sites/shop"))
     flows = [build_blocked_flow(job, "nsg-erp", "shop"), build_blocked_flow(job, "shop")]
     facts = FirewallFacts(environment_jobs=[job], flow_jobs=flows)
@@ -166,7 +159,7 @@ def test_firewall_of_a_blocked_flow_is_listed_without_an_issue() -> None:
 def test_firewalls_of_a_plan_are_listed_until_its_copies_are_verified(
     state: FlowJobState, is_listed: bool
 ) -> None:
-    """A verified copy has found its firewalls open, and a flow that is rolled back needs none."""
+    """A verified copy can reach its hosts, and a flow that is rolled back needs no firewall."""
     job = build_planned_job("e", build_issue(), has_started_flow_jobs=True)
     flow = replace(FLOW_JOB, environment_id="e", environment_job_id=job.id, state=state)
 
@@ -174,7 +167,6 @@ def test_firewalls_of_a_plan_are_listed_until_its_copies_are_verified(
 
 
 def test_firewalls_of_a_plan_are_listed_before_its_flow_jobs_start() -> None:
-    """Firewalls are also listed for a plan that awaits approval and for a dry run."""
     awaiting = build_planned_job("e", build_issue(), state=EnvironmentJobState.AWAITING_APPROVAL)
     dry_run = build_planned_job(
         "e", build_issue(), state=EnvironmentJobState.COMPLETED, mode=RemediationMode.DRY_RUN
@@ -185,7 +177,7 @@ def test_firewalls_of_a_plan_are_listed_before_its_flow_jobs_start() -> None:
 
 
 def test_firewalls_of_a_replaced_plan_are_not_listed() -> None:
-    """The later plan of the same environment has read the firewalls again."""
+    """The later plan has read the firewalls again."""
     old = build_planned_job("e", build_issue(), id="old", planned_at=NOW - timedelta(days=9))
     new = build_planned_job("e", build_issue("app_service:/sites/shop"), id="new")
 
@@ -193,9 +185,7 @@ def test_firewalls_of_a_replaced_plan_are_not_listed() -> None:
 
 
 def test_earlier_plan_counts_only_with_the_firewall_that_blocks_a_flow() -> None:
-    """Of an earlier plan, only the firewall that still blocks a flow is listed. The later plan has
-    read the others again.
-    """
+    """The later plan has read the other firewalls again."""
     issues = (build_issue(), build_issue("app_service:/sites/shop"))
     old = build_planned_job("e", *issues, id="old", planned_at=NOW - timedelta(days=9))
     new = build_planned_job("e", id="new")
@@ -206,7 +196,6 @@ def test_earlier_plan_counts_only_with_the_firewall_that_blocks_a_flow() -> None
 
 
 def test_firewall_that_lacks_ranges_of_a_new_list_version_is_listed() -> None:
-    """Its line links to the affected remediations, and counts no blocked flows."""
     job = build_planned_job("env-1", state=EnvironmentJobState.COMPLETED)
 
     [one] = find_firewalls(
@@ -221,9 +210,6 @@ def test_firewall_that_lacks_ranges_of_a_new_list_version_is_listed() -> None:
 
 
 def test_firewall_is_ignored_if_each_environment_ignores_it() -> None:
-    """The firewall counts as incomplete again if one environment does not ignore it, or if a new
-    service tag list adds ranges.
-    """
     jobs = [build_planned_job("env-1", build_issue()), build_planned_job("env-2", build_issue())]
     one_of_two, both = {"env-1": {ERP: "own proxy"}}, {"env-2": {ERP: "the same"}}
 
@@ -238,7 +224,7 @@ def test_firewall_is_ignored_if_each_environment_ignores_it() -> None:
 
 
 def test_firewall_with_an_applied_fix_has_status_changed() -> None:
-    """After a fix, the app does not know what the firewall allows until it reads it again."""
+    """The app does not know what the firewall allows until it reads it again."""
     fix = FirewallFixRecord(
         issue=ERP,
         kind="network_security_group",
@@ -261,7 +247,6 @@ def test_firewall_with_an_applied_fix_has_status_changed() -> None:
 
 
 def test_more_ranges_may_be_missing_than_a_plan_stores() -> None:
-    """A plan stores the first 50 missing ranges. The firewall's line says that there are more."""
     prefixes = [f"20.1.{number}.0/24" for number in range(MOST_PREFIXES_OF_ISSUE)]
 
     [cut] = find_firewalls(build_planned_job("e", build_issue(ERP, *prefixes)))
@@ -271,7 +256,6 @@ def test_more_ranges_may_be_missing_than_a_plan_stores() -> None:
 
 
 def test_unknown_geography_or_tag_is_not_a_firewall() -> None:
-    """An issue about an unknown geography or service tag is listed, but marked as no firewall."""
     job = build_planned_job("e", build_issue("geography:atlantis", firewall_name=""), build_issue())
 
     assert {one.name: one.is_firewall for one in find_firewalls(job)} == {
@@ -281,7 +265,6 @@ def test_unknown_geography_or_tag_is_not_a_firewall() -> None:
 
 
 def test_most_urgent_firewall_is_first() -> None:
-    """Firewalls are sorted by status, then by the number of blocked flows."""
     job = build_planned_job(
         "e", *(build_issue(f"app_service:/{name}") for name in ("a", "b", "c", "d"))
     )
@@ -309,7 +292,6 @@ def test_most_urgent_firewall_is_first() -> None:
     ],
 )
 def test_firewalls_are_chosen_by_status_and_text(status: str, text: str, names: set[str]) -> None:
-    """The text is searched for in the names of the firewall, its kind and its environments."""
     job = build_planned_job("env-1", build_issue(), build_issue("app_service:/sites/shop"))
     every = find_firewalls(job, flow_jobs=[build_blocked_flow(job, "shop")])
 

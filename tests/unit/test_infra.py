@@ -1,7 +1,4 @@
-"""Test that what `azd up` deploys has the queues and alerts that the app needs. These tests read
-snapshots (`tests/unit/deployed.py`); `tests/unit/test_infra_compiled.py` checks the source with
-Microsoft's compiler.
-"""
+"""Test the template of `infra/` with its snapshots."""
 
 import json
 import re
@@ -32,7 +29,6 @@ HOST = json.loads((ROOT / "host.json").read_text())
 
 
 def test_every_module_is_a_file_of_the_repository() -> None:
-    """The template takes no module from a registry, and uses each of its own files."""
     named = {
         (path.parent / name).resolve()
         for path in FILES
@@ -101,8 +97,8 @@ def test_deployed_queues_equal_those_of_the_app_and_of_the_local_service_bus() -
 
 
 def test_message_lock_lasts_as_long_as_the_function_timeout() -> None:
-    """With a shorter lock, a second instance would receive the message while the first still
-    processes it.
+    """With a shorter lock, a second instance could receive the message before the first has
+    processed it.
     """
     renewed = HOST["extensions"]["serviceBus"]["maxAutoLockRenewalDuration"]
 
@@ -136,7 +132,7 @@ def test_alert_contains_its_cause_and_a_runbook_link() -> None:
 
 
 def test_telemetry_of_alert_queries_is_never_sampled() -> None:
-    """Sampling excludes each type of telemetry that an alert reads, so that none is missed."""
+    """An alert could miss telemetry that was left out by sampling."""
     kinds = {"traces": "Trace", "exceptions": "Exception", "requests": "Request"}
     sampling = HOST["logging"]["applicationInsights"]["samplingSettings"]
     kept = set(sampling["excludedTypes"].split(";"))

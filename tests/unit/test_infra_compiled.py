@@ -1,6 +1,4 @@
-"""Check the template with Microsoft's compiler. `make infra` runs these tests and fails if there is
-no compiler.
-"""
+"""Check the template with Microsoft's compiler. `make infra` runs these tests."""
 
 import json
 import shutil
@@ -32,7 +30,7 @@ def test_compiler_reports_no_diagnostics() -> None:
 
 
 def test_compiler_warning_is_reported(copied_folder: Path) -> None:
-    """For example, a parameter that nobody uses makes the previous test fail."""
+    """For example, a parameter that nobody uses causes a warning."""
     main = copied_folder / "main.bicep"
     main.write_text(main.read_text() + "\nparam unused string = ''\n")
 
@@ -52,7 +50,7 @@ def test_every_file_is_formatted(copied_folder: Path) -> None:
 
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
 def test_each_snapshot_is_current(path: Path, copied_folder: Path) -> None:
-    """The snapshots show a reviewer which resources a change of the template affects."""
+    """Snapshots show a reviewer which resources a change of the template affects."""
     made = write_snapshot(copied_folder / path.relative_to(INFRA))
 
     if made.read_text() != path.with_suffix(".snapshot.json").read_text():
@@ -60,7 +58,7 @@ def test_each_snapshot_is_current(path: Path, copied_folder: Path) -> None:
 
 
 def test_no_snapshot_contains_the_value_of_a_setting(copied_folder: Path) -> None:
-    """Settings are a secure parameter, whose value the compiler does not write to a snapshot."""
+    """The compiler does not write the value of a secure parameter to a snapshot."""
     given = copied_folder / "snapshots" / "open.bicepparam"
     tunables = "{ CMK_WEBHOOK: 'https://example.org/hook' }"
     given.write_text(f"{given.read_text()}\nparam tunables = {tunables}\n")
@@ -105,7 +103,6 @@ def test_no_snapshot_contains_the_value_of_a_setting(copied_folder: Path) -> Non
 def test_private_zones_have_the_names_of_each_cloud(
     cloud: CloudName, azure: str, names: str, copied_folder: Path
 ) -> None:
-    """The suffixes of the private DNS zones differ between clouds."""
     domains = CLOUDS[cloud]
     (copied_folder / "probe.bicep").write_text("param names object\noutput names object = names\n")
     given = copied_folder / "probe.bicepparam"

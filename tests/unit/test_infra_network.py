@@ -1,7 +1,3 @@
-"""Test what the template deploys for a customer who allows no service with a public address. These
-tests read snapshots (`tests/unit/deployed.py`).
-"""
-
 import json
 
 import pytest
@@ -31,9 +27,7 @@ EXISTING = "/resourceGroups/hub/providers/Microsoft.Network/virtualNetworks/vnet
 
 
 def get_zones(given: str) -> dict[str, str]:
-    """Return the DNS zones in which private endpoints get their names: the id of each zone by the
-    zone's name.
-    """
+    """Return the id of each private DNS zone by the zone's name."""
     return {
         zone["name"]: zone["properties"]["privateDnsZoneId"]
         for group in find_resources(f"{NETWORK}/privateEndpoints/privateDnsZoneGroups", given)
@@ -56,9 +50,7 @@ def get_storage(given: str) -> Resource:
 
 @pytest.mark.parametrize("given", PRIVATE)
 def test_no_service_of_a_private_set_has_a_public_address(given: str) -> None:
-    """Each service turns public access off explicitly, because an absent property would mean that
-    it is on.
-    """
+    """An absent property would mean that public access is on."""
     for resource_type in SERVICES:
         for one in find_resources(resource_type, given):
             assert one["properties"]["publicNetworkAccess"] == "Disabled", one["name"]
@@ -89,9 +81,7 @@ def test_app_sends_its_requests_through_the_network(given: str) -> None:
 def test_new_network_has_a_subnet_for_the_app_and_one_address_for_outgoing_requests(
     given: str,
 ) -> None:
-    """One subnet is delegated to the app, as Flex Consumption requires, and the other is for
-    private endpoints.
-    """
+    """Flex Consumption requires that the app's subnet is delegated to it."""
     [network] = find_resources(f"{NETWORK}/virtualNetworks", given)
     subnets = {one["name"]: one["properties"] for one in network["properties"]["subnets"]}
     [delegation] = subnets["app"]["delegations"]
@@ -106,9 +96,6 @@ def test_new_network_has_a_subnet_for_the_app_and_one_address_for_outgoing_reque
 
 
 def test_existing_network_is_used_and_not_changed() -> None:
-    """The template creates no network and no public address, and links its DNS zones to the
-    existing network.
-    """
     given = "existing-network"
     site = find_resource("Microsoft.Web/sites", "func-", given)
     kinds = ("virtualNetworks", "natGateways", "publicIPAddresses")
@@ -134,9 +121,7 @@ def test_zones_of_an_existing_network_are_used_if_they_are_named() -> None:
 
 @pytest.mark.parametrize("given", PRIVATE)
 def test_event_grid_passes_the_firewall_of_the_namespace(given: str) -> None:
-    """The namespace denies public access but lets trusted services in. Event Grid is one if it uses
-    a system-assigned identity.
-    """
+    """Event Grid is a trusted service if it uses a system-assigned identity."""
     namespace = find_resource("Microsoft.ServiceBus/namespaces", "sb-", given)
     [rules] = find_resources("Microsoft.ServiceBus/namespaces/networkRuleSets", given)
 
@@ -147,7 +132,6 @@ def test_event_grid_passes_the_firewall_of_the_namespace(given: str) -> None:
 
 @pytest.mark.parametrize("given", [*PRIVATE, "open"])
 def test_event_grid_delivers_with_the_identity_of_its_topic(given: str) -> None:
-    """This does not depend on whether there is a private network."""
     topics = find_resources("Microsoft.EventGrid/systemTopics", given)
     subscriptions = find_resources("Microsoft.EventGrid/systemTopics/eventSubscriptions", given)
     senders = [
@@ -162,9 +146,7 @@ def test_event_grid_delivers_with_the_identity_of_its_topic(given: str) -> None:
 
 
 def test_open_set_has_no_network_and_a_namespace_without_rules() -> None:
-    """Without a private network, nothing is deployed that is only needed for one, because it costs
-    money.
-    """
+    """What is only needed for a private network costs money."""
     resources = read_predicted_resources("open")
 
     assert [one for one in resources if one["type"].startswith(f"{NETWORK}/")] == []
@@ -176,7 +158,6 @@ def test_open_set_has_no_network_and_a_namespace_without_rules() -> None:
 
 
 def test_vaults_of_the_customer_get_endpoints_in_the_network() -> None:
-    """Each vault whose id is a parameter gets an endpoint."""
     targets = [target for part, target in list_connections("everything") if part == "vault"]
 
     assert sorted(one.rpartition("/")[2] for one in targets if one.startswith("/sub")) == [
@@ -205,9 +186,7 @@ def test_logs_of_a_private_set_are_sent_and_read_by_its_scope_only(given: str) -
     ("given", "mode"), [("private", "PrivateOnly"), ("existing-network", "Open")]
 )
 def test_scope_of_a_new_network_reaches_only_its_members(given: str, mode: str) -> None:
-    """In an existing network, the scope stays open, because other apps may send logs to other
-    workspaces.
-    """
+    """In an existing network, other apps may send logs elsewhere, so the scope is open."""
     [scope] = find_resources(SCOPE, given)
 
     assert scope["properties"]["accessModeSettings"] == {
@@ -229,9 +208,7 @@ def test_scope_of_an_existing_network_is_used_if_it_is_named() -> None:
 
 @pytest.mark.parametrize("given", ["private-keys", "everything"])
 def test_service_bus_is_under_the_named_key(given: str) -> None:
-    """The newest version of the customer's key encrypts the namespace. Only an empty Premium
-    namespace accepts a key, so this is a separate one.
-    """
+    """Only an empty Premium namespace accepts a key."""
     namespace = find_resource("Microsoft.ServiceBus/namespaces", "sb-key-", given)
     encryption = namespace["properties"]["encryption"]
     [key] = encryption["keyVaultProperties"]
@@ -248,7 +225,6 @@ def test_service_bus_is_under_the_named_key(given: str) -> None:
 
 @pytest.mark.parametrize("given", ["private-keys", "everything"])
 def test_storage_account_is_under_the_named_key(given: str) -> None:
-    """The account uses the newest version of the key, with an identity that may wrap and unwrap."""
     account = get_storage(given)
     encryption = account["properties"]["encryption"]
     assigned = [
@@ -268,7 +244,7 @@ def test_storage_account_is_under_the_named_key(given: str) -> None:
 
 @pytest.mark.parametrize("given", [*PRIVATE, "open"])
 def test_key_of_the_account_can_encrypt_its_tables_later(given: str) -> None:
-    """Azure allows this only for an account that was created with this option."""
+    """Azure allows this only for an account that was created with the key type `Account`."""
     services = get_storage(given)["properties"]["encryption"]["services"]
 
     assert {services[name]["keyType"] for name in ("table", "queue")} == {"Account"}
@@ -276,9 +252,7 @@ def test_key_of_the_account_can_encrypt_its_tables_later(given: str) -> None:
 
 @pytest.mark.parametrize("given", [*PRIVATE, "open"])
 def test_deleted_and_changed_blobs_are_kept(given: str) -> None:
-    """Deleted blobs and old versions are kept for 30 days. Old versions are then deleted, because
-    the host writes its blobs all the time and each write keeps a version.
-    """
+    """The host writes its blobs all the time, so versions are deleted after 30 days."""
     [blobs] = find_resources("Microsoft.Storage/storageAccounts/blobServices", given)
     [policy] = find_resources("Microsoft.Storage/storageAccounts/managementPolicies", given)
     [rule] = policy["properties"]["policy"]["rules"]
@@ -291,9 +265,7 @@ def test_deleted_and_changed_blobs_are_kept(given: str) -> None:
 
 
 def test_archive_is_immutable_only_if_days_are_set() -> None:
-    """The retention policy applies to the container `archive`, whose files the app never
-    changes.
-    """
+    """The app never changes the files in the container `archive`."""
     policies = "Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies"
     [policy] = find_resources(policies, "private-keys")
 

@@ -1,7 +1,3 @@
-"""Test which rights the template grants, to the app and to others, on deployed and on watched
-resources.
-"""
-
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -73,7 +69,6 @@ def find_assignments(scope: str) -> list[Resource]:
 
 
 def find_custom_roles(group: str) -> list[Resource]:
-    """Return the template's custom roles that can be assigned in this resource group."""
     return [
         one
         for one in find_resources(CUSTOM_ROLE)
@@ -82,7 +77,6 @@ def find_custom_roles(group: str) -> list[Resource]:
 
 
 def find_granted_permissions(group: str) -> list[RolePermissions]:
-    """Return what the app may do in this resource group of a watched subscription."""
     roles = find_custom_roles(group)
     given = {get_role_id(one) for one in find_assignments(f"'{group.rpartition('/')[2]}'")}
     assert given == {one["name"] for one in roles}
@@ -102,7 +96,6 @@ def find_granted_permissions(group: str) -> list[RolePermissions]:
 def find_kinds_without_permissions(
     kinds: Iterable[Any], permissions: list[RolePermissions]
 ) -> list[str]:
-    """Return the names of the kinds that need more permissions than these."""
     return [
         one.kind
         for one in kinds
@@ -113,9 +106,6 @@ def find_kinds_without_permissions(
 
 @pytest.mark.parametrize("package", GROUPS)
 def test_template_grants_the_permissions_of_each_kind(package: str) -> None:
-    """Each caller or firewall kind that sends requests to Azure lists the permissions for them in
-    `required_permissions`.
-    """
     assert (
         find_kinds_without_permissions(
             find_kinds(package), find_granted_permissions(GROUPS[package])
@@ -126,7 +116,7 @@ def test_template_grants_the_permissions_of_each_kind(package: str) -> None:
 
 @pytest.mark.parametrize("package", GROUPS)
 def test_kind_with_missing_permissions_is_reported(package: str) -> None:
-    """The previous test fails for a new kind whose permissions the template lacks."""
+    """This shows that the check of the granted permissions can fail."""
 
     class FrontDoorRule:
         kind = "front_door_rule"
@@ -143,7 +133,7 @@ def test_kind_with_missing_permissions_is_reported(package: str) -> None:
 
 @pytest.mark.parametrize("package", GROUPS)
 def test_template_grants_no_unneeded_permission(package: str) -> None:
-    """After a kind was removed, this test fails until its permissions are removed, too."""
+    """After a kind was removed, its permissions must be removed, too."""
     needs = [
         one.required_permissions
         for one in find_kinds(package)
@@ -174,7 +164,6 @@ def test_roles_of_callers_and_their_table_are_up_to_date() -> None:
 
 
 def test_app_may_only_read_in_a_watched_subscription() -> None:
-    """In a watched subscription, the app's only roles are Reader and Key Vault Reader."""
     watched = [
         one for one in find_resources(ROLE) if one["id"].startswith("[subscriptionResourceId(")
     ]
@@ -197,9 +186,7 @@ def test_every_assigned_role_is_a_custom_role_or_documented() -> None:
 
 
 def test_account_keys_and_connection_strings_are_disabled() -> None:
-    """The storage account and the Service Bus namespace accept only identities, so no key of theirs
-    can leak.
-    """
+    """The storage account and Service Bus accept only identities, so no key can leak."""
     storage = find_resource("Microsoft.Storage/storageAccounts", "st")["properties"]
     bus = find_resource("Microsoft.ServiceBus/namespaces", "sb-")["properties"]
 
@@ -216,7 +203,6 @@ def test_publishing_with_a_password_is_disabled() -> None:
 
 
 def test_event_grid_may_send_only_to_the_event_queues() -> None:
-    """Event Grid has its role at these queues and not at their namespace."""
     senders = [
         one
         for one in find_resources(ROLE)
@@ -232,9 +218,6 @@ def test_event_grid_may_send_only_to_the_event_queues() -> None:
 
 
 def test_app_may_read_secrets_of_the_vaults_in_its_settings() -> None:
-    """The app has the role Key Vault Secrets User at the vault in the parameter. Without the
-    parameter, nobody has it.
-    """
     [role] = [
         one
         for one in find_resources(ROLE)
@@ -248,9 +231,6 @@ def test_app_may_read_secrets_of_the_vaults_in_its_settings() -> None:
 
 
 def test_named_apps_may_read_the_secrets_with_trigger_urls() -> None:
-    """The identities in the parameter have the role Key Vault Secrets User at the vault that stores
-    trigger URLs.
-    """
     readers = {
         one["properties"]["principalId"][0]: BUILT_IN[get_role_id(one)]
         for one in find_resources(ROLE)
@@ -261,9 +241,6 @@ def test_named_apps_may_read_the_secrets_with_trigger_urls() -> None:
 
 
 def test_app_may_only_read_and_sign_with_the_evidence_key() -> None:
-    """The app has its role at the key, not at the vault, and the key allows only signing and
-    verifying.
-    """
     [key] = find_resources("Microsoft.KeyVault/vaults/keys")
     [role] = [
         one
@@ -284,9 +261,7 @@ def test_app_may_only_read_and_sign_with_the_evidence_key() -> None:
 
 
 def test_vault_name_changes_with_the_identity() -> None:
-    """Azure reserves the name of a deleted vault for 90 days, so a new deployment, which has a new
-    identity, gets another name.
-    """
+    """Azure reserves the name of a deleted vault for 90 days."""
     [vault] = find_resources("Microsoft.KeyVault/vaults")
 
     assert vault["properties"]["enablePurgeProtection"] is True
@@ -307,7 +282,7 @@ def test_system_topic_of_the_subscription_is_optional() -> None:
 
 
 def test_system_topic_of_a_vault_has_the_region_of_the_vault() -> None:
-    """Event Grid rejects a topic in another region than its vault."""
+    """Event Grid rejects a topic in a region other than its vault's."""
     topic = find_resource("Microsoft.EventGrid/systemTopics", "evgt-keys-", "another-region")
 
     assert topic["location"] == "francecentral"
@@ -319,7 +294,7 @@ def test_system_topic_of_a_vault_has_the_region_of_the_vault() -> None:
 
 
 def test_storage_is_locally_redundant_by_default() -> None:
-    """Zone redundancy is an option, because some regions have no zones."""
+    """Some regions have no zones."""
     account = "Microsoft.Storage/storageAccounts"
 
     assert find_resource(account, "st", "open")["sku"] == {"name": "Standard_LRS"}
@@ -327,7 +302,6 @@ def test_storage_is_locally_redundant_by_default() -> None:
 
 
 def test_every_parameter_file_has_a_snapshot() -> None:
-    """No snapshot is left of a removed file."""
     snapshots = {path.name for path in (INFRA / "snapshots").glob("*.json")}
 
     assert snapshots == {f"{path.stem}.snapshot.json" for path in SETS}

@@ -1,5 +1,3 @@
-"""Test that code, documents, azd environment and template agree on the app's settings."""
-
 import json
 import re
 
@@ -36,7 +34,6 @@ def sample_settings() -> dict[str, str]:
 
 
 def find_schedules() -> set[str]:
-    """Return the names of the settings that hold the schedules of timers."""
     return set(re.findall(r'schedule="%(\w+)%"', (ROOT / "functions/timers.py").read_text()))
 
 
@@ -48,8 +45,8 @@ def read_tunables() -> dict[str, str]:
 
 
 def read_app_settings() -> list[str]:
-    """Return the sets of settings that the template unites: if two sets have the same setting, the
-    later one counts.
+    """Return the sets of settings that the template unites. Of a repeated setting, the last value
+    counts.
     """
     [settings] = [
         one
@@ -66,18 +63,14 @@ def read_template_settings() -> dict[str, str]:
 
 
 def test_every_tunable_survives_the_next_deployment() -> None:
-    """A deployment replaces all settings, so each tunable of the code must be in the azd
-    environment.
-    """
+    """A deployment replaces all settings of the app."""
     fields = set(Settings.model_fields) - PLACES - NOT_IN_AZURE
 
     assert set(read_tunables()) == {get_setting_name(field) for field in fields} | find_schedules()
 
 
 def test_tunable_has_its_documented_name_in_azd() -> None:
-    """The azd environment has the setting's name and no default, so that the code's default
-    applies.
-    """
+    """azd sets no default, so the default of the code applies."""
     assert read_tunables() == {name: f"${{{name}=}}" for name in read_tunables()}
     documented = re.findall(r"`([A-Z]\w+)`", (ROOT / "docs/settings.md").read_text())
     assert set(read_tunables()) <= set(documented)
@@ -92,9 +85,7 @@ def test_value_of_the_azd_environment_overrides_the_schedule_of_the_template() -
 
 
 def test_no_snapshot_and_no_deployment_keeps_the_value_of_a_setting() -> None:
-    """A setting may be a secret, such as the URL of a webhook. Azure does not store the value of a
-    secure parameter.
-    """
+    """A setting may be a secret, such as the URL of a webhook."""
     for path in ("main.bicep", "modules/function-app.bicep"):
         source = (INFRA / path).read_text()
         [decorators] = re.findall(r"((?:^@.*\n)*)^param tunables ", source, re.MULTILINE)
@@ -133,7 +124,7 @@ def test_template_sets_every_required_setting() -> None:
 
 
 def test_deployed_schedules_equal_those_of_the_timers_and_of_the_sample() -> None:
-    """If a timer's setting is missing, the whole app does not start."""
+    """If the setting of a timer is missing, the whole app does not start."""
     deployed = parse_members(read_app_settings()[1])
     sample = {name: value for name, value in sample_settings().items() if name in deployed}
 
@@ -150,9 +141,7 @@ def test_settings_of_the_host_are_documented() -> None:
 
 
 def test_only_the_host_sends_logs() -> None:
-    """The template must not let the worker send logs. Otherwise the worker declares
-    `WorkerOpenTelemetryEnabled`, and the host drops the log lines and runs that the alerts read.
-    """
+    """If the worker sent logs, the host would drop the log lines that the alerts read."""
     host = json.loads((ROOT / "host.json").read_text())
 
     assert "telemetryMode" not in host

@@ -1,6 +1,4 @@
-"""Test the hooks that register a deployed app in Entra, so that people sign in without a stored
-secret.
-"""
+"""Test the hooks that register a deployed app in Entra."""
 
 import importlib.util
 import json
@@ -27,7 +25,6 @@ NAME = "applications(uniqueName='cmkflow-prod')"
 
 
 def load_hooks() -> ModuleType:
-    """Return the hooks as a module. They are a script in the template's folder."""
     spec = importlib.util.spec_from_file_location("sign_in", INFRA / "register_sign_in.py")
     assert spec is not None
     assert spec.loader is not None
@@ -37,12 +34,10 @@ def load_hooks() -> ModuleType:
 
 
 class Graph:
-    """A fake of Microsoft Graph for the hooks. A PATCH creates the object or updates it, and only a
-    create returns it. The first `lag` reads find nothing.
-    """
+    """A fake of Microsoft Graph. The first `lag` reads find nothing."""
 
     def __init__(self, *, lag: int = 0, **applications: str) -> None:
-        """Begin with these registrations: the client id of each by its name."""
+        """`applications` contains the client id of each registration by its name."""
         self.kept: dict[str, dict[str, Any]] = {
             f"applications(uniqueName='{name.replace('_', '-')}')": {"appId": client_id}
             for name, client_id in applications.items()
@@ -61,9 +56,6 @@ class Graph:
 
 
 def test_registration_has_the_roles_of_the_app() -> None:
-    """People and programs can have each role. Entra issues a token only to those who have one, and
-    there is no secret.
-    """
     graph = Graph()
 
     client_id = load_hooks().register(graph, ENVIRON)
@@ -81,7 +73,7 @@ def test_registration_has_the_roles_of_the_app() -> None:
 
 
 def test_hooks_can_be_repeated() -> None:
-    """Ids stay the same, so the roles that people were assigned survive the next deployment."""
+    """If ids changed, people would lose the roles that they were assigned."""
     graph, script = Graph(), load_hooks()
     for _ in range(2):
         client_id = script.register(graph, ENVIRON)
@@ -100,9 +92,6 @@ def test_hooks_can_be_repeated() -> None:
 
 @pytest.mark.parametrize("cloud", CloudName)
 def test_registration_trusts_the_entra_of_its_cloud(cloud: CloudName) -> None:
-    """The registration trusts tokens of the app's managed identity. The Entra of the cloud issues
-    these tokens.
-    """
     graph, environ = Graph(), ENVIRON | {"CMK_CLOUD": cloud}
     load_hooks().register(graph, environ)
 
@@ -113,7 +102,6 @@ def test_registration_trusts_the_entra_of_its_cloud(cloud: CloudName) -> None:
 
 
 def test_unknown_cloud_is_rejected_with_the_known_ones() -> None:
-    """No request is sent."""
     with pytest.raises(SystemExit, match="public, gcc, gcc_high, dod, china"):
         load_hooks().connect(Graph(), ENVIRON | {"CMK_CLOUD": "mars"})
 
@@ -132,7 +120,7 @@ def test_manually_created_registration_is_not_changed() -> None:
 def test_no_token_is_requested_for_a_manually_created_registration(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], step: str
 ) -> None:
-    """A pipeline's identity may have no access to Graph, so the hooks do not ask for a token."""
+    """A pipeline's identity may have no access to Graph."""
     monkeypatch.setenv("CMK_SIGN_IN_CLIENT_ID", "made-by-hand")
     monkeypatch.delenv("CMK_SIGN_IN_REGISTERED_ID", raising=False)
     monkeypatch.setenv("PATH", "")  # so that azd is not found
@@ -143,7 +131,6 @@ def test_no_token_is_requested_for_a_manually_created_registration(
 
 
 def test_next_deployment_updates_its_own_registration() -> None:
-    """The first deployment has stored in the azd environment that it created the registration."""
     graph = Graph(cmkflow_prod="ours")
     environ = ENVIRON | {"CMK_SIGN_IN_CLIENT_ID": "ours", "CMK_SIGN_IN_REGISTERED_ID": "ours"}
 
@@ -152,9 +139,7 @@ def test_next_deployment_updates_its_own_registration() -> None:
 
 
 def test_created_registration_is_not_read_again() -> None:
-    """The hook takes the client id from the response to the create: a read may not find the new
-    registration yet.
-    """
+    """A read may not find the new registration yet."""
     graph = Graph(lag=1000)
 
     assert load_hooks().register(graph, ENVIRON) == graph.kept[NAME]["appId"]
@@ -162,9 +147,7 @@ def test_created_registration_is_not_read_again() -> None:
 
 
 def test_read_is_repeated_until_a_created_registration_is_visible() -> None:
-    """If the response to the create was lost, the next PATCH returns nothing, so the hooks read
-    until they find the registration, or stop after a while.
-    """
+    """The response to the create may have been lost."""
     slept: list[float] = []
     graph = Graph(cmkflow_prod="ours", lag=3)
 
@@ -176,7 +159,9 @@ def test_read_is_repeated_until_a_created_registration_is_visible() -> None:
 
 
 class _Answering(ThreadingHTTPServer):
-    """A server in place of Graph. It returns these responses in order, and repeats the last one."""
+    """A server in place of Graph. It returns the given responses in order, and repeats the last
+    one.
+    """
 
     def __init__(self, *answers: tuple[int, str]) -> None:
         super().__init__(("127.0.0.1", 0), _Server)
@@ -193,7 +178,6 @@ class _Answering(ThreadingHTTPServer):
         self.server_close()
 
     def patch(self) -> Any:
-        """Send a PATCH to the server as the hooks do."""
         address = f"http://127.0.0.1:{self.server_port}"
         call = load_hooks().graph("token", address, self.slept.append)
         return call("PATCH", NAME, {"displayName": "x"})
@@ -247,9 +231,6 @@ _NO_REFERENCE = (
     ],
 )
 def test_transient_error_is_retried(answer: tuple[int, str], wait: int) -> None:
-    """The hooks retry if an object is not found yet, if Graph throttles requests, or if there is no
-    response.
-    """
     with _Answering(answer, (201, '{"appId": "new"}')) as server:
         assert server.patch() == {"appId": "new"}
 
@@ -258,7 +239,6 @@ def test_transient_error_is_retried(answer: tuple[int, str], wait: int) -> None:
 
 
 def test_retries_end_after_two_minutes() -> None:
-    """After about two minutes, the script stops and names the last status."""
     with _Answering((404, "{}")) as server, pytest.raises(SystemExit, match="404"):
         server.patch()
 
@@ -288,7 +268,6 @@ def test_read_of_a_missing_object_returns_none() -> None:
 
 
 def test_azd_runs_both_hooks() -> None:
-    """azd runs one hook before and one after provisioning, on Windows and elsewhere."""
     source = (ROOT / "azure.yaml").read_text()
 
     for step, hook in (("register", "preprovision"), ("connect", "postprovision")):
@@ -306,9 +285,6 @@ def test_template_has_the_outputs_that_the_hooks_need() -> None:
 
 
 def test_app_service_lets_everybody_through_over_tls_and_needs_no_secret() -> None:
-    """App Service passes on requests without sign-in, which the app rejects. An identity replaces
-    the client secret.
-    """
     [settings] = [
         one["properties"]
         for one in find_resources("Microsoft.Web/sites/config")
@@ -330,9 +306,7 @@ def test_app_service_lets_everybody_through_over_tls_and_needs_no_secret() -> No
 
 
 def test_without_a_registration_no_sign_in_is_set_up() -> None:
-    """Azure rejects authentication settings without a client id. Without sign-in, the app rejects
-    every request of a person.
-    """
+    """Azure rejects authentication settings without a client id."""
     names = [one["name"] for one in find_resources("Microsoft.Web/sites/config", "open")]
 
     assert [name for name in names if name.endswith("/authsettingsV2")] == []

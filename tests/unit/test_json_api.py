@@ -1,7 +1,3 @@
-"""Test unusual responses of services, such as Azure DevOps and GitHub, whose callers are JSON
-documents.
-"""
-
 from datetime import timedelta
 
 import pytest
@@ -17,9 +13,7 @@ from tests.unit.adapter_wire import Scripted, ScriptedTransport
 
 
 async def test_sign_in_page_affects_only_its_organization() -> None:
-    """Azure DevOps may return a sign-in page. The error is not transient, because a retry would
-    stop the search of all organizations.
-    """
+    """Retries of a transient error would stop the search of all organizations."""
     page = Scripted(status=203, body=b"<html>Sign in</html>")
     http = HttpClient(ScriptedTransport(page))
     api = HttpJsonApi(http, None, build_fake_settings())
@@ -31,7 +25,6 @@ async def test_sign_in_page_affects_only_its_organization() -> None:
 
 
 async def test_rate_limit_stops_a_search_until_it_is_over() -> None:
-    """After the wait, the search continues with the list whose request was throttled."""
     limit = Scripted(status=403, headers={"Retry-After": "90"}, body={"message": "rate limit"})
     secrets, variables = (Scripted(body={name: []}) for name in ("secrets", "variables"))
     hooks = Scripted(body=[])  # reads are sent concurrently

@@ -1,7 +1,3 @@
-"""Test that a malformed name of an organization, repository or site in a setting is never sent, and
-does not affect the other names.
-"""
-
 import builtins
 from collections.abc import Mapping, Sequence
 
@@ -29,8 +25,6 @@ CASES: list[tuple[Kind, str, Sequence[str]]] = [
 
 
 class Api(FakeJsonApi):
-    """A service without callers, and a setting with these names."""
-
     def __init__(self, scopes: Sequence[str]) -> None:
         super().__init__(World())
         self.scopes = scopes
@@ -48,7 +42,6 @@ class Api(FakeJsonApi):
         member: str = "",
         arguments: Mapping[str, str] | None = None,
     ) -> builtins.list[Mapping[str, object]]:
-        """Record the path, and return nothing."""
         self.paths.append(path)
         return []
 

@@ -1,7 +1,3 @@
-"""Test JSON of other programs that contains half of a surrogate pair, or nests too deeply to be
-read.
-"""
-
 import json
 
 import pytest
@@ -31,16 +27,12 @@ def test_lone_surrogate_is_replaced(text: str, value: object) -> None:
 
 
 def test_deeply_nested_json_raises_json_too_deep() -> None:
-    """The error is not transient, because a retry would get the same text."""
+    """A retry would get the same text."""
     with pytest.raises(JsonTooDeep):
         parse_json_value("[" * 9**6)
 
 
 def test_response_has_whole_characters_and_limited_depth() -> None:
-    """Half of a surrogate pair in a service's response is replaced. A response that nests too
-    deeply is invalid, and is no outage.
-    """
-
     def answer(body: bytes) -> ServiceResponse:
         return ServiceResponse(status=200, headers={}, body=body)
 

@@ -1,5 +1,3 @@
-"""Test each check of a key with a good key, and with one that has a fault."""
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -72,7 +70,7 @@ ENVIRONMENT = Environment(
 
 
 def check_key_with(**changes: object) -> KeyCheckResult:
-    """Return the result for a key that is good, with these facts changed."""
+    """Return the result for a good key with these facts changed."""
     facts = KeySnapshot(
         read_at=NOW,
         vault_id=POLICY.vault_id,
@@ -86,7 +84,7 @@ def check_key_with(**changes: object) -> KeyCheckResult:
 
 
 def assess(**changes: object) -> tuple[Finding, ...]:
-    """Return the findings about a key that is good, with these facts changed."""
+    """Return the findings about a good key with these facts changed."""
     return check_key_with(**changes).findings
 
 
@@ -236,7 +234,6 @@ def test_one_fault_yields_one_finding_with_a_fix(
     ],
 )
 def test_allowed_value_yields_no_finding(case: Callable[[], tuple[Finding, ...]]) -> None:
-    """Values at the limit of what is allowed are good. Environments on other keys do not count."""
     assert find_other_findings(case()) == {}
 
 
@@ -279,7 +276,6 @@ def test_a_key_without_versions_is_a_problem() -> None:
 def test_finding_for_unusable_key_names_affected_environments_and_fix(
     changes: dict[str, object], command: str
 ) -> None:
-    """The fix contains a command to copy."""
     other = replace(ENVIRONMENT, id="e2", display_name="Fabrikam", policy=None)
 
     [found] = [
@@ -302,9 +298,7 @@ def test_key_without_a_policy_is_checked_without_environments() -> None:
 
 
 def test_pinned_policy_has_policy_replacement_steps() -> None:
-    """If a policy names a key version, rotation has no effect. The steps create a policy without a
-    version, and move each environment to it.
-    """
+    """If a policy names a key version, rotation has no effect."""
     pinned = replace(POLICY, key_version="v1", id="/subscriptions/s/policies/cmk-eu")
     link = PolicyLink(policy_id=pinned.id, system_id="", status=PolicyLinkStatus.LINKED)
     on_it = [replace(ENVIRONMENT, id=n, display_name=n, policy=link) for n in ("b", "a")]
@@ -321,7 +315,7 @@ def test_pinned_policy_has_policy_replacement_steps() -> None:
 
 
 def test_fix_for_an_expired_pinned_version_is_not_a_rotation() -> None:
-    """The policy would not use a new version, so the fix is a later expiry date of the old one."""
+    """The policy would not use a new version."""
     pinned = replace(POLICY, key_version="v1")
 
     [found] = [
@@ -365,7 +359,6 @@ def test_previous_version_is_required_for_28_days(
     ("count", "level"), [(19, None), (20, FindingLevel.WARNING), (25, FindingLevel.WARNING)]
 )
 def test_the_limit_of_environments_is_announced(count: int, level: FindingLevel | None) -> None:
-    """All environments on any key count. The warning begins five before the limit."""
     elsewhere = PolicyLink(
         policy_id="/policies/other", system_id="", status=PolicyLinkStatus.LINKING
     )
@@ -390,7 +383,6 @@ def test_no_finding_at_all_is_unknown() -> None:
 
 
 def test_every_check_is_documented() -> None:
-    """docs/key-check.md contains the code of each finding."""
     text = Path(__file__).parents[2].joinpath("docs/key-check.md").read_text(encoding="utf-8")
     findings = assess(vault=replace(VAULT, id="/vaults/other"))
 

@@ -1,7 +1,3 @@
-"""Test that caller kinds and firewall kinds are found by their files, and get the ports that they
-need.
-"""
-
 import ast
 import pkgutil
 from collections import Counter
@@ -67,9 +63,6 @@ def test_every_file_of_a_package_is_a_kind_or_shared_by_kinds(package: str) -> N
 
 @pytest.mark.parametrize(("package", "kind"), KINDS)
 def test_constructor_parameters_of_a_kind_match_the_ports(package: str, kind: type[Any]) -> None:
-    """Each parameter of a kind's constructor is the settings, or has the name and the type of a
-    field of `PlatformPorts`.
-    """
     offered = {**get_type_hints(PlatformPorts), "settings": Settings}
     needs = get_type_hints(kind.__init__)
     del needs["return"]
@@ -80,9 +73,7 @@ def test_constructor_parameters_of_a_kind_match_the_ports(package: str, kind: ty
 
 
 def test_no_step_and_no_use_case_spells_the_name_of_a_kind() -> None:
-    """Steps and use cases must ask a kind for its properties, so that a new kind needs no change of
-    them.
-    """
+    """A new kind needs no change of steps and use cases, which ask each kind for its properties."""
     names = {kind.kind for _, kind in KINDS}
     root = Path(shared.__path__[0])
     spelled = [

@@ -1,5 +1,3 @@
-"""Test a request budget that learns its rate from 429 responses and limits the writes per hour."""
-
 from datetime import datetime, timedelta
 
 import pytest
@@ -16,9 +14,7 @@ WAIT = timedelta(seconds=40)
 
 
 class Service:
-    """A service that accepts `takes` requests a minute from jobs that send as many as their budget
-    allows.
-    """
+    """A service that accepts `takes` requests a minute."""
 
     def __init__(self, takes: int | None, **limits: int) -> None:
         self.clock, self.store = ManualClock(), MemoryStore()
@@ -28,13 +24,12 @@ class Service:
         self.budget = self.start_process(5)
 
     def start_process(self, calls: int) -> StoredRequestBudget:
-        """Return the budget of a new process whose setting is this number of requests a minute."""
         limit = BudgetLimit(name="flow-service", calls=calls, window=MINUTE, **self.limits)
         return StoredRequestBudget(self.store, self.clock, limit)
 
     async def send_requests_for(self, length: timedelta, *, is_write: bool = False) -> float:
-        """Send requests during this time, ten in each invocation. Return the mean number a minute
-        in the last eight minutes.
+        """Send ten requests in each invocation. Return the mean number a minute in the last eight
+        minutes.
         """
         end = self.clock.now() + length
         while self.clock.now() < end:
@@ -64,7 +59,6 @@ class Service:
 
 
 async def test_budget_rises_slowly_to_its_maximum_without_429() -> None:
-    """Without a 429, the budget rises by one request a minute every ten minutes."""
     service = Service(takes=None, most=20)
 
     assert 4.5 <= await service.send_requests_for(HOUR / 7) <= 5
@@ -73,14 +67,11 @@ async def test_budget_rises_slowly_to_its_maximum_without_429() -> None:
 
 
 async def test_fixed_budget_does_not_rise() -> None:
-    """The setting is also the maximum."""
     assert 4.5 <= await Service(takes=None, most=5).send_requests_for(3 * HOUR) <= 5
 
 
 async def test_service_at_its_limit_rejects_one_request_a_day() -> None:
-    """After a 429, the app tries the rejected rate again a day later, even if it was restarted
-    meanwhile.
-    """
+    """A day after a 429, the app tries the rejected rate again."""
     service = Service(takes=5, most=20)
 
     await service.send_requests_for(10 * HOUR)
@@ -94,7 +85,6 @@ async def test_service_at_its_limit_rejects_one_request_a_day() -> None:
 
 
 async def test_429_halves_the_learned_rate_and_its_wait_is_obeyed() -> None:
-    """No request is sent during the wait. Afterwards the rate rises to what the service accepts."""
     service = Service(takes=12, most=20)
 
     await service.send_requests_for(8 * HOUR)
@@ -107,7 +97,6 @@ async def test_429_halves_the_learned_rate_and_its_wait_is_obeyed() -> None:
 
 
 async def test_budget_falls_below_the_setting_if_the_service_accepts_less() -> None:
-    """Each 429 lowers the rate by one request a minute, until no more come."""
     service = Service(takes=3, most=20)
 
     assert 2.5 <= await service.send_requests_for(HOUR) <= 3
@@ -124,7 +113,6 @@ async def test_changed_setting_resets_the_learned_rate() -> None:
 
 
 async def test_writes_have_an_hourly_limit() -> None:
-    """Writes that are not urgent use at most nine tenths of the limit."""
     service = Service(takes=None, most=20, writes_an_hour=100)
 
     await service.send_requests_for(3 * HOUR, is_write=True)
@@ -134,7 +122,6 @@ async def test_writes_have_an_hourly_limit() -> None:
 
 
 async def test_urgent_write_uses_the_reserved_tenth() -> None:
-    """Other jobs wait until the hourly limit allows a write again."""
     service = Service(takes=None, most=20, writes_an_hour=20)
     async with service.budget.reserve(RequestDemand(job_id="a", requests=2, priority="1")):
         for _ in range(18):
@@ -155,7 +142,7 @@ async def test_urgent_write_uses_the_reserved_tenth() -> None:
 
 
 async def test_exhausted_invocation_may_only_make_urgent_writes() -> None:
-    """An urgent write revokes rights, for example. Such a write must not wait for the next hour."""
+    """An urgent write, such as one that revokes rights, must not wait for the next hour."""
     service = Service(takes=None, most=20, writes_an_hour=20)
     async with service.budget.reserve(RequestDemand(job_id="a", requests=2, priority="1")):
         for _ in range(18):

@@ -1,5 +1,3 @@
-"""Test how long a write may still take effect after its invocation lost the lease."""
-
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,9 +31,7 @@ def test_function_timeout_is_within_the_settling_period() -> None:
 
 
 def test_unreleased_lease_leaves_a_write_in_flight() -> None:
-    """An invocation that did not release its lease may have died during a write. The write may take
-    effect until the settling period after the end of the lease is over.
-    """
+    """The invocation may have died during a write."""
     row = bump_fencing_token(build_job(NOW), settles_after=SETTLES_AFTER)
 
     assert (row.fencing_token, row.leased_until) == (5, None)

@@ -1,5 +1,3 @@
-"""Test the conversion of the action *List flows as Admin (V1)* to V2 of the action."""
-
 import json
 from typing import Any
 
@@ -110,7 +108,7 @@ def test_action_is_converted_if_v2_returns_every_member_that_is_read(actions: An
     ],
 )
 def test_action_is_not_converted_if_v2_lacks_a_member_that_is_read(actions: Any) -> None:
-    """This includes each way to read the member, and a flow that passes on the whole response."""
+    """A flow that passes on the whole response may read any member."""
     before = _build_flow(**actions)
 
     after = convert_list_flows(before)
@@ -169,9 +167,7 @@ def _build_older_action(path: str, **inputs: Any) -> dict[str, Any]:
 def test_older_connector_format_is_converted_to_the_newer_one(
     environment: str, parameter: str
 ) -> None:
-    """An action in the older format has a path, for which no V2 is known. The newer format has an
-    operation and parameters.
-    """
+    """The older format has a path where the newer one has an operation and parameters."""
     retries = {"type": "exponential", "count": 10, "interval": "PT10S"}
     older = _build_older_action(
         f"/scopes/admin/environments/{environment}/flows", retryPolicy=retries

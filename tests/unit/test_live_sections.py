@@ -1,5 +1,3 @@
-"""Test that a browser gets those sections of a page again that have changed."""
-
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,7 +11,6 @@ TEMPLATES = sorted((Path(__file__).parents[2] / "functions/dashboard").glob("*.j
 
 
 def build_page(*rows: str, answer: str = "One", title: str = "Flows") -> str:
-    """Return a page with two sections. One of them has a row for each of these texts."""
     items = "".join(f"<li data-part><b>{row}</b></li><!--/part-->" for row in rows)
     return add_hashes(
         f'<title>{title}</title><p>Never sent</p><div class="head" id="answer" data-live>'
@@ -23,13 +20,11 @@ def build_page(*rows: str, answer: str = "One", title: str = "Flows") -> str:
 
 
 def list_hashes(page: str) -> str:
-    """Return the hashes that a browser that shows this page sends."""
+    """Return the hashes that a browser sends while it shows this page."""
     return " ".join(re.findall(r'data-(?:live|part)="(\w+)"', page))
 
 
 class _Texts(HTMLParser):
-    """A parser that collects the texts of a page."""
-
     def __init__(self, page: str) -> None:
         super().__init__()
         self.found: list[str] = []
@@ -47,7 +42,6 @@ def test_unchanged_page_sends_no_section() -> None:
 
 
 def test_only_changed_sections_are_sent_with_the_title() -> None:
-    """What is outside sections is never sent again."""
     known = list_hashes(build_page("Orders"))
 
     sent = find_changes(build_page("Orders", answer="Two", title="Flows!"), known)
@@ -58,9 +52,6 @@ def test_only_changed_sections_are_sent_with_the_title() -> None:
 
 
 def test_unchanged_row_is_sent_as_its_hash() -> None:
-    """In a changed section, a row that the browser already has is sent as its hash, wherever the
-    row is now.
-    """
     before = build_page("Orders", "Bills")
     after = build_page("New", "Bills", "Orders")
     orders, bills = re.findall(r'<li data-part="(\w+)"', before)
@@ -76,9 +67,6 @@ def test_unchanged_row_is_sent_as_its_hash() -> None:
 
 
 def test_sections_with_equal_content_have_different_hashes() -> None:
-    """The hash depends on the section's id, too, so a browser with one of them still gets the
-    other.
-    """
     page = add_hashes('<div id="a" data-live></div><!--/a--><div id="b" data-live></div><!--/b-->')
     first, second = list_hashes(page).split()
 
@@ -88,7 +76,7 @@ def test_sections_with_equal_content_have_different_hashes() -> None:
 
 
 def test_a_browser_without_hashes_gets_every_section() -> None:
-    """So does a browser with unknown hashes, which shows another page."""
+    """A browser with unknown hashes shows another page, so it also gets every section."""
     page = build_page("Orders")
 
     assert find_changes(page, "") == find_changes(page, "0123456789 x")
@@ -97,7 +85,7 @@ def test_a_browser_without_hashes_gets_every_section() -> None:
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda one: one.name)
 def test_every_section_of_a_template_has_an_end_marker(template: Path) -> None:
-    """Without the marker, the section's end is unknown, and it would be sent at every update."""
+    """Without the marker, a section would be sent at every update."""
     text = template.read_text()
 
     begun = re.findall(r'<(?:div|section) [^>]*id="([^"]+)" data-live', text)

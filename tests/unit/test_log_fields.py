@@ -40,7 +40,7 @@ class _Messages(logging.Handler):
 
 @pytest.fixture(scope="module")
 def messages() -> Iterator[_Messages]:
-    """Return the handler that keeps all log messages. The app's redaction is installed."""
+    """Return a handler that keeps all log messages. The app's redaction is installed."""
     root, factory, level = logging.getLogger(), logging.getLogRecordFactory(), logging.root.level
     handler = _Messages()
     root.addHandler(handler)
@@ -61,9 +61,6 @@ def parse_fields(message: str) -> dict[str, object]:
 
 
 def test_fields_are_at_the_end_of_the_message(messages: _Messages) -> None:
-    """People read the text before the fields, and queries read the fields. Empty fields are
-    omitted.
-    """
     get_product_log("app").warning(
         "told %s", "x", extra={"reason_code": "plan", "count": 2, "environment": ""}
     )
@@ -72,7 +69,7 @@ def test_fields_are_at_the_end_of_the_message(messages: _Messages) -> None:
 
 
 def test_a_stack_follows_the_fields(messages: _Messages) -> None:
-    """The host cuts long messages. The stack trace is behind the fields, so these stay complete."""
+    """The host cuts long messages at their end, where the stack is."""
     try:
         raise LookupError(FORGED * 2_000)
     except LookupError:
@@ -84,7 +81,6 @@ def test_a_stack_follows_the_fields(messages: _Messages) -> None:
 
 @pytest.mark.parametrize("log", [get_product_log("app"), logging.getLogger("library")])
 def test_no_text_adds_a_field(log: logging.Logger, messages: _Messages) -> None:
-    """A name or an exception that looks like fields is not read as fields."""
     try:
         raise LookupError(FORGED)
     except LookupError:
@@ -95,7 +91,6 @@ def test_no_text_adds_a_field(log: logging.Logger, messages: _Messages) -> None:
 
 
 def test_signature_in_a_field_is_redacted(messages: _Messages) -> None:
-    """A trigger URL in the text or in a field is logged without its signature."""
     get_product_log("app").info("calling %s", URL, extra={"url": URL})
 
     assert SIGNATURE not in messages.sent[-1]
@@ -123,9 +118,6 @@ def test_arguments_that_do_not_match_the_format_are_logged(messages: _Messages) 
 def test_any_text_and_any_values_can_be_read_again(
     text: str, values: dict[str, str | int], messages: _Messages
 ) -> None:
-    """Whatever text and values contain, a query reads the same fields, even if the message is
-    cut.
-    """
     get_product_log("app").info("%s%s", text, FORGED, extra=values)
 
     sent = messages.sent[-1]
@@ -138,7 +130,7 @@ def test_any_text_and_any_values_can_be_read_again(
 
 
 def test_documented_log_fields_equal_the_fields_of_the_code() -> None:
-    """People need them for queries."""
+    """People need the names of the fields for queries."""
     used: set[str] = set()
     for path in [*(ROOT / "shared").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -179,9 +171,6 @@ def test_every_log_line_with_fields_uses_product_log() -> None:
 
 
 def test_context_follows_the_fields_of_a_line(caplog: pytest.LogCaptureFixture) -> None:
-    """`log_with` adds fields to all lines in its block. A field of the line itself takes
-    precedence.
-    """
     log = get_product_log("tests")
     with caplog.at_level(logging.INFO), log_with(trace="t-1", job="j-1"):
         with log_with(flow="f-1", trace=""):

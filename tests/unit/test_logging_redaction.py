@@ -1,7 +1,3 @@
-"""Test that no log line contains the signature of a trigger URL, in whichever way the URL is
-logged.
-"""
-
 import logging
 from collections.abc import Iterator
 
@@ -18,8 +14,6 @@ URL = (
 
 
 class _Lines(logging.Handler):
-    """A handler that keeps each line and everything in its record."""
-
     def __init__(self) -> None:
         super().__init__()
         self.text = ""
@@ -31,9 +25,7 @@ class _Lines(logging.Handler):
 
 @pytest.fixture
 def lines() -> Iterator[_Lines]:
-    """Return a handler of the root logger, such as a worker has, with the redaction installed for
-    one test.
-    """
+    """Return a handler of the root logger, with the redaction installed for one test."""
     root, factory = logging.getLogger(), logging.getLogRecordFactory()
     handler = _Lines()
     root.addHandler(handler)
@@ -47,7 +39,7 @@ def lines() -> Iterator[_Lines]:
 
 
 def test_signatures_in_messages_arguments_and_extras_are_redacted(lines: _Lines) -> None:
-    """Only the signature is removed, so the line still shows which flow was called."""
+    """The line still shows which flow was called."""
     log = logging.getLogger("some.library")
 
     log.warning("calling " + URL)  # noqa: G003  # what a library might do
@@ -62,9 +54,6 @@ def test_signatures_in_messages_arguments_and_extras_are_redacted(lines: _Lines)
 
 
 def test_signatures_in_stacks_are_redacted(lines: _Lines) -> None:
-    """The signature is removed from the exception and from its cause, in the text and in the
-    record's objects.
-    """
     try:
         try:
             raise ValueError(URL)
@@ -78,7 +67,7 @@ def test_signatures_in_stacks_are_redacted(lines: _Lines) -> None:
 
 
 def test_record_without_a_signature_is_not_changed(lines: _Lines) -> None:
-    """Other handlers get format, arguments and exception of such a record separately, as usual."""
+    """Other handlers get the format, arguments and exception of such a record separately."""
     kept: list[logging.LogRecord] = []
 
     def keep(record: logging.LogRecord) -> bool:

@@ -1,7 +1,3 @@
-"""Test that the app sends its requests through the proxy that the environment variables of its
-machine name.
-"""
-
 import pytest
 
 from shared.adapters.http.policies import find_proxies

@@ -1,5 +1,3 @@
-"""Test that `make` says what is missing on a new machine before it installs anything."""
-
 import os
 import subprocess
 from pathlib import Path

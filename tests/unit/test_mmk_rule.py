@@ -1,7 +1,3 @@
-"""Test Microsoft's documented rule about which flows stay on Microsoft's key, and when the answer
-is unknown.
-"""
-
 from typing import Any
 
 import pytest
@@ -18,7 +14,6 @@ from shared.domain.plans.microsoft_key_rule import (
 def build_flow(
     kind: str = "Button", *, calls: tuple[str, ...] = (), **trigger: Any
 ) -> FlowDefinition:
-    """Return a flow that has a trigger of this kind and runs these child flows."""
     actions = {
         f"run_{child}": {"type": "Workflow", "inputs": {"host": {"workflowReferenceName": child}}}
         for child in calls
@@ -28,7 +23,6 @@ def build_flow(
 
 
 def build_teams_flow(operation: str) -> FlowDefinition:
-    """Return a flow that this operation of the Teams connector starts."""
     host = {"apiId": "/apis/shared_teams", "operationId": operation}
     return build_flow("", type="OpenApiConnectionWebhook", inputs={"host": host})
 
@@ -65,7 +59,6 @@ def test_trigger_decides_if_a_flow_stays(
 
 
 def test_parent_of_a_flow_on_microsofts_key_stays() -> None:
-    """Flows that are not its children do not matter."""
     parent = build_flow(calls=("c",))
 
     assert evaluate_flow(
@@ -77,7 +70,7 @@ def test_parent_of_a_flow_on_microsofts_key_stays() -> None:
 
 
 def test_logic_app_does_not_stay_on_microsofts_key() -> None:
-    """A Logic App with an HTTP trigger is not part of Power Platform."""
+    """A Logic App is not part of Power Platform."""
     definition = {"triggers": {"t": {"type": "Request", "kind": "Http"}}, "actions": {}}
     logic_app = parse_client_data({"definition": definition, "kind": "Stateful"})
 
@@ -85,7 +78,6 @@ def test_logic_app_does_not_stay_on_microsofts_key() -> None:
 
 
 def test_flow_on_the_platforms_list_stays() -> None:
-    """Its reason is the one that the rule considered possible, else unknown."""
     event, v1, plain = (
         build_teams_flow("WebhookKeywordTrigger"),
         build_flow("PowerApp"),
@@ -105,7 +97,6 @@ def test_flow_on_the_platforms_list_stays() -> None:
 
 
 def test_ancestors_of_a_flow_on_microsofts_key_stay() -> None:
-    """This holds in a call loop, too. If a child is missing, the answer is unknown."""
     definitions = {
         "top": build_flow(calls=("mid",)),
         "mid": build_flow(calls=("http", "top")),

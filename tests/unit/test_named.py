@@ -1,5 +1,3 @@
-"""Test which flow or environment a person means by a name, an id or the beginning of an id."""
-
 import pytest
 
 from shared.domain.name_lookup import (
@@ -35,21 +33,17 @@ FLOWS = (ORDERS, RETURNS, FAKE)
 def test_find_by_id_or_name_prefers_id_then_name_then_id_prefix(
     wanted: str, found: list[NamedItem]
 ) -> None:
-    """A part of a name never matches: an item that is added later may have this part as its whole
-    name.
-    """
+    """A part of a name matches nothing, because a later item may have it as its name."""
     assert find_by_id_or_name(wanted, FLOWS) == found
 
 
 def test_name_that_looks_like_a_short_id_matches_the_name() -> None:
-    """If a flow's name equals the beginning of another flow's id, the name counts."""
     odd = NamedItem(id="1111", name="8c2e3f7a")
 
     assert find_by_id_or_name("8c2e3f7a", [*FLOWS, odd]) == [odd]
 
 
 def test_find_similar_returns_the_closest_item_first() -> None:
-    """The text is compared with names and with ids."""
     assert find_similar("Retruns", FLOWS)[0] == RETURNS
     assert find_similar(ORDERS.id[:-1] + "2", FLOWS)[0] == ORDERS
     assert find_similar("nothing like these", FLOWS) == []
@@ -58,7 +52,6 @@ def test_find_similar_returns_the_closest_item_first() -> None:
 
 
 def test_short_ids_are_as_long_as_needed() -> None:
-    """A short id is just long enough to match only its item."""
     shown = shorten_ids(one.id for one in FLOWS)
     alike = shorten_ids(f"e0000000-0000-4000-8000-00000000000{number}" for number in range(3))
 

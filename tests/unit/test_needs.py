@@ -1,5 +1,3 @@
-"""Test how many requests to the flow service a job needs, and its priority in the request queue."""
-
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -15,19 +13,16 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def format_rank(job: FlowJob) -> str:
-    """Return the text by which the request queue sorts a job."""
     need = estimate_flow_job_demand(job)
     assert need is not None
     return f"{need.priority}-{need.job_id}"
 
 
 def build_job(state: FlowJobState, **changes: object) -> FlowJob:
-    """Return the job of a called flow in this state."""
     return replace(FLOW_JOB, **{"id": "a", "state": state, **changes})  # type: ignore[arg-type]
 
 
 def test_rollbacks_are_first_and_planned_jobs_last_in_the_queue() -> None:
-    """In between, jobs with a later step come before those with an earlier one."""
     back = build_job(FlowJobState.ROLLING_BACK)
     ordered = build_job(FlowJobState.CHECKING_FOR_CALLS, requested_command=JobCommand.ROLL_BACK)
     line = [
@@ -52,7 +47,6 @@ def test_waiting_job_has_the_demand_of_its_resume_state() -> None:
 
 
 def test_dependent_flows_are_adjacent_in_the_queue() -> None:
-    """A child comes next to its parent, even if the ids of other jobs are between theirs."""
     parent, other = (
         replace(build_job(FlowJobState.PLANNED), id="c"),
         replace(build_job(FlowJobState.PLANNED), id="b"),
@@ -72,7 +66,6 @@ def test_dependent_flows_are_adjacent_in_the_queue() -> None:
     ],
 )
 def test_job_with_both_flows_possibly_off_is_urgent_and_needs_no_reservation(job: FlowJob) -> None:
-    """Such a job need not wait in the queue, and may use the reserved writes."""
     need = estimate_flow_job_demand(job)
 
     assert need is not None
@@ -80,7 +73,7 @@ def test_job_with_both_flows_possibly_off_is_urgent_and_needs_no_reservation(job
 
 
 def test_planned_job_is_cancelled_without_a_request() -> None:
-    """A job that has not begun has nothing to revert, so its cancel needs no request."""
+    """A job that has not begun has nothing to revert."""
     assert (
         estimate_flow_job_demand(
             build_job(FlowJobState.PLANNED, requested_command=JobCommand.CANCEL)
@@ -90,9 +83,7 @@ def test_planned_job_is_cancelled_without_a_request() -> None:
 
 
 def test_verification_needs_the_most_requests() -> None:
-    """A verification reads the trigger URLs of original and copy. A self-starting flow has no
-    trigger URL.
-    """
+    """A verification reads the trigger URLs of original and copy."""
     called = {
         state: estimate_flow_job_demand(build_job(state))
         for state in (FlowJobState.PLANNED, FlowJobState.COPIED)
@@ -111,7 +102,7 @@ def test_verification_needs_the_most_requests() -> None:
 
 
 def test_job_with_an_active_grant_is_first() -> None:
-    """It must revoke the co-ownership of the service account."""
+    """Such a job must revoke the co-ownership of the service account."""
     with_grant = estimate_flow_job_demand(
         build_job(FlowJobState.COPIED, grants=Grants(active=("flow",)))
     )

@@ -1,7 +1,3 @@
-"""Test which firewalls concern a flow, and which of the addresses from which the flow calls they
-deny.
-"""
-
 import json
 import os
 from dataclasses import replace
@@ -32,7 +28,7 @@ HOST = "api.contoso.example"
 def build_rule(
     *sources: str, access: RuleAction = RuleAction.ALLOW, certain: bool = True
 ) -> FirewallRule:
-    """Return a rule about these sources, with the first of them as its name."""
+    """Return a rule that is named after the first of its sources."""
     return FirewallRule(name=sources[0], action=access, sources=sources, is_certain=certain)
 
 
@@ -50,9 +46,6 @@ def build_group(
 
 
 def find_missing_tags(firewall: Firewall, host: str | None = HOST) -> tuple[str, ...]:
-    """Return the service tags that the firewall does not allow, for a European flow that calls this
-    host.
-    """
     return tuple(
         tag
         for gap in find_required_issues([firewall], "europe", [host], TAGS)
@@ -64,16 +57,11 @@ def find_missing_tags(firewall: Firewall, host: str | None = HOST) -> tuple[str,
     "source", ["PowerPlatformPlex", "powerplatformplex", "AzureCloud", "Internet", "*", "0.0.0.0/0"]
 )
 def test_a_rule_for_a_wider_source_covers_every_region(source: str) -> None:
-    """Such a source is a tag without a region (PowerPlatformPlex, AzureCloud), Internet, or all
-    addresses.
-    """
     assert find_missing_tags(build_group(build_rule(source), hosts=HOST)) == ()
 
 
 def test_rule_for_one_region_does_not_cover_the_other_regions() -> None:
-    """Flows of a geography use all its regions, so a firewall must allow all of them. The case of a
-    tag does not matter.
-    """
+    """Flows of a geography use all its regions."""
     assert find_missing_tags(
         build_group(build_rule("powerplatformplex.WESTEUROPE"), hosts=HOST)
     ) == (NORTH,)
@@ -86,9 +74,6 @@ def test_rule_for_one_region_does_not_cover_the_other_regions() -> None:
 
 
 def test_azurecloud_tag_of_a_region_covers_the_region_without_its_addresses() -> None:
-    """A rule for AzureCloud in a region allows flows of that region, even if the list lacks the
-    tag's addresses.
-    """
     east, north = (
         build_group(build_rule("AzureCloud.eastus"), hosts=HOST),
         build_group(build_rule("AzureCloud.northeurope")),
@@ -101,7 +86,6 @@ def test_azurecloud_tag_of_a_region_covers_the_region_without_its_addresses() ->
 
 
 def test_denied_part_of_a_tag_is_reported_as_prefixes() -> None:
-    """An earlier rule may deny a part of what a later rule for a tag allows."""
     firewall = build_group(
         build_rule("20.61.88.128/27", access=RuleAction.DENY),
         build_rule("PowerPlatformPlex"),
@@ -127,7 +111,6 @@ def test_ipv4_rules_do_not_cover_ipv6() -> None:
 
 
 def test_adjacent_prefixes_cover_a_tag() -> None:
-    """Two halves of a prefix allow as much as the whole."""
     halves = build_group(build_rule("20.61.88.128/27"), build_rule("20.61.88.160/27"))
 
     assert find_uncovered_prefixes(halves, {WEST: ["20.61.88.128/26"]}, PREFIXES) == ()
@@ -135,7 +118,7 @@ def test_adjacent_prefixes_cover_a_tag() -> None:
 
 @pytest.mark.parametrize("source", ["[parameters('allowed')]", "SomeNewTag"])
 def test_unreadable_source_makes_the_issue_uncertain(source: str) -> None:
-    """The source may contain the missing addresses. The issue names it."""
+    """The source may contain the missing addresses."""
     [gap] = find_required_issues(
         [build_group(build_rule(source), hosts=HOST)], "europe", [HOST], TAGS
     )
@@ -145,7 +128,7 @@ def test_unreadable_source_makes_the_issue_uncertain(source: str) -> None:
 
 
 def test_unreadable_denying_rule_before_an_allowing_rule_makes_the_issue_uncertain() -> None:
-    """The denying rule may contain addresses that the other one allows."""
+    """The denying rule may contain addresses that the other rule allows."""
     unread = build_rule("[variables('blocked')]", access=RuleAction.DENY)
 
     assert not find_required_issues(
@@ -154,9 +137,7 @@ def test_unreadable_denying_rule_before_an_allowing_rule_makes_the_issue_uncerta
 
 
 def test_rule_for_part_of_the_traffic_makes_the_issue_uncertain() -> None:
-    """A rule may allow only some of the traffic, so the firewall may still deny the flow's
-    calls.
-    """
+    """The firewall may still deny the flow's calls."""
     firewall = build_group(build_rule("PowerPlatformPlex", certain=False), hosts=HOST)
 
     [gap] = find_required_issues([firewall], "europe", [HOST], TAGS)
@@ -174,9 +155,7 @@ def test_firewall_applies_to_flows_that_call_its_hosts() -> None:
 
 @pytest.mark.parametrize("source", ["LogicApps", "AzureConnectors.WestEurope", "13.69.71.0/28"])
 def test_group_that_allows_flows_applies_to_hosts_without_a_firewall(source: str) -> None:
-    """A network security group that names no hosts but allows the old addresses of flows was made
-    for flows, so it must allow the new addresses too.
-    """
+    """A network security group that allows flows of a geography was made for them."""
     firewall = build_group(build_rule(source))
 
     assert find_missing_tags(firewall) == (NORTH, WEST)
@@ -196,7 +175,7 @@ def test_group_that_never_allowed_flows_has_no_issue() -> None:
 
 
 def test_group_without_hosts_does_not_apply_to_a_host_of_another_firewall() -> None:
-    """The other firewall is known to be in front of the host. Nothing says that the group is."""
+    """Nothing says that the group is in front of the host."""
     claiming = build_group(build_rule("*"), hosts=HOST)
 
     assert (
@@ -211,9 +190,7 @@ def test_group_without_hosts_does_not_apply_to_a_host_of_another_firewall() -> N
     "host", ["graph.microsoft.com", "prod-1.westeurope.logic.azure.com", "org.crm4.dynamics.com"]
 )
 def test_hosts_of_microsoft_need_no_check(host: str) -> None:
-    """Customers cannot configure firewalls of Microsoft's hosts, so there is no issue, even if the
-    geography is unknown.
-    """
+    """Customers cannot configure firewalls of Microsoft's hosts."""
     assert (
         find_required_issues([build_group(build_rule("LogicApps"))], "atlantis", [host], TAGS) == []
     )
@@ -221,7 +198,6 @@ def test_hosts_of_microsoft_need_no_check(host: str) -> None:
 
 
 def test_host_without_a_known_firewall_is_unchecked() -> None:
-    """Such hosts are listed, so that a person can check them."""
     known = build_group(build_rule("*"), hosts=HOST)
 
     assert ClaimedHosts([known]).list_unchecked_hosts([HOST, "elsewhere.example", None]) == (
@@ -230,9 +206,7 @@ def test_host_without_a_known_firewall_is_unchecked() -> None:
 
 
 def test_unknown_geography_is_an_issue() -> None:
-    """Without its regions, the app cannot check anything, so a person must fix or ignore the
-    issue.
-    """
+    """A person must fix or ignore the issue."""
     [gap] = find_required_issues(
         [build_group(build_rule("*"), hosts=HOST)], "atlantis", [HOST], TAGS
     )
@@ -241,18 +215,13 @@ def test_unknown_geography_is_an_issue() -> None:
 
 
 def test_a_geography_without_a_region_in_the_list_is_never_covered() -> None:
-    """Even a firewall that is open to all addresses has an uncertain issue, because the list does
-    not show the geography's addresses.
-    """
+    """The list does not show the geography's addresses, so the issue is uncertain."""
     [gap] = find_required_issues([build_group(build_rule("*"), hosts=HOST)], "uk", [HOST], TAGS)
 
     assert (gap.name, gap.is_certain) == ("geography:uk", False)
 
 
 def test_list_without_the_tag_is_an_issue() -> None:
-    """If the list lacks the tag or its prefixes are invalid, there is an uncertain issue, even if
-    the firewall allows all addresses.
-    """
     old = build_tag_list({"LogicApps.WestEurope": ["13.69.71.0/25"]})
     broken = build_tag_list(
         {WEST: ["20.61.88.128/26", "[variables('more')]"], NORTH: ["4.0.0.0/8"]}
@@ -286,14 +255,13 @@ def test_missing_optional_tag_is_reported_as_not_required() -> None:
 
 
 def test_required_tag_that_is_not_in_the_list_is_an_issue() -> None:
-    """The issue says that the app cannot check the firewall for this tag."""
     found = NetworkCheck([], "europe", TAGS, ["PowerPlatformInfra"]).find_issues([HOST])
 
     assert [gap.name for gap in found] == ["service_tag:powerplatforminfra"]
 
 
 def test_name_of_an_issue_does_not_depend_on_the_rules() -> None:
-    """A person ignores an issue by its name, which must be the same at the next check."""
+    """A person ignores an issue by its name."""
     before, after = build_group(hosts=HOST), build_group(build_rule("LogicApps"), hosts=HOST)
 
     names = {
@@ -313,9 +281,6 @@ def _read_published_tags() -> ServiceTagList:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_every_geography_has_its_regions_in_microsofts_list() -> None:
-    """A firewall that allows the whole tag is sufficient for each geography. One that allows all
-    European regions is sufficient for Europe only.
-    """
     tags = _read_published_tags()
     regions = tags.list_regions(PROTECTED_TAG)
 
@@ -335,7 +300,6 @@ def test_every_geography_has_its_regions_in_microsofts_list() -> None:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_published_prefixes_cover_their_tag() -> None:
-    """A rule with all prefixes of a tag is sufficient, and one without the first prefix is not."""
     tags = {tag.name: tag.prefixes for tag in _read_published_tags()}
     listed = tags["PowerPlatformPlex.WestEurope"]
     whole, partial = build_group(build_rule(*listed)), build_group(build_rule(*listed[1:]))
@@ -351,9 +315,6 @@ def test_published_prefixes_cover_their_tag() -> None:
 
 
 def test_external_host_is_reported_with_the_flows_that_call_it() -> None:
-    """A host without a known firewall is reported with up to five flows. Microsoft's hosts are
-    not.
-    """
     check = NetworkCheck([build_group(hosts=HOST)], "europe", TAGS)
     flows = {
         HOST: ["Orders"],
@@ -386,9 +347,6 @@ def test_external_host_is_reported_with_the_flows_that_call_it() -> None:
 def test_region_without_ipv4_addresses_is_an_issue_of_an_ipv4_firewall(
     default: RuleAction, sources: tuple[str, ...], is_certain: bool | None
 ) -> None:
-    """The list has no IPv4 addresses of the region. So the result is certain only if the firewall
-    denies or allows all addresses.
-    """
     firewall = replace(
         build_group(*map(build_rule, sources), hosts=HOST, default=default),
         kind="key_vault",

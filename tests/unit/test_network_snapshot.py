@@ -1,7 +1,3 @@
-"""Test that a stored network snapshot gives the same results as the firewalls and tags from which
-it was made.
-"""
-
 import json
 from dataclasses import asdict, replace
 
@@ -26,9 +22,7 @@ LISTED = ServiceTagList(ServiceTag(name=name, prefixes=(one,)) for name, one in 
 
 
 def build_firewall(*sources: str, beyond: Firewall | None = None) -> Firewall:
-    """Return a firewall that allows these sources. If `beyond` is given, that firewall is behind
-    it.
-    """
+    """Return a firewall that allows these sources. `beyond` is a firewall behind it."""
     return Firewall(
         kind="app_service",
         id="/firewalls/erp",
@@ -43,16 +37,12 @@ def build_firewall(*sources: str, beyond: Firewall | None = None) -> Firewall:
 
 
 def store_and_read(snapshot: NetworkSnapshot) -> NetworkSnapshot:
-    """Return the snapshot as it is read back from the archive's format."""
     text = json.dumps(asdict(snapshot), default=sorted)
     back: NetworkSnapshot = get_type_adapter(NetworkSnapshot).validate_json(text)
     return back
 
 
 def test_stored_snapshot_yields_the_same_issues() -> None:
-    """This holds for tags of a region, tags that only a rule names, and firewalls behind others,
-    too.
-    """
     walls = [
         build_firewall("LogicApps"),
         build_firewall("AzureCloud.WestEurope"),
@@ -73,16 +63,13 @@ def test_stored_snapshot_yields_the_same_issues() -> None:
 
 
 def test_snapshot_is_read_back_unchanged() -> None:
-    """All fields survive, including those of a firewall behind another one."""
     snapshot = build_snapshot([build_firewall("Sql", beyond=build_firewall("*"))], LISTED)
 
     assert store_and_read(snapshot) == snapshot
 
 
 def test_snapshot_contains_only_relevant_tags() -> None:
-    """Microsoft's whole list has 3,000 tags in 4 MB, so a snapshot contains only those that rules
-    or flows use.
-    """
+    """Microsoft's whole list has 3,000 tags in 4 MB."""
     names = {tag.name for tag in build_snapshot([build_firewall("Sql")], LISTED).tags}
 
     assert names == {

@@ -1,7 +1,3 @@
-"""Test the hosts that callers of copies must be able to reach. A host is expected until a copy
-confirms it.
-"""
-
 from dataclasses import replace
 
 import pytest
@@ -38,14 +34,11 @@ JOB = replace(
 
 
 def test_trigger_host_is_derived_from_the_environment_id() -> None:
-    """The expected host is the environment's id without dashes and with its last two characters
-    separate.
-    """
+    """The last two characters of the id are a separate part of the host."""
     assert PUBLIC.derive_environment_host(ENVIRONMENT) == EXPECTED
 
 
 def test_trigger_host_is_expected_until_a_copy_confirms_it() -> None:
-    """When a copy exists, the host of its trigger URL is shown, even if it is another one."""
     other = replace(JOB, copy=replace(JOB.copy, host="prod-7.westeurope.logic.azure.com"))
 
     [expected] = list_trigger_hosts(EXPECTED, [ITEM], {"orders": JOB})
@@ -72,5 +65,4 @@ def test_trigger_host_is_expected_until_a_copy_confirms_it() -> None:
     ],
 )
 def test_a_flow_without_a_new_url_needs_no_host(item: PlanItem) -> None:
-    """Such a flow has no trigger URL, gets no copy, or is edited without a copy."""
     assert list_trigger_hosts(EXPECTED, [item], {}) == ()

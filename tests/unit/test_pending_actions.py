@@ -1,5 +1,3 @@
-"""Test required actions as people see them: their titles, who must act, and since when."""
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -28,14 +26,12 @@ NAMES = {"environment": "Operations"}
 def build_blocked_job(
     now: datetime, code: str = Reason.FIREWALL_DENIES, fix: str = "Open it."
 ) -> FlowJob:
-    """Return a flow job that was blocked at this time for this reason."""
     return stop_with_reason(
         FLOW_JOB, FlowJobState.BLOCKED, "A firewall denies calls.", fix, code=code, now=now
     )
 
 
 def test_title_contains_cause_and_environment_without_a_code() -> None:
-    """Places that already show the environment use the short title."""
     (one,) = list_pending_flow_actions([build_blocked_job(NOW), build_blocked_job(NOW)], NAMES)
 
     assert one.title == "2 flows blocked in Operations: a firewall denies calls"
@@ -54,7 +50,6 @@ def test_unknown_cause_is_shown_as_the_words_of_its_code() -> None:
 
 
 def test_flows_are_pending_since_the_first_of_them_was_blocked() -> None:
-    """For a flow that was retried, the time of its last block counts."""
     retried = stop_with_reason(
         resume(build_blocked_job(NOW - 5 * DAY), "Retried.", now=NOW - 2 * DAY),
         FlowJobState.BLOCKED, "A firewall denies calls.", "Open it.",
@@ -67,7 +62,6 @@ def test_flows_are_pending_since_the_first_of_them_was_blocked() -> None:
 
 
 def test_late_caller_action_is_pending_since_the_callers_were_updated() -> None:
-    """Later calls change the message of the action, but not its time."""
     observed = replace(FLOW_JOB, observation=Observation(started_at=NOW - 3 * DAY))
     waiting = wait_until(observed, "Called.", until=NOW, now=NOW, code=Reason.LATE_CALLER)
 
@@ -77,9 +71,6 @@ def test_late_caller_action_is_pending_since_the_callers_were_updated() -> None:
 
 
 def test_late_callers_are_notified_once_a_day_at_most() -> None:
-    """Further calls of originals are reported the next day. Further blocked flows are reported
-    earlier.
-    """
     called = wait_until(FLOW_JOB, "Called.", until=NOW, now=NOW, code=Reason.LATE_CALLER)
     (late,) = list_pending_flow_actions([called], NAMES)
     (blocked,) = list_pending_flow_actions([build_blocked_job(NOW)], NAMES)
@@ -98,7 +89,6 @@ def test_late_callers_are_notified_once_a_day_at_most() -> None:
 
 
 def test_alerts_are_pending_since_the_first_was_raised() -> None:
-    """All alerts with the same reason are one action."""
     alerts = [
         Alert(reason_code=Reason.KEY_WARNING, row=("t", "p", key), message=key, raised_at=at)
         for key, at in (("a", NOW), ("b", NOW - DAY))
@@ -111,7 +101,7 @@ def test_alerts_are_pending_since_the_first_was_raised() -> None:
 
 
 def test_message_names_each_firewall_once_without_address_ranges() -> None:
-    """The address ranges are on the remediation's page, with the fix of each firewall."""
+    """The address ranges are on the remediation's page."""
     jobs = [
         replace(
             build_blocked_job(NOW, fix="Allow 10.0.0.0/8, 10.1.0.0/16."),
@@ -144,7 +134,6 @@ def test_message_for_different_flows_is_the_meaning_of_the_reason() -> None:
 
 
 def test_fix_for_different_flows_names_one_flow_without_an_id() -> None:
-    """The fix that is shown is that of one flow, as an example."""
     code = Reason.OWNER_UNAVAILABLE
     jobs = [build_blocked_job(NOW, code), build_blocked_job(NOW, code, fix="Open another.")]
 
@@ -164,7 +153,6 @@ def test_fix_for_different_flows_names_one_flow_without_an_id() -> None:
     ],
 )
 def test_each_action_has_an_actor(kind: PendingActionKind, code: str, actor: str) -> None:
-    """Who must act follows from the kind of the action, and from its reason."""
     one = PendingAction(
         kind=kind, reason_code=code, count=1, message="", fix="", next_command="cmkflow status"
     )
@@ -173,7 +161,7 @@ def test_each_action_has_an_actor(kind: PendingActionKind, code: str, actor: str
 
 
 def test_key_that_does_not_work_comes_before_what_it_blocks() -> None:
-    """Only an action about flows whose original and copy are both off is more urgent."""
+    """An action about flows whose original and copy are both off is still more urgent."""
 
     def build(kind: PendingActionKind, code: str) -> PendingAction:
         return PendingAction(

@@ -1,5 +1,3 @@
-"""Test the version of a plan that is approved, and which later changes need another approval."""
-
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields, replace
 from typing import Any
@@ -34,7 +32,6 @@ GAP = FirewallIssueSummary(
 
 
 def build_item(workflow_id: str = "a", **more: Any) -> PlanItem:
-    """Return the plan item of an HTTP flow that is to be copied."""
     base = PlanItem(
         environment_job_id="job",
         workflow_id=workflow_id,
@@ -56,7 +53,6 @@ def build_item(workflow_id: str = "a", **more: Any) -> PlanItem:
 
 
 def find_version(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
-    """Return the version of the plan of this job with these items."""
     return compute_plan_version(format_plan_text(job, items))
 
 
@@ -64,7 +60,7 @@ def find_version(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
 
 
 def test_a_version_is_the_same_in_any_order() -> None:
-    """The app may read rows and findings in another order than it stored them in."""
+    """The app may read rows and findings in any order."""
     first, second = build_item("a"), build_item("b")
     job = replace(JOB, findings=("x", "y"), firewall_issues=(GAP, replace(GAP, name="crm")))
     turned = replace(job, findings=("y", "x"), firewall_issues=tuple(reversed(job.firewall_issues)))
@@ -73,7 +69,6 @@ def test_a_version_is_the_same_in_any_order() -> None:
 
 
 def change_value(value: object) -> object:
-    """Return a different value of the same type."""
     match value:
         case bool():
             return not value
@@ -106,7 +101,7 @@ def change_value(value: object) -> object:
     ],
 )
 def test_a_version_changes_with_every_field_of_an_item(name: str) -> None:
-    """A field that is added later counts, too, unless the code names it as an exception."""
+    """A field that is added later counts, too."""
     one = build_item()
 
     changed_value = FlowOwner(id="other") if name == "owner" else change_value(getattr(one, name))
@@ -131,14 +126,12 @@ def test_plan_version_changes_with_facts_of_the_environment(
 
 
 def test_plan_version_does_not_depend_on_the_progress_of_the_job() -> None:
-    """State, lease and next check of the job are not what an approver decides about."""
     leased = replace(JOB, fencing_token=3, message_number=7, message="Tried again.")
 
     assert find_version(JOB, [build_item()]) == find_version(leased, [build_item()])
 
 
 def test_every_planned_action_has_a_text() -> None:
-    """Pages and commands show each planned action in words."""
     assert set(ACTION_WORDS) == set(PlannedAction)
 
 
@@ -173,18 +166,12 @@ def test_every_planned_action_has_a_text() -> None:
 def test_only_a_difference_that_needs_approval_is_a_change(
     changes: dict[str, Any], said: tuple[str, ...]
 ) -> None:
-    """Each such change is described in words. A different digest is none if the flow has a job
-    already.
-    """
     approved = build_item(callers=(SETTING,))
 
     assert list_changes_since(approved, replace(approved, **changes)) == said
 
 
 def test_all_ancestors_of_a_changed_child_wait() -> None:
-    """If a child has changed, all flows that run it wait for another approval, and the child's
-    siblings continue.
-    """
     child, sibling = build_item("child"), build_item("sibling")
     parent = build_item("parent", children=("child", "sibling"))
     top = build_item("top", children=("parent",))
@@ -205,7 +192,7 @@ def test_all_ancestors_of_a_changed_child_wait() -> None:
 
 
 def test_interrupted_approval_has_the_same_result() -> None:
-    """If an approval stored only some rows, the next one decides the same about the others."""
+    """An interrupted approval has stored only some rows."""
     items = [
         build_item("child"),
         build_item("parent", children=("child",)),
@@ -229,7 +216,6 @@ def test_interrupted_approval_has_the_same_result() -> None:
 
 
 def test_second_approval_decides_only_on_waiting_flows() -> None:
-    """The flow that the first approval started is not compared with the current plan again."""
     under_way, held = (
         build_item("a", approval_number=1),
         build_item("b", approval_number=1, changed_since_approval=("edited",)),
@@ -244,7 +230,6 @@ def test_second_approval_decides_only_on_waiting_flows() -> None:
 
 
 def test_rows_of_earlier_versions_are_readable() -> None:
-    """A stored plan item that has no fields about approvals gets their default values."""
     names = {"approval_number", "changed_since_approval"}
 
     assert all(field.default is not MISSING for field in fields(PlanItem) if field.name in names)

@@ -1,5 +1,3 @@
-"""Test the details of a plan that the command line prints."""
-
 from typing import Any
 
 from cmkflow.paragraphs import Paragraph
@@ -7,7 +5,6 @@ from cmkflow.plan_details import format_plan_details
 
 
 def build_issue(name: str, *flows: str, count: int) -> dict[str, Any]:
-    """Return a firewall issue that blocks this number of flows and names some of them."""
     return {
         "name": f"nsg:{name}",
         "firewall_name": name,
@@ -19,9 +16,7 @@ def build_issue(name: str, *flows: str, count: int) -> dict[str, Any]:
 
 
 def test_only_firewalls_that_may_block_a_shown_flow_are_listed() -> None:
-    """An issue names only some of the flows that it blocks, so a shown flow may be among the
-    unnamed ones.
-    """
+    """An issue names only some of its flows, so a shown flow may be among the others."""
     item = {
         "workflow_id": "a",
         "display_name": "Orders",

@@ -1,7 +1,3 @@
-"""Test which flows of a plan will pause and why. Each flow has one outlook, and counts follow from
-these.
-"""
-
 from dataclasses import replace
 
 import pytest
@@ -19,7 +15,6 @@ MANUAL = PlannedCaller(kind="canvas_app", label="app Expenses", manual_reason="B
 
 
 def find_outlook(*flows: str, fix_by_app: str = "", number: int = 0) -> FlowOutlook:
-    """Return the outlook of flow `a`, behind a firewall whose issue names these flows."""
     issue = replace(GAP, workflow_ids=flows, flow_count=number, fix_by_app=fix_by_app)
     job = replace(AWAITING, firewall_issues=(issue,))
     return build_outlooks(
@@ -28,9 +23,7 @@ def find_outlook(*flows: str, fix_by_app: str = "", number: int = 0) -> FlowOutl
 
 
 def test_flow_behind_a_firewall_pauses_unless_the_app_fixes_it() -> None:
-    """If the plan includes a fix of the firewall, the app makes it before the first copy needs
-    it.
-    """
+    """The app makes a planned fix before the first copy needs it."""
     assert find_outlook("a").outlook is Outlook.FIREWALL
     assert find_outlook("a", fix_by_app="allow the tag").outlook is Outlook.NO_PAUSE
     assert find_outlook("a", fix_by_app="allow the tag").firewall_issues
@@ -38,17 +31,13 @@ def test_flow_behind_a_firewall_pauses_unless_the_app_fixes_it() -> None:
 
 
 def test_unnamed_flow_behind_the_same_firewall_pauses() -> None:
-    """An issue names only its first flows, so a flow that it does not name may be behind the
-    firewall.
-    """
+    """An issue names only its first flows."""
     assert find_outlook("b", number=2).outlook is Outlook.FIREWALL
     assert find_outlook("b", number=1).outlook is Outlook.NO_PAUSE
 
 
 def test_dependent_flows_pause_with_a_flow_behind_a_firewall() -> None:
-    """The parent waits for the copy of its child. The parent's other children wait until the parent
-    is retired.
-    """
+    """A parent waits for the copies of its children, which are retired after it."""
     job = replace(AWAITING, firewall_issues=(replace(GAP, workflow_ids=("child",)),))
     flows = [
         build_item("child", http_hosts=("erp",)),
@@ -69,9 +58,7 @@ def test_dependent_flows_pause_with_a_flow_behind_a_firewall() -> None:
 
 @pytest.mark.parametrize("status", OwnerStatus)
 def test_flow_whose_owner_has_left_pauses_with_the_flows_that_run_it(status: OwnerStatus) -> None:
-    """The app cannot create a copy for such an owner. A flow that is changed without a copy does
-    not pause.
-    """
+    """The app cannot create a copy for such an owner."""
     owner = FlowOwner(id="a", status=status)
     flows = [
         build_item("child", owner=owner),
@@ -87,9 +74,7 @@ def test_flow_whose_owner_has_left_pauses_with_the_flows_that_run_it(status: Own
 
 
 def test_manual_caller_pauses_its_flow_and_the_children_of_the_flow() -> None:
-    """The children are retired after their parent. A flow that runs the parent does not wait for
-    the parent's callers.
-    """
+    """The children are retired after their parent."""
     flows = [
         build_item("child"),
         build_item("parent", children=("child",), callers=(SETTING, MANUAL)),
@@ -114,7 +99,6 @@ def test_manual_caller_of_a_copy_that_stays_off_causes_no_pause() -> None:
 
 
 def test_each_flow_of_a_plan_has_one_outlook() -> None:
-    """This includes flows without a change and flows that an earlier approval started."""
     flows = [
         build_item("a"),
         build_item("b", action=PlannedAction.NEEDS_CHANGES, planned_changes=()),

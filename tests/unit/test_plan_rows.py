@@ -1,5 +1,3 @@
-"""Test the rows of the plan page: their order, groups, pages and words."""
-
 from dataclasses import replace
 
 import pytest
@@ -17,7 +15,7 @@ from tests.unit.test_plan_outlook import AWAITING, MANUAL
 
 def build_rows(*items: PlanItem, firewall: str = "") -> list[list[PlanRow]]:
     """Return the rows of these items by group. `firewall` is the id of a flow that a firewall
-    blocks, if any.
+    blocks.
     """
     issues = (replace(GAP, firewall_name="afw-hub", workflow_ids=(firewall,)),) if firewall else ()
     job = replace(AWAITING, firewall_issues=issues)
@@ -32,7 +30,6 @@ def list_flow_ids(groups: list[list[PlanRow]]) -> list[list[str]]:
 
 
 def test_groups_with_a_pause_are_first_and_flows_not_included_are_last() -> None:
-    """Groups with the same outlook are sorted by name, `flow 2` before `flow 10`."""
     found = build_rows(
         build_item("flow 10"),
         build_item("flow 2"),
@@ -46,7 +43,6 @@ def test_groups_with_a_pause_are_first_and_flows_not_included_are_last() -> None
 
 
 def test_dependent_flows_are_adjacent_with_parents_before_children() -> None:
-    """A child stays below its parent, even if it needs changes first."""
     found = build_rows(
         build_item("a", children=("c",)),
         build_item("b"),
@@ -71,12 +67,10 @@ def test_row_names_all_flows_that_are_excluded_with_it() -> None:
 
 @pytest.mark.parametrize(("text", "later"), [("Flow 2", "flow 10"), ("a", "B"), ("1", "a")])
 def test_names_are_in_natural_order(text: str, later: str) -> None:
-    """Numbers in names are sorted by value, and the case of letters is ignored."""
     assert compute_natural_key(text) < compute_natural_key(later)
 
 
 def test_pages_keep_dependent_flows_together_unless_they_fill_more_than_a_page() -> None:
-    """Each row is on exactly one page, and the order of the rows stays."""
     alone = [build_item(f"alone {number}") for number in range(ROWS_ON_PAGE - 2)]
     dependent = [
         build_item("parent", children=("b 1", "b 2")),
@@ -118,7 +112,6 @@ def test_row_shows_its_most_important_risk(one: PlanItem, words: str) -> None:
 
 
 def test_row_of_a_waiting_flow_names_the_flow_that_pauses() -> None:
-    """The row of the flow that pauses names the firewall."""
     [[parent, child]] = build_rows(build_item("a", children=("b",)), build_item("b"), firewall="b")
 
     assert (child.risk[2], parent.risk[2]) == ("Pauses: firewall afw-hub", "Pauses with Flow b")

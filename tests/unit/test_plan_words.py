@@ -1,5 +1,3 @@
-"""Test the order in which pages and commands show the flows of a plan."""
-
 from shared.domain.plans.display_text import build_plan_sort_key
 
 

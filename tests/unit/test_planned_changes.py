@@ -1,7 +1,3 @@
-"""Test which of the changes that a plan announces are shown as made, according to the rows of a
-job.
-"""
-
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -41,7 +37,6 @@ ORIGINAL = Original(
 
 
 def build_item(method: MigrationMethod = MigrationMethod.UPDATE_CALLERS, **more: Any) -> PlanItem:
-    """Return the plan item of a flow with two callers and its planned changes."""
     base = PlanItem(
         environment_job_id="e",
         workflow_id="w",
@@ -64,7 +59,6 @@ def build_item(method: MigrationMethod = MigrationMethod.UPDATE_CALLERS, **more:
 
 
 def build_job(step: FlowJobState, **more: Any) -> FlowJob:
-    """Return the flow job of that item, in this state."""
     base = FlowJob(
         id="j",
         environment_id="e",
@@ -81,7 +75,6 @@ def build_job(step: FlowJobState, **more: Any) -> FlowJob:
 
 
 def build_caller_record(label: str, state: CallerState) -> CallerRecord:
-    """Return the stored record of this caller's update."""
     where = Caller(kind="k", address=label, label=label, resource_id=label)
     return CallerRecord(job_id="j", id=label, caller=where, state=state)
 
@@ -89,7 +82,6 @@ def build_caller_record(label: str, state: CallerState) -> CallerRecord:
 def find_completed_changes(
     plan: PlanItem, work: FlowJob | None, *callers: CallerRecord
 ) -> set[str]:
-    """Return the planned changes that are made, according to these rows."""
     done = list_completed_changes(plan, work, callers)
     return {text for text, is_made in zip(plan.planned_changes, done, strict=True) if is_made}
 
@@ -102,7 +94,6 @@ COPIED = {
 
 
 def test_completed_changes_of_a_copied_flow_are_those_of_the_copy() -> None:
-    """For a blocked job, the state in which it was blocked counts."""
     blocked = build_job(FlowJobState.BLOCKED, resume_state=FlowJobState.COPIED)
 
     assert find_completed_changes(build_item(), blocked) == COPIED
@@ -111,9 +102,6 @@ def test_completed_changes_of_a_copied_flow_are_those_of_the_copy() -> None:
 
 
 def test_caller_update_is_made_when_every_record_of_the_caller_is_updated() -> None:
-    """The update is not made if one place of the caller is not updated, or if no record is
-    stored.
-    """
     updating = build_job(FlowJobState.UPDATING_CALLERS)
     updated = build_caller_record(SETTING, CallerState.UPDATED)
     manual = replace(build_caller_record(SETTING, CallerState.MANUAL), id="2")
@@ -126,9 +114,7 @@ def test_caller_update_is_made_when_every_record_of_the_caller_is_updated() -> N
 
 
 def test_caller_that_is_copied_too_need_not_be_updated() -> None:
-    """The caller is a flow, and its copy calls the copy of the called flow. So the change counts as
-    made when the original of the called flow is retired.
-    """
+    """The caller's copy calls the copy of the called flow."""
     parent = PlannedCaller(kind="flow", label="flow Close of day", is_copied=True)
     plan = build_item(callers=(parent,))
     text = "update flow Close of day, unless it is copied first"
@@ -167,7 +153,6 @@ def test_cutover_is_made_when_writes_are_read_back() -> None:
 
 
 def test_every_change_of_retired_flow_is_made() -> None:
-    """Before the original is retired, callers are updated and grants are revoked."""
     plan = build_item()
     callers = [build_caller_record(label, CallerState.UPDATED) for label in (SETTING, SECRET)]
 
@@ -185,7 +170,7 @@ def test_every_change_of_retired_flow_is_made() -> None:
     ],
 )
 def test_no_change_is_completed_after_a_rollback_is_requested(work: FlowJob) -> None:
-    """A rollback reverts the changes, so none is shown as made."""
+    """A rollback reverts the changes."""
     assert (
         find_completed_changes(
             build_item(), work, build_caller_record(SETTING, CallerState.UPDATED)
@@ -195,9 +180,7 @@ def test_no_change_is_completed_after_a_rollback_is_requested(work: FlowJob) -> 
 
 
 def test_unknown_planned_change_is_not_shown_as_completed() -> None:
-    """This version of the app cannot know whether a change that another version announced is
-    made.
-    """
+    """This version of the app cannot know whether such a change is made."""
     plan = replace(build_item(), planned_changes=("paint the flow blue",))
 
     assert list_completed_changes(plan, build_job(FlowJobState.RETIRED), ()) == (False,)

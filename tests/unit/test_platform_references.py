@@ -1,7 +1,3 @@
-"""Test that each fact of docs/platform.md which code and documents cite exists, and that each fact
-is cited.
-"""
-
 import re
 import subprocess
 from functools import cache
@@ -20,7 +16,6 @@ OUTSIDE = re.compile(r"[p]latform-contract|[f]unctions-host(?:\.md| document)|[C
 
 @cache
 def read_texts() -> dict[str, str]:
-    """Return the text of each file of the repository by the file's path."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -65,7 +60,6 @@ def test_reference_over_two_lines_is_found() -> None:
 
 
 def test_every_fact_names_its_evidence() -> None:
-    """Each fact has one of the five levels of evidence that the page explains."""
     explained = set(re.findall(r"^\| \*\*(.+?)\*\* \|", read_texts()[PAGE], re.MULTILINE))
     levels = {
         anchor: set(re.findall(r"\*\*(.+?)\*\*", text)) for anchor, text in read_facts().items()

@@ -1,5 +1,3 @@
-"""Test the conversion of a Power Apps (V1) trigger to Power Apps (V2)."""
-
 import json
 from typing import Any
 
@@ -38,7 +36,6 @@ def _parse_definition(client_data: str) -> Any:
 
 
 def test_inputs_get_names_by_their_type_and_order() -> None:
-    """The new names are `text`, `text_1`, `number` and so on. The old name becomes the title."""
     before = _build_flow(
         {
             "Name_Value": _build_text_input(),
@@ -105,7 +102,6 @@ def test_every_expression_reads_the_new_name(reads: str, expected: str) -> None:
     ],
 )
 def test_ambiguous_input_is_not_converted(reads: str, says: str) -> None:
-    """The definition stays as it is, and the obstacle names the expression."""
     before = _build_flow({"Name_Value": _build_text_input()}, reads)
 
     after = convert_power_apps_trigger(before)
@@ -119,7 +115,6 @@ def test_ambiguous_input_is_not_converted(reads: str, says: str) -> None:
     "value", [{"type": "any"}, {"type": "object"}, {}, {"type": "string", "format": "byte"}]
 )
 def test_an_input_without_a_counterpart_is_not_converted(value: dict[str, object]) -> None:
-    """Such an input is a file, an object or of any type."""
     before = _build_flow({"Name_Value": value}, "")
 
     after = convert_power_apps_trigger(before)
@@ -129,7 +124,6 @@ def test_an_input_without_a_counterpart_is_not_converted(value: dict[str, object
 
 
 def test_member_name_with_an_expression_is_an_obstacle() -> None:
-    """The app does not rename inputs in the name of a member."""
     before = _build_flow({"Name_Value": _build_text_input()}, {"@{triggerBody()['Name_Value']}": 1})
 
     after = convert_power_apps_trigger(before)

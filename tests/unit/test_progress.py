@@ -1,5 +1,3 @@
-"""Test the state and progress of a remediation, which follow from its jobs."""
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -38,9 +36,6 @@ ENVIRONMENT_JOB = EnvironmentJob(
 def test_remediation_state_is_derived_from_its_jobs(
     environments: str, flows: str, state: str
 ) -> None:
-    """An approval that is awaited takes precedence over work in progress, and this over blocked and
-    failed jobs.
-    """
     environment_jobs = [
         replace(ENVIRONMENT_JOB, state=EnvironmentJobState(one)) for one in environments.split()
     ]
@@ -50,9 +45,7 @@ def test_remediation_state_is_derived_from_its_jobs(
 
 
 def test_progress_has_counts_of_jobs_and_the_next_check() -> None:
-    """The next check is the earliest one of a flow job. The check of an environment job that only
-    watches flow jobs does not count.
-    """
+    """The check of an environment job that only watches flow jobs does not count."""
     watching = replace(
         ENVIRONMENT_JOB, state=EnvironmentJobState.RUNNING_FLOW_JOBS, next_check_at=NOW
     )
@@ -88,7 +81,6 @@ def test_expiry_of_a_plan_is_not_the_next_check() -> None:
 
 
 def test_every_flow_on_microsofts_key_is_counted_once_by_its_reason() -> None:
-    """Flows in progress, planned flows and flows that need changes are counted, too."""
     counts = {
         "copy": 3,
         "cut_over": 1,
@@ -142,7 +134,6 @@ def test_every_flow_on_microsofts_key_is_counted_once_by_its_reason() -> None:
 def test_flows_of_a_plan_cancelled_before_its_jobs_start_are_counted(
     awaiting: int, hours: int, reason: str
 ) -> None:
-    """The flows count as cancelled, or as expired if the approval was awaited until it expired."""
     ended = HistoryEntry(changed_at=NOW + timedelta(hours=hours), state="cancelled", message="")
     job = replace(
         ENVIRONMENT_JOB,

@@ -1,5 +1,3 @@
-"""Test the preview of a conversion in a plan, also for flows of a corpus of public files."""
-
 import json
 import os
 from pathlib import Path
@@ -42,7 +40,6 @@ def test_preview_shows_old_and_new_lines_without_signatures() -> None:
 
 
 def test_impossible_conversion_returns_its_obstacle() -> None:
-    """The plan shows the obstacle and no preview."""
     action = build_connector_action("shared_teams", "PostMessage")
     action["inputs"]["parameters"] = {"body": "@triggerBody()"}
     text = build_client_data("a", build_request_trigger("PowerApp"), {"Post": action})
@@ -53,7 +50,7 @@ def test_impossible_conversion_returns_its_obstacle() -> None:
 
 
 def test_deeply_nested_definition_is_an_obstacle() -> None:
-    """The app could read such a definition, but not write it."""
+    """The app can read such a definition, but cannot write it."""
     text = build_client_data(
         "a", build_request_trigger("PowerApp"), {"Scope": {"type": "Scope", "actions": {}}}
     )
@@ -88,9 +85,7 @@ def test_both_edits_of_a_flow_are_proposed_together() -> None:
 def test_flow_that_needs_no_edit_gets_no_proposal(
     trigger: dict[str, object], in_solution: bool
 ) -> None:
-    """The app copies an HTTP flow. The platform itself moves a Power Apps flow that is in a
-    solution.
-    """
+    """The app copies an HTTP flow. The platform moves a Power Apps flow that is in a solution."""
     text = build_client_data("a", trigger, {})
 
     edits = list_possible_conversions(parse_client_data(text), in_solution=in_solution)
@@ -99,7 +94,7 @@ def test_flow_that_needs_no_edit_gets_no_proposal(
 
 
 def test_long_difference_is_cut_with_a_note() -> None:
-    """A stored row has a size limit, so the preview is cut and says so."""
+    """A stored row has a size limit."""
     old = {f"A{n}": build_http_action(f"https://old/{n}") for n in range(400)}
     new = {f"A{n}": build_http_action(f"https://new/{n}") for n in range(400)}
 
@@ -115,9 +110,6 @@ def test_long_difference_is_cut_with_a_note() -> None:
 @pytest.mark.corpus
 @pytest.mark.skipif("FLOW_CORPUS" not in os.environ, reason="FLOW_CORPUS is not set")
 def test_real_flows_are_converted_completely_or_not_at_all() -> None:
-    """Each public flow with a V1 trigger or action has the V2 one after the conversion and no other
-    change, or stays as it was, with an obstacle.
-    """
     files = read_flow_files([Path(os.environ["FLOW_CORPUS"]) / "flows"])
     texts = [json.dumps(file.flow.resource) for file in files if file.flow]
 
@@ -143,9 +135,7 @@ def test_real_flows_are_converted_completely_or_not_at_all() -> None:
 
 
 def _remove_edits(text: str) -> object:
-    """Return the flow without the parts that a conversion may change, so that the rest can be
-    compared.
-    """
+    """Return the flow without the parts that a conversion may change."""
     document = json.loads(text.replace("ListFlowsInEnvironment_V2", "ListFlowsInEnvironment"))
     definition = document["properties"]["definition"]
     del definition["triggers"]

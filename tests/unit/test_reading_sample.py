@@ -1,6 +1,4 @@
-"""Test that the reading sample draws from each kind of text, and draws the same texts for the same
-seed.
-"""
+"""Test the sample of texts that readers mark, as docs/style.md describes."""
 
 import re
 from pathlib import Path
@@ -15,17 +13,14 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def population() -> dict[str, list[Text]]:
-    """Return all texts that can be drawn."""
     return reading_sample.collect_texts()
 
 
 def list_files(texts: list[Text]) -> set[str]:
-    """Return the files of these texts."""
     return {one.where.partition(":")[0] for one in texts}
 
 
 def test_sample_has_the_promised_number_of_each_group() -> None:
-    """No text is drawn twice."""
     sample = reading_sample.draw(7)
 
     assert {group: len(texts) for group, texts in sample.items()} == COUNTS
@@ -61,7 +56,6 @@ def test_sentences_come_from_every_document(population: dict[str, list[Text]]) -
 def test_screen_texts_come_from_pages_commands_and_reasons(
     population: dict[str, list[Text]],
 ) -> None:
-    """Screen texts are found in Python files and in templates."""
     found = list_files(population["Texts on screen"])
 
     assert "shared/reason.py" in found
@@ -71,14 +65,13 @@ def test_screen_texts_come_from_pages_commands_and_reasons(
 
 
 def test_types_and_paths_are_no_screen_texts(population: dict[str, list[Text]]) -> None:
-    """Annotations of parameters and names of files are not shown to people."""
     texts = {one.text for one in population["Texts on screen"]}
 
     assert not {text for text in texts if text.startswith("Callable[") or " " not in text}
 
 
 def test_every_text_is_at_its_stated_place(population: dict[str, list[Text]]) -> None:
-    """The sample names file and line, so that a reader can check the text beside the code."""
+    """A reader must be able to check the text beside the code."""
     for one in population["Names of functions"]:
         path, _, line = one.where.partition(":")
         name = one.text.strip("`")
@@ -86,7 +79,6 @@ def test_every_text_is_at_its_stated_place(population: dict[str, list[Text]]) ->
 
 
 def test_text_with_a_bar_or_a_newline_stays_in_its_cell() -> None:
-    """In the printed table, bars are escaped and line breaks are removed."""
     table = reading_sample.format_sample({"Docstrings": [Text("a.py:1", "one | two\nthree")]}, 1)
 
     assert "| one \\| two three |" in table

@@ -1,5 +1,3 @@
-"""Test that the app reads details of listed resources concurrently, within the request budget."""
-
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -31,10 +29,6 @@ GONE = "app-7"
 
 
 class AzureTransport(ScriptedTransport):
-    """A transport that returns a list of apps and the IP restrictions of each, and counts
-    concurrent requests.
-    """
-
     def __init__(self, clock: ManualClock) -> None:
         super().__init__()
         self._clock = clock
@@ -43,7 +37,6 @@ class AzureTransport(ScriptedTransport):
         self.most_at_once = 0
 
     async def send(self, request: HttpRequest, **_: Any) -> Any:
-        """Record the time of the request and let other requests begin before the response."""
         self.made.append(self._clock.now())
         self.under_way += 1
         self.most_at_once = max(self.most_at_once, self.under_way)
@@ -66,9 +59,7 @@ def _build_config(name: str) -> Mapping[str, object]:
 
 
 async def test_apps_are_read_concurrently_within_the_budget() -> None:
-    """If the budget is used up, reads wait instead of failing. Firewalls have the order of the
-    list, without an app that was deleted meanwhile.
-    """
+    """If the budget is used up, reads wait instead of failing."""
     clock = ManualClock()
     limit = BudgetLimit(name="resource-manager", calls=60, window=MINUTE)
     budget = StoredRequestBudget(MemoryStore(), clock, limit)
@@ -91,9 +82,7 @@ async def test_apps_are_read_concurrently_within_the_budget() -> None:
 
 
 async def test_concurrent_waits_count_once_for_the_time_limit() -> None:
-    """An invocation may wait three minutes in total. Reads that wait at the same time add up to one
-    wait.
-    """
+    """Reads that wait at the same time add up to one wait."""
     clock = _SharedClock()
     budget = StoredRequestBudget(
         MemoryStore(), clock, BudgetLimit(name="resource-manager", calls=60, window=MINUTE)

@@ -1,7 +1,3 @@
-"""Test that each reason code is a member of one enumeration, which also says when a job
-continues.
-"""
-
 import ast
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +11,6 @@ OF_THE_PLATFORM = {"PlatformError", "PlatformErrorCode", "TokenRejected"}
 
 
 def iterate_nodes() -> Iterator[tuple[str, ast.AST]]:
-    """Yield each syntax node of the product's source, with its file."""
     for folder in ("shared", "functions"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
@@ -23,7 +18,6 @@ def iterate_nodes() -> Iterator[tuple[str, ast.AST]]:
 
 
 def iterate_calls() -> Iterator[tuple[str, str, ast.Call]]:
-    """Yield file, function name and node of each call in the product."""
     for name, node in iterate_nodes():
         if isinstance(node, ast.Call):
             yield name, ast.unparse(node.func), node
@@ -38,7 +32,6 @@ def is_text(node: ast.expr | None) -> bool:
 
 
 def test_no_reason_is_a_bare_string() -> None:
-    """The code stops jobs and compares reasons with members of `Reason`."""
     given = [
         f"{name}: {function}"
         for name, function, call in iterate_calls()
@@ -62,9 +55,7 @@ def test_every_reason_is_used() -> None:
 
 
 def test_every_reason_used_for_a_wake_up_declares_cleared_by() -> None:
-    """If the code wakes up jobs that have a reason, the reason's `cleared_by` names what clears
-    it.
-    """
+    """The reason's `cleared_by` names what clears it."""
     woken = {
         ast.unparse(node)
         for _, function, call in iterate_calls()

@@ -1,5 +1,3 @@
-"""Test how errors of the platform are recognised and explained to people."""
-
 import pytest
 
 from shared.domain.platform_errors import (
@@ -14,7 +12,6 @@ from shared.domain.platform_errors import (
 
 
 def test_no_code_has_two_meanings() -> None:
-    """Each error code and each alias is listed once."""
     codes = [code for refusal in REFUSALS for code in refusal.codes]
 
     assert len(codes) == len(set(codes))
@@ -57,9 +54,6 @@ def test_error_code_is_recognised_without_a_message(code: str) -> None:
     ],
 )
 def test_message_decides_for_a_generic_code(code: str, message: str, kind: str) -> None:
-    """The code that the message quotes explains a generic code, else the words of the message
-    do.
-    """
     assert find_error_code(code, message).code == kind
 
 
@@ -72,7 +66,6 @@ def test_specific_code_overrides_the_message() -> None:
 
 
 def test_unknown_error_keeps_its_code_and_has_a_fix() -> None:
-    """The fix is a general one."""
     assert find_error_code("SomethingNew", "text") is OTHER
     assert find_most_specific_code("SomethingNew", "text") == "SomethingNew"
     assert "retry" in find_fix("SomethingNew")
@@ -82,9 +75,7 @@ def test_unknown_error_keeps_its_code_and_has_a_fix() -> None:
     "prefix", ["", "/providers/Microsoft.PowerApps/apis/shared_x/connections/"]
 )
 def test_rejected_connection_is_parsed_from_the_message(prefix: str) -> None:
-    """The message contains the connection's name or its resource id. Older messages contain
-    neither.
-    """
+    """Older messages contain neither the name nor the resource id of the connection."""
     message = f"The caller object id is 'a'. Connection '{prefix}x-1' to 'shared_x' cannot be used."
 
     assert parse_connection(message) == ("x-1", "shared_x")
@@ -92,7 +83,6 @@ def test_rejected_connection_is_parsed_from_the_message(prefix: str) -> None:
 
 
 def test_child_flow_id_is_parsed_from_the_quotes() -> None:
-    """The id of the child flow is found in the message, in any case of letters."""
     identity = "0F8C5C1E-3A55-4F0E-9A1D-6A1F0C1B2D3E"
 
     assert (

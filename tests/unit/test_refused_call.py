@@ -1,5 +1,3 @@
-"""Test which errors of failed actions show that a firewall has denied the action's request."""
-
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -25,7 +23,6 @@ def build_action(message: str, *, code: str = "BadRequest", name: str = "Call") 
 
 
 def build_run(minutes: int, status: str) -> FlowRun:
-    """Return a run that began this number of minutes after `NOW`."""
     began = NOW + timedelta(minutes=minutes)
     return FlowRun(run_id="r", started_at=began, ended_at=began, status=status, trigger_url_id=None)
 
@@ -52,16 +49,12 @@ def build_run(minutes: int, status: str) -> FlowRun:
 def test_symptom_is_derived_from_the_text_of_the_error(
     failed: FailedAction, symptom: BlockedCallSymptom | None
 ) -> None:
-    """If the system that was called has answered, even with a rejection, no firewall denied the
-    request.
-    """
+    """If the called system has answered, even with a rejection, no firewall denied the request."""
     assert find_symptom(failed) is symptom
 
 
 def test_only_http_actions_count_and_a_time_out_only_until_a_run_succeeds() -> None:
-    """Connectors send their requests from other addresses. A time-out before a successful run was
-    not caused by a firewall.
-    """
+    """Connectors send their requests from other addresses."""
     failed, earlier, later = (
         build_run(0, "Failed"),
         build_run(-1, "Succeeded"),

@@ -1,7 +1,3 @@
-"""Test the history on a remediation's page: no entry is missing, and each shows how long it
-lasted.
-"""
-
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -28,12 +24,10 @@ NAMES = {"env-1": "Env-1"}
 
 
 def build_entry(second: int, state: str = "copying", message: str = "") -> HistoryEntry:
-    """Return a history entry at this second."""
     return HistoryEntry(changed_at=NOW + timedelta(seconds=second), state=state, message=message)
 
 
 def build_flows(number: int) -> list[FlowView]:
-    """Return flows with three history entries each, at times that alternate between the flows."""
     return [
         build_flow(
             f"Flow {one}",
@@ -47,14 +41,12 @@ def build_flows(number: int) -> list[FlowView]:
 
 
 def build_history_page(flows: list[FlowView], kind: str = "all", start: int = 0) -> HistoryPage:
-    """Return a page of the history of these flows."""
     return select_history_page(
         build_remediation(flows), NAMES, HistoryFilter(kind=kind, start=start)
     )
 
 
 def test_every_entry_is_on_one_page_newest_first() -> None:
-    """All pages together contain each entry once, however many flows there are."""
     flows, found = build_flows(50), []
     for start in range(0, 150, ENTRIES_ON_PAGE):
         page = build_history_page(flows, start=start)
@@ -65,7 +57,6 @@ def test_every_entry_is_on_one_page_newest_first() -> None:
 
 
 def test_an_entry_has_the_duration_until_the_next_one_of_its_job() -> None:
-    """A job's last entry has no duration, nor has one of less than a second."""
     history = (
         build_entry(0),
         build_entry(36),
@@ -83,7 +74,6 @@ def test_an_entry_has_the_duration_until_the_next_one_of_its_job() -> None:
 
 
 def test_filters_select_entries_of_all_jobs() -> None:
-    """Readers can choose required actions, completed work, or entries of environments."""
     where = build_environment_job(
         history=(build_entry(0, "discovering"), build_entry(9, "completed"))
     )
@@ -122,7 +112,6 @@ def test_an_environment_is_not_shown_as_done_while_flows_are_blocked() -> None:
 
 
 def test_the_page_shows_seconds_and_leads_to_older_entries() -> None:
-    """The page also says whether the first entries are no longer stored."""
     flows = build_flows(50)
     full = build_flow(
         "a", FlowJobState.COPIED, history=tuple(map(build_entry, range(HISTORY_LENGTH)))
@@ -140,9 +129,6 @@ def test_the_page_shows_seconds_and_leads_to_older_entries() -> None:
 
 
 def test_equal_entries_of_flows_in_one_minute_are_one_line() -> None:
-    """Entries of several flows with the same message and minute share a line. A later entry of one
-    of these flows has a separate line.
-    """
     retired = "The original is off."
     flows = [
         build_flow(

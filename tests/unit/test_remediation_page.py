@@ -1,5 +1,3 @@
-"""Test the page of a remediation: its progress, why flows are blocked, and what to do."""
-
 import re
 from dataclasses import replace
 from html import unescape
@@ -53,12 +51,10 @@ def find_counts(page: str) -> list[tuple[str, int, str]]:
 
 
 def find_titles(page: str) -> list[str]:
-    """Return the titles of the lines that the page lists."""
     return [unescape(one) for one in re.findall(r"<li[^>]*><b><a [^>]*>([^<]+)</a>", page)]
 
 
 def build_every_kind() -> list[FlowView]:
-    """Return flows of each kind that the page distinguishes."""
     return [
         build_blocked_flow(
             "off",
@@ -94,7 +90,6 @@ def build_every_kind() -> list[FlowView]:
 
 
 def test_each_count_equals_the_number_of_flows_that_its_link_lists() -> None:
-    """Each flow is in only one count."""
     flows = build_every_kind()
     found = find_counts(build_page(flows))
 
@@ -105,14 +100,12 @@ def test_each_count_equals_the_number_of_flows_that_its_link_lists() -> None:
 
 
 def test_page_lists_each_flow_once() -> None:
-    """A flow is listed under the cause that blocks it, else under its state."""
     flows = build_every_kind()
 
     assert sorted(find_titles(build_page(flows))) == sorted(one.title for one in flows)
 
 
 def test_lead_shows_blocked_flows_the_fix_and_working_originals() -> None:
-    """The numbers in the sentences equal the counts below them."""
     page = build_page(
         [
             build_blocked_flow("a"),
@@ -131,7 +124,6 @@ def test_lead_shows_blocked_flows_the_fix_and_working_originals() -> None:
 
 
 def test_lead_omits_originals_that_the_app_may_have_turned_off() -> None:
-    """After a blocked cutover, the page does not say that the original works."""
     page = build_page(
         [build_blocked_flow("a", stopped_at=STATES.CUTTING_OVER), build_needs_changes_flow("b")]
     )
@@ -141,7 +133,6 @@ def test_lead_omits_originals_that_the_app_may_have_turned_off() -> None:
 
 
 def test_both_off_is_shown_first_in_red() -> None:
-    """The state, counts and causes begin with flows whose original and copy are both off."""
     page = build_page(
         [
             build_flow("d", STATES.RETIRED),
@@ -192,7 +183,6 @@ def test_both_off_is_shown_first_in_red() -> None:
 def test_headline_of_each_outcome(
     flows: list[FlowView], mode: RemediationMode, state: str, sentence: str
 ) -> None:
-    """The headline of a completed remediation begins with the flows that are not migrated."""
     page = build_page(flows, mode=mode)
 
     assert find_state_and_style(page) == state
@@ -212,7 +202,6 @@ def test_page_of_a_dry_run_shows_that_nothing_was_changed() -> None:
 
 
 def test_page_of_a_plan_that_awaits_approval_links_to_the_plan() -> None:
-    """The link is the primary button."""
     where = build_environment_job(
         state=EnvironmentJobState.AWAITING_APPROVAL,
         has_started_flow_jobs=False,
@@ -226,7 +215,6 @@ def test_page_of_a_plan_that_awaits_approval_links_to_the_plan() -> None:
 
 
 def test_firewall_cause_is_shown_once_for_all_environments() -> None:
-    """The cause names the firewalls, and counts them and their missing address ranges."""
     first = build_environment_job(firewall_issues=(build_issue("erp", 20), build_issue("edge", 23)))
     second = build_environment_job("env-2", firewall_issues=(build_issue("erp", 20),))
     page = build_page(
@@ -247,7 +235,6 @@ def test_firewall_cause_is_shown_once_for_all_environments() -> None:
 
 
 def test_flows_with_the_same_cause_are_grouped_with_their_own_fixes() -> None:
-    """A fix that all flows of the group share is shown once."""
     same = build_page([build_blocked_flow("a"), build_blocked_flow("b")])
     other = build_page(
         [
@@ -263,7 +250,6 @@ def test_flows_with_the_same_cause_are_grouped_with_their_own_fixes() -> None:
 
 
 def test_cause_with_many_flows_links_to_the_full_list() -> None:
-    """The full list has pages, and each flow is on exactly one."""
     flows = [build_blocked_flow(f"Flow {number}") for number in range(1, 131)]
     page = build_page(flows)
     pages = [
@@ -278,7 +264,6 @@ def test_cause_with_many_flows_links_to_the_full_list() -> None:
 
 
 def test_page_offers_a_new_remediation_for_flows_not_migrated() -> None:
-    """The page does not offer it for too many flows or after a dry run."""
     where = build_environment_job(mode=RemediationMode.DRY_RUN, has_started_flow_jobs=False)
     cancelled = [build_flow(f"Flow {number}", STATES.CANCELLED) for number in range(101)]
     title = "Start a remediation for {}</summary>"
@@ -312,7 +297,6 @@ def test_a_search_finds_flows_by_name_and_by_id() -> None:
 
 
 def test_retry_is_a_button_and_cancel_and_roll_back_are_in_a_menu() -> None:
-    """Only the button for the rollback is red."""
     page = build_page([build_blocked_flow("a"), build_flow("b", STATES.RETIRED)])
     visible, _, menu = page.partition('<summary class="button">More</summary>')
     menu = menu.partition('<div id="counts"')[0]
@@ -328,9 +312,6 @@ def test_retry_is_a_button_and_cancel_and_roll_back_are_in_a_menu() -> None:
 
 
 def test_reader_gets_an_explanation_in_place_of_each_button() -> None:
-    """The explanation names the role that the person needs. Buttons with the same explanation share
-    its text.
-    """
     page = build_page(
         [build_blocked_flow("a"), build_blocked_flow("b", "manual_caller")],
         roles=frozenset({Role.READER}),
@@ -346,7 +327,6 @@ def test_reader_gets_an_explanation_in_place_of_each_button() -> None:
 
 
 def test_a_rolled_back_flow_with_a_method_without_copy_has_no_steps() -> None:
-    """Only flows that get a copy and are not rolled back show the steps of a migration."""
     cut = build_flow("cut", STATES.MONITORING, migration_method=MigrationMethod.CUT_OVER)
     page = build_page(
         [

@@ -1,6 +1,4 @@
-"""Test the `replace` method of jobs, which is faster than `dataclasses.replace` and has the same
-result.
-"""
+"""Test the `replace` method of jobs, which is faster than `dataclasses.replace`."""
 
 import dataclasses
 from datetime import UTC, datetime

@@ -1,7 +1,3 @@
-"""Test that the requirements files install all imported packages, each with a version and a
-hash.
-"""
-
 import ast
 import re
 import sys
@@ -21,7 +17,7 @@ OURS = {"shared", "functions", "cmkflow", "local_cloud", "tests", "function_app"
 
 
 def list_installed_packages(file: str) -> set[str]:
-    """Return the packages that a requirements file names, and all that pip installs for them."""
+    """Return the packages that a requirements file names, and their dependencies."""
     found: set[str] = set()
     layers = read_requirements(ROOT / file).layers
     waiting = [pin.name for layer in layers for pin in layer.direct]
@@ -34,8 +30,8 @@ def list_installed_packages(file: str) -> set[str]:
 
 
 def find_imported_packages(folder: str) -> dict[str, Path]:
-    """Return each third-party package that the modules of a folder import, with one of these
-    modules.
+    """Return the packages outside the standard library that a folder imports, each with a module
+    that imports it.
     """
     found: dict[str, Path] = {}
     for path in (ROOT / folder).rglob("*.py"):
@@ -84,7 +80,7 @@ def test_every_imported_package_is_in_the_requirements(
 
 @pytest.mark.parametrize("path", list_files(), ids=lambda path: path.name)
 def test_every_pin_has_a_hash(path: Path) -> None:
-    """pip rejects a file in which a hash is missing, and a package whose hash differs."""
+    """pip rejects a file in which a hash is missing."""
     pins = read_requirements(path).pins.values()
 
     assert pins
@@ -93,9 +89,7 @@ def test_every_pin_has_a_hash(path: Path) -> None:
 
 @pytest.mark.parametrize("file", ["requirements-demo.txt", "requirements-dev.txt"])
 def test_pins_are_complete_and_are_the_versions_of_these_tests(file: str) -> None:
-    """A file also pins the dependencies of its packages. The versions are those that the tests run
-    with.
-    """
+    """The versions are those that the tests run with."""
     pins = read_requirements(ROOT / file).pins
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     own = {normalize_name(re.split("[<>=]", one)[0]) for one in project["dependencies"]}
@@ -116,9 +110,6 @@ def test_a_line_without_a_version_is_rejected(tmp_path: Path) -> None:
 
 
 def test_pins_of_a_file_are_written_as_they_are_read() -> None:
-    """Each file equals what `tests/pins.py` writes. Packages of an included file are not
-    repeated.
-    """
     for path in list_files():
         here = read_requirements(path)
         below = here.nested.pins if here.nested else {}

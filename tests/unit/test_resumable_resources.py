@@ -1,7 +1,3 @@
-"""Test lists of Azure resources whose pages are stored, so that an interrupted read can
-continue.
-"""
-
 from collections.abc import Mapping
 from typing import Any, cast
 

@@ -42,5 +42,4 @@ FLOW = "6f1c1a52-0d4b-4b0e-9f0e-6a0f0e3d7a01"
     ],
 )
 def test_route_hides_what_a_tenant_chose(path: str, route: str) -> None:
-    """Only the fixed words of the platform's routes are kept."""
     assert build_route(path) == route

@@ -1,7 +1,3 @@
-"""Test that a file is scanned in chunks, and that a URL across the boundary of two chunks is found
-once.
-"""
-
 import io
 import tracemalloc
 
@@ -26,7 +22,6 @@ _LINES = ("ö" * 31 + "\n") * (1024 * 32)
 def test_url_at_the_boundary_of_a_chunk_is_found_once(
     encoding: str, boundary: int, ids: set[bytes] | None
 ) -> None:
-    """Offset, line and shape of the URL are the same as within a chunk."""
     mark = "\ufeff" if encoding != "utf-8" else ""
     for place in range(boundary - 400, boundary + 40, 16):
         ahead = (mark + _LINES)[: place // len("ö".encode(encoding))]
@@ -40,7 +35,7 @@ def test_url_at_the_boundary_of_a_chunk_is_found_once(
 
 
 def test_url_id_inside_a_long_hex_number_is_found() -> None:
-    """An id is found even in a file that consists of one hexadecimal number."""
+    """The file consists of one hexadecimal number."""
     data = b"0" * (_LONG + 5) + URL_ID.encode() + b"0" * (2 * BYTES_BEFORE)
 
     [found] = scan_stream(io.BytesIO(data), {URL_ID.encode()})

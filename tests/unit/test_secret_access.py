@@ -1,5 +1,3 @@
-"""Test who may read a secret of a vault, and with which identity an app reads it."""
-
 from dataclasses import replace
 from typing import Any
 
@@ -41,9 +39,6 @@ IDENTITY = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/
 def test_role_allows_reading_a_secret_at_and_below_its_scope(
     scope: str, role: str, *, is_conditional: bool, may: bool
 ) -> None:
-    """A role assignment with a condition does not count, and neither does a role that cannot read
-    values.
-    """
     roles = [RoleAssignment(role_id=role, scope=scope, is_conditional=is_conditional)]
 
     obstacle = find_reading_obstacle(VAULT, "url", READER, roles)

@@ -1,7 +1,3 @@
-"""Test how Microsoft's list of service tags is read, and how two versions of the list are
-compared.
-"""
-
 import pytest
 
 from shared.domain.network.service_tags import (
@@ -16,9 +12,7 @@ PLEX = "PowerPlatformPlex"
 
 
 def build_list(**prefixes: str) -> ServiceTagList:
-    """Return a list with the prefixes of one tag: `whole` contains those of the whole tag, each
-    other argument those of a region.
-    """
+    """`whole` has the prefixes of the whole tag, each other argument those of a region."""
     return ServiceTagList(
         ServiceTag(
             name=PLEX if region == "whole" else f"{PLEX}.{region}", prefixes=tuple(listed.split())
@@ -28,7 +22,6 @@ def build_list(**prefixes: str) -> ServiceTagList:
 
 
 def build_change(region: str, added: str = "", removed: str = "") -> AddressRangeChange:
-    """Return a change of a region's prefixes."""
     return AddressRangeChange(
         tag=PLEX, region=region, added=tuple(added.split()), removed=tuple(removed.split())
     )
@@ -56,7 +49,7 @@ def test_invalid_service_tag_list_raises_value_error(document: object) -> None:
 
 
 def test_unreadable_tag_has_unknown_addresses_and_cannot_be_compared() -> None:
-    """An unreadable tag must not count as one without addresses, which needs no rule."""
+    """A tag without addresses needs no rule, so an unreadable one must not count as such."""
     broken = build_list(WestEurope="20.61.88.128/26 [parameters('more')]")
 
     assert broken.find_addresses(f"{PLEX}.WestEurope") is None
@@ -65,9 +58,6 @@ def test_unreadable_tag_has_unknown_addresses_and_cannot_be_compared() -> None:
 
 
 def test_changes_list_published_prefixes_by_region() -> None:
-    """Prefixes are listed as Microsoft writes them. Of a prefix that has become larger, only the
-    new part is listed.
-    """
     before = build_list(WestEurope="10.0.0.0/25 10.9.0.0/24", EastUS="10.3.0.0/24")
     after = build_list(WestEurope="10.0.0.0/24 10.1.0.0/24 10.1.1.0/24", ItalyNorth="fd00::/57")
 
@@ -81,7 +71,6 @@ def test_changes_list_published_prefixes_by_region() -> None:
 
 
 def test_equal_addresses_in_other_prefixes_are_not_a_change() -> None:
-    """A prefix may be split into halves, and the order may differ."""
     before = build_list(WestEurope="10.0.0.0/24 10.1.0.0/24")
     after = build_list(WestEurope="10.1.0.0/24 10.0.0.0/25 10.0.0.128/25")
 
@@ -89,7 +78,6 @@ def test_equal_addresses_in_other_prefixes_are_not_a_change() -> None:
 
 
 def test_changed_prefixes_in_no_region_are_listed_separately() -> None:
-    """A changed prefix of the whole tag that is also in a region is listed for the region only."""
     before = build_list(whole="10.0.0.0/24 10.7.0.0/24", WestEurope="10.0.0.0/24")
     after = build_list(whole="10.0.0.0/23 10.8.0.0/16", WestEurope="10.0.0.0/23")
 

@@ -1,7 +1,3 @@
-"""Test that settings accept what a person may write in the portal, and that errors name the
-rejected setting.
-"""
-
 from datetime import timedelta
 
 import pytest
@@ -26,7 +22,6 @@ def test_empty_text_is_the_default(monkeypatch: pytest.MonkeyPatch, name: str, e
 
 
 def test_empty_tenant_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error names the setting, which is required."""
     monkeypatch.setenv("CMK_TENANT_ID", "")
 
     with pytest.raises(ValidationError) as raised:
@@ -63,7 +58,7 @@ def test_spaces_around_a_value_do_not_count(monkeypatch: pytest.MonkeyPatch) -> 
 def test_list_names_each_place_once(
     monkeypatch: pytest.MonkeyPatch, name: str, text: str, values: tuple[str, ...] | None
 ) -> None:
-    """The app would search a place twice that is in a list twice."""
+    """The app would search a place twice if it were in the list twice."""
     monkeypatch.setenv(get_setting_name(name), text)
 
     assert getattr(Settings(), name) == (values or ("a.sharepoint.com/s",))
@@ -88,7 +83,6 @@ def test_fault_names_the_value_of_a_list(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_fault_names_the_limit_of_a_duration(
     monkeypatch: pytest.MonkeyPatch, value: str, limit: str
 ) -> None:
-    """The error says which durations are allowed."""
     monkeypatch.setenv("CMK_NO_CALL_PERIOD", value)
 
     with pytest.raises(ValidationError) as raised:
@@ -98,7 +92,7 @@ def test_fault_names_the_limit_of_a_duration(
 
 
 def test_sign_in_is_known_despite_another_wrong_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app must know how people sign in, because only they may read which setting is wrong."""
+    """Only people who sign in may read which setting is wrong."""
     monkeypatch.setenv("CMK_FUNCTION_KEY_ROLES", "everybody")
     monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "True")
 

@@ -1,5 +1,3 @@
-"""Test which shares of an original its copy lacks, and which solutions the copy joins."""
-
 import pytest
 
 from shared.domain.definitions.trigger_kinds import TriggerCategory
@@ -22,12 +20,10 @@ TEAM = DataversePrincipal(table=TEAMS, id="a")
 
 
 def build_share(principal: DataversePrincipal, *rights: str) -> Share:
-    """Return a share of this person or team with these rights."""
     return Share(principal=principal, rights=frozenset(rights))
 
 
 def test_missing_shares_contains_missing_and_different_shares() -> None:
-    """A share with other rights counts as missing. Additional shares of the copy stay."""
     wanted = [
         build_share(ANN, "ReadAccess"),
         build_share(BEN, "ReadAccess"),
@@ -42,9 +38,6 @@ def test_missing_shares_contains_missing_and_different_shares() -> None:
 
 
 def test_shares_to_copy_contains_each_principal_once() -> None:
-    """Rights that a person has by several shares are united. Shares without rights and excluded
-    principals are omitted.
-    """
     shares = [
         build_share(ANN, "ReadAccess"),
         build_share(ANN, "WriteAccess"),
@@ -69,7 +62,6 @@ def test_shares_to_copy_contains_each_principal_once() -> None:
 def test_rights_of_grants_only_the_rights_of_the_role(
     role: str, can_write: bool, can_share: bool
 ) -> None:
-    """An unknown role gives only the right to read."""
     rights = list_rights(role)
 
     assert "ReadAccess" in rights
@@ -77,7 +69,6 @@ def test_rights_of_grants_only_the_rights_of_the_role(
 
 
 def test_owner_and_service_account_are_not_co_owners() -> None:
-    """They are recognised by their ids, in upper or lower case."""
     permissions = [
         FlowPermission(permission_id=who, principal_id=who, role="CanEdit")
         for who in ("AA", "bb", "cc")

@@ -1,5 +1,3 @@
-"""Test that the site contains all documents, converted to the Markdown that MkDocs reads."""
-
 import re
 from pathlib import Path
 
@@ -19,7 +17,7 @@ def test_every_document_is_in_the_navigation_of_the_site() -> None:
 
 
 def test_list_gets_an_empty_line_before_it_and_four_spaces_for_each_level() -> None:
-    """MkDocs would show the items of another list in one paragraph."""
+    """Without the line and the spaces, MkDocs would show the items in one paragraph."""
     text = "Do:\n* one\n  more\n  1. first\n     more\n\n  ```sh\n  ls\n  ```\nEnd\n"
 
     assert convert_page(text, PAGE) == (
@@ -28,14 +26,14 @@ def test_list_gets_an_empty_line_before_it_and_four_spaces_for_each_level() -> N
 
 
 def test_table_after_a_sentence_gets_an_empty_line() -> None:
-    """MkDocs needs the line to recognise a table. Code blocks stay as they are."""
+    """MkDocs needs the line to recognise a table."""
     text = "See:\n| a |\n|---|\n```\nx\n| b |\n* c\n```\n"
 
     assert convert_page(text, PAGE) == "See:\n\n| a |\n|---|\n```\nx\n| b |\n* c\n```\n"
 
 
 def test_link_to_a_file_outside_the_documents_becomes_its_text() -> None:
-    """The site does not contain such a file. Links to documents, pictures and other hosts stay."""
+    """The site does not contain such a file."""
     kept = "[a](settings.md#settings) [b](https://x.example/y) ![c](demo-report.png)"
 
     assert convert_page(f"{kept} [the template](../infra/snapshots)\n", PAGE) == (

@@ -1,7 +1,3 @@
-"""Test that the tables of states have a row for each state, and allow only the transitions that
-they list.
-"""
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -48,9 +44,7 @@ def test_every_state_has_a_row(states: type[StrEnum]) -> None:
 def test_every_open_state_has_exactly_one_step(
     states: type[StrEnum], find_step: Callable[[Any], object]
 ) -> None:
-    """An open state without a step would raise an error. A step of an inactive state would never
-    run.
-    """
+    """An open state without a step would raise an error."""
     for state, facts in TABLES[states].items():
         if facts.is_inactive or facts.resumes_later:
             with pytest.raises(LookupError):
@@ -61,7 +55,6 @@ def test_every_open_state_has_exactly_one_step(
 
 @pytest.mark.parametrize("state", FlowJobState)
 def test_properties_of_a_state_are_consistent(state: FlowJobState) -> None:
-    """For example, no state follows an inactive one."""
     facts = FLOW_STATES[state]
 
     assert not (facts.next and facts.is_inactive)
@@ -84,7 +77,6 @@ def test_properties_of_a_state_are_consistent(state: FlowJobState) -> None:
 def test_a_transition_that_is_not_in_the_table_raises(
     before: FlowJobState, after: FlowJobState
 ) -> None:
-    """The error names both states and is an internal error of the app."""
     with pytest.raises(InvalidTransition, match=f"{before} -> {after}"):
         require_transition(FLOW_STATES, before, after)
 
@@ -106,9 +98,7 @@ RETIRED = replace(FLOW_JOB, state=FlowJobState.RETIRED)
 
 
 def test_inactive_job_that_waits_stays_inactive() -> None:
-    """For example, a request about a retired job may meet a busy service. The app repeats the
-    request later, and the job stays retired.
-    """
+    """For example, a request about a retired job may meet a busy service."""
     soon = NOW + timedelta(minutes=1)
     later = wait_until(RETIRED, "busy", until=soon, now=NOW, code=Reason.RETRIES_EXHAUSTED)
 
@@ -133,14 +123,11 @@ def with_lines(job: FlowJob, *texts: str) -> FlowJob:
 
 
 def list_request_counts(job: FlowJob) -> list[tuple[str, int]]:
-    """Return text and number of requests of each history entry."""
     return [(line.message, line.requests) for line in job.history]
 
 
 def test_requests_count_for_the_latest_entry_at_their_time() -> None:
-    """The requests of an invocation are added to the newest entry at the time when they were
-    sent.
-    """
+    """The requests of an invocation belong to the newest entry at the time when they were sent."""
     first = with_lines(replace(FLOW_JOB, history=()), "a", "b")
     kept = with_request_count(first, first, 2)
 
@@ -159,7 +146,6 @@ def test_requests_count_for_the_latest_entry_at_their_time() -> None:
 
 @pytest.mark.parametrize("more", [1, HISTORY_LENGTH])
 def test_requests_of_a_full_history_stay_with_their_entries(more: int) -> None:
-    """When the oldest entries are removed, their requests go with them."""
     full = with_lines(FLOW_JOB, *map(str, range(HISTORY_LENGTH)))
     after = with_request_count(with_lines(full, *["new"] * more), full, 7)
 

@@ -1,7 +1,3 @@
-"""Test the output of `cmkflow status`: what a person has to do first, in 80 columns and in a
-pipe.
-"""
-
 import io
 import re
 from datetime import UTC, datetime, timedelta
@@ -76,7 +72,6 @@ EMPTY: dict[str, Any] = {
 
 
 def render_status(answer: Any, monkeypatch: pytest.MonkeyPatch, width: int = 80) -> str:
-    """Return what a terminal of this width shows at the time `NOW`."""
     monkeypatch.setattr(timestamps, "now", lambda: NOW)
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("COLUMNS", str(width))
@@ -91,7 +86,7 @@ def render_status(answer: Any, monkeypatch: pytest.MonkeyPatch, width: int = 80)
 def test_status_shows_required_actions_and_automatic_steps(
     width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lines fit into the terminal, and no command is split over two lines."""
+    """A command that is split over two lines cannot be copied."""
     text = render_status(ANSWER, monkeypatch, width)
 
     assert all(len(line) <= width for line in text.splitlines())
@@ -117,7 +112,7 @@ def test_status_of_an_empty_tenant_shows_no_required_action(
 
 
 def test_first_line_counts_flows_not_migrated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Flows in progress and excluded flows do not count: nobody has to decide about them."""
+    """Nobody has to decide about flows in progress and excluded flows."""
     left = {"over_flow_limit": 2, "in_progress": 3, "excluded": 1}
     text = render_status(EMPTY | {"not_migrated": left}, monkeypatch)
 

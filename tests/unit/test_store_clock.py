@@ -1,7 +1,3 @@
-"""Test that all instances use the time of the store, so that a machine's wrong clock has no
-effect.
-"""
-
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,7 +22,6 @@ LIMIT = BudgetLimit(name="flow-service", calls=5)
 
 
 def build_answer(date: str | None, *, is_store: bool = True) -> SimpleNamespace:
-    """Return a response as azure-core passes it to a hook."""
     headers = {} if date is None else {"Date": date}
     if is_store:
         headers["x-ms-request-id"] = "1"
@@ -34,9 +29,7 @@ def build_answer(date: str | None, *, is_store: bool = True) -> SimpleNamespace:
 
 
 class Machine(ObservedStore):
-    """A machine with a wrong clock, which estimates the store's time from the dates of its
-    responses.
-    """
+    """A machine with a wrong clock. It estimates the store's time from the dates of responses."""
 
     def __init__(self, world: ManualClock, store: MemoryStore, skew: timedelta, seed: int) -> None:
         super().__init__(store)
@@ -56,14 +49,11 @@ class Machine(ObservedStore):
         self.clock.record_time(build_answer(date))
 
     def observe(self, *_request: object) -> None:
-        """Record a date, as each request to the store does."""
         self.record_store_time()
 
 
 @dataclass(slots=True)
 class _Job:
-    """A job of many steps, each of which needs three requests."""
-
     whose: str
     #: The number of the machine that runs this job.
     which: int
@@ -73,17 +63,12 @@ class _Job:
 
     @property
     def need(self) -> RequestDemand:
-        """Return the demand of the next step. The job that has done the fewest steps comes
-        first.
-        """
+        """Return the demand of the next step. Jobs with fewer completed steps come first."""
         return RequestDemand(priority=f"1-{self.round:04}", job_id=self.whose, requests=3)
 
 
 @pytest.mark.parametrize("skews", [(0, 0), (0, 10), (0, -10), (10, -10), (0, 60)])
 async def test_machines_with_wrong_clocks_share_one_rate(skews: tuple[int, int]) -> None:
-    """No minute has more requests than the budget. At least 96 % of the budget is used, and each
-    machine gets at least a quarter of that.
-    """
     world, store = ManualClock(), MemoryStore()
     machines = [Machine(world, store, n * MINUTE, n) for n in skews]
     budgets = [StoredRequestBudget(one, one.clock, LIMIT) for one in machines]
@@ -117,7 +102,6 @@ async def test_machines_with_wrong_clocks_share_one_rate(skews: tuple[int, int])
 
 
 async def test_clocks_of_two_machines_differ_by_less_than_two_seconds() -> None:
-    """No clock is ahead of the store."""
     world, store = ManualClock(), MemoryStore()
     machines = [Machine(world, store, n * MINUTE, n) for n in (10, -10)]
     for _ in range(2_000):
@@ -129,7 +113,6 @@ async def test_clocks_of_two_machines_differ_by_less_than_two_seconds() -> None:
 
 
 async def test_clock_uses_the_machine_time_until_the_store_answers() -> None:
-    """A response without a valid date does not count, and neither does one of another server."""
     local = ManualClock()
     clock = StoreClock(local, lambda: 0.0)
     date = format_datetime(START + 60 * MINUTE, usegmt=True)
@@ -156,7 +139,6 @@ async def test_one_wrong_date_is_discarded() -> None:
 
 
 async def test_time_does_not_go_back_by_more_than_a_second() -> None:
-    """A new estimate may be slightly earlier than the last one."""
     world = ManualClock()
     one = Machine(world, MemoryStore(), timedelta(0), 3)
     times = []

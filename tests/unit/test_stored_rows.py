@@ -1,5 +1,3 @@
-"""Test that this version of the app reads the rows that earlier versions have stored."""
-
 import json
 
 import pytest
@@ -15,13 +13,12 @@ VERSIONS = range(1, SCHEMA_VERSION + 1)
 
 
 def read_stored_rows(version: int) -> list[StoreRow]:
-    """Return recorded rows that this version of the schema stored."""
+    """Return the rows that an app of this schema version stored."""
     return [StoreRow(**one) for one in json.loads((FOLDER / f"version-{version}.json").read_text())]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_rows_of_a_version_are_read(version: int) -> None:
-    """No table may lack a recorded row of this version."""
     store, rows = MemoryStore(), read_stored_rows(version)
 
     for table in Tables(VersionedStore(store, [], "")):

@@ -1,7 +1,3 @@
-"""Test that the copy's Event Grid trigger gets its own subscription name, and that nothing else in
-it changes.
-"""
-
 import json
 
 from shared.domain.definitions.subscription_name import with_own_subscription
@@ -10,7 +6,7 @@ OLD, NEW = "5a5d4547-81dd-ee11-904c-002248ec1439", "6a5d4547-81dd-ee11-904c-0022
 
 
 def test_only_the_value_of_the_name_changes() -> None:
-    """The same text may occur elsewhere in the definition, where it stays."""
+    """Elsewhere in the definition, the same text stays."""
     text = json.dumps(
         {
             "a": {"subscriptionRequest/name": OLD.upper(), "x": f"{OLD} é"},

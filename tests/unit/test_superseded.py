@@ -1,5 +1,3 @@
-"""Test which plans are superseded by a later one, so that the app may delete their details."""
-
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +16,6 @@ FIRST = datetime(2026, 3, 1, tzinfo=UTC)
 def build_plan_job(
     day: int, state: EnvironmentJobState = EnvironmentJobState.COMPLETED
 ) -> EnvironmentJob:
-    """Return the environment job of a plan that was created and completed on this day."""
     at = FIRST + day * DAY
     return EnvironmentJob(
         id=f"job-{day}",
@@ -37,7 +34,6 @@ OLD, NEW = build_plan_job(1), build_plan_job(2)
 
 
 def test_an_older_plan_of_the_environment_is_superseded() -> None:
-    """All plans but the newest are superseded. The oldest is returned first."""
     assert find_superseded_jobs([NEW, build_plan_job(0), OLD], ()) == [build_plan_job(0), OLD]
 
 
@@ -60,9 +56,6 @@ def test_plan_that_may_still_be_needed_is_not_superseded(old: EnvironmentJob) ->
 
 
 def test_plan_with_flow_jobs_is_not_superseded() -> None:
-    """Flow jobs that only continue those of an earlier plan count, too. Without a stored flow job,
-    the plan is superseded.
-    """
     adopted = replace(
         OLD, has_started_flow_jobs=True, planned_action_counts={"continue_existing_job": 1}
     )
@@ -80,14 +73,12 @@ def test_a_later_plan_of_named_flows_supersedes_nothing() -> None:
 
 
 def test_assessment_is_superseded_only_by_a_later_assessment() -> None:
-    """The newest assessment and the newest plan that applies changes are both kept."""
     looks = [replace(build_plan_job(day), mode=RemediationMode.ASSESS) for day in (2, 3)]
 
     assert find_superseded_jobs([OLD, *looks], ()) == [looks[0]]
 
 
 def test_removal_of_a_plan_is_recorded_once() -> None:
-    """A removal that continues on another day does not change the summary of the plan again."""
     begun = mark_removal_started(OLD, FIRST + 9 * DAY)
 
     assert begun.plan_kept is PlanKept.BEING_REMOVED

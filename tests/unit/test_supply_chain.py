@@ -1,7 +1,3 @@
-"""Test the checks of licences and of new secrets in the repository, and the example of a
-workflow.
-"""
-
 import json
 import re
 from typing import Any
@@ -17,7 +13,6 @@ WORKFLOW = ROOT / "docs" / "github-actions.yml"
 
 
 def build_sbom(*licences: dict[str, Any], name: str = "parcel") -> dict[str, Any]:
-    """Return a software bill of materials with one package and these licences."""
     return {"components": [{"name": name, "version": "1.2", "licenses": list(licences)}]}
 
 
@@ -63,9 +58,7 @@ def test_table_of_licences_has_one_row_for_each_package() -> None:
 
 
 def test_new_text_is_reported_without_the_text() -> None:
-    """A text that may be a secret is reported by file and line. A known one may move within its
-    file, but not to another.
-    """
+    """A known text may move within its file, but not to another file."""
     text = {"type": "Secret Keyword", "hashed_secret": "a1", "line_number": 3}
     found = {"a.py": [{**text, "line_number": 9}], "b.py": [text]}
 
@@ -73,7 +66,6 @@ def test_new_text_is_reported_without_the_text() -> None:
 
 
 def test_baseline_names_files_of_the_repository_only() -> None:
-    """The list of known texts contains hashes, and no path of a machine."""
     baseline = json.loads(BASELINE.read_text())
 
     assert [name for name in baseline if not (ROOT / name).is_file()] == []
@@ -82,7 +74,6 @@ def test_baseline_names_files_of_the_repository_only() -> None:
 
 
 def test_example_workflow_signs_in_without_a_secret() -> None:
-    """Only the job that deploys may request a token from Entra. The job runs after the checks."""
     text = WORKFLOW.read_text()
     jobs = yaml.safe_load(text)["jobs"]
 

@@ -1,6 +1,4 @@
-"""Test how the app finds values that a frozen invocation has overwritten, from the digests of what
-each invocation read.
-"""
+"""Test how the app finds values that a frozen invocation has overwritten."""
 
 from collections.abc import Mapping
 
@@ -19,9 +17,7 @@ URL = (
 
 
 def build_intent(lease: int, sequence: int, around: Mapping[str, str]) -> CallerEditIntent:
-    """Return an intent to change a caller. It is stored under this lease, with digests of the
-    values around the caller.
-    """
+    """Return an intent to change a caller, with digests of the values around the caller."""
     return CallerEditIntent(
         job_id="job",
         caller_id=f"caller-{sequence}",
@@ -34,9 +30,7 @@ def build_intent(lease: int, sequence: int, around: Mapping[str, str]) -> Caller
 
 
 def test_value_from_before_the_later_delivery_is_reverted() -> None:
-    """A value was overwritten if it is again as the first invocation read it, although the later
-    one read another value.
-    """
+    """The value is again as the first invocation read it."""
     first = {"changed": "1", "gone": "1", "again": "1", "same": "1"}
     later = {"changed": "2", "added": "2", "again": "2", "same": "1"}
     noted = UnchangedContentDigests.combine([build_intent(2, 0, later), build_intent(1, 0, first)])
@@ -50,9 +44,7 @@ def test_value_from_before_the_later_delivery_is_reverted() -> None:
 
 
 def test_unrecorded_value_equals_the_last_recorded_value() -> None:
-    """An intent stores only the digests that differ from those of the intent before it. The
-    sequence of intents decides, not the order of their callers.
-    """
+    """An intent stores only the digests that differ from those of the intent before it."""
     first = {"one": "1", "two": "1"}
     then = {"one": "2"}
     news = find_changed_digests(first, then)
@@ -79,9 +71,6 @@ def test_value_that_was_read_after_its_revert_is_still_reverted() -> None:
 
 
 def test_unread_version_counts_as_reverted() -> None:
-    """A version between two equal ones was overwritten, even if no invocation has read it. If a
-    person's version is the newest, nothing was overwritten.
-    """
     noted = UnchangedContentDigests.combine(
         [build_intent(1, 0, {"one": "1"}), build_intent(2, 1, {"one": "1"})]
     )
@@ -92,9 +81,7 @@ def test_unread_version_counts_as_reverted() -> None:
 
 
 def test_caller_that_a_delivery_did_not_write_is_not_missing() -> None:
-    """A later invocation need not read a caller that it does not write. It reads all other
-    values.
-    """
+    """A later invocation need not read a caller that it does not write."""
     noted = UnchangedContentDigests.combine(
         [build_intent(1, 0, {"caller-0": "1", "one": "1"}), build_intent(2, 1, {"x": "1"})]
     )
@@ -103,9 +90,7 @@ def test_caller_that_a_delivery_did_not_write_is_not_missing() -> None:
 
 
 def test_single_delivery_yields_no_reverted_addresses() -> None:
-    """An invocation cannot have overwritten values unless another one read them, too. Rows of
-    earlier versions have no digests.
-    """
+    """An invocation cannot have overwritten values that only it has read."""
     alone = UnchangedContentDigests.combine([build_intent(1, 0, {"one": "1"})])
     before = UnchangedContentDigests.combine([build_intent(1, 0, {}), build_intent(2, 1, {})])
 
@@ -114,9 +99,6 @@ def test_single_delivery_yields_no_reverted_addresses() -> None:
 
 
 def test_digest_of_a_text_does_not_depend_on_its_trigger_urls() -> None:
-    """The digest covers the text around trigger URLs and the place, so that replacing a URL does
-    not change it.
-    """
     original, copy = URL.format("a" * 32, "abc"), URL.format("b" * 32, "def")
 
     def hash_text(text: str) -> str:

@@ -1,7 +1,3 @@
-"""Test that printed texts cannot control the terminal, and that all their characters are
-visible.
-"""
-
 import ast
 import io
 from pathlib import Path
@@ -21,9 +17,6 @@ STEERING = ("\x1b[2J", "\x9b2J", "\x1b]0;pwned\x07", "\u202e", "\u2066", "\r", "
 
 @pytest.mark.parametrize("text", STEERING)
 def test_control_characters_are_replaced(text: str) -> None:
-    """A visible character takes the place of each control character, so that styles stay at their
-    positions.
-    """
     shown = remove_unprintable(f"Orders{text}Invoices")
 
     assert shown.startswith("Orders�")
@@ -35,7 +28,6 @@ def test_control_characters_are_replaced(text: str) -> None:
     "text", ["Bestellung löschen", "خبر", "👩‍🚀 ❤️", "नमस्‍ते", "a\tb\nc", "a\xa0b"]
 )
 def test_text_of_any_script_is_not_changed(text: str) -> None:
-    """Line breaks, and the joiners within emoji and letters, stay."""
     assert remove_unprintable(text) == text
 
 
@@ -49,7 +41,6 @@ def _print_to_text(*renderables: object) -> str:
 
 @pytest.mark.parametrize("text", STEERING)
 def test_control_characters_are_replaced_in_every_rich_element(text: str) -> None:
-    """The elements are cells, titles, groups, panels, styled texts and printed strings."""
     table = Table(text, title=text)
     table.add_row(Text(text, style="bold"))
     table.add_row(text)
@@ -61,7 +52,6 @@ def test_control_characters_are_replaced_in_every_rich_element(text: str) -> Non
 
 
 def test_name_is_not_interpreted_as_markup() -> None:
-    """A name that contains Rich markup is printed as it is, without style, link or emoji."""
     assert _print_to_text("[link=https://evil.example]Orders[/] :smile:").strip() == (
         "[link=https://evil.example]Orders[/] :smile:"
     )
@@ -77,9 +67,6 @@ def test_control_characters_in_an_error_line_are_replaced(
 
 
 def test_only_one_module_writes_to_the_terminal() -> None:
-    """The command line and the demo print only through the module that replaces control
-    characters.
-    """
     folders = (
         ROOT / "cmkflow",
         ROOT / "local_cloud" / "demo",

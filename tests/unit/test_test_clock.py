@@ -1,5 +1,3 @@
-"""Test that no test depends on the time at which the test run began."""
-
 import ast
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,9 +19,7 @@ def test_no_test_module_reads_the_clock_at_import() -> None:
 
 
 def test_clock_read_is_found_in_a_constant_and_not_in_a_function() -> None:
-    """Constants, class bodies and default values run at import. The body of a function runs
-    later.
-    """
+    """Class bodies and default values run at import, too. The body of a function runs later."""
     module = ast.parse(
         "SOON = datetime.now(UTC)\n"
         "class Row:\n    at = datetime.now(UTC)\n"
@@ -35,7 +31,6 @@ def test_clock_read_is_found_in_a_constant_and_not_in_a_function() -> None:
 
 
 def find_calls_at_import(node: ast.AST) -> Iterator[ast.Call]:
-    """Yield the calls that run when a module is imported."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
         parts: list[ast.AST] = [*node.args.defaults, *filter(None, node.args.kw_defaults)]
     else:

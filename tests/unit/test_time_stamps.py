@@ -1,6 +1,4 @@
-"""Test that time stamps (RFC 3161) are read and verified with the same results as by `openssl
-ts`.
-"""
+"""Test that time stamps (RFC 3161) are verified with the same results as by `openssl ts`."""
 
 import shutil
 import subprocess
@@ -27,7 +25,6 @@ ANSWER = AUTHORITY.answer(build_query(CONTENT).as_bytes(), NOW)
 
 
 def test_granted_answer_matches_its_query() -> None:
-    """The verified time is the authority's, to the second."""
     query = build_query(CONTENT)
     answer = AUTHORITY.answer(query.as_bytes(), NOW + timedelta(microseconds=5))
 
@@ -81,7 +78,7 @@ def test_malformed_answer_is_rejected(answer: bytes) -> None:
 
 
 def test_time_stamp_of_another_authority_or_content_is_not_valid() -> None:
-    """Anybody can create a time stamp, so only the reader's root certificates decide."""
+    """Anybody can create a time stamp, so the reader names the root certificates to trust."""
     with pytest.raises(ValueError, match="unable to get local issuer certificate"):
         verify_time_stamp(ANSWER, CONTENT, [OTHER.root])
     for trusted in ([], [AUTHORITY.root]):
@@ -91,9 +88,7 @@ def test_time_stamp_of_another_authority_or_content_is_not_valid() -> None:
 
 
 def test_time_stamp_outside_the_validity_of_its_certificate_is_rejected() -> None:
-    """The certificate must have been valid at the time of the stamp. Whether it has expired since
-    does not matter.
-    """
+    """Whether the certificate has expired since the time of the stamp does not matter."""
     late = NOW + timedelta(days=4000)
     answer = AUTHORITY.answer(build_query(CONTENT).as_bytes(), late)
 

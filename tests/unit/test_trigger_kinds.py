@@ -1,7 +1,3 @@
-"""Test that each trigger has a category, and that docs/trigger-categories.md describes each
-category.
-"""
-
 import re
 from pathlib import Path
 
@@ -36,7 +32,6 @@ _DOCUMENT = Path(__file__).parents[2] / "docs" / "trigger-categories.md"
 def test_kind_and_type_decide_without_a_connector(
     type_: str, kind: str | None, category: TriggerCategory
 ) -> None:
-    """Request triggers are distinguished by `kind`, and others by `type`."""
     assert classify_trigger(type=type_, kind=kind) is category
 
 
@@ -68,7 +63,6 @@ def test_kind_and_type_decide_without_a_connector(
 def test_the_operation_decides_for_teams(
     type_: str, kind: str | None, operation: str | None, category: TriggerCategory
 ) -> None:
-    """If the operation is unknown or missing, the type and kind of the trigger decide."""
     found = classify_trigger(
         type=type_, kind=kind, connector="shared_teams", operation_id=operation
     )
@@ -87,14 +81,13 @@ def test_equal_operation_of_another_connector_is_not_a_teams_trigger() -> None:
 
 @pytest.mark.parametrize("category", TriggerCategory)
 def test_every_category_is_either_called_or_self_starting(category: TriggerCategory) -> None:
-    """The only exception is the category of flows without a trigger."""
+    """A flow without a trigger is neither."""
     assert not (category.is_called and category.is_self_starting)
     is_either = category.is_called or category.is_self_starting
     assert is_either == (category is not TriggerCategory.NONE)
 
 
 def test_the_document_describes_every_category() -> None:
-    """The document says who starts a flow of each category, and whether it has a trigger URL."""
     rows = re.findall(
         r"^\| `(\w+)` \|.*\| (called|self|–) \| (yes|no) \| [^|]+ \|$",
         _DOCUMENT.read_text(encoding="utf-8"),

@@ -1,7 +1,3 @@
-"""Test that trigger URLs are recognised, replaced in texts, and never shown with their
-signature.
-"""
-
 import json
 from urllib.parse import quote
 
@@ -49,9 +45,7 @@ TO_NEW = {OLD_ID: NEW}
     ],
 )
 def test_retired_host_is_recognised(host: str, is_retired: bool) -> None:
-    """Microsoft has retired the old hosts of the public cloud, but not those of sovereign clouds
-    (platform.md#retired-hosts).
-    """
+    """See platform.md#retired-hosts."""
     url = parse_trigger_url(f"https://{host}/workflows/{'a' * 32}/triggers/manual/paths/invoke?a=1")
 
     assert url is not None
@@ -59,7 +53,6 @@ def test_retired_host_is_recognised(host: str, is_retired: bool) -> None:
 
 
 def test_trigger_url_is_parsed() -> None:
-    """Host, workflow id, trigger, form and a hash of the signature are found in the URL."""
     url = parse_trigger_url(OLD)
 
     assert url is not None
@@ -82,7 +75,6 @@ def test_trigger_url_is_parsed() -> None:
     ],
 )
 def test_the_form_follows_from_host_and_path(url: str, form: TriggerUrlFormat) -> None:
-    """A URL on an unknown host may still be a trigger URL."""
     found = parse_trigger_url(url)
 
     assert found is not None
@@ -102,9 +94,6 @@ def test_the_form_follows_from_host_and_path(url: str, form: TriggerUrlFormat) -
     ],
 )
 def test_similar_urls_are_no_trigger_urls(text: str) -> None:
-    """Links to runs or the portal, other ids and connector endpoints are not taken for trigger
-    URLs.
-    """
     assert find_trigger_urls(text) == []
 
 
@@ -149,14 +138,10 @@ def test_no_representation_shows_the_signature() -> None:
     ],
 )
 def test_trigger_url_is_replaced_in_place(old: str, new: str) -> None:
-    """Only the parts that the platform generates change. The caller's own path, parameters and
-    escapes stay, in their order.
-    """
     assert replace_trigger_urls(old, TO_NEW) == new
 
 
 def test_url_of_a_copy_without_a_signature_removes_the_old_signature() -> None:
-    """The parameters `sp`, `sv` and `sig` are removed wherever they are in the old URL."""
     old = f"{OLD_HEAD}?sv=1.0&sig={OLD_SIG}&a=1&api-version=2016-06-01&sp=%2Ft&b=2"
 
     assert replace_trigger_urls(old, {OLD_ID: f"{NEW_HEAD}?api-version=1"}) == (
@@ -165,9 +150,7 @@ def test_url_of_a_copy_without_a_signature_removes_the_old_signature() -> None:
 
 
 def test_double_slash_of_environment_hosts_is_kept() -> None:
-    """Newer hosts repeat the slash at the beginning of a relative path. See
-    platform.md#double-slash.
-    """
+    """See platform.md#double-slash."""
     old = OLD.replace("/invoke?", "/invoke/orders/7?")
     new = NEW.replace("/invoke?", "/invoke//orders/{id}?")
 
@@ -194,7 +177,6 @@ def test_partly_replaceable_url_is_reported_and_not_changed(text: str) -> None:
 
 @pytest.mark.parametrize("bad", ["https://example.org/", f"see {NEW}", NEW_HEAD, ""])
 def test_a_replacement_must_be_a_trigger_url(bad: str) -> None:
-    """Another text is rejected, and the error does not quote it."""
     with pytest.raises(ValueError, match="not a trigger URL") as error:
         replace_trigger_urls(OLD, {OLD_ID: bad})
 
@@ -202,7 +184,6 @@ def test_a_replacement_must_be_a_trigger_url(bad: str) -> None:
 
 
 def test_replacement_in_json_keeps_the_original_spelling() -> None:
-    """Whitespace, the order of members, escapes and numbers stay as they are in the source."""
     source = '{ "n" : 1.0e2,\t"u":"\\u0068i %s" , "é":"\\u00e9\\/", "a": [ ] }\r\n'
     old = OLD.replace("&", "\\u0026")
     new = NEW.replace("&", "\\u0026")
@@ -211,7 +192,6 @@ def test_replacement_in_json_keeps_the_original_spelling() -> None:
 
 
 def test_child_references_change_and_equal_text_elsewhere_does_not() -> None:
-    """A child's id is replaced only in the member `workflowReferenceName`. Elsewhere it is data."""
     child, copy = "4ada345e-9007-eb11-a813-000d3aa3e751", "05dc414d-78eb-ea11-a817-000d3a56b702"
     source = (
         '{"workflowReferenceName": "%s", "body": "' + child + '", "x": "workflowReferenceName"}'
@@ -223,7 +203,7 @@ def test_child_references_change_and_equal_text_elsewhere_does_not() -> None:
 
 
 def test_url_as_a_member_name_is_not_replaced() -> None:
-    """A URL that is the name of a member stays, because callers read members by their names."""
+    """Callers read members by their names."""
     source = json.dumps({OLD: OLD})
 
     assert json.loads(replace_in_json(source, urls=TO_NEW, flow_ids={})) == {OLD: NEW}
@@ -242,7 +222,6 @@ def test_url_as_a_member_name_is_not_replaced() -> None:
     ],
 )
 def test_every_signature_is_masked_and_restored(text: str) -> None:
-    """The text may be a query, JSON, or encoded several times."""
     masked = mask_signatures(text)
 
     assert OLD_SIG not in masked
@@ -251,12 +230,10 @@ def test_every_signature_is_masked_and_restored(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["design=loud", "sig", "sig=", "sig={{x}}", '"sigma": "x"'])
 def test_parameter_that_is_not_a_signature_is_not_masked(text: str) -> None:
-    """A parameter whose name only ends in `sig`, or whose value an expression inserts, stays."""
     assert mask_signatures(text) == text
 
 
 def test_masked_signature_is_found_by_its_hash() -> None:
-    """A masked signature is found again by its hash, however the URL is encoded."""
     signature = "a%2Bb%2Fc%3D"
     text = quote(OLD.replace(OLD_SIG, signature), safe="")
 
@@ -267,9 +244,7 @@ def test_masked_signature_is_found_by_its_hash() -> None:
 
 @pytest.mark.parametrize("signatures", [{}, {hash_signature(OLD_SIG): NEW_SIG}])
 def test_changed_signature_raises_signature_changed(signatures: dict[str, str]) -> None:
-    """A revert must not write a definition whose masked signature the platform no longer
-    returns.
-    """
+    """A revert must not write a masked signature that the platform no longer returns."""
     with pytest.raises(SignatureChanged) as error:
         unmask_signatures(mask_signatures(OLD), signatures)
 

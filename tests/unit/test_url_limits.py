@@ -1,5 +1,3 @@
-"""Test that the app knows before the copy exists whether a caller can hold the copy's URL."""
-
 import pytest
 
 from shared.domain.callers.caller import Caller
@@ -12,7 +10,6 @@ HOST = "6f0a1d6e8f3b4a549d0a2f6b7c1e9d.11.environment.api.powerplatform.com"
 
 
 def build_limited_caller(*, length: int | None = None, hosts: tuple[str, ...] = ()) -> Caller:
-    """Return a caller with a maximum length of URLs and allowed hosts."""
     return Caller(
         kind="any",
         address="a",
@@ -37,7 +34,6 @@ def test_no_url_of_the_platform_is_longer_than_expected(form: str) -> None:
 
 
 def test_a_field_that_is_too_short_is_named_with_both_lengths() -> None:
-    """A field that is exactly as long as the expected URL is sufficient."""
     length = estimate_url_length(HOST, "manual")
 
     text = describe_url_limits(HOST, "manual", build_limited_caller(length=length - 1))
@@ -48,9 +44,7 @@ def test_a_field_that_is_too_short_is_named_with_both_lengths() -> None:
 
 
 def test_a_long_trigger_name_counts_in_its_encoded_form() -> None:
-    """The name is in the URL twice. A space takes three characters in the path and five in the
-    query.
-    """
+    """The name is in the URL twice: once in the path, once in the query."""
     assert estimate_url_length(HOST, "a b") - estimate_url_length(HOST, "ab") == 8
 
 

@@ -1,7 +1,3 @@
-"""Test that errors about invalid input are in plain words, without regular expressions and names of
-code.
-"""
-
 import json
 import re
 from collections.abc import Callable
@@ -56,7 +52,6 @@ KNOWN = re.compile(r"KeyVault|resourceGroups|LogicApps|PowerPlatformInfra")
 
 
 def list_texts(read: Callable[[], object]) -> list[str]:
-    """Return the texts of the errors that a read raises."""
     try:
         read()
     except ValidationError as err:
@@ -81,7 +76,6 @@ def test_errors_of_requests_are_plain_words(model: type[RequestModel]) -> None:
 
 
 def test_wrong_firewall_is_named_with_an_example() -> None:
-    """The error names the wrong entry and shows a valid id."""
     body = {"writable_firewalls": ["/subscriptions/a/resourceGroups/b/c", "kv-shop"]}
     with pytest.raises(ValidationError) as raised:
         EnvironmentSettingsRequest.model_validate_json(json.dumps(body), strict=True)
@@ -112,7 +106,7 @@ def test_errors_of_settings_are_plain_words(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_pattern_is_in_the_schema_and_holds_for_the_whole_text() -> None:
-    """Clients find the regular expression in the schema. A line break at the end is rejected."""
+    """Clients find the regular expression in the schema."""
 
     class Model(BaseModel):
         name: Annotated[str, TextPattern(r"^[a-z]+$", "Use letters, such as abc.")]

@@ -1,5 +1,3 @@
-"""Test that the app rejects a store of another schema version before it reads or writes a row."""
-
 import asyncio
 from dataclasses import replace
 
@@ -17,14 +15,11 @@ NEW = StoreRow(table="remediations", partition="remediation", key="r", columns={
 
 
 def build_versioned_store(store: MemoryStore) -> VersionedStore:
-    """Return the store with the check of its version."""
     return VersionedStore(store, [table.name for table in Tables(store)], "Use a new one.")
 
 
 async def find_rejections(store: MemoryStore) -> JobBlocked:
-    """Return the last error of the uses of the store. Requires that each use is rejected and
-    changes nothing.
-    """
+    """Require that reads and writes of the store are rejected. Return the last error."""
     before = dict(store.rows)
     for _ in range(2):  # the second try is rejected, too
         checked = build_versioned_store(store)
@@ -39,7 +34,6 @@ async def find_rejections(store: MemoryStore) -> JobBlocked:
 
 
 async def test_row_is_stored_with_the_version_and_read_without_it() -> None:
-    """The version is a column of each row, which users of the store do not see."""
     store = MemoryStore()
 
     (written,) = await build_versioned_store(store).write(InsertRow(NEW))
@@ -52,7 +46,6 @@ async def test_row_is_stored_with_the_version_and_read_without_it() -> None:
 
 @pytest.mark.parametrize("table", EARLIER_TABLES)
 async def test_store_with_an_earlier_table_is_rejected(table: str) -> None:
-    """The error names a table of an earlier version, and says what to do."""
     store = MemoryStore()
     await store.write(InsertRow(replace(NEW, table=table)))
 
@@ -66,7 +59,6 @@ async def test_store_with_an_earlier_table_is_rejected(table: str) -> None:
 
 @pytest.mark.parametrize("table", [one.name for one in Tables(MemoryStore())])
 async def test_store_with_a_row_without_version_is_rejected(table: str) -> None:
-    """A row without a version is of an earlier version, even in a table that still exists."""
     store = MemoryStore()
     await store.write(InsertRow(replace(NEW, table=table)))
 
@@ -98,9 +90,7 @@ async def test_row_of_a_later_version_is_rejected_by_an_instance_that_still_runs
 
 
 async def test_instances_that_start_together_accept_an_empty_store() -> None:
-    """One instance stores the version. The other must not take rows that the first one then writes
-    for those of an earlier version.
-    """
+    """Rows that another instance has just written must not count as those of an earlier version."""
     store = MemoryStore()
 
     await asyncio.gather(
@@ -114,7 +104,7 @@ async def test_instances_that_start_together_accept_an_empty_store() -> None:
 
 
 async def test_instance_accepts_rows_that_another_wrote_during_its_check() -> None:
-    """An instance may have read that no version is stored just before another stored it."""
+    """This instance has read that no version is stored just before the other instance stored it."""
 
     class Late(MemoryStore):
         looks = 0
@@ -133,7 +123,6 @@ async def test_instance_accepts_rows_that_another_wrote_during_its_check() -> No
 
 
 async def test_checked_store_is_not_checked_again() -> None:
-    """An instance reads the version once."""
     store, reads = MemoryStore(), list[str]()
     checked = build_versioned_store(store)
     await checked.write(InsertRow(NEW))
@@ -145,7 +134,7 @@ async def test_checked_store_is_not_checked_again() -> None:
 
 
 def test_remedy_names_every_queue() -> None:
-    """If the store must be emptied, so must the queues, whose messages refer to its rows."""
+    """The messages in the queues refer to rows of the store."""
     names = {queues.KEY_EVENTS, queues.POLICY_EVENTS, queues.ENVIRONMENT_JOBS, queues.FLOW_JOBS}
     texts = " ".join(map(str, _build_store.__code__.co_consts))
 

@@ -1,5 +1,3 @@
-"""Test that the plan of a large tenant fits into its rows. What does not fit is counted."""
-
 from dataclasses import replace
 
 import pytest
@@ -23,7 +21,6 @@ LONG = "\N{GRINNING FACE}" * 60
 
 
 def build_issue(number: int, flows: int) -> FirewallIssueSummary:
-    """Return a firewall issue that blocks this number of flows."""
     return FirewallIssueSummary(
         name=f"gap {number:04} {'n' * 100}",
         kind="app_service",
@@ -43,7 +40,7 @@ def build_callers(count: int) -> tuple[PlannedCaller, ...]:
 
 
 async def store_and_read_job(job: EnvironmentJob) -> EnvironmentJob:
-    """Return the job as it is read back from a store with the limits of Table storage."""
+    """Return the job as a store with the limits of Table storage returns it."""
     table = Tables(MemoryStore()).environment_jobs
     await table.insert(job)
     (stored,) = await table.read_all()
@@ -51,16 +48,13 @@ async def store_and_read_job(job: EnvironmentJob) -> EnvironmentJob:
 
 
 async def store_and_read_items(items: list[PlanItem]) -> list[PlanItem]:
-    """Return the items as they are read back from a store with the limits of Table storage."""
+    """Return the items as a store with the limits of Table storage returns them."""
     table = Tables(MemoryStore()).plan_items
     await table.upsert(*items)
     return await table.read_all()
 
 
 async def test_environment_job_with_many_issues_and_findings_fits_one_row() -> None:
-    """A thousand firewalls that each block a thousand flows, and 10,000 findings, fit into one
-    row.
-    """
     findings = select_fitting_findings(f"finding {number} {'x' * 200}" for number in range(10_000))
     job = replace(
         with_firewall_issues(
@@ -82,7 +76,6 @@ async def test_environment_job_with_many_issues_and_findings_fits_one_row() -> N
 
 
 def test_short_lists_are_not_cut() -> None:
-    """If everything fits, there is no count of omitted items."""
     few = build_callers(3)
 
     assert select_fitting_findings(["a", "b"]) == ("a", "b")
@@ -94,7 +87,6 @@ def test_short_lists_are_not_cut() -> None:
 
 
 def test_issues_with_the_most_flows_are_kept() -> None:
-    """Not all issues fit into a row."""
     gaps = [build_issue(number, number % 7) for number in range(MOST_GAPS + 20)]
 
     shown = with_firewall_issues(JOB, gaps).firewall_issues
@@ -104,9 +96,7 @@ def test_issues_with_the_most_flows_are_kept() -> None:
 
 
 async def test_500_large_plan_items_are_stored_in_small_requests() -> None:
-    """A request to Table storage may have at most 4 MiB, so large items are sent in several
-    requests.
-    """
+    """A request to Table storage may have at most 4 MiB."""
     many = select_fitting_callers(build_callers(5000))
     items = [
         build_item(

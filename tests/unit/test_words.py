@@ -1,5 +1,3 @@
-"""Test that the number of words to avoid (`tests/words_to_avoid.txt`) only falls."""
-
 from collections import Counter
 
 import pytest
@@ -21,9 +19,7 @@ CEILINGS = {
 
 
 def compute_allowed_reduction(ceiling: int) -> int:
-    """Return by how much a number may be below its ceiling before somebody must lower the
-    ceiling.
-    """
+    """Return by how much a number may be below its ceiling before the ceiling must be lowered."""
     return max(20, ceiling // 20)
 
 
@@ -33,9 +29,7 @@ def hits() -> list[Hit]:
 
 
 def test_words_to_avoid_of_each_folder_only_become_fewer(hits: list[Hit]) -> None:
-    """If a number rises, somebody has used such a word. If it falls far, run `python -m tests.words
-    --lower`.
-    """
+    """If a number is far below its ceiling, run `python -m tests.words --lower`."""
     counts = Counter(hit.folder for hit in hits)
 
     for folder, ceiling in {**dict.fromkeys(counts, 0), **CEILINGS}.items():
@@ -51,18 +45,15 @@ def test_words_to_avoid_of_each_folder_only_become_fewer(hits: list[Hit]) -> Non
 
 
 def test_exceptions_have_a_reason_and_a_use(hits: list[Hit]) -> None:
-    """An exception fails this test if it has no reason, or if nothing needs it any longer."""
     assert [str(hit) for hit in hits if hit.pattern == "avoid-ok"] == []
 
 
 def test_table_of_words_is_read_whole() -> None:
-    """Each row of the table has a pattern and a replacement."""
     assert len(read_avoided_words()) == 58
     assert all(word.instead for word in read_avoided_words())
 
 
 def find_words(path: str, text: str) -> list[str]:
-    """Return the words to avoid in this text, each with its line."""
     return [f"{hit.line}: {hit.found}" for hit in find_hits(path, text)]
 
 
@@ -77,7 +68,6 @@ def find_words(path: str, text: str) -> list[str]:
     ],
 )
 def test_word_in_a_document_is_found(text: str) -> None:
-    """Words are found in tables and in code, and phrases across the end of a line."""
     assert len(find_words("docs/a.md", text)) == 1
 
 
@@ -100,7 +90,6 @@ def test_word_in_a_document_is_found(text: str) -> None:
     ],
 )
 def test_word_in_python_is_found(code: str) -> None:
-    """Words are found in comments, strings, and names that the code declares."""
     assert len(find_words("shared/a.py", code)) == 1
 
 
@@ -123,7 +112,6 @@ def test_word_in_a_path_is_found() -> None:
     ],
 )
 def test_exception_with_a_reason_allows_the_words_of_its_line(path: str, text: str) -> None:
-    """Each language has its own form of an exception."""
     assert find_words(path, text) == []
 
 
@@ -132,7 +120,6 @@ def test_exception_with_a_reason_allows_the_words_of_its_line(path: str, text: s
     ["lends = 1  # avoid-ok\n", "lends = 1  # avoid-ok:\n", "x = 1  # avoid-ok: needed once\n"],
 )
 def test_exception_without_reason_or_use_is_found(text: str) -> None:
-    """An exception must have a reason, and a word that it allows."""
     assert find_words("shared/a.py", text) == ["1: avoid-ok"]
 
 
@@ -143,6 +130,6 @@ def test_exception_applies_to_its_own_line_only() -> None:
 
 
 def test_pattern_does_not_apply_to_the_files_named_in_its_row() -> None:
-    """For example, *delivery* is a term of AMQP, so the files about AMQP may use it."""
+    """For example, the files about AMQP may use the term *delivery*."""
     assert find_words("local_cloud/service_bus/amqp.py", "delivery = 1\n") == []
     assert find_words("local_cloud/demo/amqp.py", "delivery = 1\n") == ["1: delivery"]

@@ -1,5 +1,3 @@
-"""Test that the workbook of `infra/` queries the metrics and spans that the app records."""
-
 import json
 import re
 from pathlib import Path
@@ -17,9 +15,7 @@ QUERIES = read_workbook_queries()
 
 @pytest.fixture
 def tables() -> duckdb.DuckDBPyConnection:
-    """Return a database with the two tables of Application Insights: one row for each metric and
-    each kind of span.
-    """
+    """Return a database with two tables of Application Insights."""
     connection: duckdb.DuckDBPyConnection = duckdb_kql.connect()
     connection.execute(
         "CREATE TABLE customMetrics (timestamp TIMESTAMPTZ, name VARCHAR, value DOUBLE,"
@@ -46,7 +42,6 @@ def tables() -> duckdb.DuckDBPyConnection:
 
 
 def find_recorded_metrics() -> set[str]:
-    """Return the names of the metrics that the app's code records."""
     code = "\n".join(path.read_text() for path in (ROOT / "shared").rglob("*.py"))
     return set(re.findall(r"(?:\.count|\.measure|\breport)\(\s*\"(cmk\.[\w.]+)\"", code))
 

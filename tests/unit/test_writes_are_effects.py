@@ -1,7 +1,3 @@
-"""Test that steps and use cases change the platform only through a `Write`, which stores its intent
-first.
-"""
-
 import ast
 import inspect
 import re
@@ -129,7 +125,6 @@ class _Module:
         return [one for one in used if isinstance(one.ctx, ast.Load)] or [node]
 
     def is_in_call(self, node: ast.AST) -> bool:
-        """Return whether the node belongs to what an effect calls."""
         return any(
             one in self._calls or (isinstance(one, _FUNCTIONS) and one.name in self._called)
             for one in (node, *self._walk_upwards(node))
@@ -140,7 +135,6 @@ class _Module:
         return [one.name for one in self._walk_upwards(node) if isinstance(one, _FUNCTIONS)][::-1]
 
     def _find_functions_called_from_effects(self) -> set[str]:
-        """Return the names of the module's functions that effects call."""
         functions = {one.name: one for one in ast.walk(self.tree) if isinstance(one, _FUNCTIONS)}
         found: set[str] = set()
         waiting: list[ast.AST] = list(self._calls)
@@ -152,9 +146,7 @@ class _Module:
         return found
 
     def _find_port_names(self) -> Iterator[tuple[str, str]]:
-        """Yield the local name and the port of each port in use, as in `flows, job =
-        work.services.workflows, work.job`.
-        """
+        """Yield the local name and the port of each port in use."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Assign):
                 (target, *_), value = node.targets, node.value

@@ -1,5 +1,3 @@
-"""Checks of firewalls for tests, with service tags given as a mapping."""
-
 from collections.abc import Collection, Mapping, Sequence
 
 from shared.domain.network.address_ranges import AddressRanges, unite_ranges
@@ -14,7 +12,6 @@ type Prefixes = Mapping[str, Sequence[str]]
 
 
 def build_tag_list(prefixes: Prefixes) -> ServiceTagList:
-    """Return a service tag list with these prefixes by tag."""
     return ServiceTagList(
         ServiceTag(name=name, prefixes=tuple(listed)) for name, listed in prefixes.items()
     )
@@ -33,7 +30,6 @@ def find_required_issues(
 
 
 def judge_tag(firewall: Firewall, tag: str, tags: ServiceTagList) -> TagVerdict:
-    """Return the verdict whether the firewall allows the addresses of a tag."""
     asked = tags.find_addresses(tag)
     assert asked is not None
     return check_firewall(
@@ -44,9 +40,7 @@ def judge_tag(firewall: Firewall, tag: str, tags: ServiceTagList) -> TagVerdict:
 def find_uncovered_prefixes(
     firewall: Firewall, required: Prefixes, tags: Prefixes
 ) -> tuple[str, ...]:
-    """Return the prefixes that a firewall does not allow for certain. `required` contains the
-    needed prefixes by tag, and `tags` those of all known tags.
-    """
+    """Return the required prefixes that the firewall does not certainly allow."""
     bases = sorted({name.partition(".")[0] for name in required})
     admission = evaluate_rules(firewall, RuleSources(build_tag_list({**required, **tags}), bases))
     asked = unite_ranges(AddressRanges.parse(listed) for listed in required.values())
