@@ -87,13 +87,13 @@ class Interrupted:
         self.before = take_snapshot(self.scenario.world)
 
     async def play(self, order: Order | None = None, *, after: timedelta = timedelta(0)) -> bool:
-        """Remediate to the end, and check it. Return whether the interruption happened."""
+        """Remediate to the end and check the end state. Return whether it was interrupted."""
         has_struck = await self.run_to_end(order, after=after)
         await self._check_end(order)
         return has_struck
 
     async def run_to_end(self, order: Order | None, *, after: timedelta) -> bool:
-        """Remediate to the end, and check invariants. Return whether the interruption happened."""
+        """Remediate to the end and check invariants. Return whether it was interrupted."""
         scenario = self.scenario
         await scenario.opt_in()
         await repeat_until_done(scenario, self.start)

@@ -158,9 +158,7 @@ FILTER = st.tuples(st.sampled_from(["allow", "forbid"]), PREFIXES.filter(bool))
 def test_api_management_allows_addresses_that_all_filters_allow(
     common: list[tuple[str, list[str]]], own: list[tuple[str, list[str]]], has_base: bool
 ) -> None:
-    """The filters are those of the API, plus those of the service if the API's policy contains
-    `<base />`.
-    """
+    """The filters of the service apply only if the API's policy contains `<base />`."""
 
     def build_policy(filters: list[tuple[str, list[str]]], *before: str) -> str:
         written = [

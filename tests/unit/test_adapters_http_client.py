@@ -182,7 +182,7 @@ async def test_outage_in_one_environment_stops_requests_to_this_environment_only
 
 
 async def test_repeated_500_answers_open_no_circuit_breaker() -> None:
-    """A 500 concerns one flow or row, not the whole service."""
+    """A 500 may concern only one flow or row."""
     transport = ScriptedTransport(*[Scripted(status=500)] * 20)
     circuits = CircuitBreakers(Tables(MemoryStore()), ManualClock(), Settings(tenant_id="tests"))
     http, flow_service = HttpClient(transport, circuits), build_service()

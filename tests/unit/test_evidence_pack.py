@@ -206,7 +206,7 @@ def test_bytes_outside_the_files_of_the_zip_are_reported(
 
 
 def test_zip_that_was_streamed_has_no_differences(tmp_path: Path) -> None:
-    """A tool that streams a zip writes the length of a file behind it."""
+    """A tool that streams a zip writes the length of a file after its content."""
     with zipfile.ZipFile(io.BytesIO(build_pack(tmp_path / "a"))) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     reader, writer = socket.socketpair()

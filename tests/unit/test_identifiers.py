@@ -20,7 +20,7 @@ def test_value_with_forbidden_characters_is_not_an_identifier(value: object) -> 
 
 @pytest.mark.parametrize("text", [f"Default-{GUID}", f"default-{GUID}", f"DEFAULT-{GUID.lower()}"])
 def test_default_environment_id_keeps_its_prefix(text: str) -> None:
-    """The row is found in whatever way an administrator types the id."""
+    """The environment's row is found in whatever way an administrator types the id."""
     assert normalize_environment_id(text) == f"Default-{GUID.lower()}"
 
 

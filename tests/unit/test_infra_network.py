@@ -252,7 +252,7 @@ def test_key_of_the_account_can_encrypt_its_tables_later(given: str) -> None:
 
 @pytest.mark.parametrize("given", [*PRIVATE, "open"])
 def test_deleted_and_changed_blobs_are_kept(given: str) -> None:
-    """The host writes its blobs all the time, so versions are deleted after 30 days."""
+    """The host writes its blobs all the time, so old versions are deleted after 30 days."""
     [blobs] = find_resources("Microsoft.Storage/storageAccounts/blobServices", given)
     [policy] = find_resources("Microsoft.Storage/storageAccounts/managementPolicies", given)
     [rule] = policy["properties"]["policy"]["rules"]

@@ -28,8 +28,8 @@ class Service:
         return StoredRequestBudget(self.store, self.clock, limit)
 
     async def send_requests_for(self, length: timedelta, *, is_write: bool = False) -> float:
-        """Send ten requests in each invocation. Return the mean number a minute in the last eight
-        minutes.
+        """Send ten requests in each invocation. Return the mean number of requests a minute in the
+        last eight minutes.
         """
         end = self.clock.now() + length
         while self.clock.now() < end:

@@ -33,7 +33,7 @@ FLOWS = (ORDERS, RETURNS, FAKE)
 def test_find_by_id_or_name_prefers_id_then_name_then_id_prefix(
     wanted: str, found: list[NamedItem]
 ) -> None:
-    """A part of a name matches nothing, because a later item may have it as its name."""
+    """A part of a name matches nothing: an item that is added later may have it as its name."""
     assert find_by_id_or_name(wanted, FLOWS) == found
 
 

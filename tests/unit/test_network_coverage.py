@@ -155,7 +155,9 @@ def test_firewall_applies_to_flows_that_call_its_hosts() -> None:
 
 @pytest.mark.parametrize("source", ["LogicApps", "AzureConnectors.WestEurope", "13.69.71.0/28"])
 def test_group_that_allows_flows_applies_to_hosts_without_a_firewall(source: str) -> None:
-    """A network security group that allows flows of a geography was made for them."""
+    """A network security group that allows flows was made for flows, so it must allow the new
+    addresses.
+    """
     firewall = build_group(build_rule(source))
 
     assert find_missing_tags(firewall) == (NORTH, WEST)

@@ -66,7 +66,7 @@ def distributions() -> Mapping[str, list[str]]:
 def test_every_imported_package_is_in_the_requirements(
     folder: str, file: str, distributions: Mapping[str, list[str]]
 ) -> None:
-    """A package that only the tools for lint or types bring is not sufficient."""
+    """It is not sufficient that a tool for lint or types installs the package."""
     installed = list_installed_packages(file)
     missing = {
         f"{path.relative_to(ROOT)} imports {name}"

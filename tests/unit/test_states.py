@@ -111,7 +111,6 @@ def test_inactive_job_that_waits_stays_inactive() -> None:
 
 @pytest.mark.parametrize("state", [FlowJobState.PREPARING, FlowJobState.PREPARED])
 def test_flow_that_was_changed_in_place_has_no_calling_copy(state: FlowJobState) -> None:
-    """No copy of such a flow can prevent the rollback of its child."""
     assert replace(RETIRED, state=state).state_properties.is_copy_off
 
 

@@ -30,7 +30,6 @@ def build_intent(lease: int, sequence: int, around: Mapping[str, str]) -> Caller
 
 
 def test_value_from_before_the_later_delivery_is_reverted() -> None:
-    """The value is again as the first invocation read it."""
     first = {"changed": "1", "gone": "1", "again": "1", "same": "1"}
     later = {"changed": "2", "added": "2", "again": "2", "same": "1"}
     noted = UnchangedContentDigests.combine([build_intent(2, 0, later), build_intent(1, 0, first)])

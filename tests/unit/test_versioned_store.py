@@ -104,7 +104,7 @@ async def test_instances_that_start_together_accept_an_empty_store() -> None:
 
 
 async def test_instance_accepts_rows_that_another_wrote_during_its_check() -> None:
-    """This instance has read that no version is stored just before the other instance stored it."""
+    """The other instance stores the version just after this one has read that there is none."""
 
     class Late(MemoryStore):
         looks = 0
