@@ -83,7 +83,7 @@ def test_exactly_the_wrong_entries_are_named(data: st.DataObject, faults: list[s
 
 
 @given(st.lists(st.sampled_from(["ok", '"open', 'a"b,"c"d', ",,,", "", "Till,1,2,3"]), max_size=20))
-def test_wrong_lines_of_a_csv_file_cost_themselves_only(kinds: list[str]) -> None:
+def test_wrong_line_of_a_csv_file_does_not_affect_other_lines(kinds: list[str]) -> None:
     """A wrong line may contain a quotation mark that is never closed."""
     lines = [f"Caller{number},Sam,7" if one == "ok" else one for number, one in enumerate(kinds)]
     expected = {f"Caller{number}" for number, one in enumerate(kinds) if one == "ok"}

@@ -78,7 +78,7 @@ async def test_a_large_budget_costs_few_writes() -> None:
     assert store.writes == 40
 
 
-async def test_while_most_calls_are_free_a_slice_lasts_longer() -> None:
+async def test_slice_lasts_longer_while_most_requests_are_free() -> None:
     clock = ManualClock()
     store = CountingStore()
     budget = StoredRequestBudget(store, clock, BudgetLimit(name="arm", calls=1000, window=MINUTE))

@@ -193,7 +193,7 @@ async def test_repeated_500_answers_open_no_circuit_breaker() -> None:
         assert not isinstance(caught.value, ServiceOutage)
 
 
-async def test_too_many_calls_are_not_tried_again() -> None:
+async def test_throttled_request_is_not_tried_again() -> None:
     transport = ScriptedTransport(Scripted(status=429, headers={"Retry-After": "17"}))
     budget = TightBudget(5)
 

@@ -62,7 +62,9 @@ def world() -> World:
     return World()
 
 
-async def test_calls_without_an_answer_in_a_row_open_the_circuit(world: World) -> None:
+async def test_consecutive_requests_without_an_answer_open_the_circuit_breaker(
+    world: World,
+) -> None:
     await world.fail(world.one, 4)
     assert await read_open_circuit_breakers(world.tables) == []
 
@@ -201,7 +203,7 @@ async def test_the_first_answer_closes_the_circuit_for_all(world: World) -> None
     assert await world.tables.circuit_breakers.read_all() == []
 
 
-async def test_concurrent_calls_are_sent_after_the_circuit_has_closed(
+async def test_concurrent_requests_are_sent_after_the_circuit_breaker_has_closed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.fail(world.one, 5)

@@ -107,7 +107,7 @@ async def test_damaged_member_of_the_ledger_resets_the_row(member: str) -> None:
     await work.assert_continues_within_budget()
 
 
-async def test_block_in_use_while_the_row_is_damaged_does_not_exceed_the_rate() -> None:
+async def test_reservation_in_use_while_the_row_is_damaged_stays_within_the_budget() -> None:
     """An instance sends the requests of its reservation although the row is lost."""
     work = Work()
     one, _ = work.budgets

@@ -118,7 +118,7 @@ def test_no_document_uses_a_word_to_avoid(path: Path) -> None:
     assert find_words_to_avoid(extract_prose(path.read_text())) == []
 
 
-def test_prose_of_omits_code_links_and_quotations() -> None:
+def test_extract_prose_omits_code_links_and_quotations() -> None:
     page = (
         'A twin. `twin` "the twin" [a](twin.md)\n```\ntwin\n```\n'  # avoid-ok: the test needs a hit
     )

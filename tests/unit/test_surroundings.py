@@ -29,7 +29,7 @@ def build_intent(lease: int, sequence: int, around: Mapping[str, str]) -> Caller
     )
 
 
-def test_value_from_before_the_later_delivery_is_reverted() -> None:
+def test_value_from_before_the_later_invocation_is_reverted() -> None:
     first = {"changed": "1", "gone": "1", "again": "1", "same": "1"}
     later = {"changed": "2", "added": "2", "again": "2", "same": "1"}
     noted = UnchangedContentDigests.combine([build_intent(2, 0, later), build_intent(1, 0, first)])
@@ -79,7 +79,7 @@ def test_unread_version_counts_as_reverted() -> None:
     assert noted.find_reverted_addresses({"one": "3"}, {"one": ["1", "2", "3"]}) == set()
 
 
-def test_caller_that_a_delivery_did_not_write_is_not_missing() -> None:
+def test_caller_that_an_invocation_did_not_write_is_not_missing() -> None:
     """A later invocation need not read a caller that it does not write."""
     noted = UnchangedContentDigests.combine(
         [build_intent(1, 0, {"caller-0": "1", "one": "1"}), build_intent(2, 1, {"x": "1"})]
@@ -88,7 +88,7 @@ def test_caller_that_a_delivery_did_not_write_is_not_missing() -> None:
     assert noted.find_reverted_addresses({"caller-0": "1", "one": "1", "x": "1"}, {}) == {"one"}
 
 
-def test_single_delivery_yields_no_reverted_addresses() -> None:
+def test_single_invocation_yields_no_reverted_addresses() -> None:
     """An invocation cannot have overwritten values that only it has read."""
     alone = UnchangedContentDigests.combine([build_intent(1, 0, {"one": "1"})])
     before = UnchangedContentDigests.combine([build_intent(1, 0, {}), build_intent(2, 1, {})])
