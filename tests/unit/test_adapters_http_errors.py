@@ -270,9 +270,7 @@ def test_wrong_retry_after_stops_no_work_for_years(asked: str) -> None:
 def test_rate_limit_is_waited_for_at_most_an_hour_by_the_clock_of_its_service(
     reset: str, date: str, minutes: int
 ) -> None:
-    """The app compares the reset time with the response's `Date`, because its own clock may be
-    wrong.
-    """
+    """The app's own clock may be wrong, so the `Date` of the response counts."""
     headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset, "Date": date}
 
     assert parse_retry_after(headers) == timedelta(minutes=minutes)

@@ -105,7 +105,7 @@ async def test_concurrent_writes_share_a_commit(tmp_path: Path) -> None:
 
 
 async def test_cancelled_write_does_not_cancel_other_writes(tmp_path: Path) -> None:
-    """One of the waiting tasks writes for all of them."""
+    """Writes that wait at the same time are committed together."""
     store = SqliteStore(tmp_path / "state.db")
     with store._lock:  # as if the disk were slow
         tasks = [asyncio.ensure_future(store.write(InsertRow(build_row(f"{n}")))) for n in range(4)]

@@ -100,7 +100,7 @@ async def test_right_can_be_revoked_after_the_day_is_exhausted(calls: int) -> No
 
 @pytest.mark.parametrize("calls", [SCARCE, PLENTY])
 async def test_reads_outside_jobs_do_not_use_the_reserved_requests(calls: int) -> None:
-    """The reserved requests are for writes."""
+    """Outside of an invocation, writes count as urgent, and reads do not."""
     here = Instance(calls)
     await here.send_requests_for(2 * HOUR)
 

@@ -87,7 +87,6 @@ def test_deleted_flow_has_no_children_and_is_not_on_microsofts_key() -> None:
 
 
 def test_only_flows_on_the_microsoft_key_list_are_on_microsofts_key() -> None:
-    """The list is read last, so a flow that is not on it has moved to your key meanwhile."""
     found = combine_pages([build_report("b"), FIRST])
 
     assert [one.workflow_id for one in found.flows_on_microsoft_key] == ["b"]

@@ -136,7 +136,7 @@ def test_flow_behind_two_firewalls_is_counted_once_in_the_total() -> None:
 
 
 def test_firewall_of_a_blocked_flow_is_listed_without_an_issue() -> None:
-    """A plan stores only its most important firewalls, so a blocked flow may name another one."""
+    """A plan stores a limited number of firewalls, so a blocked flow may name another one."""
     job = build_planned_job("env-1")
 
     [one] = find_firewalls(job, flow_jobs=[build_blocked_flow(job, "nsg-other")])

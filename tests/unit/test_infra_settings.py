@@ -97,7 +97,7 @@ def test_no_snapshot_and_no_deployment_keeps_the_value_of_a_setting() -> None:
 
 
 def test_app_knows_each_name_that_a_deployment_sets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app's Settings page reports unknown names as misspelled."""
+    """The Settings page reports unknown names, which may be misspelled."""
     for name in {
         *read_tunables(),
         *read_template_settings(),
