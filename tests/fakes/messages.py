@@ -89,7 +89,7 @@ class FakeMessages:
     def list_dead_letters(self, queue: str) -> list[Delivered]:
         return list(self._get_queue(queue).dead)
 
-    def lose(self) -> None:
+    def lose_waiting_messages(self) -> None:
         """Remove all messages that are not dead letters, as if the broker had lost its data."""
         for queue in self._queues.values():
             queue.waiting.clear()

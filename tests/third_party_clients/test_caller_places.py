@@ -78,7 +78,7 @@ JUDGES = [
 ]
 
 
-def describe(judge: Judge) -> dict[str, Any]:
+def build_tenant_description(judge: Judge) -> dict[str, Any]:
     """Return the description of the adapters' tenant, with what the client needs."""
     described = build_description()
     for section, items in judge.seed.items():
@@ -120,7 +120,7 @@ async def find_callers(app: Adapters, judge: Judge, url_id: str) -> list[tuple[C
 async def test_client_and_app_change_the_same_places(
     judge: Judge, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    async with run_adapters(monkeypatch, describe(judge)) as app:
+    async with run_adapters(monkeypatch, build_tenant_description(judge)) as app:
         world = World(tenant=app.world.tenant, server=app.world.server, folder=tmp_path)
         url = await app.world.get_trigger_url(HTTP_FLOW)
         url_id = find_trigger_urls(url)[0].url.trigger_url_id

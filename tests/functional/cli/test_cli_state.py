@@ -94,7 +94,7 @@ async def test_remediation_continues_from_an_imported_state(tmp_path: Path) -> N
     assert found.rows.total() == len(store.rows)
     assert found.files == len(scenario.fakes.archive.contents) > 0
     scenario.fakes.store.rows = store.rows
-    scenario.fakes.messages.lose()
+    scenario.fakes.messages.lose_waiting_messages()
     scenario.renew()
     await scenario.run(timedelta(days=30))
     assert {job.state for job in (await scenario.read_jobs()).values()} == {"retired"}

@@ -94,7 +94,7 @@ async def test_stored_request_is_carried_out_after_a_kill(call: int, moment: Mom
 
     with suppress(Killed):
         await driver.call(lambda s: roll_back(s, scenario.remediation.id))
-    scenario.fakes.messages.lose()
+    scenario.fakes.messages.lose_waiting_messages()
     is_ordered = (await scenario.read_job("Flow 0")).requested_command is not None
     await scenario.run(SOON_AFTER)
 
@@ -119,7 +119,7 @@ async def test_stored_remediation_starts_after_a_kill(call: int, moment: Moment)
 
     with suppress(Killed):
         await driver.call(lambda s: start_remediation(s, order))
-    scenario.fakes.messages.lose()
+    scenario.fakes.messages.lose_waiting_messages()
     rows = await scenario.services.tables.remediations.read_all()
     await scenario.run(SOON_AFTER)
 

@@ -36,7 +36,7 @@ async def lose_state(scenario: Scenario) -> None:
     """Delete all rows, archived files and messages, and permit changes again."""
     scenario.fakes.store.rows.clear()
     scenario.fakes.archive.contents.clear()
-    scenario.fakes.messages.lose()
+    scenario.fakes.messages.lose_waiting_messages()
     scenario.renew()
     await scenario.opt_in()
 

@@ -39,7 +39,7 @@ async def world() -> AsyncIterator[AzureWorld]:
         yield served
 
 
-def apply_policy(world: AzureWorld, policy_id: str) -> None:
+def add_linked_environment(world: AzureWorld, policy_id: str) -> None:
     """Add an environment that is linked to a policy. Its link has the policy's id in upper case."""
     environment = SimulatedEnvironment(
         id="e1", display_name="Sales", created=world.tenant.clock.now(), org_host=None
@@ -113,7 +113,7 @@ async def test_delete_of_a_missing_policy_returns_204(world: AzureWorld) -> None
 async def test_a_policy_with_an_environment_cannot_be_changed(
     world: AzureWorld, method: str
 ) -> None:
-    apply_policy(world, POLICY_ID)
+    add_linked_environment(world, POLICY_ID)
 
     answer = await world.call_arm(method, POLICY_ID, BODY)
 
