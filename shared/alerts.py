@@ -63,7 +63,10 @@ async def alert_unreadable_row(services: Services, row: UnreadableRow) -> None:
 
 
 async def delete_settled_alerts(services: Services) -> None:
-    """Delete the alerts whose row no longer exists or no longer has the reason of the alert."""
+    """Delete the alerts whose row is gone or no longer has their reason.
+
+    An alert with a reason that rows do not store is deleted after a day.
+    """
     notices = services.tables.alerts
     async for kept in read_readable(services, notices.scan("alert")):
         row = await services.tables.store.get(*kept.item.row)
@@ -89,10 +92,10 @@ async def read_readable[T](
 
 @asynccontextmanager
 async def catch_row_errors(services: Services, row: RowName) -> AsyncGenerator[None]:
-    """Catch the errors of one row, so that a timer can continue with the next.
+    """Catch the errors of one row and send an alert, so that a timer can continue.
 
-    Raises `TransientError`, because it affects all rows: the store or the broker fails. Ignores
-    errors that mean that another writer was faster.
+    Raises `TransientError`, which affects all rows. Ignores `Conflict`, because another writer was
+    faster.
     """
     try:
         yield

@@ -21,9 +21,7 @@ class ReadOnlyLocks:
     names: Mapping[str, str]
 
     def describe(self, resource_id: str) -> str:
-        """Return a sentence that says how to remove the lock on a resource, or "" if
-        there is none.
-        """
+        """Return a sentence that says how to remove the lock on a resource, or ""."""
         lock = self.find(resource_id)
         if not lock:
             return ""
@@ -33,9 +31,7 @@ class ReadOnlyLocks:
         )
 
     def find(self, resource_id: str) -> str:
-        """Return a text with the name and scope of the lock on a resource, or "" if
-        there is none.
-        """
+        """Return a text with the name and scope of the lock on a resource, or ""."""
         wanted = f"{resource_id}/".lower()
         for scope, name in self.names.items():
             if wanted.startswith(f"{scope}/"):

@@ -17,8 +17,9 @@ _count: ContextVar[RequestCount | None] = ContextVar("call_count", default=None)
 
 @contextmanager
 def count_requests_in(count: RequestCount) -> Iterator[None]:
-    """Count in `count` the requests that are sent inside the block, also by tasks that are started
-    there.
+    """Count in `count` the requests that are sent inside the block.
+
+    Requests of tasks that are started there count too.
     """
     before = _count.set(count)
     try:

@@ -44,8 +44,9 @@ _answers: ContextVar[StoredAnswers | None] = ContextVar("answers", default=None)
 
 @contextmanager
 def resume_reading(answers: StoredAnswers) -> Iterator[None]:
-    """Let every `ResumableResources` inside the block use and store responses, also in tasks that
-    are started there.
+    """Let every `ResumableResources` inside the block use and store responses.
+
+    Tasks that are started there do so too.
     """
     before = _answers.set(answers)
     try:

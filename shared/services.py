@@ -66,7 +66,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services(StepPorts):
-    """All dependencies of use cases and steps. `bootstrap` provides adapters, tests their own."""
+    """All dependencies of use cases and steps."""
 
     settings: Settings
     clock: Clock

@@ -319,7 +319,7 @@ def get_setting_name(field_name: str) -> str:
 def describe_faults(err: ValidationError) -> dict[str, str]:
     """Return sentences that say what is wrong with each invalid setting, by setting.
 
-    They do not contain its value.
+    The sentences do not contain its value.
     """
     faults: dict[str, str] = {}
     for (name, *position), text in list_errors(err):
@@ -330,7 +330,7 @@ def describe_faults(err: ValidationError) -> dict[str, str]:
 
 
 def find_unknown_settings() -> list[str]:
-    """Return the application settings that begin with `CMK_` and that no version reads."""
+    """Return the application settings with the prefix `CMK_` that this version does not read."""
     fields = Settings.model_fields.items()
     known = {str(field.validation_alias or f"CMK_{name}").upper() for name, field in fields}
     known.update(SCHEDULES)

@@ -23,7 +23,10 @@ _SHORTEST_KEY = 2048
 
 
 def is_signature_valid(signature: Signature, content: bytes) -> bool:
-    """Return whether the holder of the signature's public key signed this content."""
+    """Return whether a signature is valid for this content.
+
+    A signature with another algorithm or a short key is not valid.
+    """
     try:
         key = _parse_public_key(signature.public_key)
         value = base64.b64decode(signature.value, validate=True)

@@ -63,9 +63,6 @@ class TextPattern:
         return text
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
-        """Return a schema that checks the text after the validators that are declared before this
-        one.
-        """
         return AfterValidator(self.check).__get_pydantic_core_schema__(source, handler)
 
     def __get_pydantic_json_schema__(
@@ -82,7 +79,10 @@ def list_errors(err: ValidationError) -> list[tuple[tuple[str | int, ...], str]]
 
 
 def describe_error(error: Mapping[str, Any]) -> str:
-    """Return sentences that say what is allowed instead of a value, without names of the code."""
+    """Return sentences that say what is allowed instead of a value.
+
+    They contain no names of the code.
+    """
     kind, context = error["type"], error.get("ctx", {})
     limit = context.get("ge", context.get("le"))
     if isinstance(limit, str):  # of a duration, such as `36500 days`

@@ -24,7 +24,7 @@ _closers: set[asyncio.Task[None]] = set()
 def services() -> Services:
     """Return the services of the running event loop.
 
-    The first call builds them from the environment.
+    The first call in a loop builds them from the app's settings.
     """
     loop = asyncio.get_running_loop()
     if loop not in _by_loop:
@@ -64,7 +64,8 @@ def provide(provided: Services) -> None:
 def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     """Build the services from the settings, without any request.
 
-    Pushes connections and files on `closing`. Raises `UnusableSetting` if a setting cannot be used.
+    Pushes connections and files on `closing`. Raises `UnusableSetting` if a required setting is
+    missing or malformed.
     """
     from shared.adapters.channels.log import LogAlertSender
     from shared.adapters.function_keys import HostFunctionKeys

@@ -59,7 +59,7 @@ class CoreServices:
 def build_core_services(settings: Settings, closing: AsyncExitStack) -> CoreServices:
     """Build the core services from the settings.
 
-    Raises `UnusableSetting` if one is missing or malformed.
+    Raises `UnusableSetting` if no subscription is set.
     """
     from shared.adapters.entra.identity import build_application_credential
     from shared.adapters.http.client import HttpClient, build_default_transport
@@ -112,9 +112,6 @@ def _build_store(
     closing: AsyncExitStack,
     clock: "StoreClock",
 ) -> "Store":
-    """Return the store: tables of a storage account, whose responses set the clock, or a SQLite
-    file.
-    """
     from shared.adapters.state.versioned_store import VersionedStore
     from shared.state.tables import Tables
 
@@ -170,7 +167,6 @@ def build_archive(ground: CoreServices) -> "Archive":
 
 
 def build_message_sender(ground: CoreServices) -> "MessageSender":
-    """Return the sender of queue messages."""
     from shared.adapters.service_bus import (
         ServiceBusMessages,
         build_client_by_connection_string,

@@ -26,7 +26,7 @@ _RISES_TO = 4
 
 
 class MicrosoftServices:
-    """The Microsoft services that adapters share, each with its audience and budget."""
+    """The clients of Microsoft services that adapters share."""
 
     def __init__(self, ground: CoreServices) -> None:
         from shared.adapters.azure import key_vault
@@ -180,7 +180,6 @@ class MicrosoftServices:
         return FlowService(self._ground.http, service, self._environments, self._cloud)
 
     def _build_service_tags(self) -> ServiceTags:
-        """Return the service tags: from a file that an administrator updates, or from Azure."""
         from shared.adapters.azure.service_tags import DiscoveredServiceTags, DownloadedServiceTags
 
         settings = self._ground.settings
@@ -192,9 +191,6 @@ class MicrosoftServices:
         )
 
     def _build_flow_pages(self) -> FlowPages:
-        """Return the paged flow lists. Their reads from the flow service have a small budget inside
-        its budget.
-        """
         from shared.adapters.flow_service.pages import NestedBudget, ServiceFlowPages
 
         ground = self._ground
@@ -204,9 +200,6 @@ class MicrosoftServices:
         return ServiceFlowPages(self.dataverse, listing)
 
     def _build_flow_access(self, secrets: Secrets) -> FlowsAsServiceAccount:
-        """Return the access to flows as the application, and as the service account if one is
-        configured.
-        """
         from shared.adapters.entra.identity import ServiceAccountCredential, ServiceAccountSettings
         from shared.adapters.entra.no_service_account import NoServiceAccount
         from shared.adapters.flow_service.access import FlowServiceAccountFlows

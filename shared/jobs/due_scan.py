@@ -1,7 +1,9 @@
 """Find the rows that are due, through an index by time: the wake-ups.
 
-The index may have too many entries, but never too few. Before code makes a row due earlier (a new
-row, a command), it writes a wake-up. A step needs no new one, because its row was due and has one.
+A wake-up without a due row is harmless. A due row without a wake-up would never be found, so code
+writes a wake-up before it makes a row due earlier (a new row, a command). A step needs no new one,
+because its row was due and has one.
+
 Only the timer moves wake-ups to later times, and removes those of rows with nothing to do. A new
 wake-up stays for as long as its writer may be suspended before it writes the row.
 
@@ -39,9 +41,7 @@ _MAX_INTERVAL = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Move:
-    """What to do with a wake-up after a check: replace it by `new`, or remove it if
-    `new` is None.
-    """
+    """A change of the wake-up `old` after a check. If `new` is None, `old` is removed."""
 
     old: WakeUp
     new: WakeUp | None
@@ -103,14 +103,14 @@ def _parse_key(services: Services, found: UnreadableRow) -> WakeUp | None:
 
 
 async def count_overdue_rows(services: Services) -> int:
-    """Return the number of rows that the timer should have checked minutes ago."""
+    """Return the number of rows whose wake-up is more than five minutes late."""
     late = format_sortable_time(services.now - SOON)
     found = services.tables.wake_ups.scan("wake_up", before=late)
     return len({one.row if isinstance(one, UnreadableRow) else one.item.row async for one in found})
 
 
 async def read_rows_with_wake_up(services: Services) -> set[RowName]:
-    """Return the names of all rows that have a wake-up."""
+    """Return the names of the rows that have a wake-up."""
     found = set[RowName]()
     async for one in services.tables.wake_ups.scan("wake_up"):
         wake_up = _parse_key(services, one) if isinstance(one, UnreadableRow) else one.item
@@ -120,7 +120,7 @@ async def read_rows_with_wake_up(services: Services) -> set[RowName]:
 
 
 async def restore_wake_ups(services: Services) -> None:
-    """Write the missing wake-ups of open rows, because rows of an earlier version have none."""
+    """Write wake-ups for open rows without one, because rows of an earlier version have none."""
     table = services.tables.wake_ups
     there = {one.item.row async for one in read_readable(services, table.scan("wake_up"))}
     for kind in _group_kinds_by_table(services).values():
@@ -132,11 +132,10 @@ async def restore_wake_ups(services: Services) -> None:
 
 
 async def promote_waiters(services: Services) -> RequestQueueStatus:
-    """Make jobs in the request queue due earlier if requests will be available. Return the state of
-    the queue.
+    """Make jobs in the request queue due earlier if requests will be available earlier. Return the
+    status of the queue.
 
-    Otherwise these jobs would wait even if the jobs before them have stopped or need fewer
-    requests.
+    Without this, they would wait even if jobs before them have stopped or need fewer requests.
     """
     kinds = _group_kinds_by_table(services)
 
@@ -154,9 +153,7 @@ async def promote_waiters(services: Services) -> RequestQueueStatus:
 async def _make_due[J: DurableJob[Any]](
     services: Services, kind: JobKind[J], place: tuple[str, str], turn: QueuedJob
 ) -> bool:
-    """If a row is due later than its requests are available, make it due then. Return whether it
-    waits for requests.
-    """
+    """Make a waiting row due when its requests are available. Return whether it waits for them."""
     waits = False
 
     def with_requests_due(job: J) -> J | None:
@@ -198,8 +195,9 @@ async def _check_wake_up(services: Services, wake_up: WakeUp, result: DueScanRes
 
 
 def _postpone_wake_up(services: Services, wake_up: WakeUp, *, due: datetime | None) -> _Move:
-    """Return the move of a wake-up to the time when the row is due. If the writer of the wake-up
-    may still write the row before that, the move is to the time when it no longer can.
+    """Return the move of a wake-up to shortly before `due`. If `due` is None, it is removed.
+
+    While its writer may still write the row, the wake-up moves at most to the end of that time.
     """
     settled = wake_up.written_at + services.settings.in_flight_timeout
     if services.now < settled and (due is None or settled < due - SOON):
@@ -208,10 +206,6 @@ def _postpone_wake_up(services: Services, wake_up: WakeUp, *, due: datetime | No
 
 
 def _choose_watch_delay(job: DurableJob[Any], now: datetime) -> timedelta:
-    """Return the time until the next check of a row that is not due.
-
-    It grows while the row stays unchanged.
-    """
     unchanged_for = now - job.history[-1].changed_at if job.history else timedelta(0)
     return max(SOON, min(unchanged_for / 10, _MAX_INTERVAL))
 
@@ -223,10 +217,7 @@ async def _check_row[J: DurableJob[Any]](
     kept: StoredItem[J],
     result: DueScanResult,
 ) -> _Move:
-    """Send the message of a row that has none or whose message was lost.
-
-    Return when to check the row again.
-    """
+    """Send the row's message if the row may have none. Return the next move of its wake-up."""
     now, settings, job, due = services.now, services.settings, kept.item, kept.item.next_check_at
 
     def postpone_to(at: datetime) -> _Move:

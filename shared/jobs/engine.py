@@ -1,7 +1,7 @@
 """Run the steps of durable jobs: read, lease and write rows, and send their messages.
 
-Each invocation with an open row sends the row's next message before it completes, so a message may
-be lost, repeated or late without harm. The timer sends the messages of overdue rows again.
+A message may be lost, repeated or late without harm: the row says what to do, and the timer sends
+the messages of overdue rows again.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -59,8 +59,7 @@ type Outcome[J] = Callable[[Services, J, Exception], J | None]
 type Wait[J] = Callable[[Services, J], Awaitable[None]]
 
 
-async def _do_not_wait[J](_: Services, __: J) -> None:
-    """Do not wait before the step."""
+async def _do_not_wait[J](_: Services, __: J) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +87,10 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     ) -> tuple[J, J]:
         """Run the step of a row if it is due.
 
-        Return the row as it was before and as it is now. `waits` is called before requests are
+        Return the row as it was read, and as this invocation left it. `outcome` returns the row
+        after an error, or None if the error is internal. `waits` is called before requests are
         reserved, and raises `MustWait` while the step cannot start. `begun` returns the row as it
-        is while the step runs. Raises `NotFound` if there is no such row. Any other exception is an
-        internal error.
+        is while the step runs. Raises `NotFound` if there is no such row, and internal errors.
         """
         while True:
             kept = await self.table(services.tables).get(*place)
@@ -139,10 +138,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     async def _save_waiting(
         self, services: Services, kept: StoredItem[J], job: J | None
     ) -> J | None:
-        """Write when a row is due again, and send its message.
-
-        Return None if another invocation was faster.
-        """
+        """Write a waiting row and send its message. Return None if another writer was faster."""
         assert job is not None  # waiting is not an internal error
         job = replace(job, message_number=job.message_number + 1, is_woken=False)
         try:
@@ -155,10 +151,6 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     async def _run_step(
         self, held: LeasedJob[J], step: Callable[[LeasedJob[J]], Awaitable[J]], outcome: Outcome[J]
     ) -> J:
-        """Run one step, write its result and release the lease.
-
-        A span and metrics record the step.
-        """
         services, ids = held.services, self.ids(held.job)
         attributes = {f"cmk.{name}": text for name, text in ids.items()}
         name = f"{self.title} {held.job.step}"
@@ -200,9 +192,8 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     async def _handle_error(
         self, held: LeasedJob[J], err: Exception, outcome: Outcome[J], *, crashes: int
     ) -> J:
-        """Return the row after an error.
-
-        Raises the error if it is internal, so that another invocation tries again.
+        """Return the row after an error. Raises an internal error again, except in the last
+        attempt.
         """
         services = held.services
         after = outcome(services, held.job, err)
@@ -217,7 +208,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         return mark_write_in_flight(after, services.now + UNDER_WAY) if is_unanswered else after
 
     async def claim(self, services: Services, kept: StoredItem[J]) -> LeasedJob[J]:
-        """Lease the row for one invocation. Raises `Conflict` if another was faster."""
+        """Lease the row for one invocation. Raises `Conflict` if the row has changed."""
         until = services.now + services.settings.job_lease_duration
         job = bump_fencing_token(kept.item, settles_after=services.settings.in_flight_timeout)
         job = replace(
@@ -235,8 +226,8 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     ) -> J | None:
         """Apply a command to a row and send its message.
 
-        Return None if the command changes nothing. `takes_over`: the command prevents an invocation
-        that has leased the row from writing it.
+        Return None if there is no row or the command changes nothing. `takes_over`: the command
+        prevents an invocation that has leased the row from writing it.
         """
 
         def change(job: J | None) -> J | None:
@@ -258,10 +249,9 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         *,
         takes_over: bool = False,
     ) -> list[J]:
-        """Apply a command to many rows, as `apply_command` does. Return the rows that it changes.
+        """Apply a command to rows, several in each transaction. Return the rows that it changes.
 
-        `rows` were just read; one that has changed since is read again. Several are written at a
-        time.
+        If a row has changed since it was read, the rows of its transaction are read again.
         """
         changes = [
             (row, new)
@@ -302,6 +292,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     ) -> None:
         """Make a job due now if it waits for the reason `code` (None: for any reason).
 
+        While a step runs, the job becomes due at the end of the step, whatever its reason.
         `even_blocked`: also if it is blocked for that reason.
         """
 
@@ -331,10 +322,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
     async def change(
         self, services: Services, place: tuple[str, str], change: Callable[[J | None], J | None]
     ) -> StoredItem[J] | None:
-        """Change a row as `Table.change` does.
-
-        If the change makes the row due earlier, write a wake-up first.
-        """
+        """Change a row as `Table.change` does. If the row may need a wake-up, write that first."""
 
         async def schedule_wake_up_if_needed(before: J | None, after: J) -> None:
             if self._needs_wake_up(services, before, after):
@@ -353,7 +341,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         return after.next_check_at is not None and not was_due
 
     async def schedule_wake_up(self, services: Services, *jobs: J) -> None:
-        """Write wake-ups for rows that are about to be written with an earlier due time.
+        """Write wake-ups for rows. Call it before the rows are written.
 
         See `shared/jobs/due_scan.py`.
         """

@@ -1,7 +1,4 @@
-"""Decide what an error does to a job: wait, retry, block or fail.
-
-Every error of a step is handled here.
-"""
+"""Decide what an error does to a job: wait, retry, block or fail."""
 
 from typing import Any
 
@@ -58,9 +55,6 @@ def apply_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) 
 def _apply_temporary_error[J: DurableJob[Any]](
     services: Services, job: J, err: Exception, text: str
 ) -> J | None:
-    """Return the row of a job that continues without a person, or is blocked after too many tries.
-    Return None for an internal error.
-    """
     now, settings = services.now, services.settings
     match err:
         case MustWait():

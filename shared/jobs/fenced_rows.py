@@ -1,9 +1,10 @@
-"""Write rows beside a job's own row that only its newest invocation may write.
+"""Let only the newest invocation of a job write the job's rows in other tables.
 
-Tables only have ETags. So the partition of a job's rows has one more row, the fence, with the
-fencing token of the last writer. Every write replaces it in the same batch. An invocation with a
-newer lease writes its token there before it reads anything, so that an older one is rejected. If
-all older invocations have completed, the token is written with the first write.
+Table storage protects only single rows, with ETags. So the partition of a job's rows has one more
+row, the fence, with the fencing token of the last writer. Every write also writes the fence, in the
+same batch. An invocation with a newer lease writes its token there before it reads anything, so
+that an older one is rejected. If all older invocations have completed, the token is written with
+the first write.
 """
 
 from collections.abc import Iterable, Sequence
@@ -110,9 +111,8 @@ class FencedRows[T]:
         return self._fence
 
     def _build_fence_operation(self, row: StoreRow | None) -> InsertRow | ReplaceRow:
-        """Return the operation that writes this invocation's token over `row`.
-
-        Raises `LeaseLost` if `row` has a newer token.
+        """Return the operation that writes this invocation's token. Raises `LeaseLost` if `row` has
+        a newer one.
         """
         current = _parse_token(row) if row else 0
         number = current + 1 if self._number is None else self._number
@@ -130,9 +130,8 @@ class FencedRows[T]:
 
 
 def _parse_token(row: StoreRow) -> int:
-    """Return the fencing token in a fence.
-
-    A token that cannot be read counts as zero, so that it rejects no writer.
+    """Return the fencing token in a fence. An unreadable token is zero, so that it rejects no
+    writer.
     """
     try:
         return int(row.columns["number"])

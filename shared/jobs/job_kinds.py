@@ -12,9 +12,6 @@ from shared.reason import ClearedBy, Reason
 
 
 def _with_outside_changes(job: FlowJob, fresh: FlowJob) -> FlowJob:
-    """Return the job with what others may have changed in its stored row: the requested command,
-    whether a backlog replay is accepted, and the waiting jobs.
-    """
     is_rollback_ended = (
         fresh.is_rolling_back and job.has_succeeded and job.requested_command is None
     )

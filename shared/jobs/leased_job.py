@@ -46,7 +46,7 @@ class JobRowKind[J: DurableJob[Any]]:
 async def keep_renewed(
     renew: Callable[[], Awaitable[None]], duration: timedelta
 ) -> AsyncIterator[None]:
-    """Renew a lease in the background, until it is lost: the next write detects that."""
+    """Renew a lease in the background while the block runs. Stops if the lease is lost."""
 
     async def renew_regularly() -> None:
         while True:
@@ -90,8 +90,8 @@ class LeasedJob[J: DurableJob[Any]]:
     def stage(self, job: J) -> J:
         """Stage a change of the row. The next write stores it.
 
-        An invocation that crashes before that write loses the change, and the next invocation makes
-        it again. The intent of a write outside the app is not staged but saved before the write.
+        An invocation that crashes before that write loses the change. So the intent of a write
+        outside the app must be saved with `save` before the write.
         """
         before = self.job
         # A renewal may have changed the row since `job` was read.
@@ -131,11 +131,14 @@ class LeasedJob[J: DurableJob[Any]]:
             await self.save(self.job)
 
     async def renew(self) -> None:
-        """Renew the lease. Raises `LeaseLost` if another invocation has taken the row over."""
+        """Renew the lease, and write the staged changes.
+
+        Raises `LeaseLost` if another invocation has taken the row over.
+        """
         await self._write_job(lambda: self.job, self._with_lease)
 
     async def ensure_lease(self, needs: timedelta) -> None:
-        """Renew the lease if it ends before a write that takes up to `needs`.
+        """Renew the lease if it expires within `needs`, the longest time of the next write.
 
         Raises `LeaseLost` if another invocation has taken the row over.
         """
@@ -201,9 +204,6 @@ class LeasedJob[J: DurableJob[Any]]:
         )
 
     def _merge_row(self, job: J, row: J) -> J:
-        """Return the job with the lease that its stored row has, and with the changes that others
-        made there.
-        """
         return replace(
             self._kind.merge_concurrent(job, row),
             leased_until=row.leased_until,

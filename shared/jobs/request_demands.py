@@ -1,7 +1,7 @@
 """Estimate how many requests to the flow service a job's next invocation needs, and its rank in the
 request queue.
 
-The most advanced jobs come first: no job starts while one in progress needs requests.
+Rollbacks and cutovers come first, then jobs in progress, plans, and jobs that have not started.
 """
 
 from collections.abc import Mapping
@@ -43,8 +43,7 @@ _DEPTHS = {state: f"{99 - number:02}" for number, state in enumerate(FlowJobStat
 def estimate_flow_job_demand(job: FlowJob) -> RequestDemand | None:
     """Return the requests that the next invocation of a flow job needs.
 
-    It need not wait with zero requests, because both flows of the pair might be off, or with None,
-    because a command cancels a job that has not started.
+    None: a command was requested before the job started, so the job need not wait.
     """
     reached = job.step
     if job.both_off_since or reached is FlowJobState.CUTTING_OVER:

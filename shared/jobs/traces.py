@@ -27,7 +27,7 @@ def begin_linked_trace(services: Services, job: DurableJob[Any]) -> TraceOrigin 
 
 
 def build_trace_properties(job: DurableJob[Any], now: datetime) -> dict[str, str]:
-    """Return the message properties by which an invocation continues the trace of its job."""
+    """Return the message properties that connect an invocation with the trace of its job."""
     if job.trace is None:
         return {}
     is_long = now - job.trace.began_at > _LONGEST

@@ -60,8 +60,8 @@ class CircuitBreakers:
         """Return a context manager for one request to a service. `target` is what the request is
         about.
 
-        The context manager raises `ServiceOutage` while the circuit breaker is open, or in place of
-        an error that shows an outage.
+        The context manager raises `ServiceOutage` if no request may be sent now, or in place of an
+        error that shows an outage.
         """
         return _GuardedRequest(self, (service, place), target)
 
@@ -73,7 +73,9 @@ class CircuitBreakers:
     async def end_request(
         self, where: tuple[str, str], target: str, err: BaseException | None
     ) -> None:
-        """Record the result of a request. Raises `ServiceOutage` if the error shows an outage."""
+        """Record the result of a request. Raises `ServiceOutage` if a failure leaves the circuit
+        breaker open.
+        """
         match err:
             case ServiceUnavailable():
                 raise await self._record_failure(where, target, err) from err
@@ -83,11 +85,6 @@ class CircuitBreakers:
                 await self._record_success(where)
 
     async def _require_request_allowed(self, where: tuple[str, str]) -> None:
-        """Raise `ServiceOutage` unless a request may be sent now.
-
-        If the circuit breaker is open, one request at a time may test whether the service works
-        again.
-        """
         now, kept = self._clock.now(), self._met[where]
         if kept.item.probe_at is None:
             return

@@ -29,7 +29,10 @@ type _Change[J] = tuple[J | None, J]
 
 
 async def index_flow_jobs(index: Table[IndexRow], changes: Sequence[_Change[FlowJob]]) -> None:
-    """Add flow jobs of an environment to the index, before the rows of the jobs are replaced."""
+    """Write the index entries that changes of flow jobs need. Call it before the jobs are written.
+
+    All jobs belong to one environment.
+    """
     named = [one for one in changes if needs_index_entry(*one)]
     reopened = [(before, after) for before, after in named if before and is_closed(before)]
     opened = [after for before, after in named if before is None or not is_closed(before)]
@@ -54,7 +57,7 @@ async def index_flow_jobs(index: Table[IndexRow], changes: Sequence[_Change[Flow
 async def index_environment_jobs(
     index: Table[IndexRow], changes: Sequence[_Change[EnvironmentJob]]
 ) -> None:
-    """Add environment jobs to the index, before the rows of the jobs are replaced."""
+    """Write the index entries of new and reopened environment jobs, before the jobs are written."""
     for before, after in changes:
         if before is None or (before.is_inactive and not after.is_inactive):
             await index.upsert(build_environment_job_row(after))
@@ -63,10 +66,10 @@ async def index_environment_jobs(
 async def _list_reopening_operations(
     index: Table[IndexRow], changes: Sequence[tuple[FlowJob, FlowJob]], *, may_have_names: bool
 ) -> Sequence[Operation]:
-    """Return the operations that write the index entries of reopened jobs.
+    """Return the operations that index reopened jobs. Those without an entry are no longer counted
+    as closed.
 
-    A job that had no entry is also no longer counted as closed. Usually no job has one, so entries
-    are read only if `may_have_names`.
+    Entries are read only if `may_have_names`, because usually there are none.
     """
 
     async def read_name(name: IndexRow) -> StoreRow | None:
@@ -85,7 +88,6 @@ async def _list_reopening_operations(
 
 
 async def _change_counts(index: Table[IndexRow], reopened: Sequence[FlowJob]) -> Operation:
-    """Return the operation that no longer counts these jobs of an environment as closed."""
     nothing = build_empty_counts(reopened[0].environment_id)
     row = await index.store.get(index.name, *index.get_address(nothing))
     if row is None:

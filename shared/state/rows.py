@@ -77,8 +77,8 @@ class Table[T]:
 
         `address` returns an item's partition and key, and `columns` its searchable columns.
         `remedy` is the fix for an unreadable row. With `is_rebuilt`, unreadable rows count as
-        missing, because the app writes them again. `indexed` is awaited before each write with the
-        stored items (None: new) and the new ones, all of one partition.
+        missing, because the app writes them again. `indexed` is awaited before items are stored,
+        with pairs of the stored item (None: not known) and the new one, all of one partition.
         """
         self.name = name
         self.is_rebuilt = is_rebuilt
@@ -93,9 +93,8 @@ class Table[T]:
 
     @functools.cached_property
     def _parser(self) -> Callable[[str], tuple[T, UnknownFields | None]]:
-        """Return the function that parses an item from its text.
-
-        Items are immutable, so all rows and readers with the same text share one.
+        """Return the function that parses items. Equal texts share one item, because items are
+        immutable.
         """
         return functools.lru_cache(_REMEMBERED)(self._validate_json)
 
@@ -104,9 +103,9 @@ class Table[T]:
         return self._address(item)
 
     async def get(self, partition: str, key: str) -> StoredItem[T] | None:
-        """Return the item or None.
+        """Return the item, or None if there is none.
 
-        Raises `UnreadableRow` if its row is unreadable, unless the table is rebuilt.
+        Raises `UnreadableRow` if its row is unreadable, unless `is_rebuilt`.
         """
         row = await self.store.get(self.name, partition, key)
         return next(self.parse_readable([row]), None) if row else None
@@ -114,7 +113,8 @@ class Table[T]:
     async def insert(self, item: T, *, is_indexed: bool = False) -> StoredItem[T]:
         """Store a new item.
 
-        Raises `AlreadyExists` if its row exists. `is_indexed`: the index already contains the item.
+        Raises `AlreadyExists` if the item exists. `is_indexed`: the index already contains the
+        item.
         """
         if not is_indexed:
             await self._indexed([(None, item)])
@@ -170,7 +170,7 @@ class Table[T]:
         None.
 
         Calls `change` again with the current item if another writer was faster. Calls `first` with
-        both items before each write.
+        the stored and the new item before each write.
         """
         while True:
             kept = await self.get(partition, key)
@@ -249,9 +249,7 @@ class Table[T]:
     async def read_removals(
         self, partition: str | None = None, *, where: Sequence[Condition] = ()
     ) -> list[DeleteRow]:
-        """Read the items that a query finds, and return the operations that delete them, the last
-        item first.
-        """
+        """Return the operations that delete the items that a query finds, the last item first."""
         rows = [row async for row in self.store.query(self.name, partition, where=where)]
         return [
             DeleteRow(replace(row, columns={}, etag=None))
@@ -264,7 +262,7 @@ class Table[T]:
     ) -> AsyncIterator[StoredItem[T]]:
         """Yield items in the order of partition and key.
 
-        Raises `UnreadableRow` if a row is unreadable, unless the table is rebuilt.
+        Raises `UnreadableRow` if a row is unreadable, unless `is_rebuilt`.
         """
         async for found in self.scan(partition, where=where):
             if not isinstance(found, UnreadableRow):
@@ -294,7 +292,10 @@ class Table[T]:
     async def read_all(
         self, partition: str | None = None, *, where: Sequence[Condition] = ()
     ) -> list[T]:
-        """Return the items that a query finds. Raises `UnreadableRow` if a row is unreadable."""
+        """Return the items that a query finds.
+
+        Raises `UnreadableRow` if a row is unreadable, unless `is_rebuilt`.
+        """
         return [kept.item async for kept in self.query(partition, where=where)]
 
     def get_row_name(self, item: T) -> RowName:
@@ -308,7 +309,7 @@ class Table[T]:
         return StoredItem(item, row.etag or "", unknown)
 
     def build_row(self, item: T, etag: str | None = None) -> StoreRow:
-        """Return the row of an item with this ETag."""
+        """Return the row that stores an item, with this ETag."""
         return self._build_row(item, etag, None)
 
     def _build_replacement(self, kept: StoredItem[T], item: T) -> StoreRow:
@@ -354,7 +355,7 @@ class Table[T]:
     def parse_readable(self, rows: Iterable[StoreRow]) -> Iterator[StoredItem[T]]:
         """Yield the items of rows.
 
-        Raises `UnreadableRow` if a row is unreadable, unless the table is rebuilt.
+        Raises `UnreadableRow` if a row is unreadable, unless `is_rebuilt`.
         """
         for row in rows:
             try:

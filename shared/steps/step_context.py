@@ -74,18 +74,19 @@ class StepContext:
     async def require_write_allowed(self, *, anytime: bool = False) -> None:
         """Raise `MustWait`, `JobBlocked` or `LeaseLost` unless a write may be sent now.
 
-        The row is saved before the lease is checked. `anytime`: what was started in the maintenance
-        window may be completed after it. A flow that was on may always be turned on again.
+        Staged changes are written before the lease is checked. `anytime`: what was started in the
+        maintenance window may be completed after it. A flow that was on may always be turned on
+        again.
         """
         await self._require_allowed_by_settings(anytime=anytime)
         await self.held.flush()
         await self.require_lease()
 
     async def save_intended_write(self, intended: Callable[[FlowJob], FlowJob]) -> None:
-        """Save the row with the intent of a write, if the settings allow the write now.
+        """Save the row that `intended` returns, which records the intent of a write.
 
-        `intended` returns the row with that intent. Otherwise raises the errors of
-        `write_permission.require_write_allowed`.
+        Raises the errors of `write_permission.require_write_allowed` if the settings do not allow
+        the write now.
         """
         await self._require_allowed_by_settings()
         await self.save(intended(self.job))
@@ -108,7 +109,7 @@ class StepContext:
         return await self.read_cached("settings", read)
 
     async def read_cached[T](self, what: str, read: Callable[[], Awaitable[T]]) -> T:
-        """Return what this invocation read as `what` within the last ten seconds, or else read it.
+        """Return what was read as `what` within the last ten seconds, or else read it.
 
         Use it only for what this invocation has not written since.
         """
@@ -125,19 +126,17 @@ class StepContext:
         return answer
 
     async def require_lease(self) -> None:
-        """Raise `LeaseLost` if the lease ends within the time that a write takes and cannot be
-        renewed.
-        """
+        """Renew the lease if a write may take longer. Raises `LeaseLost` if the lease is lost."""
         await self.held.ensure_lease(WRITE_TAKES)
 
     async def read_related_jobs(self, ids: Iterable[str]) -> list[FlowJob]:
-        """Return the jobs with these names. Names without a job are omitted."""
+        """Return the jobs that these references name. References without a job are omitted."""
         return await self._read_jobs(
             parse_job_reference(one, self.job.environment_id) for one in ids
         )
 
     async def read_ancestors(self) -> dict[str, FlowJob]:
-        """Return the jobs of all flows that call this one, directly or through others, by id."""
+        """Return the jobs of all flows that call this one, also indirectly, by id."""
         found: dict[str, FlowJob] = {}
         related = await self.read_related_jobs(self.job.parents)
         while related:

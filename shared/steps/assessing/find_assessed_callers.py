@@ -1,9 +1,8 @@
 """Find the callers of the flows that stay on Microsoft's key, for an assessment.
 
-Only reads, and within a deadline. Callers hold trigger URLs. The id in a flow's URL is known from
-an earlier plan or job, or from a run of the flow, which an administrator may read
-(platform.md#flow-runs). If an id is unknown, or a search did not complete, the assessment says that
-callers may be missing.
+The id in a flow's trigger URL is known from an earlier plan or job, or from a run of the flow
+(platform.md#flow-runs). If the id is unknown, or a search did not complete, the assessment says
+that callers may be missing.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -35,7 +34,7 @@ async def find_assessed_callers(
     searched: CallerSearchResult,
     flows: Sequence[AssessedFlow],
 ) -> list[AssessedFlow]:
-    """Return the flows with their callers of every kind except canvas apps."""
+    """Return the flows with their callers except canvas apps."""
     url_ids, whys = await _read_url_ids(services, environment, flows, searched)
     held = {flow.workflow_id for flow in flows} | {*url_ids.values()}
     places = await _read_index_entries(services, held - {""})
@@ -59,9 +58,7 @@ async def _read_url_ids(
     flows: Sequence[AssessedFlow],
     searched: CallerSearchResult,
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the ids of the flows' trigger URLs, and why other ids are unknown, both by workflow
-    id.
-    """
+    """Return the ids of trigger URLs, and why others are unknown, both by workflow id."""
     known = await read_known_url_ids(services, environment.id)
     whys: dict[str, str] = {}
     silent: NoAnswer | None = None
@@ -134,7 +131,7 @@ def _list_callers(
 async def read_callers_on_retired_host(
     services: Services, searched: CallerSearchResult
 ) -> list[str]:
-    """Return the names of callers whose trigger URL is on a host that no longer serves flows.
+    """Return the names of callers with a trigger URL on a host that no longer serves flows.
 
     See platform.md#retired-hosts.
     """

@@ -39,7 +39,7 @@ class FlowReadResult:
 
 
 async def read_flows(services: Services, environment: Environment) -> FlowReadResult:
-    """Return every cloud flow of an environment by its workflow id.
+    """Read the cloud flows of an environment and its Microsoft-key lists.
 
     The `owner` of a flow is an id.
     """
@@ -164,12 +164,8 @@ def build_facts(row: Workflow) -> FlowFacts:
 def _add_listed_facts(
     rows: Mapping[str, FlowFacts], report: Sequence[FlowListEntry]
 ) -> dict[str, FlowFacts]:
-    """Return the flows with two facts from the list: their names in the flow service, and whether
-    each is in a solution.
-
-    In the list, only flows in a solution name their row. See platform.md#solution-flow-id.
-    """
     known = dict(rows)
+    # Only flows in a solution name their row (platform.md#solution-flow-id).
     names_rows = any(flow.workflow_id for flow in report)
     for flow in report:
         identity = flow.identity
@@ -190,7 +186,7 @@ async def _read_missing_flows(
 ) -> tuple[dict[str, FlowFacts], dict[str, str]]:
     """Read the listed flows that Dataverse does not have, until the request budget is used up.
 
-    Return these flows, and why others were not read, both by listed id.
+    Return these flows, and why the rest were not read, both by listed id.
     """
     found: dict[str, FlowFacts] = {}
     unread: dict[str, str] = {}
@@ -248,8 +244,8 @@ def _list_unread_flows(
     """Return the listed flows that were not read, so that every flow is counted.
 
     Most flows outside solutions have no row (platform.md#rows-of-flows), and only those that stay
-    are read one by one. The list may name a flow that has a row by another id than the row. So a
-    listed flow is skipped if a row that is not in the list has the same name.
+    are read one by one. The list may use an id other than that of a flow's row, so names are
+    compared too.
     """
     listed = {flow.identity for flow in everything}
     unlisted = {flow.display_name for key, flow in known.items() if key not in listed}

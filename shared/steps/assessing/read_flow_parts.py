@@ -80,14 +80,15 @@ async def read_flow_parts(
 
 
 def build_pages(held: LeasedJob[EnvironmentJob]) -> DiscoveryPages:
-    """Return the store of an assessment's pages, not loaded yet. It also records the assessment's
-    progress.
+    """Return the pages of an assessment, before they are loaded.
+
+    Each stored page also updates the assessment's progress.
     """
     services = held.services
     began = services.now
 
     async def store_progress() -> None:
-        """Store the progress in the job's row, because a status request reads nothing else."""
+        """Store the progress in the job's row, where a status request reads it."""
         before = held.job.assessed
         pages = [part for part in parts.parts if part.ends_page]
         await held.save(
@@ -173,12 +174,10 @@ async def read_or_reason(reading: Awaitable[None]) -> NoAnswer | None:
 async def look_up_trigger_urls(
     held: LeasedJob[EnvironmentJob], environment: Environment, found: FlowReadResult
 ) -> dict[str, str]:
-    """Look up the trigger URL ids of flows on Microsoft's key and store them. Return why some are
-    still unknown.
+    """Look up the trigger URL ids of flows and store them. Return why some are unknown.
 
-    Sends one request for each flow that no plan has checked. Errors that make the job wait are
-    raised. If the platform rejects a request, the assessment tries once more and then says why the
-    URL is unknown.
+    Sends one request for each unknown id, for a limited number of flows. Stops if the platform
+    rejects a request. Raises errors that make the job wait.
     """
     parts, services = build_pages(held), held.services
     await parts.load()

@@ -18,7 +18,10 @@ from shared.services import Services
 async def read_key(
     services: Services, policy: EnterprisePolicy, environments: Sequence[Environment]
 ) -> KeySnapshot:
-    """Return the facts about the key of a policy. `environments` are all of the tenant."""
+    """Return the facts about the key of a policy.
+
+    `environments` are all environments of the tenant.
+    """
     vault: KeyVault | None = None
     with suppress(NotFound, PlatformError):
         vault = await services.keys.read_vault(policy.vault_id)

@@ -42,10 +42,7 @@ class PowerAppsFacts:
 
 
 async def read_power_apps(services: Services, environment: Environment) -> PowerAppsFacts:
-    """Return all connections and canvas apps.
-
-    Reads each list at once, because a client waits for the answer.
-    """
+    """Return all connections and canvas apps of an environment, without storing pages."""
     ports = services.assessment
     connections, apps = await asyncio.gather(
         read_or_no_answer(ports.connections.list(environment.id)),
@@ -57,11 +54,10 @@ async def read_power_apps(services: Services, environment: Environment) -> Power
 async def read_power_apps_parts(
     held: LeasedJob[EnvironmentJob], environment: Environment
 ) -> PowerAppsFacts:
-    """Return all connections and canvas apps.
+    """Return all connections and canvas apps of an environment.
 
     Continue where an earlier invocation stopped. Raises errors that make the job wait. A list that
-    the service rejects, or does not return after several tries, is left out, and the assessment
-    says so.
+    the service rejects, or does not return for long, is left out, and the assessment says so.
     """
     parts = build_pages(held)
     await parts.load()

@@ -13,7 +13,7 @@ from shared.steps.step_context import StepContext
 
 
 async def add_copy_to_solutions(work: StepContext, belonging: SolutionsAndShares) -> None:
-    """Add the copy to every unmanaged solution that contains the original.
+    """Add the copy to those solutions of the original that take copies.
 
     Raises `JobBlocked` if the platform rejects or loses the change. Does nothing for an original
     outside solutions: if the environment creates flows in a solution, the platform adds the copy.
@@ -39,7 +39,7 @@ async def add_copy_to_solutions(work: StepContext, belonging: SolutionsAndShares
 async def read_solutions_to_join(
     services: Services, environment: Environment, workflow_ids: Collection[str]
 ) -> dict[str, list[Solution]]:
-    """Return the solutions to which the copy of each of these flows will be added."""
+    """Return the solutions to which each flow's copy will be added, by workflow id."""
     held = await services.solutions.read_solution_ids(environment, workflow_ids)
     found = await _read_solutions(
         services, environment, {one for ids in held.values() for one in ids}
@@ -48,10 +48,6 @@ async def read_solutions_to_join(
 
 
 async def _read_solutions_to_join(work: StepContext) -> list[Solution]:
-    """Return the solutions to which the copy still has to be added.
-
-    One request reads both flows.
-    """
     flows = [work.job.original.id, work.job.copy.id]
     return await _read_solutions_without_copy(
         work, await work.services.solutions.read_solution_ids(work.environment, flows)

@@ -1,8 +1,8 @@
 """Give each embedded connection of an original a connection reference for the copy.
 
 A copy is a solution flow, which uses connections through references. An existing reference is
-reused. A missing one is created on behalf of the original's owner, who may use the connection. It
-stays even if the copy is removed; the job's notes name it.
+reused. A missing one is created on behalf of the original's owner, or as the app if that is
+rejected. It stays even if the copy is removed; the job's notes name it.
 """
 
 from dataclasses import replace
@@ -52,8 +52,8 @@ def _find_reference(
     connection: EmbeddedConnection,
     found: list[ConnectionReference],
 ) -> ConnectionReference | None:
-    """Return a connection reference that is bound to the connection: the job's own, or else the
-    owner's, or else any.
+    """Return a reference that is bound to the connection: the job's own, else the owner's, else
+    any.
     """
     if not connection.connection_id:
         return None  # an unbound reference of somebody else must not be used
@@ -117,9 +117,7 @@ async def _create_reference(
 async def _record_reference(
     work: StepContext, row: ConnectionReference, connection: EmbeddedConnection
 ) -> None:
-    """If this job created the reference, now or in an earlier invocation, add a note about it to
-    the job.
-    """
+    """Add a note about the reference to the job, if this job created the reference."""
     job = work.job
     if row.reference_id == _derive_reference_id(job, connection):
         note = (
@@ -135,12 +133,8 @@ def _build_creation(
     connection: EmbeddedConnection,
     draft: ConnectionReferenceDraft,
 ) -> Write:
-    """Return the write that creates a reference on behalf of the owner, or as the app if that is
-    rejected.
-
-    The user who names a connection in a reference has to be allowed to use it
-    (platform.md#activation-check).
-    """
+    # The user who names a connection in a reference has to be allowed to use it
+    # (platform.md#activation-check).
     create = partial(work.services.connection_references.create, work.environment)
 
     async def create_as_app(err: Refusal) -> Reply:
@@ -177,9 +171,7 @@ def _build_creation(
 
 
 async def read_connection_owner(work: StepContext, connection_id: str) -> str:
-    """Return the owner of a connection, for a message, or "its owner" if the platform does not show
-    who that is.
-    """
+    """Return the owner of a connection, for a message, or "its owner" if unknown."""
     try:
         listed = await work.services.assessment.connections.list(work.environment.id)
     except (NotFound, PlatformError):

@@ -1,4 +1,4 @@
-"""Copy an original: archive it, create the copy once under a derived id, turn it on."""
+"""Copy an original: archive it, create the copy once under a derived id, and turn it on or off."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
@@ -48,9 +48,10 @@ MODERN_TYPE_NOTE = (
 
 
 async def check_and_start_copy(work: StepContext) -> FlowJob:
-    """Check that the plan still applies and that the children are verified.
+    """Return the job in state copying if the plan still applies.
 
-    Record the intent to copy.
+    Returns it as cancelled if its plan was cancelled. Raises `MustWait` or `JobBlocked` for other
+    reasons not to copy, such as a child flow that is not verified.
     """
     job = work.job
     reject_excluded_flow(await work.read_settings(), job)
@@ -138,7 +139,8 @@ async def create_copy(work: StepContext) -> FlowJob:
 
 
 async def build_copied_definition(work: StepContext, client_data: str) -> str:
-    """Return the original's definition with references to the copies of the flows that it calls.
+    """Return the original's definition with references to verified copies of the flows that it
+    calls.
 
     If a flow runs itself and its copy is turned on while the original is on, the copy calls the
     original at first, because the platform does not turn on a flow whose child was never on. The
@@ -164,7 +166,10 @@ async def build_copied_definition(work: StepContext, client_data: str) -> str:
 
 
 async def find_job_of_url(work: StepContext, url_id: str) -> FlowJob | None:
-    """Return the job of the original whose trigger URL has this id, in any environment."""
+    """Return the job of the original whose trigger URL has this id, or None.
+
+    The job may be in another environment.
+    """
     where = [Condition("original_url_id", "eq", url_id)]
     found = [
         job
@@ -229,13 +234,12 @@ async def _read_definition(read: Callable[[], Awaitable[Workflow]]) -> str:
 
 
 def _with_stored_references(row: Workflow, intended: str) -> str:
-    """Return the copy's definition with the connection references that a rejected save removed."""
     return with_lost_references(intended, row.client_data)
 
 
 def _require_unedited_copy(job: FlowJob, row: Workflow, intended: str) -> None:
-    """Raise `JobBlocked` if somebody has edited the copy, because writing it again would overwrite
-    the edit.
+    """Raise `JobBlocked` if somebody edited the copy, because another write would overwrite the
+    edit.
     """
     if job.copy.digest in {"", hash_definition(_with_stored_references(row, intended))}:
         return
@@ -271,8 +275,8 @@ async def _explain_creation_error(
     """Return an explanation of an error about the owner, or None if the error is about something
     else.
 
-    Returns `SKIP` if an earlier invocation has created the copy, because the platform checks the
-    right to act for the owner before it checks whether the row exists.
+    Returns `SKIP` if the copy exists, because the platform checks the right to act for the owner
+    first.
     """
     reply = await explain_owner(work, original, error)
     return SKIP if reply and await _read_existing_copy(work) else reply
@@ -312,9 +316,6 @@ async def _wait_for_pilot_flows(work: StepContext) -> None:
 
 
 def _list_pilots_and_children(jobs: Mapping[str, FlowJob], pilots: Collection[str]) -> list[str]:
-    """Return the pilot flows and the flows that they run, because those have to be
-    migrated first.
-    """
     found: dict[str, None] = {}
     waiting = sorted(pilots)
     while waiting:

@@ -1,8 +1,7 @@
 """Explain why a copy cannot be created for its owner, which the platform's error does not say.
 
-The copy is not created as the app and reassigned, because the app would own it for a moment, a
-premium flow of an application needs another licence (platform.md#application-licences), and such an
-owner could not keep it running. A person has to give the original another owner.
+The app does not create the copy as itself and then reassign it: it would own the copy for a moment,
+and a premium flow of an application needs another licence (platform.md#application-licences).
 """
 
 from shared.domain.platform_errors import NOT_ON_BEHALF
@@ -19,9 +18,7 @@ _TO_ACT = "prvActOnBehalfOfAnotherUser"
 async def explain_owner(
     work: StepContext, original: OriginalFlow, error: PlatformError | NotFound
 ) -> JobBlocked | None:
-    """Return the error that explains why the app cannot act for the owner, or None if the
-    platform's error is about something else.
-    """
+    """Return why the app cannot act for the owner, or None if there is no such reason."""
     owner, title = await _read_owner(work, original), work.job.display_name
     if owner is None:
         return _build_job_blocked(
@@ -47,10 +44,7 @@ async def explain_owner(
 
 
 def _is_about_acting(error: PlatformError) -> bool:
-    """Return whether an error says that the app may not act for the owner.
-
-    0x80040220 means any missing privilege, also one of the owner; the message names the privilege.
-    """
+    # It means any missing privilege, also one of the owner. The message names the privilege.
     if error.code == _ANY_PRIVILEGE:
         return _TO_ACT in error.detail
     return error.code in NOT_ON_BEHALF

@@ -1,6 +1,6 @@
 """Explain an error of the platform with names: of the flow, its owner, its connection or its child.
 
-The platform's messages have ids, but people need names. They are read after an error, and omitted
+The platform's messages have ids, but people need names. Names are read after an error, and omitted
 if they cannot be read.
 """
 
@@ -30,9 +30,7 @@ _NO_REASON = frozenset({"", "None"})
 
 
 async def explain_rejection(work: StepContext, err: PlatformError | NotFound) -> JobBlocked:
-    """Return the error for the job's row after the platform rejected a request or did not find an
-    item.
-    """
+    """Return the error for the job's row after the platform rejected a request."""
     return (
         await _explain_error(work, err)
         if isinstance(err, PlatformError)
@@ -65,8 +63,8 @@ async def _explain_error(work: StepContext, error: PlatformError) -> JobBlocked:
 async def explain_unchanged_state(
     work: StepContext, copy: Workflow, wanted: FlowState
 ) -> JobBlocked:
-    """Return the error for a copy whose state did not change, although the platform accepted the
-    request to change it.
+    """Return the error for a copy that the platform did not turn on or off, although it accepted
+    the request.
     """
     title = work.job.display_name
     text = f"The platform accepted to turn the copy of {title} {wanted}, but it is {copy.state}"
@@ -84,9 +82,8 @@ async def explain_unchanged_state(
 
 
 async def _read_suspension_reason(work: StepContext, copy: Workflow) -> str:
-    """Return the flow service's reason why a flow is suspended, because Dataverse does not have it.
-
-    See platform.md#suspension-reasons.
+    """Return why the flow service says that a copy is suspended, or ""
+    (platform.md#suspension-reasons).
     """
     if copy.state is not FlowState.SUSPENDED:
         return ""

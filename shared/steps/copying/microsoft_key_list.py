@@ -1,9 +1,8 @@
 """Read the Microsoft-key list once for many copies, to verify that none of them is on it.
 
-The list is as long as the number of flows that stay on Microsoft's key, and it may show an older
-state (platform.md#reads-lag). So a copy waits until every new read must show it, and then for the
-next read, which verifies all earlier copies too. The list is read every few minutes, or sooner if
-no other job needs the requests.
+The list may be long, and it may show an older state (platform.md#reads-lag). So a copy waits until
+every new read would show it, and then for the next read, which verifies all earlier copies too. The
+list is read every few minutes, or sooner if no other job needs the requests.
 """
 
 from datetime import datetime, timedelta
@@ -26,9 +25,9 @@ _PAUSES = 4
 
 
 async def wait_for_key_list(services: Services, job: FlowJob) -> None:
-    """Raise `MustWait` until a list that would show this job's copy was read or may be read.
+    """Raise `MustWait` until a list that would show this job's copy is stored or may be read.
 
-    Must be called before requests are reserved for the verification.
+    Call it before requests are reserved for the verification.
     """
     last, shows = (
         await _build_snapshot_store(services, job).read_last(),
@@ -58,11 +57,7 @@ async def _get_next_reading_at(services: Services, last: SharedSnapshot) -> date
 
 
 def _estimate_reading_end(services: Services, last: SharedSnapshot) -> datetime | None:
-    """Return when a long reading in progress is probably complete, or None if this job should
-    continue it.
-
-    Returns None also for a short reading, for which `read_cached` waits.
-    """
+    """Return the probable end of a long reading in progress, or None if this job need not wait."""
     now, began = services.now, last.goes_on_since
     if began is None or now - began < READING_TAKES:
         return None

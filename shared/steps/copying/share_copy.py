@@ -1,7 +1,7 @@
 """Share a copy with the principals that its original is shared with.
 
-The original decides until it is retired: principals with other rights on the copy get the
-original's, and those who are not co-owners of the original stay. Sharing is compared when the copy
+Principals with other rights on the copy get those that they have on the original. Principals who
+are not co-owners of the original keep their access to the copy. Sharing is compared when the copy
 is created, and again when the original is retired, because it may change during the no-call period.
 """
 
@@ -97,7 +97,6 @@ async def share_copy(
 async def _read_wanted_shares(
     work: StepContext, original: OriginalFlow, belonging: SolutionsAndShares
 ) -> _Wanted:
-    """Return the shares that the copy needs, without its owner and without the app's own grants."""
     services, environment, job = work.services, work.environment, work.job
     owner = job.copy.owner_id or original.owner_id
     # The service account is co-owner only while it reads the URL (platform.md#co-owners).
@@ -129,11 +128,6 @@ async def _read_wanted_shares(
 
 
 async def _with_new_owner(work: StepContext, original: OriginalFlow, found: _Wanted) -> _Wanted:
-    """Return the wanted shares, with the original's new owner if the owner was changed after the
-    copy was created.
-
-    The copy keeps its first owner.
-    """
     services, environment, owner = work.services, work.environment, original.owner_id.lower()
     if original.owner_is_entra_id:
         row = (await services.principals.read_users(environment, [owner])).get(owner)
@@ -156,11 +150,7 @@ async def _with_new_owner(work: StepContext, original: OriginalFlow, found: _Wan
 
 
 async def _find_dataverse_shares(work: StepContext, others: list[FlowPermission]) -> _Wanted:
-    """Return a share for each co-owner whose user or team Dataverse knows, and a note about each
-    other co-owner.
-
-    The flow service names co-owners by Entra id.
-    """
+    """Return a share for each co-owner that Dataverse knows, and notes about the rest."""
     services, environment = work.services, work.environment
     people = [one.principal_id for one in others if not one.is_group]
     groups = [one.principal_id for one in others if one.is_group]
@@ -197,9 +187,8 @@ async def _read_missing_shares(work: StepContext, wanted: tuple[Share, ...]) -> 
 def _build_share_write(
     work: StepContext, missing: MissingShare, unable: dict[DataversePrincipal, str]
 ) -> Write:
-    """Return the write that shares the copy with one principal.
-
-    If that person has left, the write adds a text that says so to `unable`.
+    """Return the write that shares the copy. If the principal has left, the write adds a note to
+    `unable`.
     """
     sharing, share, copy_id = work.services.flow_sharing, missing.share, work.job.copy.id
     change = sharing.modify if missing.has_others else sharing.grant

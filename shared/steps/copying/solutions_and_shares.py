@@ -1,6 +1,4 @@
-"""Read the solutions of an original and its copy, and the shares of the original, at the same time
-as the flows.
-"""
+"""Read an original together with its shares and the solutions of both flows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

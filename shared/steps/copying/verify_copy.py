@@ -27,8 +27,8 @@ NO_SIGNATURE = "none"
 
 
 async def verify_copy(work: StepContext) -> FlowJob:
-    """Verify that the copy reads as written, is on or off as planned, is on the customer-managed
-    key, and can reach its hosts.
+    """Verify that the copy is as written, on or off as planned, under the customer-managed key, and
+    can reach its hosts.
 
     Raises `JobBlocked` with the first problem.
     """
@@ -115,12 +115,6 @@ async def _require_open_firewalls(work: StepContext) -> None:
 
 
 async def _find_planned_share(work: StepContext) -> ServiceAccountShare | None:
-    """Return the share that will give the service account access to the original, or None if the
-    original's URL is known or not needed.
-
-    The share is read together with the copy, and again before the grant if that is more than ten
-    seconds later.
-    """
     job = work.job
     if (
         not _has_url(job)
@@ -136,11 +130,8 @@ def _has_url(job: FlowJob) -> bool:
 
 
 async def _store_url_ids(work: StepContext) -> None:
-    """Read the trigger URLs of copy and original. Store their ids, and a hash of the original's
-    signature.
-
-    The URLs are not stored. If the step fails later, what was read stays stored, because the flow
-    service's budget may be small.
+    """Store the ids of both trigger URLs, and a hash of the original's signature. Does not store
+    the URLs.
     """
     job = work.job
     if not _has_url(job):
@@ -175,10 +166,10 @@ async def _store_url_ids(work: StepContext) -> None:
 
 
 async def apply_planned_fixes(work: StepContext, issues: Sequence[FirewallIssue]) -> bool:
-    """Apply the fixes that the plan shows for these issues.
+    """Apply the fixes that the plan shows for these issues. Return whether it shows any.
 
-    Return whether there were any. Fixes that were allowed after the approval are not applied,
-    because the plan did not show them. Raises the errors of `apply_firewall_fix`.
+    Fixes that were allowed after the approval are not applied, because the plan did not show them.
+    Raises the errors of `apply_firewall_fix`.
     """
     job, services = work.job, work.services
     kept = await services.tables.environment_jobs.get(job.remediation_id, job.environment_job_id)

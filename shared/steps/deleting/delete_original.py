@@ -48,10 +48,10 @@ _RUN_PAGES = 20
 
 
 async def search_callers_before_deletion(work: StepContext, deletion: Deletion) -> Deletion:
-    """Make sure that callers were searched recently.
+    """Search callers, unless they were searched recently. Return the deletion with the time and the
+    notes of the search.
 
-    Return the deletion with the time of the search. One search serves all originals of an
-    environment that are deleted on one day. Raises `TransientError` if it has to continue later.
+    Raises `TransientError` if the search has to continue later.
     """
     services, now = work.services, work.services.now
     found = read_readable(services, services.tables.deletions.scan(deletion.environment_id))
@@ -161,9 +161,9 @@ async def require_no_runs(
 ) -> None:
     """Raise `MustWait` while a run is in progress, because a delete would stop it.
 
-    If the runs need more than one page, the deletion stores its position before the next page is
-    read. Runs that started meanwhile are read last. A run may start although the flow is off,
-    because somebody resubmits an earlier one. See platform.md#turning-off.
+    Also raises it if a run began after `archived_to`, or if the search for runs has to continue
+    later. The deletion stores the position of the search. A run may start although the flow is off,
+    because somebody resubmits an earlier one (platform.md#turning-off).
     """
     services, now = work.services, work.services.now
     check = held.job.run_check or RunCheck(since=now - RUN_HISTORY, began=now)
@@ -198,10 +198,7 @@ async def require_no_runs(
 
 
 async def _read_run_page(work: StepContext, check: RunCheck) -> ResultPage[FlowRun] | None:
-    """Return the next page of runs of a check, or None if the cursor has expired.
-
-    Raises `NotFound` if the flow no longer exists.
-    """
+    """Return the next page of runs, or None if the cursor has expired."""
     try:
         return await work.services.flow_reports.read_run_page(
             work.job.environment_id,
@@ -217,17 +214,13 @@ async def _read_run_page(work: StepContext, check: RunCheck) -> ResultPage[FlowR
 
 
 async def _require_parents_deleted(work: StepContext) -> None:
-    """Raise an error unless the originals of the parents were deleted first.
-
-    Without this original, the parents' originals could not be turned on.
-    """
+    # Without this original, the parents' originals could not be turned on.
     for parent in await work.read_related_jobs(work.job.parents):
         if parent.id != work.job.id and await _still_calls(work, parent):
             await _wait_for_deletion(work, parent)
 
 
 async def _still_calls(work: StepContext, parent: FlowJob) -> bool:
-    """Return whether the parent's original still exists and refers to this job's original."""
     job, services, home = work.job, work.services, work.environment
     is_here = parent.environment_id == job.environment_id
     try:
@@ -243,9 +236,7 @@ async def _still_calls(work: StepContext, parent: FlowJob) -> bool:
 
 
 async def _wait_for_deletion(work: StepContext, parent: FlowJob) -> None:
-    """Raise an error unless the parent waits for this deletion because both originals call one
-    another.
-    """
+    """Raise an error unless the parent waits for this deletion, as the two call one another."""
     job, services = work.job, work.services
     kept = await services.tables.deletions.get(parent.environment_id, parent.id)
     if kept is None or not kept.item.is_open:
@@ -322,7 +313,7 @@ async def archive_definition(work: StepContext, original: OriginalFlow) -> str:
 async def delete_original(
     work: StepContext, original: OriginalFlow, permit: Callable[[], Awaitable[object]]
 ) -> None:
-    """Delete the original in the version that was read, and check that it no longer exists.
+    """Delete the original in the version that was read, and check that it is gone.
 
     `permit` raises an error if the delete may not be sent. Raises `Conflict` if the original has
     changed since it was read, and `MustWait` if it still exists after the delete.
@@ -356,8 +347,7 @@ def _get_version(original: OriginalFlow) -> tuple[FlowState, str]:
 
 
 async def read_listed_ids(services: Services, environment_id: str) -> frozenset[str]:
-    """Return the ids of the flows on the Microsoft-key list, both in Dataverse and in the flow
-    service.
+    """Return the Dataverse and flow service ids of the flows on Microsoft's key.
 
     See platform.md#microsoft-key-list.
     """

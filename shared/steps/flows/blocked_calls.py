@@ -1,8 +1,6 @@
-"""Find calls that a firewall denied in the runs of copies, and name the firewall.
+"""Find calls of copies that a firewall denied, in the copies' runs, and name the firewall.
 
-A copy is verified against the firewalls' rules; its runs show the actual result. Of the flow
-service's small budget, a copy with failed runs costs two requests, other copies one, and flows
-without HTTP actions none.
+A copy is verified against the firewalls' rules; its runs show the actual result.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -33,10 +31,10 @@ _MAX_FAILED_RUNS = 3
 
 
 async def require_no_blocked_calls(work: StepContext) -> None:
-    """Record the blocked calls of this job's copy. Raise `JobBlocked` if a call of any copy to one
-    of its hosts is blocked.
+    """Record the blocked calls of this job's copy. Raise `JobBlocked` if calls to the job's hosts
+    are blocked.
 
-    Resolved and ignored calls do not count.
+    Calls of other copies to these hosts count. Resolved and ignored calls do not.
     """
     job, services = work.job, work.services
     if not job.original.http_hosts:
@@ -194,7 +192,6 @@ async def _resolve_blocked_call(
     kept: StoredItem[BlockedCall],
     runs: Sequence[FlowRun],
 ) -> None:
-    """Resolve a blocked call if a later run of the copy succeeded and no firewall issue is left."""
     call = kept.item
     later = [
         run.started_at for run in runs if run.started_at > call.failed_at and run.has_succeeded

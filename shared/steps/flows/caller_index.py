@@ -39,12 +39,11 @@ def select_callers_of_flow(
     url_id: str,
     flow_ids: Collection[str],
 ) -> Iterator[CallerIndexEntry]:
-    """Yield each caller that holds a flow's trigger URL id (which may be empty) or one of its flow
-    ids.
+    """Yield each caller that holds a flow's trigger URL id or one of its flow ids.
 
-    A trigger URL means the same flow everywhere. A flow id counts only in its environment: a
-    workflow keeps its id when its solution is imported elsewhere (platform.md#stable-ids), and a
-    flow only runs child flows of its own environment.
+    `url_id` may be empty. A trigger URL means the same flow everywhere. A flow id counts only in
+    its environment: a workflow keeps its id when its solution is imported elsewhere
+    (platform.md#stable-ids), and a flow only runs child flows of its own environment.
     """
     for held in filter(None, (url_id, *sorted(flow_ids))):
         for place in places.get(held, ()):
@@ -55,10 +54,10 @@ def select_callers_of_flow(
 async def read_callers_by_id(
     services: Services, holds: Collection[str]
 ) -> dict[str, list[CallerIndexEntry]]:
-    """Return the callers that hold each of these ids.
+    """Return the callers that hold each of these ids. Ids without a caller are omitted.
 
-    Ids without a caller are omitted. Many ids need only one query, because a plan of a thousand
-    flows asks for thousands. Raises `UnreadableRow` if a row of one of them is unreadable.
+    Many ids are read with one query. Raises `UnreadableRow` if a row of one of these ids is
+    unreadable.
     """
     wanted, found = frozenset(filter(None, holds)), defaultdict[str, list[CallerIndexEntry]](list)
     table = services.tables.caller_index
@@ -75,7 +74,7 @@ async def read_callers_by_id(
 
 
 async def read_url_id_of_runs(services: Services, environment_id: str, flow_name: str) -> str:
-    """Return the trigger URL id that a flow's latest run shows, or "" if no run shows it.
+    """Return the trigger URL id that a flow's latest run shows, or "".
 
     An administrator may read runs without being a co-owner. Sends one request
     (platform.md#flow-runs).
@@ -93,10 +92,9 @@ async def read_url_id_of_runs(services: Services, environment_id: str, flow_name
 async def read_known_url_ids(
     services: Services, environment_id: str, *, but_not: str = ""
 ) -> dict[str, str]:
-    """Return the known trigger URL ids of an environment's flows, by workflow id. Jobs, plans and
-    assessments found them.
+    """Return the known trigger URL ids of an environment's flows, by workflow id.
 
-    Uses two queries. `but_not` is an environment job whose own results are omitted.
+    `but_not` is an environment job whose own results are omitted.
     """
     known = {
         kept.item.original.id: kept.item.original.url_id
@@ -110,10 +108,7 @@ async def read_known_url_ids(
 
 
 async def index_trigger_url(services: Services, known: KnownUrl) -> None:
-    """Store a trigger URL id for later plans.
-
-    Must be called before the row of the plan contains the id.
-    """
+    """Store a trigger URL id for later plans. Call it before the row of a plan contains the id."""
     with suppress(AlreadyExists):
         await services.tables.known_urls.insert(known)
 

@@ -11,7 +11,7 @@ type CallingFlows = dict[tuple[str, ...], list[str]]
 
 
 async def read_calling_flows(services: Services, environment: Environment) -> CallingFlows:
-    """Return the remediations of an environment by the hosts that their flows call.
+    """Return remediation ids by the hosts that their flows call, one id for each flow.
 
     Only flows count that have a copy, are being copied, or are approved to be copied. A plan that
     was just approved has no jobs yet, so its items are read.

@@ -47,8 +47,9 @@ class NetworkView:
     def find_external_host_issues(
         self, flows_by_host: Mapping[str, Sequence[str]]
     ) -> list[FirewallIssue]:
-        """Return an issue for each host whose owner has to be asked, with the flows that call the
-        host.
+        """Return an issue for each host whose owner has to be asked.
+
+        The issue names the flows that call the host.
         """
         return self.check.find_external_host_issues(
             {host: flows for host, flows in flows_by_host.items() if host != ANY_HOST}
@@ -85,10 +86,10 @@ async def _read_firewalls_of_kind(kind: FirewallKind) -> list[Firewall]:
 async def read_network(
     services: Services, environment: Environment, hosts: Collection[str]
 ) -> NetworkView:
-    """Read the firewalls that a check of flows which call these hosts needs.
+    """Read the firewalls that may affect calls to these hosts.
 
-    Stores all firewalls for other checks. Raises `ThrottledError` if no request is allowed; what
-    was read is stored for the next reader.
+    Tries to read and store all other firewalls too, for later checks. Raises `ThrottledError` if no
+    request is allowed; what was read is stored for the next reader.
     """
     return await _read_network(NetworkReading(services), environment, hosts)
 
@@ -96,7 +97,7 @@ async def read_network(
 async def find_blocking_issues(
     services: Services, environment: Environment, hosts: Sequence[str], ignored: Collection[str]
 ) -> list[FirewallIssue]:
-    """Return the issues that are not ignored and that block a flow which calls these hosts.
+    """Return the issues, except ignored ones, that block a flow which calls these hosts.
 
     Stored firewalls suffice if they show no such issue. Otherwise the firewalls are read again,
     because one may have been changed since. Without hosts there is no issue.
@@ -119,7 +120,6 @@ async def find_blocking_issues(
 async def _read_network(
     reading: NetworkReading, environment: Environment, hosts: Collection[str]
 ) -> NetworkView:
-    """Return the firewalls of these hosts, and try to read all other firewalls for later checks."""
     services = reading.services
 
     async def read(kind: FirewallKind) -> list[Firewall]:
@@ -145,10 +145,6 @@ async def _read_network(
 async def _read_remaining_firewalls(
     services: Services, found: list[list[Firewall]], hosts: Collection[str]
 ) -> list[list[Firewall]]:
-    """Return all firewalls of each kind.
-
-    Reads the complete list of those kinds of which only some firewalls were read.
-    """
     return [
         await kind.read() if isinstance(kind, ReadsByHost) and ANY_HOST not in hosts else firewalls
         for kind, firewalls in zip(services.firewalls.values(), found, strict=True)
@@ -158,8 +154,6 @@ async def _read_remaining_firewalls(
 def _get_cached_view(
     services: Services, environment: Environment, kept: NetworkSnapshot
 ) -> NetworkView:
-    """Return stored firewalls as the view for one geography. It is computed once for many flows."""
-
     def build_view(kept: NetworkSnapshot) -> NetworkView:
         return build_network_view(services, environment, kept.firewalls, kept.service_tags)
 

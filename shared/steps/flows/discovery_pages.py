@@ -52,7 +52,7 @@ async def read_all_pages[T](read: Callable[[str], Awaitable[ResultPage[T]]]) -> 
 
 @dataclass(slots=True)
 class DiscoveryPages:
-    """The pages that one environment job's discovery has read, in rows and in memory."""
+    """The pages that a discovery has read, in rows and in memory."""
 
     services: Services
     rows: FencedRows[DiscoveryPage]
@@ -88,7 +88,7 @@ class DiscoveryPages:
                 await self.remove_pages(source)
 
     async def _read_rows(self) -> list[DiscoveryPage]:
-        """Return the stored rows, or none if one of them cannot be read: the discovery then starts
+        """Return the stored rows. If one is unreadable, remove all, so that the discovery starts
         again.
         """
         try:
@@ -120,9 +120,8 @@ class DiscoveryPages:
         read: Callable[[str], Awaitable[ResultPage[T]]],
         rows: Callable[[Sequence[T]], list[DiscoveryPage]],
     ) -> None:
-        """Read and store the remaining pages of a source.
-
-        An error loses only the page that was being read.
+        """Read and store the remaining pages of a source. Each is stored before the next one is
+        read.
         """
         while not self.get_position(source).is_read:
             await self.read_and_store_page(source, read, rows)
@@ -133,8 +132,10 @@ class DiscoveryPages:
         read: Callable[[str], Awaitable[ResultPage[T]]],
         rows: Callable[[Sequence[T]], list[DiscoveryPage]],
     ) -> None:
-        """Read and store the next page of a source. If a cursor has expired or is repeated, the
-        source starts again.
+        """Read and store the next page of a source.
+
+        If a cursor has expired or is repeated, removes the pages of the source and raises
+        `ServiceUnavailable`.
         """
         at, asked = self.get_position(source), self.services.now
         try:
@@ -197,8 +198,7 @@ async def remove_all_but_flows(rows: FencedRows[DiscoveryPage]) -> None:
 
 
 async def delete_stale_discoveries(services: Services) -> None:
-    """Remove old pages that no discovery will continue, because its job was cancelled or is
-    blocked.
+    """Remove discoveries without recent pages, such as those of cancelled or blocked jobs.
 
     The pages of a plan that awaits approval or was approved stay.
     """

@@ -78,9 +78,8 @@ async def apply_effect[T](
 ) -> T:
     """Make the change unless it is there already. Return what was read last.
 
-    `seen` is what was just read, which saves a read. Raises the errors of `Write.permit`,
-    `JobBlocked`, `PlatformError`, `NotFound`, `WriteNotVisible`, and other errors of the write,
-    such as `Conflict`.
+    `seen` is what was just read, which saves a read. Raises the errors of the writes,
+    `WriteNotVisible`, and the error of `Effect.not_kept`.
     """
     before = await effect.read() if isinstance(seen, _Mark) else seen
     writes = effect.missing(before)
@@ -95,9 +94,9 @@ async def apply_effect[T](
 
 
 async def perform(write: Write) -> None:
-    """Send a write.
+    """Send a write. If it is rejected, send the write that its error handler returns, if any.
 
-    After an error, send the write that its error handler returns instead. Does not read back.
+    Does not read back.
     """
     attempt: Write | None = write
     while attempt:
@@ -108,7 +107,7 @@ async def perform(write: Write) -> None:
 
 
 async def _send_write(write: Write) -> Write | None:
-    """Send a write. After an error, return the write to try instead, or None if none is needed."""
+    """Send a write. If it is rejected, return the write to try instead, if any."""
     try:
         await write.call()
     except AlreadyExists:  # an earlier or parallel invocation has made it
@@ -124,9 +123,7 @@ async def _send_write(write: Write) -> Write | None:
 
 
 def with_fallback(write: Write, on_refusal: OnRefusal) -> Write:
-    """Return the write with a second error handler, which gets the errors that the first does not
-    handle.
-    """
+    """Return the write with a second error handler for errors that the first does not handle."""
 
     async def try_both(refusal: Refusal) -> Reply:
         reply = await write.on_refusal(refusal)

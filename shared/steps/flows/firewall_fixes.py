@@ -1,9 +1,9 @@
-"""Apply a firewall fix, and revert it, by the protocol of caller edits.
+"""Apply and revert firewall fixes.
 
-Read, record what will be written, write if nothing changed since the read, read back. After a
-crash, the next attempt continues from what is there. A record contains only entries that the app
-added; an entry that another writer added first is theirs. A revert removes only entries of
-the record that nobody has changed since.
+Like a caller edit, a change is read, recorded, written if nothing changed since the read, and read
+back. After a crash, the next attempt continues from what is there. A record contains no entry that
+another writer added first. A revert removes only entries of the record that nobody has changed
+since.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -46,7 +46,7 @@ class FixAuthorization:
 
 
 async def propose_fix(services: Services, issue: FirewallIssue) -> FirewallFix:
-    """Return the fix of a firewall issue, computed from the firewall's current rules.
+    """Return the fix of a firewall issue, which may only say why no rule helps.
 
     Raises `NotFound` if the firewall does not exist.
     """
@@ -58,11 +58,10 @@ async def propose_fix(services: Services, issue: FirewallIssue) -> FirewallFix:
 async def apply_firewall_fix(
     services: Services, issue: FirewallIssue, authorization: FixAuthorization
 ) -> FirewallFixRecord:
-    """Apply the fix of a firewall issue.
+    """Apply the fix of a firewall issue. Return the record once the change was read back.
 
-    Return the record once the change was read back. Raises `JobBlocked` if the app cannot make such
-    a change or Azure did not keep it. Raises `MustWait` while somebody else writes the resource, or
-    while the change is not visible.
+    Raises `JobBlocked` if the app cannot make the change or Azure did not keep it. Raises
+    `MustWait` while somebody else writes the resource, or while the change is not visible.
     """
     fix = await propose_fix(services, issue)
     if fix.unavailable_reason or fix.added_entries is None:
@@ -108,10 +107,11 @@ async def revert_firewall_fix(
 
 
 async def complete_if_visible(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
-    """Return a record in progress, marked as completed if the list shows its change.
+    """Return a record in progress, marked as completed if the firewall's list shows its change.
 
-    Writes no list. The invocation that made the change crashed before the read-back, or got an
-    error after the change took effect.
+    Does not change the list. If the firewall no longer exists, the record is marked as reverted. A
+    record stays in progress if an invocation crashed before the read-back, or got an error after
+    the change took effect.
     """
     kind = services.firewalls[record.kind]
     assert isinstance(kind, AppliesFixes)
@@ -168,7 +168,6 @@ async def _change_list(
 
 
 def _is_overdue(services: Services, record: FirewallFixRecord) -> bool:
-    """Return whether reads should by now show what Azure accepted."""
     since, deadline = record.unseen_since, services.settings.read_back_timeout
     return since is not None and services.now - since >= deadline
 
@@ -179,7 +178,7 @@ async def _record_not_kept(
     """Return the error for a change that Azure accepted and did not keep.
 
     The record keeps only entries that are in the list, because entries that a person adds later are
-    not the app's. The next attempt starts again.
+    not the app's.
     """
     there = tuple(one for one in record.added_entries.entries if one in change.present.texts)
     state = record.state
@@ -251,9 +250,6 @@ def _find_remaining_change(
 
 
 async def _with_earlier_entries(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
-    """Return the record with the entries that the app added to the list earlier, and with their
-    environments.
-    """
     recorded = await services.tables.firewall_fixes.get("firewall_fix", record.id)
     if recorded is None or recorded.item.state is FirewallFixState.REVERTED:
         return record

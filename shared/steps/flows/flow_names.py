@@ -26,10 +26,10 @@ async def read_flow_name(
 ) -> str | None:
     """Return the flow's name, or None if the flow service does not show the flow.
 
-    With `state`, returns None for a flow in another state. After a flow was turned on, ask for it
-    as on: another answer may be older (platform.md#reads-lag). `unique_id` is the second id of the
-    row; if it is empty, it is read when it is needed. Usually one request is enough. Raises
-    `ThrottledError` if no request is allowed; the next call continues.
+    With `state`, returns None for a flow in another state: after a flow was turned on, an answer
+    that shows it as off is older (platform.md#reads-lag). `unique_id` is the second id of the row;
+    if it is empty, it is read when it is needed. Raises `ThrottledError` if no request is allowed;
+    the next call continues.
     """
     flow = await _find_flow(services, environment_id, workflow_id, workflow_id)
     if flow is None:
@@ -42,7 +42,6 @@ async def read_flow_name(
 
 
 async def _read_unique_id(services: Services, environment_id: str, workflow_id: str) -> str:
-    """Return the second id of a flow's row, or "" if the row has none."""
     environment = await services.environments.get_cached(environment_id)
     if environment.dataverse_url is None:
         return ""

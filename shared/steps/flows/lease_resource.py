@@ -30,7 +30,7 @@ class LeaseHolder(Protocol):
 
     @property
     def holder(self) -> str:
-        """Return the name of the holder. Each invocation of a job has another name."""
+        """Return the name of the holder. Each invocation of a job has its own."""
 
     async def require_lease(self) -> None:
         """Raise an error unless the holder itself may write."""
@@ -51,10 +51,7 @@ class LeasedResource:
     """A resource that one holder has leased."""
 
     def __init__(self, holder: LeaseHolder, name: str, kept: StoredItem[ResourceLease]) -> None:
-        """Use a lease that this holder has taken.
-
-        `name` is the name of the resource, as `Caller.resource` has it.
-        """
+        """Use a lease that this holder has taken."""
         self.name = name
         self._holder = holder
         self._leases = holder.services.tables.resource_leases
@@ -62,8 +59,7 @@ class LeasedResource:
         self._renewing = asyncio.Lock()
 
     async def require_leases(self) -> None:
-        """Raise an error unless both the holder and the resource are leased for as long as a write
-        may take.
+        """Raise an error unless holder and resource are leased for as long as a write takes.
 
         Renews the leases if necessary. Raises `LeaseLost` if the lease of a job is lost, and
         `MustWait` if another holder has leased the resource.
@@ -139,11 +135,7 @@ def _require_free(holder: LeaseHolder, row: ResourceLease) -> None:
 
 
 def _build_held_error(holder: LeaseHolder, row: ResourceLease) -> MustWait:
-    """Return the error for a resource that another holder has leased.
-
-    Its delay is short, because a write takes a moment. The lease expires only if its holder
-    crashed.
-    """
+    """Return an error with a short delay, because the other holder's write takes a moment."""
     soon = holder.services.now + holder.services.settings.backoff_initial_delay
     return MustWait(
         "Another job is writing the same resource.",

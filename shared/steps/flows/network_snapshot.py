@@ -36,9 +36,7 @@ _ANY_TIME = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(slots=True)
 class NetworkReading:
-    """A reading of all firewalls and address ranges, with the responses to this invocation and to
-    earlier ones.
-    """
+    """A reading of all firewalls and address ranges, which continues an interrupted one."""
 
     services: Services
     standstill: timedelta = NETWORK_RESTART_AFTER
@@ -64,10 +62,10 @@ class NetworkReading:
         )
 
     async def read_cached(self) -> NetworkSnapshot | None:
-        """Return recently read firewalls and address ranges, or wait for those that another
-        invocation is reading.
+        """Return recently read firewalls and address ranges. Returns None if this invocation has to
+        read them.
 
-        Returns None if this invocation has to read them.
+        Waits for a short time if another invocation is reading them.
         """
         age = self.services.settings.network_snapshot_max_age
         if not age:

@@ -44,10 +44,10 @@ def compute_start_of_late_calls(services: Services, job: FlowJob, updated_at: da
 
 
 async def read_new_calls(services: Services, job: FlowJob) -> ObservedCallers | None:
-    """Count the calls to the original since the last check.
+    """Read new calls to the original and store their callers. Return all stored callers.
 
-    Return None if the environment's settings do not permit that, or the job does not update
-    callers. If reading runs raises an error, what was read before is stored.
+    Returns None if the environment's settings do not permit that, or the job has updated no
+    callers. If a read fails, what was read before it is stored.
     """
     settings = await read_environment_settings(services, job.environment_id)
     updated_at = job.observation.started_at
@@ -89,9 +89,7 @@ async def read_new_calls(services: Services, job: FlowJob) -> ObservedCallers | 
 async def read_named_callers(
     services: Services, job: FlowJob, row: ObservedCallers
 ) -> list[NamedCaller]:
-    """Return the callers in a row with the names of known callers, and of flows in the app's plans
-    and jobs.
-    """
+    """Return the observed callers with their names, from known callers, plans and jobs."""
     known: dict[str, str] = {}
     declared: dict[str, DeclaredCaller] = {}
     async for record in read_readable(services, services.tables.callers.scan(job.id)):
@@ -110,9 +108,6 @@ async def read_named_callers(
 
 
 async def _read_flow_name(services: Services, job: FlowJob, traits: CallTraits) -> dict[str, str]:
-    """Return the name of a calling flow by its id, or nothing if neither a plan nor a job of the
-    environment has the flow.
-    """
     tables = services.tables
     with suppress(UnreadableRow):
         item = await tables.plan_items.get(job.environment_job_id, traits.source_id)

@@ -52,8 +52,8 @@ class OriginalFlow:
 async def read_original(work: StepContext) -> OriginalFlow:
     """Return the original.
 
-    The service account reads it if the app may not read its definition. Raises `JobBlocked` if it
-    no longer exists.
+    If the app may not read the definition, the service account does. Raises `JobBlocked` if the
+    original no longer exists.
     """
     found = await find_readable_original(work)
     if found is None:
@@ -67,7 +67,7 @@ async def read_original(work: StepContext) -> OriginalFlow:
 async def find_readable_original(work: StepContext) -> OriginalFlow | None:
     """Return the original, or None if it no longer exists.
 
-    The service account reads it if the app may not read its definition.
+    If the app may not read the definition, the service account does.
     """
     found = await find_original(work.services, work.environment, work.job)
     if found is None or found.shown is not None:

@@ -21,18 +21,13 @@ _NEVER = "~"
 
 @dataclass(frozen=True, slots=True)
 class PlansInProgress:
-    """The environment jobs in progress that apply a plan and have yet to create some of its flow
-    jobs.
-    """
+    """The environment jobs that apply a plan and have yet to create some of its flow jobs."""
 
     services: Services
     by_environment: dict[str, list[EnvironmentJob]]
 
     async def require_not_copied(self, caller: Caller) -> None:
-        """Raise `MustWait` while a plan in progress is about to copy this caller.
-
-        A plan that awaits approval is approved or expires; until then both flows are on.
-        """
+        """Raise `MustWait` while a plan in progress may still copy this caller."""
         if not caller.workflow_id or not caller.environment_id:
             return
         for job in self.by_environment.get(caller.environment_id, []):
@@ -69,7 +64,7 @@ async def read_plans_in_progress(services: Services) -> PlansInProgress:
 
 
 async def was_plan_cancelled(work: StepContext) -> bool:
-    """Return whether the plan of a flow job was cancelled before all of its flow jobs were created.
+    """Return whether the plan of a flow job was cancelled before its flow jobs were created.
 
     Raises `MustWait` while they are being created.
     """

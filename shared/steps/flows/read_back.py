@@ -39,7 +39,7 @@ class WriteNotVisible(MustWait):
 async def read_back[T](
     work: StepContext, what: str, read: Callable[[], Awaitable[T]], shows: Callable[[T], bool]
 ) -> T:
-    """Return what is read as soon as it shows the write, or whatever is read after the deadline.
+    """Return what is read, as soon as it shows the write or the deadline has passed.
 
     Raises `WriteNotVisible` before the deadline, and `NotFound` after it if the item is still
     missing.
@@ -61,7 +61,7 @@ async def read_back[T](
 
 
 async def poll(holder: StepContext | LeaseHolder) -> AsyncIterator[None]:
-    """Yield once for each read of one invocation or API request, the first time without a wait."""
+    """Yield once for each read of an invocation or API request, first without a wait."""
     services, pause = holder.services, _FIRST_PAUSE
     until = services.now + services.settings.read_back_interval
     yield

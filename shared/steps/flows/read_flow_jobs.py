@@ -11,9 +11,9 @@ from shared.services import Services
 async def read_flow_jobs(
     services: Services, environment_id: str, policy_id: str, workflow_ids: Iterable[str]
 ) -> AsyncIterator[tuple[str, FlowJob | UnreadableRow]]:
-    """Yield the workflow id and the job of each of these flows under this policy.
+    """Yield the workflow id and the job of each of these flows that has a job.
 
-    Uses one query for all.
+    Only jobs under this policy count. Uses one query for all.
     """
     wanted = {derive_flow_job_id(environment_id, one, policy_id): one for one in workflow_ids}
     async for row in services.tables.flow_jobs.scan(environment_id):

@@ -91,9 +91,6 @@ async def _build_job_for_edit(work: StepContext, original: OriginalFlow) -> Flow
 
 
 async def _read_child_jobs(work: StepContext, summary: DefinitionSummary) -> tuple[str, ...]:
-    """Return the names of the jobs of those child flows that get a copy. Other child flows are
-    omitted.
-    """
     job = work.job
     children = sorted(summary.children - {job.original.id})
     ids = [derive_flow_job_id(job.environment_id, child, job.policy_id) for child in children]

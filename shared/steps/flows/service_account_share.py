@@ -37,7 +37,7 @@ class ServiceAccountShare:
         )
 
     async def read_is_shared(self) -> bool:
-        """Read again whether the service account may edit the flow, and return that."""
+        """Read the shares again, and return whether the service account may edit the flow."""
         return self._may_edit(await self._read_shares())
 
     async def _read_shares(self) -> Sequence[Share]:
@@ -74,9 +74,7 @@ class ServiceAccountShare:
         await perform(Write(permit=permit, call=revoke, on_refusal=skip_if_gone))
 
     async def remove_ineffective(self) -> None:
-        """Remove a share that does not let the service account read trigger URLs, and record that
-        it does not.
-        """
+        """Remove a share that does not let the service account read trigger URLs. Record that."""
         await self.revoke(partial(self.work.require_write_allowed, anytime=True))
         await self.record_ineffective()
 
@@ -93,9 +91,7 @@ class ServiceAccountShare:
 async def find_useful_share(
     work: StepContext, environment_id: str, flow_name: str
 ) -> ServiceAccountShare | None:
-    """Return the share that can grant access to a flow, or None if only the flow service can grant
-    it.
-    """
+    """Return the share that can grant access to a flow, or None if no share can."""
     workflow_id = _find_workflow_id(work, environment_id, flow_name)
     row = await _find_or_create_record(work) if workflow_id else None
     return ServiceAccountShare(work=work, workflow_id=workflow_id, row=row) if row else None
@@ -104,9 +100,7 @@ async def find_useful_share(
 async def find_share_to_revoke(
     work: StepContext, environment_id: str, flow_name: str
 ) -> ServiceAccountShare | None:
-    """Return the share by which an invocation may have granted access, or None if no share can have
-    granted it.
-    """
+    """Return the share through which access may have been granted, or None."""
     workflow_id = _find_workflow_id(work, environment_id, flow_name)
     row = await _read_record(work) if workflow_id else None
     is_user = row and row.user_id
@@ -118,9 +112,6 @@ async def find_share_to_revoke(
 
 
 def _find_workflow_id(work: StepContext, environment_id: str, flow_name: str) -> str:
-    """Return the Dataverse id of the job's original or copy by its name in the flow service, or ""
-    for any other flow.
-    """
     job = work.job
     if environment_id != job.environment_id or not work.environment.dataverse_url:
         return ""
@@ -149,9 +140,7 @@ async def _store_record(work: StepContext, row: ServiceAccountRecord) -> None:
 
 
 async def _find_or_create_record(work: StepContext) -> ServiceAccountRecord | None:
-    """Return the row about the service account, or None if a share with it does not work and should
-    not be tried now.
-    """
+    """Return the row about the service account, or None if no share should be tried."""
     services = work.services
     account_id, row = (
         (await services.flow_access.read_account_id()).lower(),

@@ -42,11 +42,10 @@ class SharedSnapshotStore[T]:
         return kept.item if kept else self._empty
 
     async def read_cached(self, since: datetime, ended: datetime | None = None) -> T | None:
-        """Return an answer whose reading began after `since` and ended after `ended`, or wait for
-        one that is being read.
+        """Return an answer whose reading began after `since` and ended after `ended`.
 
-        Returns None if this invocation has to read it. A reader may crash or fail, so others wait
-        no longer than a reading takes, and not for a reading of many pages.
+        Returns None if this invocation has to read it. Waits for a reading in progress, but no
+        longer than a reading takes, and not for one of many pages.
         """
         services, readings = self.services, self.services.tables.shared_snapshots
         until, pause = services.now + READING_TAKES, _FIRST_PAUSE
@@ -109,8 +108,9 @@ class SharedSnapshotStore[T]:
         await self.services.tables.shared_snapshots.change(self.topic, self.id, without_refresh)
 
     async def store(self, answer: T, began: datetime) -> None:
-        """Store an answer whose reading began at `began`, unless a newer one is stored or the
-        archive fails.
+        """Store an answer, unless a newer one is stored or the archive fails.
+
+        `began` is when its reading began.
         """
         name, readings = await self._archive_answer(answer), self.services.tables.shared_snapshots
         took = self.services.now - began
@@ -129,7 +129,6 @@ class SharedSnapshotStore[T]:
         return SharedSnapshot(topic=self.topic, id=self.id)
 
     async def _archive_answer(self, answer: T) -> str:
-        """Store the answer in the archive and return its name, or "" if the archive fails."""
         content = json.dumps(answer, default=_convert_to_json)
         name = f"{self.topic}/{hash_key(content)}.json"
         try:

@@ -34,8 +34,9 @@ async def call_as_co_owner[T](
     """Return the result of a request that only a co-owner may send.
 
     The flow is in the job's environment unless `environment_id` names another. Grants the service
-    account co-ownership if it has none; the grant is revoked at the end of the step. Raises
-    `PlatformError` and `JobBlocked`, and `ServiceUnavailable` while a new grant is propagating.
+    account co-ownership if it has none; the grant is revoked at the end of the step. Raises the
+    errors of the request and of the grant, and `ServiceUnavailable` while a new grant is
+    propagating.
     """
     environment_id = environment_id or work.job.environment_id
     share = await find_useful_share(work, environment_id, flow_name)
@@ -62,10 +63,9 @@ async def _grant_and_call[T](
     *,
     has_grant: bool = False,
 ) -> T:
-    """Grant co-ownership by the flow service, and send the request.
+    """Grant co-ownership through the flow service, and send the request.
 
-    The row records the grant. `has_grant`: an earlier invocation may have granted a share too, so
-    that both are revoked later.
+    `has_grant`: an earlier invocation may have granted a share too.
     """
     await work.services.request_budget.wait_for_requests()
     await _require_writes_allowed_elsewhere(work, environment_id)
@@ -86,10 +86,9 @@ async def _call_with_existing_rights[T](
     share: ServiceAccountShare | None,
     ask: Callable[[], Awaitable[T]],
 ) -> T:
-    """Send the request with the co-ownership that exists, from this job or from somebody else.
+    """Send the request with the existing rights.
 
-    Somebody else's co-ownership may be new, or the list old, so the request is tried again
-    (platform.md#reads-lag). If a share has no effect, the flow service grants co-ownership as well.
+    If a share has no effect, grant co-ownership through the flow service.
     """
     name = _format_grant_name(work, environment_id, flow_name)
     has_grant = name in work.job.grants.active
@@ -137,10 +136,10 @@ def is_grant_propagating(error: PlatformError) -> bool:
 
 
 async def is_co_owner(services: Services, environment_id: str, flow_name: str) -> bool:
-    """Return whether the service account is owner or co-owner of a flow without a grant of the app.
+    """Return whether the service account is a co-owner of a flow without a grant of the app.
 
-    A flow whose grant was revoked does not count, because a read may still list the grant
-    (platform.md#reads-lag).
+    An owner counts. A flow whose grant was revoked does not, because a read may still list the
+    grant (platform.md#reads-lag).
     """
     is_listed = await _is_listed_as_co_owner(services, environment_id, flow_name)
     return is_listed and not await was_granted(services, environment_id, flow_name)
@@ -155,8 +154,8 @@ async def _is_listed_as_co_owner(services: Services, environment_id: str, flow_n
 
 
 async def is_granted_by_app(work: StepContext) -> bool:
-    """Return whether the list of the original's co-owners may contain the service account because
-    of this job or its plan.
+    """Return whether this job or its plan may have made the service account co-owner of the
+    original.
     """
     job = work.job
     plans = await work.services.tables.environment_jobs.read_all(job.remediation_id)
@@ -180,12 +179,7 @@ async def was_granted(services: Services, environment_id: str, flow_name: str) -
 async def _record_grant_if_needed(
     work: StepContext, environment_id: str, flow_name: str, share: ServiceAccountShare | None
 ) -> bool:
-    """Record a grant before it is made. Return whether the grant is needed.
-
-    It is not needed if this job has an active grant, or if somebody else made the service account
-    co-owner: that co-ownership stays. If the service account owns the flow, a share may be granted
-    and revoked; it stays the owner.
-    """
+    """Record a grant before it is made, if it is needed. Return whether it is needed."""
     job, services = work.job, work.services
     name = _format_grant_name(work, environment_id, flow_name)
     if name in job.grants.active:
@@ -216,9 +210,6 @@ async def _record_grant(work: StepContext, environment_id: str, name: str) -> No
 
 
 async def _require_writes_allowed_elsewhere(work: StepContext, environment_id: str) -> None:
-    """Raise an error if the flow is in another environment than the job, and writes are not allowed
-    there.
-    """
     if environment_id != work.job.environment_id:
         await require_write_allowed(work.services, environment_id)
 
@@ -232,8 +223,7 @@ async def revoke_all_grants(work: StepContext) -> None:
 
 
 async def revoke_remaining_grants(work: StepContext) -> None:
-    """Revoke again the grants that the platform still shows after their revocation, and send an
-    alert about them.
+    """Revoke again the grants that the platform still shows. Send an alert about them.
 
     Does nothing while a read may be older than the revocation (platform.md#reads-lag).
     """
@@ -262,11 +252,6 @@ def format_grants_not_revoked(flows: Sequence[str]) -> str:
 
 
 async def _is_still_granted(work: StepContext, name: str) -> bool:
-    """Return whether the service account is still co-owner of a flow whose grant was revoked.
-
-    For solution flows this is read from Dataverse, whose requests are not as limited
-    (platform.md#flow-permissions).
-    """
     environment_id, flow_name = parse_job_reference(name, work.job.environment_id)
     try:
         if share := await find_share_to_revoke(work, environment_id, flow_name):
@@ -285,9 +270,6 @@ async def is_still_co_owner(services: Services, environment_id: str, flow_name: 
 async def _read_own_permissions(
     services: Services, environment_id: str, flow_name: str
 ) -> list[FlowPermission]:
-    """Return the service account's permissions in the flow service, or an empty list if the flow no
-    longer exists.
-    """
     await services.request_budget.wait_for_requests(is_urgent=True)
     account_id = (await services.flow_access.read_account_id()).lower()
     try:
@@ -298,10 +280,10 @@ async def _read_own_permissions(
 
 
 async def revoke_grant(work: StepContext, name: str) -> None:
-    """Revoke the co-ownership of one flow in the way in which this invocation granted it.
+    """Revoke the service account's access to one flow.
 
-    If another invocation granted it, remove both the share in Dataverse and the co-ownership in
-    the flow service. `name` is one of the row's active or past grants.
+    Removes the share in Dataverse or the co-ownership in the flow service, whichever this
+    invocation granted. If an earlier one granted it, removes both.
     """
     flow = environment_id, flow_name = parse_job_reference(name, work.job.environment_id)
     is_shared, is_made = flow in work.shared_with_operator, flow in work.made_co_owner

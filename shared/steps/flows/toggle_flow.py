@@ -106,10 +106,10 @@ async def toggle_flow[F: (Workflow, OriginalFlow)](
 
 
 def wait_until_read_is_current(work: StepContext, title: str, sent: FlowStateWrite) -> None:
-    """Raise `MustWait` if a read that differs from the app's last write may be older than that
-    write.
+    """Raise `MustWait` while a read may be older than the app's last write.
 
-    If this returns, somebody else has turned the flow on or off since.
+    Call it if the read differs from the write. If it returns, somebody else has turned the flow on
+    or off since.
     """
     until = sent.last_sent_at + work.services.settings.read_back_timeout
     if work.services.now < until:
@@ -164,7 +164,8 @@ async def _read_back[F: (Workflow, OriginalFlow)](
 async def toggle_original(
     work: StepContext, *, on: bool, seen: OriginalFlow | None = None, name: str | None = None
 ) -> OriginalFlow:
-    """Turn the original on or off (see `toggle_flow`), and rename it in the same write.
+    """Turn the original on or off (see `toggle_flow`). If possible, the same write renames it to
+    `name`.
 
     If the returned flow does not have the name, call `rename_flow`.
     """
@@ -228,9 +229,8 @@ def build_original_toggle(work: StepContext, name: str | None = None) -> FlowTog
 def _build_change_with_name(
     work: StepContext, original: OriginalFlow, change: WorkflowUpdate, name: str | None
 ) -> Write:
-    """Return the write that changes and renames the original.
-
-    After an error, only the change is sent.
+    """Return the write that changes and renames the original. If it is rejected, only the change is
+    sent.
     """
 
     async def handle_error(err: Refusal) -> Reply:
@@ -243,10 +243,10 @@ def _build_change_with_name(
 def _build_start_as_service_account(
     work: StepContext, error: PlatformError
 ) -> Write | PlatformError:
-    """Return the write by which the service account, as a co-owner, turns the original on.
+    """Return the write with which the service account, as a co-owner, turns the original on.
 
-    Returns the error instead if it does not say that an application may not turn the flow on. If
-    the service account is not set up, the write raises the given error.
+    Returns `error` unless it says that an application may not turn the flow on. The write raises
+    `error` if the service account is signed out.
     """
     if find_error_code(error.code, error.detail).code != NO_USER_DETAILS:
         return error

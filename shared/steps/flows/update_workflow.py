@@ -26,7 +26,7 @@ from shared.steps.step_context import StepContext
 def build_flow_write(
     work: StepContext, row: Workflow | OriginalFlow, change: WorkflowUpdate
 ) -> Write:
-    """Return the write that changes a flow as its owner, or as the app if that is rejected.
+    """Return the write that changes a flow as its owner, or else as the app.
 
     The write raises `Conflict` if the flow is no longer as in `row`, and `JobBlocked` if neither
     the owner nor the app may change it.
@@ -60,7 +60,7 @@ def build_write_for_owner(
     call: Callable[[str | None], Awaitable[object]],
     permit: Callable[[], Awaitable[object]] | None = None,
 ) -> Write:
-    """Return a write on behalf of the flow's owner, or as the app if that is rejected.
+    """Return a write on behalf of the flow's owner, or else as the app.
 
     `call` sends the request on behalf of the user whom its argument names, or as the app if that is
     None. `permit` is `StepContext.require_write_allowed` by default.
@@ -68,9 +68,6 @@ def build_write_for_owner(
     permit = permit or work.require_write_allowed
 
     async def write_as_app(error: Refusal) -> Reply:
-        """Return the write as the app, if the app may not act for the owner or the owner lacks a
-        connection.
-        """
         owner_is_gone = await _explain_owner(work, flow)
         code = error.code if isinstance(error, PlatformError) else ""
         if not owner_is_gone and code not in {*NOT_ON_BEHALF, CONNECTION_REFUSED}:
@@ -92,10 +89,7 @@ def build_write_for_owner(
 
 
 async def _explain_owner(work: StepContext, flow: Owned) -> JobBlocked | None:
-    """Return the reason why the app cannot act for the flow's owner, or None if it can.
-
-    Owners may leave while a copy is made, or during the no-call period.
-    """
+    """Return an error if the flow's owner has left or is disabled, else None."""
     owner = await work.services.principals.read_user(flow.environment, flow.owner_id)
     if owner and not owner.is_disabled:
         return None

@@ -75,8 +75,7 @@ async def read_demands_newer_shape(services: Services, environment_id: str) -> b
 async def keep_references(
     work: StepContext, environment_id: str, workflow_id: str, client_data: str
 ) -> str:
-    """Return the definition with all connection references that the flow had before this job's
-    first save.
+    """Return the definition with all connection references from before this job's first save.
 
     An invocation may have crashed after a rejected save had removed references. So a complete
     definition is archived before it is saved first, and never replaced in the archive.
@@ -96,7 +95,7 @@ async def keep_references(
 
 
 def is_stored(stored: str, client_data: str) -> bool:
-    """Return whether a stored definition is the saved one, in the older or the newer format."""
+    """Return whether a stored definition is the saved one, in either connector format."""
     if is_same_definition(stored, client_data):
         return True
     return is_same_definition(stored, with_reference_hosts(client_data))
@@ -124,9 +123,8 @@ def _is_format_error(error: Refusal) -> bool:
 
 
 async def _restore_references(work: StepContext, flow: SavedFlow, error: Refusal) -> Reply:
-    """Restore the references that a rejected save removed.
-
-    Return an error that says more than the platform's.
+    """Restore the references that a rejected save removed. Return a more specific error, if there
+    is one.
     """
     lost = find_lost_references(flow.before, await flow.read()) if flow.before else {}
     if not lost:
@@ -149,9 +147,7 @@ async def _restore_references(work: StepContext, flow: SavedFlow, error: Refusal
 def _build_retry_error(
     err: PlatformError | NotFound | JobBlocked, more: str
 ) -> RefusedForNow | None:
-    """Return an error that makes the job try again, or None if a later save cannot
-    succeed either.
-    """
+    """Return an error that makes the job try again, or None for a lasting error."""
     if isinstance(err, PlatformError) and is_temporary_error(err.code):
         return RefusedForNow(f"{err} {more}".strip(), code=err.code)
     return None

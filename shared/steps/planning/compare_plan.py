@@ -102,11 +102,8 @@ async def exclude_unapproved_changes(held: LeasedJob[EnvironmentJob]) -> Environ
 async def _look_up_new_callers(
     held: LeasedJob[EnvironmentJob], planned: Sequence[PlanItem], urls: TriggerUrlIndex
 ) -> list[PlanItem]:
-    """Return the items. If callers hold trigger URLs that are new since the plan was shown and
-    match no flow, first reads runs of flows whose URL is unknown.
-
-    Each result is stored, so that a used-up budget loses none. Raises `TransientError` if the next
-    read has to wait.
+    """Return the items. While callers hold new URLs that match no flow, read runs of flows with
+    unknown URLs.
     """
     services, job = held.services, held.job
     items = []
@@ -128,10 +125,7 @@ async def _look_up_new_callers(
 async def _complete_changed_items(
     services: Services, environment: Environment, items: Sequence[PlanItem], urls: TriggerUrlIndex
 ) -> list[PlanItem]:
-    """Return the items. The changed ones have all facts.
-
-    Nothing is stored before all is decided.
-    """
+    """Return the items, the changed ones with all facts. Stores nothing."""
 
     async def keep(_: Sequence[PlanItem]) -> None: ...
 

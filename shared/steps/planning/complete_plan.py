@@ -1,7 +1,7 @@
-"""Complete a plan: read who calls each flow and whom it is shared with. Only reads.
+"""Complete a plan: read who calls each flow and whom it is shared with.
 
-Dataverse returns the facts of a hundred flows per request. Only the flow service knows which flow a
-trigger URL belongs to, with one request per flow: see trigger_urls.py.
+Only the flow service knows which flow a trigger URL belongs to, with one request per flow: see
+trigger_urls.py.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -51,9 +51,7 @@ _BATCH_SIZE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowRunLookups:
-    """The flows whose runs are read for their trigger URL ids, and the trigger URL ids that no
-    known flow has.
-    """
+    """The flows whose runs are read for their trigger URL ids, and the known ids."""
 
     urls: TriggerUrlIndex
     #: Workflow ids.
@@ -72,8 +70,8 @@ async def complete_items(
     """Return the items with their callers, co-owners, solutions and proposed conversions.
 
     `plan` are all items of the plan, by default `items`. `keep` stores what was read before more is
-    read, so that a repeated call continues. If a flow cannot be read now, raises its
-    `TransientError` after all others are stored.
+    read, so that a repeated call continues. If a flow's shares cannot be read now, raises its
+    `TransientError` after the rest of its batch is stored.
     """
     done = {item.workflow_id: item for item in items}
     copied = list_copied_flows(items if plan is None else plan)
@@ -115,20 +113,15 @@ async def complete_items(
 
 
 def _needs_sharing_read(item: PlanItem) -> bool:
-    """Return whether the item's shares have to be read.
-
-    Those of a flow outside solutions are not, because that would need a request of a small budget.
-    """
+    # Of a flow outside solutions, the read would need a request of a small budget.
     return item.action.is_copy and item.in_solution and item.co_owner_count is None
 
 
 async def _read_sharing(
     services: Services, environment: Environment, items: Sequence[PlanItem]
 ) -> tuple[list[PlanItem], TransientError | None]:
-    """Return the items with the shares and solutions that their copies will have, and an error if
-    some could not be read.
-
-    What the platform rejects is reported later by the flow's job.
+    """Return the items whose shares and solutions were read, and an error if more can be read
+    later.
     """
     ids = [item.workflow_id for item in items]
     shares = await services.flow_sharing.list_each(environment, ids)
@@ -155,7 +148,6 @@ def _find_first_transient_error(
 
 
 def _with_unknowns(item: PlanItem, looks: FlowRunLookups) -> PlanItem:
-    """Return the item with its notes and with the facts that are unknown."""
     if item.has_trigger_url and not item.trigger_url_id:
         item = replace(item, trigger_url_id=looks.urls.known.get(item.workflow_id, ""))
     if item.action.is_copy:
@@ -196,7 +188,7 @@ def _preview_conversion(client_data: str | None, item: PlanItem, why: str) -> Co
 
 
 def list_copied_flows(items: Iterable[PlanItem]) -> frozenset[str]:
-    """Return the Dataverse ids of the plan's flows that this plan, or an earlier one, copies."""
+    """Return the Dataverse ids of the flows that this plan or an earlier one copies."""
     return frozenset(
         item.workflow_id
         for item in items
@@ -234,7 +226,7 @@ class KnownCallers:
 
 
 def with_callers(services: Services, item: PlanItem, known: KnownCallers) -> PlanItem:
-    """Return the item with the callers that the last search found, and with its planned changes."""
+    """Return the item with its callers from the last search and its planned changes."""
     environment_id, secret = known.environment_id, known.secrets.get(item.workflow_id)
     found = [
         *select_callers_of_flow(

@@ -1,4 +1,4 @@
-"""Find the flows that stay on Microsoft's key, with the facts that a plan needs. Only reads.
+"""Find the flows that stay on Microsoft's key, with the facts that a plan needs.
 
 Bulk reads come first: a list, and a Dataverse query with 500 definitions per request. Only flows
 without a row in Dataverse are read one by one. Each page is stored before the next one is
@@ -111,7 +111,7 @@ async def discover_flows(
     flow with the flow service's list of all flows, which takes many requests of a small budget.
     `again`: the `rows` are those of a plan, and unchanged flows are not read. `hidden` reads
     definitions that the platform hides from the app; if it is None, they stay unknown. `advanced`
-    is called after each stored page. Stores callers that are found in the flows in the caller
+    is called after each stored page. Adds callers that are found in definitions to the caller
     index.
     """
     parts = DiscoveryPages(services, rows, advanced)
@@ -249,7 +249,6 @@ def _build_page(
 
 
 def _without_definition(flow: FlowListEntry, why: str = NOT_SHOWN) -> FlowOnMicrosoftKey:
-    """Return a flow whose definition the platform hides, with the problem that the plan reports."""
     return FlowOnMicrosoftKey(
         workflow_id=flow.identity,
         flow_name=flow.flow_name,
@@ -280,7 +279,6 @@ def _with_definition(
 
 
 def _find_owner(shown: Workflow | FlowServiceFlow) -> FlowOwner | None:
-    """Return the owner with the id that the flow service shows, or None if it shows none."""
     if isinstance(shown, Workflow):
         return shown.owner
     entra_id = shown.owner_id.lower()
@@ -290,10 +288,6 @@ def _find_owner(shown: Workflow | FlowServiceFlow) -> FlowOwner | None:
 def _build_flow_from_detail(
     flow: FlowListEntry, detail: FlowServiceFlow, shown: FlowServiceFlow | str
 ) -> FlowOnMicrosoftKey:
-    """Return a flow as the flow service shows it.
-
-    If its definition is hidden, the problem of the flow says why.
-    """
     client_data = shown.client_data if isinstance(shown, FlowServiceFlow) else None
     if client_data is None:
         why = shown if isinstance(shown, str) else NOT_SHOWN

@@ -73,7 +73,7 @@ async def _read_jobs(
 async def find_firewall_issues(
     services: Services, environment: Environment, items: list[PlanItem]
 ) -> tuple[tuple[FirewallIssueSummary, ...], tuple[str, ...], tuple[ExternalHost, ...]]:
-    """Return each issue with a required service tag once, with the flows whose cutover it blocks.
+    """Return each issue with a required service tag, with the flows that it blocks.
 
     Also returns texts about the other issues, and the hosts whose owners have to be asked.
     """
@@ -129,9 +129,6 @@ async def _add_planned_fixes(
     issues: Mapping[str, FirewallIssue],
     opened: frozenset[str],
 ) -> dict[str, FirewallIssueSummary]:
-    """Return those issues whose firewall the environment's settings let the app change, with the
-    planned fix.
-    """
     with_fix: dict[str, FirewallIssueSummary] = {}
     for name, issue in issues.items():
         if issue.kind not in services.firewalls:
@@ -171,7 +168,6 @@ def _format_findings(
 def _list_manual_connections(
     planned: Mapping[str, PlanItem], discovery: DiscoveryResult
 ) -> list[str]:
-    """Return the connections that need a reference which only a person can create."""
     return [
         f"{planned[flow.workflow_id].display_name} embeds the connection {label} of a custom "
         "connector. A person has to create a connection reference for it."

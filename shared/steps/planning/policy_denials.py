@@ -23,8 +23,8 @@ type PolicyDenials = Mapping[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """The resource that changing a caller writes. If its child is written, such as its settings,
-    the type is that of the child.
+    """The Azure resource that a caller's change writes. `written_type` may be the type of its
+    child.
     """
 
     resource_id: str
@@ -37,10 +37,10 @@ async def find_policy_denials(
     items: Iterable[PlanItem],
     places: Mapping[str, Sequence[CallerIndexEntry]],
 ) -> PolicyDenials:
-    """Return, by the address of each caller, why Azure Policy denies its change, "" if it does not,
-    or None if that is unknown.
+    """Return why Azure Policy denies the change of a caller, by the caller's address.
 
-    Each resource is checked once. `places` are index entries by the ids that callers hold.
+    The reason is "" if no policy denies the change, and None if that is unknown. Each resource is
+    checked once. `places` are index entries by the ids that callers hold.
     """
     resources: dict[str, _Written] = {}
     for item in items:
@@ -57,9 +57,6 @@ async def find_policy_denials(
 
 
 def _find_written_resource(services: Services, caller: Caller) -> _Written | None:
-    """Return the resource that the app would write, or None if there is no resource or a person
-    changes the caller.
-    """
     resource_id = caller.address.partition("|")[0]
     kind = services.callers.get(caller.kind)  # None: only another version of the app knows it
     if kind is None or caller.manual_reason or not resource_id.startswith("/subscriptions/"):

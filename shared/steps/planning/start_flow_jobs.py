@@ -1,4 +1,4 @@
-"""Create the flow jobs of an approved plan and send their messages. Repeating it changes nothing.
+"""Create the flow jobs of an approved plan and send their messages. A repetition changes nothing.
 
 All rows are stored before the first message is sent, because a job reads the rows of its dependent
 flows.
@@ -77,9 +77,7 @@ async def _is_new_job(services: Services, job: FlowJob) -> bool:
 
 
 async def read_planned_work(services: Services, environment_job: EnvironmentJob) -> list[PlanItem]:
-    """Return the items that the last approval allows to start, or all items with work if no
-    approval is required.
-    """
+    """Return the items with work that the last approval, if there was one, allows to start."""
     return [
         item
         for item in await services.tables.plan_items.read_all(environment_job.id)
@@ -111,7 +109,6 @@ async def list_open_jobs(services: Services, environment_job: EnvironmentJob) ->
 
 
 async def _create_flow_job(services: Services, planned: FlowJob, *, is_named: bool) -> FlowJob:
-    """Create the row of a flow's job, or plan the existing job again. Return the row."""
     if is_named:
         with suppress(AlreadyExists):
             return (await services.tables.flow_jobs.insert(planned, is_indexed=True)).item
@@ -129,9 +126,7 @@ async def _create_flow_job(services: Services, planned: FlowJob, *, is_named: bo
 
 
 def _plan_again(job: FlowJob, planned: FlowJob, *, now: datetime) -> FlowJob | None:
-    """Return a withdrawn job as this remediation plans it again, or None if the job
-    stays as it is.
-    """
+    """Return a withdrawn job as this remediation plans it again, or None to leave it as it is."""
     if job.environment_job_id == planned.environment_job_id or not job.allows_new_job:
         return None
     again = replace(

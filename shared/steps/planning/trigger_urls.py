@@ -33,7 +33,7 @@ _URL_ID = re.compile("[0-9a-f]{32}")
 
 @dataclass(slots=True, kw_only=True)
 class TriggerUrlIndex:
-    """The trigger URL ids that are known for flows, and those that callers hold and no flow has."""
+    """The trigger URL ids of flows, and the ids that callers hold and no flow has."""
 
     #: By workflow id: found by earlier jobs and plans of the environment.
     known: Mapping[str, str]
@@ -48,8 +48,7 @@ class TriggerUrlIndex:
     async def read_url_id(
         self, services: Services, environment_id: str, item: PlanItem
     ) -> PlanItem:
-        """Return the item with its trigger URL id, if a run of the flow shows it. Store the id for
-        later plans.
+        """Return the item with its trigger URL id, if a run shows it. Store the id for later plans.
 
         Raises `TransientError` if the runs cannot be read now.
         """
@@ -66,8 +65,8 @@ class TriggerUrlIndex:
         return replace(item, trigger_url_id=url_id, was_run_checked=True)
 
     def list_flows_to_read(self, items: Iterable[PlanItem], most: int | None) -> frozenset[str]:
-        """Return the workflow ids of the flows whose runs are read: always the same ones, at most
-        `most`.
+        """Return the workflow ids of the flows whose runs are read: at most `most`, flows with a
+        job first.
         """
         flows = [
             item.workflow_id
@@ -102,10 +101,9 @@ async def read_trigger_urls(
 async def find_unmatched_callers(
     services: Services, urls: TriggerUrlIndex, items: Iterable[PlanItem]
 ) -> tuple[str, ...]:
-    """Return a finding that names the callers whose URLs match no flow, or nothing if there are
-    none.
+    """Return a finding that names the callers whose URLs match no flow, if there are any.
 
-    Such a caller may call a flow of the plan whose URL is unknown.
+    Returns nothing if the URLs of all flows of the plan are known.
     """
     if not any(
         item.action.is_work and item.has_trigger_url and item.is_on and not item.trigger_url_id

@@ -85,9 +85,6 @@ async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
 def _wait_or_block(
     services: Services, job: EnvironmentJob, left: Sequence[FlowListEntry]
 ) -> EnvironmentJob:
-    """Return the job, waiting for the platform migration or, if that takes too long, blocked with
-    the flows that were not moved.
-    """
     if not _is_late(services, job):
         text = "The platform is moving the environment's flows to the key."
         until = services.now + services.settings.platform_migration_poll_interval

@@ -53,7 +53,10 @@ async def add_to_solution(work: StepContext) -> str:
 
 
 async def read_solution_id(work: StepContext) -> str | None:
-    """Return the Dataverse id of the original if it is in a solution, else None."""
+    """Return the Dataverse id of the original if it is in a solution, else None.
+
+    Raises `JobBlocked` if the original was deleted.
+    """
     job = work.job
     try:
         flow = await work.services.flow_reports.get_flow(job.environment_id, job.original.flow_name)
@@ -66,10 +69,6 @@ async def read_solution_id(work: StepContext) -> str | None:
 
 
 async def _request_addition_of_batch(work: StepContext, batch: tuple[FlowJob, ...]) -> None:
-    """Request that the flows of all open jobs of a batch are added to a solution.
-
-    A repeated request changes nothing.
-    """
     jobs = [job for job in batch if _is_to_be_added(job) or job.id == work.job.id]
     names = [job.original.flow_name for job in jobs]
     add = work.services.flow_placement.add_to_solution
@@ -90,7 +89,7 @@ async def _request_addition_of_batch(work: StepContext, batch: tuple[FlowJob, ..
 
 
 async def _read_batch(work: StepContext) -> tuple[FlowJob, ...]:
-    """Return the jobs of this job's batch. The states of the jobs do not change the batch."""
+    """Return the jobs of this job's batch, whatever their state."""
     where = [Condition("environment_job_id", "eq", work.job.environment_job_id)]
     jobs = await work.services.tables.flow_jobs.read_all(work.job.environment_id, where=where)
     candidates = sorted(

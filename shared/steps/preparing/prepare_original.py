@@ -37,7 +37,11 @@ STAYS_IN_SOLUTION = "It stays in the solution, because no API removes it."
 
 
 async def start_preparing(work: StepContext) -> FlowJob:
-    """Check that the plan still applies. Record the intent to change the original."""
+    """Return the job in state preparing if the plan still applies.
+
+    Returns it as cancelled if its plan was cancelled. First archives a definition that will be
+    converted. Raises `JobBlocked` if it was edited.
+    """
     if await was_plan_cancelled(work):
         text = "The remediation was cancelled while its flow jobs were created."
         return move_to_state(work.job, FlowJobState.CANCELLED, text, now=work.services.now)
@@ -131,9 +135,6 @@ async def _read_archived_definition(work: StepContext) -> str:
 
 
 def _with_references(row: Workflow, archived: str) -> str:
-    """Return the archived definition with the connection references that a rejected
-    save removed.
-    """
     return with_lost_references(archived, row.client_data)
 
 

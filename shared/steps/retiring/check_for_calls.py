@@ -48,11 +48,10 @@ _MOST_NAMED = 3
 
 
 async def wait_for_no_calls(work: StepContext) -> None:
-    """Raise `MustWait` until the original has received no calls for the no-call period and all
-    parents are retired.
+    """Raise `MustWait` while the original is called or may be called.
 
-    The error contains the time of the next check. Raises `JobBlocked` if the job of a parent is
-    blocked, failed or cancelled.
+    Waits for the no-call period, for the jobs of parents, and for runs of callers that began before
+    their change. Raises `JobBlocked` if the job of a parent is blocked, failed or cancelled.
     """
     if work.job.migration_method is not MigrationMethod.COPY_OFF:
         await _update_parent_copies(work)
@@ -103,7 +102,6 @@ async def _read_last_disabled_at(services: Services, job: FlowJob) -> datetime |
 
 
 async def _describe_callers(services: Services, job: FlowJob) -> str:
-    """Return a sentence for each of the first callers, or "" if the app may not read them."""
     row = None
     try:
         row = await read_new_calls(services, job)
@@ -133,10 +131,6 @@ async def _wait_for_parents(work: StepContext) -> None:
 
 
 def _has_released_original(parent: FlowJob) -> bool:
-    """Return whether a parent no longer runs this original.
-
-    A parent that was rolled back counts as a caller like any other.
-    """
     return parent.state_properties.releases_children
 
 
@@ -164,10 +158,7 @@ async def _update_parent_copies(work: StepContext) -> None:
 
 
 async def _wait_for_runs_of_callers(work: StepContext) -> None:
-    """Raise `MustWait` while runs of callers may still call the original.
-
-    These are runs that started before their flow was updated or retired.
-    """
+    """Raise `MustWait` while runs from before their flow's change may still call the original."""
     now = work.services.now
     began_by = work.job.observation.started_at or now
     parents = [
@@ -214,10 +205,10 @@ async def read_recorded_calling_flows(work: StepContext, state: CallerState) -> 
 
 
 async def wait_for_runs(work: StepContext, flows: Iterable[CallingFlow]) -> None:
-    """Raise `MustWait` while one of these flows has a run in progress that began by the flow's
-    `began_by`.
+    """Raise `MustWait` while a run of one of these flows is in progress.
 
-    A flow without such a run never has one again, so the job's row records the flow.
+    Only runs that began by the flow's `began_by` count. A flow without such a run never has one
+    again, so the job's row records the flow.
     """
     services, observation = work.services, work.job.observation
     for flow in sorted(flows, key=lambda one: one.id):
@@ -245,9 +236,7 @@ async def _read_runs_from_before(services: Services, flow: CallingFlow) -> list[
 
 
 def find_longest_pause(runs: list[FlowRun]) -> timedelta:
-    """Return the longest time between the starts of two consecutive runs, or zero for fewer than
-    two runs.
-    """
+    """Return the longest time between the starts of consecutive runs, or zero."""
     starts = sorted(run.started_at for run in runs)
     intervals = (later - earlier for earlier, later in pairwise(starts))
     return max(intervals, default=timedelta(0))

@@ -11,7 +11,7 @@ from shared.steps.step_context import StepContext
 def require_no_own_channel(work: StepContext) -> None:
     """Raise `JobBlocked` if a setting of this app contains the URL of the flow to turn off.
 
-    That flow is the original, or in a rollback the copy.
+    That flow is the original, or the copy in a rollback.
     """
     if labels := find_channels_of_job(work.services, work.job):
         other = "original" if work.job.rollback_stage else "copy"
@@ -27,8 +27,6 @@ def require_no_own_channel(work: StepContext) -> None:
 
 
 def find_channels_of_job(services: Services, job: FlowJob) -> list[str]:
-    """Return the names of the settings that contain the URL of the flow that a job will
-    turn off.
-    """
+    """Return the names of settings that contain the URL of the flow to turn off."""
     url_id = job.copy.url_id if job.rollback_stage else job.original.url_id
     return [label for _, label in find_channels_using(services.settings.channel_addresses, url_id)]

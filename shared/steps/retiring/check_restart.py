@@ -1,9 +1,9 @@
 """Check, before the app turns a flow off, that the flow and its copy could be turned on.
 
-An original continues to run although its owner has left, its licence has expired or its connection
-is broken, but then it cannot be turned on again (platform.md#expired-licences). So nothing could be
-rolled back. An issue found here has to be fixed first, or ignored by its name like a firewall
-issue. The plan lists what cannot be checked: data policies, shared connections, and licences for
+An original may run although its owner has left, its licence has expired or its connection is
+broken, but then it cannot be turned on again (platform.md#expired-licences), and a rollback is
+impossible. An issue found here has to be fixed first, or ignored by its name like a firewall issue.
+The plan lists what cannot be checked: data policies, shared connections, and licences for
 connectors other than HTTP.
 """
 
@@ -173,11 +173,9 @@ async def _read_references(
 async def _read_connection_errors(
     work: StepContext, connections: Iterable[str]
 ) -> Mapping[str, str]:
-    """Return the error of each connection of the environment, or nothing if the app may not read
-    them.
+    """Return the error of each connection, or nothing if the app may not read them.
 
-    The list is as long as the environment has connections. A list that another job of this process
-    read within ten seconds is used again if it shows these connections without an error.
+    A recent list is used again if it shows these connections without an error.
     """
     services, home = work.services, work.environment.id
     asked = services.now
@@ -197,11 +195,10 @@ async def _read_connection_errors(
 async def _find_child_flow_issues(
     work: StepContext, original: OriginalFlow, copy: Workflow | None
 ) -> AsyncIterator[StartIssue]:
-    """Yield child flows that do not exist or are off, because some sources require a child to be on
-    (others, that it was on once).
+    """Yield child flows that do not exist or are off.
 
-    Originals that this remediation copies are not reported as off: they were on, and in a call loop
-    the app has turned some off. See platform.md#child-flows-first.
+    Some sources require a child to be on, others that it was on once
+    (platform.md#child-flows-first). Originals that this remediation copies may be off.
     """
     ours = {one.original.id for one in await work.read_related_jobs(work.job.children)}
     wanted = _parse_children(original.client_data) | (
@@ -231,11 +228,8 @@ def _parse_children(client_data: str) -> frozenset[str]:
 
 
 async def _find_licence_issues(work: StepContext) -> AsyncIterator[StartIssue]:
-    """Yield an issue if the flow has HTTP actions or an HTTP trigger, and has no premium licence.
-
-    Definitions do not show which licence other connectors need.
-    """
     job = work.job
+    # Definitions do not show which licence other connectors need.
     if not job.original.http_hosts and job.original.category != TriggerCategory.HTTP:
         return
     licence = await work.services.flow_reports.read_licence(

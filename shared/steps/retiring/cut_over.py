@@ -16,10 +16,10 @@ from shared.steps.step_context import StepContext
 
 
 async def start_cutover(work: StepContext) -> FlowJob:
-    """Record the intent to cut over.
+    """Return the job in state cutting over.
 
-    If the original was turned off since it was copied, its copy stays off instead. Raises
-    `JobBlocked` if the original was edited.
+    If somebody turned the original off since it was copied, returns a job whose copy stays off.
+    Raises `JobBlocked` if the original was edited or could not be turned on again.
     """
     original = await read_original(work)
     if not original.is_on and work.job.has_turned_both_off:
@@ -41,9 +41,6 @@ async def start_cutover(work: StepContext) -> FlowJob:
 
 
 def _move_to_turning_original_on(work: StepContext) -> FlowJob:
-    """Return the job that turns the original on again, because a read showed wrongly that it was
-    on.
-    """
     text = "This job has turned the original off. The app turns it on again."
     now = work.services.now
     job = replace(work.job, both_off_since=now, cutover_failure=CutoverFailure(message=text))

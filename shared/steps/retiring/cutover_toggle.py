@@ -108,7 +108,7 @@ async def toggle_pair(
     """Turn `off` off and `on` on.
 
     Return None, or why `off` was turned on again instead. Raises the errors that prevent turning
-    `off` off. After that, raises only `MustWait`, `TransientError` and `Conflict`.
+    `off` off.
     """
     failure = work.job.cutover_failure
     if failure is None:
@@ -143,11 +143,9 @@ async def _turn_off_then_on(work: StepContext, *, off: CutoverSide, on: CutoverS
 
 
 async def _require_linked_environment(work: StepContext) -> None:
-    """Raise an error unless the environment is linked to the job's policy now, or the job is rolled
-    back.
+    """Raise an error if the environment was unlinked: the copy would be on Microsoft's key.
 
-    Without a key, a copy that is turned on would be on Microsoft's key. An environment that was
-    read a minute ago may have been unlinked since.
+    A rollback may continue.
     """
     job = work.job
     if job.policy_id and not job.is_rolling_back:

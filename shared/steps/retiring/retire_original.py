@@ -26,8 +26,10 @@ from shared.steps.updating_callers.record_callers import has_callers_left
 
 
 async def retire_without_calls(work: StepContext) -> FlowJob:
-    """Retire an original that callers start, once it receives no calls and is still as it was
-    copied.
+    """Retire an original that callers start, once it receives no calls.
+
+    If callers have to be updated first, or the original has to be copied again, returns a job that
+    does so.
     """
     if work.job.migration_method is not MigrationMethod.COPY_OFF:
         require_no_own_channel(work)  # first, because its notifications are calls of the original
@@ -57,8 +59,9 @@ async def retire_original(work: StepContext) -> FlowJob:
     """Turn the original off and rename it and its copy.
 
     First shares the copy with the principals that the original has gained since it was copied. If
-    the original was edited, returns a job that copies it again. If an original that was off is on
-    now, returns a job that turns its copy on too.
+    the original was edited, raises `JobBlocked`, or returns a job that copies it again if the
+    settings say so. If an original that was off is on now, returns a job that turns its copy on
+    too.
     """
     job = work.job
     async with run_concurrently() as reads:
@@ -92,11 +95,7 @@ async def retire_original(work: StepContext) -> FlowJob:
 
 
 async def _read_probable_owner(work: StepContext) -> DataverseUser | None:
-    """Return the owner that the original had when it was copied, or None if the owner need not be
-    checked.
-
-    The owner is read together with the flows, before it is known whether the owner has changed.
-    """
+    """Return the owner from when the original was copied, or None if no check needs the owner."""
     job = work.job
     if not job.original.in_solution or job.migration_method is not MigrationMethod.UPDATE_CALLERS:
         return None
@@ -104,9 +103,6 @@ async def _read_probable_owner(work: StepContext) -> DataverseUser | None:
 
 
 def _copy_again_if_edited(work: StepContext, original: OriginalFlow) -> FlowJob | None:
-    """Return the job that copies an edited original again, or None if the original is unchanged or
-    was not copied.
-    """
     job = work.job
     is_edited = job.original.digest not in {"", hash_definition(original.client_data)}
     is_copied_again = work.services.settings.on_original_edited is OnOriginalEdited.COPY_AGAIN

@@ -21,7 +21,7 @@ from shared.steps.updating_callers.record_callers import holds_copy
 
 
 async def repeat_rollback_if_changed(work: StepContext) -> FlowJob | None:
-    """Return the job at the stage to repeat, or None if everything is as the rollback left it.
+    """Return the job at the stage to repeat, or None if nothing has changed.
 
     Raises `MustWait` until no write is in flight.
     """
@@ -34,7 +34,7 @@ async def repeat_rollback_if_changed(work: StepContext) -> FlowJob | None:
 
 
 async def repeat_rollback_if_callers_changed(work: StepContext) -> FlowJob | None:
-    """Return the job at the stage to repeat, or None if every caller is as the rollback left it."""
+    """Return the job at the stage to repeat, or None if no caller has changed."""
     return _repeat_rollback(work, await _mark_changed_callers(work))
 
 
@@ -50,9 +50,10 @@ def _repeat_rollback(work: StepContext, found: list[str]) -> FlowJob | None:
 
 
 async def wait_and_revoke_grants(work: StepContext) -> bool:
-    """Wait until no write is in flight, then revoke every grant that the job ever made.
+    """Revoke every grant that the job ever made, once no write is in flight.
 
-    Return whether an invocation was interrupted. Raises `MustWait` while a write is in flight.
+    Return whether an invocation was interrupted. If none was, revokes nothing. Raises `MustWait`
+    while a write is in flight.
     """
     settles_at = work.job.in_flight_until
     if settles_at is None:

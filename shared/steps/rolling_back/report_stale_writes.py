@@ -79,9 +79,7 @@ async def _find_overwritten_places(
 
 
 async def _find_checked_callers(work: StepContext, resource: str) -> set[str]:
-    """Return the addresses of callers that are as their job left them, or that their job still
-    checks.
-    """
+    """Return the addresses of callers that are as their job left them or that it still checks."""
     services, checked = work.services, set[str]()
     jobs = {
         kept.item.id: kept.item

@@ -18,9 +18,9 @@ from shared.steps.step_context import StepContext
 async def restore_original(work: StepContext) -> FlowJob | None:
     """Restore the original if the app deleted it.
 
-    Return None if the original exists, or else the job, retired again because its original can no
-    longer be restored. The app can restore a flow outside solutions (platform.md#flow-state).
-    Raises `JobBlocked` with the last day if only a person can restore it, and `MustWait` while the
+    Return None once the original exists, or the job, retired again, if it can no longer be
+    restored. The app can restore a flow outside solutions (platform.md#flow-state). Raises
+    `JobBlocked` with the last day if only a person can restore it, and `MustWait` while the
     platform does not show it.
     """
     job, services = work.job, work.services

@@ -110,8 +110,8 @@ async def _revert_caller(
 
 
 async def _require_not_copied(work: StepContext, record: CallerRecord) -> None:
-    """Raise `JobBlocked` if the caller was copied after it was changed to this copy, unless it is
-    being rolled back.
+    """Raise `JobBlocked` if the caller itself was copied since, unless its job is being rolled
+    back.
 
     The caller's copy calls this copy, so the caller's job becomes a parent.
     """

@@ -66,7 +66,6 @@ async def run_rollback_stage(work: StepContext) -> FlowJob:
 
 
 async def _turn_original_on(work: StepContext) -> FlowJob:
-    """Turn the original on. Of a self-starting pair, the copy is turned off first."""
     is_both_off = await are_both_off(work.services, work.environment, work.job)
     if work.job.both_off_since or is_both_off:
         await _turn_copy_off_and_original_on(work)  # the waits below may take days
@@ -112,11 +111,9 @@ async def _turn_copy_off_and_original_on(work: StepContext) -> None:
 
 
 async def _record_accepted_replay(work: StepContext) -> None:
-    """Record which events the original will replay.
+    """Add a note about the events that the original will replay.
 
-    Raises `JobBlocked` if a requested rollback would replay events and nobody has accepted that:
-    the original may have been turned off after the request. Nobody requests the rollback of a
-    failed cutover, so it needs no acceptance.
+    Raises `JobBlocked` if a requested rollback would replay events and nobody has accepted that.
     """
     job, now = work.job, work.services.now
     replay = find_replay(job)
@@ -147,7 +144,6 @@ async def _revert_callers(work: StepContext) -> FlowJob:
 
 
 async def _wait_for_no_copy_calls(work: StepContext) -> FlowJob:
-    """Wait until the copy receives no calls, as before an original is retired."""
     job = work.job
     is_called = job.migration_method is MigrationMethod.UPDATE_CALLERS and bool(job.copy.flow_name)
     if is_called:
@@ -167,10 +163,6 @@ async def _wait_for_no_copy_calls(work: StepContext) -> FlowJob:
 
 
 def _is_past_no_call_period(work: StepContext) -> bool:
-    """Return whether callers had time to leave the copy.
-
-    A caller that still calls the copy after that time was changed to it again.
-    """
     began = work.job.observation.started_at
     return began is not None and began + work.services.settings.no_call_period <= work.services.now
 
@@ -217,7 +209,6 @@ async def _wait_for_runs_of_callers(work: StepContext) -> None:
 
 
 async def _turn_copy_off(work: StepContext) -> FlowJob:
-    """Turn the copy off, and rename it back to its name as a copy."""
     if repeated := await repeat_rollback_if_changed(work):
         return repeated
     is_left = await _turn_off_and_rename(work)

@@ -18,17 +18,13 @@ from shared.steps.step_context import StepContext
 
 
 async def wait_for_children(work: StepContext) -> None:
-    """Raise an error until the originals of the child flows that this original runs are on."""
+    """Raise an error until the originals of this original's child flows are restored."""
     for child in await work.read_related_jobs(work.job.children):
         if not child.has_original_restored:
             _wait_for_child(work, child)
 
 
 def _require_not_blocked(dependent: FlowJob, *, code: str) -> None:
-    """Raise `JobBlocked` if the rollback of the dependent flow is blocked.
-
-    The end of that job wakes this one.
-    """
     if dependent.needs_action and dependent.is_rolling_back:
         raise JobBlocked(
             (
@@ -56,12 +52,10 @@ def _wait_for_child(work: StepContext, child: FlowJob) -> NoReturn:
 
 
 async def wait_for_flows_called_by_url(work: StepContext, *, includes_call_loop: bool) -> None:
-    """Raise an error until the originals are on that this original calls by URL, itself or through
-    a child.
+    """Raise an error until the originals that this one calls by URL are restored.
 
-    `includes_call_loop`: also wait for flows in the same call loop. At first these are left out,
-    because they would wait for one another. All are turned on before the callers of any are
-    reverted.
+    Calls through a child count. `includes_call_loop`: also wait for flows in the same call loop. At
+    first these are left out, because they would wait for one another.
     """
     job, found = work.job, {work.job.id}
     jobs = await _read_possible_callees(work)
@@ -75,20 +69,14 @@ async def wait_for_flows_called_by_url(work: StepContext, *, includes_call_loop:
 
 
 async def _record_as_child(work: StepContext, called: FlowJob) -> None:
-    """Record the flow that this job waits for as a child, so that the timer notices when that
-    flow's job ends.
-    """
+    """Record the called flow as a child, so that the timer notices when its job ends."""
     name = format_job_reference(called, work.job.environment_id)
     if name not in work.job.children:
         await work.save(replace(work.job, children=(*work.job.children, name)))
 
 
 async def _read_possible_callees(work: StepContext) -> list[FlowJob]:
-    """Return the jobs of this environment, and the jobs of each other environment with an original
-    that is called from elsewhere.
-
-    There are few such environments. They are found without reading every job of the tenant.
-    """
+    """Return the jobs of this environment, and of others with flows called from elsewhere."""
     job, table = work.job, work.services.tables.flow_jobs
     foreign = await table.read_all(where=[Condition("has_foreign_parents", "eq", "yes")])
     elsewhere = {one.environment_id for one in foreign} - {job.environment_id}
@@ -101,7 +89,8 @@ async def _read_possible_callees(work: StepContext) -> list[FlowJob]:
 async def wait_for_parents(work: StepContext) -> None:
     """Raise an error until the copies of the parents, which call this copy, are off.
 
-    Raises `MustWait` if the parent is rolled back too, and `JobBlocked` if not.
+    Raises `MustWait` while the parent is rolled back too. Raises `JobBlocked` if it is not, or if
+    its rollback is blocked.
     """
     parent = find_blocking_parent(work.job, await work.read_ancestors(), _is_copy_off)
     if parent is None:

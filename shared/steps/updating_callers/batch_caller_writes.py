@@ -82,7 +82,7 @@ async def wait_for_other_jobs(work: StepContext, caller: Caller) -> bool:
 
 
 async def _read_expected_jobs(work: StepContext, held: set[str]) -> AsyncIterator[FlowJob]:
-    """Yield the jobs to which these ids may belong and that have not reached their callers."""
+    """Yield jobs to which these ids may belong and that have not reached their callers."""
     job, tables = work.job, work.services.tables
     for identity in sorted(held):
         there = await tables.expected_caller_updates.get("url", identity)
@@ -109,9 +109,7 @@ async def _read_expected_jobs(work: StepContext, held: set[str]) -> AsyncIterato
 
 
 async def wake_waiting_jobs(services: Services, before: FlowJob, after: FlowJob) -> None:
-    """Wake the jobs that wait for this job to write a resource, if it will not reach its callers
-    soon.
-    """
+    """Wake the jobs that wait for this one, if it will not reach its callers soon."""
     until = services.now + services.settings.caller_batch_wait
     has_come = after.is_verified and not after.state_properties.precedes_callers
     if has_come or not _is_before_callers(before):
@@ -149,10 +147,7 @@ def _is_before_callers(job: FlowJob) -> bool:
 
 
 def _can_reach_callers_by(job: FlowJob, until: datetime) -> bool:
-    """Return whether a job will probably reach its callers by this time.
-
-    A job that is blocked, being rolled back, or waiting for pilot flows will not.
-    """
+    """Return whether a job will probably reach its callers by this time."""
     return (
         _is_before_callers(job)
         and not job.is_inactive

@@ -41,17 +41,13 @@ class CallerEditLog:
         return log
 
     def list_active_edits(self, record: CallerRecord) -> tuple[caller_edit.CallerEdit, ...]:
-        """Return all edits of a caller that were or may have been made, and that are
-        not reverted.
-        """
+        """Return the edits of a caller that may have been made and are not reverted."""
         return list_active_edits(record, self._intents[record.id])
 
     def combine_recorded_digests(
         self, records: Sequence[CallerRecord], since: datetime
     ) -> UnchangedContentDigests:
-        """Return the digests of the other values of one resource that invocations have recorded
-        since `since`.
-        """
+        """Return the digests, recorded since `since`, of the content around these callers."""
         intents = (intent for record in records for intent in self._intents[record.id])
         return UnchangedContentDigests.combine(
             one for one in intents if one.noted_at and one.noted_at >= since

@@ -26,11 +26,7 @@ def is_denied(error: PlatformError) -> bool:
 
 @asynccontextmanager
 async def explain_denied_write(services: Services, caller: Caller) -> AsyncIterator[None]:
-    """Raise `JobBlocked` instead of an error that the block raises and that `is_denied` accepts.
-
-    The new error names the lock, the policy assignments or the missing permissions, and says what
-    to do.
-    """
+    """Raise `JobBlocked`, which says what to do, in place of an error that `is_denied` accepts."""
     try:
         yield
     except PlatformError as err:
@@ -57,7 +53,6 @@ async def _explain_denial(services: Services, label: str, error: PlatformError) 
 
 
 async def _read_lock_name(services: Services, scope: str) -> str:
-    """Return the name of a lock with its scope, because the error contains only the scope."""
     try:
         locks = await read_read_only_locks(services.assessment.resources)
     except (NotFound, PlatformError):

@@ -42,7 +42,7 @@ class CallerSearchRequest:
 async def find_callers(
     services: Services, request: CallerSearchRequest, rows: FencedRows[CallerSearchProgress]
 ) -> list[str]:
-    """Store every place that holds a trigger URL or a child flow's id in the caller index.
+    """Find places that hold a trigger URL or a child flow's id. Index them.
 
     Continues with the `rows` of an interrupted search. Returns one sentence about each part that
     could not be searched; callers there are found only when they call. Raises `TransientError` if

@@ -67,8 +67,8 @@ async def _find_all_callers(work: StepContext) -> AsyncIterator[Caller]:
 
 
 def _build_copy_as_caller(job: FlowJob) -> Caller:
-    """Return the copy as a caller of the original, for an original that calls itself. The copy
-    calls the original until it is updated.
+    """Return the copy as a caller: until it is updated, the copy of a flow that calls itself calls
+    the original.
     """
     title = f"copy of {job.display_name}, which calls itself"
     return build_flow_caller(job.environment_id, job.copy.id, title)
@@ -105,7 +105,7 @@ async def has_callers_left(work: StepContext) -> bool:
 
 
 async def find_manual_reason(services: Services, job: FlowJob, caller: Caller) -> str:
-    """Return why only a person may change a caller now, or "" if the app may change it."""
+    """Return why only a person may change a caller now, or ""."""
     environment_id = caller.environment_id
     if caller.is_validated_by_event_grid and not await _answers_event_grid(services, job):
         return NOT_ANSWERED
@@ -146,19 +146,17 @@ def is_child_reference(job: FlowJob, caller: Caller) -> bool:
 
 
 async def read_job_copied_elsewhere(work: StepContext, caller: Caller) -> FlowJob | None:
-    """Return the job of the caller, or None if the caller is no original that is being copied."""
+    """Return the job that copies the caller, or None if there is none."""
     return await _find_live_job(work, caller, "original_id")
 
 
 async def read_job_copied_or_rolling_back(work: StepContext, caller: Caller) -> FlowJob | None:
-    """Return the job of the caller, or None if the caller is no original that is being copied or
-    rolled back.
-    """
+    """Return the job that copies the caller or is being rolled back, or None."""
     return await _find_live_job(work, caller, "original_id", with_rollbacks=True)
 
 
 async def read_job_of_flow(work: StepContext, caller: Caller) -> FlowJob | None:
-    """Return the job in the caller's environment whose original or copy is the caller, or None."""
+    """Return the job whose original or copy is the caller, or None."""
     original = await _find_live_job(work, caller, "original_id")
     return original or await _find_live_job(work, caller, "copy_id")
 
@@ -178,7 +176,7 @@ async def _find_live_job(
 
 
 async def read_found_callers(work: StepContext) -> AsyncIterator[Caller]:
-    """Yield each caller that the last search found, by the original's URL or by its ids."""
+    """Yield the callers that the last search found by the original's URL or ids."""
     job = work.job
     async for place in read_callers_of_flow(
         work.services,
@@ -190,8 +188,9 @@ async def read_found_callers(work: StepContext) -> AsyncIterator[Caller]:
 
 
 def list_original_ids(job: FlowJob) -> set[str]:
-    """Return the ids of the original in Dataverse and in the flow service, because a canvas app may
-    use either.
+    """Return the ids of the original in Dataverse and in the flow service.
+
+    A canvas app may use either.
     """
     return {job.original.id, job.original.flow_name.lower()}
 
@@ -203,8 +202,9 @@ async def holds_original(services: Services, job: FlowJob, caller: Caller) -> bo
 
 
 async def holds_copy(services: Services, job: FlowJob, caller: Caller) -> bool:
-    """Return whether a caller's place now contains the copy's URL or id, or refers to the secret
-    with the copy's URL.
+    """Return whether a caller's place contains the copy's URL or id now.
+
+    A reference to the secret with the copy's URL counts.
     """
     flow_ids = set(job.copy.ids) if is_child_reference(job, caller) else set()
     reference = format_reference(job.url_secret) if job.url_secret else ""
@@ -225,9 +225,7 @@ async def _holds_reference(
 
 
 async def find_manual_caller_of_copy(services: Services, job: FlowJob) -> Caller | None:
-    """Return a caller that a person changed to the copy and that only a person can
-    revert, or None.
-    """
+    """Return a caller that calls the copy and that only a person can revert, or None."""
     for record in await services.tables.callers.read_all(job.id):
         if record.is_manual and await holds_copy(services, job, record.caller):
             return record.caller

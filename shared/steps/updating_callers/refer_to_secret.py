@@ -21,7 +21,7 @@ from shared.steps.step_context import StepContext
 
 
 async def find_obstacles(services: Services, secrets: Mapping[Caller, str]) -> dict[Caller, str]:
-    """Return why each caller may be unable to read its secret, or "" if it can read it.
+    """Return why each caller may be unable to read its secret, or "".
 
     Callers whose kind cannot refer to secrets are omitted. `secrets` contains the address of each
     caller's secret.
@@ -96,8 +96,7 @@ async def _read_secret(work: StepContext) -> str | None:
 async def find_references(
     work: StepContext, records: Sequence[CallerRecord], urls: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the reference that each caller may get in place of the copy's URL, by the caller's
-    address.
+    """Return, by address, the reference that each caller may get in place of the copy's URL.
 
     Returns none until the secret contains exactly the copy's URL.
     """

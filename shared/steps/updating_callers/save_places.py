@@ -1,6 +1,6 @@
 """Read and write the values of callers in one resource.
 
-Flows are written as definitions, others as texts.
+Flows are written as definitions, other callers as texts.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ from shared.steps.write_permission import require_write_allowed
 
 
 class NotSaved(JobBlocked):
-    """The platform accepted saves of flows that use a caller's value, and did not keep them."""
+    """The platform did not keep accepted saves of flows that use a caller's value."""
 
 
 class ContentRejected(JobBlocked):
@@ -136,14 +136,14 @@ async def require_caller_write_allowed(work: StepContext, caller: Caller) -> Non
 
 
 def format_labels(values: Values) -> str:
-    """Return the names of the callers, for people."""
+    """Return the name of the first caller, and how many more there are, for people."""
     more = len(values) - 1
     return values[0][0].label + (f" (and {more} more there)" if more else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowToSave:
-    """A flow that is saved because it is a caller, or because it uses a value of a caller."""
+    """A flow that is a caller or uses a value of a caller, and has to be saved."""
 
     title: str
     environment: Environment
@@ -178,7 +178,7 @@ async def _build_caller_flow(
 async def _save_readers(
     work: StepContext, kind: ReadOnSave, caller: Caller, permit: Callable[[], Awaitable[None]]
 ) -> None:
-    """Save each flow that uses a value, so that it uses the new value, and read the save back.
+    """Save each flow that uses a value, so that it uses the new value. Read the saves back.
 
     Raises `WriteNotVisible`, and `NotSaved` if the platform accepted saves and did not keep them.
     """
@@ -214,10 +214,7 @@ async def _save_readers(
 
 
 def _was_saved_after(flow: Workflow, written_at: datetime | None) -> bool:
-    """Return whether a flow was saved after its value was written, and so uses that value.
-
-    A flow saved within the same second may have been saved before the write, and returns False.
-    """
+    # A flow that was saved within the same second may have been saved before the write.
     return bool(flow.modified_at and written_at and flow.modified_at > written_at)
 
 
@@ -300,10 +297,9 @@ async def _read_environment(work: StepContext, caller: Caller) -> Environment:
 
 
 async def _perform_write(write: Write, label: str, why: str = "") -> None:
-    """Send a write.
+    """Send a write. Raises `ContentRejected` if its content is rejected.
 
-    Raises `ContentRejected`, which names the caller, if the content is rejected. If the write saves
-    another flow than the caller, `why` says why that flow is saved.
+    `why` is why a flow other than the caller is saved.
     """
     try:
         await perform(write)

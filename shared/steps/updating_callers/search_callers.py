@@ -35,8 +35,9 @@ class CallerSearchResult:
 
     @property
     def searched_at(self) -> datetime | None:
-        """Return the time that another assessment names to reuse this search, or None if no kind
-        was searched completely.
+        """Return the time that another assessment names to reuse this search.
+
+        Returns None if no kind was searched completely.
         """
         return min(self.began.values(), default=None)
 
@@ -94,7 +95,7 @@ async def search_callers(
 async def _find_earlier_search(
     services: Services, kind: str, everywhere: Sequence[Environment], since: datetime | None
 ) -> datetime | None:
-    """Return when an earlier search that can be used started, or None if there is none."""
+    """Return when an earlier usable search started, or None if there is none."""
     kept = await services.tables.completed_caller_searches.get("search", kind) if since else None
     ids = frozenset(environment.id for environment in everywhere)
     if since and kept and kept.item.started_at >= since and ids <= kept.item.environment_ids:

@@ -42,9 +42,9 @@ from shared.steps.write_permission import reject_excluded_flow
 
 
 async def start_updating_callers(work: StepContext) -> FlowJob:
-    """Record every known caller, so that each edit can be reverted.
+    """Record the known callers of the original. Return the job in its next state.
 
-    Return the job that updates them.
+    The callers of an original that is off are not recorded.
     """
     job = work.job
     if job.migration_method is MigrationMethod.COPY_OFF:
@@ -58,7 +58,7 @@ async def start_updating_callers(work: StepContext) -> FlowJob:
 
 
 async def write_new_urls(work: StepContext) -> FlowJob:
-    """Write the copy's URL into every recorded caller, one resource after the other."""
+    """Write the copy's URL into the recorded callers, one resource after the other."""
     urls: Mapping[str, str] | None = None
     plans, log = await read_plans_in_progress(work.services), await CallerEditLog.open(work)
     if work.job.url_secret:
@@ -99,8 +99,7 @@ async def write_new_urls(work: StepContext) -> FlowJob:
 async def _prepare_other_jobs(
     work: StepContext, batch: CallerWriteBatch, plans: PlansInProgress, resource: LeasedResource
 ) -> list[CallerWriter]:
-    """Return the writers of other jobs that wait for the resource, as far as time and requests
-    allow.
+    """Return the writers of waiting jobs, as far as time and requests allow.
 
     After a crashed invocation each job continues on its own, so that no job makes others crash
     again.
@@ -177,11 +176,10 @@ async def _mark_completed(work: StepContext) -> FlowJob:
 
 
 async def _is_copied_by_now(work: StepContext, record: CallerRecord) -> bool:
-    """Return whether the caller is an original whose own job has started since the caller was
-    recorded.
+    """Return whether the caller's own job now copies the caller. If so, record that job as a
+    parent.
 
-    That job writes the URL into its copy, so the caller itself is not changed. A verified copy is
-    written like any other caller.
+    That job writes the URL into its copy, so the caller itself is not changed.
     """
     other = await read_job_of_flow(work, record.caller)
     if other is None or other.id == work.job.id:
@@ -197,10 +195,10 @@ async def _is_copied_by_now(work: StepContext, record: CallerRecord) -> bool:
 
 
 async def read_new_urls(work: StepContext) -> dict[str, str]:
-    """Return the copy's trigger URL by the original's trigger URL id, or nothing if the original
-    has no URL id.
+    """Return the copy's trigger URL by the original's trigger URL id.
 
-    Raises `JobBlocked` if the copy is not healthy, because then no caller may be changed to it.
+    Returns nothing if the original has no URL id. Raises `JobBlocked` if the copy is not healthy,
+    because then no caller may be changed to it.
     """
     require_healthy_copy(work.job, await work.read_cached("copy", partial(find_copy, work)))
     job = work.job

@@ -1,5 +1,5 @@
-"""Write all callers in one resource by one request, because an app restarts with each write of its
-settings.
+"""Write all callers in one resource, with one request if possible, because an app restarts with
+each write of its settings.
 
 Each edit is recorded before it is made.
 """
@@ -65,8 +65,8 @@ class CallerWriter:
     async def prepare(self, present: Mapping[str, CallerContent], texts: Texts) -> Texts:
         """Record the job's edits, and return the texts with its URL.
 
-        `present` is the current content by address. Stores the state of callers that need no
-        change. Raises the errors of `StepContext.require_write_allowed`.
+        `present` is the current content by address. Stores the state of callers that are not
+        changed. Raises the errors of `StepContext.require_write_allowed`.
         """
         texts, kept = dict(texts), list[CallerRecord]()
         for record in self.records:
@@ -121,9 +121,6 @@ class CallerWriter:
     def _refer_to_secret(
         self, record: CallerRecord, rewritten: RewrittenText, old_format: str | None
     ) -> RewrittenText:
-        """Return the change with a reference in place of the URL, if the caller may refer to the
-        secret.
-        """
         reference = self.references.get(record.caller.address)
         if reference is None or record.caller.address in self.unresolved:
             return rewritten
@@ -135,9 +132,6 @@ class CallerWriter:
     def _replace_unresolved_reference(
         self, record: CallerRecord, rewritten: RewrittenText, edits: Sequence[CallerEdit]
     ) -> RewrittenText:
-        """Return the change with the URL in place of the reference, if the reference is not
-        resolved.
-        """
         if record.caller.address not in self.unresolved:
             return rewritten
         address = record.caller.address
@@ -154,7 +148,7 @@ class CallerWriter:
         return self.work.job.requested_command is None
 
     def add_notes_for_unresolved(self, statuses: Mapping[str, str]) -> None:
-        """Add a note to the job about each of these references that is not resolved."""
+        """Add a note to the job about each unresolved reference. Its caller gets the URL."""
         self.unresolved |= statuses
         for record in self.records:
             if status := statuses.get(record.caller.address):
@@ -290,10 +284,6 @@ async def _add_edits_of_other_jobs(
 
 
 async def _mark_callers_updated(others: Sequence[CallerWriter]) -> list[CallerWriter]:
-    """Store what was written for other jobs.
-
-    Their own invocations find what could not be stored.
-    """
     done = []
     for other in others:
         with suppress(CmkflowError):
@@ -320,9 +310,7 @@ async def _is_complete(kind: CallerKind, values: Values, writers: Sequence[Calle
 
 
 def _use_urls_in_last_attempt(tries: int, values: Values, writers: Sequence[CallerWriter]) -> None:
-    """Before the last attempt, replace references by URLs, because Azure may accept a Key Vault
-    reference and drop it later.
-    """
+    # Azure may accept a Key Vault reference and drop it later.
     if tries == CALLER_WRITE_ATTEMPTS - 1:
         _reject_references(values, writers, "not stored")
 
