@@ -46,10 +46,10 @@ def require_granted_time_stamp(answer: bytes, query: TimeStampRequest) -> None:
     """
     response = _parse_granted_response(answer)
     if response.tst_info.nonce != query.nonce:
-        raise ValueError("the answer has another nonce than the request")
+        raise ValueError("the nonce of the answer is not that of the request")
     asked, stamped = query.message_imprint, response.tst_info.message_imprint
     if (stamped.hash_algorithm, stamped.message) != (asked.hash_algorithm, asked.message):
-        raise ValueError("the answer is a time stamp of another content")
+        raise ValueError("the answer is a time stamp of other content")
     if not response.signed_data.certificates:
         raise ValueError("the answer does not contain the certificate of the authority")
 
@@ -68,7 +68,7 @@ def verify_time_stamp(
     if not trusted:
         # As the library compares it after its signature; the digest of the content is all.
         if info.message_imprint.message != build_query(content).message_imprint.message:
-            raise ValueError("it is a time stamp of another content")
+            raise ValueError("it is a time stamp of other content")
         return _build_time_stamp(response)
     try:
         VerifierBuilder(roots=list(trusted)).build().verify_message(response, content)

@@ -107,6 +107,10 @@ def _schedule_next_try[J: DurableJob[Any]](
         asked=asked,
     )
     later = wait_until(
-        job, f"Tried again: {text}", until=now + wait, now=now, code=Reason.RETRIES_EXHAUSTED
+        job,
+        f"The app will try again: {text}",
+        until=now + wait,
+        now=now,
+        code=Reason.RETRIES_EXHAUSTED,
     )
     return replace(later, consecutive_failures=failures)

@@ -389,10 +389,10 @@ _FAULTS = {
 def _describe_invalid_fields(err: KeyError | ValueError | OverflowError) -> str:
     """Return a text that names the invalid fields, without their values."""
     if not isinstance(err, ValidationError):
-        return "it is not whole"
+        return "it is incomplete"
     return "; ".join(
         f"{'.'.join(map(str, one['loc'])) or 'the row'}: "
-        + _FAULTS.get(one["type"], "has another form")
+        + _FAULTS.get(one["type"], "is not valid")
         for one in err.errors(include_input=False, include_url=False, include_context=False)
     )
 

@@ -166,7 +166,8 @@ class Tables:
     environment_settings = _Declared(
         EnvironmentSettings,
         lambda item: ("environment", item.environment_id),
-        remedy=f"{_NEWER}delete the row, then set the environment again: its mode is assess.",
+        remedy=f"{_NEWER}delete the row, then set the approval policy again. Until then it is "
+        "read_only.",
     )
     policy_links = _Declared(
         PolicyLinkRecord,
@@ -182,7 +183,7 @@ class Tables:
         PendingCallerWrite,
         lambda item: (item.resource_id, item.job_id),
         remedy=f"{_NEWER}delete the row: its job then writes its callers without waiting "
-        "for others.",
+        "for other jobs.",
     )
     expected_caller_updates = _Declared(
         ExpectedCallerUpdate,
@@ -206,8 +207,8 @@ class Tables:
     kill_switch = _Declared(
         KillSwitch,
         lambda item: ("kill_switch", item.name),
-        remedy="Until then the app writes nothing. Turn the kill switch on or off to write "
-        "the row again.",
+        remedy="Turn the kill switch on or off, which writes the row again. Until then the app "
+        "writes nothing.",
     )
     audit_log = _Declared(
         AuditEntry, lambda item: ("audit", item.sort_key), lambda item: {"sort_key": item.sort_key}

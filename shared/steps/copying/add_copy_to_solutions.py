@@ -27,7 +27,7 @@ async def add_copy_to_solutions(work: StepContext, belonging: SolutionsAndShares
         missing=lambda missing: [_build_write(work, one) for one in missing],
         not_kept=lambda missing: _build_job_blocked(
             f"The platform accepted the copy of {job.display_name} in the solution "
-            f"{missing[0].title}, but it is not in it.",
+            f"{missing[0].title}, but the solution does not contain the copy.",
             missing[0],
         ),
     )

@@ -90,7 +90,7 @@ async def check_and_start_copy(work: StepContext) -> FlowJob:
     return move_to_state(
         job,
         FlowJobState.COPYING,
-        "The plan still applies. The app creates the copy.",
+        "The plan still applies. The app is creating the copy.",
         now=work.services.now,
     )
 

@@ -67,7 +67,10 @@ async def explain_unchanged_state(
     the request.
     """
     title = work.job.display_name
-    text = f"The platform accepted to turn the copy of {title} {wanted}, but it is {copy.state}"
+    text = (
+        f"The platform accepted the request to turn the copy of {title} {wanted}, but it is "
+        f"{copy.state}"
+    )
     reason = await _read_suspension_reason(work, copy)
     if reason not in _NO_REASON:
         return JobBlocked(f"{text}: {reason}.", fix=find_fix(reason), code=reason)

@@ -71,9 +71,8 @@ async def share_copy(
         read=lambda: _read_missing_shares(work, select_possible_shares()),
         missing=lambda missing: [_build_share_write(work, one, unable) for one in missing],
         not_kept=lambda _: JobBlocked(
-            f"The platform accepted to share the copy of {work.job.display_name} with "
-            f"{len(select_possible_shares())} co-owners of the original, but not all of "
-            "them have access.",
+            f"The platform accepted the request to share the copy of {work.job.display_name} with "
+            "the co-owners of the original, but not all of them have access.",
             fix="Share the copy in Power Automate as the original is shared, then retry.",
             code=Reason.SHARING_REJECTED,
         ),

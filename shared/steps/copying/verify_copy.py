@@ -41,7 +41,7 @@ async def verify_copy(work: StepContext) -> FlowJob:
     await _store_url_ids(work)
     await _require_customer_managed_key(work)
     await _require_open_firewalls(work)
-    text = "The copy is verified: it reads as written, is on your key, and its firewalls allow it."
+    text = "The copy is verified: it reads as written, is on your key, and no firewall denies it."
     return move_to_state(work.job, FlowJobState.VERIFIED, text, now=work.services.now)
 
 

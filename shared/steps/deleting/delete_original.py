@@ -125,7 +125,7 @@ async def _require_deletable_original(
         raise JobBlocked(
             f"{job.display_name} was edited after it was copied.",
             fix=(
-                "Make the edit in the copy too if you need it. To accept it, schedule the "
+                "Make the edit in the copy too if you need it. To accept the edit, schedule the "
                 "deletion again: the flow is archived and deleted as it is then. Archive: "
                 f"{job.archive_name}"
             ),

@@ -48,8 +48,8 @@ async def require_no_blocked_calls(work: StepContext) -> None:
     ]
     if unresolved:
         raise JobBlocked(
-            (f"{job.display_name} is not retired, because a copy's call of its host was denied: ")
-            + " ".join(f"{call.text} [{call.name}]" for call in unresolved),
+            f"{job.display_name} is not retired, because a copy's call to one of its hosts was "
+            "denied: " + " ".join(f"{call.text} [{call.name}]" for call in unresolved),
             fix=" ".join(dict.fromkeys(call.fix for call in unresolved))
             + (
                 " The job continues after a later run succeeded, which the daily check detects. "

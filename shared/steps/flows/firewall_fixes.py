@@ -68,7 +68,8 @@ async def apply_firewall_fix(
         raise JobBlocked(
             f"The app cannot change {issue.firewall_name} ({issue.name}): "
             f"{fix.unavailable_reason or '; '.join(fix.notes)}",
-            fix="Make the change that `cmkflow network fix` shows, or another.",
+            fix="Make the change that `cmkflow network fix` shows, or another that has the same "
+            "effect.",
             code=Reason.FIREWALL_FIX_FAILED,
         )
     record = FirewallFixRecord(

@@ -92,5 +92,5 @@ async def _search_flow_list(
         found = select_reported_flows(parts.parts, _LIST)
         await parts.remove_pages()
     except LeaseLost:
-        raise ThrottledError("Another invocation searches the list of flows.") from None
+        raise ThrottledError("Another invocation is searching the list of flows.") from None
     return next((flow.flow_name for flow in found.values()), None)

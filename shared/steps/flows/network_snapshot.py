@@ -121,10 +121,10 @@ class NetworkReading:
         if (found := self._answers.get(request)) is not None:
             return found
         if not self._has_turn:
-            text = "Another invocation reads the network."
+            text = "Another invocation is reading the network."
             raise ThrottledError(text, retry_after=READING_TAKES)
         if self._ends_at and self.services.now >= self._ends_at:
-            raise ThrottledError("The rest of the network is read later.")
+            raise ThrottledError("The rest of the network will be read later.")
         return None
 
     async def keep(self, request: str, answer: Mapping[str, object]) -> None:

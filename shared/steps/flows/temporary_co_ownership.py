@@ -246,8 +246,8 @@ async def revoke_remaining_grants(work: StepContext) -> None:
 def format_grants_not_revoked(flows: Sequence[str]) -> str:
     """Return a text that says that the access to these flows was not revoked."""
     return (
-        "The platform accepted to remove the service account as co-owner, but it is still "
-        f"co-owner of {', '.join(flows)}. The app has tried again."
+        "The platform accepted the request to remove the service account as co-owner, but it is "
+        f"still co-owner of {', '.join(flows)}. The app has tried again."
     )
 
 

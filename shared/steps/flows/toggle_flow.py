@@ -209,7 +209,8 @@ def build_original_toggle(work: StepContext, name: str | None = None) -> FlowTog
 
     async def explain_unchanged_state(_: OriginalFlow, state: FlowState) -> JobBlocked:
         return JobBlocked(
-            f"The platform accepted to turn {job.display_name} {state}, but it is not.",
+            f"The platform accepted the request to turn {job.display_name} {state}, but it is "
+            f"not {state}.",
             fix=f"Turn the flow {state} in Power Automate, then retry.",
             code=Reason.FLOW_STATE_NOT_CHANGED,
         )

@@ -84,6 +84,6 @@ def _explain_denial(answer: Sequence[str] | NoAnswer) -> str | None:
     if not answer:
         return ""
     return (
-        f"The policy {', '.join(answer)} denies every change of it. Exempt the resource and plan "
+        f"The policy {', '.join(answer)} denies every change of this resource. Exempt it and plan "
         "again, or change the URL yourself."
     )

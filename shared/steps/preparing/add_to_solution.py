@@ -107,7 +107,8 @@ def _is_to_be_added(job: FlowJob) -> bool:
 async def _raise_job_blocked(work: StepContext) -> NoReturn:
     job = await work.save(replace(work.job, solution_requested_at=None))  # a retry asks again
     raise JobBlocked(
-        f"The platform accepted to add {job.display_name} to a solution, but it is in none.",
+        f"The platform accepted the request to add {job.display_name} to a solution, but it is in "
+        "none.",
         code=Reason.NOT_ADDED_TO_SOLUTION,
     )
 

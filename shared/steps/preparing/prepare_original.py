@@ -55,7 +55,7 @@ async def start_preparing(work: StepContext) -> FlowJob:
             _raise_original_edited(work.job)
         await _archive_definition(work, text)
     await work.require_write_allowed()
-    text = "The plan still applies. The app prepares the flow."
+    text = "The plan still applies. The app is preparing the flow."
     return move_to_state(work.job, FlowJobState.PREPARING, text, now=work.services.now)
 
 

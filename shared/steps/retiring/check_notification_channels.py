@@ -16,8 +16,8 @@ def require_no_own_channel(work: StepContext) -> None:
     if labels := find_channels_of_job(work.services, work.job):
         other = "original" if work.job.rollback_stage else "copy"
         raise JobBlocked(
-            f"The {', '.join(labels)} has the URL of {work.job.display_name}, so notifications "
-            "would be lost.",
+            f"Notifications would be lost, because the URL of {work.job.display_name} is in the "
+            f"{', '.join(labels)}.",
             fix=(
                 f"Write the URL of the {other} there and deploy the app, then retry. The daily "
                 "check retries too."

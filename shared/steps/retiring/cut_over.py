@@ -36,12 +36,12 @@ async def start_cutover(work: StepContext) -> FlowJob:
     await work.require_write_allowed()
     copy = await work.services.workflows.get(work.environment, work.job.copy.id)
     await require_restart_possible(work, original, copy)
-    text = "The app turns the original off, then the copy on."
+    text = "The app is turning the original off, then the copy on."
     return move_to_state(work.job, FlowJobState.CUTTING_OVER, text, now=work.services.now)
 
 
 def _move_to_turning_original_on(work: StepContext) -> FlowJob:
-    text = "This job has turned the original off. The app turns it on again."
+    text = "This job has turned the original off. The app is turning it on again."
     now = work.services.now
     job = replace(work.job, both_off_since=now, cutover_failure=CutoverFailure(message=text))
     return move_to_state(job, FlowJobState.CUTTING_OVER, text, now=now)
@@ -81,7 +81,7 @@ async def wait_for_monitoring_period(work: StepContext) -> None:
     until = began + work.services.settings.monitoring_period
     if until > work.services.now:
         raise MustWait(
-            "The app observes the copy before it retires the original.",
+            "The app is observing the copy before it retires the original.",
             until=until,
             code=Reason.MONITORING_PERIOD,
         )

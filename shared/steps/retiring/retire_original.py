@@ -46,8 +46,8 @@ async def retire_without_calls(work: StepContext) -> FlowJob:
             raise
         if is_left:
             text = (
-                "A caller refers to the original again, or was found since. The app updates it "
-                "first."
+                "A caller refers to the original again, or was found since. The app is "
+                "updating it first."
             )
             return move_to_state(
                 work.job, FlowJobState.UPDATING_CALLERS, text, now=work.services.now
@@ -71,7 +71,8 @@ async def retire_original(work: StepContext) -> FlowJob:
     original, belonging = looked.result()
     if original.is_on and job.migration_method is MigrationMethod.COPY_OFF:
         return _move_to_copying(
-            work, "The original was turned on after it was copied. The app turns its copy on too."
+            work,
+            "The original was turned on after it was copied. The app will turn its copy on too.",
         )
     if again := _copy_again_if_edited(work, original):
         return again
@@ -109,7 +110,7 @@ def _copy_again_if_edited(work: StepContext, original: OriginalFlow) -> FlowJob 
     if not is_edited or not is_copied_again or job.migration_method is MigrationMethod.CUT_OVER:
         return None
     work.stage(replace(job, original=replace(job.original, digest="")))
-    text = "The original was edited after it was copied. The app copies it again."
+    text = "The original was edited after it was copied. The app is copying it again."
     return _move_to_copying(work, text)
 
 

@@ -43,7 +43,7 @@ def _repeat_rollback(work: StepContext, found: list[str]) -> FlowJob | None:
         return None
     job = replace(work.job, rollback_stage=RollbackStage.TURN_ON_ORIGINAL)
     text = (
-        "An invocation that had not completed changed these again, and the app reverts them: "
+        "An invocation that had not completed changed these again, and the app is reverting them: "
         f"{', '.join(found)}."
     )
     return move_to_state(job, FlowJobState.ROLLING_BACK, text, now=work.services.now)

@@ -36,7 +36,10 @@ async def restore_original(work: StepContext) -> FlowJob | None:
         return None
     until = kept.item.restorable_until
     if until and until <= services.now:
-        text = f"Not rolled back: the original can no longer be restored since {until:%Y-%m-%d}."
+        text = (
+            "Not rolled back: the original can no longer be restored. The last day was "
+            f"{until:%Y-%m-%d}."
+        )
         job = replace(job, requested_command=None, rollback_stage=None)
         return move_to_state(
             job, FlowJobState.RETIRED, f"{text} The copy stays on.", now=services.now
@@ -58,7 +61,9 @@ async def restore_original(work: StepContext) -> FlowJob | None:
         if await find_original(services, work.environment, job):
             await _cancel_deletion(work, kept)
             return None
-        reason = "The platform accepted to restore the original, but does not show it yet."
+        reason = (
+            "The platform accepted the request to restore the original, but does not show it yet."
+        )
         raise MustWait(
             reason,
             until=services.now + services.settings.wait_poll_interval,

@@ -171,7 +171,7 @@ async def _mark_completed(work: StepContext) -> FlowJob:
     updated = "Every known caller has the new URL. Now the original must receive no calls."
     if manual_notes:
         number = format_count(len(manual_notes), "caller")
-        updated = f"A person has to change {number}. All others have the new URL."
+        updated = f"A person has to change {number}. All other callers have the new URL."
     return move_to_state(job, FlowJobState.CHECKING_FOR_CALLS, updated, now=services.now)
 
 

@@ -256,7 +256,7 @@ async def _read_content_of_new_places(
 
 def _build_other_content_error(caller: Caller, job: FlowJob) -> JobBlocked:
     return JobBlocked(
-        f"The {caller.label} holds another value than the URL of {job.display_name}.",
+        f"The {caller.label} holds a value other than the URL of {job.display_name}.",
         fix="Write the original's URL into it, or declare the caller with another secret. Then "
         "retry.",
         code=Reason.MANUAL_CALLER,

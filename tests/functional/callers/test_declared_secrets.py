@@ -117,7 +117,7 @@ async def test_another_value_in_the_secret_is_never_overwritten() -> None:
 
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "manual_caller")
     assert f"secret {NAME} in {VAULT}" in blocked.message
-    assert "holds another value than the URL of Orders" in blocked.message
+    assert "holds a value other than the URL of Orders" in blocked.message
     assert unchanged == "a password of something else"
     copy_id = (await scenario.read_job("Orders")).copy.id
     copy = scenario.world.get_workflow(original.environment_id, copy_id)

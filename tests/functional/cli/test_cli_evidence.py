@@ -385,7 +385,7 @@ async def test_check_of_time_stamp_of_another_signature_fails(
     checked = await cli.run("evidence", "check", str(file))
 
     assert checked.exit_code == 1
-    assert "The time stamp is not valid: it is a time stamp of another content" in checked.stdout
+    assert "The time stamp is not valid: it is a time stamp of other content" in checked.stdout
 
 
 async def test_check_of_file_without_time_stamp_fails_if_one_is_expected(
