@@ -106,7 +106,6 @@ class ResumableResources(ResourceReader):
 async def _read_all_pages(
     answers: StoredAnswers, request: str, read: Callable[[str], Awaitable[ResultPage[Document]]]
 ) -> list[Document]:
-    """Return the items of all pages. Raises `NotFound` if the list does not exist."""
     found: list[Document] = []
     read_cursors, cursor = set[str](), ""
     while True:

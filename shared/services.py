@@ -88,7 +88,6 @@ class Services(StepPorts):
 
     @property
     def now(self) -> datetime:
-        """Return the current time."""
         return self.clock.now()
 
 

@@ -59,7 +59,6 @@ class DueScanResult:
     unstarted_remediations: set[str] = field(default_factory=set)
 
     def add(self, kept: StoredItem[Any]) -> None:
-        """Add a watched row that is not due."""
         (self.flows if isinstance(kept.item, FlowJob) else self.expiring_plans).append(kept)
 
 

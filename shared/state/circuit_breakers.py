@@ -36,7 +36,6 @@ _FIRST_TRY = timedelta(seconds=30)
 
 
 async def read_open_circuit_breakers(tables: Tables) -> list[CircuitBreaker]:
-    """Return the circuit breakers that are open."""
     return [
         one for one in await tables.circuit_breakers.read_all("circuit_breaker") if one.opened_at
     ]

@@ -68,7 +68,6 @@ class StepContext:
 
     @property
     def callers(self) -> FencedRows[CallerRecord]:
-        """Return the rows of the job's callers."""
         return self.held.open_rows(self.services.tables.callers)
 
     async def require_write_allowed(self, *, anytime: bool = False) -> None:

@@ -184,10 +184,6 @@ async def _read_missing_flows(
     staying: Sequence[FlowListEntry],
     known: Mapping[str, FlowFacts],
 ) -> tuple[dict[str, FlowFacts], dict[str, str]]:
-    """Read the listed flows that Dataverse does not have, until the request budget is used up.
-
-    Return these flows, and why the rest were not read, both by listed id.
-    """
     found: dict[str, FlowFacts] = {}
     unread: dict[str, str] = {}
     busy: NoAnswer | None = None
@@ -210,7 +206,6 @@ async def _read_missing_flows(
 
 
 def explain_unread_flow(why: str) -> str:
-    """Return the reason why a listed flow was not read."""
     return f"it is not in Dataverse, and could not be read: {why}"
 
 

@@ -52,9 +52,6 @@ def _find_reference(
     connection: EmbeddedConnection,
     found: list[ConnectionReference],
 ) -> ConnectionReference | None:
-    """Return a reference that is bound to the connection: the job's own, else the owner's, else
-    any.
-    """
     if not connection.connection_id:
         return None  # an unbound reference of somebody else must not be used
     ours = _derive_reference_id(job, connection)
@@ -117,7 +114,6 @@ async def _create_reference(
 async def _record_reference(
     work: StepContext, row: ConnectionReference, connection: EmbeddedConnection
 ) -> None:
-    """Add a note about the reference to the job, if this job created the reference."""
     job = work.job
     if row.reference_id == _derive_reference_id(job, connection):
         note = (

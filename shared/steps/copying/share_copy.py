@@ -149,7 +149,6 @@ async def _with_new_owner(work: StepContext, original: OriginalFlow, found: _Wan
 
 
 async def _find_dataverse_shares(work: StepContext, others: list[FlowPermission]) -> _Wanted:
-    """Return a share for each co-owner that Dataverse knows, and notes about the rest."""
     services, environment = work.services, work.environment
     people = [one.principal_id for one in others if not one.is_group]
     groups = [one.principal_id for one in others if one.is_group]

@@ -167,7 +167,6 @@ async def _record_blocked_call(
 async def _explain_blocked_call(
     services: Services, environment: Environment, call: BlockedCall
 ) -> tuple[str, str]:
-    """Return which firewall denies the call, and what to do. Reads the firewalls again."""
     try:
         network = await read_network(services, environment, [call.host])
     except CmkflowError as err:

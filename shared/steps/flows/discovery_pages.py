@@ -198,7 +198,7 @@ async def remove_all_but_flows(rows: FencedRows[DiscoveryPage]) -> None:
 
 
 async def delete_stale_discoveries(services: Services) -> None:
-    """Remove discoveries without recent pages, such as those of cancelled or blocked jobs.
+    """Delete the pages of old discoveries, such as those of cancelled or blocked jobs.
 
     The pages of a plan that awaits approval or was approved stay.
     """

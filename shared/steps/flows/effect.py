@@ -107,7 +107,6 @@ async def perform(write: Write) -> None:
 
 
 async def _send_write(write: Write) -> Write | None:
-    """Send a write. If it is rejected, return the write to try instead, if any."""
     try:
         await write.call()
     except AlreadyExists:  # an earlier or parallel invocation has made it

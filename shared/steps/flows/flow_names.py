@@ -54,7 +54,6 @@ async def _read_unique_id(services: Services, environment_id: str, workflow_id: 
 async def _find_flow(
     services: Services, environment_id: str, flow_name: str, workflow_id: str
 ) -> FlowServiceFlow | None:
-    """Return the flow with this name if it belongs to this row of Dataverse."""
     try:
         flow = await services.flow_reports.get_flow(environment_id, flow_name)
     except NotFound:
@@ -66,10 +65,7 @@ async def _find_flow(
 async def _search_flow_list(
     services: Services, environment_id: str, workflow_id: str, state: FlowState | None
 ) -> str | None:
-    """Search the list of all flows page by page for the flow's name.
-
-    The position in the list is stored, so that another call continues.
-    """
+    """Search the list of all flows. Stores the position, so that another call continues."""
 
     def build_matching_rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
         found = [

@@ -25,8 +25,7 @@ class LeaseHolder(Protocol):
     """A holder of leases: an invocation of a job, or an API request."""
 
     @property
-    def services(self) -> Services:
-        """Return the services."""
+    def services(self) -> Services: ...
 
     @property
     def holder(self) -> str:

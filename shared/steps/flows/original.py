@@ -45,7 +45,6 @@ class OriginalFlow:
 
     @property
     def is_on(self) -> bool:
-        """Return whether the flow is on."""
         return self.state is FlowState.ON
 
 

@@ -140,7 +140,6 @@ async def _store_record(work: StepContext, row: ServiceAccountRecord) -> None:
 
 
 async def _find_or_create_record(work: StepContext) -> ServiceAccountRecord | None:
-    """Return the row about the service account, or None if no share should be tried."""
     services = work.services
     account_id, row = (
         (await services.flow_access.read_account_id()).lower(),

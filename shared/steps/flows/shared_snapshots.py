@@ -42,7 +42,7 @@ class SharedSnapshotStore[T]:
         return kept.item if kept else self._empty
 
     async def read_cached(self, since: datetime, ended: datetime | None = None) -> T | None:
-        """Return an answer whose reading began after `since` and ended after `ended`.
+        """Return an answer whose reading began at `since` or later and ended at `ended` or later.
 
         Returns None if this invocation has to read it. Waits for a reading in progress, but no
         longer than a reading takes, and not for one of many pages.

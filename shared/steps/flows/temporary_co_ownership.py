@@ -164,7 +164,7 @@ async def is_granted_by_app(work: StepContext) -> bool:
 
 
 async def was_granted(services: Services, environment_id: str, flow_name: str) -> bool:
-    """Return whether any flow job or environment job has ever granted access to a flow."""
+    """Return whether a flow job or environment job may ever have granted access to a flow."""
     tables, flow = services.tables, (environment_id, flow_name)
     lenders: list[EnvironmentJob | FlowJob] = []
     lenders += [kept.item async for kept in read_readable(services, tables.environment_jobs.scan())]
@@ -179,7 +179,7 @@ async def was_granted(services: Services, environment_id: str, flow_name: str) -
 async def _record_grant_if_needed(
     work: StepContext, environment_id: str, flow_name: str, share: ServiceAccountShare | None
 ) -> bool:
-    """Record a grant before it is made, if it is needed. Return whether it is needed."""
+    """Return whether a grant is needed. If it is, first record it."""
     job, services = work.job, work.services
     name = _format_grant_name(work, environment_id, flow_name)
     if name in job.grants.active:
@@ -199,7 +199,6 @@ async def _record_grant_if_needed(
 
 
 async def _record_grant(work: StepContext, environment_id: str, name: str) -> None:
-    """Record a grant before it is made."""
     await work.services.request_budget.wait_for_requests()
     await _require_writes_allowed_elsewhere(work, environment_id)
 

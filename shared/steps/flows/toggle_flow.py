@@ -230,10 +230,6 @@ def build_original_toggle(work: StepContext, name: str | None = None) -> FlowTog
 def _build_change_with_name(
     work: StepContext, original: OriginalFlow, change: WorkflowUpdate, name: str | None
 ) -> Write:
-    """Return the write that changes and renames the original. If it is rejected, only the change is
-    sent.
-    """
-
     async def handle_error(err: Refusal) -> Reply:
         is_named = name is not None and isinstance(err, PlatformError)
         return build_flow_write(work, original, change) if is_named else None

@@ -125,8 +125,6 @@ async def _look_up_new_callers(
 async def _complete_changed_items(
     services: Services, environment: Environment, items: Sequence[PlanItem], urls: TriggerUrlIndex
 ) -> list[PlanItem]:
-    """Return the items, the changed ones with all facts. Stores nothing."""
-
     async def keep(_: Sequence[PlanItem]) -> None: ...
 
     changed = [replace(item, is_complete=False) for item in items if item.awaits_approval]

@@ -267,7 +267,6 @@ def with_callers(services: Services, item: PlanItem, known: KnownCallers) -> Pla
 
 
 def _describe_manual_change(copy_host: str, item: PlanItem, caller: Caller, denial: str) -> str:
-    """Return why the app cannot write the copy's URL into a caller, or "" if it can."""
     has_new_url = item.has_trigger_url and item.migration_method.has_copy
     if not has_new_url:
         return caller.manual_reason

@@ -178,7 +178,6 @@ async def _store_workflows(
 async def _read_changes(
     services: Services, environment: Environment, known: Mapping[str, WorkflowSummary]
 ) -> tuple[list[str], tuple[str, ...]]:
-    """Return the ids of flows that are new or changed, and of those that no longer exist."""
     read = partial(services.flow_pages.read_workflow_summaries, environment)
     listed = {flow.workflow_id: flow for flow in await read_all_pages(read)}
     changed = [one for one, flow in listed.items() if known.get(one) != flow]

@@ -46,7 +46,6 @@ class _Connections:
     errors: Mapping[str, str]
 
     def are_all_usable(self, connections: Iterable[str]) -> bool:
-        """Return whether these connections exist without an error."""
         return not any(self.errors.get(one.lower(), "it is gone") for one in connections if one)
 
 

@@ -64,7 +64,6 @@ async def cut_over(work: StepContext) -> FlowJob:
 
 
 async def _move_back_to_verified(work: StepContext, failure: CutoverFailure) -> FlowJob:
-    """Return the job in its state before the cutover. Raises `JobBlocked` if a person must act."""
     text = f"The cutover failed, and the original is on again: {failure.message}"
     job = move_to_state(
         replace(work.job, cutover_failure=None), FlowJobState.VERIFIED, text, now=work.services.now

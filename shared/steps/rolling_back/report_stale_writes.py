@@ -52,7 +52,6 @@ async def report_stale_writes(work: StepContext, *, since: datetime) -> None:
 async def _find_overwritten_places(
     work: StepContext, log: CallerEditLog, records: list[CallerRecord], since: datetime
 ) -> list[str]:
-    """Return the names of the places whose values were overwritten, and that no job reverts."""
     surroundings = log.combine_recorded_digests(records, since)
     if len(surroundings.digests) < 2:
         return []  # no later invocation read this resource

@@ -190,9 +190,6 @@ async def _require_no_run_of_copy(work: StepContext) -> None:
 
 
 async def _wait_for_runs_of_callers(work: StepContext) -> None:
-    """Wait for runs that may still call the copy: runs that began before their flow was reverted,
-    and runs of parents' copies.
-    """
     copies = [
         CallingFlow(
             id=one.id,

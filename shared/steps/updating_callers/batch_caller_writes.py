@@ -147,7 +147,6 @@ def _is_before_callers(job: FlowJob) -> bool:
 
 
 def _can_reach_callers_by(job: FlowJob, until: datetime) -> bool:
-    """Return whether a job will probably reach its callers by this time."""
     return (
         _is_before_callers(job)
         and not job.is_inactive
@@ -222,10 +221,6 @@ class CallerWriteBatch:
 
 
 def _can_be_batched(job: FlowJob) -> bool:
-    """Return whether the job only waits to write its callers.
-
-    Jobs with incomplete or crashed invocations continue on their own.
-    """
     return (
         job.requested_command is None
         and job.reason_code in _MAY_WAIT_FOR

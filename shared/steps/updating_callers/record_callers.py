@@ -123,10 +123,6 @@ async def find_manual_reason(services: Services, job: FlowJob, caller: Caller) -
 
 
 async def _answers_event_grid(services: Services, job: FlowJob) -> bool:
-    """Return whether the copy answers Event Grid's validation of its URL.
-
-    Returns True if there is no copy.
-    """
     environment = await services.environments.get_cached(job.environment_id)
     try:
         copy = await services.workflows.get(environment, job.copy.id)

@@ -76,7 +76,6 @@ async def _may_refer_to_secret(work: StepContext) -> bool:
 
 
 def _select_permitted_callers(job: FlowJob, callers: Iterable[Caller]) -> list[Caller]:
-    """Return those callers that the approved plan allows to refer to secrets."""
     permitted = job.has_url_secret_in_app_configuration
     return [one for one in callers if permitted or one.kind not in UNKNOWN_READER_KINDS]
 

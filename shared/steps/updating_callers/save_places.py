@@ -225,7 +225,6 @@ async def _find_unsaved_flows(
     before: Mapping[str, Collection[str]],
     written_at: datetime | None,
 ) -> list[Workflow]:
-    """Return the flows whose save reads do not show yet. Flows that no longer exist are omitted."""
     unsaved = []
     for flow in flows:
         with suppress(NotFound):

@@ -95,7 +95,6 @@ async def search_callers(
 async def _find_earlier_search(
     services: Services, kind: str, everywhere: Sequence[Environment], since: datetime | None
 ) -> datetime | None:
-    """Return when an earlier usable search started, or None if there is none."""
     kept = await services.tables.completed_caller_searches.get("search", kind) if since else None
     ids = frozenset(environment.id for environment in everywhere)
     if since and kept and kept.item.started_at >= since and ids <= kept.item.environment_ids:

@@ -133,7 +133,6 @@ async def _build_writer(work: StepContext, plans: PlansInProgress, resource: str
 async def _find_unwritten_callers(
     work: StepContext, plans: PlansInProgress, records: Sequence[CallerRecord]
 ) -> list[CallerRecord]:
-    """Return those of these callers that have to be written. Raises `MustWait` and `JobBlocked`."""
     if records:
         reject_excluded_flow(await work.read_settings(), work.job)
     left = []

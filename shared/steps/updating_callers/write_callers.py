@@ -159,7 +159,6 @@ class CallerWriter:
         self.work.stage(add_notes(self.work.job, note))
 
     async def store_updated_callers(self) -> None:
-        """Store that the callers were written."""
         done = [replace(record, state=CallerState.UPDATED) for record in self.records]
         await self.work.callers.upsert(*done)
 
@@ -264,7 +263,6 @@ def _build_other_content_error(caller: Caller, job: FlowJob) -> JobBlocked:
 
 
 def _list_distinct_callers(*movers: CallerWriter) -> list[Caller]:
-    """Return each caller of these jobs once. Several jobs may have URLs in one caller."""
     found = {one.caller.address: one.caller for mover in movers for one in mover.records}
     return [*found.values()]
 
@@ -272,9 +270,6 @@ def _list_distinct_callers(*movers: CallerWriter) -> list[Caller]:
 async def _add_edits_of_other_jobs(
     others: Sequence[CallerWriter], present: Mapping[str, CallerContent], texts: Texts
 ) -> tuple[list[CallerWriter], Texts]:
-    """Record the edits of other jobs. Return the jobs without errors, and the texts with their
-    URLs.
-    """
     remaining = []
     for other in others:
         with suppress(CmkflowError, caller_edit.EditConflict):
