@@ -70,7 +70,7 @@ async def send_due_messages(services: Services) -> DueScanResult:
     """
     table = services.tables.wake_ups
     found = table.scan("wake_up", before=format_sortable_time(services.now))
-    due = [one async for row in found if (one := await _restore_wake_up(services, row))]
+    due = [one async for row in found if (one := await _recover_wake_up(services, row))]
     result = DueScanResult()
     moves = [await _check_wake_up(services, wake_up, result) for wake_up in due]
     for batch in batched(moves, _BATCH_SIZE, strict=False):
@@ -78,7 +78,7 @@ async def send_due_messages(services: Services) -> DueScanResult:
     return result
 
 
-async def _restore_wake_up(
+async def _recover_wake_up(
     services: Services, found: StoredItem[WakeUp] | UnreadableRow
 ) -> WakeUp | None:
     """Return the wake-up that a row stores.

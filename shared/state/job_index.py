@@ -83,11 +83,11 @@ async def _list_reopening_operations(
     ]
     counted = [before for (before, _), row in zip(changes, rows, strict=True) if row is None]
     if counted:
-        operations.append(await _change_counts(index, counted))
+        operations.append(await _build_count_change(index, counted))
     return operations
 
 
-async def _change_counts(index: Table[IndexRow], reopened: Sequence[FlowJob]) -> Operation:
+async def _build_count_change(index: Table[IndexRow], reopened: Sequence[FlowJob]) -> Operation:
     nothing = build_empty_counts(reopened[0].environment_id)
     row = await index.store.get(index.name, *index.get_address(nothing))
     if row is None:
