@@ -103,8 +103,8 @@ async def _revert_caller(
                     return await _record_caller_reverted(work, record)
     await wait_until_visible(work, f"The old value of {record.caller.label}")
     raise JobBlocked(
-        f"{record.caller.label} loses its old value, because something else writes it.",
-        fix="Find out what writes this value, restore the original's URL there, then retry.",
+        f"Something else overwrites the old value of the {record.caller.label}.",
+        fix="Find out what overwrites this value, restore the original's URL there, then retry.",
         code=Reason.CALLER_WRITE_LOST,
     )
 

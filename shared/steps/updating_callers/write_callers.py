@@ -215,7 +215,7 @@ async def write_callers(
             return await _mark_callers_updated(others)
     await wait_until_visible(work, f"The new URL of {format_labels(values)}")
     raise JobBlocked(
-        f"{format_labels(values)} loses the new URL, because something else writes it.",
+        f"Something else overwrites the new URL of the {format_labels(values)}.",
         fix="Find out what resets this value and change it there, then retry.",
         code=Reason.CALLER_WRITE_LOST,
     )
