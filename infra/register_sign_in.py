@@ -221,7 +221,6 @@ def _is_transient(status: int, text: str) -> bool:
 
 
 def _retry_after(err: urllib.error.HTTPError) -> int:
-    """Return how many seconds `Retry-After` asks to wait, or 0."""
     named = err.headers.get("Retry-After", "")
     return min(int(named), 60) if named.isdecimal() else 0
 

@@ -28,8 +28,6 @@ class StackError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOptions:
-    """The options of a stack: its folder, the tenant's seed, and the app's settings."""
-
     #: The folder for state, logs and the tenant's seed.
     folder: Path
     #: The tenant's seed (local_cloud/tenant/README.md).
@@ -44,8 +42,6 @@ class StackOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantAddress:
-    """The addresses at which a started tenant can be reached."""
-
     proxy: str
     ca_file: str
     control: str
@@ -55,8 +51,6 @@ class TenantAddress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppAddress:
-    """The address at which the started app can be reached."""
-
     url: str
     key: str
 
@@ -124,13 +118,11 @@ class Stack:
         await process.wait()
 
     async def stop(self) -> None:
-        """Stop all started processes, in reverse order of their start."""
         while self._running:
             _, process = self._running.popitem()
             await _stop_process(process)
 
     def check(self) -> None:
-        """Raise `StackError` if a process ended unexpectedly."""
         for name, process in self._running.items():
             if process.returncode is not None:
                 raise StackError(
@@ -138,16 +130,13 @@ class Stack:
                 )
 
     def process_id(self, name: str) -> int:
-        """Return the process id of `app`, `tenant` or `service_bus`."""
         return self._running[name].pid
 
     def locate_log(self, name: str) -> Path:
-        """Return the log file of `app`, `tenant` or `service_bus`."""
         return self.options.folder / f"{name}.log"
 
     @property
     def spans_file(self) -> Path:
-        """The file to which the collector writes the received spans."""
         return self.options.folder / "spans.jsonl"
 
     def build_app_environment(self, name: str = "app") -> dict[str, str]:
@@ -215,10 +204,7 @@ class Stack:
     async def _start_module(
         self, name: str, module: str, *arguments: str, environment: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """Start a module of local_cloud as a process.
-
-        Returns the JSON line that it prints when it is ready.
-        """
+        """Start a module of local_cloud. Returns the JSON line that it prints when it is ready."""
         log = self.locate_log(name)
         with log.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(

@@ -46,7 +46,6 @@ class Collector:
 
     @property
     def url(self) -> str:
-        """Return the address for `OTEL_EXPORTER_OTLP_ENDPOINT`."""
         return f"http://{HOST}:{self._server.server_port}"
 
     def __enter__(self) -> Self:
@@ -136,4 +135,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- its name there
-        """Suppress the log line that the base class writes for each request."""
+        ...

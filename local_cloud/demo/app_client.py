@@ -20,8 +20,6 @@ _RETRY_AFTER = "Retry-After"
 
 
 class AppRefusal(Exception):
-    """The app rejected a request, with a status and a problem document."""
-
     def __init__(self, status: int, problem: Json) -> None:
         super().__init__(f"{status}: {problem.get('detail') or problem.get('title')}")
         self.status = status
@@ -35,7 +33,6 @@ class App:
     """
 
     def __init__(self, session: aiohttp.ClientSession, address: Callable[[], AppAddress]) -> None:
-        """Create a client that sends its requests with `session`."""
         self._session = session
         self._address = address
 
@@ -48,7 +45,6 @@ class App:
         return await self._call_api("GET", path, query=query)
 
     async def put(self, path: str, body: Json) -> Json:
-        """Send PUT and return the document. Raises the same errors as `get`."""
         return await self._call_api("PUT", path, body=body)
 
     async def post(self, path: str, body: Json, *, key: str = "") -> Json:

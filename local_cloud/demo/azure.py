@@ -31,7 +31,6 @@ OPERATOR_SECRET = "cmkflow-operator"
 
 
 def build_azure() -> Json:
-    """Return the `azure` section of the demo tenant's seed."""
     azure: Json = {
         "subscriptions": [
             {"subscriptionId": SUBSCRIPTION, "displayName": "Integration"},
@@ -88,7 +87,6 @@ def _build_policy() -> Json:
 
 
 def _build_role_assignment() -> Json:
-    """Return the seed of a role assignment by which the policy's identity may use the key."""
     role = "e147488a-f6f5-4113-8e2d-b22465e65bf6"
     return {
         "scope": f"{GROUP}/Microsoft.KeyVault/vaults/{KEY_VAULT}",
@@ -98,10 +96,6 @@ def _build_role_assignment() -> Json:
 
 
 def _build_edge_firewall() -> list[Json]:
-    """Return an Azure Firewall and its parts. An IP group has the addresses that it allows.
-
-    These are the current addresses of flows.
-    """
     published = {"ipAddress": _ADDRESS, "dnsSettings": {"fqdn": PRICING_HOST}}
     rule = {
         "ruleType": "NatRule",
@@ -154,7 +148,6 @@ def _build_network_id(path: str) -> str:
 
 
 def _list_current_addresses() -> list[str]:
-    """Return the address ranges from which flows on Microsoft's key call."""
     return [
         prefix
         for region in REGIONS

@@ -23,8 +23,6 @@ _RUNNING = "flow_run_in_progress"
 
 
 class BlockedCallScene:
-    """Plays the people and the other company while the app migrates *Order a courier*."""
-
     def __init__(self, stage: ScenarioContext) -> None:
         self._stage = stage
         self._original_run = ""

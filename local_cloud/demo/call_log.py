@@ -56,8 +56,6 @@ class EventTotals:
 
 @dataclass(slots=True)
 class TrafficCallLog:
-    """Records the calls, manual runs and events of the demo's traffic."""
-
     calls: dict[str, LoggedCall] = field(default_factory=dict)
     #: Runs that a person started, by their status.
     by_hand: Counter[str] = field(default_factory=Counter)
@@ -72,7 +70,6 @@ class TrafficCallLog:
     runs: Counter[str] = field(default_factory=Counter)
 
     def record_call(self, call: LoggedCall) -> None:
-        """Record a call before it is made."""
         self.calls[call.tracking_id] = call
 
     def record_held_url(self, caller: str, text: str) -> None:
@@ -84,7 +81,6 @@ class TrafficCallLog:
             self.moved.add(caller)
 
     def record_manual_run(self, run: Json) -> None:
-        """Count a run that a person started, by its status."""
         self.by_hand[run["status"]] += 1
 
     def record_event(self, operation: str, started: int) -> None:
@@ -120,7 +116,6 @@ class TrafficCallLog:
                 self.others_lost.append(f"{entry['by']}: {_explain_loss(entry)}")
 
     def count_answered(self) -> int:
-        """Return how many calls were accepted."""
         return sum(200 <= call.status < 300 for call in self.calls.values())
 
     def list_losses(self, user_agent: str) -> list[str]:
@@ -134,7 +129,6 @@ class TrafficCallLog:
 
 
 def is_failed_call(entry: Json) -> bool:
-    """Return whether the platform rejected a call, or its run failed."""
     return not entry["accepted"] or entry["runStatus"] == "Failed"
 
 

@@ -23,8 +23,6 @@ MANUAL = "manual_caller"
 
 
 class DeclaredCallerScene:
-    """Plays the owner of the complaint form while the app remediates *Take complaints*."""
-
     def __init__(self, stage: ScenarioContext) -> None:
         self._stage = stage
         self._is_confirmed = False
@@ -70,7 +68,6 @@ class DeclaredCallerScene:
         self._stage.note(f"Its owner confirms that the {CALLER} calls the copy.")
 
     async def _is_notified(self) -> bool:
-        """Return whether each channel has the notification that the caller is not confirmed."""
         received: list[Json] = await self._stage.platform.call_control("GET", "/received-messages")
         title = f"{CALLER} is not confirmed"
         return PEOPLE.keys() <= {

@@ -128,14 +128,12 @@ def build_recurrence(seconds: int) -> Json:
 
 
 def build_polling_trigger(connector: str, operation: str) -> Json:
-    """Return a polling trigger: the flow service regularly asks a connector for new events."""
     inputs = {"host": _build_host(connector, operation), "parameters": {}}
     interval = {"frequency": "Minute", "interval": 3}
     return {"type": "OpenApiConnection", "inputs": inputs, "recurrence": interval}
 
 
 def build_webhook_trigger(connector: str, operation: str) -> Json:
-    """Return a trigger for events that a connector sends."""
     inputs = {"host": _build_host(connector, operation), "parameters": {}}
     return {"type": "OpenApiConnectionWebhook", "inputs": inputs}
 
@@ -147,7 +145,6 @@ def build_post_action(uri: str) -> Json:
 
 
 def build_child_flow_action(environment: str, slug: str) -> Json:
-    """Return the action *Run a child flow*, which runs another flow of the demo."""
     host = {"workflowReferenceName": build_flow_id(environment, slug)}
     return {"type": "Workflow", "inputs": {"host": host, "body": {}}}
 

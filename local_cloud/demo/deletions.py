@@ -16,10 +16,7 @@ _SOON = timedelta(seconds=2)
 
 
 class DeletionScene:
-    """Schedules deletions of retired originals, and shows each deletion that the app has made."""
-
     def __init__(self, stage: ScenarioContext) -> None:
-        """Create the scene; `schedule` starts it."""
         self._stage = stage
         self._remediation = ""
         self._shown: set[str] = set()
@@ -56,7 +53,6 @@ class DeletionScene:
         self._stage.note("Both originals are no longer on the list of flows on Microsoft's key.")
 
     def _show_deletions(self) -> None:
-        """Show each new deletion. Raises `ScenarioError` if the app reports one as blocked."""
         detail = self._stage.watcher.get_remediation(self._remediation)
         runs = {archive["job_id"]: archive["runs"] for archive in detail["run_archives"]}
         for one in detail["deletions"]:

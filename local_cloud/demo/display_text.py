@@ -69,7 +69,6 @@ def format_flow_count(number: int) -> str:
 
 
 def _format_counts(counts: Mapping[str, int], words: Mapping[str, str]) -> str:
-    """Format all counts that are not 0. A code that `words` does not contain is shown as it is."""
     known = {name: words.get(name, name) for name in (*words, *counts) if counts.get(name)}
     parts = [f"{counts[name]} {text}" for name, text in known.items()]
     if not parts:

@@ -26,8 +26,6 @@ _NO_ISSUE = "issue_not_found"
 
 
 class Firewalls:
-    """Plays the administrator, who lets the app fix firewalls and ignores an issue."""
-
     def __init__(self, stage: ScenarioContext) -> None:
         self._stage = stage
         self._is_opened = False
@@ -35,7 +33,6 @@ class Firewalls:
 
     @property
     def needs_fixes(self) -> bool:
-        """Return whether firewalls still block *Update prices* and no fix was requested."""
         pricing = self._stage.find_job(OPERATIONS, _PRICING)
         return pricing.get("reason_code") == "firewall_denies" and not self._is_opened
 
@@ -96,10 +93,6 @@ class Firewalls:
         await self._apply_fix(EDGE_FIREWALL)
 
     async def _apply_fix(self, resource: str) -> None:
-        """Show the app's smallest fix of a firewall, then let the app apply it.
-
-        Does nothing if the app reports no issue of the firewall.
-        """
         stage = self._stage
         where = {"resource": resource, "environment": OPERATIONS.id}
         try:
@@ -124,7 +117,6 @@ class Firewalls:
 
 
 def _require_reported(edition: Json, prefix: str, firewall: str) -> None:
-    """Raise `ScenarioError` unless the app reports the new range and a denial by this firewall."""
     added = {one for change in edition["changes"] for one in change["added"]}
     closed = [one["issue"] for one in edition["affected_firewalls"]]
     if prefix not in added or not any(firewall in gap for gap in closed):

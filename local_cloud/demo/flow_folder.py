@@ -29,8 +29,6 @@ _APIS = "/providers/Microsoft.PowerApps/apis/"
 
 @dataclass(slots=True, kw_only=True)
 class ImportedEnvironment:
-    """An environment of the tenant with exported flows and their connections."""
-
     number: int
     #: By workflow id, as local_cloud/tenant/README.md describes flows.
     flows: dict[str, Json] = field(default_factory=dict)
@@ -87,11 +85,9 @@ class ImportedFlows:
 
     @property
     def flows(self) -> int:
-        """The number of cloud flows in all environments."""
         return sum(len(environment.flows) for environment in self.environments)
 
     def add_to(self, tenant: Json) -> Json:
-        """Return a tenant's seed with these environments and Logic Apps added."""
         environments = [each.to_seed() for each in self.environments]
         azure = tenant["azure"] | {
             "resources": [*tenant["azure"].get("resources", ()), *self.logic_apps]
@@ -147,7 +143,6 @@ def _add_flow(
 
 
 def _read_properties(resource: Mapping[str, object]) -> Json:
-    """Return the `properties` of a flow's `clientdata`, from any export format."""
     place = find_definition_place(resource) or ()
     around = mapping_at(resource, *place[:-1])
     references = around.get("connectionReferences")

@@ -92,11 +92,6 @@ class DemoResult:
 
 
 class ResultCollector:
-    """Reads how flows ended.
-
-    It is created before the scenario begins, to know how the flows began.
-    """
-
     def __init__(self, platform: Platform, app: App, environments: dict[str, str]) -> None:
         """Create the collector; `environments` maps ids of environments to names."""
         self._platform = platform
@@ -105,7 +100,6 @@ class ResultCollector:
         self._flows: dict[tuple[str, str], Json] = {}
 
     async def remember_flows(self) -> None:
-        """Read and keep the state of each flow before the scenario begins."""
         for environment in self._environments:
             for flow in await self._read_flows(environment):
                 key = (environment, flow["workflowEntityId"])
@@ -169,7 +163,6 @@ class ResultCollector:
         return changed
 
     async def _read_planned_items(self) -> dict[tuple[str, str], Json]:
-        """Return a plan item for each flow, if possible one with work or required changes."""
         found: dict[tuple[str, str], Json] = {}
         listed = (await self._app.get("remediations"))["items"]
         for line in reversed(listed):
@@ -211,14 +204,11 @@ def compare_ownership(original: Json, copy: Json) -> list[str]:
 
 
 def _find_trigger_ids(client_data: str) -> dict[str, None]:
-    """Return the ids of the trigger URLs in a definition, as the keys of a dictionary."""
     return dict.fromkeys(_WORKFLOW_ID.findall(client_data))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sighting:
-    """What the tenant showed of a flow: before the scenario, and afterwards with its copy."""
-
     environment: str
     before: Json
     original: Json
@@ -247,7 +237,6 @@ def _build_result(seen: _Sighting, *, item: Json | None, job: Json | None) -> Fl
 
 
 def _compute_weight(item: Json) -> int:
-    """Return the priority of a plan item: 2 for work, 1 for `needs_changes`, 0 for all others."""
     return 2 if PlannedAction(item["action"]).is_work else int(item["action"] == "needs_changes")
 
 

@@ -36,8 +36,6 @@ class TraceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowTrace:
-    """The picture of one flow's trace."""
-
     title: str
     trace_id: str
     #: From the first operation to the last, with all pauses.
@@ -75,8 +73,6 @@ def build_flow_trace(spans: Sequence[ReceivedSpan], titles: Mapping[str, str]) -
 
 
 class _Tree:
-    """Spans with their parents and children."""
-
     def __init__(self, spans: Sequence[ReceivedSpan]) -> None:
         self.spans = spans
         self._by_id = {span.span_id: span for span in spans}
@@ -85,7 +81,6 @@ class _Tree:
             self.children[span.parent_id if span.parent_id in self._by_id else ""].append(span)
 
     def find_all(self, spans: Sequence[ReceivedSpan]) -> list[ReceivedSpan]:
-        """Return these spans with all their ancestors and descendants."""
         found = {one.span_id: one for span in spans for one in self._walk_spans(span)}
         for span in spans:
             parent = self._by_id.get(span.parent_id)
@@ -126,8 +121,6 @@ def _build_rows(tree: _Tree) -> Iterator[TraceRow]:
 
 
 class _Scale:
-    """Maps times to positions in the picture. Long pauses are shortened."""
-
     def __init__(self, spans: Sequence[ReceivedSpan]) -> None:
         times = sorted({time for span in spans for time in (span.began, span.ended)})
         self._at: dict[float, float] = {times[0]: 0.0}
@@ -138,7 +131,6 @@ class _Scale:
         self._whole = self._at[times[-1]] or 1.0
 
     def compute_position(self, time: float) -> float:
-        """Return the position of a time, in percent of the picture's width."""
         return round(100 * self._at[time] / self._whole, 2)
 
 

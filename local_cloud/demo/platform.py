@@ -80,13 +80,11 @@ class Platform:
             return await answer.json() if await answer.read() else None
 
     async def link(self, environment: str, policy_system_id: str) -> None:
-        """Link an environment to a policy, as an administrator does in the admin center."""
         await self.call_control(
             "POST", f"/environments/{environment}/link", {"systemId": policy_system_id}
         )
 
     async def rotate_key(self, vault: str, key: str) -> None:
-        """Create a new version of a key in a vault."""
         await self._call_vault("POST", f"https://{vault}.vault.azure.net/keys/{key}/rotate")
         self._count_request("key_vault.rotate_key")
 
@@ -96,13 +94,11 @@ class Platform:
         return str(text["value"])
 
     async def write_secret(self, vault: str, name: str, value: str) -> None:
-        """Add a version to a secret."""
         url = f"https://{vault}.vault.azure.net/secrets/{name}"
         await self._call_vault("PUT", url, {"value": value, "contentType": "application/json"})
         self._count_request("key_vault.set_secret")
 
     async def read_configuration(self, store: str, key: str) -> str:
-        """Return the value of a key of App Configuration."""
         url = f"https://{store}.azconfig.io/kv/{quote(key, safe='')}?api-version=2023-11-01"
         found = await self._call_service("GET", url, "https://azconfig.io", None)
         self._count_request("app_configuration.get_key_value")
@@ -125,7 +121,6 @@ class Platform:
         return settings
 
     async def cancel_run(self, environment: str, flow: str, run: str) -> None:
-        """Cancel a run of a flow, as an administrator does."""
         where = f"scopes/admin/environments/{environment}/flows/{flow}/runs/{run}/cancel"
         token = await self.request_token("https://service.flow.microsoft.com/")
         status, text = await self.call_outside(

@@ -27,8 +27,6 @@ REMEDIATING = "Operations, from the approved plan to the last flow's end"
 
 @dataclass(slots=True)
 class RequestMeter:
-    """Counts the app's requests by part of the scenario and by service."""
-
     platform: Platform
     parts: dict[str, Counter[str]] = field(default_factory=dict)
     #: Flow jobs of the part `REMEDIATING`.
@@ -53,10 +51,6 @@ class RequestMeter:
         return {name: round(calls[name] / self.flows, 1) for name in names if calls[name]}
 
     async def _read_request_counts(self) -> Counter[str]:
-        """Return the app's requests to each service since the tenant started.
-
-        Requests of the demo's people and traffic are not included.
-        """
         routes: dict[str, int] = (await self.platform.call_control("GET", "/calls"))["routes"]
         calls: Counter[str] = Counter()
         for route, number in routes.items():

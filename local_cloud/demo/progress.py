@@ -13,8 +13,6 @@ type Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentLine:
-    """The shown state of one environment."""
-
     name: str
     link_status: str
     flows: int

@@ -31,7 +31,6 @@ _REJECTED = "notification rejected | "
 
 
 def build_receivers() -> Json:
-    """Return the `receivers` section of the tenant's seed."""
     return {"webhookSecret": _WEBHOOK_SECRET, "channelSignature": _CHANNEL_SIGNATURE}
 
 
@@ -76,7 +75,6 @@ class ReceivedNotification:
 
     @property
     def to(self) -> str:
-        """The receiver's name, for people."""
         return PEOPLE.get(self.receiver, self.receiver)
 
 
@@ -108,7 +106,6 @@ def list_notifications(received: Sequence[Json], log: str) -> list[ReceivedNotif
 
 
 def has_plan_notification(received: Sequence[Json]) -> bool:
-    """Return whether each receiver has the plan's notification, and any has a repeated one."""
     heard = {one["receiver"] for one in received if one["title"].startswith(_EXPECTED[0])}
     return PEOPLE.keys() <= heard and any(one["is_repeated"] for one in received)
 

@@ -25,8 +25,6 @@ type Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The results of one run of the demo."""
-
     outcome: DemoResult
     account: TrafficCallLog
     meter: RequestMeter
@@ -40,7 +38,6 @@ class Report:
 
     @property
     def has_succeeded(self) -> bool:
-        """Return whether no call was lost and each flow ended as expected."""
         return not self.outcome.failures
 
     def document(self) -> Json:
@@ -145,7 +142,6 @@ def _format_end(flow: FlowResult) -> str:
 
 
 def _format_deletions(deletions: Sequence[Json]) -> str:
-    """Format how many originals were deleted and how many were kept."""
     deleted = [one for one in deletions if one["state"] == "deleted"]
     runs = sum(one["runs"] for one in deleted)
     text = f"{len(deleted)}, run summaries archived ({runs})"
@@ -154,7 +150,6 @@ def _format_deletions(deletions: Sequence[Json]) -> str:
 
 
 def _format_notifications(tries: Sequence[ReceivedNotification]) -> str:
-    """Format how many notifications arrived, were rejected, and arrived twice."""
     arrived = sum(not one.why and not one.is_repeated for one in tries)
     twice, refused = sum(one.is_repeated for one in tries), sum(bool(one.why) for one in tries)
     return f"{arrived} received; {refused} rejected and sent again, {twice} received twice"
@@ -165,7 +160,6 @@ _COSTS = (("waits", "waits"), ("platform_calls_in_all", "platform calls"), ("sec
 
 
 def _format_cost(document: Json, documented: Json) -> tuple[str, str]:
-    """Format what the app's requests cost, beside the costs on the documented platform."""
     text = ", ".join(f"{document[name]} {unit}" for name, unit in _COSTS)
     title = f"Platform as {document['profile']}"
     if document["profile"] == Profile.DOCUMENTED:
@@ -177,7 +171,6 @@ def _format_cost(document: Json, documented: Json) -> tuple[str, str]:
 
 
 def _format_requests_per_flow(meter: RequestMeter) -> str:
-    """Format the average number of requests for one flow, as docs/performance.md counts them."""
     per_flow = meter.compute_requests_per_flow()
     return (
         f"{sum(per_flow.values()):.0f} for each flow, from the approved plan to its end "

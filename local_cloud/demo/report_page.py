@@ -33,8 +33,6 @@ _START = re.compile(r"(cmkflow remediation start) [0-9a-f-]{36} (--mode \w+ --fl
 
 @dataclass(slots=True, kw_only=True)
 class FlowGroup:
-    """Flows that ended in the same state and for which the same action is required."""
-
     state: str
     reason: str
     fix: str
@@ -62,7 +60,6 @@ def render_report_page(document: Json) -> str:
 
 
 def _list_numbers(document: Json) -> Iterator[tuple[str, str | int]]:
-    """Yield the name and value of each number that the page may show."""
     traffic = document["traffic"]
     yield "Calls answered", f"{traffic['answered']:,} of {traffic['sent']:,}"
     yield "Calls lost", str(traffic["lost"])
@@ -85,7 +82,6 @@ def _replace_ids_with_names(flow: Json) -> str:
 
 
 def _describe_end(state: str, number: int) -> tuple[str, int, str, str, str]:
-    """Return style, number, words, link and icon with which the page shows an end state."""
     look, one, many = ENDS.get(state, ("wait", state, state))
     link = "#people" if state in _PEOPLE else "#flows"
     return look, number, one if number == 1 else many, link, "undo" if look == "over" else ""

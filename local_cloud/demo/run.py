@@ -59,8 +59,6 @@ _WAITS = f"-> {FlowJobState.WAITING} | "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """The options of a demo: profile, folder, and exported flows to add."""
-
     #: The folder for state, logs and reports. It is emptied first.
     folder: Path
     #: The profile of the tenant: documented or adversarial.
@@ -138,11 +136,9 @@ class DemoRun:
 
     @property
     def meter(self) -> RequestMeter:
-        """The counts of the app's requests to the platform."""
         return self._stage.meter
 
     def start_traffic(self) -> None:
-        """Start the traffic: calls by external systems, runs that people start, and events."""
         self.traffic.start(
             SYSTEMS,
             [
@@ -242,7 +238,6 @@ class DemoRun:
         return await asyncio.to_thread(self.stack.locate_log("app").read_text)
 
     async def _read_recheck_time(self) -> str:
-        """Return the time of the next scheduled key check, or an empty text."""
         client = ServiceBusClient.from_connection_string(self.stack.service_bus)
         async with client, client.get_queue_receiver(_KEY_EVENTS) as receiver:
             waiting = await receiver.peek_messages(max_message_count=10)
@@ -251,10 +246,7 @@ class DemoRun:
 
 
 def _lock_folder(folder: Path) -> IO[bytes]:
-    """Lock the folder against other demos.
-
-    Raises `StackError`, which names the process that has locked it.
-    """
+    """Lock the folder against other demos. Raises `StackError` if another demo has locked it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     file = folder.with_name(f"{folder.name}.lock").open("a+b")
     try:
@@ -285,7 +277,6 @@ def _is_rolled_back(system: ExternalSystem, outcome: DemoResult) -> bool:
 
 
 def _list_deletions(remediations: list[Json]) -> list[Json]:
-    """Return each deletion with its state and its number of archived run summaries."""
     return [
         {
             "flow": one["display_name"],
@@ -299,7 +290,6 @@ def _list_deletions(remediations: list[Json]) -> list[Json]:
 
 
 def _list_retired_originals(jobs: dict[tuple[str, str], Json]) -> dict[str, str]:
-    """Return the names of retired originals by their Dataverse ids."""
     return {
         original: job["display_name"]
         for (_, original), job in jobs.items()
@@ -310,7 +300,6 @@ def _list_retired_originals(jobs: dict[tuple[str, str], Json]) -> dict[str, str]
 def _list_firewall_issues(
     remediations: list[Json], jobs: dict[tuple[str, str], Json]
 ) -> list[Json]:
-    """Return each firewall issue of a plan, and whether it still blocks a flow job."""
     open_texts = [
         job["message"] for job in jobs.values() if job["reason_code"] == "firewall_denies"
     ]

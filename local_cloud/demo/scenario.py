@@ -46,7 +46,6 @@ class DemoScenario:
 
     @property
     def acts(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        """The acts in their order, by title."""
         acts: dict[str, Callable[[], Awaitable[None]]] = {
             "Before the key: assess Operations, prepare flows that then need no copy": self.prepare,
             "An administrator links Operations to the policy: the key is applied": self.link,
@@ -113,7 +112,6 @@ class DemoScenario:
         await self._follow_remediation("key_event", OPERATIONS)
 
     async def start_manually(self) -> None:
-        """Request a dry run for *Customer care*, then a remediation."""
         stage = self._stage
         stage.note("The key was applied to Customer care long ago. A dry run is started.")
         await stage.wait_for_plan(
@@ -128,7 +126,6 @@ class DemoScenario:
         await self._follow_remediation("api_request", CUSTOMER_CARE)
 
     async def roll_back(self) -> None:
-        """Roll a flow of *Customer care* back: original on, callers reverted, copy off."""
         stage = self._stage
         detail = await stage.wait_until(
             lambda: stage.watcher.find_remediation("api_request", CUSTOMER_CARE.id),
@@ -146,11 +143,9 @@ class DemoScenario:
         )
 
     async def wait_for_deletions(self) -> None:
-        """Wait until the app has made the deletions that `remediate` has scheduled."""
         await self._deletions.wait_for_deletions()
 
     async def import_flows(self) -> None:
-        """Link the environments of exported flows, and follow their remediations."""
         stage = self._stage
         for environment in self._imported:
             settings = {"approval_policy": "automatic", "max_flows": 10_000}
@@ -161,10 +156,9 @@ class DemoScenario:
             await self._follow_remediation("policy_event", environment)
 
     async def _follow_remediation(self, origin: str, environment: NamedEnvironment) -> str:
-        """Wait until the remediation of an environment is complete, and return its id.
+        """Approve and follow a remediation to its end, and return its id.
 
-        `origin` is what started it. Meanwhile its plan is approved, and people take the required
-        actions.
+        `origin` is what started it.
         """
         stage = self._stage
         detail = await stage.wait_until(
@@ -193,7 +187,6 @@ class DemoScenario:
         return identity
 
     async def _wait_for_plan_notification(self) -> None:
-        """Wait until each channel has been notified that a plan awaits approval."""
         received: list[Any] = []
 
         async def read_messages() -> None:
@@ -207,7 +200,6 @@ class DemoScenario:
         self._stage.note("All three channels have the notification that a plan awaits approval.")
 
     async def _take_actions(self, identity: str, environment: NamedEnvironment) -> None:
-        """Take the actions that the app requires of people in an environment."""
         if environment is CUSTOMER_CARE:
             await self._blocked_call.take_next_action(identity)
             await self._declared_caller.confirm_if_notified()
@@ -217,9 +209,6 @@ class DemoScenario:
             await self._publish_app_if_required(identity)
 
     async def _publish_app_if_required(self, identity: str) -> None:
-        """Let the maker add the copy to the canvas app and retry the flow, if the app requires
-        this.
-        """
         stage = self._stage
         job = stage.find_job(OPERATIONS, _OLD_APP_FLOW)
         if job.get("reason_code") != MANUAL or self._is_app_published:

@@ -28,8 +28,6 @@ class ScenarioError(Exception):
 
 
 class NamedEnvironment(Protocol):
-    """An environment of the demo with its id and name."""
-
     @property
     def id(self) -> str: ...
 
@@ -38,8 +36,6 @@ class NamedEnvironment(Protocol):
 
 
 class ScenarioContext:
-    """The tenant and the app in which an act is played, with the watcher that observes them."""
-
     def __init__(self, platform: Platform, app: App, watcher: Watcher) -> None:
         self.platform = platform
         self.app = app
@@ -57,11 +53,9 @@ class ScenarioContext:
         self.progress.note(text)
 
     def find_job(self, environment: NamedEnvironment, flow: str) -> Json:
-        """Return the flow job of an original as last observed, or an empty document."""
         return self.progress.jobs.get((environment.id, flow), {})
 
     def list_jobs(self, environment: NamedEnvironment) -> list[Json]:
-        """Return the flow jobs of an environment as last observed."""
         return [job for (where, _), job in self.progress.jobs.items() if where == environment.id]
 
     async def start_remediation(

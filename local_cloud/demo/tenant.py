@@ -51,8 +51,6 @@ CALLS_PER_MINUTE = 30_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoEnvironment:
-    """One environment of the demo."""
-
     name: str
     title: str
     region: str
@@ -249,9 +247,5 @@ def _build_environment(environment: DemoEnvironment) -> Json:
 
 
 def _build_connection(connector: str) -> Json:
-    """Return a connection that the maker owns.
-
-    The mail connection is a colleague's and not shared.
-    """
     owner = operations.COLLEAGUE if connector == "shared_sendmail" else MAKER
     return {"name": f"{connector}-{derive_id(connector)[:8]}", "api": connector, "owner": owner}

@@ -24,8 +24,6 @@ _LEDGER_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedByHand:
-    """A flow that a person starts again and again, with a button or in an app."""
-
     environment: str
     flow: str
     every: float = 2.0
@@ -33,18 +31,13 @@ class StartedByHand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepeatedEvent:
-    """An event of a connector operation that occurs again and again."""
-
     environment: str
     operation: str
     every: float = 2.0
 
 
 class Traffic:
-    """Calls flows, starts flows and sends events until it is stopped."""
-
     def __init__(self, platform: Platform) -> None:
-        """Create traffic that reaches the tenant through `platform`."""
         self._platform = platform
         self._tasks: list[asyncio.Task[None]] = []
         self._is_over = asyncio.Event()

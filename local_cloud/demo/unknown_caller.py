@@ -23,22 +23,18 @@ _SECONDS_BETWEEN_CALLS = 1
 
 
 class UnknownCallerScene:
-    """Plays the unknown script and its owner while the app remediates the called flow."""
-
     def __init__(self, stage: ScenarioContext) -> None:
         self._stage = stage
         self._is_stopped = asyncio.Event()
         self._calls: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:
-        """Permit the app to read who calls originals, and start the script."""
         await self._stage.app.put(f"environments/{OPERATIONS.id}", {"observe_callers": True})
         where = f"/environments/{OPERATIONS.id}/flows/{_FLOW}"
         url = (await self._stage.platform.call_control("GET", where))["triggerUrl"]
         self._calls = asyncio.create_task(self._call_repeatedly(url))
 
     async def stop_script_if_named(self) -> None:
-        """Stop the script after the app has named it."""
         job = self._stage.find_job(OPERATIONS, _FLOW)
         message = str(job.get("message", ""))
         if self._calls is None or _NAMED not in message:
@@ -50,7 +46,6 @@ class UnknownCallerScene:
         self._stage.note(f"{job['display_name']} is still called. {who}. Its owner stops it.")
 
     async def _call_repeatedly(self, url: str) -> None:
-        """Call the URL every second until the script is stopped or a call is rejected."""
         while not self._is_stopped.is_set():
             status, _ = await self._stage.platform.call_outside(
                 "POST", url, headers=_HEADERS, body={"number": 0}

@@ -26,8 +26,6 @@ class UrlHolder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AppSetting:
-    """An app setting of a site that contains a URL."""
-
     site: str
     name: str
     kind = "app setting"
@@ -37,15 +35,12 @@ class AppSetting:
         site.setdefault("appSettings", {"WEBSITE_TIME_ZONE": "UTC"})[self.name] = text
 
     async def read(self, platform: Platform) -> str:
-        """Return the value that the site's running code sees."""
         settings = await platform.read_running_settings(f"{GROUP}/Microsoft.Web/sites/{self.site}")
         return settings[self.name]
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionString:
-    """A connection string of a site's slot that contains a URL."""
-
     site: str
     slot: str
     name: str
@@ -62,7 +57,6 @@ class ConnectionString:
         )
 
     async def read(self, platform: Platform) -> str:
-        """Return the value of the connection string."""
         path = f"{GROUP}/Microsoft.Web/sites/{self.site}/slots/{self.slot}"
         found = await platform.call_azure(
             "POST", f"{path}/config/connectionstrings/list", "2024-11-01", "list_connection_strings"
@@ -72,8 +66,6 @@ class ConnectionString:
 
 @dataclass(frozen=True, slots=True)
 class VaultSecret:
-    """A secret that contains a URL, in the vault of the demo's applications."""
-
     name: str
     kind = "secret"
 
@@ -84,14 +76,11 @@ class VaultSecret:
         vault.setdefault("secrets", []).append(secret)
 
     async def read(self, platform: Platform) -> str:
-        """Return the value of the secret's current version."""
         return await platform.read_secret(APPLICATION_VAULT, self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationKey:
-    """A key of App Configuration that contains a URL."""
-
     key: str
     kind = "App Configuration key"
 
@@ -101,14 +90,11 @@ class ConfigurationKey:
         store.setdefault("keyValues", []).append({"key": self.key, "value": text})
 
     async def read(self, platform: Platform) -> str:
-        """Return the value of the key."""
         return await platform.read_configuration(_STORE, self.key)
 
 
 @dataclass(frozen=True, slots=True)
 class LogicApp:
-    """A logic app that gets a URL in its parameter `url`."""
-
     name: str
     kind = "logic app"
 
@@ -134,7 +120,6 @@ class LogicApp:
         )
 
     async def read(self, platform: Platform) -> str:
-        """Return the parameter's value, which the next run uses."""
         path = f"{GROUP}/Microsoft.Logic/workflows/{self.name}"
         found = await platform.call_azure("GET", path, "2019-05-01", "get_logic_app")
         return str(found["properties"]["parameters"]["url"]["value"])
@@ -142,8 +127,6 @@ class LogicApp:
 
 @dataclass(frozen=True, slots=True)
 class ActionGroup:
-    """An action group whose webhook has a URL."""
-
     name: str
     kind = "action group"
 
@@ -162,7 +145,6 @@ class ActionGroup:
         )
 
     async def read(self, platform: Platform) -> str:
-        """Return the URL of the webhook."""
         path = f"{GROUP}/Microsoft.Insights/actionGroups/{self.name}"
         found = await platform.call_azure("GET", path, "2023-01-01", "get_action_group")
         return str(found["properties"]["webhookReceivers"][0]["serviceUri"])

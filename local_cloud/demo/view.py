@@ -44,7 +44,6 @@ async def run_with_view[T](
 
 
 def build_picture(progress: DemoProgress) -> Group:
-    """Return the picture of the demo's progress: steps, environments, flow jobs, traffic, notes."""
     return Group(
         _build_steps(progress),
         Table.grid(padding=(0, 2), expand=False)

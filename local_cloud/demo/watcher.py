@@ -16,7 +16,6 @@ class Watcher:
     def __init__(
         self, app: App, platform: Platform, traffic: Traffic, environments: dict[str, str]
     ) -> None:
-        """Create a watcher; `environments` maps ids of the environments to show to their names."""
         self._app = app
         self._platform = platform
         self._traffic = traffic
@@ -35,7 +34,6 @@ class Watcher:
         return jobs, states, list(self.progress.environments)
 
     async def refresh_state(self) -> None:
-        """Read environments, remediations and lost calls again."""
         await self._refresh_environments()
         listed = (await self._app.get("remediations"))["items"]
         ids = [line["remediation"]["id"] for line in listed]

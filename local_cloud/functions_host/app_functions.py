@@ -18,8 +18,6 @@ from local_cloud.functions_host.schedule import Schedule, parse_schedule
 
 
 class AuthLevel(StrEnum):
-    """The authorization level of an HTTP function."""
-
     ANONYMOUS = "ANONYMOUS"
     FUNCTION = "FUNCTION"
     ADMIN = "ADMIN"
@@ -27,8 +25,6 @@ class AuthLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpTrigger:
-    """The trigger that runs a function for each HTTP request to its route."""
-
     #: ASP.NET route template without the prefix, like `jobs/{id}`.
     route: str
     #: Upper-case methods; empty means every method.
@@ -38,8 +34,6 @@ class HttpTrigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimerTrigger:
-    """The trigger that runs a function on a schedule."""
-
     expression: str
     schedule: Schedule
     run_on_startup: bool
@@ -48,8 +42,6 @@ class TimerTrigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueTrigger:
-    """The trigger that runs a function for each message of a Service Bus queue."""
-
     queue_name: str
     #: A secret: never log it.
     connection_string: str
@@ -62,8 +54,6 @@ type Trigger = HttpTrigger | TimerTrigger | QueueTrigger
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """A function of the app with its trigger."""
-
     id: str
     name: str
     #: The name of the parameter that the trigger's data is bound to.
@@ -129,7 +119,6 @@ def _parse_timer(binding: dict[str, Any], environ: Mapping[str, str]) -> TimerTr
 
 
 def _parse_queue(binding: dict[str, Any], environ: Mapping[str, str]) -> QueueTrigger:
-    """Parse a Service Bus trigger. Raises `HostStartError` for topics, sessions and batches."""
     if binding.get("topicName") or not binding.get("queueName"):
         raise HostStartError("a Service Bus topic (queues only)")
     if binding.get("isSessionsEnabled"):

@@ -53,8 +53,6 @@ type Claims = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthenticationSettings:
-    """The members of `authsettingsV2` that this host implements."""
-
     issuer: str
     client_id: str
     audiences: tuple[str, ...]
@@ -90,8 +88,6 @@ def read_settings(environ: Mapping[str, str]) -> AuthenticationSettings | None:
 
 
 class Authentication:
-    """Signs people in, verifies their tokens, and adds their identity to requests."""
-
     def __init__(self, settings: AuthenticationSettings) -> None:
         """Create the middleware. The issuer of tokens is contacted only when a request needs it."""
         self._settings = settings
@@ -164,7 +160,6 @@ class Authentication:
         return claims
 
     async def _begin_sign_in(self, request: web.Request) -> web.Response:
-        """Redirect a browser to the sign-in page."""
         target = _require_own_path(request.query.get("post_login_redirect_uri", "/"))
         state = secrets.token_urlsafe(16)
         self._begun[state] = target
@@ -182,7 +177,6 @@ class Authentication:
         return answer
 
     async def _complete_sign_in(self, request: web.Request) -> web.Response:
-        """Exchange the code from the sign-in page for a token, and start the browser's session."""
         state = request.query.get("state", "")
         target = self._begun.pop(state, None)
         if target is None or request.cookies.get("Nonce") != state:
@@ -210,7 +204,6 @@ class Authentication:
         return found
 
     async def _sign_out(self, request: web.Request) -> web.Response:
-        """End the browser's session here, then redirect the browser to Entra's sign-out page."""
         self._sessions.pop(request.cookies.get(_COOKIE, ""), None)
         target = _require_own_path(request.query.get("post_logout_redirect_uri", _SIGNED_OUT))
         query = {"post_logout_redirect_uri": f"{request.scheme}://{request.host}{target}"}
@@ -251,10 +244,7 @@ class Authentication:
 
 
 def _build_principal_headers(claims: Claims) -> dict[str, str]:
-    """Return the headers with which App Service identifies the sender of a request to the app.
-
-    configure-authentication-user-identities describes their format.
-    """
+    """Return the headers with which App Service identifies the sender of a request."""
     listed = [
         {"typ": _NAMES.get(typ, typ), "val": str(value)}
         for typ, values in claims.items()

@@ -40,8 +40,6 @@ _GRACE = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostOptions:
-    """The options of the command line."""
-
     app_dir: Path
     #: 0 takes a free port.
     port: int
@@ -65,7 +63,6 @@ async def run_host(options: HostOptions, report_ready: Callable[[Ready], None]) 
     port, home = options.port, Path.cwd()
 
     def restart() -> None:
-        """Replace this process by a new one, which ends all threads, tasks and connections."""
         logging.shutdown()
         os.chdir(home)
         command = [sys.executable, "-m", __package__, str(options.app_dir), "--port", str(port)]
@@ -120,7 +117,6 @@ def _list_enabled_functions(functions: list[Function]) -> list[Function]:
 
 
 async def _start_listening(runner: web.AppRunner, port: int) -> str:
-    """Listen on the loopback address, and return the URL."""
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()
     except OSError as err:
@@ -131,7 +127,6 @@ async def _start_listening(runner: web.AppRunner, port: int) -> str:
 def _build_triggers(
     functions: list[Function], worker: Worker, settings: HostSettings, stop: asyncio.Event
 ) -> list[Coroutine[Any, Any, None]]:
-    """Return a coroutine for each timer and queue function. Each one runs until the host stops."""
     limits = ListenerLimits(
         concurrent_calls=settings.max_concurrent_calls, lock_renewal=settings.max_lock_renewal
     )
@@ -150,10 +145,7 @@ def _build_triggers(
 async def _stop_host(
     worker: Worker, runner: web.AppRunner, triggers: list[asyncio.Task[None]]
 ) -> bool:
-    """Wait a limited time for running invocations; return False if some had to be interrupted.
-
-    The messages of interrupted invocations are abandoned, so that they are delivered again.
-    """
+    """Stop the host. Return False if running invocations had to be interrupted."""
     _LOGGER.info("stopping", extra={"running": len(worker.running)})
     ending = asyncio.gather(runner.cleanup(), *triggers, return_exceptions=True)
     try:

@@ -31,8 +31,6 @@ _SETTING = re.compile(r"%([^%]+)%")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostSettings:
-    """The settings of host.json that this host implements."""
-
     #: The first segments of every HTTP route; empty for none.
     route_prefix: str
     #: Invocations at a time of each Service Bus function.
@@ -108,13 +106,11 @@ def resolve_settings(text: str, environ: Mapping[str, str]) -> str:
 
 
 def is_disabled(function_name: str, environ: Mapping[str, str]) -> bool:
-    """Return whether an app setting `AzureWebJobs.NAME.Disabled` disables the function."""
     names = (f"AzureWebJobs.{function_name}.Disabled", f"AzureWebJobs__{function_name}__Disabled")
     return any(environ.get(name, "").lower() in ("1", "true") for name in names)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object from a file. Raises `HostStartError` with the file's name."""
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as err:

@@ -38,8 +38,6 @@ _CONNECTION_HEADERS = frozenset({"content-length", "transfer-encoding", "connect
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Endpoint:
-    """An HTTP function with its parsed route."""
-
     route: Route
     function: Function
     trigger: HttpTrigger
@@ -84,7 +82,6 @@ class HttpFront:
         return application
 
     async def _answer_request(self, request: web.Request, function_key: str) -> web.StreamResponse:
-        """Find the function of a request, check the key, and return the function's response."""
         path = request.rel_url.raw_path
         if path.lower().startswith(_ADMIN):
             return await self._run_timer(request, path[len(_ADMIN) :], function_key)
@@ -143,7 +140,6 @@ def _parse_endpoint(function: Function, trigger: HttpTrigger, prefix: str) -> _E
 
 
 def _has_key(request: web.Request, function_key: str) -> bool:
-    """Return whether the request has the key in its header or its query."""
     given = request.headers.get("x-functions-key") or request.query.get("code") or ""
     return hmac.compare_digest(given.encode(), function_key.encode())
 
@@ -190,7 +186,6 @@ def _build_response(value: Any) -> web.Response:
 
 
 def _get_typed_body(value: Any) -> bytes:
-    """Return the bytes that a TypedData contains."""
     match value.WhichOneof("data"):
         case None:
             return b""
@@ -205,7 +200,6 @@ def _get_typed_body(value: Any) -> bytes:
 
 
 def _format_cookie(cookie: Any) -> str:
-    """Return the Set-Cookie header of an RpcHttpCookie."""
     jar = SimpleCookie({cookie.name: cookie.value})
     morsel = jar[cookie.name]
     for name in ("domain", "path"):

@@ -105,7 +105,6 @@ def _convert_property(value: object) -> object:
 
 
 def _get_body(message: ServiceBusReceivedMessage) -> bytes:
-    """Return the bytes of a message's body. An AMQP value becomes its text, or JSON."""
     if message.body_type == AmqpMessageBodyType.DATA:
         return b"".join(message.body)
     value = _convert_property(message.body)

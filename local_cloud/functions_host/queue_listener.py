@@ -35,8 +35,6 @@ _RELEASE = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerLimits:
-    """The limits that host.json sets for a listener."""
-
     #: Messages in work at a time.
     concurrent_calls: int
     #: How long a lock is renewed; None without end.
@@ -46,12 +44,9 @@ class ListenerLimits:
 
 
 class QueueListener:
-    """Runs a function for each message of a queue."""
-
     def __init__(
         self, function: Function, trigger: QueueTrigger, worker: Worker, limits: ListenerLimits
     ) -> None:
-        """Create a listener for the function, which the worker runs, within the limits."""
         self._function = function
         self._trigger = trigger
         self._worker = worker
@@ -64,7 +59,6 @@ class QueueListener:
 
     @property
     def lane_count(self) -> int:
-        """Return the number of the listener's receivers."""
         return len(self._lanes)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -86,10 +80,6 @@ class QueueListener:
             raise
 
     def _open_lanes(self) -> None:
-        """Open three more lanes for each open one, up to the limit.
-
-        Does nothing if a lane is waiting.
-        """
         if self._waiting or self._is_stopping:
             return
         room = self._limits.concurrent_calls - len(self._lanes)
@@ -101,7 +91,6 @@ class QueueListener:
             lane.add_done_callback(self._close_lane)
 
     def _close_lane(self, lane: asyncio.Task[None]) -> None:
-        """Remove an ended lane, and log the exception that ended it."""
         self._lanes.discard(lane)
         self._waiting.discard(lane)
         if not lane.cancelled() and (error := lane.exception()):
@@ -111,7 +100,6 @@ class QueueListener:
             self._open_lanes()
 
     async def _run_lane(self) -> None:
-        """Receive messages until the lane is not needed. If the broker fails, connect again."""
         while not self._is_stopping:
             try:
                 async with (
@@ -132,7 +120,6 @@ class QueueListener:
             await asyncio.sleep(_RETRY)
 
     async def _serve_lane(self, receiver: ServiceBusReceiver) -> None:
-        """Handle messages one by one, until none comes and another lane waits for one."""
         lane = asyncio.current_task()
         assert lane is not None
         while not self._is_stopping:
@@ -153,7 +140,6 @@ class QueueListener:
     async def _handle_message(
         self, receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage
     ) -> None:
-        """Run the function with a message. Complete the message if it succeeds, else abandon it."""
         finished = asyncio.Event()
         renewal = asyncio.create_task(self._renew_lock(receiver, message, finished))
         diagnostic_id = convert_application_properties(message).get("Diagnostic-Id")
@@ -181,10 +167,6 @@ class QueueListener:
     async def _settle_message(
         self, receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage, *, succeeded: bool
     ) -> None:
-        """Complete or abandon a message.
-
-        If its lock is lost, log this; the broker delivers it again.
-        """
         try:
             if succeeded:
                 await receiver.complete_message(message)
@@ -203,7 +185,6 @@ class QueueListener:
         message: ServiceBusReceivedMessage,
         finished: asyncio.Event,
     ) -> None:
-        """Renew a message's lock each time half of its period is over, while the function runs."""
         started = datetime.now(UTC)
         limit = self._limits.lock_renewal
         while (locked_until := message.locked_until_utc) is not None:

@@ -20,8 +20,6 @@ _CONSTRAINTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Segment:
-    """One part of a template between slashes: a literal or a parameter."""
-
     literal: str = ""
     name: str = ""
     constraint: str = ""
@@ -30,13 +28,11 @@ class _Segment:
 
     @property
     def rank(self) -> int:
-        """The precedence: 0 for a literal, then constrained, plain and catch-all parameters."""
         if self.literal:
             return 0
         return 3 if self.is_rest else (1 if self.constraint else 2)
 
     def is_match(self, part: str) -> bool:
-        """Return whether the segment matches one part of a path."""
         if self.literal:
             return part.lower() == self.literal.lower()
         return not self.constraint or bool(_CONSTRAINTS[self.constraint].fullmatch(part))
@@ -44,8 +40,6 @@ class _Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A route template that paths can be matched with."""
-
     segments: tuple[_Segment, ...]
 
     @property

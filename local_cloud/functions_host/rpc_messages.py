@@ -101,7 +101,6 @@ def _add_map_entry(message: Any, field: Any, value_type: str, enums: set[str]) -
 
 
 def _add_field(message: Any, token: str, enums: set[str]) -> None:
-    """Add the field that a token of the schema text describes."""
     path, _, type_name = token.partition(":")
     oneof, _, name = path.rpartition("/")
     field = message.field.add(name=name, number=len(message.field) + 1, label=_Field.LABEL_OPTIONAL)
@@ -118,7 +117,6 @@ def _add_field(message: Any, token: str, enums: set[str]) -> None:
 
 
 def _build_messages() -> SimpleNamespace:
-    """Build all messages of the schema text, in the namespace that the worker expects."""
     file = pb.FileDescriptorProto(name="local_cloud/function_rpc.proto", package=_PACKAGE)
     file.syntax = "proto3"
     file.dependency.extend([duration_pb2.DESCRIPTOR.name, timestamp_pb2.DESCRIPTOR.name])

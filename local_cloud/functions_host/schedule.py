@@ -24,8 +24,6 @@ _HORIZON = timedelta(days=40 * 366)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """A schedule of a timer function, in UTC."""
-
     seconds: tuple[int, ...]
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
@@ -85,7 +83,6 @@ def parse_schedule(expression: str) -> Schedule:
 
 
 def _parse_field(text: str, bounds: tuple[str, int, int]) -> set[int]:
-    """Return the values that one field allows."""
     values: set[int] = set()
     for part in text.split(","):
         values.update(_parse_part(part, bounds))

@@ -27,7 +27,6 @@ class ScheduleStatus:
     due: datetime
 
     def to_json(self) -> dict[str, str]:
-        """Return the status in the format that the worker passes to the function."""
         last = self.last.isoformat()
         return {"Last": last, "Next": self.due.isoformat(), "LastUpdated": last}
 
@@ -43,10 +42,7 @@ def build_timer_invocation(function: Function, status: ScheduleStatus | None) ->
 
 
 class TimerRunner:
-    """Runs a timer function on its schedule until it is stopped."""
-
     def __init__(self, function: Function, trigger: TimerTrigger, worker: Worker) -> None:
-        """Create a runner for the function, which the worker runs."""
         self._function = function
         self._trigger = trigger
         self._worker = worker

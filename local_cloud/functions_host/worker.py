@@ -120,10 +120,7 @@ class Worker:
         return InvocationOutcome(succeeded=True, value=value)
 
     def _restart_after_timeout(self, function: Function, invocation_id: str) -> InvocationOutcome:
-        """Log a timeout, and restart the worker.
-
-        Like in the real host, this ends all invocations.
-        """
+        """Log a timeout, and restart the worker. As in the real host, this ends all invocations."""
         name = function.name
         fields = {
             "function": name,
@@ -138,7 +135,6 @@ class Worker:
         return InvocationOutcome(succeeded=False, is_last=True)
 
     def stop(self) -> None:
-        """Stop the worker's threads, after all invocations have ended."""
         asyncio.run_coroutine_threadsafe(self._close_loop(), self._loop).result()
         runtime.stop_threadpool_executor()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -154,11 +150,10 @@ class Worker:
         await self._loop.shutdown_asyncgens()
 
     async def _run_on_worker_loop[T](self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the worker's loop while the host's loop waits for the result."""
+        """Run a coroutine on the worker's loop, and await its result."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     async def _load_functions(self) -> list[Any]:
-        """Start the library, and load all functions of the app."""
         runtime.start_threadpool_executor()
         directory = str(self._app_dir)
         init = rpc.WorkerInitRequest(host_version="4.0.0.0", function_app_directory=directory)
@@ -202,7 +197,6 @@ def _build_request(**message: Any) -> SimpleNamespace:
 
 
 def _raise_on_failure(result: Any) -> None:
-    """Raise `HostStartError` if a result of the worker is a failure."""
     if result.status != rpc.StatusResult.Success:
         stack = result.exception.stack_trace.rstrip()
         raise HostStartError(f"{result.exception.message}\n{stack}")

@@ -64,19 +64,15 @@ BrokerLink = SendLink | ReceiveLink | RequestLink | ReplyLink
 class Turns(Protocol):
     """Ends each turn of the event loop: delivers messages, commits, then writes to the sockets."""
 
-    def add_connection(self, connection: "AmqpConnection") -> None:
-        """Add an open connection, which takes part in each turn."""
+    def add_connection(self, connection: "AmqpConnection") -> None: ...
 
-    def remove_connection(self, connection: "AmqpConnection") -> None:
-        """Remove a closed connection."""
+    def remove_connection(self, connection: "AmqpConnection") -> None: ...
 
     def request_turn_end(self) -> None:
         """Schedule the end of this turn. A repeated request has no further effect."""
 
 
 class AmqpConnection(asyncio.Protocol):
-    """The broker's end of an AMQP connection."""
-
     def __init__(self, namespace: Namespace, turns: Turns) -> None:
         self._namespace = namespace
         self._turns = turns
@@ -99,7 +95,6 @@ class AmqpConnection(asyncio.Protocol):
         self._turns.add_connection(self)
 
     def data_received(self, data: bytes) -> None:
-        """Handle the complete frames that the client has sent."""
         if self._is_over:
             return
         self._reader.feed(data)

@@ -84,8 +84,6 @@ FIELDS: dict[Performative, Sequence[str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """A received frame."""
-
     performative: Performative
     channel: int
     #: The fields that were sent, still encoded; those behind them have their default.
@@ -121,8 +119,6 @@ class Frame:
 
 
 class FrameReader:
-    """Splits a stream of bytes into frames."""
-
     def __init__(self) -> None:
         self._buffer = bytearray()
 

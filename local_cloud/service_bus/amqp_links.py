@@ -84,10 +84,6 @@ class ReplyLink:
         self._end = end
 
     def deliver_one(self) -> bool:
-        """Send the next reply if there is one and the client has credit.
-
-        Return whether it was sent.
-        """
         if not (self.waiting and self._end.can_deliver):
             return False
         self._end.deliver(uuid4().bytes, self.waiting.popleft(), is_settled=True)
@@ -98,8 +94,6 @@ class ReplyLink:
 
 
 class SendLink:
-    """Receives the messages that a client sends to a queue."""
-
     def __init__(self, end: ReceivingEnd, queue: Queue) -> None:
         self._end = end
         self._queue = queue
@@ -111,7 +105,6 @@ class SendLink:
         self._end.renew_credit(_SEND_CREDIT)
 
     def _enqueue(self, delivery: Delivery) -> AmqpOutcome:
-        """Enqueue a message, or all messages of a batch."""
         size = len(delivery.payload)
         if size > MAX_MESSAGE_SIZE:
             why = f"The message of {size} bytes is over {MAX_MESSAGE_SIZE} bytes."
@@ -207,7 +200,6 @@ def accept_any_token(request: AmqpRequest) -> bytes:
 
 
 def _parse_dead_lettering(error: bytes) -> tuple[DeadLettering, Amendment | None]:
-    """Return the reason and the property changes with which a receiver rejects a message."""
     if error == NULL:
         return DeadLettering(reason=None, description=None), None
     _, fields = split_described(error)

@@ -75,8 +75,6 @@ class _Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmqpRequest:
-    """A request to a node such as `$management`."""
-
     #: Encoded, for the reply to be recognized by; null if there is none.
     message_id: bytes
     #: The application properties.
@@ -201,7 +199,6 @@ def encode_time(at: datetime) -> bytes:
 
 
 def _group_sections(payload: bytes) -> dict[_Code, list[bytes]]:
-    """Return the values of a message's sections by their code. A body may have several sections."""
     parts: dict[_Code, list[bytes]] = {}
     for section in _split_sections(payload):
         parts.setdefault(section.code, []).append(section.value)

@@ -31,8 +31,6 @@ _TRANSFER_OVERHEAD = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A completely received message."""
-
     delivery_id: int
     message_format: int
     is_settled: bool
@@ -79,7 +77,6 @@ class ReceivingEnd:
             )
 
     def handle_transfer(self, frame: Frame) -> None:
-        """Handle a frame with a message or a part of one."""
         first = self._first = self._first or frame
         self._parts.append(frame.payload)
         if frame.get_flag("aborted") or not frame.get_flag("more"):
@@ -113,7 +110,6 @@ class SendingEnd:
 
     @property
     def can_deliver(self) -> bool:
-        """Return whether the client has credit and its session has room."""
         return self.credit > 0 and self.session.has_room
 
     def deliver(self, tag: bytes, payload: bytes, *, is_settled: bool) -> None:
@@ -126,7 +122,6 @@ class SendingEnd:
         self.session.transfer(self, self._handle, tag, payload, is_settled=is_settled)
 
     def handle_flow(self, frame: Frame) -> None:
-        """Handle a frame in which the client grants credit."""
         granted_at = frame.get_number("delivery_count")
         used = (self._delivery_count - granted_at) & _SERIAL
         self.credit = max(0, frame.get_number("link_credit") - used)
@@ -191,11 +186,9 @@ class Session:
 
     @property
     def has_room(self) -> bool:
-        """Return whether the client's window allows a transfer now."""
         return self._client_window > 0 and not self._waiting
 
     def send(self, performative: Performative, *, payload: bytes = b"", **fields: bytes) -> None:
-        """Send a frame on this session's channel."""
         self._write(build_frame(performative, channel=self._channel, payload=payload, **fields))
 
     def send_flow(self, **fields: bytes) -> None:

@@ -16,8 +16,6 @@ from pydantic.alias_generators import to_pascal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueSettings:
-    """The properties of a queue, as Azure names them."""
-
     #: As clients spell it; looked up without regard to case.
     name: str
     #: How long a received message belongs to its receiver.

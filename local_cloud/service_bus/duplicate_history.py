@@ -9,8 +9,7 @@ from typing import Protocol
 class HistoryJournal(Protocol):
     """Stores the MessageIds, so that they outlive the process."""
 
-    def save_message_id(self, queue: str, message_id: str, seen_at: datetime) -> None:
-        """Store a MessageId."""
+    def save_message_id(self, queue: str, message_id: str, seen_at: datetime) -> None: ...
 
     def remove_message_id(self, queue: str, message_id: str) -> None:
         """Remove a MessageId whose window is over."""

@@ -70,12 +70,10 @@ class LocalServiceBus:
 
     @property
     def port(self) -> int:
-        """The port on which the server listens."""
         return self._server.result().port
 
     @property
     def connection_string(self) -> str:
-        """The connection string with which the SDK reaches the queues."""
         return build_connection_string(self.port)
 
     def count_messages(self, queue: str) -> QueueCounts:

@@ -17,8 +17,6 @@ class ClaimMissing(PermissionError):
 
 
 class Namespace:
-    """All queues and their dead-letter queues."""
-
     def __init__(
         self, queues: Iterable[QueueSettings], clock: Clock, store: SqliteQueueStore
     ) -> None:
@@ -54,7 +52,6 @@ class Namespace:
         return queue
 
     def advance(self) -> None:
-        """Apply the effects of time in every queue."""
         for queue in self:
             queue.advance()
 

@@ -78,8 +78,6 @@ class QueuedMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """The lock of one receiver on one message."""
-
     #: The message that it is on.
     sequence_number: int
     #: What the receiver shows to settle or to renew.
@@ -90,8 +88,6 @@ class Lock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueCounts:
-    """The numbers of messages in a queue."""
-
     #: Ready to be received.
     active: int = 0
     #: In the hands of receivers.

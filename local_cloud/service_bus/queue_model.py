@@ -110,12 +110,10 @@ class Queue:
     # --- receiving and settling
 
     def receive(self) -> tuple[QueuedMessage, Lock] | None:
-        """Lock the oldest available message and return it, or return None."""
         message = self._take_message()
         return None if message is None else (message, self.lock(message))
 
     def receive_and_delete(self) -> QueuedMessage | None:
-        """Remove the oldest available message and return it, or return None."""
         message = self._take_message()
         if message is not None:
             self._drop_message(message.sequence_number)
@@ -218,7 +216,6 @@ class Queue:
         return [self._messages[number] for number in heapq.nsmallest(count, numbers)]
 
     def count_messages(self) -> QueueCounts:
-        """Return the number of messages in each state."""
         self.advance()
         states = Counter(
             message.state
@@ -263,7 +260,6 @@ class Queue:
         seen: Iterable[tuple[str, datetime]] = (),
         last_sequence_number: int = 0,
     ) -> None:
-        """Restore the stored messages and MessageIds."""
         self._last_sequence_number = last_sequence_number
         self._history.restore(seen)
         for message in messages:

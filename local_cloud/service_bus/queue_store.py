@@ -118,7 +118,6 @@ class SqliteQueueStore:
         )
 
     def read_messages(self, queue: str) -> Iterator[QueuedMessage]:
-        """Yield the committed messages of *queue* in order."""
         rows = self._database.execute(
             "SELECT * FROM message WHERE queue = ? ORDER BY sequence_number", (queue,)
         )
@@ -139,7 +138,6 @@ class SqliteQueueStore:
         return int(row[0]) if row else 0
 
     def close(self) -> None:
-        """Commit and close the database."""
         self.commit()
         self._database.close()
 

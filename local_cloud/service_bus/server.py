@@ -53,7 +53,6 @@ class ServiceBusServer:
             self._turn = self._loop.call_soon(self._complete_turn)
 
     def close(self) -> None:
-        """Close every connection and stop the timers."""
         for handle in (self._turn, self._alarm):
             if handle is not None:
                 handle.cancel()

@@ -48,7 +48,6 @@ _LONGEST_BACKEND_URL = 2000
 
 
 def build_routes() -> list[Route]:
-    """Return the routes that read and write the contents of a service."""
     found: list[Route] = []
     for (plural, singular), (below, methods) in _TYPES.items():
         resource_type, kinds = f"{SERVICE}/{below}", below.split("/")
@@ -97,7 +96,6 @@ async def list_references(call: ArmCall) -> JsonObject:
 
 
 def escape_expressions(policy: str) -> str:
-    """Return a policy whose expressions are escaped, so that an XML parser accepts it."""
     return _EXPRESSION.sub(lambda found: html.escape(found[0], quote=False), policy)
 
 
@@ -177,7 +175,6 @@ def _compute_etag(document: JsonObject) -> str:
 
 
 def _require_etag(call: ArmCall, there: JsonObject | None, *, is_required: bool) -> None:
-    """Reject (412) a replacement that names another ETag, or none although one is required."""
     wanted = call.request.headers.get("If-Match")
     if there is None or (wanted is None and not is_required):
         return
@@ -188,10 +185,7 @@ def _require_etag(call: ArmCall, there: JsonObject | None, *, is_required: bool)
 
 
 def _check_properties(below: str, properties: JsonObject) -> JsonObject:
-    """Check the properties of a write, and return them as they are stored.
-
-    Rejects (400) a backend's URL that is empty or too long, and a policy that is not XML.
-    """
+    """Check the properties of a write, and return them as they are stored."""
     url, value = str(properties.get("url") or ""), str(properties.get("value") or "")
     if below == "backends" and not 0 < len(url) <= _LONGEST_BACKEND_URL:
         raise SimulatedPlatformError(400, "ValidationError", "The length of the URL is invalid.")
@@ -209,7 +203,6 @@ def _check_properties(below: str, properties: JsonObject) -> JsonObject:
 
 
 def _show_resource(document: JsonObject, wanted: str) -> JsonObject:
-    """Return a resource for a read: a policy in the `wanted` format, a secret without value."""
     properties = document.get("properties", {})
     if document["type"].lower().endswith(("/policies", "/policyfragments")):
         value = properties.get("value", "")

@@ -66,7 +66,6 @@ def build_routes(tenant: Tenant) -> list[Route]:
 
 
 async def list_key_values(call: _StoreCall) -> Response:
-    """Return a page of key-values. The filters `key` and `label` may end in `*`."""
     query = call.request.query_params
     found = [
         one
@@ -85,16 +84,11 @@ async def list_key_values(call: _StoreCall) -> Response:
 
 
 async def get_key_value(call: _StoreCall) -> Response:
-    """Return a key-value with its ETag."""
     found = call.key_values.get(call.address)
     return Response(status_code=404) if found is None else _build_response(found)
 
 
 async def put_key_value(call: _StoreCall) -> Response:
-    """Create or replace a key-value. Content type and tags that the body omits are removed.
-
-    Rejects (413) a key-value that is too long, without a reason, as the service does.
-    """
     before = call.key_values.get(call.address)
     if not _is_precondition_met(call.request, before):
         return Response(status_code=412)
@@ -118,7 +112,6 @@ async def put_key_value(call: _StoreCall) -> Response:
 
 
 async def delete_key_value(call: _StoreCall) -> Response:
-    """Delete a key-value, or return 204 if there is none. Rejects a locked one."""
     before = call.key_values.get(call.address)
     if before is None:
         return Response(status_code=204)
@@ -130,12 +123,10 @@ async def delete_key_value(call: _StoreCall) -> Response:
 
 
 async def lock_key_value(call: _StoreCall) -> Response:
-    """Make a key-value read-only."""
     return _set_lock(call, is_locked=True)
 
 
 async def unlock_key_value(call: _StoreCall) -> Response:
-    """Make a key-value writable again."""
     return _set_lock(call, is_locked=False)
 
 

@@ -43,22 +43,18 @@ class ArmCall:
 
     @property
     def azure(self) -> Azure:
-        """The state of the tenant's Azure side."""
         return self.tenant.get_part(Azure)
 
     @property
     def tenant_id(self) -> str:
-        """The id of the Entra tenant of the subscriptions."""
         return self.tenant.get_part(Directory).tenant_id
 
     @property
     def scope(self) -> ResourceScope:
-        """The subscription in the path, with the resource group if the path has one."""
         parameters = self.request.path_params
         return ResourceScope(subscription=parameters["subscription"], group=parameters.get("group"))
 
     def get_path_part(self, name: str) -> str:
-        """Return a named part of the path, such as `vault`."""
         value: str = self.request.path_params[name]
         return value
 
@@ -82,7 +78,6 @@ class ArmCall:
         return document
 
     async def read_json(self) -> JsonObject:
-        """Return the body. Rejects (400) a body that is not a JSON object."""
         try:
             document = await self.request.json()
         except json.JSONDecodeError as error:

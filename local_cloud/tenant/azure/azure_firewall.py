@@ -18,8 +18,6 @@ _NETWORK = "Microsoft.Network"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedHost:
-    """A host behind a firewall, with the source addresses that the firewall allows or denies."""
-
     firewall_id: str
     refused: Ranges
     let_in: Ranges

@@ -29,7 +29,6 @@ _OPERATION = "Microsoft.App/locations/westeurope/containerappOperationStatuses"
 
 
 def build_routes() -> list[Route]:
-    """Return the routes of apps and revisions, except those of readable_resources.py."""
     revision = f"{_PATH}/revisions/{{revision}}"
     return [
         build_arm_route("PUT", _PATH, put_container_app),
@@ -43,7 +42,6 @@ def build_routes() -> list[Route]:
 
 
 async def put_container_app(call: ArmCall) -> Response:
-    """Create or replace an app; members that the body omits are removed."""
     name, body = call.get_path_part("name"), await call.read_json()
     identity = call.build_resource_id(CONTAINER_APPS, name)
     there = call.azure.resources.find(CONTAINER_APPS, identity)
@@ -56,10 +54,6 @@ async def put_container_app(call: ArmCall) -> Response:
 
 
 async def update_container_app(call: ArmCall) -> Response:
-    """Change an app by a JSON merge patch.
-
-    The response has the URL of an operation, which the client polls.
-    """
     there = call.get_existing(CONTAINER_APPS, call.get_path_part("name"))
     merged = _merge_patch(there, await call.read_json())
     write_container_app(call.azure, merged, there, call.tenant.clock.now())
@@ -76,22 +70,18 @@ async def get_change(call: ArmCall) -> JsonObject:
 
 
 async def list_container_app_secrets(call: ArmCall) -> JsonObject:
-    """Return the secrets of an app, each with its value or with the URL of a Key Vault secret."""
     return {"value": _list_secrets(call.get_existing(CONTAINER_APPS, call.get_path_part("name")))}
 
 
 async def activate_revision(call: ArmCall) -> Response:
-    """Activate a revision, so that its containers run."""
     return _set_active(call, is_active=True)
 
 
 async def deactivate_revision(call: ArmCall) -> Response:
-    """Deactivate a revision, so that its containers stop."""
     return _set_active(call, is_active=False)
 
 
 async def restart_revision(call: ArmCall) -> Response:
-    """Restart the containers of a revision, which then read the current secrets."""
     app = call.get_existing(CONTAINER_APPS, call.get_path_part("name"))
     revision = call.get_existing(
         REVISIONS, call.get_path_part("name"), call.get_path_part("revision")
@@ -163,7 +153,6 @@ def list_revisions(azure: Azure, app_id: str) -> list[JsonObject]:
 
 
 def show_container_app(document: JsonObject) -> JsonObject:
-    """Return an app for a read, without the values of its secrets."""
     shown = deepcopy(document)
     for secret in _list_secrets(shown):
         secret.pop("value", None)
@@ -185,7 +174,6 @@ def get_container_variables(azure: Azure, revision: JsonObject, now: datetime) -
 
 
 def _fetch_secret(azure: Azure, app: JsonObject, secret: JsonObject) -> str | None:
-    """Return the value of a secret in Key Vault, or None if the container app may not read it."""
     identity = str(secret.get("identity") or "")
     is_system = identity.lower() == "system"
     principal = find_assigned_principal(app, "" if is_system else identity or "none")
@@ -194,7 +182,6 @@ def _fetch_secret(azure: Azure, app: JsonObject, secret: JsonObject) -> str | No
 
 
 def _start_containers(azure: Azure, app: JsonObject, revision: JsonObject, now: datetime) -> None:
-    """Start the containers of a revision, which read their variables. Counts the start."""
     values = {
         secret["name"]: _fetch_secret(azure, app, secret)
         if secret.get("keyVaultUrl")

@@ -29,7 +29,6 @@ _GLOBAL_PARAMETERS = f"{FACTORIES}/globalParameters"
 
 
 def build_routes() -> list[Route]:
-    """Return the routes that write. The routes that read are in readable_resources.py."""
     found: list[Route] = []
     for (_, singular), resource_type in PARTS.items():
         path = (
@@ -72,7 +71,6 @@ def _put_handler(singular: str, resource_type: str) -> ArmHandler:
 
 
 def _require_valid_global_parameters(name: str, properties: object) -> None:
-    """Reject (400) global parameters that the service does not accept."""
     if name != "default":
         problem = "The name of global parameters must be 'default'."
     elif not isinstance(properties, dict) or not all(

@@ -46,7 +46,6 @@ def build_routes() -> list[Route]:
 
 
 async def list_policies(call: ArmCall) -> JsonObject:
-    """List the policies of a subscription or a resource group."""
     policies = call.azure.resources.list_within(POLICIES, call.scope)
     return call.build_page([_with_health(call, policy) for policy in policies])
 
@@ -56,7 +55,6 @@ async def get_policy(call: ArmCall) -> JsonObject:
 
 
 async def put_policy(call: ArmCall) -> Response:
-    """Create or replace a policy. Rejected (409) while an environment is linked to it."""
     body = await call.read_json()
     policy_id = call.build_resource_id(POLICIES, call.get_path_part("name"))
     existing = call.azure.resources.find(POLICIES, policy_id)
@@ -72,10 +70,6 @@ async def put_policy(call: ArmCall) -> Response:
 
 
 async def patch_policy(call: ArmCall) -> JsonObject:
-    """Change tags, identity or properties.
-
-    Rejected (409) while an environment is linked to the policy.
-    """
     body = await call.read_json()
     policy = call.get_existing(POLICIES, call.get_path_part("name"))
     _require_unused(call, policy)
@@ -89,10 +83,6 @@ async def patch_policy(call: ArmCall) -> JsonObject:
 
 
 async def delete_policy(call: ArmCall) -> Response:
-    """Delete a policy, or return 204 if there is none.
-
-    Rejected (409) while an environment is linked to it.
-    """
     policy_id = call.build_resource_id(POLICIES, call.get_path_part("name"))
     policy = call.azure.resources.find(POLICIES, policy_id)
     if policy is None:
@@ -104,10 +94,6 @@ async def delete_policy(call: ArmCall) -> Response:
 
 
 def build_policy(policy_id: str, body: JsonObject, tenant_id: str) -> JsonObject:
-    """Return the document of a policy, given the body of a request.
-
-    Rejects (400) an invalid body.
-    """
     location, kind = body.get("location", ""), body.get("kind", "")
     if location not in LOCATIONS:
         raise SimulatedPlatformError(
@@ -155,7 +141,6 @@ def _read_properties(body: JsonObject) -> JsonObject:
 
 
 def _build_identity(given: JsonObject, tenant_id: str) -> JsonObject:
-    """Return the identity of a policy. A new system-assigned identity gets a principal id."""
     if given.get("type") != "SystemAssigned" or "principalId" in given:
         return given
     return given | {"principalId": str(uuid.uuid4()), "tenantId": tenant_id}
@@ -188,7 +173,7 @@ def _with_health(call: ArmCall, policy: JsonObject) -> JsonObject:
 def _require_unused(call: ArmCall, policy: JsonObject) -> None:
     """Reject (409) a change of a policy with linked environments.
 
-    The error code is not published, so this one is assumed. See platform.md#policies-in-use.
+    The error code is assumed (platform.md#policies-in-use).
     """
     environments = [
         environment

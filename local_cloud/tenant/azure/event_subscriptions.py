@@ -32,10 +32,6 @@ _FLOW_PATH = re.compile(r"/workflows/(?P<workflow>[0-9a-fA-F]{32})/triggers/")
 
 
 def build_routes() -> list[Route]:
-    """Return the routes that change event subscriptions or return full URLs.
-
-    readable_resources.py has the routes that list and read them.
-    """
     found: list[Route] = []
     for start, resource_type in EVENT_SUBSCRIPTIONS.items():
         _, *kinds = resource_type.split("/")
@@ -53,7 +49,6 @@ def build_routes() -> list[Route]:
 
 
 def show_event_subscription(document: JsonObject) -> JsonObject:
-    """Return an event subscription for a read, without the query of its webhook's URL."""
     properties = document.get("properties", {})
     destination = properties.get("destination") or {}
     if destination.get("endpointType") != "WebHook":
@@ -94,10 +89,9 @@ def _find_subscription(call: ArmCall, resource_type: str) -> JsonObject:
 
 
 def _require_validated(tenant: Tenant, url: str) -> None:
-    """Reject a webhook URL of a flow that cannot validate it.
+    """Reject the URL of a flow that cannot validate a webhook.
 
-    That is: its signature is wrong, or the flow is off or has no `validationResponse`. Systems that
-    are not flows are assumed to answer.
+    Systems other than flows are assumed to answer.
     """
     parts = urlsplit(url)
     path = _FLOW_PATH.search(parts.path)

@@ -24,8 +24,6 @@ from local_cloud.tenant.entra.directory import Directory
 
 
 class KeyEvent(StrEnum):
-    """The kinds of events that Key Vault publishes about a key."""
-
     NEW_VERSION = "Microsoft.KeyVault.KeyNewVersionCreated"
     NEAR_EXPIRY = "Microsoft.KeyVault.KeyNearExpiry"
     EXPIRED = "Microsoft.KeyVault.KeyExpired"
@@ -40,8 +38,6 @@ class PolicyOperation(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyEventPayload:
-    """The content of an event about a version of a key."""
-
     kind: KeyEvent
     vault: VaultContents
     key_name: str
@@ -50,8 +46,6 @@ class KeyEventPayload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyEventPayload:
-    """The content of an event about a completed operation on a policy."""
-
     policy: JsonObject
     operation: PolicyOperation
     #: HTTP method and URL of the request.
@@ -74,7 +68,6 @@ class _Event:
 
 
 async def publish_key_event(tenant: Tenant, news: KeyEventPayload) -> None:
-    """Publish an event about a version of a key to the queue of key events."""
     settings = tenant.get_part(Azure).events
     vault, key_name, version = news.vault, news.key_name, news.version
     blank = " " if settings.has_stray_blanks else ""
@@ -99,7 +92,6 @@ async def publish_key_event(tenant: Tenant, news: KeyEventPayload) -> None:
 
 
 async def publish_policy_event(tenant: Tenant, change: PolicyEventPayload) -> None:
-    """Publish an event about a completed operation on a policy to the queue of policy events."""
     resource_id = change.policy["id"]
     operation = f"Microsoft.PowerPlatform/enterprisePolicies/{change.operation}"
     tenant_id = tenant.get_part(Directory).tenant_id

@@ -26,7 +26,6 @@ def build_routes() -> list[Route]:
 
 
 async def list_vault_keys(call: ArmCall) -> JsonObject:
-    """List the keys of a vault, each with its current version."""
     vault = _find_vault(call)
     return call.build_page(
         [_build_item(call, vault, key, key.latest) for key in vault.keys.values()]
@@ -34,7 +33,6 @@ async def list_vault_keys(call: ArmCall) -> JsonObject:
 
 
 async def get_vault_key(call: ArmCall) -> JsonObject:
-    """Return the current version of a key."""
     vault = _find_vault(call)
     key = _require_key(call, vault)
     return _with_details(_build_item(call, vault, key, key.latest), key)

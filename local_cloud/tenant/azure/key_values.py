@@ -11,8 +11,6 @@ STORES = "Microsoft.AppConfiguration/configurationStores"
 
 @dataclass(slots=True, kw_only=True)
 class SimulatedKeyValue:
-    """A key-value of a store, with its label, ETag and lock."""
-
     key: str
     #: None: no label.
     label: str | None
@@ -24,7 +22,6 @@ class SimulatedKeyValue:
     etag: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def to_json(self) -> JsonObject:
-        """Return the key-value as the service returns it."""
         return {
             "etag": self.etag,
             "key": self.key,

@@ -8,7 +8,6 @@ LOCKS = "Microsoft.Authorization/locks"
 
 
 def build_lock(scope: str, name: str, level: str) -> JsonObject:
-    """Return a lock as Resource Manager returns it."""
     return {
         "id": f"{scope}/providers/{LOCKS}/{name}",
         "name": name,

@@ -18,7 +18,6 @@ _PATH = f"{GROUP}/providers/{LOGIC_APPS}/{{name}}"
 
 
 def build_routes() -> list[Route]:
-    """Return the routes that write. The routes that read are in readable_resources.py."""
     return [
         build_arm_route("PUT", _PATH, put_logic_app),
         build_arm_route("POST", f"{_PATH}/enable", enable_logic_app),
@@ -27,7 +26,6 @@ def build_routes() -> list[Route]:
 
 
 async def put_logic_app(call: ArmCall) -> Response:
-    """Create or replace a logic app; members that the body omits are removed."""
     name, body = call.get_path_part("name"), await call.read_json()
     identity = call.build_resource_id(LOGIC_APPS, name)
     there = call.azure.resources.find(LOGIC_APPS, identity)
@@ -64,7 +62,6 @@ async def disable_logic_app(call: ArmCall) -> Response:
 
 
 def without_secure_values(document: JsonObject) -> JsonObject:
-    """Return a logic app for a read, without the values of its secure parameters."""
     properties = document.get("properties", {})
     secure = set(_find_secure_parameters(properties))
     shown = {
@@ -91,7 +88,6 @@ def _read_properties(body: JsonObject) -> JsonObject:
 
 
 def _require_values(properties: JsonObject) -> None:
-    """Reject a parameter without a value, and a value whose parameter is not declared."""
     declared = properties["definition"].get("parameters") or {}
     given = properties.get("parameters") or {}
     if undeclared := sorted(given.keys() - declared.keys()):

@@ -48,7 +48,6 @@ def store_named_value(azure: Azure, document: JsonObject, now: datetime) -> None
 
 
 def read_named_value(azure: Azure, document: JsonObject, now: datetime) -> str:
-    """Return the value that policies now get for a named value."""
     if "keyVault" not in document["properties"]:
         return str(document["properties"].get("value", ""))
     known = azure.references.get(document["id"].lower(), {}).get("")

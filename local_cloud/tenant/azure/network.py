@@ -46,7 +46,6 @@ _EITHER_OR = (
 
 
 def build_routes() -> list[Route]:
-    """Return the routes of security rules. Those of whole groups are in readable_resources.py."""
     return [
         build_arm_route("GET", _RULE, get_security_rule),
         build_arm_route("PUT", _RULE, put_security_rule),

@@ -27,7 +27,6 @@ _OPERATORS: Mapping[str, Callable[[object, object], bool]] = {
 
 
 def build_assignment(scope: str, name: str, condition: JsonObject) -> JsonObject:
-    """Return an assignment that denies each resource which matches a condition."""
     return {
         "id": f"{scope}/providers/{_ASSIGNMENTS}/{name}",
         "name": name,

@@ -14,7 +14,6 @@ def build_routes() -> list[Route]:
 
 
 async def check_policy_restrictions(call: ArmCall) -> JsonObject:
-    """Return which assignments would deny a resource with this content."""
     details = (await call.read_json()).get("resourceDetails", {})
     content = details.get("resourceContent")
     if not isinstance(content, dict) or not content.get("type"):

@@ -27,7 +27,6 @@ _OF_NOTEBOOK = ("cells", "metadata", "nbformat", "nbformat_minor")
 
 
 def show_part(document: JsonObject) -> JsonObject:
-    """Return a part for a read: with its ETag, and with asterisks in place of secure values."""
     return document | {
         "properties": _mask_secure_values(document.get("properties", {})),
         "etag": compute_etag(document),
@@ -35,7 +34,6 @@ def show_part(document: JsonObject) -> JsonObject:
 
 
 def set_publish_time(document: JsonObject, now: datetime) -> JsonObject:
-    """Return a part as it is stored: a pipeline gets the time as its `lastPublishTime`."""
     if not document["type"].lower().endswith("/pipelines"):
         return document
     properties = document["properties"] | {"lastPublishTime": format_time(now)}
@@ -48,10 +46,6 @@ def compute_etag(document: JsonObject) -> str:
 
 
 def require_etag(wanted: str | None, there: JsonObject | None) -> None:
-    """Reject (412) a write whose `If-Match` names another ETag than the part's.
-
-    Quotes around the ETag do not matter.
-    """
     if wanted in (None, "*"):
         return
     if there is None or wanted.strip('"') != compute_etag(there):
@@ -107,7 +101,6 @@ def _find_references(value: object) -> Iterator[tuple[str, str]]:
 
 
 def _mask_secure_values(value: object) -> object:
-    """Return a value with each secure one replaced by asterisks."""
     if isinstance(value, list):
         return [_mask_secure_values(item) for item in value]
     if not isinstance(value, dict):

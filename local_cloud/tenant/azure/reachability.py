@@ -57,8 +57,6 @@ class FlowOrigin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeniedCall:
-    """Why a call is denied: the resource that denies it, and the error of the run."""
-
     #: Id of the network security group or the site that refuses it.
     resource_id: str
     message: str = REFUSED

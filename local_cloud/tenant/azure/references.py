@@ -14,8 +14,6 @@ _NO_SYNTAX = "not a Key Vault reference"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyVaultReference:
-    """A secret that a setting refers to: its vault, its name, and maybe its version."""
-
     vault: str
     secret: str
     #: Empty: whatever is current.

@@ -86,7 +86,6 @@ def build_routes(tenant: Tenant) -> list[Route]:
 
 
 async def list_subscriptions(call: ArmCall) -> JsonObject:
-    """List the subscriptions of the tenant."""
     return call.build_page([_build_subscription(call, each) for each in call.azure.subscriptions])
 
 
@@ -95,13 +94,11 @@ async def get_subscription(call: ArmCall) -> JsonObject:
 
 
 async def list_locks(call: ArmCall) -> JsonObject:
-    """List the locks of a subscription, its resource groups and its resources."""
     start = call.scope.prefix
     return call.build_page([one for one in call.azure.locks if one["id"].lower().startswith(start)])
 
 
 async def list_resource_groups(call: ArmCall) -> JsonObject:
-    """List the resource groups that have resources."""
     return call.build_page(_list_groups(call))
 
 
@@ -130,7 +127,6 @@ def _list_groups(call: ArmCall) -> list[JsonObject]:
 
 
 async def list_resources(call: ArmCall) -> JsonObject:
-    """List resources. `$filter` may name `resourceType`, `name`, `location` and `resourceGroup`."""
     wanted = _parse_filter(call.request.query_params.get("$filter", ""))
     documents = [
         each
@@ -145,9 +141,8 @@ async def list_resources(call: ArmCall) -> JsonObject:
 
 
 def _parse_filter(text: str) -> list[tuple[str, str]]:
-    """Return the field and the value of each condition `field eq 'value'` that `and` joins.
-
-    Rejects (400) any other filter.
+    """Return the field and value of each `field eq 'value'` in a filter. Rejects (400) other
+    filters.
     """
     found: list[tuple[str, str]] = []
     for clause in re.split(r"\s+and\s+", text.strip(), flags=re.IGNORECASE) if text else ():

@@ -16,8 +16,6 @@ _TRACKED_CHILDREN = ("microsoft.web/sites/slots",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceScope:
-    """A subscription, or one of its resource groups."""
-
     subscription: str
     group: str | None = None
 
@@ -39,19 +37,15 @@ class ResourceStore:
     )
 
     def put(self, document: JsonObject) -> None:
-        """Add a document, or replace the one with the same id."""
         self._by_type[document["type"].lower()][document["id"].lower()] = document
 
     def find(self, resource_type: str, resource_id: str) -> JsonObject | None:
-        """Return the document with this type and id, or None."""
         return self._by_type[resource_type.lower()].get(resource_id.lower())
 
     def remove(self, resource_type: str, resource_id: str) -> bool:
-        """Remove a document; return whether it existed."""
         return self._by_type[resource_type.lower()].pop(resource_id.lower(), None) is not None
 
     def list_within(self, resource_type: str, scope: ResourceScope) -> list[JsonObject]:
-        """Return the documents of one type in a scope, in the order of their creation."""
         documents = self._by_type[resource_type.lower()]
         return [document for key, document in documents.items() if key.startswith(scope.prefix)]
 

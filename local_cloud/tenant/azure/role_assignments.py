@@ -44,10 +44,6 @@ def build_routes() -> list[Route]:
 
 
 async def list_role_assignments(call: ArmCall) -> JsonObject:
-    """List the assignments at, above and below a vault.
-
-    A filter `principalId eq '…'` selects those of one principal.
-    """
     vault = _get_vault(call)
     text = call.request.query_params.get("$filter")
     matches = parse_filter(text) if text else lambda _: True
@@ -70,10 +66,6 @@ async def list_permissions(call: ArmCall) -> JsonObject:
 
 
 async def list_role_definitions(call: ArmCall) -> JsonObject:
-    """List the built-in roles that the tenant knows.
-
-    A filter `roleName eq '…'` selects one of them.
-    """
     text = call.request.query_params.get("$filter")
     matches = parse_filter(text) if text else lambda _: True
     start = f"/subscriptions/{call.get_path_part('subscription')}/providers/{DEFINITIONS}"
@@ -90,7 +82,6 @@ async def list_role_definitions(call: ArmCall) -> JsonObject:
 
 
 async def put_role_assignment(call: ArmCall) -> Response:
-    """Assign a role. Rejected (409) if an assignment with another name assigns it already."""
     given = (await call.read_json()).get("properties") or {}
     if not given.get("roleDefinitionId") or not given.get("principalId"):
         raise SimulatedPlatformError(
@@ -108,14 +99,12 @@ async def put_role_assignment(call: ArmCall) -> Response:
 
 
 async def delete_role_assignment(call: ArmCall) -> Response:
-    """Delete an assignment, or return 204 if there is none."""
     wanted = f"{_parse_scope(call)}/providers/{TYPE}/{call.get_path_part('name')}".lower()
     gone = call.azure.role_assignments.pop(wanted, None)
     return JSONResponse(gone) if gone else Response(status_code=204)
 
 
 def build_role_assignment(scope: str, name: str, given: JsonObject) -> JsonObject:
-    """Return the document of an assignment."""
     kept = ("roleDefinitionId", "principalId", "principalType", "condition", "conditionVersion")
     return {
         "id": f"{scope}/providers/{TYPE}/{name}",
@@ -126,7 +115,6 @@ def build_role_assignment(scope: str, name: str, given: JsonObject) -> JsonObjec
 
 
 def _parse_scope(call: ArmCall) -> str:
-    """Return the vault or the resource group in the path of an assignment."""
     if "vault" in call.request.path_params:
         return _get_vault(call)
     return call.scope.prefix.rstrip("/")

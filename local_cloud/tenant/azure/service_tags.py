@@ -32,7 +32,6 @@ class SimulatedServiceTag:
 
     @cached_property
     def ranges(self) -> Ranges:
-        """The IPv4 ranges of the entry, merged."""
         return parse_ranges(self.address_prefixes)
 
     def as_resource(self) -> dict[str, Any]:
@@ -62,7 +61,6 @@ class SimulatedServiceTags:
     _by_name: dict[str, SimulatedServiceTag] = field(default_factory=dict)
 
     def add(self, tag: SimulatedServiceTag) -> None:
-        """Add an entry, or replace the one with the same name."""
         self._by_name[tag.name.lower()] = tag
 
     def find(self, name: str) -> SimulatedServiceTag | None:
@@ -70,7 +68,6 @@ class SimulatedServiceTags:
         return self._by_name.get(name.strip().lower())
 
     def __iter__(self) -> Iterator[SimulatedServiceTag]:
-        """Iterate over the entries in the order of the list."""
         return iter(self._by_name.values())
 
     def __len__(self) -> int:

@@ -35,10 +35,6 @@ async def list_service_tags(call: ArmCall) -> JsonObject:
 
 
 async def list_service_tag_details(call: ArmCall) -> JsonObject:
-    """List all service tags, or the one that `tagName` names.
-
-    With `noAddressPrefixes`, the ranges are omitted.
-    """
     tags = list(call.azure.service_tags)
     if name := call.request.query_params.get("tagName"):
         tag = call.azure.service_tags.find(name)

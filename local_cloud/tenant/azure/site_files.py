@@ -22,7 +22,6 @@ OPTIONS = {"get_site_file": ("relativePath",), "put_site_file": ("relativePath",
 
 
 def build_routes() -> list[Route]:
-    """Return the routes of workflows and files, for apps and their slots."""
     return [
         build_arm_route(method, f"{base}/{path}", handler)
         for base in (f"{_SITE}/slots/{{slot}}", _SITE)
@@ -43,7 +42,6 @@ async def list_workflows(call: ArmCall) -> JsonObject:
 
 
 async def get_workflow(call: ArmCall) -> JsonObject:
-    """Return a workflow with its files."""
     name, files = call.get_path_part("name"), _get_files(call)
     if f"{name}/workflow.json" not in files:
         raise SimulatedPlatformError(404, "WorkflowNotFound", f"There is no workflow '{name}'.")
@@ -56,13 +54,11 @@ async def get_workflow(call: ArmCall) -> JsonObject:
 
 
 async def get_site_file(call: ArmCall) -> Response:
-    """Return a file as it was written."""
     content = _require_file(call)
     return Response(content, media_type="application/json", headers={"ETag": _build_etag(content)})
 
 
 async def put_site_file(call: ArmCall) -> Response:
-    """Create or replace a file. Rejected (409) if the site runs from a package."""
     files, path = _get_files(call), call.get_path_part("path")
     package = get_configuration(call.azure, _get_site_id(call), "appsettings").get(
         "WEBSITE_RUN_FROM_PACKAGE", "0"

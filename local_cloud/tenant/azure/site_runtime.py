@@ -36,7 +36,6 @@ def get_configuration(azure: Azure, site_id: str, name: str) -> JsonObject:
 
 
 def put_configuration(azure: Azure, site_id: str, name: str, properties: JsonObject) -> JsonObject:
-    """Replace one part of a site's configuration, and return its document."""
     document = {
         "id": f"{site_id}/config/{name}",
         "name": name,
@@ -57,7 +56,6 @@ def restart(azure: Azure, site_id: str, now: datetime) -> None:
 
 
 def resolve_references(azure: Azure, site_id: str, now: datetime) -> None:
-    """Resolve all Key Vault references of a site's settings again."""
     for part in PARTS:
         azure.references[_build_configuration_id(site_id, part)] = {
             name: _resolve_reference(azure, site_id, value, now)

@@ -56,27 +56,22 @@ async def list_application_settings(call: ArmCall) -> JsonObject:
 
 
 async def update_application_settings(call: ArmCall) -> JsonObject:
-    """Replace all app settings of a site, and restart it."""
     return await _replace_settings(call, "appsettings")
 
 
 async def list_connection_strings(call: ArmCall) -> JsonObject:
-    """Return all connection strings of a site: name → `{value, type}`."""
     return _build_configuration(call, "connectionstrings")
 
 
 async def update_connection_strings(call: ArmCall) -> JsonObject:
-    """Replace all connection strings of a site, and restart it."""
     return await _replace_settings(call, "connectionstrings")
 
 
 async def get_web_configuration(call: ArmCall) -> JsonObject:
-    """Return the site's configuration with its access restrictions."""
     return _with_restrictions(_build_configuration(call, "web"))
 
 
 async def update_web_configuration(call: ArmCall) -> JsonObject:
-    """Change members of a site's configuration. A list is replaced as a whole."""
     site_id = _get_site_id(call)
     changes = (await call.read_json()).get("properties", {})
     current = get_configuration(call.azure, site_id, "web")
@@ -85,12 +80,10 @@ async def update_web_configuration(call: ArmCall) -> JsonObject:
 
 
 async def list_setting_references(call: ArmCall) -> JsonObject:
-    """List the Key Vault references of the app settings, with their status."""
     return _list_references(call, "appsettings")
 
 
 async def list_string_references(call: ArmCall) -> JsonObject:
-    """List the Key Vault references of the connection strings, with their status."""
     return _list_references(call, "connectionstrings")
 
 
@@ -104,7 +97,6 @@ def _list_references(call: ArmCall, part: str) -> JsonObject:
 
 
 async def refresh_setting_references(call: ArmCall) -> Response:
-    """Resolve all Key Vault references of a site again."""
     resolve_references(call.azure, _get_site_id(call), call.tenant.clock.now())
     return Response(status_code=200)
 
@@ -115,7 +107,6 @@ async def restart_site(call: ArmCall) -> Response:
 
 
 async def start_site(call: ArmCall) -> Response:
-    """Start a stopped site, which then reads its settings."""
     site_id = _get_site_id(call)
     _set_state(call, site_id, "Running")
     restart(call.azure, site_id, call.tenant.clock.now())

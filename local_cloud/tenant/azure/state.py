@@ -57,8 +57,6 @@ class EventSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardedHost:
-    """A customer's host behind a network security group."""
-
     group_id: str
     #: Its address inside the network, which rules may name as their destination.
     address: str
@@ -66,8 +64,6 @@ class GuardedHost:
 
 @dataclass(slots=True, kw_only=True)
 class Azure:
-    """Everything that the Azure services of the tenant store."""
-
     #: Id → display name.
     subscriptions: dict[str, str] = field(default_factory=dict)
     resources: ResourceStore = field(default_factory=ResourceStore)
@@ -113,5 +109,4 @@ class Azure:
     )
 
     def find_vault(self, name: str) -> VaultContents | None:
-        """Return the contents of the vault with this name, or None."""
         return self.vaults.get(name.lower())

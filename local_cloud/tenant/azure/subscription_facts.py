@@ -27,7 +27,6 @@ OPTIONS = {
 
 
 def build_routes() -> list[Route]:
-    """Return the routes of a subscription's regions and resource providers."""
     return [
         build_arm_route("GET", f"{SUBSCRIPTION}/locations", list_locations),
         build_arm_route("GET", f"{SUBSCRIPTION}/providers", list_providers),
@@ -63,7 +62,6 @@ async def list_locations(call: ArmCall) -> JsonObject:
 
 
 async def list_geo_regions(call: ArmCall) -> JsonObject:
-    """List the regions in which App Service plans can be created."""
     start = (
         f"/subscriptions/{call.get_path_part('subscription')}/providers/Microsoft.Web/geoRegions"
     )
@@ -77,14 +75,12 @@ async def list_geo_regions(call: ArmCall) -> JsonObject:
 
 
 async def list_providers(call: ArmCall) -> JsonObject:
-    """List the resource providers of all types of resources that the tenant knows."""
     return call.build_page(
         [_build_provider(call, namespace) for namespace in _group_types_by_namespace()]
     )
 
 
 async def get_provider(call: ArmCall) -> JsonObject:
-    """Return one provider with its resource types."""
     return _build_provider(call, call.get_path_part("namespace"))
 
 

@@ -58,8 +58,6 @@ class _Save:
 
 @dataclass(slots=True)
 class Synapse:
-    """The saves of all workspaces, by the id of the operation that clients poll."""
-
     saves: dict[str, _Save] = field(default_factory=dict)
 
 
@@ -75,7 +73,6 @@ def build_routes(tenant: Tenant) -> list[Route]:
 
 
 async def list_artifacts(request: Request) -> Response:
-    """Return a page of a collection, such as the pipelines, with the URL of the next page."""
     found, size = _Workspace(request).list_parts(), _read_azure(request).page_size
     start = int(request.query_params.get("continuationToken") or 0)
     page: JsonObject = {"value": [show_part(one) for one in found[start : start + size]]}
@@ -86,14 +83,12 @@ async def list_artifacts(request: Request) -> Response:
 
 
 async def get_artifact(request: Request) -> Response:
-    """Return an item of a collection."""
     if found := _Workspace(request).find_part():
         return JSONResponse(show_part(found))
     raise SimulatedPlatformError(404, "ArtifactNotFound", "The item does not exist.")
 
 
 async def put_artifact(request: Request) -> Response:
-    """Accept a save of an item. The response names the operation that the client polls."""
     workspace = _Workspace(request, is_write=True)
     tenant, there = workspace.tenant, workspace.find_part()
     body = await _read_body(request)
@@ -160,7 +155,6 @@ async def check_access(request: Request) -> Response:
 
 
 def show_workspace(document: JsonObject) -> JsonObject:
-    """Return a workspace as Resource Manager shows it, without its members and readers."""
     hidden = ("members", "readers")
     return {name: value for name, value in document.items() if name not in hidden}
 
@@ -194,26 +188,22 @@ class _Workspace:
         _end_saves(self.tenant)
 
     def has_permission(self, principal: object, action: str) -> bool:
-        """Return whether a principal's role permits an action."""
         may_read = principal in self._readers and action.endswith(_READ)
         return principal in self._members or may_read
 
     @property
     def collection(self) -> str:
-        """The collection in the request's path, such as `pipelines`."""
         collection: str = self._request.path_params["collection"].lower()
         if collection not in _COLLECTIONS:
             raise SimulatedPlatformError(404, "NotFound", "There is no such collection.")
         return collection
 
     def list_parts(self) -> list[JsonObject]:
-        """Return the items of the collection in the request's path."""
         start = f"{self.id}/{self.collection}/".lower()
         found = self._resources.list_of_type(f"{WORKSPACES}/{self.collection}")
         return [one for one in found if one["id"].lower().startswith(start)]
 
     def find_part(self) -> JsonObject | None:
-        """Return the item in the request's path, or None."""
         name = self._request.path_params["name"]
         kind = f"{WORKSPACES}/{self.collection}"
         return self._resources.find(kind, f"{self.id}/{self.collection}/{name}")

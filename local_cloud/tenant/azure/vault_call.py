@@ -38,7 +38,6 @@ class VaultCall:
 
     @property
     def now(self) -> datetime:
-        """The tenant's time."""
         return self.tenant.clock.now()
 
     @property
@@ -47,12 +46,10 @@ class VaultCall:
         return f"https://{self.vault.name}.vault.azure.net"
 
     def get_path_part(self, name: str) -> str:
-        """Return a named part of the path, or an empty text if the route has no such part."""
         value: str = self.request.path_params.get(name, "")
         return value
 
     async def read_json(self) -> JsonObject:
-        """Return the body. Rejects (400) a body that is not a JSON object."""
         try:
             document = await self.request.json()
         except json.JSONDecodeError as error:
@@ -62,7 +59,6 @@ class VaultCall:
         return document
 
     def build_attributes(self, attributes: Attributes) -> JsonObject:
-        """Return the attributes of an item in JSON, with the vault's recovery level."""
         azure = self.tenant.get_part(Azure)
         document = azure.resources.find(VAULTS, self.vault.resource_id)
         properties = {} if document is None else document["properties"]
@@ -73,7 +69,6 @@ class VaultCall:
 
     @property
     def is_purge_protected(self) -> bool:
-        """Whether deleted items cannot be purged before their retention period is over."""
         document = self.tenant.get_part(Azure).resources.find(VAULTS, self.vault.resource_id)
         return document is not None and document["properties"].get("enablePurgeProtection") is True
 
@@ -154,7 +149,6 @@ def build_parameter_error(message: str) -> SimulatedPlatformError:
 
 
 def _require_network_access(azure: Azure, vault: VaultContents) -> None:
-    """Reject (403) all requests if the network rules of a vault deny the client's address."""
     document = azure.resources.find(VAULTS, vault.resource_id)
     if document is None or is_address_allowed(document, CALLER):
         return
@@ -176,7 +170,6 @@ def _require_network_access(azure: Azure, vault: VaultContents) -> None:
 
 
 def _require_vault_token(request: Request, tenant_id: str) -> None:
-    """Reject (401) a request without a token for Key Vault. The error names the token service."""
     try:
         require_token(request, AUDIENCE)
     except SimulatedPlatformError as error:

@@ -31,8 +31,6 @@ def create_version_id() -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Attributes:
-    """The attributes of a version: whether it is enabled, and its validity period."""
-
     created: datetime
     updated: datetime
     enabled: bool = True
@@ -50,12 +48,10 @@ class Attributes:
         self.updated = now
 
     def is_usable(self, now: datetime) -> bool:
-        """Return whether the version is enabled and within its validity period."""
         has_begun = self.not_before is None or self.not_before <= now
         return self.enabled and has_begun and (self.expires is None or now < self.expires)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the attributes in the JSON format of Key Vault."""
         wire: dict[str, Any] = {"enabled": self.enabled}
         if self.not_before is not None:
             wire["nbf"] = convert_to_epoch(self.not_before)
@@ -69,8 +65,6 @@ class Attributes:
 
 @dataclass(slots=True, kw_only=True)
 class SimulatedKeyVersion:
-    """One version of a key."""
-
     version: str
     attributes: Attributes
     tags: dict[str, str] = field(default_factory=dict)
@@ -82,7 +76,6 @@ class SimulatedKeyVersion:
 
     @property
     def private_key(self) -> RSAPrivateKey:
-        """The private key that belongs to this version."""
         return get_private_key(self.key_name, self.number, self.size)
 
     @property
@@ -94,8 +87,6 @@ class SimulatedKeyVersion:
 
 @dataclass(slots=True, kw_only=True)
 class SecretVersion:
-    """One version of a secret."""
-
     version: str
     value: str = field(repr=False)
     attributes: Attributes
@@ -105,22 +96,16 @@ class SecretVersion:
 
 @dataclass(slots=True, kw_only=True)
 class _Versions[V: (SimulatedKeyVersion, SecretVersion)]:
-    """The versions of a key or a secret, oldest first."""
-
     name: str
     versions: list[V] = field(default_factory=list)
     deleted: datetime | None = None
 
     @property
     def latest(self) -> V:
-        """The current version, which is the newest."""
         return self.versions[-1]
 
     def find(self, version: str) -> V | None:
-        """Return a version by its id, or the current one for an empty id.
-
-        Returns None if it is missing.
-        """
+        """Return a version by its id; an empty id means the current one."""
         if not version:
             return self.latest
         return next((each for each in self.versions if each.version == version), None)
@@ -128,8 +113,6 @@ class _Versions[V: (SimulatedKeyVersion, SecretVersion)]:
 
 @dataclass(slots=True, kw_only=True)
 class Key(_Versions[SimulatedKeyVersion]):
-    """A key of a vault with its versions and its rotation policy."""
-
     #: `RSA` or `RSA-HSM`.
     key_type: str = "RSA"
     #: Bits.
@@ -142,7 +125,6 @@ class Key(_Versions[SimulatedKeyVersion]):
     def add_version(
         self, attributes: Attributes, version: str | None = None
     ) -> SimulatedKeyVersion:
-        """Add a new current version."""
         added = SimulatedKeyVersion(
             version=version or create_version_id(),
             attributes=attributes,
@@ -162,8 +144,7 @@ class Key(_Versions[SimulatedKeyVersion]):
 
 
 @dataclass(slots=True, kw_only=True)
-class SimulatedSecret(_Versions[SecretVersion]):
-    """A secret of a vault with its versions."""
+class SimulatedSecret(_Versions[SecretVersion]): ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -179,11 +160,9 @@ class VaultContents:
     deleted_secrets: dict[str, SimulatedSecret] = field(default_factory=dict)
 
     def find_key(self, name: str) -> Key | None:
-        """Return a key, or None if it is missing or in the recycle bin."""
         return self.keys.get(name.lower())
 
     def find_secret(self, name: str) -> SimulatedSecret | None:
-        """Return a secret, or None if it is missing or in the recycle bin."""
         return self.secrets.get(name.lower())
 
     def put_secret(self, name: str, version: SecretVersion) -> SimulatedSecret:
@@ -206,20 +185,15 @@ def add_next_version(key: Key, now: datetime) -> SimulatedKeyVersion:
 
 
 def convert_to_epoch(moment: datetime) -> int:
-    """Return the epoch seconds of an aware datetime."""
     return int(moment.timestamp())
 
 
 def convert_from_epoch(seconds: int) -> datetime:
-    """Return the aware UTC datetime of epoch seconds."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
 def _parse_duration(iso: str) -> timedelta:
-    """Parse a duration of a rotation policy, such as `P90D`, `P3M` or `P2Y`.
-
-    Raises `ValueError` if it is malformed.
-    """
+    """Parse a duration of a rotation policy, such as `P90D`, `P3M` or `P2Y`."""
     days_per_unit = {"D": 1, "M": 30, "Y": 365}
     unit = iso[-1:].upper()
     if not iso.upper().startswith("P") or unit not in days_per_unit:

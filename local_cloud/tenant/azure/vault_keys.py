@@ -55,12 +55,10 @@ def build_routes() -> list[Route]:
 
 
 async def list_keys(call: VaultCall) -> JsonObject:
-    """List the keys of a vault, without key material."""
     return call.build_page([build_key_item(call, key) for key in call.vault.keys.values()])
 
 
 async def list_key_versions(call: VaultCall) -> JsonObject:
-    """List the versions of a key, without key material."""
     key = _require_key(call)
     return call.build_page(
         [
@@ -75,13 +73,11 @@ async def list_key_versions(call: VaultCall) -> JsonObject:
 
 
 async def get_key(call: VaultCall) -> JsonObject:
-    """Return a version of a key, by default the current one."""
     key = _require_key(call)
     return _build_bundle(call, key, _require_version(call, key))
 
 
 async def create_key(call: VaultCall) -> JsonObject:
-    """Create a key, or add a new version to an existing one."""
     body, name = await call.read_json(), call.get_path_part("name")
     kind, size = body.get("kty", ""), body.get("key_size") or 2048
     if kind not in _KEY_TYPES or size not in _KEY_SIZES:
@@ -96,18 +92,15 @@ async def create_key(call: VaultCall) -> JsonObject:
 
 
 async def rotate_key(call: VaultCall) -> JsonObject:
-    """Add a new current version to a key, which expires as the key's rotation policy says."""
     key = _require_key(call)
     return await _announce_key_version(call, key, add_next_version(key, call.now))
 
 
 async def get_rotation_policy(call: VaultCall) -> JsonObject:
-    """Return how a key is rotated automatically."""
     return _build_rotation_policy(call, _require_key(call))
 
 
 async def update_rotation_policy(call: VaultCall) -> JsonObject:
-    """Replace the policy by which a key is rotated automatically."""
     key, body, now = _require_key(call), await call.read_json(), convert_to_epoch(call.now)
     created = key.rotation_policy.get("attributes", {}).get("created", now)
     key.rotation_policy = {
@@ -118,7 +111,6 @@ async def update_rotation_policy(call: VaultCall) -> JsonObject:
 
 
 async def update_key(call: VaultCall) -> JsonObject:
-    """Change attributes or tags of a key's version, for example to disable it."""
     key, body = _require_key(call), await call.read_json()
     version = _require_version(call, key)
     version.attributes.change(body.get("attributes") or {}, call.now)
@@ -128,7 +120,6 @@ async def update_key(call: VaultCall) -> JsonObject:
 
 
 async def sign(call: VaultCall) -> JsonObject:
-    """Sign a SHA-256 digest with a version of a key."""
     key, body = _require_key(call), await call.read_json()
     version = _require_version(call, key)
     if not version.attributes.is_usable(call.now):
@@ -172,12 +163,10 @@ def _build_kid(call: VaultCall, key: Key, version: SimulatedKeyVersion) -> str:
 
 
 def build_key_bundle(call: VaultCall, key: Key) -> JsonObject:
-    """Return a key with its current version."""
     return _build_bundle(call, key, key.latest)
 
 
 def build_key_item(call: VaultCall, key: Key) -> JsonObject:
-    """Return a key as it is listed, without key material."""
     return {
         "kid": f"{call.url}/keys/{key.name}",
         "attributes": call.build_attributes(key.latest.attributes),

@@ -42,8 +42,6 @@ class _Backups:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kind[Item: (Key, SimulatedSecret)]:
-    """The kind of a vault's items: keys or secrets. Its methods serve both kinds."""
-
     name: str
     type: type[Item]
     live: Callable[[VaultContents], dict[str, Item]]
@@ -52,7 +50,6 @@ class _Kind[Item: (Key, SimulatedSecret)]:
     item: Callable[[VaultCall, Item], JsonObject]
 
     def build_routes(self) -> list[Route]:
-        """Return the routes of this kind, such as `delete_key` and `list_deleted_keys`."""
         one, deleted = f"/{self.name}s/{{name}}", f"/deleted{self.name}s/{{name}}"
         table: tuple[tuple[str, str, str, VaultHandler], ...] = (
             ("DELETE", one, f"delete_{self.name}", self.delete),
@@ -68,7 +65,6 @@ class _Kind[Item: (Key, SimulatedSecret)]:
         ]
 
     async def delete(self, call: VaultCall) -> JsonObject:
-        """Move an item with all its versions to the recycle bin."""
         found = self._require_existing(call, self.live(call.vault))
         found.deleted = call.now
         self.binned(call.vault)[found.name.lower()] = self.live(call.vault).pop(found.name.lower())
@@ -85,14 +81,12 @@ class _Kind[Item: (Key, SimulatedSecret)]:
         return self.bundle(call, found) | self._build_bin_entry(call, found)
 
     async def recover(self, call: VaultCall) -> JsonObject:
-        """Move an item with all its versions back from the recycle bin."""
         found = self._require_existing(call, self.binned(call.vault))
         found.deleted = None
         self.live(call.vault)[found.name.lower()] = self.binned(call.vault).pop(found.name.lower())
         return self.bundle(call, found)
 
     async def purge(self, call: VaultCall) -> Response:
-        """Delete an item in the recycle bin for good. Rejected (403) with purge protection."""
         found = self._require_existing(call, self.binned(call.vault))
         if call.is_purge_protected:
             message = (
@@ -105,14 +99,12 @@ class _Kind[Item: (Key, SimulatedSecret)]:
         return Response(status_code=204)
 
     async def backup(self, call: VaultCall) -> JsonObject:
-        """Return a backup of an item, whose content only a vault can read."""
         found = self._require_existing(call, self.live(call.vault))
         blob = secrets.token_urlsafe(48)
         call.tenant.get_part(_Backups).taken[blob] = deepcopy(found)
         return {"value": blob}
 
     async def restore(self, call: VaultCall) -> JsonObject:
-        """Restore an item from its backup. Rejected (409) while its name is in use."""
         taken = call.tenant.get_part(_Backups).taken.get(str((await call.read_json()).get("value")))
         if not isinstance(taken, self.type):
             raise build_parameter_error(f"The backup is not one of a {self.name}.")

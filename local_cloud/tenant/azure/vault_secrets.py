@@ -38,14 +38,12 @@ def build_routes() -> list[Route]:
 
 
 async def list_secrets(call: VaultCall) -> JsonObject:
-    """List the secrets, without their values."""
     return call.build_page(
         [build_secret_item(call, secret) for secret in call.vault.secrets.values()]
     )
 
 
 async def list_secret_versions(call: VaultCall) -> JsonObject:
-    """List the versions of a secret, without their values."""
     secret = _require_secret(call)
     return call.build_page(
         [
@@ -56,7 +54,6 @@ async def list_secret_versions(call: VaultCall) -> JsonObject:
 
 
 async def get_secret(call: VaultCall) -> JsonObject:
-    """Return a version of a secret with its value. Rejects a disabled version."""
     secret = _require_secret(call)
     version = _require_version(call, secret)
     if not version.attributes.enabled:
@@ -70,7 +67,6 @@ async def get_secret(call: VaultCall) -> JsonObject:
 
 
 async def set_secret(call: VaultCall) -> JsonObject:
-    """Write a value to a secret; it becomes the current version."""
     body, name = await call.read_json(), call.get_path_part("name")
     if not isinstance(body.get("value"), str):
         raise build_parameter_error("A secret needs a value.")
@@ -89,7 +85,6 @@ async def set_secret(call: VaultCall) -> JsonObject:
 
 
 async def update_secret(call: VaultCall) -> JsonObject:
-    """Change attributes, content type or tags of a version. The response has no value."""
     secret, body = _require_secret(call), await call.read_json()
     version = _require_version(call, secret)
     version.attributes.change(body.get("attributes") or {}, call.now)
@@ -108,12 +103,10 @@ def _require_version(call: VaultCall, secret: SimulatedSecret) -> SecretVersion:
 
 
 def build_secret_bundle(call: VaultCall, secret: SimulatedSecret) -> JsonObject:
-    """Return a secret with its current version, without its value."""
     return _build_item(call, _build_id(call, secret, secret.latest), secret.latest)
 
 
 def build_secret_item(call: VaultCall, secret: SimulatedSecret) -> JsonObject:
-    """Return a secret as it is listed, without its value."""
     return _build_item(call, f"{call.url}/secrets/{secret.name}", secret.latest)
 
 

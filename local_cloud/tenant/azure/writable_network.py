@@ -36,7 +36,6 @@ _PRIVATE_ADDRESS = "10.0.0.4"
 
 
 def build_routes() -> list[Route]:
-    """Return the routes that write. The routes that read are in readable_resources.py."""
     found: list[Route] = []
     for name, resource_type in _WRITABLE.items():
         _, kind, *child = resource_type.split("/")

@@ -65,7 +65,6 @@ _LONGEST_STORAGE_PREFIX = 30
 
 
 def build_routes() -> list[Route]:
-    """Return the routes that write. The routes that read are in readable_resources.py."""
     found: list[Route] = []
     for name, (resource_type, methods) in _WRITABLE.items():
         namespace, kind, *children = resource_type.split("/")
@@ -162,7 +161,6 @@ def _accept_anything(document: JsonObject) -> None:
 
 
 def _require_valid_range(document: JsonObject) -> None:
-    """Reject an IP range of a database server that is invalid, or whose end is before its start."""
     properties = document["properties"]
     try:
         first, last = (IPv4Address(properties[f"{end}IpAddress"]) for end in ("start", "end"))
@@ -175,10 +173,6 @@ def _require_valid_range(document: JsonObject) -> None:
 
 
 def _require_valid_storage_rules(document: JsonObject) -> None:
-    """Reject IP rules that a storage account does not accept.
-
-    These are private addresses, prefixes longer than /30, and more rules than an account may have.
-    """
     rules = _read_ip_rules(document, "networkAcls")
     networks = [_parse_network(rule.get("value")) for rule in rules]
     too_long = [

@@ -22,7 +22,6 @@ from local_cloud.tenant.receivers.received_messages import Receivers
 
 
 def build_control_application(tenant: Tenant, identity_header: str) -> Starlette:
-    """Return the web application of the control API."""
     app = Starlette(
         routes=[
             Route("/msi/token", issue_identity_token),
@@ -53,7 +52,6 @@ def build_control_application(tenant: Tenant, identity_header: str) -> Starlette
 
 
 def get_tenant(request: Request) -> Tenant:
-    """Return the tenant that a request to the control API is for."""
     tenant: Tenant = request.app.state.tenant
     return tenant
 
@@ -69,19 +67,16 @@ async def read_clock(request: Request) -> Response:
 
 
 async def advance_clock(request: Request) -> Response:
-    """Advance the tenant's time by `{"seconds": n}`."""
     get_tenant(request).clock.advance(float((await request.json())["seconds"]))
     await apply_effects_of_time(get_tenant(request))
     return await read_clock(request)
 
 
 async def read_refused_hosts(request: Request) -> Response:
-    """Return the hosts outside the tenant that the proxy has rejected."""
     return JSONResponse(request.app.state.refused_hosts)
 
 
 async def read_calls(request: Request) -> Response:
-    """Return how many requests each route and capability got, and how many were throttled."""
     calls = get_tenant(request).calls
     return JSONResponse(
         {
@@ -98,12 +93,10 @@ async def reset_calls(request: Request) -> Response:
 
 
 async def list_received_messages(request: Request) -> Response:
-    """Return the messages that the receivers got, accepted or rejected, oldest first."""
     return JSONResponse(get_tenant(request).get_part(Receivers).to_json())
 
 
 async def set_device_code_user(request: Request) -> Response:
-    """Choose the user in `{"upn": …}`, who enters all device codes from now on."""
     directory, upn = get_tenant(request).get_part(Directory), (await request.json())["upn"]
     found = [one.object_id for one in directory.principals.values() if upn and one.upn == upn]
     if not found:
@@ -127,7 +120,6 @@ async def set_budgets(request: Request) -> Response:
 
 
 async def add_fault(request: Request) -> Response:
-    """Add a fault, or a list of faults, with the members of `Fault` (faults.py)."""
     orders = await request.json()
     for order in orders if isinstance(orders, list) else [orders]:
         get_tenant(request).faults.add(Fault.parse(order))

@@ -20,7 +20,6 @@ from local_cloud.tenant.seed.azure import seed_azure
 
 
 def build_control_routes() -> list[Route]:
-    """Return the routes of this part of the control API."""
     return [
         Route("/azure/seed", add_seed, methods=["POST"]),
         Route("/azure/site", read_site),
@@ -32,13 +31,11 @@ def build_control_routes() -> list[Route]:
 
 
 async def add_seed(request: Request) -> Response:
-    """Add a seed in the format of seed/azure.py to the tenant."""
     seed_azure(_get_tenant(request), await request.json())
     return Response(status_code=204)
 
 
 async def read_site(request: Request) -> Response:
-    """Return the settings that the code of a site or slot (`?id=`) has, and its restart count."""
     site_id = request.query_params.get("id", "")
     azure = _get_azure(request)
     if not any(azure.resources.find(kind, site_id) for kind in (SITES, SLOTS)):
@@ -48,7 +45,6 @@ async def read_site(request: Request) -> Response:
 
 
 async def read_locks(request: Request) -> Response:
-    """Return for each policy why its environments are locked, or null."""
     azure, now = _get_azure(request), _get_tenant(request).clock.now()
     policies = azure.resources.list_of_type(POLICIES)
     return JSONResponse(
@@ -68,7 +64,6 @@ async def read_reachability(request: Request) -> Response:
 
 
 async def publish_event(request: Request) -> Response:
-    """Publish a key event, such as `{"vault", "key", "kind": "…KeyNearExpiry"}`."""
     order = await request.json()
     vault, key = _find_key(request, order["vault"], order["key"])
     news = KeyEventPayload(
@@ -79,7 +74,6 @@ async def publish_event(request: Request) -> Response:
 
 
 async def set_key_enabled(request: Request) -> Response:
-    """Disable or enable the newest version of a key (`{"vault", "key", "enabled"}`)."""
     order = await request.json()
     _, key = _find_key(request, order["vault"], order["key"])
     now = _get_tenant(request).clock.now()

@@ -29,7 +29,6 @@ _FLOW = _ENVIRONMENT + "/flows/{flow}"
 
 
 def build_control_routes() -> list[Route]:
-    """Return the routes of this part of the control API."""
     return [
         Route("/seed", add_seed, methods=["POST"]),
         Route("/assumptions", change_assumptions, methods=["PUT"]),
@@ -78,13 +77,11 @@ def _require_flow(request: Request) -> tuple[SimulatedEnvironment, Flow]:
 
 
 async def add_seed(request: Request) -> Response:
-    """Add a seed in the format of seed/tenant.py to the tenant."""
     seed(_get_tenant(request), await request.json())
     return Response(status_code=204)
 
 
 async def change_assumptions(request: Request) -> Response:
-    """Change what the tenant assumes: a body with the names of assumptions and their values."""
     _get_tenant(request).get_part(PowerPlatform).assumptions.change(await request.json())
     return Response(status_code=204)
 
@@ -98,13 +95,11 @@ async def read_ledger(request: Request) -> Response:
 
 
 async def expire_tokens(request: Request) -> Response:
-    """Reject all tokens issued so far."""
     _get_tenant(request).tokens.expire_all()
     return Response(status_code=204)
 
 
 async def read_outbox(request: Request) -> Response:
-    """Return the events that the tenant published while no Service Bus was connected."""
     messages = _get_tenant(request).outbox.messages
     return JSONResponse(
         [
@@ -115,7 +110,6 @@ async def read_outbox(request: Request) -> Response:
 
 
 async def read_environment(request: Request) -> Response:
-    """Return an environment's policy and the state of its migration."""
     environment, now = _require_environment(request), _get_tenant(request).clock.now()
     present = [flow for flow in environment.order if flow.state != SimulatedFlowState.DELETED]
     return JSONResponse(
@@ -132,7 +126,6 @@ async def read_environment(request: Request) -> Response:
 
 
 async def change_environment(request: Request) -> Response:
-    """Change an environment: `{"isLocked": true, "isManaged": …, "sku": …}`."""
     environment, body = _require_environment(request), await request.json()
     environment.is_locked = body.get("isLocked", environment.is_locked)
     environment.is_managed = body.get("isManaged", environment.is_managed)
@@ -141,14 +134,12 @@ async def change_environment(request: Request) -> Response:
 
 
 async def link_environment(request: Request) -> Response:
-    """Link an environment to a policy (`{"systemId": …}`), as in the admin center."""
     system_id = (await request.json())["systemId"]
     start_link(_get_tenant(request), _require_environment(request), system_id, "administrator")
     return await read_environment(request)
 
 
 async def unlink_environment(request: Request) -> Response:
-    """Remove the policy of an environment."""
     environment = _require_environment(request)
     system_id = environment.policy.system_id if environment.policy else ""
     start_unlink(_get_tenant(request), environment, system_id, "administrator")
@@ -156,16 +147,11 @@ async def unlink_environment(request: Request) -> Response:
 
 
 async def emit_event(request: Request) -> Response:
-    """Play an event of a connector (`{"operationId": …}`).
-
-    Returns the flows that it has started.
-    """
     started = play_event(_get_tenant(request), _require_environment(request), await request.json())
     return JSONResponse({"started": started})
 
 
 async def share_connection(request: Request) -> Response:
-    """Play the owner who shares a connection with people: `{"sharedWith": [object id]}`."""
     connection = _require_environment(request).connections.get(request.path_params["connection"])
     if connection is None:
         raise SimulatedPlatformError(404, "ConnectionNotFound", "There is no such connection.")
@@ -174,7 +160,6 @@ async def share_connection(request: Request) -> Response:
 
 
 async def publish_app(request: Request) -> Response:
-    """Play the maker who publishes a canvas app with these flows: `{"flows": [id]}`."""
     app = _require_environment(request).canvas_apps.get(request.path_params["app"])
     if app is None:
         raise SimulatedPlatformError(404, "AppNotFound", "There is no such app.")
@@ -183,7 +168,6 @@ async def publish_app(request: Request) -> Response:
 
 
 async def list_flows(request: Request) -> Response:
-    """Return all flows in brief, including deleted ones."""
     environment, now = _require_environment(request), _get_tenant(request).clock.now()
     return JSONResponse([_build_summary(flow, now) for flow in environment.order])
 
@@ -202,7 +186,6 @@ def _build_summary(flow: Flow, now: Any) -> dict[str, Any]:
 
 
 async def read_flow(request: Request) -> Response:
-    """Return a flow with all its data, its runs, and its trigger URL with the signature."""
     environment, flow = _require_flow(request)
     now = _get_tenant(request).clock.now()
     has_url = flow.get_facts().has_callback_url
@@ -240,7 +223,6 @@ async def edit_flow(request: Request) -> Response:
 
 
 async def run_flow(request: Request) -> Response:
-    """Start a flow manually, or answer 409 if it is off. The body `{"by": …}` is optional."""
     environment, flow = _require_flow(request)
     if flow.state != SimulatedFlowState.STARTED:
         raise SimulatedPlatformError(409, "FlowIsOff", "The flow is not turned on.")

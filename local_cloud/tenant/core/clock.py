@@ -18,7 +18,6 @@ class SimulatedClock:
         self._listeners: list[Callable[[], None]] = []
 
     def now(self) -> datetime:
-        """Return the tenant's time, aware and in UTC."""
         return datetime.now(UTC) + self._skipped
 
     def advance(self, seconds: float) -> None:
@@ -39,7 +38,6 @@ class SimulatedClock:
             self._listeners.remove(skipped.set)
 
     def on_advance(self, listener: Callable[[], None]) -> None:
-        """Register a listener that is called after each `advance`."""
         self._listeners.append(listener)
 
 

@@ -10,8 +10,6 @@ from typing import Any
 
 
 class FaultKind(StrEnum):
-    """What a fault does to a request."""
-
     #: Answer with `status` instead of doing anything.
     FAIL = "fail"
     #: Wait `delay` seconds, then go on as usual.
@@ -63,7 +61,6 @@ class FaultPlan:
 
     @property
     def is_empty(self) -> bool:
-        """Return whether no fault remains."""
         return not self._faults
 
     def take(self, route: str) -> Fault | None:

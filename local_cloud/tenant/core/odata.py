@@ -139,14 +139,13 @@ class _Parser:
             raise build_query_error(f"'{token}' expected in '{self._text}'.")
 
     def require_end(self) -> None:
-        """Reject any text after a complete filter."""
         if self._at < len(self._tokens):
             raise build_query_error(
                 f"Syntax error at '{self._tokens[self._at]}' in '{self._text}'."
             )
 
     def parse_alternatives(self) -> Predicate:
-        """Parse terms that `or` joins. Return a function that tells whether a row matches."""
+        """Parse terms that `or` joins."""
         terms = [self._parse_terms()]
         while self._take_token("or"):
             terms.append(self._parse_terms())

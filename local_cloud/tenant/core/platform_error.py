@@ -33,7 +33,6 @@ class SimulatedPlatformError(Exception):
         self.extra = extra
 
     def build_body(self) -> dict[str, Any]:
-        """Return the JSON body of the response."""
         return {"error": {"code": self.code, "message": self.message, **self.extra}}
 
 
@@ -45,9 +44,5 @@ class InvalidQueryError(SimulatedPlatformError):
 
 
 async def render_platform_error(_: Request, error: Exception) -> Response:
-    """Return the response for an error.
-
-    The application of each service uses this as its handler.
-    """
     assert isinstance(error, SimulatedPlatformError)
     return JSONResponse(error.build_body(), status_code=error.status, headers=error.headers)

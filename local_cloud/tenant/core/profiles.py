@@ -10,8 +10,6 @@ from typing import Any
 
 
 class Profile(StrEnum):
-    """How the simulated platform behaves: as documented, or adversarially."""
-
     DOCUMENTED = "documented"
     ADVERSARIAL = "adversarial"
 

@@ -69,7 +69,6 @@ class CallLog:
         recent.append(now)
 
     def reset(self) -> None:
-        """Set all counts to zero. Budgets stay."""
         for counter in (self.routes, self.capabilities, self.batched, self.throttled):
             counter.clear()
 

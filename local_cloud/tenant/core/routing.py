@@ -52,7 +52,6 @@ class Service:
     query_refused: str = "InvalidQueryParameter"
 
     def require_known_options(self, route: str, request: Request) -> None:
-        """Reject a request with a query option that its route does not implement."""
         if self.options is None:
             return
         known = {"api-version", TOKEN, *map(str.lower, self.options.get(route, ()))}
@@ -136,7 +135,6 @@ def _build_application(
 
 
 async def _answer_unreadable_body(_: Request, error: Exception) -> Response:
-    """Return the response for a body that no endpoint could read."""
     message = f"The request content is invalid: {type(error).__name__}: {error}."
     return JSONResponse(
         SimulatedPlatformError(400, "InvalidRequestContent", message).build_body(), 400

@@ -15,8 +15,6 @@ from local_cloud.tenant.core.tokens import TokenIssuer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedQueueMessage:
-    """A message that the tenant sends to a queue."""
-
     queue: str
     body: str
     content_type: str = "application/json"

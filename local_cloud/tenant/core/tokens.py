@@ -31,8 +31,6 @@ _KEY_ID = "local-tenant"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedCaller:
-    """The person or application that a token identifies."""
-
     #: Entra object id of the user, or of the application's service principal.
     object_id: str
     #: Client id of the application that asked for the token.
@@ -49,13 +47,11 @@ class SimulatedCaller:
 
 @cache
 def _create_signing_key() -> RSAPrivateKey:
-    """Return the key of this process. It is created once, which takes a tenth of a second."""
+    """Create the process's key once, because this takes a tenth of a second."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 class TokenIssuer:
-    """Issues the access and refresh tokens of a tenant, and verifies them."""
-
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
         self._refresh_tokens: dict[str, tuple[str, str]] = {}

@@ -82,7 +82,6 @@ def _impersonate_user(request: Request, environment: SimulatedEnvironment, user:
 
 
 def require_right(flow: Flow, actor: Actor, *, to_write: bool) -> None:
-    """Reject an actor who may not read a flow's row, or not change it if `to_write` is set."""
     if actor.is_administrator:
         return
     role = flow.find_role(actor.object_id)
@@ -100,7 +99,6 @@ def find_privilege_depth(user: Row, privilege: str) -> str:
 
 
 def build_privilege_error(object_id: str, privilege: str) -> SimulatedPlatformError:
-    """Return the error for a user who lacks a privilege."""
     message = f"Principal user (Id={object_id}) is missing {privilege} privilege."
     return SimulatedPlatformError(403, "0x80040220", message)
 

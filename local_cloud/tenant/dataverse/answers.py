@@ -107,5 +107,4 @@ def build_written_answer(
 
 
 def build_row_answer(body: Row) -> Response:
-    """Return the response with a row or a page of rows."""
     return JSONResponse(body, headers={"OData-Version": "4.0"})

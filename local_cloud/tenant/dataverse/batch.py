@@ -36,7 +36,6 @@ class _Answer:
 
 
 async def run_batch(request: Request) -> Response:
-    """Run the operations of a batch in their order, and return their responses."""
     require_actor(request)
     scopes = [_build_scope(request, part) for part in _split_parts(request, await request.body())]
     goes_on = "odata.continue-on-error" in request.headers.get("Prefer", "")
@@ -78,7 +77,7 @@ def _find_operation(part: MIMEPart) -> bytes:
 
 
 def _build_scope(request: Request, operation: bytes) -> tuple[Scope, bytes]:
-    """Return an operation as a separate request. Its address may be absolute or relative."""
+    """Return an operation as a separate request."""
     head, ends, body = operation.partition(b"\r\n\r\n")
     line, *fields = head.decode().split("\r\n")
     words = line.split(" ")

@@ -27,5 +27,4 @@ def require_conditions(request: Request, *, entity: str, row_id: str, version: i
 
 
 def build_missing_row_error(entity: str, row_id: str) -> SimulatedPlatformError:
-    """Return the error (404) for a row that does not exist."""
     return SimulatedPlatformError(404, "0x80040217", f"{entity} With Id = {row_id} Does Not Exist")

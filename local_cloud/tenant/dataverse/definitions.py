@@ -15,7 +15,6 @@ from local_cloud.tenant.environments.environment import Row, SimulatedEnvironmen
 
 
 async def list_tables(request: Request) -> Response:
-    """Return all definitions of tables that match `$filter`."""
     environment, _ = require_actor(request)
     query = request.query_params
     matches = parse_filter(query["$filter"]) if "$filter" in query else None

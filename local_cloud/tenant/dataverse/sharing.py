@@ -33,12 +33,10 @@ _EDIT = _READ | {
 
 
 async def grant_access(request: Request) -> Response:
-    """Serve GrantAccess: give a user or a team additional rights on a flow."""
     return await _share_flow(request, beside=True)
 
 
 async def modify_access(request: Request) -> Response:
-    """Serve ModifyAccess: replace the rights of a user or a team on a flow."""
     return await _share_flow(request, beside=False)
 
 
@@ -62,7 +60,6 @@ async def _share_flow(request: Request, *, beside: bool) -> Response:
 
 
 async def revoke_access(request: Request) -> Response:
-    """Serve RevokeAccess: remove all rights of a user or a team on a flow."""
     environment, actor = require_actor(request)
     body = await request.json()
     flow = _require_target(environment, body)
@@ -117,7 +114,6 @@ def _find_holder(environment: SimulatedEnvironment, principal: dict[str, Any]) -
 
 
 def _build_principal(environment: SimulatedEnvironment, holder: str) -> dict[str, Any]:
-    """Return a user or team in the format of this action: only its type and its `ownerid`."""
     for row in environment.get_table("teams").values():
         if holder in (row["azureactivedirectoryobjectid"], row["teamid"]):
             return {"@odata.type": "#Microsoft.Dynamics.CRM.team", "ownerid": row["teamid"]}
@@ -126,7 +122,6 @@ def _build_principal(environment: SimulatedEnvironment, holder: str) -> dict[str
 
 
 async def add_solution_component(request: Request) -> Response:
-    """Serve AddSolutionComponent: add a flow to an unmanaged solution."""
     environment, actor = require_actor(request)
     body = await request.json()
     if body.get("ComponentType") != WORKFLOW_COMPONENT:

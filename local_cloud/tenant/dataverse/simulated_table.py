@@ -10,8 +10,6 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedTable:
-    """The names, columns and keys of one table."""
-
     entity_set: str
     logical_name: str
     key: str
@@ -41,7 +39,6 @@ _MEMO = 1_048_576
 def _build_table(
     name: str, texts: tuple[str, ...], lookup: tuple[str, str] | None = None, **columns: Any
 ) -> SimulatedTable:
-    """Return a table with a name column, text columns, and at most one lookup."""
     name_column = "adx_name" if name.startswith("adx_") else "name"
     looked_up = {f"_{lookup[0]}_value": None} if lookup else {}
     return SimulatedTable(

@@ -37,7 +37,6 @@ from local_cloud.tenant.environments.environment import Row, SimulatedEnvironmen
 
 
 async def list_rows(request: Request) -> Response:
-    """Return the rows of a table that match the query."""
     environment, _ = require_actor(request)
     table = _get_table(request)
     rows = [
@@ -59,7 +58,6 @@ async def get_row(request: Request) -> Response:
 
 
 async def post_row(request: Request) -> Response:
-    """Create a row with a new id, or the one in the body."""
     environment, actor = require_actor(request)
     table = _get_table(request)
     body = _build_new_row(request, environment, actor, await request.json())
@@ -118,10 +116,7 @@ def _find_kept_part(request: Request, table: SimulatedTable, body: Row) -> Row:
 def _build_new_row(
     request: Request, environment: SimulatedEnvironment, actor: Actor, body: Row
 ) -> Row:
-    """Return the content of a new row. Its owner is the actor, unless the body names another one.
-
-    Rejects actors who may not add such rows.
-    """
+    """Return a new row. Its owner is the actor, unless the body names another one."""
     table = _get_table(request)
     if not table.is_user_owned:
         _require_write(table, environment, actor)

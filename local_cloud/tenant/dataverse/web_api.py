@@ -92,7 +92,6 @@ def build_routes(_: Tenant) -> list[Route]:
 
 
 async def answer_who_am_i(request: Request) -> Response:
-    """Serve WhoAmI: return the user id of the actor and the organization id."""
     environment, actor = require_actor(request)
     mine = environment.users[actor.object_id.lower()]
     body = {"UserId": mine["systemuserid"], "OrganizationId": environment.org_id}
@@ -111,7 +110,6 @@ async def get_privilege(request: Request) -> Response:
 
 
 async def list_workflows(request: Request) -> Response:
-    """Return the flows that match `$filter`, `$select` and `$orderby`, in pages."""
     environment, actor = require_actor(request)
     tenant = find_tenant(request)
     flows = list_visible_flows(tenant, environment, actor)
@@ -120,10 +118,7 @@ async def list_workflows(request: Request) -> Response:
 
 
 class _LazyRows(Sequence[Row]):
-    """Flows as rows of Dataverse, each of which is built only when it is read.
-
-    A page shows 500 of maybe 10,000 flows.
-    """
+    """Flows as rows, each built only when it is read: a page shows 500 of maybe 10,000."""
 
     def __init__(self, environment: SimulatedEnvironment, flows: list[Flow]) -> None:
         self._environment = environment
@@ -137,7 +132,6 @@ class _LazyRows(Sequence[Row]):
 
 
 async def post_workflow(request: Request) -> Response:
-    """Create a flow with a new id, or the one in the body."""
     environment, actor = require_actor(request)
     workflow_id = _create_workflow(request, environment, actor, await request.json())
     return _answer_write(request, environment, workflow_id)
@@ -189,7 +183,7 @@ async def patch_workflow(request: Request) -> Response:
 def _turn_on_at_once(
     request: Request, environment: SimulatedEnvironment, actor: Actor, workflow_id: str
 ) -> None:
-    """Turn on a flow in the request that has created it. If this fails, remove the flow again."""
+    """Turn on a flow in the request that created it. Removes the flow if this fails."""
     flow = environment.workflows[workflow_id]
     try:
         update_workflow(find_tenant(request), environment, actor, flow, {"statecode": 1})

@@ -89,7 +89,6 @@ def build_flow_row(environment: SimulatedEnvironment, flow: Flow) -> Row:
 
 
 def has_row(tenant: Tenant, flow: Flow) -> bool:
-    """Return whether a flow has a row in Dataverse."""
     return flow.is_in_solution or tenant.get_part(PowerPlatform).assumptions.my_flows_have_rows
 
 
@@ -211,7 +210,6 @@ def _find_checked_person(tenant: Tenant, actor: Actor) -> str:
 def delete_workflow(
     tenant: Tenant, environment: SimulatedEnvironment, actor: Actor, flow: Flow
 ) -> None:
-    """Delete a flow's row, and with it the flow."""
     require_right(flow, actor, to_write=True)
     if flow.is_managed:
         raise build_privilege_error(actor.object_id, "prvDeleteWorkflow")

@@ -8,8 +8,6 @@ from local_cloud.tenant.core.tokens import SimulatedCaller
 
 
 class PrincipalType(StrEnum):
-    """The types of principals that the flow service's permissions name."""
-
     USER = "User"
     SERVICE_PRINCIPAL = "ServicePrincipal"
     GROUP = "Group"
@@ -17,8 +15,6 @@ class PrincipalType(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class SimulatedPrincipal:
-    """A person, a group, or the service principal of an application."""
-
     object_id: str
     name: str
     type: PrincipalType = PrincipalType.USER
@@ -55,13 +51,11 @@ class Directory:
     _clients: dict[str, SimulatedPrincipal] = field(default_factory=dict)
 
     def add(self, principal: SimulatedPrincipal) -> None:
-        """Add a principal, or replace the one with the same id."""
         self.principals[principal.object_id] = principal
         if principal.client_id:
             self._clients[principal.client_id.lower()] = principal
 
     def find_client(self, client_id: str) -> SimulatedPrincipal | None:
-        """Return the application with a client id, or None."""
         return self._clients.get(client_id.lower())
 
     def list_applications(self) -> list[SimulatedPrincipal]:

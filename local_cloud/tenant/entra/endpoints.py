@@ -56,7 +56,6 @@ async def discover_instance(_: Request) -> Response:
 
 
 async def get_openid_configuration(request: Request) -> Response:
-    """Return the addresses of the tenant's endpoints. Rejects the id of any other tenant."""
     tenant: Tenant = request.app.state.tenant
     asked = request.path_params["tenant_id"]
     if asked.lower() not in {*_ANY_TENANT, tenant.get_part(Directory).tenant_id.lower()}:
@@ -80,7 +79,6 @@ async def get_openid_configuration(request: Request) -> Response:
 
 
 async def get_public_keys(request: Request) -> Response:
-    """Return the keys with which an application verifies tokens that were issued for it."""
     tenant: Tenant = request.app.state.tenant
     return JSONResponse(tenant.tokens.build_public_keys())
 
@@ -205,10 +203,6 @@ def _answer_device_code(request: Request, form: dict[str, str]) -> Response:
 
 
 def _answer_authorization_code(request: Request, form: dict[str, str]) -> Response:
-    """Return tokens of the person for whom an authorization code was issued.
-
-    Only the application for which it was issued can redeem a code.
-    """
     tenant: Tenant = request.app.state.tenant
     directory = tenant.get_part(Directory)
     granted = tenant.get_part(Codes).redeem(form.get("code", ""))
@@ -224,10 +218,7 @@ def _answer_authorization_code(request: Request, form: dict[str, str]) -> Respon
 
 
 def _is_trusted(tenant: Tenant, client: SimulatedPrincipal, assertion: str) -> bool:
-    """Return whether a token is from a managed identity that the application trusts.
-
-    The application then sends such a token in place of a client secret.
-    """
+    """Return whether a token is from a managed identity that the application trusts."""
     try:
         caller = tenant.tokens.read(assertion)
     except ValueError:

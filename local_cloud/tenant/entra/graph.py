@@ -23,7 +23,6 @@ def build_routes(_: Tenant) -> list[Route]:
 
 
 async def assign_app_role(request: Request) -> Response:
-    """Assign an app role. Rejects (400) a body without GUIDs for principal, resource and role."""
     require_token(request, f"https://{HOSTS[0]}")
     directory = request.app.state.tenant.get_part(Directory)
     principal = request.path_params["principal"]

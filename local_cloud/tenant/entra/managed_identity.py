@@ -13,10 +13,6 @@ from local_cloud.tenant.entra.endpoints import issue_application_token
 
 
 async def issue_identity_token(request: Request) -> Response:
-    """Return a token of the app's managed identity.
-
-    Rejects a request without the app's secret header.
-    """
     tenant: Tenant = request.app.state.tenant
     header = request.headers.get("X-IDENTITY-HEADER", "")
     if not secrets.compare_digest(header, request.app.state.identity_header):

@@ -48,12 +48,10 @@ class Codes:
         return code
 
     def redeem(self, code: str) -> Grant | None:
-        """Return the sign-in of a code, or None if the code is unknown or was redeemed."""
         return self._granted.pop(code, None)
 
 
 def build_sign_in_routes(prefix: str = "") -> list[Route]:
-    """Return the routes of the pages to sign in and to sign out."""
     return [
         Route(f"{prefix}/{{tenant_id}}/oauth2/v2.0/authorize", authorize),
         Route(f"{prefix}/{{tenant_id}}/oauth2/v2.0/logout", sign_out),

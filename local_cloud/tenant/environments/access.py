@@ -37,7 +37,6 @@ def find_tenant(request: Request) -> Tenant:
 
 
 def find_platform(request: Request) -> PowerPlatform:
-    """Return the Power Platform of the tenant that a request is for."""
     return find_tenant(request).get_part(PowerPlatform)
 
 
@@ -75,7 +74,6 @@ def require_flow_caller(request: Request) -> SimulatedCaller:
 
 
 def is_admin_scope(request: Request) -> bool:
-    """Return whether a request's path is that of an administrator's operation."""
     return "/scopes/admin/" in request.url.path.lower()
 
 
@@ -193,7 +191,6 @@ def _require_editor(
 
 
 def build_flow_not_found(name: str) -> SimulatedPlatformError:
-    """Return the flow service's error (404) for an unknown flow."""
     return SimulatedPlatformError(404, "FlowNotFound", f"Could not find flow '{name}'.")
 
 

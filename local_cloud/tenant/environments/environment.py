@@ -23,8 +23,6 @@ class LinkStatus(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class SimulatedPolicyLink:
-    """The encryption policy to which an environment is linked."""
-
     policy_id: str
     location: str
     #: ARM resource id.
@@ -61,8 +59,6 @@ class Operation:
 
 @dataclass(slots=True, kw_only=True)
 class SimulatedConnection:
-    """A connection of a person or an application."""
-
     name: str
     #: Connector, e.g. `shared_office365`.
     api: str
@@ -75,8 +71,6 @@ class SimulatedConnection:
 
 @dataclass(slots=True, kw_only=True)
 class SimulatedCanvasApp:
-    """A canvas app that may run flows."""
-
     name: str
     display_name: str
     owner: str
@@ -88,8 +82,6 @@ class SimulatedCanvasApp:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class SimulatedEnvironment:
-    """An environment with its flows and its Dataverse rows."""
-
     id: str
     display_name: str
     #: Geography, e.g. `europe`; must equal a policy's location.
@@ -173,7 +165,6 @@ class SimulatedEnvironment:
         return [flow for flow in shown if flow is not None]
 
     def find_shown_row(self, entity_set: str, row_id: str, now: datetime) -> Row | None:
-        """Return a row as reads show it now, or None."""
         return self._find_shown_row(entity_set, row_id, now, in_list=False)
 
     def list_shown_rows(self, entity_set: str, now: datetime) -> list[Row]:
@@ -202,7 +193,6 @@ class SimulatedEnvironment:
         self.order.append(flow)
 
     def rename_flow(self, flow: Flow, name: str) -> None:
-        """Change a flow's name in the flow service; its Dataverse id stays."""
         del self.flows[flow.name]
         flow.name = name
         self.flows[name] = flow
@@ -235,7 +225,6 @@ class SimulatedEnvironment:
         self.workflows[flow.workflow_entity_id] = flow
 
     def is_linked(self) -> bool:
-        """Return whether the environment is linked to a policy with a customer-managed key."""
         return self.policy is not None and self.policy.status == LinkStatus.LINKED
 
     def is_migrating(self, now: datetime) -> bool:

@@ -23,8 +23,6 @@ RUN_HISTORY = timedelta(days=28)
 
 
 class SimulatedFlowState(StrEnum):
-    """The states of a flow, with the names of the flow service."""
-
     STARTED = "Started"
     STOPPED = "Stopped"
     SUSPENDED = "Suspended"
@@ -32,8 +30,6 @@ class SimulatedFlowState(StrEnum):
 
 
 class SimulatedRole(StrEnum):
-    """The roles that a principal may have on a flow."""
-
     OWNER = "Owner"
     CAN_EDIT = "CanEdit"
     CAN_VIEW = "CanView"
@@ -167,11 +163,9 @@ class Flow:
         self.version += 1
 
     def find_role(self, object_id: str) -> SimulatedRole | None:
-        """Return a principal's role on the flow, or None."""
         return SimulatedRole.OWNER if object_id == self.owner else self.roles.get(object_id)
 
     def may_be_edited_by(self, object_id: str) -> bool:
-        """Return whether a principal is the owner or a co-owner who may edit."""
         return self.find_role(object_id) in (SimulatedRole.OWNER, SimulatedRole.CAN_EDIT)
 
     def is_protected(self, now: datetime) -> bool:
@@ -190,7 +184,6 @@ class Flow:
                 self.rights[holder] = rights
 
     def unshare(self, holder: str) -> bool:
-        """Remove a principal's role. Return whether there was one."""
         self.rights.pop(holder, None)
         return self.roles.pop(holder, None) is not None
 

@@ -37,8 +37,6 @@ class InvalidDefinitionError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedConnectionUse:
-    """A connection that a flow uses: an entry of its connection references."""
-
     key: str
     #: Connector, e.g. `shared_office365`.
     api: str
@@ -74,22 +72,18 @@ class FlowFacts:
 
     @property
     def has_callback_url(self) -> bool:
-        """Return whether external systems can start the flow by a URL."""
         return self.trigger_type == "Request" and self.trigger_kind in URL_KINDS
 
     @property
     def is_http(self) -> bool:
-        """Return whether the trigger is *When an HTTP request is received*."""
         return self.trigger_type == "Request" and self.trigger_kind == "Http"
 
     @property
     def is_premium(self) -> bool:
-        """Return whether the flow needs a premium licence, for an HTTP trigger or action."""
         return self.is_http or self.has_http_action
 
     @property
     def is_power_apps_v1(self) -> bool:
-        """Return whether the trigger is *PowerApps (V1)*."""
         return self.trigger_type == "Request" and self.trigger_kind == "PowerApp"
 
     def has_microsoft_key_reason(self, *, in_solution: bool) -> bool:

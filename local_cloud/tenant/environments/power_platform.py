@@ -39,8 +39,6 @@ def list_runtime_endpoints(environment: SimulatedEnvironment) -> dict[str, str]:
 
 @dataclass(slots=True)
 class PowerPlatform:
-    """Everything that BAP, the flow service and Dataverse store."""
-
     assumptions: Assumptions = field(default_factory=Assumptions)
     environments: dict[str, SimulatedEnvironment] = field(default_factory=dict)
     operations: dict[str, Operation] = field(default_factory=dict)
@@ -55,7 +53,6 @@ class PowerPlatform:
             self._by_org_host[environment.api_host.lower()] = environment
 
     def find_environment_of_host(self, host: str) -> SimulatedEnvironment | None:
-        """Return the environment of a Dataverse host name, or None."""
         return self._by_org_host.get(host.lower())
 
     def register_trigger_url(self, environment: SimulatedEnvironment, flow: Flow) -> None:

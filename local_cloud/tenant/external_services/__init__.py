@@ -16,8 +16,6 @@ from local_cloud.tenant.core.tenant import Tenant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalService:
-    """A service, and the function that reads its section of the seed."""
-
     service: Service
     #: The member of the seed.
     section: str

@@ -85,8 +85,6 @@ class SimulatedOrganization:
 
 @dataclass(slots=True)
 class AzureDevOps:
-    """All organizations, by their names in lower case."""
-
     organizations: dict[str, SimulatedOrganization] = field(default_factory=dict)
     page_size: int = 100
 
@@ -99,7 +97,6 @@ class _DevOpsCall:
     caller: SimulatedCaller
 
     def build_page(self, items: Sequence[JsonObject]) -> Response:
-        """Return a page of a list. A header contains the position of the next page."""
         query = self.request.query_params
         start = int(query.get("continuationToken") or 0)
         end = start + min(self.state.page_size, int(query.get("$top") or self.state.page_size))
@@ -168,7 +165,6 @@ async def list_projects(call: _DevOpsCall) -> Response:
 
 
 async def list_hooks(call: _DevOpsCall) -> Response:
-    """List the service hooks. The query may name a consumer."""
     wanted = call.request.query_params.get("consumerId")
     found = [
         _show_hook(one)
@@ -188,7 +184,6 @@ async def create_hook(call: _DevOpsCall) -> Response:
 
 
 async def get_hook(call: _DevOpsCall) -> Response:
-    """Return a service hook, with asterisks in place of its secrets."""
     found = call.organization.hooks.get(call.request.path_params["id"])
     return (
         JSONResponse(_show_hook(found))
@@ -198,7 +193,6 @@ async def get_hook(call: _DevOpsCall) -> Response:
 
 
 async def put_hook(call: _DevOpsCall) -> Response:
-    """Replace a service hook. Inputs that the body omits are removed."""
     identity, body = call.request.path_params["id"], await call.request.json()
     there = call.organization.hooks.get(identity)
     if there is None:
@@ -223,7 +217,6 @@ async def get_variable_group(call: _DevOpsCall) -> Response:
 
 
 async def create_variable_group(call: _DevOpsCall) -> Response:
-    """Add a variable group to projects. Its name must be new in each of them."""
     body = await call.request.json()
     if not body.get("name") or not _is_group(body):
         return _build_rejection(
@@ -239,7 +232,6 @@ async def create_variable_group(call: _DevOpsCall) -> Response:
 
 
 async def put_variable_group(call: _DevOpsCall) -> Response:
-    """Replace a variable group. Variables that the body omits are removed."""
     identity, body = call.request.path_params["id"], await call.request.json()
     there = call.organization.groups.get(identity)
     if there is None:

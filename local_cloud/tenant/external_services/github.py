@@ -69,7 +69,6 @@ class _GitHubCall:
     def build_page(
         self, items: Sequence[JsonObject], most: int
     ) -> tuple[list[JsonObject], JsonObject]:
-        """Return a page of a list, and headers with the URL of the next page."""
         query = self.request.query_params
         size, number = min(int(query.get("per_page", "30")), most), int(query.get("page", "1"))
         found = list(items[(number - 1) * size : number * size])
@@ -108,7 +107,6 @@ def build_routes(tenant: Tenant) -> list[Route]:
 
 
 async def get_repository(call: _GitHubCall) -> Response:
-    """Return the repository in brief."""
     owner, name = call.request.path_params["owner"], call.request.path_params["repository"]
     url = f"https://{HOSTS[0]}/repos/{owner}/{name}"
     found = {"name": name, "full_name": f"{owner}/{name}", "private": True, "url": url}
@@ -116,7 +114,6 @@ async def get_repository(call: _GitHubCall) -> Response:
 
 
 async def create_webhook(call: _GitHubCall) -> Response:
-    """Add a webhook. Rejects a second one with the same URL and events."""
     body = await call.request.json()
     config, events = body.get("config"), body.get("events", ["push"])
     if not isinstance(config, dict) or not _is_url(config.get("url")):
@@ -141,7 +138,6 @@ async def get_webhook(call: _GitHubCall) -> Response:
 
 
 async def update_webhook_config(call: _GitHubCall) -> Response:
-    """Change the members of a webhook's configuration that the body names."""
     found = call.repository.hooks.get(call.request.path_params["id"])
     if found is None:
         return _build_rejection(404, "Not Found")
@@ -153,14 +149,12 @@ async def update_webhook_config(call: _GitHubCall) -> Response:
 
 
 async def list_actions_variables(call: _GitHubCall) -> Response:
-    """List the variables with their values."""
     listed = [*call.repository.variables.values()]
     found, headers = call.build_page(listed, 30)
     return JSONResponse({"total_count": len(listed), "variables": found}, headers=headers)
 
 
 async def create_actions_variable(call: _GitHubCall) -> Response:
-    """Add a variable. Its name is stored in upper case."""
     body = await call.request.json()
     name = str(body.get("name", "")).upper()
     if not _VARIABLE_NAME.fullmatch(name) or not _is_value(body.get("value")):
@@ -188,7 +182,6 @@ async def update_actions_variable(call: _GitHubCall) -> Response:
 
 
 async def list_actions_secrets(call: _GitHubCall) -> Response:
-    """List the secrets by their names. Their values cannot be read."""
     found, headers = call.build_page([{"name": one} for one in call.repository.secrets], 100)
     total = len(call.repository.secrets)
     return JSONResponse({"total_count": total, "secrets": found}, headers=headers)

@@ -94,7 +94,6 @@ def build_routes(tenant: Tenant) -> list[Route]:
 
 
 async def list_lists(call: _SharePointCall) -> Response:
-    """Return a page of a site's lists, with the URL of the next page."""
     query = call.request.query_params
     start = int(query.get("$skiptoken") or 0)
     end = start + min(call.state.page_size, int(query.get("$top") or call.state.page_size))
@@ -109,7 +108,6 @@ async def list_lists(call: _SharePointCall) -> Response:
 
 
 async def list_subscriptions(call: _SharePointCall) -> Response:
-    """Return all webhooks of a list. Rejects applications without full control."""
     wanted = call.request.path_params["list"].lower()
     found = next((one for one in call.site.lists if one["Id"].lower() == wanted), None)
     if found is None:
@@ -122,12 +120,10 @@ async def list_subscriptions(call: _SharePointCall) -> Response:
 
 
 async def list_site_scripts(call: _SharePointCall) -> Response:
-    """Return the tenant's site scripts without their contents."""
     return JSONResponse({"value": [one | {"Content": None} for one in call.state.scripts.values()]})
 
 
 async def get_site_script(call: _SharePointCall) -> Response:
-    """Return the site script whose id is in the body, with its content."""
     found = call.state.scripts.get(str((await call.request.json())["id"]).lower())
     if found is None:
         return _build_rejection(

@@ -21,7 +21,6 @@ from local_cloud.tenant.flow_service.bodies import PROVIDER
 
 
 async def list_environments(request: Request) -> Response:
-    """Return the environments in which the sender of the request is a user."""
     mine = find_visible_environments(request, require_flow_caller(request))
     size = parse_top(request, find_platform(request).assumptions.environment_page)
     chosen, next_link = select_page(request, mine, size)
@@ -30,7 +29,6 @@ async def list_environments(request: Request) -> Response:
 
 
 async def get_environment(request: Request) -> Response:
-    """Return one of the environments of the sender. `~default` is the default environment."""
     name = request.path_params["environment"]
     mine = find_visible_environments(request, require_flow_caller(request))
     environment = find_environment(name, mine)

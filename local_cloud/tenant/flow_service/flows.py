@@ -157,7 +157,6 @@ def _map_logical_names(environment: SimulatedEnvironment) -> dict[str, str]:
 
 
 async def update_flow(request: Request) -> Response:
-    """Change the definition, the name or the state of a flow."""
     caller = require_flow_caller(request)
     environment, flow = require_flow(request, caller)
     tenant = find_tenant(request)
@@ -203,7 +202,6 @@ async def delete_flow(request: Request) -> Response:
 
 
 async def restore_flow(request: Request) -> Response:
-    """Restore a deleted flow. It is off."""
     caller, now = require_flow_caller(request), find_tenant(request).clock.now()
     environment = require_environment(request)
     flow = environment.flows.get(request.path_params["flow"].lower())
@@ -217,7 +215,6 @@ async def restore_flow(request: Request) -> Response:
 
 
 async def start_flow(request: Request) -> Response:
-    """Turn a flow on. The sender of the request must be permitted to use the flow's connections."""
     caller = require_flow_caller(request)
     environment, flow = require_flow(request, caller)
     require_published(flow)

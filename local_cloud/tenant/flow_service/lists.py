@@ -87,7 +87,6 @@ def _build_search(text: str) -> Callable[[Flow, str], bool]:
 
 
 def _split_words(request: Request, option: str, *known: str) -> set[str]:
-    """Return the words of an option such as `include`. Rejects an unknown word."""
     words = set(filter(None, request.query_params.get(option, "").split(",")))
     if unknown := words - set(known):
         message = f"The query option '{option}' has the invalid value '{min(unknown)}'."

@@ -37,13 +37,10 @@ _TEMPLATE = "https://schema.management.azure.com/schemas/2015-01-01/deploymentTe
 
 @dataclass(slots=True)
 class Packages:
-    """The created packages by name, each with its signature and content."""
-
     made: dict[str, tuple[str, bytes]] = field(default_factory=dict)
 
 
 def build_bap_routes() -> list[Route]:
-    """Return the routes of packages, in BAP and in its blob store."""
     return [
         AnyCaseRoute(
             f"{_ENVIRONMENT}/listPackageResources", list_package_resources, methods=["POST"]
@@ -70,7 +67,6 @@ async def list_package_resources(request: Request) -> Response:
 
 
 async def export_package(request: Request) -> Response:
-    """Create a package of a flow, and return its signed address."""
     environment, flow = await _find_named_flow(request, "includedResourceIds")
     details = (await request.json()).get("details") or {}
     content = BytesIO()
@@ -93,7 +89,6 @@ async def export_package(request: Request) -> Response:
 
 
 async def get_package(request: Request) -> Response:
-    """Return a package if the request has its signature and no token."""
     made = find_tenant(request).get_part(Packages).made.get(request.path_params["name"])
     if made is None:
         raise SimulatedPlatformError(404, "BlobNotFound", "The specified blob does not exist.")
@@ -129,10 +124,6 @@ async def export_to_arm_template(request: Request) -> Response:
 
 
 async def _find_named_flow(request: Request, member: str) -> tuple[SimulatedEnvironment, Flow]:
-    """Return the one flow that a request names, and its environment.
-
-    Rejects senders who may not edit the flow.
-    """
     caller = require_bap_caller(request)
     [resource] = (await request.json())[member]
     return require_shown_flow(request, caller, str(resource).rpartition("/")[2])

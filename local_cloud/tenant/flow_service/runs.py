@@ -47,7 +47,6 @@ def _build_filterable_row(run: Run, now: datetime) -> dict[str, str]:
 
 
 async def get_run(request: Request) -> Response:
-    """Return one run. With `$expand`, it contains its actions."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     run = _require_run(request, flow)
     body = build_run_body(environment, flow, run, find_tenant(request))

@@ -31,7 +31,6 @@ _MORE_THAN = {
 
 
 async def list_permissions(request: Request) -> Response:
-    """Return the owner and the co-owners of a flow."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     directory = find_tenant(request).get_part(Directory)
     holders = {flow.owner: SimulatedRole.OWNER} | flow.roles
@@ -62,7 +61,6 @@ def _build_permission(
 
 
 async def modify_permissions(request: Request) -> Response:
-    """Add or remove co-owners of a flow. The role of the owner cannot be assigned."""
     _, flow = require_flow(request, require_flow_caller(request))
     body = await request.json()
     for put in body.get("put") or []:
@@ -99,7 +97,6 @@ async def list_triggers(request: Request) -> Response:
 
 
 async def list_callback_url(request: Request) -> Response:
-    """Return the trigger URL with its signature. Rejects a trigger that has none."""
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     facts = flow.get_facts()
     trigger = request.path_params["trigger"]

@@ -10,8 +10,6 @@ from local_cloud.tenant.environments.flow import Run
 
 
 class RunStartKind(StrEnum):
-    """What started a run."""
-
     #: A call of the trigger URL.
     URL = "url"
     #: A parent's child-flow action.
@@ -46,8 +44,6 @@ class CallHistoryEntry:
 
 @dataclass(slots=True)
 class CallHistory:
-    """All calls and starts of flows, oldest first."""
-
     entries: list[CallHistoryEntry] = field(default_factory=list)
 
     def to_json(self, since: int, now: datetime) -> list[dict[str, Any]]:

@@ -25,8 +25,6 @@ from local_cloud.tenant.flows.self_starting import replay_backlog
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewFlow:
-    """What a request to create a flow contains."""
-
     display_name: str
     client_data: str
     owner: str
@@ -195,7 +193,6 @@ def turn_off(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> N
 
 
 def delete(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
-    """Delete a flow and end its runs in progress."""
     require_writable(tenant, environment)
     now = tenant.clock.now()
     for run in flow.runs:

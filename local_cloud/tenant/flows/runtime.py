@@ -65,8 +65,6 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The response to a call to a trigger URL."""
-
     status: int
     run: Run
     body: Any = None

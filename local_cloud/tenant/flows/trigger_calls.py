@@ -28,8 +28,6 @@ CALL_PATH = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerCall:
-    """A call to a trigger URL."""
-
     host: str
     workflow_id: str
     trigger: str

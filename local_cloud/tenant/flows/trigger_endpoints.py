@@ -26,7 +26,6 @@ _METHODS = ["POST", "GET", "PUT", "PATCH", "DELETE"]
 
 
 def build_routes(_: Tenant) -> list[Route]:
-    """Return the routes of trigger URLs in all formats, and of trigger outputs."""
     calls = [
         Route(f"{prefix}{_CALL}{rest}", call_trigger, methods=_METHODS)
         for prefix in _PREFIXES
@@ -65,7 +64,6 @@ async def call_trigger(request: Request) -> Response:
 
 
 async def show_trigger_outputs(request: Request) -> Response:
-    """Return the headers and the body of the call that started a run."""
     tenant = find_tenant(request)
     found = tenant.get_part(PowerPlatform).find_called_flow(request.path_params["workflow"])
     now, name = tenant.clock.now(), request.path_params["run"]

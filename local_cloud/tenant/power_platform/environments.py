@@ -42,7 +42,6 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 
 
 def build_routes(tenant: Tenant) -> list[Route]:
-    """Return the routes of environments, policy links, operations and registered applications."""
     admin, maker = f"{PROVIDER}/scopes/admin/environments", f"{PROVIDER}/environments"
     return [
         AnyCaseRoute(admin, list_environments),
@@ -68,24 +67,20 @@ def build_routes(tenant: Tenant) -> list[Route]:
 
 
 async def list_environments(request: Request) -> Response:
-    """Return all environments in pages, for an administrator."""
     require_bap_admin(request)
     return _answer_list(request, list(find_platform(request).environments.values()))
 
 
 async def get_environment(request: Request) -> Response:
-    """Return one environment, for an administrator."""
     require_bap_admin(request)
     return _answer_environment(request, list(find_platform(request).environments.values()))
 
 
 async def list_as_maker(request: Request) -> Response:
-    """Return the environments in which the sender of the request is a user."""
     return _answer_list(request, find_visible_environments(request, require_bap_caller(request)))
 
 
 async def get_as_maker(request: Request) -> Response:
-    """Return one of the environments of the sender. `~default` is the default environment."""
     return _answer_environment(
         request, find_visible_environments(request, require_bap_caller(request))
     )
@@ -109,7 +104,6 @@ def _answer_environment(request: Request, environments: list[SimulatedEnvironmen
 
 
 async def get_operation(request: Request) -> Response:
-    """Return an operation on an environment. Clients poll it until it has ended."""
     require_bap_admin(request)
     tenant = find_tenant(request)
     operation = tenant.get_part(PowerPlatform).operations.get(request.path_params["operation"])
@@ -142,7 +136,6 @@ async def register_admin_application(request: Request) -> Response:
 
 
 async def remove_admin_application(request: Request) -> Response:
-    """Revoke an application's rights as an administrator."""
     require_bap_admin(request)
     return _set_admin(request, is_admin=False)
 

@@ -34,7 +34,6 @@ _REFUSED_SKUS = frozenset({"Trial", "Teams"})
 
 
 def build_link_routes(_: Tenant, provider: str) -> list[Route]:
-    """Return the routes of the two operations."""
     base = f"{provider}/environments/{{environment}}/enterprisePolicies/Encryption"
     return [
         AnyCaseRoute(f"{base}/link", link_environment, methods=["POST"]),
@@ -43,12 +42,10 @@ def build_link_routes(_: Tenant, provider: str) -> list[Route]:
 
 
 async def link_environment(request: Request) -> Response:
-    """Start to link an environment to a policy, or to another policy than before."""
     return await _change_link(request, is_link=True)
 
 
 async def unlink_environment(request: Request) -> Response:
-    """Start to return an environment to Microsoft's key."""
     return await _change_link(request, is_link=False)
 
 
@@ -187,7 +184,6 @@ def _require_linkable(
 
 
 def build_operation_body(tenant: Tenant, operation: Operation) -> dict[str, Any]:
-    """Return an operation on an environment as clients poll it."""
     now = tenant.clock.now()
     provider = "/providers/Microsoft.BusinessAppPlatform"
     state = operation.compute_state(now)

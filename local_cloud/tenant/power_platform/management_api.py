@@ -83,7 +83,6 @@ async def list_flow_actions(request: Request) -> Response:
 
 
 async def list_flow_runs(request: Request) -> Response:
-    """Return the runs of the flow that the query names."""
     environment, wanted = _require_environment(request), request.query_params.get("workflowId")
     if not wanted:
         raise InvalidQueryError("The query option 'workflowId' is required.")
@@ -128,7 +127,6 @@ def _list_flows(request: Request, environment: SimulatedEnvironment) -> list[Flo
 
 
 def _answer_list(request: Request, rows: list[dict[str, Any]]) -> Response:
-    """Return a page of the rows that match the query. Each option names a column and its value."""
     asked = {
         name: value.lower()
         for name, value in request.query_params.items()

@@ -49,7 +49,6 @@ OPTIONS = {
 
 
 def build_routes(tenant: Tenant) -> list[Route]:  # noqa: ARG001  # what every service module has
-    """Return the routes of environments, of administrators' lists, and of app documents."""
     return [
         AnyCaseRoute(f"{_ADMIN}/connections", list_connections),
         AnyCaseRoute(f"{_ADMIN}/apis/{{connector}}", get_connector),
@@ -61,13 +60,11 @@ def build_routes(tenant: Tenant) -> list[Route]:  # noqa: ARG001  # what every s
 
 
 async def list_environments(request: Request) -> Response:
-    """Return the environments in which the sender of the request is a user."""
     mine = find_visible_environments(request, require_bap_caller(request))
     return _build_list_response(request, [_build_environment_body(each) for each in mine])
 
 
 async def get_environment(request: Request) -> Response:
-    """Return one of the environments of the sender. `~default` is the default environment."""
     mine = find_visible_environments(request, require_bap_caller(request))
     name = request.path_params["environment"]
     found = find_environment(name, mine)
@@ -132,7 +129,6 @@ async def list_apps(request: Request) -> Response:
 
 
 async def get_app_document(request: Request) -> Response:
-    """Return the document of an app if the request has its signature and no token."""
     environment, app = _require_environment(request), request.path_params["app"]
     found = environment.canvas_apps.get(app)
     if found is None or not found.has_document:

@@ -29,7 +29,6 @@ _LIMIT = 1024 * 1024
 
 
 def build_routes(_: Tenant) -> list[Route]:
-    """Return the only route of a topic's host, which publishes events."""
     return [Route("/api/events", publish_events, methods=["POST"])]
 
 

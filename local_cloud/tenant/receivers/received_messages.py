@@ -44,12 +44,10 @@ class Receivers:
     messages: list[ReceivedMessage] = field(default_factory=list)
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Return all messages, oldest first."""
         return [asdict(one) for one in self.messages]
 
 
 def find_receivers(request: Request) -> Receivers:
-    """Return the receivers of the tenant that a request is for."""
     tenant: Tenant = request.app.state.tenant
     return tenant.get_part(Receivers)
 

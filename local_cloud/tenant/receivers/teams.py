@@ -34,7 +34,6 @@ _COLOURS = {"Default", "Dark", "Light", "Accent", "Good", "Warning", "Attention"
 
 
 def build_routes(_: Tenant) -> list[Route]:
-    """Return the route of the webhook, whose address has a signature."""
     return [Route(_PATH, post_card, methods=["POST"])]
 
 

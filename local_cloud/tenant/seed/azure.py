@@ -158,7 +158,6 @@ def _build_secret_version(description: JsonObject, now: datetime) -> SecretVersi
 
 
 def _build_attributes(description: JsonObject, now: datetime) -> Attributes:
-    """Return the attributes of a version, given days relative to now in the seed."""
     created = now - timedelta(days=description.get("createdDaysAgo", 0))
     return Attributes(
         created=created,

@@ -75,9 +75,8 @@ def seed_environment(tenant: Tenant, description: Description) -> SimulatedEnvir
 def _seed_members(
     directory: Directory, environment: SimulatedEnvironment, description: Description
 ) -> None:
-    """Add all people and applications of the directory to an environment as users.
-
-    `members` of the seed sets the rights of single users, or disables them.
+    """Add everybody in the directory to an environment. The seed's `members` sets the rights of
+    some users, or disables them.
     """
     rights = {member["id"]: member for member in description.get("members") or []}
     for principal in directory.principals.values():
@@ -199,7 +198,6 @@ def seed_flow(tenant: Tenant, environment: SimulatedEnvironment, description: De
 
 
 def _build_client_data(description: Description) -> str:
-    """Return the `clientdata` of a flow: from its `clientData`, or built from its `definition`."""
     given = description.get("clientData")
     if isinstance(given, str):
         return given

@@ -119,10 +119,6 @@ class _Urls:
                 self._flows[flow.workflow_entity_id] = (environment, flow)
 
     def fill(self, text: str) -> str:
-        """Return a text with its placeholders replaced.
-
-        Raises `KeyError` if there is no such flow.
-        """
         return _PLACEHOLDER.sub(self._build_url, text) if "{{trigger_url:" in text else text
 
     def _build_url(self, match: re.Match[str]) -> str:

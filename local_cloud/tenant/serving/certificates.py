@@ -11,8 +11,6 @@ import trustme
 
 
 class Certificates:
-    """A certificate authority, with the TLS context of a server for all hosts."""
-
     def __init__(self) -> None:
         self._authority = trustme.CA()
         self._contexts: dict[str, ssl.SSLContext] = {}

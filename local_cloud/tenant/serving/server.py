@@ -98,7 +98,6 @@ class TenantServer:
         self._folder.cleanup()
 
     async def _apply_effects_of_time(self) -> None:
-        """Complete runs and start recurrences that are due, twice a second."""
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             await apply_effects_of_time(self.tenant)
@@ -117,7 +116,6 @@ class TenantServer:
         return self._cloud.has_host(host) and self._hosts.find(public) is not None
 
     def _abort_connection(self, scope: Scope) -> None:
-        """Close the connection of a request, without an answer."""
         for protocol in list(self._tls.server_state.connections):
             assert isinstance(protocol, H11Protocol)
             if protocol.client == scope["client"]:

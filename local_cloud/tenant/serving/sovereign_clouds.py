@@ -180,7 +180,6 @@ class SovereignCloud:
 
     @staticmethod
     def _translate_text(translate: Callable[[str], str], body: bytes) -> bytes:
-        """Return a body with translated names. A body that is not text stays as it is."""
         try:
             return translate(body.decode()).encode()
         except UnicodeDecodeError:
@@ -188,7 +187,6 @@ class SovereignCloud:
 
 
 def _build_replacement(names: Mapping[str, str]) -> Callable[[str], str]:
-    """Return a function that replaces whole host names, or their ends, in a text."""
     any_name = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
     # A name may follow an escaped slash or colon; it is not a part of a longer name.
     start, end = r"(?:(?<![a-z0-9-])|(?<=%2F)|(?<=%3A))", r"(?![a-z0-9-])(?!\.[a-z])"

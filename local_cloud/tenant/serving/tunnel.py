@@ -23,13 +23,11 @@ class Tunnel:
         self.refused: list[str] = []
 
     async def start(self) -> int:
-        """Start to listen, and return the port."""
         self._server = await asyncio.start_server(self._accept_client, "127.0.0.1", 0)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
     async def stop(self) -> None:
-        """Stop listening, and close all connections."""
         if self._server is not None:
             self._server.close()
         for task in self._connections:
@@ -37,7 +35,6 @@ class Tunnel:
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     def disconnect(self) -> None:
-        """End all connections, but continue to listen."""
         for task in self._connections:
             task.cancel()
 

@@ -23,14 +23,11 @@ _LIMIT = 16 * 1024
 
 
 def build_routes(tenant: Tenant) -> list[Route]:
-    """Return the route for queries, and that of the authority's root certificate."""
-
     @cache
     def get_signer() -> TokenSigner:
         return TokenSigner("Contoso time stamps", tenant.clock.now())
 
     async def issue_time_stamp(request: Request) -> Response:
-        """Answer a query with a signed token, or with a rejection."""
         if request.headers.get("content-type", "").partition(";")[0] != _QUERY:
             raise SimulatedPlatformError(
                 415, "UnsupportedMediaType", f"The media type has to be {_QUERY}."
@@ -41,7 +38,6 @@ def build_routes(tenant: Tenant) -> list[Route]:
         return Response(get_signer().answer(query, tenant.clock.now()), media_type=_REPLY)
 
     async def show_root_certificate(_: Request) -> Response:
-        """Return the authority's root certificate, in PEM."""
         return Response(get_signer().pem, media_type="application/x-pem-file")
 
     return [

@@ -34,8 +34,6 @@ class TimeStampAnswer(core.Sequence):  # type: ignore[misc]  # the library has n
 
 
 class RefusedQuery(Exception):
-    """The authority rejects a query, with this failure and reason."""
-
     def __init__(self, failure: str, why: str) -> None:
         super().__init__(why)
         self.failure = failure
@@ -45,7 +43,6 @@ class TokenSigner:
     """A time stamp authority with its certificates and its temporary key."""
 
     def __init__(self, name: str, now: datetime) -> None:
-        """Create an authority whose certificates are valid for years before and after `now`."""
         root_key = generate_private_key(_EXPONENT, _KEY_SIZE)
         self._key = generate_private_key(_EXPONENT, _KEY_SIZE)
         self.name = name
@@ -54,7 +51,6 @@ class TokenSigner:
 
     @property
     def pem(self) -> bytes:
-        """The root certificate, with which tokens are verified."""
         return self.root.public_bytes(Encoding.PEM)
 
     def answer(self, query: bytes, now: datetime) -> bytes:

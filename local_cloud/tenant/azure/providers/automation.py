@@ -22,7 +22,6 @@ _ACCOUNT = f"{GROUP}/providers/{ACCOUNTS}/{{parent}}"
 
 
 def build_routes() -> list[Route]:
-    """Return the routes that write, and the one that returns a runbook's text."""
     return [
         build_arm_route("PATCH", f"{_ACCOUNT}/variables/{{name}}", update_variable),
         build_arm_route("GET", f"{_ACCOUNT}/runbooks/{{name}}/content", get_runbook_content),
@@ -30,7 +29,6 @@ def build_routes() -> list[Route]:
 
 
 async def update_variable(call: ArmCall) -> JsonObject:
-    """Change a variable. Its value is a JSON document as text."""
     there = call.get_existing(VARIABLES, call.get_path_part("parent"), call.get_path_part("name"))
     given = (await call.read_json()).get("properties") or {}
     properties = there["properties"] | {
@@ -46,7 +44,6 @@ async def update_variable(call: ArmCall) -> JsonObject:
 
 
 async def get_runbook_content(call: ArmCall) -> Response:
-    """Return the published text of a runbook."""
     runbook = call.get_existing(RUNBOOKS, call.get_path_part("parent"), call.get_path_part("name"))
     content = runbook["properties"].get("content")
     if content is None:
@@ -55,7 +52,6 @@ async def get_runbook_content(call: ArmCall) -> Response:
 
 
 def show_part(document: JsonObject) -> JsonObject:
-    """Return a variable or runbook for a read: without encrypted value, without text."""
     properties = document["properties"]
     hidden = "value" if properties.get("isEncrypted") else "content"
     shown = {name: value for name, value in properties.items() if name != hidden}

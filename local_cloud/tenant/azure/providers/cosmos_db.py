@@ -12,7 +12,6 @@ ACCOUNTS = "Microsoft.DocumentDB/databaseAccounts"
 
 
 def find_firewalls(azure: Azure, host: str, _: str) -> Iterator[tuple[str, Ranges]]:
-    """Yield each account at a host, and the addresses that its IP rules allow."""
     for account in find_resources_at(azure, host, ACCOUNTS, "documentEndpoint"):
         yield account["id"], _list_ranges(account)
 
