@@ -105,7 +105,10 @@ class EnvironmentDisabled(ServiceUnavailable):
 
 
 class ServiceOutage(ServiceUnavailable):
-    """A service is not available: `retry_after` is the time of the next try."""
+    """A service is not available.
+
+    `retry_after` is the time until the next try.
+    """
 
     def __init__(
         self,
@@ -152,8 +155,8 @@ class MustWait(CmkflowError):
 class PlatformMigrationInProgress(CmkflowError):
     """The platform is migrating the environment: flows cannot be created or changed now.
 
-    The platform rejected the write and did nothing. It is not a `PlatformError`, because a step has
-    no alternative. It is not a `MustWait`, because an adapter does not know when to retry.
+    The platform rejected the write and did nothing. This is no `PlatformError`, because no step has
+    an alternative to waiting, and no `MustWait`, because an adapter does not know when to retry.
     """
 
     def __init__(self, message: str, *, code: str, status: int) -> None:
@@ -210,7 +213,7 @@ class PlatformError(PermanentError):
 
 
 class SubscriptionsUnread(PlatformError):
-    """Azure rejected the read of watched subscriptions; the others were read."""
+    """Azure rejected the read of some or all watched subscriptions."""
 
     def __init__(
         self, message: str, *, code: str, status: int, subscriptions: str, is_all: bool

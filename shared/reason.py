@@ -1,4 +1,4 @@
-"""Define the reason codes: why a job waits, is blocked or failed, and what a person does about it.
+"""Define the reason codes: what has happened, and what a person does about it.
 
 docs/runbook.md shows them as a table. An error of the platform keeps the platform's own code: see
 shared/domain/platform_errors.py.

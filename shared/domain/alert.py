@@ -1,4 +1,4 @@
-"""Define the alert: a stored record that a person must act, and why."""
+"""Define the alert, a stored record which says that a person must act, and why."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ type RowName = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """A record that a person must act because of a row, such as that of a blocked job.
+    """A record which says that a person must act because of a row, such as that of a blocked job.
 
     It exists until the reason is fixed. A row has at most one alert for each reason code.
     """

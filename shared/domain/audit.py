@@ -1,4 +1,4 @@
-"""Define entries of the audit log, and filter them.
+"""Define the entries of the audit log and their filter.
 
 An entry says who requested what, from where, and with which result.
 """
@@ -15,11 +15,11 @@ _END = datetime(9999, 12, 31, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """A request over HTTP that changed something or was rejected.
+    """An HTTP request to change something, or one without the required role.
 
-    An accepted request has two rows: one before the action, one with the result. Neither is ever
-    replaced. If the second row is missing, the request was interrupted, and only the affected
-    objects show whether it took effect. A request without the required role has one row.
+    A request to change something has two rows: one before the action, one with the result. If the
+    second row is missing, only the affected objects show whether the request took effect. A request
+    without the required role has one row.
     """
 
     id: str
@@ -52,8 +52,8 @@ class AuditEntry:
     def sort_key(self) -> str:
         """Return the row key, which sorts the newest entry first and a result before its request.
 
-        A request without the required role is dated to the start of its hour, so that later ones in
-        that hour have the same key.
+        The key of a rejection (`is_rejection`) contains only its hour, so that equal ones in that
+        hour share a row.
         """
         at = (
             self.recorded_at.replace(minute=0, second=0, microsecond=0)
@@ -64,10 +64,9 @@ class AuditEntry:
 
 
 def build_boundary_key(end: datetime) -> str:
-    """Return a row key that separates the entries before `end` from those at `end` or later.
+    """Return a row key that sorts after entries at `end` or later, and before older ones.
 
-    Newer entries sort first: keys of older entries sort after it, all others before it. A rejected
-    request counts as made at the start of its hour, as in its key.
+    A rejection (`is_rejection`) counts as made at the start of its hour.
     """
     return f"{_count_microseconds_to_end(end) + 1:020}"
 

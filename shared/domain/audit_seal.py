@@ -24,7 +24,7 @@ SEALS_FILE = "audit-seals/seals.jsonl"
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class SealedEntry:
-    """A row of the audit log, as the list of a seal has it: its key and its digest."""
+    """The key and the digest of a row of the audit log, as a seal lists them."""
 
     #: Row key.
     key: str
@@ -33,7 +33,7 @@ class SealedEntry:
 
 
 class EntryChange(StrEnum):
-    """How an entry of the audit log differs from the list of its seal."""
+    """How an entry of the audit log changed after its seal."""
 
     REMOVED = "removed"
     ADDED = "added"
@@ -42,7 +42,7 @@ class EntryChange(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealStatement:
-    """The signed content of a seal: its span of time (UTC) and the digests of its entries."""
+    """The signed content of a seal: its span of time (UTC) and the digest of its entries."""
 
     #: 1: the first seal.
     number: int
@@ -59,13 +59,13 @@ class SealStatement:
 
     @property
     def is_long(self) -> bool:
-        """Return whether the span is longer than a day, the time between two daily checks."""
+        """Return whether the span is longer than a day. Always False for the first seal."""
         return self.begins_at is not None and self.ends_at - self.begins_at > _USUAL_SPAN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditSeal:
-    """A stored seal: the text of its statement, with the signature of that text."""
+    """A stored seal: the text of its statement and the signature of that text."""
 
     number: int
     ends_at: datetime
@@ -85,7 +85,7 @@ class AuditSeal:
 
     @property
     def statement(self) -> SealStatement:
-        """Return the parsed statement. Raises `ValueError` if the text is not a statement."""
+        """Return the parsed statement. Raises `ValueError` if the text is not one."""
         return parse_statement(self.text)
 
 
@@ -95,8 +95,7 @@ def hash_text(text: str) -> str:
 
 
 def format_entries(entries: Sequence[SealedEntry]) -> bytes:
-    """Return the list of a seal's entries as text: a line with hash and key for each, sorted by
-    key.
+    """Format the entries of a seal as lines with digest and key, sorted by key.
 
     Keys are JSON strings, so that each key stays in one line.
     """
@@ -110,13 +109,13 @@ def parse_entries(content: bytes) -> list[SealedEntry]:
 
 
 def build_entries_name(statement: SealStatement) -> str:
-    """Return the name of the list of entries in the archive and in an evidence file."""
+    """Return the file name of a seal's list of entries, in the archive and in an evidence file."""
     number = f"{statement.number:0{_DIGITS}}"
     return f"audit-seals/{number}-{statement.entries_sha256[:16]}.txt"
 
 
 def format_seal(seal: AuditSeal) -> bytes:
-    """Return the line of a seal in an evidence file."""
+    """Format a seal as a line of an evidence file."""
     content = {"text": seal.text, "signature": asdict(seal.signature)}
     return json.dumps(content, sort_keys=True).encode() + b"\n"
 
@@ -176,10 +175,10 @@ def parse_statement(text: str) -> SealStatement:
 def find_chain_differences(
     seals: Sequence[AuditSeal], is_valid: Callable[[Signature, bytes], bool]
 ) -> Iterator[str]:
-    """Yield each fault in consecutive seals, oldest first.
+    """Yield a text for each fault in a chain of seals, which are sorted by number.
 
     A fault is a seal that is missing, changed or without a valid signature, or that does not follow
-    the seal before it. A seal that cannot be read is the last fault.
+    the seal before it. Stops at a seal that cannot be read.
     """
     before: AuditSeal | None = None
     for seal in seals:
@@ -206,7 +205,7 @@ def find_chain_differences(
 def find_entry_differences(
     statement: SealStatement, listed: bytes | None, present: Sequence[SealedEntry]
 ) -> Iterator[str]:
-    """Yield each difference between a seal and the entries of its span of time.
+    """Yield texts about the differences between a seal and the entries of its span of time.
 
     `listed` is the list of entries that was stored with the seal, or None if it is missing.
     """

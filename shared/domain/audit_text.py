@@ -1,4 +1,4 @@
-"""Say in words who requested what, about which object, with which result and which changes."""
+"""Describe audit entries in words: who requested what, with which result and changes."""
 
 import json
 import re
@@ -88,7 +88,7 @@ class AuditTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateChange:
-    """A changed member of an object's state. A value is empty where the member did not exist."""
+    """A changed member of an object's state. An empty value means none, or an empty one."""
 
     name: str
     before: str
@@ -100,7 +100,7 @@ class StateChange:
 
 
 def list_operations() -> dict[str, str]:
-    """Return what each operation that changes something does, as an infinitive, by operation."""
+    """Return the infinitive phrase of each operation, by the operation's name."""
     return {name: words[0] for name, words in _OPERATIONS.items()}
 
 
@@ -150,7 +150,7 @@ def describe_operation(operation: str, status: int | None) -> str:
 def find_target(path: str, state_after: str) -> AuditTarget:
     """Return the object that a request was about, from its path.
 
-    If the request created the object, its id is in the state after the request.
+    The id of a new remediation or assessment is in `state_after`.
     """
     found = _TARGET.match(path)
     if not found:
@@ -168,7 +168,7 @@ def find_target(path: str, state_after: str) -> AuditTarget:
 def list_changes(state_before: str, state_after: str) -> list[StateChange]:
     """Return the members that differ between two states.
 
-    A state that was cut off has no members.
+    Leaves out the members that identify the object. A state that was cut off counts as empty.
     """
     before, after = parse_state(state_before), parse_state(state_after)
     changes = []
@@ -193,7 +193,7 @@ def replace_known_ids(text: str, names: Mapping[str, str]) -> str:
 
 
 def parse_state(text: str) -> dict[str, Any]:
-    """Parse a state or request body. Returns no members if it is empty or was cut off."""
+    """Parse a state or request body. Returns an empty dict if it is not a JSON object."""
     try:
         members = json.loads(text)
     except ValueError:

@@ -1,10 +1,8 @@
 """Decide when a service counts as down, and when to try it again.
 
-There is one circuit breaker for each service and place, such as an environment. A service is down
-if several requests in a row get no answer, if requests for several different targets fail in a row,
-or if it says that the environment is disabled. An error with a single target concerns only that
-target. A success closes the circuit breaker, and so does a rejection for any reason other than
-throttling, the token or a server error.
+There is one circuit breaker for each service and place, such as an environment. It opens after
+several unanswered requests or failing targets in a row, or if the service says that the environment
+is disabled.
 """
 
 from dataclasses import dataclass, replace
@@ -20,7 +18,7 @@ _MAX_INTERVAL = timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitBreaker:
-    """The consecutive failures of one service."""
+    """The consecutive failures of a service in one place."""
 
     service: str
     #: An environment id or a host; empty: the service has only one place.
@@ -68,7 +66,7 @@ class CircuitBreakerPolicy:
 def add_failure(
     breaker: CircuitBreaker, failure: RequestFailure, policy: CircuitBreakerPolicy
 ) -> CircuitBreaker:
-    """Return the circuit breaker with one more failure, opened if a limit is reached."""
+    """Return the circuit breaker with one more failure, which may open it."""
     if failure.disabled:
         breaker = replace(
             breaker, message=failure.disabled, reason_code=Reason.ENVIRONMENT_DISABLED
@@ -105,8 +103,9 @@ def add_failure(
 def schedule_next_probe(
     breaker: CircuitBreaker, now: datetime, policy: CircuitBreakerPolicy
 ) -> CircuitBreaker:
-    """Return an open circuit breaker with its next probe, after twice the last delay or the longest
-    allowed one.
+    """Return an open circuit breaker with the time of its next probe.
+
+    Each delay is twice the last one, up to the longest allowed.
     """
     wait = min(breaker.probe_interval * 2, policy.longest_interval)
     return replace(breaker, probe_interval=wait, probe_at=now + wait)

@@ -1,4 +1,4 @@
-"""Name what differs between Microsoft's clouds: hosts, token audiences and domains.
+"""Define the hosts, token audiences and domains of Microsoft's clouds.
 
 The values of all clouds except the public one are untested: they come from Microsoft's PowerShell
 module and documentation (platform.md#clouds).
@@ -97,7 +97,7 @@ class Cloud:
 
     @property
     def domains(self) -> frozenset[str]:
-        """Return the domains of the hosts of Microsoft's services."""
+        """Return domains of the hosts of Microsoft's services."""
         return frozenset(
             {
                 self.sign_in_host,
@@ -215,9 +215,7 @@ CLOUDS = {
 
 
 def find_cloud_of_vault(url: str) -> Cloud:
-    """Return the cloud to which a vault's host belongs, or the public cloud if it belongs to
-    none.
-    """
+    """Return the cloud of a vault from its URL, or the public cloud if none matches."""
     host = url.partition("://")[2].partition("/")[0].partition(":")[0].lower()
     found = (one for one in CLOUDS.values() if host.endswith(f".{one.key_vault_domain}"))
     return next(found, PUBLIC)

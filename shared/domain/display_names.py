@@ -1,8 +1,7 @@
 """Build the names of copies and retired originals, within the length that Dataverse accepts.
 
 If the suffix makes a name too long, the name is shortened, never the suffix. The job's row keeps
-the full name. Real names have up to 255 characters, emoji, and direction marks
-(platform.md#long-names).
+the full name. See platform.md#long-names.
 """
 
 import unicodedata

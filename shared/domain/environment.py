@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class UrlSecretUse(StrEnum):
-    """Which callers of a flow refer to its URL secret, by the choice of an administrator."""
+    """Which callers of a flow refer to its URL secret."""
 
     NONE = "none"  #: none: every caller holds the URL
     VERIFIED_CALLERS = "verified_callers"  #: those that the app has checked can read the secret

@@ -1,7 +1,4 @@
-"""Define what the app stores about an environment.
-
-That is its policy link, its service account, and that it rejected an older connector format.
-"""
+"""Define rows that the app stores about an environment."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,7 +27,7 @@ class PolicyLinkRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceAccountRecord:
-    """The row of what was read of the service account when a flow was first shared with it."""
+    """What the app read about the service account when a flow was first shared with it."""
 
     environment_id: str
     #: Its Entra object id: another account has another row.
@@ -49,7 +46,7 @@ DEMAND_LASTS = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShapeDemand:
-    """The record that an environment rejected a save in an older connector format.
+    """A record which says that an environment rejected a save in an older connector format.
 
     See platform.md#connector-shapes.
     """

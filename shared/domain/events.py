@@ -1,8 +1,7 @@
 """Parse events from Service Bus messages, in Event Grid's schema or as CloudEvents.
 
-A message has one event or a list. Its keys and values may have spaces around them, and ids come in
-any case (platform.md#key-events, #resource-events), so all are trimmed. A sender could put a
-signature anywhere, so all values are masked.
+A message has one event or a list. Names and values may have spaces around them
+(platform.md#key-events, #resource-events), so they are trimmed. Signatures in them are masked.
 """
 
 import json
@@ -35,9 +34,9 @@ class Event:
     data: Mapping[str, object] = field(default_factory=dict)
 
     def get_text(self, name: str) -> str:
-        """Return a member of `data` as text, or "" if it is missing.
+        """Return a text or number of `data` as text, or "" if there is none with this name.
 
-        Ignores the case of its name.
+        Ignores the case of the name.
         """
         for key, value in self.data.items():
             if key.lower() == name.lower() and isinstance(value, str | int | float):
@@ -46,7 +45,7 @@ class Event:
 
 
 def parse_events(body: bytes | str) -> list[Event]:
-    """Parse the events of a message. Raises `UnreadableEvent` if the body has another format."""
+    """Parse the events of a message. Raises `UnreadableEvent` for any other body."""
     size = len(body)
     if size > MAX_EVENT_BYTES:
         message = f"The body has {size} bytes; events have at most {MAX_EVENT_BYTES}."

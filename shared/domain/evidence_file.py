@@ -1,5 +1,4 @@
-"""Build and check an evidence file: a zip with a signed manifest, which lists the other files with
-their SHA-256.
+"""Build and check evidence files: zips with a signed manifest of their files.
 
 The same content gives the same bytes, because files are sorted and have a fixed time.
 """
@@ -53,7 +52,7 @@ class EvidenceFile:
     """An evidence file that is being built. Its files are kept in a folder instead of in memory."""
 
     def __init__(self, folder: Path) -> None:
-        """Keep files in this folder, which is empty. Nothing here removes the folder."""
+        """Keep files in this folder, which must be empty. Nothing here removes the folder."""
         self._folder = folder
         self._files: dict[str, Path] = {}
 
@@ -126,8 +125,8 @@ def read_signature(file: IO[bytes]) -> tuple[bytes, Signature | str]:
 def read_time_stamp(file: IO[bytes]) -> tuple[bytes, bytes | str]:
     """Return the signature file and its time stamp, which is not verified here.
 
-    If there is no time stamp, returns the reason instead. Raises `ValueError` if the file is not an
-    evidence file.
+    If there is no time stamp, returns no bytes and the reason. Raises `ValueError` if the file is
+    not an evidence file.
     """
     with _open_archive(file) as archive:
         names = archive.namelist()

@@ -47,7 +47,7 @@ class FlowListEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowServiceFlow:
-    """A single flow as read from the flow service (platform.md#flow-read)."""
+    """A flow as read from the flow service (platform.md#flow-read)."""
 
     flow_name: str
     display_name: str
@@ -104,7 +104,7 @@ class Workflow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowSummary:
-    """A flow's row in Dataverse without its definition, to compare with the flow service."""
+    """A flow's row in Dataverse without its definition."""
 
     workflow_id: str
     name: str

@@ -1,4 +1,4 @@
-"""Define the kill switch. It stops the app's writes. `EFFECT` has the exception."""
+"""Define the kill switch. `EFFECT` says what it stops."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -63,8 +63,7 @@ def format_suggestion(candidates: Sequence[NamedItem]) -> str:
 
 
 def shorten_ids(ids: Iterable[str]) -> dict[str, str]:
-    """Return the first characters of each id, by id: at least eight, and more if two would be
-    equal.
+    """Return the beginning of each id, by id, of a length at which no two are equal.
 
     `find_by_id_or_name` accepts them.
     """

@@ -113,9 +113,9 @@ def _matches_any(action: str, patterns: Sequence[str]) -> bool:
 
 
 def describe_grant(needs: RequiredPermissions, resource_id: str) -> str:
-    """Return sentences that say what to grant the app's identity so that it may change a resource.
+    """Return a text that says what to grant the app's identity so that it may change a resource.
 
-    For a system outside Azure, `needs.fix` alone says it.
+    If `needs` contains no permission to write, returns only its fix.
     """
     changes = [one for one in (*needs.actions, *needs.data_actions) if not one.endswith("/read")]
     if not changes:

@@ -39,7 +39,7 @@ class CanvasApp:
 def add_sign_in(
     connections: Iterable[Connection], connectors: Mapping[str, ConnectorSignIn]
 ) -> list[Connection]:
-    """Return the connections with whether each signs in by OAuth.
+    """Add to each connection whether it signs in with OAuth.
 
     `connectors` contains the ways to sign in, by the connector's name.
     """

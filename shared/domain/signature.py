@@ -1,7 +1,7 @@
 """Define a signature with a Key Vault key, and the signature file of an evidence file.
 
-The algorithm is RS256 (RSASSA-PKCS1-v1_5 with SHA-256). The same content always has the same
-signature, and any cryptographic tool can verify it.
+The algorithm is RS256 (RSASSA-PKCS1-v1_5 with SHA-256). A key always gives the same content the
+same signature, and any cryptographic tool can verify it.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""Define the assessment of one environment: what a key does to it, and what to do about it.
+"""Define the assessment of one environment: what a key does to it, and what to do.
 
-All of it is shown to people and holds no secret.
+The app shows all of it to people, so it contains no secret.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class AssessmentPhase(StrEnum):
 
 
 class RemediationStatus(StrEnum):
-    """What a remediation has done with a flow, according to the rows that the app stores."""
+    """The status of a flow's remediation."""
 
     UNKNOWN = "unknown"  #: the rows were not read, or are unreadable
     NOT_STARTED = "not_started"  #: no job, or one that changes nothing any more
@@ -45,7 +45,7 @@ class RemediationStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessedCaller:
-    """A caller of a flow that stays on Microsoft's key."""
+    """A caller of an assessed flow."""
 
     kind: str
     label: str
@@ -128,9 +128,7 @@ class AssessmentSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffortEstimate:
-    """How much work a remediation would be, such as copies, callers to change, requests and
-    minutes.
-    """
+    """An estimate of the work of a remediation."""
 
     #: Flows to copy.
     copies: int

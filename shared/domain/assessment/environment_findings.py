@@ -1,4 +1,4 @@
-"""Find out whether a key can be applied, and what it means for firewalls, apps and solutions.
+"""Check whether a key can be applied, and what it changes for firewalls, apps and solutions.
 
 If the platform did not answer a question, its finding is *unknown*, never *ok*. See
 platform.md#environment-requirements, #solution-by-default, #canvas-apps.
@@ -141,7 +141,7 @@ def _build_policy_link_finding(facts: EnvironmentSnapshot) -> Finding:
 
 
 def list_environment_key_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield findings on whether the key that the environment has, or shall get, can protect it."""
+    """Yield findings about the applied or proposed key."""
     code = "key_checked"
     match facts.key:
         case NoAnswer():
@@ -159,9 +159,7 @@ def list_environment_key_findings(facts: EnvironmentSnapshot) -> Iterator[Findin
 
 
 def list_network_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield findings about the hosts that flows call: their firewalls have to allow the flows' new
-    addresses.
-    """
+    """Yield findings about the hosts that flows call and the firewalls of these hosts."""
     code = "network"
     if isinstance(facts.flows, NoAnswer):
         yield unknown(code, "The hosts that the flows call could not be read.", "Assess again.")
@@ -203,9 +201,7 @@ def list_network_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
 
 
 def _list_unrequired_firewall_findings(issues: Iterable[FirewallIssue]) -> Iterator[Finding]:
-    """Yield one finding for all hosts without a known firewall, and one for all firewalls that lack
-    the same unrequired tags.
-    """
+    """Yield a finding for each group of similar issues that are not required."""
     groups: dict[tuple[object, ...], list[FirewallIssue]] = {}
     for issue in issues:
         if not issue.is_required:
@@ -305,9 +301,7 @@ def _find_flows_outside_solutions(app: CanvasApp, flows: Mapping[str, FlowFacts]
 
 
 def list_solution_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield findings on whether new flows are created in solutions, and about Power Apps flows
-    outside solutions.
-    """
+    """Yield findings about the solution setting and about Power Apps flows outside solutions."""
     code, setting = "auto_solution", facts.creates_flows_in_solutions
     fix = (
         "Turn it on: `cmkflow environment solution-setting ENVIRONMENT --turn-on`, or 'Create new "

@@ -1,8 +1,7 @@
-"""Estimate what a remediation takes: requests, minutes, and a share of the tenant's daily limit.
+"""Estimate the effort of a remediation, such as its requests and minutes.
 
-Each flow is counted with the requests of a complete remediation of a flow that has callers, rounded
-up; a test compares these numbers with a remediation. Retries after errors of the platform are not
-included.
+The requests for each flow are constants, which a test compares with a remediation. Retries after
+errors of the platform are not included.
 """
 
 import math
@@ -40,9 +39,9 @@ def estimate_effort(
 ) -> EffortEstimate:
     """Return the effort of copying the flows that stay, or may stay, on Microsoft's key.
 
-    It excludes flows of managed solutions, flows that only need an edit, and flows whose job has
-    started or is complete. If `has_read_all` is False, the app could not read some flows, so the
-    effort may be higher.
+    Excludes flows in managed solutions, flows that need only an edit, and flows that need no new
+    remediation. If `has_read_all` is False, the app could not read some flows, so the effort may be
+    higher.
     """
     copied = [
         flow
@@ -70,17 +69,11 @@ def estimate_effort(
 
 
 def needs_only_an_edit(microsoft_key_reasons: Collection[str]) -> bool:
-    """Return whether an edit of the flow removes all these reasons, so that the flow is never
-    copied.
-    """
+    """Return whether an edit of the flow removes all these reasons."""
     return set(microsoft_key_reasons) == {MicrosoftKeyReason.LIST_FLOWS_AS_ADMIN_V1}
 
 
 def _estimate_minutes(calls: int, rates: ProcessingRates) -> int:
-    """Return how many minutes these requests take.
-
-    This is the longer of two times: at the limit per minute, and at the limit per day.
-    """
     days, rest = divmod(calls, rates.flow_service_requests_per_day * 9 // 10 or 1)
     by_minute = calls / rates.flow_service_requests_per_minute
     by_day = days * 24 * 60 + rest / rates.flow_service_requests_per_minute

@@ -1,8 +1,7 @@
-"""Find the flows that stay on Microsoft's key, why each stays, and what to do first.
+"""Find the flows that stay on Microsoft's key, and why.
 
-Compares the rule of Microsoft's documents (microsoft_key_rule.py) with the platform's list
-(platform.md#microsoft-key-list). The list decides whether a flow stays, and the rule says why. A
-finding reports where the two differ.
+Combines the rule of Microsoft's documents (microsoft_key_rule.py) with the platform's list
+(platform.md#microsoft-key-list). Findings report where the two differ.
 """
 
 from collections import deque
@@ -50,7 +49,7 @@ def find_phase(facts: EnvironmentSnapshot) -> AssessmentPhase:
 def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
     """Return every flow that stays, or may stay, on Microsoft's key.
 
-    Those that certainly stay come first.
+    Those that certainly stay come first. Returns none if the flows could not be read.
     """
     if isinstance(facts.flows, NoAnswer):
         return ()
@@ -99,9 +98,7 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
 def list_flow_findings(
     facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]
 ) -> Iterator[Finding]:
-    """Yield findings about the flows: how many stay, what remediations did with them, differences
-    between the platform's list and Microsoft's documents, call loops, and unreadable definitions.
-    """
+    """Yield findings about the flows, such as how many stay on Microsoft's key."""
     code = "flows_staying"
     if isinstance(facts.flows, NoAnswer):
         yield unknown(code, f"The flows could not be read: {facts.flows.message}", "Assess again.")
@@ -132,9 +129,6 @@ def list_flow_findings(
 def _list_definition_findings(
     facts: EnvironmentSnapshot, flows: Mapping[str, FlowFacts], retired: Collection[str]
 ) -> Iterator[Finding]:
-    """Yield a finding for each flow that may stay and whose definition cannot be read, except
-    retired originals.
-    """
     answers = _evaluate_all_flows(facts, flows)
     for flow in flows.values():
         if flow.workflow_id in retired:
@@ -151,7 +145,6 @@ def _list_definition_findings(
 def _list_call_loop_findings(
     flows: Mapping[str, FlowFacts], to_migrate: Collection[str]
 ) -> Iterator[Finding]:
-    """Yield a finding for each call loop with flows that a remediation has to migrate."""
     for cycle in _build_graph(flows).call_loops:
         if set(cycle).isdisjoint(to_migrate):
             continue
@@ -166,10 +159,7 @@ def _list_call_loop_findings(
 def list_retired_url_findings(
     flows: Collection[AssessedFlow], places: Collection[str]
 ) -> Iterator[Finding]:
-    """Yield findings about callers of a host that no longer serves flows.
-
-    Those that call known flows come first, then the others.
-    """
+    """Yield findings about callers with a URL on a host that no longer serves flows."""
     code, since = "retired_url", f"{RETIRED_HOST} stopped serving flows on 2025-11-30"
     broken = {one.label for flow in flows for one in flow.callers if one.is_broken}
     others = set(places) - broken
@@ -282,9 +272,7 @@ def _is_listed(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool | None:
 
 
 def _is_protected(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool:
-    """Return whether the platform has moved the flow to the key. Always False unless the key is in
-    effect.
-    """
+    """Return whether the platform is known to have moved the flow to the key."""
     if isinstance(facts.microsoft_key_lists, NoAnswer) or not facts.environment.is_linked:
         return False
     return (
@@ -296,11 +284,10 @@ def _is_protected(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool:
 def _find_reason_paths(
     flow: FlowFacts, graph: DependencyGraph, answers: Mapping[str, MicrosoftKeyEvaluation]
 ) -> list[tuple[str, ...]]:
-    """Return the shortest call path from the flow to each flow that has its own Microsoft-key
-    reason.
+    """Return the shortest call path to each direct or indirect child that keeps the flow on
+    Microsoft's key.
 
-    Paths to flows with only their own reason come first, then those to flows that also stay because
-    of a child, then those to children that are not in the environment.
+    A path does not contain the flow itself.
     """
     if (
         MicrosoftKeyReason.PARENT_OF_MICROSOFT_KEY_FLOW

@@ -1,4 +1,4 @@
-"""Recommend what to do about a flow that stays, in the order of Microsoft's documents."""
+"""Recommend what to do about a flow that stays on Microsoft's key."""
 
 from collections.abc import Collection
 
@@ -13,7 +13,7 @@ _MANAGED = (
 def list_recommendations(
     reasons: Collection[MicrosoftKeyReason], *, is_before: bool, is_managed: bool
 ) -> tuple[str, ...]:
-    """Return the recommendations for these reasons, the preferred one first.
+    """Return what to do about a flow that stays for these reasons.
 
     `is_before`: the key is not applied yet.
     """

@@ -20,7 +20,7 @@ def add_flow_job(
 ) -> AssessedFlow:
     """Return the flow with the status of its flow job, and with what to do next.
 
-    A retired original counts as retired only while it is off and its copy works.
+    A retired original needs an action if it is on or its copy does not work.
     """
     if job is None:
         return replace(flow, remediation_status=RemediationStatus.NOT_STARTED)
@@ -69,7 +69,6 @@ def _describe_retired_flow(
 def _list_faults_of_retired_flow(
     facts: EnvironmentSnapshot, flow: AssessedFlow, job: FlowJob
 ) -> Iterator[str]:
-    """Yield why a retired original or its copy is not as the remediation left it."""
     if flow.is_on:
         yield "The retired original is on again. Turn it off: its copy has replaced it."
     known = {} if isinstance(facts.flows, NoAnswer) else facts.flows

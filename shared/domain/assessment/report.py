@@ -87,9 +87,9 @@ _RUN_BY_APPS = frozenset({TriggerCategory.POWER_APPS_V1, TriggerCategory.POWER_A
 def add_canvas_app_callers(
     flows: Sequence[AssessedFlow], apps: Sequence[CanvasApp] | NoAnswer
 ) -> list[AssessedFlow]:
-    """Return the flows with the canvas apps that call them added as callers.
+    """Add to each flow the canvas apps that call it, as callers.
 
-    If the apps could not be read, add the reason to each flow that apps can start.
+    If the apps could not be read, the flows that apps can start get the reason.
     """
     if isinstance(apps, NoAnswer):
         why = f"The apps that call it could not be read: {apps.message}."

@@ -1,7 +1,6 @@
-"""Define the facts that an assessment uses: what the platform answered, and what it did not.
+"""Define the facts that an assessment uses.
 
-A question without an answer has a `NoAnswer`, so that no rule takes a missing answer for a good
-one.
+An unanswered question is a `NoAnswer`, so that no rule takes a missing answer for a good one.
 """
 
 from collections.abc import Mapping
@@ -27,8 +26,9 @@ class NoAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MicrosoftKeyLists:
-    """The platform's two Microsoft-key lists (platform.md#microsoft-key-list), by lower-case
-    workflow id.
+    """The flows on the platform's two Microsoft-key lists, as lower-case workflow ids.
+
+    See platform.md#microsoft-key-list.
     """
 
     #: All flows on Microsoft's key.
@@ -76,8 +76,6 @@ class EnvironmentSnapshot:
     def has_all_flows(self) -> bool:
         """Return whether the app has read all flows of the environment, as far as the Microsoft-key
         lists show.
-
-        If not, what was found in no flow may still exist.
         """
         if isinstance(self.flows, NoAnswer):
             return False

@@ -80,7 +80,7 @@ def list_connection_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
 
 
 def list_copilot_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield a finding for each Copilot Skills flow that uses the invoking user's connections."""
+    """Yield findings about Copilot Skills flows that use the invoking user's connections."""
     code = "copilot_skills"
     if isinstance(facts.flows, NoAnswer):
         yield unknown(code, "The flows could not be read.", "Assess again.")
@@ -112,9 +112,7 @@ def list_copilot_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
 
 
 def list_hosted_machine_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield a finding for each hosted machine group, which has to be provisioned again with the
-    key.
-    """
+    """Yield findings about hosted machine groups, which need reprovisioning with a key."""
     code, groups = "hosted_machine_groups", facts.hosted_machine_groups
     if isinstance(groups, NoAnswer):
         text = f"Hosted machine groups could not be read: {groups.message}"
@@ -132,9 +130,9 @@ def list_hosted_machine_findings(facts: EnvironmentSnapshot) -> Iterator[Finding
 
 
 def list_analytics_findings() -> Iterator[Finding]:
-    """Yield a finding with the features that receive no data once the key is applied.
+    """Yield a finding about features that receive no data once the key is applied.
 
-    Microsoft's newer document does not mention them.
+    Microsoft's documents of May 2025 do not mention them.
     """
     yield warning(
         "analytics",
@@ -145,9 +143,7 @@ def list_analytics_findings() -> Iterator[Finding]:
 
 
 def list_run_history_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Yield a finding that the run history is not migrated, and until when support can restore
-    it.
-    """
+    """Yield a finding about the run history, which the platform does not migrate."""
     code = "run_history"
     text = "The run history is not migrated when flows move to the key."
     if find_phase(facts) is AssessmentPhase.BEFORE_KEY:
@@ -189,7 +185,7 @@ def list_run_history_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
 def list_portal_warning_findings(
     facts: EnvironmentSnapshot, flows: Collection[AssessedFlow]
 ) -> Iterator[Finding]:
-    """Yield a finding on the warning that the Power Platform portal may show after a
+    """Yield a finding about the warning that the Power Platform portal may show after a
     remediation.
     """
     code = "portal_warning"

@@ -1,1 +1,1 @@
-"""Callers: places that hold a trigger URL or a flow's id, and the app's changes of them."""
+"""Define callers: places with the trigger URL or id of a flow."""

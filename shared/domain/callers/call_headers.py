@@ -1,6 +1,6 @@
 """Reduce the headers of a call to what identifies its caller.
 
-The result contains only texts that match a pattern of this file, so that no token, cookie or
+The result contains only parsed ids, names, products and networks, so that no token, cookie or
 signature can get into a row. No header is verified: anyone who has the URL can send any header. See
 platform.md#trigger-outputs.
 """
@@ -86,7 +86,6 @@ def parse_traits(headers: Mapping[str, object]) -> CallTraits:
 
 
 def _parse_workflow(named: Mapping[str, str]) -> CallTraits | None:
-    """Return the traits of a calling flow or Logic App, or None if the headers name neither."""
     in_agent = _WORKFLOW_IN_AGENT.match(named.get("user-agent", ""))
     found = (
         _accept_if_matching(_URL_ID, named.get("x-ms-workflow-id", ""))
@@ -120,7 +119,6 @@ def _accept_if_matching(pattern: re.Pattern[str], text: str) -> str:
 
 
 def _parse_product(agent: str) -> str:
-    """Return the first product of a user agent without its comment, which can contain anything."""
     found = _PRODUCT.match(agent)
     if found is None:
         return ""
@@ -128,7 +126,6 @@ def _parse_product(agent: str) -> str:
 
 
 def _parse_network(forwarded: str) -> str:
-    """Return the network of the first address in `X-Forwarded-For`, or "" if there is none."""
     text = forwarded.partition(",")[0].strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -150,8 +147,9 @@ def _parse_network(forwarded: str) -> str:
 def has_matching_claims(traits: CallTraits, user_agent: str, networks: Iterable[str]) -> bool:
     """Return whether the headers of a call name this product and one of these networks.
 
-    An empty product, or an empty list of networks, is not compared. `user_agent` may omit the
-    version. Networks match if they overlap.
+    An empty product, or an empty list of networks, is not compared. Returns False if both are
+    empty, or if the source of the call is not `OTHER`. `user_agent` may omit the version. Networks
+    match if they overlap.
     """
     expected = [ip_network(one) for one in networks]
     if traits.source is not CallerSource.OTHER or not (user_agent or expected):

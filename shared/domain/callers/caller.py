@@ -1,4 +1,4 @@
-"""Define the caller: a place that holds an original's trigger URL or id."""
+"""Define the caller, a place with the trigger URL or id of a flow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ class CallerContent:
 
 
 def build_flow_caller(environment_id: str, workflow_id: str, name: str) -> Caller:
-    """Return the caller for a cloud flow, whose whole definition is one value."""
+    """Return a cloud flow as a caller."""
     return Caller(
         kind="flow",
         address=f"{environment_id}/{workflow_id}",

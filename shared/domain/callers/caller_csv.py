@@ -1,7 +1,7 @@
-"""Read declared callers from CSV.
+"""Parse declared callers from CSV.
 
-A caller has one line for each flow that it calls. Its other values may be in any of its lines. A
-wrong line affects no other line.
+A caller may have several lines, one for each flow that it calls. Its other values may be in any of
+them.
 """
 
 import csv
@@ -25,7 +25,7 @@ _MOST_FAULTS = 100
 
 
 class UnreadableCsv(ValueError):
-    """The first line of a CSV file is not a list of known columns."""
+    """The header of a CSV file cannot be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +52,7 @@ class CsvCaller:
 
 
 def parse_csv(text: str) -> tuple[list[CsvCaller], list[CsvFault]]:
-    """Return the callers in the text, and its wrong lines. After many wrong lines, the rest is not
-    read.
+    """Return the callers in the text, and its wrong lines. Stops after 100 wrong lines.
 
     Raises `UnreadableCsv` for a wrong header.
     """
@@ -70,10 +69,7 @@ def parse_csv(text: str) -> tuple[list[CsvCaller], list[CsvFault]]:
 
 
 def normalize_entry(entry: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a caller without empty values, with texts converted to numbers and lists.
-
-    A trigger URL is replaced by its id.
-    """
+    """Remove empty values from a caller, and convert texts to numbers, lists and URL ids."""
     found = _remove_empty_values(entry)
     number, flows = found.get(_NUMBER), found.get("flows")
     if isinstance(number, str) and number.isascii() and number.isdecimal() and len(number) < 10:
@@ -103,7 +99,10 @@ def _add_row(found: dict[str, CsvCaller], line: int, row: Mapping[str, str]) -> 
 
 
 def _parse_rows(text: str) -> Iterator[tuple[int, dict[str, str] | str]]:
-    """Yield the number of each line with its values, or with what is wrong. Omits empty values."""
+    """Yield the number of each line with its values by column, or with what is wrong.
+
+    Omits empty values and empty lines.
+    """
     lines = [*io.StringIO(text, newline="")]
     header: list[str] | None = None
     start = 0

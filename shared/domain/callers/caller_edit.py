@@ -1,4 +1,4 @@
-"""Replace trigger URLs and flow ids in a caller's text, and revert that without storing a secret.
+"""Replace trigger URLs and flow ids in a caller's text, and revert the replacements.
 
 An edit describes one replaced reference: the old and the new text with each signature masked. To
 revert it, the app asks the platform for the signatures again. A revert keeps what others have
@@ -112,7 +112,7 @@ def contains_reference(
 def split_at_references(text: str, *, is_json: bool) -> list[str]:
     """Return the parts of a text before, between and after its references.
 
-    The app never changes these parts.
+    For a reference to a secret, returns two empty parts, as for a URL alone.
     """
     if is_reference(text):
         return ["", ""]  # as for the URL that it replaces
@@ -195,10 +195,10 @@ def find_old_format(text: str, edits: Iterable[CallerEdit]) -> str | None:
 
 
 def replace_secret_reference(text: str, edits: Iterable[CallerEdit], url: str) -> RewrittenText:
-    """Replace a text, which is a reference to a secret that one of the edits wrote, by a trigger
-    URL.
+    """Replace a reference to a secret by a trigger URL.
 
-    A revert of the new edit restores the text from before the reference.
+    `text` must be a reference that one of `edits` wrote. A revert of the new edit restores the text
+    from before the reference.
     """
     edit = next(edit for edit in edits if is_secret_reference(text, [edit]))
     edit = replace(edit, kind=FlowReferenceKind.TRIGGER_URL, new=_mask_reversibly(url))
@@ -247,10 +247,8 @@ def revert_edits(text: str, edits: Sequence[CallerEdit], signatures: Mapping[str
 
 
 def _select_edits_to_revert(edits: Sequence[CallerEdit], masked: Sequence[str]) -> list[CallerEdit]:
-    """Return the edits to revert in a text that contains trigger URLs.
-
-    If no edit wrote a URL, an edit that wrote a reference to a secret counts, unless the text has
-    its old URL again.
+    """Leave out edits that wrote a reference to a secret, if there are other edits or the old URL
+    is back.
     """
     urls = [edit for edit in edits if edit.kind is not FlowReferenceKind.SECRET_REFERENCE]
     return urls or [edit for edit in edits if edit.old not in masked]

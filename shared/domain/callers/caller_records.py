@@ -1,4 +1,4 @@
-"""Define the rows about callers that are stored beside the jobs: callers, edits and searches."""
+"""Define the rows about callers, such as their edits and searches."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ NO_EDITS = "[]"
 
 
 class CallerState(StrEnum):
-    """The state of the change of a caller by the app or a person."""
+    """The state of the change of a caller."""
 
     FOUND = "found"
     WRITING = "writing"  #: the change is recorded and may already be written
@@ -71,14 +71,14 @@ class CallerEditIntent:
 
     @property
     def key(self) -> str:
-        """Return a key that sorts in the order in which the intents were recorded."""
+        """Return a row key that sorts a caller's intents in the order of their recording."""
         return f"{self.caller_id}-{self.fencing_token:010}-{self.sequence:06}"
 
 
 def list_active_edits(
     record: CallerRecord, intents: Iterable[CallerEditIntent]
 ) -> tuple[caller_edit.CallerEdit, ...]:
-    """Return all edits of a caller that were made, or may have been, and are not reverted.
+    """Return the edits that a caller may contain, combined from its record and intents.
 
     `intents` are the caller's own, in the order in which they were recorded.
     """
@@ -94,9 +94,7 @@ def list_active_edits(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerIndexEntry:
-    """A place that a search found, under one of several keys: an id that it contains, its shared
-    resource, or the host that no longer serves flows.
-    """
+    """A place that a caller search found, stored under one of its keys."""
 
     #: A trigger URL id, a flow id, or `RETIRED_HOST`; or the key of a shared resource.
     held_id: str
@@ -109,10 +107,10 @@ class CallerIndexEntry:
 def build_index_entries(
     caller: Caller, seen: datetime, *, is_shared: bool = False
 ) -> list[CallerIndexEntry]:
-    """Return an index entry for each flow that a caller refers to, and one for its resource.
+    """Return the index entries of a caller, one for each flow or trigger URL id that it holds.
 
-    The resource gets an entry if other callers may share it (`is_shared`), or if the caller refers
-    to several flows. A caller with a URL on a retired host also gets an entry for that host.
+    Its resource gets an entry if other callers may share it (`is_shared`), or if the caller holds
+    several ids. A caller with a URL on a retired host also gets an entry for that host.
     """
     held = sorted(caller.trigger_url_ids | caller.child_flow_ids)
     if is_shared or len(held) > 1:
@@ -156,7 +154,7 @@ class CompletedCallerSearch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedCallerUpdate:
-    """A record that a started flow job will update the callers of a trigger URL."""
+    """A record which says that a started flow job will update the callers of a trigger URL."""
 
     #: Empty: the job's trigger URL was unknown when the job started.
     url_id: str
@@ -166,7 +164,7 @@ class ExpectedCallerUpdate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingCallerWrite:
-    """A record that a job writes callers in one resource, or waits for another job that does."""
+    """A record which says that a job writes callers in a resource, or waits for a job that does."""
 
     #: The resource, or the id of the job that this job waits for.
     resource_id: str

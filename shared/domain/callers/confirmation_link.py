@@ -1,4 +1,4 @@
-"""Sign and verify links by which the owner of a declared caller confirms without an account."""
+"""Sign and verify confirmation links."""
 
 import base64
 import hashlib
@@ -27,7 +27,7 @@ class ConfirmationLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkKey:
-    """The key that signs links. A person who may read its row may also change declared callers."""
+    """The key that signs confirmation links."""
 
     name: str
     #: 64 hex digits.

@@ -1,6 +1,6 @@
-"""Read the texts of a container app that may hold trigger URLs, and build a change of them.
+"""Read the secrets and environment variables of a container app, and build a change of them.
 
-These are its secrets and environment variables. Each has a name, here called a place.
+Each has a name, here called a place.
 """
 
 import json
@@ -33,10 +33,10 @@ class ContainerApp:
 
     @property
     def values(self) -> dict[str, str]:
-        """Return the text of each secret and environment variable, by place.
+        """Return the texts of secrets and environment variables, by place.
 
         The text of a secret in Key Vault is a reference to it. The place `template` contains the
-        rest of the template, so that a change of it is noticed.
+        rest of the template, so that a change of it is detected.
         """
         found = {
             f"{SECRET}{text_at(secret, 'name')}": _format_secret_text(secret)
@@ -61,11 +61,11 @@ class ContainerApp:
     def build_change(
         self, texts: Mapping[str, str], identities: Mapping[str, str]
     ) -> dict[str, object]:
-        """Return the body of the PATCH that writes texts, given by place.
+        """Return the body of the PATCH that writes `texts`.
 
-        `identities` contains, by place, the resource id of the user-assigned identity that reads
-        the secret. A place without one uses the system-assigned identity. The body repeats
-        unchanged secrets and variables, because a PATCH replaces whole lists. If a variable
+        Both mappings are by place. `identities` contains the resource id of the user-assigned
+        identity that reads a secret; without one, the system-assigned identity reads it. The body
+        repeats unchanged secrets and variables, because a PATCH replaces whole lists. If a variable
         changes, the body removes the revision suffix, which must be unique.
         """
         properties: dict[str, object] = {}
@@ -84,10 +84,7 @@ class ContainerApp:
         return mapping_at(self.resource, "properties", "template")
 
     def _copy_template(self, *, is_bare: bool = False) -> dict[str, Any]:
-        """Return a copy of the template.
-
-        If `is_bare`, omits the revision suffix and the variables' values.
-        """
+        """Copy the template, without the revision suffix and the variables' values if `is_bare`."""
         template: dict[str, Any] = deepcopy(dict(self._template))
         if is_bare:
             template.pop("revisionSuffix", None)

@@ -33,7 +33,7 @@ class CalledFlow:
 
     @property
     def id(self) -> str:
-        """Return an id that stays the same when the caller is declared again."""
+        """Return an id that is derived from the declared ids."""
         return hash_key(self.environment_id, self.flow_id, self.trigger_url_id)
 
     @property
@@ -103,7 +103,7 @@ def build_secret_callers(declared: DeclaredCaller) -> list[Caller]:
 
 
 def describe_new_url(flow: CalledFlow) -> str:
-    """Return a sentence that says where the owner of a caller finds the copy's URL."""
+    """Return a text that says where the owner of a caller finds the copy's URL."""
     if flow.new_url_secret:
         return f"The new URL is in the {format_secret(flow.new_url_secret)}."
     return (

@@ -48,13 +48,13 @@ class ObservedCaller:
 
     @property
     def is_identified(self) -> bool:
-        """Return whether the headers of the calls were read, so that they can show who called."""
+        """Return whether the traits of the calls may show who called."""
         return self.traits.source not in _UNIDENTIFIED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedCallers:
-    """The row of a flow job that counts calls to its original after known callers were updated."""
+    """The row that counts the calls to a flow job's original, by caller."""
 
     environment_id: str
     job_id: str
@@ -108,7 +108,7 @@ class NamedCaller:
 
     @property
     def claims(self) -> str:
-        """Return what the headers claim of the caller, such as `curl/8.5 from 203.0.113.0/24`."""
+        """Return what the headers claim about the caller, such as `curl/8.5 from 192.0.2.0/24`."""
         traits = self.observed.traits
         parts = (traits.user_agent, traits.network and f"from {traits.network}")
         return " ".join(filter(None, parts))
@@ -132,7 +132,7 @@ class NamedCaller:
 
 
 def add_calls(row: ObservedCallers, calls: Iterable[ObservedCall]) -> ObservedCallers:
-    """Return the row with further calls. Calls up to `read_until` are already counted."""
+    """Add calls to the row. Ignores calls up to `read_until`, which are already counted."""
     found: dict[CallTraits, ObservedCaller] = {one.traits: one for one in row.callers}
     until = row.read_until
     for call in calls:
@@ -168,7 +168,7 @@ class CallerNames:
 
 
 def add_caller_names(row: ObservedCallers, names: CallerNames) -> list[NamedCaller]:
-    """Return the callers of a row with their names: unknown ones first, then by number of calls."""
+    """Return the callers of a row with their names, identified and unknown ones first."""
     named = [_add_caller_name(one, names) for one in row.callers]
     return sorted(
         named,
@@ -196,7 +196,6 @@ def _add_caller_name(caller: ObservedCaller, names: CallerNames) -> NamedCaller:
 
 
 def _shorten_id(traits: CallTraits) -> str:
-    """Return a caller's id for people. For a Logic App, returns its name and its resource group."""
     if traits.source is CallerSource.LOGIC_APP:
         group, _, name = traits.source_id.partition("/providers/microsoft.logic/workflows/")
         return f"{name} in {group.rpartition('/')[2]}"

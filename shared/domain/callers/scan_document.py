@@ -1,7 +1,6 @@
 """Scan documents of any format for trigger URLs and ids of flows.
 
-A document is searched in parts, so that its size does not matter. Only the text around an id is
-decoded, and offsets count bytes of the document.
+A document is searched in parts, so that its size does not matter.
 """
 
 import re
@@ -111,9 +110,10 @@ def scan_document_part(
 ) -> Iterator[ScannedReference]:
     """Yield the references whose id begins between the offsets `start` and `end`, in order.
 
-    `part` is in UTF-8 or another encoding that contains ASCII. It includes `BYTES_BEFORE` before
-    `start` and `BYTES_AFTER` after `end`. `ids` are 32 hex digits in lower case, without dashes:
-    each occurrence of one is a reference. If `ids` is None, each trigger URL is a reference.
+    `part` is in UTF-8 or another encoding that contains ASCII. It includes up to `BYTES_BEFORE`
+    bytes before `start` and `BYTES_AFTER` after `end`. `ids` are 32 hex digits in lower case,
+    without dashes: each occurrence of one is a reference. If `ids` is None, each trigger URL is a
+    reference.
     """
     found = find_last_digits(part) if ids is None else find_known_ids(part, ids)
     for first, last in found:

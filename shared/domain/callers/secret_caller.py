@@ -23,7 +23,7 @@ def build_secret_caller(vault_url: str, name: str) -> Caller:
 
 
 def parse_secret_id(secret_id: str) -> tuple[str, str]:
-    """Return the URL of the vault and the name of the secret that an identifier names."""
+    """Split the identifier of a secret into the URL of its vault and its name."""
     vault_url, _, name = secret_id.partition("/secrets/")
     return vault_url.lower(), name
 

@@ -1,7 +1,7 @@
-"""Detect values that a late write without an ETag has set back, by comparing digests.
+"""Detect values that a late write without an ETag has set back.
 
 App settings are written all at once. If an invocation is suspended before its write, it later sets
-every setting back to the value that it had read.
+every setting back to the value that it had read. Digests of the values show this.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ def hash_value(*parts: str) -> str:
 
 
 def hash_surroundings(place: str, text: str, *, is_json: bool) -> str:
-    """Return the digest of a caller's address and of its text without trigger URLs and flow ids."""
+    """Return one digest of a caller's address and its text, without trigger URLs and flow ids."""
     return hash_value(place, *split_at_references(text, is_json=is_json))
 
 
@@ -35,11 +35,10 @@ def find_changed_digests(before: Mapping[str, str], after: Mapping[str, str]) ->
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnchangedContentDigests:
-    """Digests of what each invocation of a job read in one resource before its last write.
+    """Digests of the values that invocations of a job read in one resource before they wrote.
 
-    `digests` has a mapping for each invocation, in order, with a digest for each address. Under the
-    id of a caller, it has the digest of the caller's own value without its trigger URLs and flow
-    ids.
+    `digests` contains a mapping from address to digest for each invocation, in order. The digest
+    under a caller's id is that of the caller's own value, without its trigger URLs and flow ids.
     """
 
     digests: tuple[Mapping[str, str], ...]

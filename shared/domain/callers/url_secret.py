@@ -21,7 +21,7 @@ def build_url_secret_address(vault_url: str, workflow_id: str) -> str:
 
 
 def is_url_secret(address: str, vault_url: str) -> bool:
-    """Return whether an address is that of a URL secret. Only the app creates URL secrets."""
+    """Return whether an address is that of a URL secret in this vault."""
     return bool(vault_url) and address.startswith(f"{vault_url.rstrip('/')}|{_PREFIX}")
 
 
@@ -33,18 +33,13 @@ def build_url_secret(address: str, environment_id: str, workflow_id: str) -> Cal
 
 
 def format_reference(address: str) -> str:
-    """Return the text of an app setting that refers to the current version of the secret at this
-    address.
-    """
+    """Return the app setting text that refers to the secret at this address."""
     vault_url, _, name = address.partition("|")
     return build_reference(f"{vault_url}/secrets/{name}")
 
 
 def build_reference(uri: str) -> str:
-    """Return the text that refers to the secret with this URI, in the form of an app setting.
-
-    Callers of other kinds contain only the URI, which `find_secret_uri` returns.
-    """
+    """Return the app setting text that refers to the secret with this URI."""
     return f"@Microsoft.KeyVault(SecretUri={uri})"
 
 

@@ -32,12 +32,10 @@ class ConversionResult:
 
 
 def has_same_actions(a: str, b: str) -> bool:
-    """Return whether two flows have the same triggers and actions, without their connections.
+    """Return whether two definitions have the same triggers and actions, apart from connections.
 
-    Ignores `metadata`, `authentication` and all of `host` but `operationId`. When a flow is added
-    to a solution, the platform may rename its connections and changes nothing else
-    (platform.md#move-into-solution). An edit by a person that this comparison ignores is not lost:
-    the app archives and converts the definition that it read last, with the edit.
+    Also ignores `metadata`. When a flow is added to a solution, the platform may rename its
+    connections and changes nothing else (platform.md#move-into-solution).
     """
     return _parse_triggers_and_actions(a) == _parse_triggers_and_actions(b)
 
@@ -51,7 +49,7 @@ def _parse_triggers_and_actions(client_data: str) -> object:
 
 
 def _remove_connections_and_metadata(value: dict[str, object]) -> dict[str, object]:
-    """Change an object that the JSON decoder has read. Returns the same object."""
+    """Change an object that the JSON decoder has read, and return it."""
     if host := mapping_at(value, "host"):
         value["host"] = text_at(host, "operationId")
         value.pop("authentication", None)

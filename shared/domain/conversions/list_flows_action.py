@@ -58,8 +58,6 @@ class _Result(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """The places in a flow that are known to contain the list, by action name in lower case."""
-
     results: dict[str, _Result]
     #: The shape of a loop's item.
     items: dict[str, _Shape]
@@ -98,7 +96,6 @@ def _convert_action(step: ActionNode) -> None:
 
 
 def _find_action_obstacles(step: ActionNode) -> Iterator[str]:
-    """Yield why an action cannot be converted, whatever the flow does with its result."""
     if has_older_shape(step.raw):
         if convert_to_newer_inputs(step.raw, V2_OPERATION) is None:
             yield (
@@ -112,7 +109,6 @@ def _find_action_obstacles(step: ActionNode) -> Iterator[str]:
 def _find_reader_obstacles(
     definition: Mapping[str, object], steps: list[ActionNode], lists: list[ActionNode]
 ) -> Iterator[str]:
-    """Yield an obstacle for each expression that reads, or may read, what V2 does not return."""
     flow = _follow_results(steps, lists)
     around = {name.lower() for step in lists for name in step.path.split("/")[:-1]}
     for step in steps:
@@ -136,7 +132,6 @@ def _list_own_texts(step: ActionNode) -> Iterator[str]:
 
 
 def _follow_results(steps: list[ActionNode], lists: list[ActionNode]) -> _Found:
-    """Return where the flow contains the list of flows, followed from action to action."""
     loops = frozenset(step.name.lower() for step in steps if step.type == "Foreach")
     flow = _Found({step.name.lower(): _Result(_OUTPUTS, _BODY) for step in lists}, {}, loops)
     known = -1

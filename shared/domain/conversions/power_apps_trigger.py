@@ -153,9 +153,9 @@ def _rewrite_expressions(text: str, names: Mapping[str, str]) -> str:
 def _find_edits(
     found: ExpressionReference, names: Mapping[str, str]
 ) -> Iterator[tuple[int, int, str]]:
-    """Yield where a function call names an input, as start and end, with the input's new name.
+    """Yield the start, the end and the new text of an input's name in a function call.
 
-    Raises `_Obstacle` if it may read an input that the text does not name.
+    Raises `_Obstacle` if the call may read an input that cannot be renamed.
     """
     if not found.function.startswith("trigger"):
         return

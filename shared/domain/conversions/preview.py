@@ -1,7 +1,7 @@
 """Convert a flow's own definition so that it needs no copy, and preview the change for a plan.
 
-Two Microsoft-key reasons can be removed by an edit, which Microsoft recommends: the Power Apps
-trigger and the action *List flows as Admin* have a V2 that does not keep a flow on Microsoft's key.
+The Power Apps trigger and the action *List flows as Admin* have a V2 that does not keep a flow on
+Microsoft's key.
 """
 
 import difflib
@@ -52,7 +52,7 @@ def list_possible_conversions(
 
 
 def convert_definition(client_data: str, edits: Collection[ConversionKind]) -> ConversionResult:
-    """Return the definition with these conversions. Converting the result again changes nothing."""
+    """Return the definition with these conversions, or unchanged with the obstacles."""
     text, obstacles = client_data, list[str]()
     for edit, converter in _CONVERTERS.items():
         if edit in edits:

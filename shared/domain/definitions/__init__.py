@@ -1,1 +1,1 @@
-"""Parse flows' definitions: triggers, actions and connections. Compare and change definitions."""
+"""Parse, compare and change the definitions of flows."""

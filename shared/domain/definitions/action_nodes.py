@@ -1,7 +1,4 @@
-"""Walk all actions of a definition at any depth.
-
-Real definitions nest twelve levels, so the walk uses its own stack instead of recursion.
-"""
+"""Walk all actions of a definition at any depth, without recursion."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -43,8 +40,7 @@ _CONTAINING = frozenset({"actions", "else", "cases", "default", "tools"})
 def _list_branches(path: str, raw: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     """Yield the path and content of each `actions` object inside an action.
 
-    If, Switch, Scope, Foreach, Until and agents contain actions. The member `tools` holds the
-    actions that an agent of Logic Apps may choose. See platform.md#nested-actions.
+    See platform.md#nested-actions.
     """
     yield path, raw.get("actions")
     yield f"{path}/else", mapping_at(raw, "else").get("actions")

@@ -10,7 +10,7 @@ MOST_PLACES = 12
 def find_changed_paths(old: str, new: str) -> tuple[str, ...]:
     """Return the paths of the members that differ, at most `MOST_PLACES`.
 
-    Returns no paths if one of the texts is not JSON.
+    Returns no paths if one of the texts cannot be decoded.
     """
     try:
         places = sorted(set(_find_differences(json.loads(old), json.loads(new), "")))

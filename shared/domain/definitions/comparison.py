@@ -27,7 +27,7 @@ def is_same_definition(a: str, b: str) -> bool:
     Ignores key order, whitespace, escapes, the format of numbers, and what the platform adds on
     save:
 
-    * ids in `metadata`
+    * ids and other members in `metadata`
     * `contentVersion` and `$schema` of the definition
     * `schemaVersion`, `templateName` and state beside `properties`
     * the connection's name beside that of its connection reference
@@ -50,7 +50,7 @@ def hash_definition(text: str) -> str:
 def build_canonical_definition(text: str) -> str:
     """Return a text that is equal for all texts that describe the same flow.
 
-    Text that is not JSON is returned unchanged.
+    Text that is not JSON, or nests too deeply, is returned unchanged.
     """
     return DefinitionText(text).build_canonical()
 
@@ -94,7 +94,7 @@ class DefinitionText:
             return self._text
 
     def _remove_additions(self, value: dict[str, object]) -> dict[str, object]:
-        """Remove what the platform adds to an object.
+        """Remove members that the platform adds to an object.
 
         The JSON decoder calls this method, for inner objects first.
         """

@@ -85,8 +85,7 @@ class EmbeddedConnection:
 def list_embedded_connections(references: Mapping[str, object]) -> tuple[EmbeddedConnection, ...]:
     """Return, in order, the entries of `connectionReferences` that name no connection reference.
 
-    Entries without any name, which exports of old solutions contain, are skipped. They have no
-    connection to bind, and the platform reports them when the flow is turned on.
+    Skips entries that name no connection either, unless the user who runs the flow provides it.
     """
     found = []
     for key, value in references.items():

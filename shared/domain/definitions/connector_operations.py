@@ -1,7 +1,4 @@
-"""Find out which connector, and which of its operations, a trigger or an action uses.
-
-A definition names an operation in one of four ways, depending on its age and author.
-"""
+"""Find out which connector, and which of its operations, a trigger or an action uses."""
 
 import re
 from collections.abc import Mapping
@@ -27,10 +24,7 @@ class ConnectorOperation:
 def get_operation(
     step: Mapping[str, object], connection_references: Mapping[str, object]
 ) -> ConnectorOperation:
-    """Return the connector operation of a trigger or action.
-
-    Both members are None if the trigger or action uses no connector.
-    """
+    """Return the connector and the operation id of a trigger or action, as far as it names them."""
     inputs = mapping_at(step, "inputs")
     host = mapping_at(inputs, "host")
     metadata = mapping_at(step, "metadata", "flowSystemMetadata")

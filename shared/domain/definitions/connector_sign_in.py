@@ -1,6 +1,6 @@
-"""Find out whether a connector's connections sign in by OAuth. The key covers no others.
+"""Find out whether a connector's connections sign in with OAuth.
 
-See platform.md#non-oauth-connections.
+The key covers only connections that do (platform.md#non-oauth-connections).
 """
 
 from collections.abc import Mapping

@@ -19,7 +19,8 @@ NOT_ANSWERED = (
 
 
 def answers_validation(definition: Mapping[str, object], action_types: Collection[str]) -> bool:
-    """Return whether a flow's actions return the code of a validation event, or call its URL.
+    """Return whether a flow's actions seem to return the code of a validation event, or call its
+    URL.
 
     `action_types` are the types of all actions of the definition.
     """

@@ -1,6 +1,6 @@
-"""Parse a flow's definition: its triggers, its child flows, and the hosts that it calls.
+"""Parse a flow's definition, such as its triggers, child flows and called hosts.
 
-Six file formats contain the same kind of definition. The rest of the app sees only one.
+Several file formats contain the same kind of definition. The rest of the app sees only one.
 """
 
 import json
@@ -37,7 +37,7 @@ class DefinitionFormat(StrEnum):
 
 
 class UnreadableDefinition(InvalidInput):
-    """The text contains no flow definition."""
+    """A text contains no flow definition that the app can read."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The flow definition cannot be read: {reason}")
@@ -105,7 +105,7 @@ class FlowDefinition:
 
     @cached_property
     def triggers(self) -> tuple[Trigger, ...]:
-        """Return the triggers. A flow has exactly one, a template may have none."""
+        """Return the triggers. A template may have none."""
         raw = mapping_at(self.definition, "triggers")
         return tuple(self._parse_trigger(name, as_mapping(body)) for name, body in raw.items())
 
@@ -148,7 +148,7 @@ class FlowDefinition:
 
     @property
     def category(self) -> TriggerCategory:
-        """Return the category of the first trigger."""
+        """Return the category of the first trigger, or `NONE` if there is no trigger."""
         return self.triggers[0].category if self.triggers else TriggerCategory.NONE
 
     @property
@@ -267,8 +267,8 @@ def _detect_format(document: Mapping[str, object], place: tuple[str, ...]) -> De
 def _is_logic_app_code(document: Mapping[str, object], place: tuple[str, ...]) -> bool:
     """Return whether a document is the code of a Logic App: nothing marks it as a cloud flow.
 
-    The code view of a Logic App names no product. Of 339 public files, every cloud flow declares
-    the parameter `$authentication`, with which its connections sign in, and no Logic App does.
+    The code view of a Logic App names no product. Of 339 public files, all cloud flows and no Logic
+    Apps declare the parameter `$authentication`.
     """
     around = mapping_at(document, *place[:-1]) if place else {}
     if "type" in document or not around.keys().isdisjoint({"connectionReferences", "displayName"}):
@@ -307,7 +307,7 @@ def _parse_http_action(step: ActionNode) -> HttpAction:
 
 
 def _find_literal_host(uri: str) -> str | None:
-    """Return the host of a URI if no expression computes it: `https://x.y/@{…}` has one."""
+    """Return the host of an HTTP URI, or None if an expression computes it."""
     if not uri.lower().startswith(("https://", "http://")):
         return None
     try:

@@ -30,7 +30,7 @@ class FlowInDocument:
 
 
 def find_flows(document: object) -> Iterator[FlowInDocument]:
-    """Yield the flows of a document in order. It does not search inside a flow."""
+    """Yield the flows of a document in order. Does not search inside a flow."""
     stack: list[tuple[str, object]] = [("$", document)]
     while stack:
         pointer, value = stack.pop()

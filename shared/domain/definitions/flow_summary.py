@@ -1,6 +1,6 @@
 """Summarize a flow's definition for a plan, to save memory.
 
-A decoded definition takes a hundred kilobytes, and an environment may have ten thousand flows.
+A decoded definition may take a hundred kilobytes, and an environment may have ten thousand flows.
 """
 
 from dataclasses import dataclass
@@ -38,15 +38,12 @@ class DefinitionSummary:
 
     @property
     def category(self) -> TriggerCategory:
-        """Return the category of the first trigger."""
+        """Return the category of the first trigger, or `NONE` if there is no trigger."""
         return self.trigger_categories[0] if self.trigger_categories else TriggerCategory.NONE
 
 
 def parse_summary(text: str) -> tuple[DefinitionSummary | None, str, str]:
-    """Return the summary of a flow's JSON text, the reason why it has none, and the text's digest.
-
-    The text is decoded only once, unless it has unpaired surrogates.
-    """
+    """Return the summary of a flow's JSON text, the reason why there is none, and a digest."""
     read = DefinitionText(text)
     plain = None if may_have_unpaired_surrogates(text) else read.document
     definition, problem = parse_or_explain(text if plain is None else plain)

@@ -1,8 +1,7 @@
 """Read members of JSON of unknown shape.
 
-Definitions come from many versions of the designers. A member that is missing or has another type
-counts as absent, so that no flow among ten thousand raises an error. The functions check for
-`dict`, not `Mapping`: `json` decodes to it, and the check is five times as fast.
+A member that is missing or has an unexpected type counts as absent. The functions check for `dict`,
+not `Mapping`: `json` decodes to it, and the check is five times as fast.
 """
 
 import json

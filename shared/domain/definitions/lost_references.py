@@ -1,7 +1,7 @@
 """Find and restore connection references that the platform removed when it rejected a save.
 
-The platform may reject a save and empty `connectionReferences` all the same, without a new
-modification time (platform.md#rejected-saves).
+The platform may reject a save and still empty `connectionReferences`, without a new modification
+time (platform.md#rejected-saves).
 """
 
 import json
@@ -29,8 +29,8 @@ def list_unresolved_references(client_data: str) -> tuple[str, ...]:
 def find_lost_references(before: str, now: str) -> References:
     """Return the entries of `connectionReferences` in `before` that the platform removed in `now`.
 
-    A missing entry is lost if operations in `now` still use it, or if nothing else differs. A
-    person who removes an entry also changes what used it.
+    A missing entry is lost if operations in `now` still use it, or if no entry is left and nothing
+    else differs. A person who removes an entry also changes what used it.
     """
     old, new = _decode_client_data(before), _decode_client_data(now)
     kept = _get_references(new)

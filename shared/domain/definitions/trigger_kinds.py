@@ -1,8 +1,6 @@
-"""Classify each trigger into one category, which decides how its flow is migrated.
+"""Classify triggers into categories, which decide how their flows are migrated.
 
-docs/trigger-categories.md describes the categories for people, one in each row. The trigger's
-`kind` decides, because its name is nearly always `manual`, and ten different triggers have the
-`type` `Request`.
+docs/trigger-categories.md describes the categories for people.
 """
 
 from enum import StrEnum
@@ -54,15 +52,12 @@ class TriggerCategory(StrEnum):
 
     @property
     def is_self_starting(self) -> bool:
-        """Return whether the flow starts, or may start, without a caller.
-
-        Original and copy would then both run.
-        """
+        """Return whether the flow starts, or may start, without a caller."""
         return self in _SELF_STARTING
 
     @property
     def replays_backlog(self) -> bool:
-        """Return whether the flow, when turned on, processes the events that it missed while off.
+        """Return whether the flow, when turned on, may process the events that it missed while off.
 
         See platform.md#missed-events.
         """

@@ -14,7 +14,7 @@ def compute_backoff_delay(
 ) -> timedelta:
     """Return `first`, doubled for each failure after the first, up to `longest`.
 
-    The delay is at least `asked`, which a service requires by `Retry-After`, even if that exceeds
+    The delay is at least `asked`, which a service requires with `Retry-After`, even if that exceeds
     `longest`.
     """
     doubled = first * 2 ** min(failures - 1, 30) if failures > 0 else first
@@ -22,10 +22,10 @@ def compute_backoff_delay(
 
 
 def add_jitter(wait: timedelta, key: str, share: float = _JITTER_SHARE) -> timedelta:
-    """Return the delay, at least two seconds, plus up to `share` of it, always the same for the
-    same key.
+    """Lengthen a delay to at least two seconds, plus up to `share` of it or ten minutes.
 
-    Jobs that wait for the same thing then do not continue at the same moment.
+    The addition is always the same for the same key. Jobs that wait for the same thing then do not
+    continue at the same moment.
     """
     fraction = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4]) / 2**32
     return max(wait, _MIN_DELAY) + min(wait * share, _MAX_JITTER) * fraction

@@ -1,4 +1,4 @@
-"""Decide which flows of a job, the original or the copy, declared callers call."""
+"""Decide whether declared callers call the original or the copy of a job."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 after.
 
 A definition's hash is its digest (comparison.py). The hash of a caller's reference is the SHA-256
-of its text, in which the signature is replaced by its own hash. No hash reveals a secret.
+of its text, in which the signature is replaced by its own hash.
 """
 
 import hashlib
@@ -117,7 +117,6 @@ def _list_flow_changes(job: FlowJob, converted: str) -> Iterator[ChangeRecord]:
 
 
 def _find_entered_at(job: FlowJob, state: FlowJobState) -> datetime | None:
-    """Return when the job last entered a state, or None if its history does not show it."""
     return next(
         (change.changed_at for change in reversed(job.history) if change.state == state), None
     )

@@ -210,9 +210,9 @@ def mark_deleted(deletion: Deletion, *, now: datetime) -> Deletion:
 
 
 def mark_blocked(deletion: Deletion) -> Deletion:
-    """Return a blocked deletion without the time of its delete request.
+    """Remove the time of the delete request from a blocked deletion, and change its fix.
 
-    Its fix asks to schedule the deletion again instead of to retry.
+    The fix asks a person to schedule the deletion again instead of to retry.
     """
     fix = deletion.fix.replace("then retry", "then schedule the deletion again")
     return replace(deletion, fix=fix, deleted_at=None)
@@ -227,10 +227,6 @@ def mark_cancelled(deletion: Deletion, text: str, *, now: datetime) -> Deletion:
 def _with_state(
     deletion: Deletion, state: DeletionState, text: str, now: datetime, *, due: datetime | None
 ) -> Deletion:
-    """Return the deletion in another state, with the text as its reason.
-
-    `due` is the time of its next check.
-    """
     return replace(move_to_state(deletion, state, text, now=now), next_check_at=due, message=text)
 
 

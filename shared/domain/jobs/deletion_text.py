@@ -1,4 +1,4 @@
-"""Say in words what a deletion did, and what remains to do."""
+"""Describe in words what a deletion did, and what remains to do."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime

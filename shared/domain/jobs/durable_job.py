@@ -1,4 +1,4 @@
-"""Define the fields that the row of every durable job has: state, reason, lease and history."""
+"""Define the fields that the row of every durable job has, such as its state and lease."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -9,7 +9,7 @@ from shared.domain.jobs.state_machine import NextActor, TransitionProperties
 
 
 class EnvironmentJobState(StrEnum):
-    """The state of the app's work in one environment."""
+    """The state of an environment job."""
 
     ASSESSING = "assessing"  #: an assessment was requested; nothing is planned
     WAITING_FOR_PLATFORM_MIGRATION = "waiting_for_platform_migration"

@@ -1,7 +1,4 @@
-"""Define the flow job: the work on one original.
-
-A queue message names only the row to read.
-"""
+"""Define the flow job: the work on one original."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -57,7 +54,7 @@ class RollbackStage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutoverFailure:
-    """Why a cutover failed. It is reported when the other flow is on again."""
+    """Why a cutover failed."""
 
     message: str
     #: Empty, as `reason_code`: the cause is transient.
@@ -192,9 +189,7 @@ class FlowJob(DurableJob[FlowJobState], GrantingJob):
 
     @property
     def is_turning_back_on(self) -> bool:
-        """Return whether the app must turn on again the flow that was on, because both flows may be
-        off.
-        """
+        """Return whether the app must turn a flow on again, because both flows may be off."""
         return self.both_off_since is not None and (
             self.cutover_failure is not None or self.is_rolling_back
         )
@@ -212,7 +207,7 @@ class FlowJob(DurableJob[FlowJobState], GrantingJob):
 
     @property
     def has_original_restored(self) -> bool:
-        """Return whether the original works as before: never turned off, or on again."""
+        """Return whether the original is known to work as before: never turned off, or on again."""
         if self.is_rolling_back:
             return self.rollback_stage not in {None, RollbackStage.TURN_ON_ORIGINAL}
         if self.requested_command and self.leased_until:

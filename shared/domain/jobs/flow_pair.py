@@ -1,4 +1,4 @@
-"""Define the two flows of a flow job, the original and its copy, as the job's row has them."""
+"""Define the two flows of a flow job: the original and its copy."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from shared.domain.jobs.unconfirmed_writes import FlowStateWrite
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Original:
-    """The original of a flow job, as planned, with what the job has read of it since."""
+    """The original of a flow job, with what the job has read of it."""
 
     #: Its Dataverse id, and its name in the flow service.
     id: str

@@ -15,7 +15,7 @@ from shared.domain.jobs.state_machine import NextActor, TransitionProperties
 
 
 class FlowJobState(StrEnum):
-    """The state of a flow job. The members are in the order of the work."""
+    """The state of a flow job."""
 
     PLANNED = "planned"
     PREPARING = "preparing"

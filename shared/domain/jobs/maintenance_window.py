@@ -15,7 +15,7 @@ def is_valid_window(text: str) -> bool:
 
 
 def find_next_opening(window: str, now: datetime) -> datetime | None:
-    """Return when the window opens next, or None if it is open now. A window may span midnight."""
+    """Return when the window opens next, or None if it is open or there is no window."""
     match = _WINDOW.fullmatch(window)
     if match is None:
         return None

@@ -103,9 +103,7 @@ def with_part(archive: RunArchive, where: str, runs: list[FlowRun]) -> RunArchiv
 
 
 def reopen_archive(archive: RunArchive, *, now: datetime) -> RunArchive:
-    """Return a complete run archive as one in progress, for the runs that started since it was
-    started.
-    """
+    """Return the archive in progress again, for runs that started after it was started."""
     return replace(
         archive,
         state=RunArchiveState.IN_PROGRESS,

@@ -69,9 +69,7 @@ class TransitionProperties[S: StrEnum](StateProperties):
 
 
 class InvalidTransition(Exception):
-    """An internal error: a job was to change its state in a way that the table of states
-    forbids.
-    """
+    """A table of states forbids a transition. This is an internal error."""
 
     def __init__(self, before: StrEnum, after: StrEnum) -> None:
         super().__init__(f"{type(before).__name__}: {before} -> {after}")

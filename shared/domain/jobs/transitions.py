@@ -12,7 +12,7 @@ from shared.reason import Reason
 
 
 def move_to_state[J: DurableJob[Any]](job: J, state: StrEnum, text: str, *, now: datetime) -> J:
-    """Return the job in its next state. It is due now, unless it has nothing more to do there.
+    """Return the job in another state. It is due now, unless that state is inactive.
 
     Raises `InvalidTransition` if the table of states does not allow the move.
     """
@@ -40,7 +40,7 @@ def wait_until[J: DurableJob[Any]](
 ) -> J:
     """Return the job waiting until this time. It then continues from its current step.
 
-    A job in a final state keeps that state.
+    A job in a final state, or of a kind without a waiting state, keeps its state.
     """
     waits = job.waiting_state if job.states[job.step].is_active else None
     state = waits or job.state

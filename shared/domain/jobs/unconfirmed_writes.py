@@ -32,7 +32,7 @@ class FlowStateWrite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnconfirmedWrite:
-    """A write of another kind that the platform has accepted but does not show yet."""
+    """A write that the platform has accepted but does not show yet, other than a flow's state."""
 
     description: str
     sent_at: datetime

@@ -1,1 +1,1 @@
-"""Checks of a key, its vault, its policy and its environments."""
+"""Check a key, its vault, its policy and its environments."""

@@ -1,4 +1,4 @@
-"""Check whether environments can have a key by a policy: their geography, type, link and number.
+"""Check whether environments can use a policy's key, and whether their number is near the limit.
 
 See platform.md#environment-requirements.
 """

@@ -117,7 +117,7 @@ class KeySnapshot:
 
     @property
     def stopped_environments(self) -> str:
-        """Return a sentence that names the environments that stop without the key, or ""."""
+        """Return a text that names the environments that stop without the key, or ""."""
         on_policy = self.environments_on_policy
         disabled = sorted(one.display_name for one in on_policy if not one.is_enabled)
         if disabled:

@@ -1,8 +1,7 @@
-"""Check whether a customer-managed key works, with Microsoft's own checks and more.
+"""Check whether a customer-managed key works.
 
-The checks are those of platform.md#key-requirements, #key-grants. Each gives a finding, also if it
-passed, so that a report shows all checks. What the platform does not show is `unknown`, and a
-person has to check it.
+What the platform does not show is `unknown`, and a person has to check it. See
+platform.md#key-requirements, #key-grants.
 """
 
 import json

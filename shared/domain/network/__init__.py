@@ -1,3 +1,1 @@
-"""Find the firewalls that deny the addresses of flows under a customer-managed key, and propose
-fixes.
-"""
+"""Find firewalls that deny the addresses of flows under a key, and propose fixes."""

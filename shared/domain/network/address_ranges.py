@@ -121,7 +121,6 @@ def _merge_spans(spans: list[Span]) -> AddressRanges:
 
 
 def _clip_borders(ranges: AddressRanges, other: Sequence[int], *, inside: bool) -> tuple[int, ...]:
-    """Return the borders of what is inside the other set, or outside of it."""
     kept: list[int] = []
     for first, end in ranges.list_spans():
         # Borders of the other set within this range are also borders of the result.

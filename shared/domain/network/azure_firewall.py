@@ -116,7 +116,6 @@ def _build_public_address_firewall(
     network: Sequence[TrafficRule],
     hosts: Mapping[str, frozenset[str]],
 ) -> tuple[Firewall, tuple[TrafficRule, ...]]:
-    """Return the part of a firewall in front of a public address, and its rules."""
     leading = [*_find_matching_rules([TrafficDestination(addresses=(address,), port=HTTPS)], nat)]
     translated = [rule.translated for rule, _ in leading if rule.translated]
     refusing = [
@@ -139,9 +138,6 @@ def _build_public_address_firewall(
 def _build_network_rule_firewall(
     firewall: Firewall, destinations: tuple[str, ...], network: Sequence[TrafficRule]
 ) -> tuple[Firewall, tuple[TrafficRule, ...]]:
-    """Return the firewall with the network rules that match these destinations added, and the added
-    rules.
-    """
     found = [
         *_find_matching_rules([TrafficDestination(addresses=destinations, port=HTTPS)], network)
     ]
@@ -159,7 +155,6 @@ def _build_firewall_part(whole: Firewall, destinations: Sequence[str]) -> Firewa
 def _find_matching_rules(
     targets: Sequence[TrafficDestination], rules: Iterable[TrafficRule]
 ) -> Iterator[tuple[TrafficRule, bool | None]]:
-    """Yield the rules that match any of the targets, and whether they match all of them."""
     for rule in rules:
         answers = [rule.matches(target) for target in targets]
         if any(answer is not False for answer in answers):

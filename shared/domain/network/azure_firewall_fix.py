@@ -1,5 +1,4 @@
-"""Propose a change of Azure Firewall that allows addresses, through an IP group of the allowing
-rule.
+"""Propose a change of Azure Firewall that allows the missing addresses.
 
 The smallest change adds prefixes to an existing IP group. It is possible only if no other rule uses
 the group, because every rule with that group would allow or deny them too. Otherwise the change is
@@ -154,7 +153,6 @@ def _propose_group_entries(
 def _propose_group_and_rule(
     issue: FirewallIssue, rule: TrafficRule, version: str, notes: tuple[str, ...]
 ) -> FirewallFix:
-    """Return a fix that adds an IP group, and a rule like `rule` with the group as its source."""
     place, group = ResourceIdParts.parse(rule.place), f"{PREFIX}{issue.resource_name}"[:80]
     scope = fill_id_placeholders(rule.place).partition("/providers/")[0]
     made = format_az_command(

@@ -2,7 +2,7 @@
 
 Rule collection groups are sorted by priority, those of a base policy before those of its child.
 Collections are sorted by priority. Rules stay as listed (platform.md#firewall-resources). A classic
-firewall only has collections.
+firewall has only collections.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

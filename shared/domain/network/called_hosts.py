@@ -20,9 +20,7 @@ class CalledHost:
 
     @property
     def is_external(self) -> bool:
-        """Return whether no known firewall protects the host, so that its owner has to allow the
-        flows.
-        """
+        """Return whether the host is known and no known firewall protects it."""
         return self.host is not None and not self.firewalls
 
 

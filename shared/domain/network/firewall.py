@@ -19,7 +19,7 @@ class RuleAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallRule:
-    """A rule of a firewall. Rules are in the order in which the firewall applies them."""
+    """A rule of a firewall."""
 
     name: str
     action: RuleAction

@@ -176,10 +176,7 @@ def _evaluate_own_rules(firewall: Firewall, sources: RuleSources) -> FirewallDec
 
 
 def list_tag_names_covering(tag: str) -> tuple[str, ...]:
-    """Return the names by which a rule can cover a whole tag.
-
-    These are the tag itself, its global tag, and all of Azure.
-    """
+    """Return the names by which a rule can cover a whole tag, such as its global tag."""
     whole = tag.lower()
     base, _, region = whole.partition(".")
     return (whole, base, _AZURE, f"{_AZURE}.{region}") if region else (whole, _AZURE)

@@ -16,7 +16,7 @@ _MAX_LENGTH = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddedEntries:
-    """Entries to add to a list of one resource. The app can add them and revert that."""
+    """Entries to add to a list of one resource."""
 
     #: Azure resource id of the resource with the list.
     resource_id: str
@@ -73,7 +73,7 @@ def describe_added_prefixes(issue: FirewallIssue) -> str:
 
 
 def build_unavailable_fix(issue: FirewallIssue, reason: str) -> FirewallFix:
-    """Return a fix that only says why there is none."""
+    """Return a fix without a change, which says why there is none."""
     return FirewallFix(issue=issue.name, unavailable_reason=reason)
 
 
@@ -95,7 +95,7 @@ def explain_why_no_rule_helps(issue: FirewallIssue) -> FirewallFix | None:
 def explain_full_list(
     issue: FirewallIssue, there: int, added: int, most: int
 ) -> FirewallFix | None:
-    """Return a fix that says that a list has no room for more entries, or None if it has."""
+    """Return a fix which says that new entries do not fit in a list, or None if they do."""
     if there + added <= most:
         return None
     return build_unavailable_fix(

@@ -1,4 +1,4 @@
-"""Record what the app adds to a firewall, before it does, so that the change can be reverted."""
+"""Record what the app adds to a firewall before it adds it, so that the change can be reverted."""
 
 import hashlib
 from dataclasses import dataclass

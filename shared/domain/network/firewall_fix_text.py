@@ -63,9 +63,9 @@ def format_label(name: str) -> str:
 def format_az_command(
     command: str, options: Mapping[str, object], *again: tuple[str, object]
 ) -> str:
-    """Return an Azure CLI command with one option per line. A list has the values of one option.
+    """Return an Azure CLI command with one option per line.
 
-    `again` are options that may be repeated.
+    A list contains the values of one option. `again` are options that may be repeated.
     """
     lines = [f"az {command}"]
     for name, value in (*options.items(), *again):

@@ -28,7 +28,7 @@ _NOT_LISTED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallIssue:
-    """A firewall that denies, or may deny, the calls by copies."""
+    """A reason why calls by copies are, or may be, denied."""
 
     #: The name by which an administrator ignores the issue; the same in every check.
     name: str

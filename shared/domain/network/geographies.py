@@ -50,7 +50,7 @@ def normalize_geography(geography: str) -> str:
 
 
 def find_geography(region: str) -> str:
-    """Return the geography of a region by its name: `EastUS2` is in `unitedstates`."""
+    """Return the geography of a region from its name: `EastUS2` is in `unitedstates`."""
     name = _NOT_THE_GEOGRAPHY.sub("", region.lower())
     return _SHORT.get(name, name)
 
@@ -58,7 +58,7 @@ def find_geography(region: str) -> str:
 def list_regions(geography: str, regions: Iterable[str]) -> tuple[str, ...]:
     """Return which of these regions belong to a geography, sorted.
 
-    Returns none for an unknown one.
+    Returns none for an unknown geography.
     """
     name = normalize_geography(geography)
     inside = _REGION_OF.get(name)

@@ -52,8 +52,8 @@ def build_firewall_with_ip_rules(
 
     `open_one` is the firewall without rules, which is returned if the service allows all addresses.
     `access` is the service's public access, `default` the action for addresses without a rule, and
-    `rules` the list, whose entries have the address under one of several names. A missing value
-    means open, as in Azure.
+    `rules` the list, whose entries have the address under one of several names. If `access` or
+    `default` is missing, it means open, as in Azure.
     """
     if _is_equal_ignoring_case(access, "disabled"):
         return replace(open_one, default=RuleAction.DENY, denies_all_public_access=True)

@@ -13,9 +13,9 @@ def find_issues_by_name(
 ) -> list[FirewallIssue]:
     """Return the firewall issues with this name, firewall id, or resource name.
 
-    `concerning` contains the names of issues that affect a known flow. If a resource has several
-    parts, only its issues among these are returned. Raises `ValueError`, which lists the
-    candidates, if several resources have the name or the part is ambiguous.
+    `concerning` contains the names of issues that affect a known flow. If several issues of a
+    resource match, those are preferred. Raises `ValueError`, which lists the candidates, if several
+    resources have the name or the part is ambiguous.
     """
     text = wanted.lower()
     exact = [issue for issue in issues if text in {issue.name.lower(), issue.firewall_id.lower()}]

@@ -128,7 +128,6 @@ class NetworkCheck:
     def _find_issues(
         self, tags: Mapping[str, AddressRanges], *, is_required: bool
     ) -> Iterator[_Issue]:
-        """Yield each firewall that denies, or may deny, addresses of these tags, with its issue."""
         complete: set[int] = set()
         for firewall, evaluated in self._evaluated:
             if id(evaluated) in complete:
@@ -158,7 +157,6 @@ def _list_regional_tags(tag: str, regions: Iterable[str]) -> list[str]:
 
 
 def _list_covering_names(regions: Iterable[Iterable[str]]) -> set[str]:
-    """Return all names by which a rule can cover the tags of flow traffic in these regions."""
     everywhere = {region for found in regions for region in found}
     regional = (name for tag in FLOW_TAGS for name in _list_regional_tags(tag, everywhere))
     return {called for name in regional for called in list_tag_names_covering(name)}

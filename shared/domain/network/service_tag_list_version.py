@@ -22,7 +22,9 @@ _MAX_PREFIXES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AffectedFirewall:
-    """A firewall that denies addresses that a version of the service tag list has added."""
+    """A firewall that does not allow all addresses that a version of the service tag list has
+    added.
+    """
 
     #: The name by which the issue can be ignored.
     issue: str
@@ -125,7 +127,6 @@ def describe_list_change(version: ServiceTagListVersion) -> str:
 
 
 def _format_prefixes(word: str, by_region: Iterable[tuple[str, tuple[str, ...]]]) -> list[str]:
-    """Return a sentence that lists the prefixes of each region, at most `_MAX_PREFIXES` of each."""
     parts = []
     for region, prefixes in by_region:
         more = f" and {len(prefixes) - _MAX_PREFIXES} more" if len(prefixes) > _MAX_PREFIXES else ""

@@ -1,5 +1,4 @@
-"""Parse Microsoft's service tag list: the addresses of each tag, and the changes between two
-versions.
+"""Parse Microsoft's service tag list, and compare two versions of it.
 
 The discovery API and the downloadable file have the same format (platform.md#service-tag-api,
 #service-tag-file), except that one writes numbers as texts. A tag's addresses in one region are a

@@ -45,7 +45,7 @@ def _build_pending_action(plan: CurrentPlan) -> PendingAction:
 def format_instructions(items: Sequence[PlanItem], where: str) -> str:
     """Return what to change in each flow. Flows with the same fix are named together.
 
-    Only the first flows fit in the text, which refers to `where` for the others.
+    Only the first fixes are in the text, which refers to `where` for the other flows.
     """
     alike: dict[str, list[str]] = defaultdict(list)
     for item in items:

@@ -33,10 +33,9 @@ def choose_url_secret(item: PlanItem, use: UrlSecretUse) -> PlanItem:
 
 
 def apply_url_secret_choices(job: EnvironmentJob, items: Iterable[PlanItem]) -> list[PlanItem]:
-    """Return the items of a plan with the choices of its approvers.
+    """Return the items of a plan with the approvers' choices of URL secrets.
 
-    The choices are in the environment job's row. An approval replaces that row if its ETag matches,
-    so the choices cannot change at the same time.
+    The choices are in the environment job's row.
     """
     choices = job.url_secret_choices
     return [

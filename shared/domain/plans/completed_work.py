@@ -37,10 +37,9 @@ def find_failing_channels(sent: Iterable[NotificationDelivery], now: datetime) -
 
 
 def needs_completion_message(job: EnvironmentJob, is_owed: bool, now: datetime) -> bool:
-    """Return whether a message that an environment job is complete is to be sent, now or later.
+    """Return whether to send, now or later, a message that an environment job is complete.
 
-    `is_owed` means that a channel has not accepted the message and may still accept it. If flows
-    are blocked, the message is sent after that, however long it takes.
+    `is_owed` means that a channel has not accepted the message and may still accept it.
     """
     if not (job.state_properties.is_over and job.mode.writes and job.history and _had_work(job)):
         return False

@@ -13,9 +13,9 @@ def select_open_issues(
 ) -> list[FirewallIssueSummary]:
     """Return the firewall issues of a plan that may still deny its flows.
 
-    Issues are stored with the plan and do not change. If the plan is not current, or if it writes
-    and all its copies are verified, only issues that block a flow are returned. `flow_jobs` has at
-    least the open jobs of the plan.
+    Issues are stored with the plan and do not change. If the plan is not current, or if it writes,
+    starts no more flows and has no copy to verify, only issues that block a flow are returned.
+    `flow_jobs` has at least the open jobs of the plan.
     """
     if is_current and (
         not job.mode.writes or job.can_start_more_flows or any(map(_is_unverified, flow_jobs))
@@ -28,7 +28,6 @@ def select_open_issues(
 
 
 def _is_unverified(job: FlowJob) -> bool:
-    """Return whether the job is open and its copy must still be verified."""
     step, is_open = FLOW_STATES[job.step], not job.state_properties.is_over
     return is_open and job.migration_method.has_copy and step.is_proceeding and not step.is_verified
 

@@ -42,14 +42,14 @@ class DependencyGraph:
     def find_ancestors(self, *flows: str) -> frozenset[str]:
         """Return every flow that calls one of these flows, directly or through others.
 
-        These flows themselves are included only if they are in a call loop.
+        One of these flows is itself included only if it calls one of them.
         """
         return _find_reachable_flows(flows, self._parents)
 
     def find_descendants(self, *flows: str) -> frozenset[str]:
         """Return every flow that one of these flows calls, directly or through others.
 
-        These flows themselves are included only if they are in a call loop.
+        One of these flows is itself included only if one of them calls it.
         """
         return _find_reachable_flows(flows, self._children)
 
@@ -138,7 +138,6 @@ def _find_strongly_connected(
 
 
 def _sort_depth_first(edges: Mapping[str, frozenset[str]]) -> list[str]:
-    """Return the flows in the order in which a depth-first search leaves them."""
     order: list[str] = []
     seen: set[str] = set()
     for root in edges:

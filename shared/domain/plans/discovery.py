@@ -32,7 +32,7 @@ _NO_CHILDREN: frozenset[str] = frozenset()
 
 
 class DiscoverySource(StrEnum):
-    """The sources that a discovery reads. The members are in the order in which it reads them."""
+    """The sources that a discovery reads."""
 
     #: The list of flows that stay on Microsoft's key.
     MICROSOFT_KEY_LIST = "microsoft_key_list"

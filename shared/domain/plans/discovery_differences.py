@@ -2,7 +2,7 @@
 
 The platform's list decides what is copied (platform.md#microsoft-key-list). A difference is
 reported to a person. Each kind of difference is one text for all its flows, because ten thousand
-texts would not fit a row.
+texts would not fit in a row.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -111,9 +111,6 @@ def _describe_difference(
     flows: Collection[FlowListEntry | WorkflowSummary],
     details: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
-    """Yield one sentence that counts these flows and names the first ones, or nothing if there are
-    none.
-    """
     if not flows:
         return
     names = sorted(_format_flow(flow, details or {}) for flow in flows)

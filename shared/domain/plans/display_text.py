@@ -1,4 +1,4 @@
-"""Define the words for planned actions and for flows that are not migrated."""
+"""Define words for people, such as those for planned actions."""
 
 from collections.abc import Mapping, Sequence
 
@@ -92,7 +92,7 @@ def describe_start(start_source: str, started_by: str) -> str:
 def describe_why_not_migrated(why: str, number: int) -> tuple[str, str]:
     """Return why flows are not migrated, to put after their number, and what to do.
 
-    A reason from a newer version of the app has no text here.
+    For an unknown reason, returns its name and no fix.
     """
     words = LEFT_WORDS.get(why, (why.replace("_", " "), ""))
     return _LEFT_WORDS_OF_ONE.get(why, words) if number == 1 else words
@@ -140,8 +140,8 @@ def format_fixes[Why: str](left: Mapping[Why, int]) -> list[str]:
 def build_plan_sort_key(
     *, changed: Sequence[str], action: str, title: str
 ) -> tuple[bool, int, str]:
-    """Return the key by which plan items are sorted: changed items first, then by action.
+    """Return the key by which plan items are sorted: changed items first, then by action and title.
 
-    An action from a newer version of the app comes after those that need a person.
+    An unknown action counts as a copy.
     """
     return not changed, _RANKS.get(action, 1), title.lower()

@@ -104,7 +104,6 @@ def build_environment_statuses(
 def _build_status(
     newest: EnvironmentJob, plan: CurrentPlan | None, jobs: Sequence[FlowJob], closed: ClosedCounts
 ) -> EnvironmentStatus:
-    """Return the status of the environment whose newest job this is. `jobs` are its flow jobs."""
     flows = count_by_state(jobs, closed)
     blocked = [job.reason_since for job in (newest, *jobs) if job.needs_action]
     return EnvironmentStatus(
@@ -127,7 +126,6 @@ def _build_status(
 def _count_not_migrated(
     plan: CurrentPlan | None, jobs: Iterable[FlowJob], closed: ClosedCounts
 ) -> dict[NotMigratedReason, int]:
-    """Return how many flows of an environment are not migrated, by reason."""
     planned = plan.environment_jobs if plan else ()
     ids = {one.id for one in planned}
     # The current plan has counted the flows that earlier jobs cancelled or rolled back.

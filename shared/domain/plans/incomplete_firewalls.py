@@ -78,9 +78,7 @@ class IncompleteFirewall:
 
     @property
     def is_firewall(self) -> bool:
-        """Return whether this is a firewall, and not addresses that the service tag list does not
-        show.
-        """
+        """Return whether this is a firewall, and not an issue of the service tag list."""
         return self.kind not in _UNKNOWN_KINDS
 
 
@@ -282,7 +280,6 @@ def _build_concerned_environment(
 def _find_affected_environments(
     environment_jobs: Iterable[EnvironmentJob], versions: Iterable[ServiceTagListVersion]
 ) -> tuple[ConcernedEnvironment, ...]:
-    """Return the environments whose flows call through firewalls that these versions affect."""
     affected = {one.remediation_id for version in versions for one in version.affected_remediations}
     return tuple(
         ConcernedEnvironment(

@@ -1,7 +1,6 @@
 """Index jobs: which rows a response has to read, and how many other flow jobs there are.
 
-Each index row either names a job, or counts the closed flow jobs of an environment. Each flow job
-is either named or counted.
+Each index row either names a job, or counts the closed flow jobs of an environment.
 """
 
 from collections import Counter
@@ -76,10 +75,9 @@ def build_environment_job_row(job: EnvironmentJob) -> IndexRow:
 
 
 def needs_person(job: FlowJob) -> bool:
-    """Return whether people are notified of a flow job.
+    """Return whether a person has to act on a flow job.
 
-    It then needs action, or it continues to try although a person has to act, such as on a late
-    caller.
+    The job may still continue to try, for example after a late caller.
     """
     return job.needs_action or job.reason_code in GO_ON_TRYING
 

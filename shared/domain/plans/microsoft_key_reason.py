@@ -186,10 +186,7 @@ _UNEXPLAINED = MicrosoftKeyRule(
 
 
 class MicrosoftKeyReason(StrEnum):
-    """A reason why a flow stays on Microsoft's key (platform.md#flows-that-stay).
-
-    A flow's own reason comes before that of its child flows.
-    """
+    """A reason why a flow stays on Microsoft's key (platform.md#flows-that-stay)."""
 
     category: MicrosoftKeyRule
 

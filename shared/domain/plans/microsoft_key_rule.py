@@ -67,7 +67,7 @@ def explain_listed_flow(
 ) -> MicrosoftKeyEvaluation:
     """Return why a flow stays that the platform lists as staying on Microsoft's key.
 
-    The list decides (platform.md#microsoft-key-list). A flow that may stay by the rules does stay.
+    The list decides (platform.md#microsoft-key-list): a flow that may stay by the rules does stay.
     If no rule applies to it, its reason is its Teams trigger if it has one, else `UNKNOWN`.
     """
     if assessment.stays_on_microsoft_key:

@@ -117,9 +117,9 @@ class NotificationDelivery:
     def is_due(self, cause: PendingAction, now: datetime) -> bool:
         """Return whether the notification has to be sent now.
 
-        Completed work, failed runs and support requests are sent only once. Flows that need changes
-        are sent once, until there are more of them. Late callers are sent once a day, even if there
-        are more of them.
+        An accepted notification about completed work, failed runs or a support request is not sent
+        again. One about flows that need changes is sent again only when there are more of these
+        flows.
         """
         if self.sent_count and cause.kind in _ONCE:
             return False
@@ -261,8 +261,8 @@ def mark_delivery_rejected(
 ) -> NotificationDelivery:
     """Return the delivery after its channel did not accept the notification.
 
-    It is sent again after `wait`, doubled with each try, up to an hour. `asked` is how much time
-    the channel wants without notifications, also up to an hour.
+    It is sent again after `wait`, doubled for each earlier failure, up to an hour. `asked` is how
+    much time the channel wants without notifications, also up to an hour.
     """
     due = now + min(wait * 2 ** min(delivery.consecutive_failures, 20), _LONGEST_WAIT)
     return replace(
@@ -277,7 +277,6 @@ def mark_delivery_rejected(
 
 
 def _with_urgency(one: PendingAction, now: datetime) -> PendingAction:
-    """Return the action as a more urgent kind if it expires soon."""
     if one.expires_at is None or one.kind not in _EXPIRES_SOON:
         return one
     kind, left = _EXPIRES_SOON[one.kind]

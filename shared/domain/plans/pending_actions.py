@@ -172,7 +172,7 @@ _ACTORS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingAction:
-    """Something that only a person can do, for all flows with the same reason."""
+    """Something that only a person can do, grouped by reason."""
 
     kind: PendingActionKind
     #: A `Reason` or the platform's error code, both listed in the runbook.
@@ -318,10 +318,6 @@ def _format_denying_firewalls(group: Sequence[FlowJob]) -> str:
 
 
 def _format_fix(code: str, group: Sequence[FlowJob | Deletion]) -> str:
-    """Return what to do for these flows.
-
-    If they need different fixes, the fix of the first flow is an example.
-    """
     if code == Reason.LATE_CALLER:
         return fill_in_environment(Reason.LATE_CALLER.fix, group[0].environment_id)
     if code == Reason.FIREWALL_DENIES:  # the fix of each firewall names its address ranges
@@ -374,7 +370,7 @@ def _format_retry_command(remediation_id: str, code: str, environment_id: str = 
 def list_pending_alerts(alerts: Iterable[Alert]) -> list[PendingAction]:
     """Return a pending action for each reason code of the alerts.
 
-    Omits alerts of flows that are both off, because their flow jobs show that.
+    Omits alerts that an original and its copy are both off, because their flow jobs show that.
     """
     groups: dict[str, list[Alert]] = defaultdict(list)
     for alert in alerts:

@@ -86,7 +86,7 @@ def build_plan_items(
     """Return a plan item for each flow to plan, children before parents.
 
     A requested flow is planned with its dependent flows that stay on Microsoft's key, except in a
-    preparation, where flows do not depend on one another.
+    preparation.
     """
     by_id = {candidate.flow.workflow_id: candidate for candidate in candidates}
     scope = _find_flows_in_scope(request, by_id, graph)
@@ -130,9 +130,9 @@ def _find_flows_in_scope(
 def _find_dependent_groups(
     by_id: Mapping[str, PlanCandidate], graph: DependencyGraph
 ) -> tuple[tuple[str, ...], ...]:
-    """Return the groups of candidates that call one another.
+    """Return the groups of candidates that are connected by calls.
 
-    Candidates that call one another only through flows that have moved are not in one group.
+    Calls through flows that are no candidates do not connect them.
     """
     among = {flow: _select_candidates(graph.find_children(flow), by_id) for flow in by_id}
     return DependencyGraph(among).dependent_groups
@@ -190,9 +190,6 @@ def _build_item(
 
 
 def _list_bindable_connections(definition: DefinitionSummary | None) -> tuple[str, ...]:
-    """Return the labels of embedded connections for which the app can create a connection
-    reference.
-    """
     if definition is None:
         return ()
     custom = definition.custom_connections

@@ -44,7 +44,7 @@ class ApprovalDecision:
 
 
 def format_plan_text(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
-    """Return everything that a plan shows as JSON. Equal plans have equal texts.
+    """Return everything that a plan shows, as JSON text. Equal plans have equal texts.
 
     The text contains the environment, so that no two plans of a remediation have the same text.
     """

@@ -41,7 +41,7 @@ class PlannedAction(StrEnum):
 
     @property
     def is_copy(self) -> bool:
-        """Return whether a copy takes the original's place by this action."""
+        """Return whether this action creates a copy that takes the original's place."""
         return self in {
             PlannedAction.COPY,
             PlannedAction.COPY_WITH_DEPENDENT_FLOWS,

@@ -74,7 +74,6 @@ def _needs_change_by_person(issues: Iterable[FirewallIssueSummary]) -> bool:
 
 
 def _lacks_owner(item: PlanItem) -> bool:
-    """Return whether the flow's copy cannot be created because its owner has left."""
     return item.action.is_copy and item.owner is not None and item.owner.status.has_left
 
 

@@ -23,7 +23,7 @@ RECONNECT_APPS = (
 
 
 def plan_preparation(item: PlanItem, command: str, *, is_named: bool) -> PlanItem:
-    """Return the item with the change that is possible before a key is applied.
+    """Return the item with the change that is possible before a key is applied, if there is one.
 
     `command` starts a remediation that names the flow.
     """

@@ -40,11 +40,10 @@ def with_firewall_issues(
     beside: Sequence[str] = (),
     external: Sequence[ExternalHost] = (),
 ) -> EnvironmentJob:
-    """Return the job with as many firewall issues and external hosts as fit in its row, those with
-    the most flows first.
+    """Return the job with the firewall issues and external hosts that fit in its row.
 
-    Each issue lists only its first flows; `flow_count` is how many it has. `beside`: findings to
-    add to those of the job.
+    Issues and hosts with the most flows are preferred. Each issue lists only its first flows;
+    `flow_count` is the number of all. `beside` contains findings to add to those of the job.
     """
     widest = sorted(issues, key=lambda issue: (-len(issue.workflow_ids), issue.name))
     shown = tuple(

@@ -53,7 +53,6 @@ def mark_removal_started(job: EnvironmentJob, now: datetime) -> EnvironmentJob:
 
 
 def _was_used(job: EnvironmentJob) -> bool:
-    """Return whether the plan was approved or may have created flow jobs."""
     has_work = any(
         (job.planned_action_counts or {}).get(action) for action in PlannedAction if action.is_work
     )

@@ -1,7 +1,7 @@
 """Find ids of flows in large documents.
 
-A pattern would test every character. This search tests every fourth: of an id, at least eight of
-these in a row are hex digits or dashes, and in other text that is rare.
+A pattern would test every character. This search tests every fourth one, until eight in a row may
+belong to an id.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Record which trigger URL id belongs to which flow, as plans find it."""
+"""Define the record of which trigger URL id belongs to which flow."""
 
 from dataclasses import dataclass
 

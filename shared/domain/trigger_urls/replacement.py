@@ -127,7 +127,6 @@ def _count_slashes_at(text: str, old: UrlLayout) -> int:
 
 
 def _remove_parameters(old: UrlLayout, dropped: Sequence[UrlParameter]) -> Iterator[_Splice]:
-    """Yield the removal of each dropped parameter, with one separator."""
     is_first = True
     for index, one in enumerate(old.parameters):
         if one not in dropped:
