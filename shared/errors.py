@@ -118,9 +118,7 @@ class ServiceOutage(ServiceUnavailable):
         code: Reason = Reason.SERVICE_OUTAGE,
         duration: timedelta = timedelta(0),
     ) -> None:
-        """`code` says why the service is not available, and `duration` for how long it has not been
-        available.
-        """
+        """`code` is the reason, and `duration` is how long the service has not been available."""
         super().__init__(message, retry_after=retry_after)
         self.code = code
         self.duration = duration

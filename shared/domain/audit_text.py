@@ -130,9 +130,7 @@ def describe_principal(kind: str, who: str) -> str:
 
 
 def describe_operation(operation: str, status: int | None) -> str:
-    """Return in the past tense what was done, tried without success, or requested with an unknown
-    result.
-    """
+    """Describe an operation in the past tense, as done, tried without success, or requested."""
     plain = operation.replace("_", " ")
     if page := _PAGE.fullmatch(operation):
         plain = f"open the {_PAGE_TITLES.get(page[1], page[1].replace('_', ' '))} page"

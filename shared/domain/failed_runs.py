@@ -1,4 +1,4 @@
-"""Report the failed runs of a day by flow, as the platform may send no e-mails under a key."""
+"""Report failed runs by flow, because the platform may send no e-mails under a key."""
 
 from collections import Counter
 from collections.abc import Sequence

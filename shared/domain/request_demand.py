@@ -1,6 +1,4 @@
-"""Define the requests to a service that an invocation needs, and the queue of jobs that wait for
-them.
-"""
+"""Define the requests to a service that invocations need, and the queue of waiting jobs."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,9 +29,7 @@ class RequestDemand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedJob:
-    """A job in the queue that is to be woken before its next check, because requests are available
-    earlier.
-    """
+    """A queued job to wake before its next check, because requests are available earlier."""
 
     row: tuple[str, str, str]
     queue_position: str

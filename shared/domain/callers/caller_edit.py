@@ -257,7 +257,7 @@ def _select_edits_to_revert(edits: Sequence[CallerEdit], masked: Sequence[str]) 
 def merge_edits(
     earlier: Sequence[CallerEdit], later: Sequence[CallerEdit]
 ) -> tuple[CallerEdit, ...]:
-    """Combine the edits of two rewrites of one text, which others may have changed in between.
+    """Combine the edits of two rewrites of a text. Others may have changed the text in between.
 
     `later` was made on the latest text, so its counts of occurrences are the current ones.
     """

@@ -49,7 +49,7 @@ class CalledFlow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredCaller:
-    """A system that calls flows and that the app cannot search, as a person declared it."""
+    """A system that calls flows, declared by a person because the app cannot search it."""
 
     name: str
     #: Who can change the system, and how to reach them.
@@ -81,12 +81,12 @@ def build_declared_caller_id(name: str) -> str:
 
 
 def build_callers(declared: DeclaredCaller) -> list[Caller]:
-    """Return a declared caller as a list of callers, one for each flow that it calls."""
+    """Return a caller for each flow that a declared caller calls."""
     return [_build_caller(declared, flow) for flow in declared.flows]
 
 
 def build_secret_callers(declared: DeclaredCaller) -> list[Caller]:
-    """Return the Key Vault secrets from which a declared caller reads the new URLs, as callers."""
+    """Return, as callers, the Key Vault secrets from which a declared caller reads new URLs."""
     return [
         replace(
             place,

@@ -17,9 +17,9 @@ def list_channel_url_ids(addresses: Iterable[str]) -> set[str]:
 
 
 def find_channels_using(addresses: Mapping[str, str], url_id: str) -> Iterator[tuple[str, str]]:
-    """Yield the key and the label of each setting whose value is the trigger URL with this id.
+    """Yield the key and label of each setting that contains the trigger URL with this id.
 
-    `addresses` maps setting names to URLs with signatures. Only the ids in them are compared.
+    `addresses` maps setting names to URLs with signatures.
     """
     for name, address in addresses.items():
         if url_id in list_channel_url_ids([address]):

@@ -1,4 +1,4 @@
-"""Count the calls that an original still receives, by caller, with the first and last time."""
+"""Count the calls that an original still receives, by caller."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace

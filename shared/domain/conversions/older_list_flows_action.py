@@ -3,8 +3,8 @@
 The older format (type `ApiConnection`) calls a path, and no source documents the path of V2. The
 newer format names the operation and its parameters, which are documented
 (platform.md#list-flows-as-admin). Evidence for the conversion: of 89 public definitions in the
-older format, ten contain both formats, and a flow of Microsoft's is public before and after its
-makers made the same change.
+older format, ten contain both formats, and Microsoft has published one flow before and after the
+same change.
 """
 
 import re

@@ -1,5 +1,4 @@
-"""Convert the trigger Power Apps (V1), and every expression that reads its inputs, to Power Apps
-(V2).
+"""Convert the trigger Power Apps (V1) to V2, with every expression that reads its inputs.
 
 V1 names an input after the action that asked for it (`Name_Value`). V2 names it after its type
 (`text`, `text_1`); its title is the name that people see (platform.md#power-apps-triggers). Since

@@ -1,8 +1,8 @@
-"""List the changes that a flow job made or intended to make, with hashes of the values before and
-after.
+"""List the changes of a flow job, with hashes of the values before and after.
 
-A definition's hash is its digest (comparison.py). The hash of a caller's reference is the SHA-256
-of its text, in which the signature is replaced by its own hash.
+The list includes changes that the job only intended. A definition's hash is its digest
+(comparison.py). The hash of a caller's reference is the SHA-256 of its text, in which the signature
+is replaced by its own hash.
 """
 
 import hashlib

@@ -17,9 +17,7 @@ _UNSUPPORTED_SKUS = frozenset({"trial", "subscriptionbasedtrial", "teams"})
 
 
 def assess_environments(facts: KeySnapshot) -> Iterator[Finding]:
-    """Yield findings about the environments that are linked to the policy, and about the number of
-    environments on keys.
-    """
+    """Yield findings about the policy's environments and the number of environments on keys."""
     assert facts.policy
     for environment in facts.environments_on_policy:
         yield check_geography(facts.policy, environment)

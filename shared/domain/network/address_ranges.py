@@ -1,10 +1,8 @@
-"""Compute with sets of IP addresses, to find out whether a firewall rule covers a service tag.
+"""Compute with sets of IP addresses.
 
-A service tag has hundreds of prefixes, and a rule may contain halves, neighbours or supersets of
-them. A set is a sorted sequence of numbers at which a range starts or ends, so that each question
-about a range is one bisection: an address is outside if the number of borders up to it is even.
-IPv4 and IPv6 share one line of numbers, IPv6 after IPv4 with a hole between them that no range
-crosses.
+A set is a sorted sequence of numbers at which a range starts or ends, so that a question about a
+range is a bisection. IPv4 and IPv6 share one line of numbers, IPv6 after IPv4 with a hole between
+them that no range crosses.
 """
 
 from bisect import bisect_left, bisect_right

@@ -87,8 +87,7 @@ def find_symptom(action: FailedAction) -> BlockedCallSymptom | None:
 def group_symptoms_by_host(
     run: FlowRun, actions: Iterable[FailedAction], hosts: Mapping[str, str], runs: Sequence[FlowRun]
 ) -> dict[str, tuple[FailedAction, BlockedCallSymptom]]:
-    """Return, by host, an action of a failed run that shows a symptom of a firewall, and the
-    symptom.
+    """Return, for each host, a failed action with a symptom of a firewall, and the symptom.
 
     `hosts` contains the host that each HTTP action of the copy calls. A time-out does not count if
     the copy succeeded in a later run, because a firewall would have dropped that call too.

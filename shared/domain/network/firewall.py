@@ -59,9 +59,7 @@ class Firewall:
 
 
 def build_unread_rules(name: str, text: object) -> tuple[FirewallRule, FirewallRule]:
-    """Return two rules in place of a list of rules that cannot be read, because it may allow or
-    deny any source.
-    """
+    """Return two rules in place of rules that cannot be read: any source may be allowed or denied."""
     allow, deny = (
         FirewallRule(name=name, action=access, sources=(str(text),)) for access in RuleAction
     )

@@ -77,7 +77,7 @@ def build_allow_rule(name: str, *sources: str) -> FirewallRule:
 
 
 def build_namespace_firewall(kind: str, resource: Document, rule_set: Document) -> Firewall:
-    """Return the firewall of an Event Hubs or Service Bus namespace, by its default rule set.
+    """Return the firewall of an Event Hubs or Service Bus namespace, from its default rule set.
 
     Other addresses are denied only if there is at least one rule (Microsoft: *Allow access from
     specific IP addresses*). If the default action is Deny but there are no rules, the result is

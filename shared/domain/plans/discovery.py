@@ -76,7 +76,7 @@ class FlowOnMicrosoftKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoveryPage:
-    """The row of a page that a discovery in progress has read from a source, or of a part of it."""
+    """The row of a page, or of a part of a page, that a discovery has read from a source."""
 
     #: Or the name of a list that several jobs share (key_report.py).
     environment_job_id: str
@@ -154,7 +154,7 @@ def get_position(parts: Iterable[DiscoveryPage], source: DiscoverySource) -> Dis
 
 
 def is_stale(parts: Iterable[DiscoveryPage], now: datetime) -> bool:
-    """Return whether a discovery has made no progress for so much time that it must start again."""
+    """Return whether a discovery has made no progress for too long and must start again."""
     times = [part.read_at for part in parts]
     return bool(times) and now - max(times) > DISCOVERY_RESTART_AFTER
 

@@ -1,4 +1,4 @@
-"""Find the firewalls that do not allow all addresses of copies, each once for the whole tenant."""
+"""Find the tenant's firewalls that do not allow all addresses of copies."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence

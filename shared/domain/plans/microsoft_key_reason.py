@@ -191,7 +191,7 @@ class MicrosoftKeyReason(StrEnum):
     category: MicrosoftKeyRule
 
     def __new__(cls, value: str, category: MicrosoftKeyRule) -> Self:
-        """Create a member from its value, which rows, reports and the API use, and its rule."""
+        """Create a member from its value and its rule."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.category = category

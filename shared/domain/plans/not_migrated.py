@@ -19,9 +19,7 @@ def count_flows_not_included(mode: RemediationMode, items: Iterable[PlanItem]) -
 
 
 def describe_retired_originals(number: int) -> tuple[str, ...]:
-    """Return a finding with the number of retired originals, which a plan does not list, or none
-    for 0.
-    """
+    """Return a finding that counts retired originals, which a plan does not list, or none."""
     if not number:
         return ()
     flows = "1 retired original is" if number == 1 else f"{number} retired originals are"

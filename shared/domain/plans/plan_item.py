@@ -92,9 +92,7 @@ class PlannedCaller:
 
     @property
     def has_unknown_readers(self) -> bool:
-        """Return whether the app does not know who reads the caller, and so whether they can read a
-        secret.
-        """
+        """Return whether unknown readers would have to resolve a reference to a secret."""
         return self.kind in UNKNOWN_READER_KINDS and self.reference_obstacle == ""
 
     @property

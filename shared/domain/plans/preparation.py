@@ -52,9 +52,9 @@ def plan_edit(item: PlanItem) -> PlanItem:
 
 
 def mark_as_needing_changes(item: PlanItem, command: str) -> PlanItem:
-    """Return the item as one that needs changes first, because the request does not name the flow.
+    """Return the item as one that needs changes first.
 
-    `command` starts a remediation that names it, so that the app makes the change.
+    `command` starts a remediation that names the flow, so that the app makes the change.
     """
     return replace(
         item,

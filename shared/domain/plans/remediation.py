@@ -223,9 +223,7 @@ class EnvironmentJob(DurableJob[EnvironmentJobState], GrantingJob):
 
     @property
     def awaits_approval(self) -> bool:
-        """Return whether the plan, or the rest of a plan whose flow jobs have started, awaits
-        approval.
-        """
+        """Return whether the plan, or the rest of it, awaits approval."""
         if self.state is EnvironmentJobState.RUNNING_FLOW_JOBS:
             return self.has_started_flow_jobs and self.awaiting_approval_count > 0
         return self.state is EnvironmentJobState.AWAITING_APPROVAL

@@ -1,6 +1,4 @@
-"""Find plans that are no longer needed, because a later plan replaced them and they started
-nothing.
-"""
+"""Find plans that a later plan has replaced and that started nothing."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace

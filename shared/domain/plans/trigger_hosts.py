@@ -1,4 +1,4 @@
-"""List the hosts that callers of copies have to reach, for callers behind an outbound allow list.
+"""List the hosts that callers of copies have to reach, for outbound allow lists.
 
 The trigger URL of a copy has a new host. It is certain once the app has read the copy's URL. Before
 that, it is derived from the environment's id (platform.md#environment-host).
