@@ -78,7 +78,7 @@ class Reason(StrEnum):
     )
     CALLER_SEARCH_INCOMPLETE = (
         "caller_search_incomplete",
-        "The app cannot read a vault, an app, an environment or a canvas app.",
+        "The app cannot read a place that may contain callers, such as a vault or an app.",
         "Grant the right that the message names, then retry.",
     )
     PLAN_CHANGED = (
@@ -98,12 +98,12 @@ class Reason(StrEnum):
     )
     SELF_APPROVAL_NOT_ALLOWED = (
         "self_approval_not_allowed",
-        "Who started a remediation may not approve its plan or deletions.",
+        "The person who started a remediation may not approve its plan or deletions.",
         "Ask another approver.",
     )
     IDEMPOTENCY_KEY_REUSED = (
         "idempotency_key_reused",
-        "The same idempotency key has started another remediation.",
+        "This idempotency key has already started another remediation.",
         "Use a new idempotency key for each new remediation.",
     )
 
@@ -111,7 +111,7 @@ class Reason(StrEnum):
     ORIGINAL_DELETED = (
         "original_deleted",
         "The original was deleted.",
-        "Restore the original in Power Automate (21 days), then retry; or cancel the job.",
+        "Restore the original in Power Automate within 21 days, then retry; or cancel the job.",
     )
     DEPENDENCY_DELETED = (
         "dependency_deleted",
@@ -151,7 +151,7 @@ class Reason(StrEnum):
     )
     CUSTOM_CONNECTOR_REFERENCE_MISSING = (
         "custom_connector_reference_missing",
-        ("The flow embeds a connection of a custom connector that has no connection reference."),
+        "The flow uses a connection of a custom connector without a connection reference.",
         ("Create a connection reference in a solution that contains the connector, then retry."),
     )
     CONNECTION_REFERENCE_MISMATCH = (
@@ -190,17 +190,17 @@ class Reason(StrEnum):
     )
     FLOW_NAME_NOT_CHANGED = (
         "flow_name_not_changed",
-        "The platform accepted a flow's new name and did not keep it.",
+        "The platform accepted a flow's new name, but did not keep it.",
         "Retry. If that fails, rename the flow, then retry.",
     )
     BOTH_OFF = (
         "both_off",
         "Original and copy are both off: the flow does not run.",
-        "In Power Automate, as its owner, turn on the flow that the message names.",
+        "Have the owner turn on, in Power Automate, the flow that the message names.",
     )
     START_WOULD_FAIL = (
         "start_would_fail",
-        ("If the original or its copy is turned off, it cannot be turned on again."),
+        "If the original or its copy were turned off, it could not be turned on again.",
         (
             "Fix what the message names, then retry. Or accept that a rollback may be "
             "impossible: `cmkflow environment ignore ENVIRONMENT NAME --justification TEXT`."
@@ -209,11 +209,14 @@ class Reason(StrEnum):
     COPY_CHANGED = (
         "copy_changed",
         "The copy was deleted, or edited before it was verified.",
-        "Make an edit of the copy in the original too; roll back or cancel, then start again.",
+        (
+            "Repeat any edit of the copy in the original. Roll the job back or cancel it, then "
+            "start a new remediation."
+        ),
     )
     COPY_DIFFERS = (
         "copy_differs",
-        "The platform stored the copy differently.",
+        "The platform stored a copy that differs from the one that the app wrote.",
         (
             "Compare the copy with the original, correct it in Power Automate, and report the "
             "difference to the project."
@@ -228,8 +231,8 @@ class Reason(StrEnum):
         "copy_on_microsoft_key",
         "The copy is on Microsoft's key.",
         (
-            "Retry when the platform migration is complete. If the copy stays listed, open a "
-            "support ticket."
+            "Retry when the platform migration is complete. If the copy is still on "
+            "Microsoft's key then, open a support ticket."
         ),
     )
     TRIGGER_URL_NOT_NEW = (
@@ -239,7 +242,7 @@ class Reason(StrEnum):
     )
     TRIGGER_URL_FORMAT_UNKNOWN = (
         "trigger_url_format_unknown",
-        "The app does not know the form of the copy's trigger URL.",
+        "The app does not know the format of the copy's trigger URL.",
         "Report the URL, without its signature, to the project.",
     )
     FIREWALL_DENIES = (
@@ -253,7 +256,10 @@ class Reason(StrEnum):
     )
     OUTBOUND_CALL_BLOCKED = (
         "outbound_call_blocked",
-        ("A call by a copy was denied or timed out. No original that calls this host is retired."),
+        (
+            "A call by a copy was denied or timed out. Until this is fixed, the app retires no "
+            "original that calls this host."
+        ),
         "Allow the copy's addresses in the firewall that the message names.",
         ClearedBy.DAILY_CHECK,
     )
@@ -278,7 +284,7 @@ class Reason(StrEnum):
     )
     SOLUTION_SETTING_NOT_KEPT = (
         "solution_setting_not_kept",
-        "Dataverse accepted a change of the solution setting and did not keep it.",
+        "Dataverse accepted a change of the solution setting, but did not keep it.",
         "Change the setting in the Power Platform admin center.",
     )
     SOLUTION_SETTING_UNCHANGED = (
@@ -296,22 +302,22 @@ class Reason(StrEnum):
     )
     FIREWALL_FIX_IN_USE = (
         "firewall_fix_in_use",
-        "Copies call through the firewall change that is to be reverted.",
+        "Copies need the firewall change that is to be reverted.",
         "Roll back the remediations that the message names first, or add `--force`.",
     )
     ISSUE_NOT_FOUND = (
         "issue_not_found",
         "No firewall issue and no firewall has this name.",
-        "Use a name from the answer.",
+        "Use one of the names in the response.",
     )
     WRITE_NOT_VISIBLE = (
         "write_not_visible",
-        ("The platform accepted a change and does not show it after `CMK_READ_BACK_TIMEOUT`."),
+        "The platform accepted a change, but does not show it after `CMK_READ_BACK_TIMEOUT`.",
         "Check whether the change was made, then retry.",
     )
     WAITING_FOR_PILOT_FLOWS = (
         "waiting_for_pilot_flows",
-        "The callers of the pilot flows are not updated yet.",
+        "The pilot flows, or flows that they run, are not migrated yet.",
         "Nothing: the other flows start when the pilot flows work.",
     )
     WAITING_FOR_MICROSOFT_KEY_LIST = (
@@ -329,7 +335,7 @@ class Reason(StrEnum):
     )
     NOT_ADDED_TO_SOLUTION = (
         "not_added_to_solution",
-        "The flow is in no solution an hour after it was added to one.",
+        "An hour after the app asked to add the flow to a solution, it is in none.",
         (
             "Add the flow in Power Automate (Solutions › Add existing › Automation › Cloud flow › "
             "Outside Dataverse), then retry."
@@ -337,8 +343,11 @@ class Reason(StrEnum):
     )
     CONVERSION_NOT_POSSIBLE = (
         "conversion_not_possible",
-        "The app cannot convert a part that the definition has since it was planned.",
-        "Replace the named part by its V2 in the designer, then retry; or cancel the job.",
+        "Since it was planned, the definition has a new part that the app cannot convert.",
+        (
+            "In the designer, replace the part that the message names with its V2, then retry; "
+            "or cancel the job."
+        ),
     )
     CONVERTED_FLOW_EDITED = (
         "converted_flow_edited",
@@ -371,7 +380,10 @@ class Reason(StrEnum):
     CALLER_WRITE_LOST = (
         "caller_write_lost",
         "A caller does not keep what the app writes, or cannot be reverted.",
-        ("Find what else writes it (a pipeline, App Configuration), change it there, then retry."),
+        (
+            "Find what else writes the caller, such as a pipeline. Make the change there, then "
+            "retry."
+        ),
     )
     MANUAL_CALLER = (
         "manual_caller",
@@ -407,12 +419,12 @@ class Reason(StrEnum):
     )
     WAITING_FOR_RESOURCE_LEASE = (
         "waiting_for_resource_lease",
-        "Another job writes the same app or secret.",
+        "Another job is writing to the same app or secret.",
         "Nothing: the job continues when the other job has written.",
     )
     BATCHING_CALLER_WRITES = (
         "batching_caller_writes",
-        "Other flows have callers in the same resource. One write updates them together.",
+        "Other flows have callers in the same resource. One write will update all of them.",
         ("Nothing: the job continues after `CMK_CALLER_BATCH_WAIT` at the latest."),
         ClearedBy.OTHER_JOB,
     )
@@ -426,7 +438,7 @@ class Reason(StrEnum):
         "late_caller",
         ("An unknown caller still calls the original. No call is lost."),
         (
-            "Find the caller by the original's run history, and give it the copy's URL. "
+            "Find the caller in the original's run history, and give it the copy's URL. "
             "To let the app identify it, run "
             "`cmkflow environment set ENVIRONMENT --observe-callers`."
         ),
@@ -460,12 +472,12 @@ class Reason(StrEnum):
     BACKLOG_REPLAY = (
         "backlog_replay",
         (
-            "The rollback would turn on a polling original, which would then process the events "
-            "again that its copy has already processed."
+            "The rollback would turn on a polling original, which would then process again the "
+            "events that its copy has already processed."
         ),
         (
-            "Add `--accept-replay` to accept that, or roll back only the other flows: `--flow`, "
-            "once for each."
+            "Add `--accept-replay` to accept that. Or roll back only the other flows, with a "
+            "`--flow` option for each."
         ),
     )
 
@@ -488,12 +500,15 @@ class Reason(StrEnum):
     ARCHIVE_FAILED = (
         "archive_failed",
         "The archive does not return what was stored, or the original's runs cannot be read.",
-        "Check the archive, then schedule the deletion again.",
+        "Check the archive or the runs, as the message says. Then schedule the deletion again.",
     )
     RETIRED_ORIGINAL_ON = (
         "retired_original_on",
         "A retired original is on again: it and its copy may both run.",
-        "Turn the original off, find out who turned it on, then schedule the deletion again.",
+        (
+            "Turn the original off, and find out who turned it on. If its deletion was blocked, "
+            "schedule the deletion again."
+        ),
     )
     ORIGINAL_ALREADY_DELETED = (
         "original_already_deleted",
@@ -592,8 +607,8 @@ class Reason(StrEnum):
     RETIRED_ORIGINALS_NOT_CHECKED = (
         "retired_originals_not_checked",
         (
-            "The daily check did not reach all retired originals in its time. The next daily check "
-            "starts with the others."
+            "The daily check did not reach all retired originals within its time limit. The next "
+            "daily check starts with those that it missed."
         ),
         ("If the alert repeats, check the service, or raise `CMK_DATAVERSE_REQUESTS_PER_MINUTE`."),
     )
@@ -607,7 +622,7 @@ class Reason(StrEnum):
     )
     ADDRESS_RANGES_OUTDATED = (
         "address_ranges_outdated",
-        ("The service tag list is ninety days old, or unreadable for a week."),
+        "The service tag list is over ninety days old, or has been unreadable for a week.",
         (
             "Replace the file of `CMK_SERVICE_TAGS_FILE`, or check the app's right to read "
             "service tags."
@@ -640,6 +655,6 @@ class Reason(StrEnum):
     )
     ROW_SKIPPED = (
         "row_skipped",
-        "A timer met an internal error with this row. The timer tries again each time.",
+        "A timer met an internal error with this row. It tries the row again each time it runs.",
         "Report the message to the project.",
     )

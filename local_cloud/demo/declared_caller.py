@@ -69,7 +69,7 @@ class DeclaredCallerScene:
 
     async def _is_notified(self) -> bool:
         received: list[Json] = await self._stage.platform.call_control("GET", "/received-messages")
-        title = f"{CALLER} is not confirmed"
+        title = f"The update of {CALLER} is not confirmed"
         return PEOPLE.keys() <= {
             one["receiver"] for one in received if one["title"].startswith(title)
         }

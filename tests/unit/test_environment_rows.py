@@ -87,7 +87,7 @@ REASON = NotMigratedReason
             AT_WORK,
             "wait",
             "Completed, 10 left",
-            "10 beyond the limit",
+            "10 beyond the flow limit",
         ),
         (build_status("completed", 30), AT_WORK, "done", "Completed", "Every flow is on your key"),
         (build_status("completed"), AT_WORK, "done", "Completed", "No flow has to be migrated"),

@@ -98,7 +98,7 @@ def test_status_shows_required_actions_and_automatic_steps(
     assert "operator · since 2026-02-27 12:00 UTC" in " ".join(text.split())
     assert "expires in 6 days" in text
     assert "Not migrated: 10" in text
-    assert "2 beyond the limit: start the next remediation" in text
+    assert "2 beyond the flow limit: start the next remediation" in text
     assert "1 a newer reason" in text
     assert re.search(r"updating_callers\s.*in 30 min", text)
 

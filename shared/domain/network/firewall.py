@@ -59,7 +59,7 @@ class Firewall:
 
 
 def build_unread_rules(name: str, text: object) -> tuple[FirewallRule, FirewallRule]:
-    """Return two rules in place of rules that cannot be read: any source may be allowed or denied."""
+    """Return two rules in place of unreadable rules, which may allow or deny any source."""
     allow, deny = (
         FirewallRule(name=name, action=access, sources=(str(text),)) for access in RuleAction
     )

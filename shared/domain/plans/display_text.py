@@ -49,23 +49,23 @@ LEFT_WORDS: Mapping[str, tuple[str, str]] = {
     NotMigratedReason.CANCELLED: ("cancelled", _NAME_IT),
     NotMigratedReason.ROLLED_BACK: ("rolled back", _NAME_IT),
     NotMigratedReason.OVER_FLOW_LIMIT: (
-        "beyond the limit",
-        "start the next remediation, or raise the limit first",
+        "beyond the flow limit",
+        "start the next remediation, or raise the flow limit first",
     ),
     NotMigratedReason.EXCLUDED: (
         "excluded",
-        ("remove it from the excluded flows, then start a new remediation"),
+        "remove them from the excluded flows, then start a new remediation",
     ),
     NotMigratedReason.EXCLUDED_FROM_APPROVAL: (
-        ("excluded from the approval"),
-        "start a new remediation and approve it",
+        "excluded from the approval",
+        "start a new remediation and approve its plan",
     ),
     NotMigratedReason.APPROVAL_EXPIRED: (
         "not approved in time",
-        ("start a new remediation and approve it"),
+        "start a new remediation and approve its plan",
     ),
     NotMigratedReason.KEY_NOT_APPLIED: ("to be copied once the key is applied", "apply the key"),
-    NotMigratedReason.DRY_RUN: ("dry run only", "start a remediation with --mode apply"),
+    NotMigratedReason.DRY_RUN: ("only in a dry run", "start a remediation with --mode apply"),
 }
 #: The words that differ for one flow.
 _LEFT_WORDS_OF_ONE: Mapping[str, tuple[str, str]] = {
@@ -75,6 +75,10 @@ _LEFT_WORDS_OF_ONE: Mapping[str, tuple[str, str]] = {
     ),
     NotMigratedReason.CANCELLED: ("cancelled", "start a new remediation for the flow"),
     NotMigratedReason.ROLLED_BACK: ("rolled back", "start a new remediation for the flow"),
+    NotMigratedReason.EXCLUDED: (
+        "excluded",
+        "remove it from the excluded flows, then start a new remediation",
+    ),
 }
 _START_SOURCES: Mapping[str, str] = {
     StartSource.KEY_EVENT: "an event of a key",

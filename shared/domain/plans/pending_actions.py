@@ -80,22 +80,22 @@ _TITLES: Mapping[PendingActionKind, str] = {
     PendingActionKind.ENVIRONMENT_BLOCKED: "The remediation{at} {has_stopped}{why}",
     PendingActionKind.PLAN_AWAITING_APPROVAL: "A plan for {flows}{at} awaits approval",
     PendingActionKind.DELETION_BLOCKED: "{deletions} of retired originals blocked{why}",
-    PendingActionKind.LATE_CALLER: "{flows} still called at the original's URL{at}",
+    PendingActionKind.LATE_CALLER: "Calls still reach the original's URL: {flows}{at}",
     PendingActionKind.NEEDS_CHANGES: "{flows} {needs} changes first{at}",
     PendingActionKind.ALERT: "{alert}",
     PendingActionKind.UNPROCESSED_MESSAGES: "{messages} could not be processed",
     PendingActionKind.CHANNEL_FAILING: (
-        "The notification channel {code} accepts nothing ({count} waiting)"
+        "The notification channel {code} accepts nothing ({notifications} waiting)"
     ),
     PendingActionKind.KILL_SWITCH_ON: "The kill switch is on",
-    PendingActionKind.WAKE_UP: "{rows} overdue, without a wake-up",
-    PendingActionKind.DAILY_CHECK_MISSING: "The daily check has not run",
+    PendingActionKind.WAKE_UP: "{rows} overdue and without a wake-up",
+    PendingActionKind.DAILY_CHECK_MISSING: "The daily check has not completed",
     PendingActionKind.SUPPORT_REQUEST: "Support request not filed{at}{why}",
     PendingActionKind.SUPPORT_WINDOW_CLOSES: (
-        "Support request not filed{at}{why}, its window closes within a week"
+        "Support request not filed{at}{why}; its support window closes within a week"
     ),
     PendingActionKind.FAILED_RUNS: "Runs of {flows} failed{at} on {code}",
-    PendingActionKind.CALLER_UNCONFIRMED: "{caller} is not confirmed for {flows}{at}",
+    PendingActionKind.CALLER_UNCONFIRMED: "The update of {caller} is not confirmed for {flows}{at}",
     PendingActionKind.PLAN_EXPIRES_SOON: "A plan for {flows}{at} expires within a day",
     PendingActionKind.REMEDIATION_COMPLETED: ("The remediation{at} {ending}: {flows} not migrated"),
     PendingActionKind.DIGEST: "{count} more actions required",
@@ -108,20 +108,20 @@ _ALERT_TITLES: Mapping[str, str] = {
     Reason.KEY_WARNING: "A key may stop working",
     Reason.ADDRESS_RANGES_CHANGED: "Microsoft's address ranges have changed",
     Reason.ADDRESS_RANGES_OUTDATED: "Microsoft's address ranges are not up to date",
-    Reason.OUTBOUND_CALL_BLOCKED: "Calls by copies are denied",
+    Reason.OUTBOUND_CALL_BLOCKED: "Calls by copies are, or may be, denied",
     Reason.FIREWALL_FIX_UNFINISHED: "A change of a firewall is not completed",
     Reason.SOLUTION_SETTING_UNFINISHED: "A change of a solution setting is not completed",
     Reason.SERVICE_ACCOUNT_SIGNED_OUT: "The service account is no longer signed in",
     Reason.RETIRED_ORIGINAL_ON: "Retired originals are on again",
     Reason.RETIRED_ORIGINALS_NOT_CHECKED: "The daily check did not check some flows",
-    Reason.UNREADABLE_ROW: "Rows cannot be read by this version of the app",
+    Reason.UNREADABLE_ROW: "This version of the app cannot read some rows",
     Reason.REQUEST_BUDGET_RESET: "A request budget was reset",
     Reason.INTERNAL_ERROR: "Jobs have failed",
     Reason.SERVICE_OUTAGE: "A service does not answer",
     Reason.ENVIRONMENT_DISABLED: "An environment is disabled",
     Reason.THROTTLED: "The flow service has rejected requests for a long time",
-    Reason.STALE_WRITE: "A late write restored older values at a caller",
-    Reason.ORPHANED_COPY: "Copies of cancelled or rolled-back jobs are left",
+    Reason.STALE_WRITE: "A late write restored older values of a caller",
+    Reason.ORPHANED_COPY: "Copies of cancelled or rolled-back jobs remain",
     Reason.GRANT_NOT_REVOKED: "The service account is still co-owner of a flow",
     Reason.ROW_SKIPPED: "A timer cannot process some rows",
 }
@@ -134,10 +134,10 @@ _CAUSES: Mapping[str, str] = {
     Reason.OWNER_UNAVAILABLE: "the owner is not available",
     Reason.ORIGINAL_EDITED: "the original was edited",
     Reason.SERVICE_ACCOUNT_SIGNED_OUT: "the service account is signed out",
-    Reason.CALLER_SEARCH_INCOMPLETE: "the app may not read every caller",
+    Reason.CALLER_SEARCH_INCOMPLETE: "the app cannot read every place that may contain callers",
     Reason.ENVIRONMENT_READ_ONLY: "the environment is read-only",
     Reason.RETIRED_ORIGINAL_ON: "an original is on again",
-    Reason.PLATFORM_MIGRATION_STALLED: "the platform does not move its flows",
+    Reason.PLATFORM_MIGRATION_STALLED: "the platform does not move the environment's flows",
 }
 
 
@@ -237,7 +237,8 @@ class PendingAction:
             why=f": {why}" if why else "",
             flows=format_count(self.count, "flow"),
             rows=f"{format_count(self.count, 'row')} {'is' if self.count == 1 else 'are'}",
-            messages=format_count(self.count, "message"),
+            messages=format_count(self.count, "queue message"),
+            notifications=format_count(self.count, "notification"),
             deletions=format_count(self.count, "deletion"),
             count=self.count,
             code=code,
@@ -384,7 +385,7 @@ def list_pending_alerts(alerts: Iterable[Alert]) -> list[PendingAction]:
             message=" ".join(sorted({one.message for one in group})[:NAMED]),
             fix=" ".join(sorted({one.fix for one in group} - {""})[:NAMED])
             or _get_default_fix(code)
-            or f"Report it to the project: this version does not know the reason {code}.",
+            or f"Report the reason {code}, which this version of the app does not know.",
             next_command=_NEXT.get(code, "cmkflow health"),
             pending_since=min(one.raised_at for one in group),
         )

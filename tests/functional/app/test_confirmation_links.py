@@ -98,7 +98,7 @@ async def test_the_notification_names_flow_place_date_and_link_but_no_url() -> N
 
     action = received.pending_action
     assert action.kind is PendingActionKind.CALLER_UNCONFIRMED
-    assert action.title == "Till is not confirmed for 1 flow in Contoso"
+    assert action.title == "The update of Till is not confirmed for 1 flow in Contoso"
     assert action.flows == ("Orders",)
     assert job.observation.started_at
     until = job.observation.started_at + timedelta(days=7)

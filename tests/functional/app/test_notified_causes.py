@@ -54,8 +54,8 @@ async def test_completion_notification_counts_flows_not_migrated(scenario: Scena
     ]
     assert ended.pending_action.flows == tuple(item.display_name for item in left)
     assert ended.pending_action.workflow_ids == tuple(item.workflow_id for item in left)
-    assert ended.pending_action.message == "Not migrated: 1 beyond the limit."
-    assert ended.pending_action.fix == "Start the next remediation, or raise the limit first."
+    assert ended.pending_action.message == "Not migrated: 1 beyond the flow limit."
+    assert ended.pending_action.fix == "Start the next remediation, or raise the flow limit first."
 
 
 async def test_completion_names_cancelled_flows_and_those_that_need_changes(
@@ -125,7 +125,7 @@ async def test_late_call_of_an_original_is_reported(scenario: Scenario) -> None:
     await scenario.run(timedelta(days=10))
 
     environment = scenario.build.environment.display_name
-    assert told.title == f"1 flow still called at the original's URL in {environment}"
+    assert told.title == f"Calls still reach the original's URL: 1 flow in {environment}"
     assert told.flows == ("Orders",)
     assert "called 2 times since its callers were updated" in told.message
     assert "run history" in told.fix
@@ -187,7 +187,7 @@ async def test_retired_original_that_is_on_again_is_reported(scenario: Scenario)
             "Microsoft's address ranges have changed",
             "cmkflow network tag-changes",
         ),
-        ("outbound_call_blocked", "Calls by copies are denied", "cmkflow health"),
+        ("outbound_call_blocked", "Calls by copies are, or may be, denied", "cmkflow health"),
         ("new_code", "Action required: new code", "cmkflow health"),
     ],
 )
@@ -227,7 +227,7 @@ async def test_poison_messages_and_dead_letters_are_reported(
     (told,) = [one.pending_action for one in heard.told]
     assert (told.kind, told.title) == (
         PendingActionKind.UNPROCESSED_MESSAGES,
-        "1 message could not be processed",
+        "1 queue message could not be processed",
     )
 
 

@@ -262,7 +262,7 @@ async def test_headline_counts_flows_not_migrated_by_a_completed_remediation(
     assert list_titles(page) == []
     assert find_headline(page) == "2 flows are not migrated"
     assert "1 of 3 flows on your key" in page.text
-    assert "2 beyond the limit" in page.text
+    assert "2 beyond the flow limit" in page.text
 
 
 async def test_headline_is_no_action_required_if_all_flows_are_migrated(scenario: Scenario) -> None:

@@ -109,7 +109,7 @@ async def test_notification_of_the_last_days_does_not_name_more_days(scenario: S
     sent = list_actions_to_notify(await find_actions(scenario), (), scenario.world.clock.now())
 
     [title] = [action.title for action in sent.values()]
-    assert title.endswith("its window closes within a week")
+    assert title.endswith("its support window closes within a week")
 
 
 async def test_days_count_down_until_the_window_closes(scenario: Scenario) -> None:
