@@ -1,4 +1,4 @@
-"""Build and check evidence files: zips with a signed manifest of their files.
+"""Build and check evidence files: zips with a manifest of their files, which is signed if possible.
 
 The same content gives the same bytes, because files are sorted and have a fixed time.
 """

@@ -1,6 +1,6 @@
 """Parse a flow's definition, such as its triggers, child flows and called hosts.
 
-Several file formats contain the same kind of definition. The rest of the app sees only one.
+Several file formats contain the same kind of definition. The rest of the app uses `FlowDefinition`.
 """
 
 import json

@@ -22,10 +22,10 @@ def compute_backoff_delay(
 
 
 def add_jitter(wait: timedelta, key: str, share: float = _JITTER_SHARE) -> timedelta:
-    """Lengthen a delay to at least two seconds, plus up to `share` of it or ten minutes.
+    """Return the delay, at least two seconds, plus an addition that depends on the key.
 
-    The addition is always the same for the same key. Jobs that wait for the same thing then do not
-    continue at the same moment.
+    The addition is at most `share` of the delay, or ten minutes. It keeps jobs that wait for the
+    same thing from continuing at the same moment.
     """
     fraction = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4]) / 2**32
     return max(wait, _MIN_DELAY) + min(wait * share, _MAX_JITTER) * fraction

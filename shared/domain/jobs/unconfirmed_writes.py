@@ -32,7 +32,7 @@ class FlowStateWrite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnconfirmedWrite:
-    """A write that the platform has accepted but does not show yet, other than a flow's state."""
+    """A write that the platform has accepted but does not show yet. It is no `FlowStateWrite`."""
 
     description: str
     sent_at: datetime

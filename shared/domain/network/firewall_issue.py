@@ -165,8 +165,9 @@ def _format_fix(
 def build_issue_for_external_host(
     host: str, flows: Sequence[str], asked: Mapping[str, AddressRanges]
 ) -> FirewallIssue:
-    """Return the issue of a host that no known firewall protects: its owner has to allow the
-    flows.
+    """Return an issue which says that the owner of a host has to allow the flows.
+
+    No known firewall protects the host.
     """
     more = f" and {len(flows) - _FLOWS_SHOWN} more" if len(flows) > _FLOWS_SHOWN else ""
     return FirewallIssue(
@@ -188,7 +189,7 @@ def build_issue_for_external_host(
 
 
 def build_issue_for_unknown_geography(geography: str, tag: str) -> FirewallIssue:
-    """Return the issue that the service tag list has no region in a geography."""
+    """Return an issue which says that the service tag list has no region in a geography."""
     return _build_issue_without_firewall(
         name=f"geography:{geography}",
         text=(
@@ -203,7 +204,7 @@ def build_issue_for_unknown_geography(geography: str, tag: str) -> FirewallIssue
 
 
 def build_issue_for_unknown_tag(tag: str) -> FirewallIssue:
-    """Return the issue that the service tag list has no addresses of a tag."""
+    """Return an issue which says that the service tag list has no addresses of a tag."""
     return _build_issue_without_firewall(
         name=f"service_tag:{tag.lower()}",
         text=f"The service tag list has no readable entry for {tag}, so its addresses are unknown.",

@@ -126,9 +126,9 @@ def find_current_environment_jobs(
 ) -> dict[str, EnvironmentJob]:
     """Return, by id, the environment jobs that a response about the current status needs.
 
-    These are open jobs, recently completed jobs, jobs whose plans currently apply, and for each
-    environment the last job and the last job that writes. `created` contains the start of each
-    remediation by id.
+    These are jobs that are not long over, jobs whose plans currently apply, and for each
+    environment the last job that writes and the last one that does not. `created` contains the
+    start of each remediation by id.
     """
     jobs = list(jobs)
     current = {one.id: one for one in jobs if not _is_long_over(one, now)}

@@ -195,8 +195,8 @@ def split_into_single_and_digest(
 ) -> tuple[list[PendingAction], list[PendingAction]]:
     """Return which pending actions to send one by one, and which together as a digest.
 
-    In all there are at most `most` notifications. The first action of each kind is sent alone, so
-    that no kind is missed.
+    If there are at most `most` actions, none is in the digest. The first action of each kind is
+    sent alone, so that no kind is missed.
     """
     if len(causes) <= most:
         return list(causes), []

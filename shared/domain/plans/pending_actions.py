@@ -256,7 +256,7 @@ class PendingAction:
 def list_pending_flow_actions(
     jobs: Iterable[FlowJob], names: Mapping[str, str]
 ) -> list[PendingAction]:
-    """Return a pending action for each reason, environment and remediation of these flow jobs.
+    """Return the pending actions of flow jobs, grouped by reason, environment and remediation.
 
     `names` contains the environments' names by id.
     """

@@ -106,7 +106,7 @@ def build_approved_plan_name(environment_job_id: str, version: str) -> str:
 
 
 def list_changes_since(approved: PlanItem, now: PlanItem) -> tuple[str, ...]:
-    """Return the changes since an item was approved that need a new approval.
+    """Return which changes since the approval of an item need a new approval.
 
     A caller that no longer exists needs no approval. Neither does a flow job that another approval
     started.
