@@ -16,7 +16,7 @@ from shared.domain.signature import Signature
 #: Digits of the number of a seal.
 _DIGITS = 8
 _FORMAT = 1
-#: A longer span has a reason: the app or the vault did not work, or seals were deleted.
+#: A longer span has a reason: the app or the vault was not available, or seals were deleted.
 _USUAL_SPAN = timedelta(days=1)
 #: The seals in an evidence file, oldest first.
 SEALS_FILE = "audit-seals/seals.jsonl"
@@ -196,7 +196,9 @@ def find_chain_differences(
             if (statement.number == 1) != (statement.previous_sha256 == ""):
                 yield f"{name} names a wrong seal before it"
         elif statement.number != before.number + 1:
-            yield f"Seals {before.number + 1} to {statement.number - 1} are missing"
+            first, last = before.number + 1, statement.number - 1
+            missing = f"Seal {first} is" if first == last else f"Seals {first} to {last} are"
+            yield f"{missing} missing"
         elif (statement.previous_sha256, statement.begins_at) != (before.sha256, before.ends_at):
             yield f"{name} does not follow seal {before.number}"
         before = seal

@@ -209,7 +209,7 @@ async def test_removed_seal_is_named(scenario: Scenario) -> None:
     (_, middle, _) = sorted(name for name in store.rows if name[0] == "auditseals")
     del store.rows[middle]
 
-    assert await read_differences(scenario) == ["Seals 2 to 2 are missing"]
+    assert await read_differences(scenario) == ["Seal 2 is missing"]
 
 
 async def test_seal_by_another_key_with_the_same_id_is_named(scenario: Scenario) -> None:
