@@ -49,12 +49,10 @@ class Cloud:
 
     @property
     def authority_url(self) -> str:
-        """Return the URL of the sign-in service."""
         return f"https://{self.sign_in_host}"
 
     @property
     def resource_manager_url(self) -> str:
-        """Return the URL of Azure Resource Manager."""
         return f"https://{self.resource_manager_host}"
 
     @property

@@ -55,7 +55,6 @@ class FailedRunReport:
 
     @property
     def run_count(self) -> int:
-        """Return how many runs failed."""
         return sum(one.failed_count for one in self.flows)
 
     @property

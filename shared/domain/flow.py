@@ -93,7 +93,6 @@ class Workflow:
 
     @property
     def summary(self) -> "WorkflowSummary":
-        """Return the row without its definition."""
         return WorkflowSummary(
             workflow_id=self.workflow_id.lower(),
             name=self.name,
@@ -159,7 +158,6 @@ class FlowRun:
 
     @property
     def is_running(self) -> bool:
-        """Return whether the run is in progress."""
         return self.ended_at is None
 
     @property
@@ -173,7 +171,6 @@ class FlowRun:
 
     @property
     def has_succeeded(self) -> bool:
-        """Return whether the run succeeded."""
         return self.status.lower() == "succeeded"
 
     @property
@@ -209,10 +206,8 @@ class FlowPermission:
 
     @property
     def is_owner(self) -> bool:
-        """Return whether the principal owns the flow."""
         return self.role == "Owner"
 
     @property
     def is_group(self) -> bool:
-        """Return whether the principal is an Entra group."""
         return self.principal_type.lower() == "group"

@@ -56,7 +56,6 @@ class PlatformErrorCode:
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """Return the code and its aliases."""
         return (self.code, *self.aliases)
 
 

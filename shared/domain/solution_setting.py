@@ -47,7 +47,6 @@ class SolutionSettingChange:
 
     @property
     def is_under_way(self) -> bool:
-        """Return whether the change is in progress."""
         return self.state in {SolutionSettingState.APPLYING, SolutionSettingState.REVERTING}
 
     @property

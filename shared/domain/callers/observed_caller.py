@@ -75,7 +75,6 @@ class NamedCaller:
 
     @property
     def source(self) -> CallerSource:
-        """Return what kind of system called."""
         return self.observed.traits.source
 
     @property
@@ -87,12 +86,10 @@ class NamedCaller:
 
     @property
     def first_at(self) -> datetime:
-        """Return the time of the first call."""
         return self.observed.first_at
 
     @property
     def last_at(self) -> datetime:
-        """Return the time of the last call."""
         return self.observed.last_at
 
     @property

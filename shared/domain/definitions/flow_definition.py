@@ -46,8 +46,6 @@ class UnreadableDefinition(InvalidInput):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """A trigger of a definition."""
-
     name: str
     type: str
     kind: str | None
@@ -153,7 +151,6 @@ class FlowDefinition:
 
     @property
     def trigger_categories(self) -> tuple[TriggerCategory, ...]:
-        """Return the category of each trigger."""
         return tuple(trigger.category for trigger in self.triggers)
 
     @property

@@ -29,13 +29,11 @@ class FlowIds:
 
 
 def get_original_ids(job: FlowJob) -> FlowIds:
-    """Return the ids of the job's original."""
     ids = frozenset({job.original.id, job.original.flow_name.lower()} - {""})
     return FlowIds(job.environment_id, ids, job.original.url_id)
 
 
 def get_copy_ids(job: FlowJob) -> FlowIds:
-    """Return the ids of the job's copy."""
     return FlowIds(job.environment_id, job.copy.ids, job.copy.url_id)
 
 

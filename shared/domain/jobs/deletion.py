@@ -94,7 +94,6 @@ class Deletion(DurableJob[DeletionState]):
 
     @property
     def state_properties(self) -> DeletionStateProperties:
-        """Return the properties of the deletion's state."""
         return DELETION_STATES[self.state]
 
     @property

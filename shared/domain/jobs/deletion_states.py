@@ -20,8 +20,6 @@ class DeletionState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionStateProperties(TransitionProperties[DeletionState]):
-    """The properties of a deletion's state."""
-
     #: The app may have sent the delete request.
     may_be_deleted: bool
 

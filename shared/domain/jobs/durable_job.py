@@ -137,7 +137,6 @@ class DurableJob[S: StrEnum]:
 
     @property
     def lease(self) -> Lease[int]:
-        """Return the lease of the row."""
         return Lease(holder=self.fencing_token, until=self.leased_until)
 
     def has_write_in_flight(self, now: datetime) -> bool:

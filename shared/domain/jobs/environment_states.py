@@ -26,8 +26,6 @@ class EnvironmentJobState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentStateProperties(TransitionProperties[EnvironmentJobState]):
-    """The properties of an environment job's state."""
-
     #: The state of the remediation that has a job in this state.
     remediation_state: RemediationState
     #: Its plan has no decision yet.

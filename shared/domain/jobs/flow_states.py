@@ -79,7 +79,6 @@ class FlowStateProperties(TransitionProperties[FlowJobState]):
         return self.copy in {ExpectedFlowState.NONE, ExpectedFlowState.OFF}
 
     def leads_to(self, after: FlowJobState) -> bool:
-        """Return whether the job may move to `after`."""
         return after in self.next or (self.can_roll_back and after is FlowJobState.ROLLING_BACK)
 
 

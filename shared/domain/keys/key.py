@@ -12,8 +12,6 @@ from shared.domain.environment import Environment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyVersion:
-    """A version of a key."""
-
     name: str
     version: str
     key_type: str

@@ -95,7 +95,6 @@ class KeyCheckResult:
 
     @property
     def level(self) -> FindingLevel:
-        """Return the highest level of the findings."""
         return find_highest_level(self.findings)
 
 

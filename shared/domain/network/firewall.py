@@ -19,8 +19,6 @@ class RuleAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallRule:
-    """A rule of a firewall."""
-
     name: str
     action: RuleAction
     #: Address prefixes (`20.61.88.128/26`), service tags (`PowerPlatformPlex.WestEurope`), `*`.

@@ -19,7 +19,6 @@ class FirewallFixState(StrEnum):
 
     @property
     def is_under_way(self) -> bool:
-        """Return whether the change is in progress."""
         return self in {FirewallFixState.APPLYING, FirewallFixState.REVERTING}
 
 

@@ -72,7 +72,6 @@ def build_firewall_with_ip_rules(
 
 
 def build_allow_rule(name: str, *sources: str) -> FirewallRule:
-    """Return a rule that allows these sources."""
     return FirewallRule(name=name, action=RuleAction.ALLOW, sources=sources)
 
 

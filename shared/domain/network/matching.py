@@ -35,7 +35,6 @@ def includes_port(ranges: Iterable[str], port: int | None) -> bool | None:
 
 
 def includes_every_destination(destinations: Iterable[str]) -> bool:
-    """Return whether these destinations include every destination."""
     return any(one.lower() in _ANYWHERE for one in destinations)
 
 

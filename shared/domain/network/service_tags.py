@@ -37,7 +37,6 @@ class ServiceTagList:
         return iter(self._tags.values())
 
     def find(self, name: str) -> ServiceTag | None:
-        """Return the entry with this name, or None."""
         return self._tags.get(name.lower())
 
     def find_addresses(self, name: str) -> AddressRanges | None:

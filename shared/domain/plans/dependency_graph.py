@@ -36,7 +36,6 @@ class DependencyGraph:
         return self._children.get(flow, frozenset())
 
     def find_parents(self, flow: str) -> frozenset[str]:
-        """Return the flows that call a flow directly."""
         return self._parents.get(flow, frozenset())
 
     def find_ancestors(self, *flows: str) -> frozenset[str]:

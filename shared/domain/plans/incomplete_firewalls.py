@@ -123,7 +123,6 @@ def find_incomplete_firewalls(facts: FirewallFacts) -> list[IncompleteFirewall]:
 
 
 def find_blocking_firewalls(facts: FirewallFacts) -> list[IncompleteFirewall]:
-    """Return each firewall that blocks flows now."""
     return [
         one
         for one in find_incomplete_firewalls(facts)

@@ -437,7 +437,6 @@ def list_pending_environment_actions(
 
 
 def sort_most_urgent_first(pending: Iterable[PendingAction]) -> tuple[PendingAction, ...]:
-    """Return pending actions with the most urgent first."""
     order = list(PendingActionKind)
 
     def rank_urgency(one: PendingAction) -> tuple[int, bool, int, str]:

@@ -58,8 +58,6 @@ class PlanCandidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
-    """The options of a plan."""
-
     environment_job_id: str
     environment_id: str
     #: Requested flows by id or flow name; empty: all.

@@ -27,7 +27,6 @@ class PlanSelection:
 
     @cached_property
     def included_items(self) -> tuple[PlanItem, ...]:
-        """Return the items that the approval includes."""
         return tuple(item for item in self.awaiting if item.workflow_id not in self.excluded_ids)
 
     @cached_property

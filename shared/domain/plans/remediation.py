@@ -210,7 +210,6 @@ class EnvironmentJob(DurableJob[EnvironmentJobState], GrantingJob):
 
     @property
     def state_properties(self) -> EnvironmentStateProperties:
-        """Return the properties of the job's state."""
         return ENVIRONMENT_STATES[self.state]
 
     @property

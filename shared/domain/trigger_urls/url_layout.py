@@ -99,7 +99,6 @@ class UrlLayout:
     is_replaceable: bool
 
     def find_parameter(self, name: str) -> UrlParameter | None:
-        """Return the first parameter with this name."""
         return next((one for one in self.parameters if one.name == name), None)
 
 
