@@ -88,7 +88,7 @@ class AuditTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateChange:
-    """A changed member of an object's state. An empty value means none, or an empty one."""
+    """A changed member of an object's state. A missing value is an empty text."""
 
     name: str
     before: str

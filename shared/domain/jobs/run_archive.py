@@ -103,7 +103,7 @@ def with_part(archive: RunArchive, where: str, runs: list[FlowRun]) -> RunArchiv
 
 
 def reopen_archive(archive: RunArchive, *, now: datetime) -> RunArchive:
-    """Return the archive in progress again, for runs that started after it was started."""
+    """Return the archive, again in progress, for runs that started after it was started."""
     return replace(
         archive,
         state=RunArchiveState.IN_PROGRESS,
