@@ -1,7 +1,4 @@
-"""Send requests to the app's HTTP API (docs/http-api.md), with the standard library only.
-
-If the app rejects a request, the `ApiError` says what is wrong and what to do next.
-"""
+"""Send requests to the app's HTTP API (docs/http-api.md)."""
 
 import http.client
 import json
@@ -54,10 +51,9 @@ class ExitCode(IntEnum):
 
 
 class ApiError(Exception):
-    """A request to the API failed. Its text says why, and what to do."""
+    """A command cannot do its work. The text says why."""
 
     def __init__(self, text: str, exit_code: ExitCode = ExitCode.ERROR) -> None:
-        """`text` is the text of the error, `exit_code` the code with which the command exits."""
         super().__init__(text)
         self.exit_code = exit_code
 
@@ -95,7 +91,7 @@ class ApiCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiClient:
-    """Sends requests to the HTTP API of one app, with a function key or the stored sign-in."""
+    """Sends requests to the HTTP API of one app."""
 
     #: URL of the app (`https://APP.azurewebsites.net`), with or without `/api`.
     url: str
@@ -105,11 +101,7 @@ class ApiClient:
     is_debug: bool = False
 
     def send(self, call: ApiCall) -> Any:
-        """Send a request and return the parsed JSON response.
-
-        Raises `ApiError` if the app rejects the request or does not answer, or if the response is
-        not JSON.
-        """
+        """Send a request and return the parsed JSON response. Raises `ApiError` if that fails."""
         content = self._send_request(call)
         try:
             return json.loads(content)
@@ -117,7 +109,7 @@ class ApiClient:
             raise self._build_unexpected_answer_error("JSON") from None
 
     def list_items(self, *path: str) -> list[Any]:
-        """Return the items of all pages of a list. Raises `ApiError` as `send` does."""
+        """Return the items of all pages of a list. Raises `ApiError` if a request fails."""
         found: list[Any] = []
         after = None
         while after != "":
@@ -128,10 +120,7 @@ class ApiClient:
         return found
 
     def download_page(self, call: ApiCall) -> str:
-        """Return a page of the dashboard as HTML.
-
-        Raises `ApiError` if the response is not such a page.
-        """
+        """Return a page of the dashboard as HTML. Raises `ApiError` if that fails."""
         text = self._send_request(replace(call, headers={**call.headers, "Accept": "text/html"}))
         page = text.decode(errors="replace")
         if not page.startswith("<!doctype html>"):
@@ -139,7 +128,7 @@ class ApiClient:
         return page
 
     def download_file(self, call: ApiCall, media_type: str) -> bytes:
-        """Download a file. Raises `ApiError` as `send` does."""
+        """Download a file. Raises `ApiError` if that fails."""
         return self._send_request(replace(call, headers={**call.headers, "Accept": media_type}))
 
     def _send_request(self, call: ApiCall) -> bytes:
@@ -178,7 +167,6 @@ class ApiClient:
 
     @contextmanager
     def _report_slow_answer(self, seconds: float) -> Iterator[None]:
-        """If the app does not answer soon, print that and when the request times out."""
         text = (
             f"{self._host} has not answered for {_SILENCE:.0f} s. The timeout is {seconds:.0f} s."
         )
@@ -191,9 +179,6 @@ class ApiClient:
             said.cancel()
 
     def _report_request(self, request: Request, result: str, began: float) -> None:
-        """With `--debug`, print a request, its result, and its operation id in Application
-        Insights.
-        """
         if self.is_debug:
             path = urlsplit(request.full_url).path
             milliseconds = (time.monotonic() - began) * 1000
@@ -235,7 +220,6 @@ class ApiClient:
         )
 
     def _build_credentials(self) -> dict[str, str]:
-        """Return the authentication headers: function key, access token, or both."""
         try:
             token = request_token(self.url)
         except SignInError as err:
@@ -244,10 +228,7 @@ class ApiClient:
         return key | ({"Authorization": f"Bearer {token}"} if token else {})
 
     def require_encrypted_address(self) -> None:
-        """Raise `ApiError` for a URL that would send the key without encryption to another machine.
-
-        Also raises it if the URL is empty or not valid.
-        """
+        """Raise `ApiError` if the URL is not valid, or uses `http` to reach another machine."""
         try:
             parts = urlsplit(self.url)
             host = parts.hostname or ""
@@ -321,7 +302,6 @@ def _build_api_error(err: HTTPError, body: Mapping[str, object] | None) -> ApiEr
 
 
 def _format_wrong_member(field_path: str, body: object) -> str:
-    """Return the path of a wrong member of a request body, with its value if that is short."""
     found = body
     for part in field_path.split("."):
         if isinstance(found, Mapping):

@@ -33,9 +33,7 @@ type Show = Callable[[Any], RenderableType]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """The API's answer to a command, and what to print with it: its text, next commands and
-    warnings.
-    """
+    """The API's answer to a command, and what the command prints."""
 
     answer: Any
     show: Show
@@ -75,12 +73,10 @@ def api_command(
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
     """Return a decorator that registers a function as a command.
 
-    The function takes an `ApiClient` and the command's parameters, and returns the API's answer.
-    `show` turns the answer into text; `--output` chooses another format. The function may instead
-    return a `Shown`, which has its own `show`.
-
-    An `ApiError` is printed and ends the command with its exit code. `watched` repeats the function
-    and shows each new answer. `ends` returns the exit code for an answer.
+    The function takes an `ApiClient` and the command's parameters. It returns the API's answer, or
+    a `Shown` with its own `show`. `show` formats the answer for people. `watched` repeats the
+    function and shows each new answer. `ends` returns the exit code for an answer. An `ApiError` is
+    printed and ends the command with its exit code.
     """
 
     def register(call: Callable[..., object]) -> Callable[..., object]:

@@ -23,19 +23,18 @@ _INSTEAD = "unpack it and pass its parts"
 
 
 class TooMuchUnpacked(UnreadableFile):
-    """An archive unpacks to more bytes or entries than allowed, so the rest of it is not read."""
+    """An archive unpacks to more bytes, or has more entries, than allowed."""
 
 
 @dataclass(slots=True, kw_only=True)
 class ArchiveAllowance:
-    """How many more bytes and entries of a file and its nested archives may be unpacked."""
+    """How many bytes and entries may still be unpacked from a file and its nested archives."""
 
     bytes: int
     entries: int = _MOST_ENTRIES
     _most_bytes: int = 0
 
     def __post_init__(self) -> None:
-        """Keep the initial number of bytes, because the error message names that number."""
         self._most_bytes = self.bytes
 
     def subtract(self, *, size: int = 0, entries: int = 0) -> None:

@@ -1,8 +1,4 @@
-"""`cmkflow assess`: show what a customer-managed key does to environments.
-
-The app assesses in the background and writes nothing to the environments. Interrupting the command
-does not stop the assessment.
-"""
+"""`cmkflow assess`: show which flows stay on Microsoft's key, and what to do about it."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -119,9 +115,6 @@ def show_assessments(
 
 
 def _get_caller_search_time(assessments: Sequence[Any]) -> str | None:
-    """Return when callers were searched for the first assessment that has a search. The others
-    reuse it.
-    """
     return next(filter(None, (one["callers_searched_at"] for one in assessments)), None)
 
 
@@ -136,10 +129,6 @@ def _read_assessment_job(api: ApiClient, identity: str) -> Any:
 
 
 def _wait_for_assessment(api: ApiClient, order: Any) -> Any:
-    """Wait until an assessment is over, print its progress, and return its result.
-
-    Raises `ApiError` if the assessment has no result.
-    """
     said, looks = "", iter(LOOKS)
     try:
         while order["state"] not in _ENDED:
@@ -158,7 +147,6 @@ def _wait_for_assessment(api: ApiClient, order: Any) -> Any:
 
 
 def _read_progress(api: ApiClient, order: Any) -> Any:
-    """Return the current progress of an assessment, or the last one if the app does not answer."""
     try:
         return _read_assessment_job(api, order["id"])
     except ApiError as err:
@@ -227,9 +215,6 @@ def _format_reasons(flow: Any) -> str:
 
 
 def _format_flow_note(flow: Any) -> str:
-    """Return which flows keep a flow on Microsoft's key, which flows it keeps there, and its
-    callers.
-    """
     callers = [_format_caller(one) for one in flow["callers"]]
     more = ["maybe more"] if flow["callers_unknown_reason"] else []
     parts = {

@@ -32,15 +32,13 @@ LEVELS = {
 
 
 def format_answer(assessment: Any) -> str:
-    """Return one text: the answer to "Can the key be applied?", and what is uncertain."""
+    """Return the answer of `build_answer` as one text."""
     _, text, doubts = build_answer(assessment)
     return f"{text}. Not sure: {doubts}." if doubts else f"{text}."
 
 
 def build_answer(assessment: Any) -> tuple[str, str, str]:
-    """Return the answer to "Can the key be applied?": its CSS class, its text, and what is
-    uncertain.
-    """
+    """Return the CSS class and text of the answer, and the doubts to show beside it."""
     sure, unsure = _format_certain_work(assessment), _format_uncertainty(assessment)
     rest, doubts = (sure, unsure) if sure else (unsure, "")
     look = "wait" if rest else "done"
@@ -65,9 +63,6 @@ def build_answer(assessment: Any) -> tuple[str, str, str]:
 
 
 def _format_certain_work(assessment: Any) -> str:
-    """Return, as clauses, what has to be done in any case once the key is applied, or "" if nothing
-    has.
-    """
     flows = assessment["flows"]
     stay = sum(flow["stays_on_microsoft_key"] is True for flow in filter_unstarted_flows(flows))
     needing, migrating = (
@@ -90,9 +85,6 @@ def _format_certain_work(assessment: Any) -> str:
 
 
 def _format_retired_originals(assessment: Any) -> str:
-    """Return a clause about the retired originals that are still on Microsoft's key, or "" if there
-    are none.
-    """
     number = len(filter_retired_originals(assessment["flows"]))
     one, many = "retired original remains", "retired originals remain"
     return _format_count(number, one, many, " on Microsoft's key")
@@ -106,7 +98,6 @@ def _is_migrated(assessment: Any) -> bool:
 
 
 def _format_uncertainty(assessment: Any) -> str:
-    """Return, as clauses, what the app could not find out, or "" if it found out everything."""
     flows = filter_unstarted_flows(assessment["flows"])
     doubtful = sum(flow["stays_on_microsoft_key"] is None for flow in flows)
     perhaps = _count_firewalls(assessment)["unknown"]
@@ -131,7 +122,6 @@ def _join_clauses(clauses: Iterable[str]) -> str:
 
 
 def _format_count(number: int, one: str, many: str, rest: str) -> str:
-    """Return a number, its noun and `rest` as one text, which is empty if the number is 0."""
     return f"{number:,} {one if number == 1 else many}{rest}" if number else ""
 
 

@@ -67,10 +67,7 @@ _LOOKS = {"warning": "wait", "ok": "done", "problem": "person", "unknown": "unkn
 
 
 def build_page(assessments: Sequence[Any]) -> str:
-    """Return the HTML page for the API's assessments. Names from the tenant are escaped.
-
-    The page contains every flow, because its readers cannot ask the app for another page of a list.
-    """
+    """Return the HTML page for the API's assessments. Names from the tenant are escaped."""
     return render_template(
         Path(__file__).with_name("assessment.html.j2"),
         {
@@ -113,16 +110,12 @@ def _build_lists(flows: Sequence[Any]) -> dict[str, Any]:
 
 
 def format_reasons(codes: Iterable[str]) -> str:
-    """Return the titles of the reasons why a flow stays on Microsoft's key, as one text."""
+    """Return the titles of Microsoft-key reasons as one text."""
     text = ", ".join(REASONS.get(one, one) for one in codes)
     return text[:1].upper() + text[1:]
 
 
 def _group_flows(flows: Iterable[Any]) -> list[dict[str, Any]]:
-    """Return groups of flows that have the same reasons, recommendations and status.
-
-    Retired originals are grouped without regard to their reasons.
-    """
     found: dict[tuple[Any, ...], list[Any]] = {}
     for flow in flows:
         reasons, advice = tuple(flow["microsoft_key_reasons"]), tuple(flow["recommendations"])
@@ -151,16 +144,12 @@ def _group_flows(flows: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 def _find_common_text(flows: Sequence[Any], member: str) -> str:
-    """Return the value that several flows have in common for a member, or "" if they differ."""
     texts = {flow[member] for flow in flows}
     return texts.pop() if len(flows) > 1 and len(texts) == 1 else ""
 
 
 def _build_bar_parts(assessment: Any) -> list[tuple[str, int, str, str, str]]:
-    """Return the parts of a bar that shows how many flows move, are copied, need changes and so on.
-
-    A part is a CSS class, a number, words, a link and an icon. The numbers add up to all flows.
-    """
+    """Return each part's CSS class, number, words, link and icon."""
     every, total = assessment["flows"], assessment["flow_count"]
     if total is None:
         return []

@@ -40,10 +40,8 @@ class ToDo:
 
 
 def build_to_do_list(assessment: Any) -> list[ToDo]:
-    """Return what people have to do.
-
-    First comes what prevents applying a key or breaks callers today, then other work (that with the
-    fewest details first), then facts to check, and last copies and deletions.
+    """Return what people have to do, sorted by urgency. Problems of the key and broken callers come
+    first, copies and deletions last.
     """
     found = [
         (one["topic"], finding)
@@ -67,12 +65,12 @@ def build_to_do_list(assessment: Any) -> list[ToDo]:
 
 
 def filter_by_status(flows: Iterable[Any], *statuses: str) -> list[Any]:
-    """Return the flows whose remediation status is one of these; a missing one is `unknown`."""
+    """Return the flows with one of these statuses. A flow without a status counts as `unknown`."""
     return [flow for flow in flows if flow.get("remediation_status", "unknown") in statuses]
 
 
 def filter_unstarted_flows(flows: Iterable[Any]) -> list[Any]:
-    """Return the flows that, by their status, a new remediation has to migrate."""
+    """Return the flows whose status says that they need a remediation."""
     statuses = [one for one in RemediationStatus if one.needs_remediation]
     return filter_by_status(flows, *statuses)
 

@@ -35,10 +35,7 @@ _STYLES = {
 
 
 def build_audit_table(answer: Any, names: Mapping[str, str]) -> Listing:
-    """Return one row for each audit entry, with a note about what changed.
-
-    `names` contains names by the ids that they replace.
-    """
+    """Return the audit log as a table. `names` contains names by the ids that they replace."""
 
     def format_name(text: str) -> str:
         return shorten_command(shorten_resource_ids(replace_known_ids(text, names)))
@@ -129,7 +126,6 @@ def list_audit(
 
 
 def _list_warnings(answer: Any) -> Iterator[str]:
-    """Yield which entries are missing from the answer: unreadable rows, and days not searched."""
     yield from list_unreadable_rows(remove_line_breaks(answer))
     if until := answer["searched_until"]:
         yield (
@@ -139,7 +135,6 @@ def _list_warnings(answer: Any) -> Iterator[str]:
 
 
 def _read_environment_names(api: ApiClient) -> dict[str, str]:
-    """Return the names of environments by id, or an empty mapping if they cannot be read."""
     try:
         return {one.id: one.name for one in ENVIRONMENTS.listed(api, {})}
     except ApiError:

@@ -49,10 +49,10 @@ class CalledHostRow(TypedDict):
 
 
 class CalledHostReport:
-    """Builds the rows of the report, for the addresses of flows in some regions."""
+    """Builds the rows and e-mails of the report for some regions."""
 
     def __init__(self, tags: ServiceTagList, regions: Sequence[str]) -> None:
-        """Use the addresses of these regions, which are spelled as in the service tag list."""
+        """`regions` are spelled as in the service tag list."""
         self._regions = regions
         self._version = tags.change_number
         self._sources = RuleSources(tags, FLOW_TAGS)
@@ -83,9 +83,6 @@ class CalledHostReport:
         }
 
     def _find_worst_verdict(self, admission: FirewallDecision) -> Verdict:
-        """Return the worst of a firewall's verdicts: on all regions together, and on each region
-        whose addresses cannot reach the host.
-        """
         unlisted = filter(admission.is_without_addresses, self._by_region)
         verdicts = [find_verdict(admission, asked) for asked in (self._asked, *unlisted)]
         return min(verdicts, key=_WORST.index)

@@ -34,8 +34,6 @@ declared_caller_commands.register(app)
 
 @dataclass(slots=True)
 class _Scan:
-    """The references to flows that `cmkflow caller scan` found, and the files that it skipped."""
-
     #: By the 32 hex digits of each; None: every trigger URL is sought.
     ids: Mapping[bytes, str] | None
     items: list[dict[str, Any]] = field(default_factory=list)

@@ -17,11 +17,10 @@ _MAX_BYTES = 1_000_000
 
 
 def parse_callers(data: bytes, suffix: str) -> list[dict[str, Any]]:
-    """Return the callers of a YAML, JSON or CSV file, in the form of the API's request.
+    """Return the callers that a file declares, as entries of an API request.
 
-    `suffix` is that of the file's name, such as `.csv`. Values are not checked, because the API
-    checks them. Of a trigger URL, only the id is returned. Raises `UnreadableFile` if the file or
-    an entry has the wrong structure.
+    `suffix` is that of the file's name, such as `.csv`. The API checks the values. Of a trigger
+    URL, only the id is returned. Raises `UnreadableFile` if the file has the wrong structure.
     """
     if len(data) > _MAX_BYTES:
         raise UnreadableFile(f"it is larger than {_MAX_BYTES} bytes")
@@ -40,9 +39,8 @@ def parse_callers(data: bytes, suffix: str) -> list[dict[str, Any]]:
 
 
 def read_callers(file: Path) -> list[dict[str, Any]]:
-    """Return the callers of a file, whose suffix names its format.
-
-    Raises `UnreadableFile` if the file cannot be read or has the wrong structure.
+    """Read the callers that a file declares. Raises `UnreadableFile` if the file cannot be read or
+    has the wrong structure.
     """
     try:
         data = file.read_bytes()
@@ -52,9 +50,7 @@ def read_callers(file: Path) -> list[dict[str, Any]]:
 
 
 class _Loader(yaml.BaseLoader):  # every value is a text: `no` and 0123 stay as they are written
-    """Loads YAML, but rejects repeated names, and aliases, because these can make a small file
-    huge.
-    """
+    """Loads YAML. Rejects repeated names. Rejects aliases, which can make a small file huge."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):

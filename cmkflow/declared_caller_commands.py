@@ -25,7 +25,6 @@ _INDEX = re.compile(r"^( *)callers\.(\d+)", re.MULTILINE)
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands for declared callers to the group `caller`."""
     api_command(app, "declare", show=_build_listing)(declare_callers)
     api_command(app, "list", show=_build_listing)(list_callers)
     api_command(app, "confirm", show=_format_confirmation)(confirm_caller)
@@ -121,10 +120,6 @@ def remove_caller(api: ApiClient, name: CallerName) -> object:
 
 
 def _replace_indexes_with_names(text: str, callers: list[dict[str, Any]]) -> str:
-    """Return an error text in which the number and name of each caller replace its index in the
-    file.
-    """
-
     def name_caller(match: re.Match[str]) -> str:
         number = int(match[2])
         name = callers[number].get("name") if number < len(callers) else None

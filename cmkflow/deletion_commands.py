@@ -37,7 +37,6 @@ app = typer.Typer(
 
 
 def _is_scheduled(deletion: Any) -> bool:
-    """Return whether a deletion is scheduled, so that scheduling it again replaces its date."""
     facts = DELETION_STATES[deletion["state"]]
     return facts.can_be_cancelled and not facts.needs_action
 
@@ -167,10 +166,6 @@ def _parse_date(text: str) -> datetime:
 
 
 def _require_allowed_date(originals: Sequence[Any], moment: datetime) -> None:
-    """Raise `ApiError` if an original may not be deleted as early as `moment`.
-
-    Called before the command asks for confirmation.
-    """
     early = [one for one in originals if moment < datetime.fromisoformat(one["earliest_delete_at"])]
     if early:
         lines = [
@@ -182,10 +177,6 @@ def _require_allowed_date(originals: Sequence[Any], moment: datetime) -> None:
 
 
 def _select_originals(shown: Any, flows: list[str] | None) -> list[Any]:
-    """Return the originals that `--flow` names, or without `--flow` all that can be deleted.
-
-    Raises `ApiError` if one of them cannot be deleted.
-    """
     deletable = shown["deletable_originals"]
     if not flows:
         if not deletable:

@@ -32,9 +32,7 @@ _PLACE = (
 
 
 def build_deletion_table(items: Sequence[Any]) -> RenderableType:
-    """Return the table of deletions, each with its result, then the actions that the deletions
-    require.
-    """
+    """Return the deletions as a table, followed by the actions that they require."""
     return Group(
         Listing(columns=_COLUMNS, items=items, note=_format_deletion_result),
         *_list_actions_required(items),
@@ -42,7 +40,7 @@ def build_deletion_table(items: Sequence[Any]) -> RenderableType:
 
 
 def build_tenant_deletion_table(answer: Any) -> RenderableType:
-    """Return the table of a page of the tenant's deletions."""
+    """Return one page of the tenant's deletions as a table, followed by required actions."""
     return Group(
         Listing(
             columns=(*_COLUMNS, *_PLACE),
@@ -74,9 +72,7 @@ def _format_deletion_result(deletion: Any) -> str:
 
 
 def format_deletions(answer: Any) -> RenderableType:
-    """Return the deletions of a remediation, its deletable originals, run archives and support
-    windows.
-    """
+    """Return what `cmkflow deletion list` shows for one remediation."""
     parts: list[RenderableType] = []
     if answer["items"]:
         parts.append(build_deletion_table(answer["items"]))
@@ -91,9 +87,8 @@ def format_deletions(answer: Any) -> RenderableType:
 
 
 def describe_originals(candidates: Iterable[Any], replaced: Iterable[Any] = ()) -> Iterable[Text]:
-    """Yield each original and the consequences of its deletion.
-
-    `replaced` contains the deletions that are scheduled already and get another date.
+    """Yield the lines about each original and the consequences of its deletion. `replaced` contains
+    scheduled deletions that get another date.
     """
     ordered = {one["job_id"]: one for one in replaced}
     for one in candidates:

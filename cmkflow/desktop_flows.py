@@ -1,7 +1,7 @@
-"""Find desktop flows among the files of a solution's `Workflows` folder.
+"""Find the desktop flows of a solution, which are stored beside its cloud flows
+(platform.md#desktop-flows).
 
-Desktop flows are stored beside cloud flows (platform.md#desktop-flows). The solution's XML is
-searched and not parsed, because it is untrusted and only two values are needed.
+The solution's XML is searched and not parsed, because it is untrusted.
 """
 
 import re
@@ -22,15 +22,14 @@ _MOST_BYTES = 64 * 1024 * 1024
 
 
 def is_unpacked_desktop_flow(file: Path) -> bool:
-    """Return whether the XML beside a file of an unpacked solution describes a desktop flow."""
+    """Return whether the XML file beside this file describes a desktop flow."""
     beside = file.with_name(file.name + _DATA)
     return beside.is_file() and bool(_find_desktop_flows(beside.read_bytes()))
 
 
 def find_customizations(archive: zipfile.ZipFile) -> zipfile.ZipInfo | None:
-    """Return the member of a packed solution that lists its workflows: `customizations.xml`.
-
-    Returns None if the archive has none, or if it is encrypted or too large.
+    """Return the archive member `customizations.xml`, which lists the workflows of a solution.
+    Returns None if it is missing, encrypted or too large.
     """
     for info in archive.infolist():
         if info.filename.lower() == _CUSTOMIZATIONS:

@@ -45,9 +45,8 @@ def register(group: typer.Typer) -> None:
 
 
 def format_doctor(answer: Any, *, is_full: bool = False) -> RenderableType:
-    """Return the findings by level, the most urgent first.
-
-    Without `is_full`, checks that passed are only counted.
+    """Return the findings by level, the most urgent level first. Without `is_full`, checks that
+    passed are only counted.
     """
     by_level: dict[str, list[Any]] = {level: [] for level in _TITLES}
     for one in answer["items"]:

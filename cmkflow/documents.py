@@ -74,9 +74,8 @@ def open_documents(paths: Iterable[Path]) -> Iterator[Document]:
 
 
 def describe_error(error: Exception) -> str:
-    """Return why a file cannot be read.
-
-    The text never quotes the file, which may contain secrets.
+    """Return why a file cannot be read. The text of an unknown exception is not shown, because it
+    may quote the file.
     """
     match error:
         case UnreadableFile():
@@ -117,10 +116,7 @@ def _open_stream(
 
 
 def _read_nested(stream: IO[bytes]) -> IO[bytes]:
-    """Read a nested archive into memory, because its members are read in another order than stored.
-
-    Raises `UnreadableFile` if it is too large.
-    """
+    """Read a nested archive into memory. Raises `UnreadableFile` if it is too large."""
     content = stream.read(_MOST_IN_MEMORY + 1)
     if len(content) > _MOST_IN_MEMORY:
         raise UnreadableFile(f"the nested archive is larger than {_MOST_IN_MEMORY // MEGABYTE} MB")

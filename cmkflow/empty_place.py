@@ -1,8 +1,4 @@
-"""Check that the place of an import has no state, and delete what a first start of the app wrote
-there.
-
-A first start of the app writes rows, but such a place still counts as empty.
-"""
+"""Check that the target of an import is empty. Rows from the first start of an app do not count."""
 
 from dataclasses import replace
 from itertools import batched, groupby
@@ -51,7 +47,7 @@ _REMOVED = 100
 
 
 async def require_empty(place: "StatePlace", schema: str, *, is_used: bool) -> None:
-    """Raise `InvalidInput` if a place has more than what the first start of an app writes.
+    """Raise `InvalidInput` if a place has more than the first start of an app writes.
 
     `schema` is the table with the version of the store. `is_used` says whether an app has written
     to the place, for the text of the error.

@@ -48,7 +48,7 @@ class ExpectedEvidence:
         return bool(self.fingerprints or self.key_id)
 
     def is_expected_key(self, key_id: str) -> bool:
-        """Return whether a URL is that of the expected key, or of a version of the expected key."""
+        """Return whether a URL names the expected key or a version of it."""
         expected = self.key_id.rstrip("/").lower()
         key, _, version = key_id.lower().rpartition("/")
         # A version with dots could lead to another key of the vault.
@@ -56,7 +56,9 @@ class ExpectedEvidence:
 
 
 def check_evidence(file: BufferedReader, expected: ExpectedEvidence) -> EvidenceFindings:
-    """Check an evidence file. Raises `ValueError` if it is another kind of file."""
+    """Return the problems of an evidence file, and what its checks show. Raises `ValueError` if it
+    is another kind of file.
+    """
     check = EvidenceFindings(problems=list(find_manifest_differences(file)))
     file.seek(0)
     manifest, signature = read_signature(file)
@@ -130,10 +132,11 @@ _UNVERIFIED = (
 
 
 def check_time_stamp(file: BufferedReader, trusted: Sequence[Certificate]) -> EvidenceFindings:
-    """Check the time stamp with the certificates of `trusted` authorities.
+    """Check the time stamp of an evidence file.
 
-    Without certificates, the time stamp is reported but not verified. With them, a missing time
-    stamp is a problem. Raises `ValueError` if the file is not an evidence file.
+    `trusted` contains certificates of time stamp authorities. Without them, the time stamp is not
+    verified; with them, a missing one is a problem. Raises `ValueError` if the file is not an
+    evidence file.
     """
     found = EvidenceFindings()
     signature, answer = read_time_stamp(file)

@@ -34,7 +34,6 @@ class EvidenceFindings:
     conclusions: list[str] = field(default_factory=list)
 
     def add(self, more: "EvidenceFindings") -> None:
-        """Add the findings of another check."""
         self.problems += more.problems
         self.notes += more.notes
         self.conclusions += more.conclusions
@@ -50,9 +49,8 @@ _AUDIT_FILE = "audit.jsonl"
 
 
 def check_seals(file: BufferedReader, manifest: bytes) -> EvidenceFindings:
-    """Return whether the audit entries match their seals, and which seals cover them.
-
-    Raises `ValueError` if the seals or entries cannot be read.
+    """Compare the audit entries in an evidence file with their seals. Raises `ValueError` if they
+    cannot be read.
     """
     files = read_files(file, lambda name: name.startswith((_AUDIT_FILE, "audit-seals/")))
     problems = [

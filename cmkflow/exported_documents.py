@@ -43,9 +43,8 @@ def list_resources(
 
 
 def _nest_properties(members: Mapping[str, object]) -> Mapping[str, object]:
-    """Move the members that `az … show` prints beside `id` and `type` into `properties`.
-
-    Does so only for network resources, because the Azure CLI renames or omits properties of others.
+    """Move the members that `az … show` prints beside `id` and `type` into `properties`. Does so
+    only for network resources, because the Azure CLI renames or omits properties of others.
     """
     if not str(members["type"]).lower().startswith("microsoft.network/"):
         return members
@@ -70,7 +69,6 @@ def _nest_inner_properties(value: object) -> object:
 
 
 def _parse_recorded_answers(interactions: object) -> Iterator[object]:
-    """Yield the bodies of recorded HTTP responses, such as those of `vcrpy`, if they are JSON."""
     for interaction in interactions if isinstance(interactions, list) else ():
         body = mapping_at(as_mapping(interaction), "response", "body")
         text = text_at(body, "string")
@@ -127,7 +125,6 @@ def _list_template_resources(
 
 
 def _read_properties(members: Mapping[str, object], template: ArmTemplate) -> Mapping[str, object]:
-    """Return a resource's properties. Placeholders replace what only a deployment decides."""
     properties = {**as_mapping(template.resolve_value(members.get("properties")))}
     copies = properties.pop("copy", None)
     for copied in copies if isinstance(copies, list) else ():

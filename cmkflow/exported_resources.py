@@ -1,7 +1,4 @@
-"""Read Azure resources from files, through the port that reads them from subscriptions.
-
-So the same code checks firewalls in ARM templates, exports and recorded responses.
-"""
+"""Read Azure resources from files, so that the code for subscriptions can also check files."""
 
 import builtins
 from collections.abc import Iterable, Mapping
@@ -44,9 +41,7 @@ class ExportedResources:
     expressions: dict[str, Expressions] = field(default_factory=dict)
 
     def find_expressions(self, resource_id: str) -> Expressions | None:
-        """Return the expressions of the template that contains a resource, or None if no template
-        does.
-        """
+        """Return the expressions of the template with this resource, or None if no template has it."""
         wanted = resource_id.lower()
         return next((one for key, one in self.expressions.items() if wanted.startswith(key)), None)
 
@@ -69,7 +64,9 @@ class ExportedResources:
         api_version: str,  # noqa: ARG002
         suffix: str = "",
     ) -> Mapping[str, object]:
-        """Return a resource or a child of it. Raises `NotFound` if no file contains it."""
+        """Return a resource, or its part at `suffix`. Raises `NotFound` if the files do not
+        describe it.
+        """
         found = self.by_id.get((resource_id + suffix).lower())
         if found is None and suffix == "/config/web":
             found = self._find_site_configuration(resource_id.lower())
@@ -80,7 +77,6 @@ class ExportedResources:
         return found
 
     def _find_site_configuration(self, site_id: str) -> Mapping[str, object] | None:
-        """Return the `config/web` of a site, which a list of sites lacks."""
         site = self.by_id.get(site_id, {})
         configuration = mapping_at(site, "properties", "siteConfig")
         if site_id in self.deployed or "ipSecurityRestrictions" in configuration:
@@ -93,10 +89,8 @@ class ExportedResources:
         collection: str,
         api_version: str,  # noqa: ARG002
     ) -> builtins.list[Mapping[str, object]]:
-        """Return child resources. Raises `NotFound` if the files may lack some.
-
-        A template has all children that it deploys. An exported resource without children may have
-        some in Azure.
+        """Return the children of a resource. Raises `NotFound` if the files have none, unless a
+        template deploys the resource. An export may omit children.
         """
         start = f"{resource_id}/{collection}/".lower()
         found = [one for key, one in self.by_id.items() if key.startswith(start)]
@@ -106,7 +100,9 @@ class ExportedResources:
 
 
 def read_exported_resources(paths: Iterable[Path]) -> ExportedResources:
-    """Return the resources in these files, and in files of these folders that match `*.json*`."""
+    """Return the resources in these files and folders. Of a folder, reads files that match
+    `*.json*`.
+    """
     resources = ExportedResources()
     for path in paths:
         files = sorted(path.rglob("*.json*")) if path.is_dir() else [path]

@@ -15,7 +15,6 @@ from cmkflow.timestamps import format_minute
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the group `environment`."""
     api_command(app, "failed-runs", show=_format_report)(show_failed_runs)
 
 

@@ -34,7 +34,7 @@ _MEMBERS = {
 
 
 def format_fix(fix: Any, language: FixLanguage) -> str:
-    """Return the fix as commands or code, with the issue, the summary and notes as comments."""
+    """Return the fix in a language, after comments about the issue and the fix."""
     member, comment = _MEMBERS[language]
     said = [fix["issue"], fix["unavailable_reason"] or fix["summary"], *fix["notes"]]
     lines = [f"{comment} {line}" for line in said if line]

@@ -116,10 +116,6 @@ def show_flow(
 
 
 def _require_flow(api: ApiClient, flow: str, remediation: str | None) -> dict[str, Any]:
-    """Return the flow from the newest remediation that has it.
-
-    Raises `ApiError` if no remediation has it, or if several flows match.
-    """
     seen: list[NamedItem] = []
     for identity in [remediation] if remediation else _read_newest_remediations(api):
         query = {"include_history": "true"}

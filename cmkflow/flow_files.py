@@ -1,7 +1,6 @@
 """Read flows from exported solutions, packages, definitions and ARM templates.
 
-Reads UTF-8 with and without byte order mark, UTF-16, folders, archives and nested archives. A file
-that cannot be read becomes an item that says why, and the others are still read.
+A file that cannot be read becomes an item that says why.
 """
 
 import io
@@ -78,10 +77,10 @@ class _Source:
 
 
 def read_flow_files(paths: Iterable[Path | str]) -> Iterator[FlowFile]:
-    """Yield the flows of files and folders, sorted by path within each folder.
+    """Yield the flows in files and folders, sorted by path within each folder.
 
-    Reads `*.json` and `*.zip`. In folders and archives, JSON without a flow is ignored unless its
-    path identifies it as a flow; a file that is named in `paths` must contain a flow.
+    Of a folder, reads `*.json` and `*.zip`. In folders and archives, JSON without a flow is ignored
+    unless its path is that of a flow.
     """
     for path in map(Path, paths):
         if not path.is_dir():
@@ -208,10 +207,7 @@ def _find_flow_id(name: PurePosixPath) -> str:
 
 
 def _is_path_of_flow(name: PurePosixPath) -> bool:
-    """Return whether a file with this path must be a flow, as in exported solutions and packages.
-
-    See platform.md#client-data.
-    """
+    """Return whether a file with this path must be a flow (platform.md#client-data)."""
     if name.suffix.lower() != ".json":
         return False
     return _is_in_workflows(name) or name.name.lower() in _FLOW_FILE_NAMES
@@ -230,7 +226,6 @@ def _is_unpacked_solution(folder: Path) -> bool:
 
 
 def _derive_name(source: _Source, flow: FlowInDocument) -> str:
-    """Return the name of a flow: a Standard logic app's folder, or a file without its suffix."""
     is_standard = source.file_name.name.lower() == "workflow.json"
     if is_standard and flow.definition.format is DefinitionFormat.LOGIC_APP:
         return source.file_name.parent.name or source.file_name.stem

@@ -1,4 +1,4 @@
-"""Format owners of flows, and the option that selects flows by owner."""
+"""Format owners of flows, and define the option that selects flows by owner."""
 
 from typing import Annotated, Any
 

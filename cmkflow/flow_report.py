@@ -1,4 +1,4 @@
-"""Build what `cmkflow inspect` shows and prints as JSON about each flow, without secrets."""
+"""Evaluate flows in files, and build the JSON output of `cmkflow inspect`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,7 +23,6 @@ class Inspection:
 
     @property
     def definition(self) -> FlowDefinition:
-        """Return the flow's definition."""
         return self.flow.definition
 
     def build_json(self) -> dict[str, object]:
@@ -69,10 +68,8 @@ class Inspection:
 
 
 def inspect_flows(files: Iterable[FlowFile]) -> list[Inspection]:
-    """Return, for each flow in files, whether it stays on Microsoft's key.
-
-    The flows are evaluated together, because the result of a parent depends on its children. If
-    files have several versions of a child, the first one counts.
+    """Return whether each flow in the files stays on Microsoft's key. The flows are evaluated
+    together, because the result of a parent depends on its children.
     """
     flows = {_choose_identity(index, file): file for index, file in _pair_numbers_with_files(files)}
     found = {key: file.flow for key, file in flows.items() if file.flow}

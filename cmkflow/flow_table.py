@@ -35,9 +35,7 @@ def build_flow_table(inspections: Sequence[Inspection], *, is_full: bool = False
 
 
 def format_summary(inspections: Sequence[Inspection], *, skipped: int = 0) -> str:
-    """Return how many flows stay on Microsoft's key, may stay or move, and how many files were
-    skipped.
-    """
+    """Return the number of flows by result, and the number of skipped files, as text."""
     count = Counter(_compute_rank(one)[0] for one in inspections)
     parts = [f"{count[rank]} {words[count[rank] != 1]}" for rank, words in _TOTALS if count[rank]]
     text = f"{format_number(len(inspections), 'flow')}: {', '.join(parts)}."
@@ -73,7 +71,6 @@ def _format_note(one: Inspection) -> str:
 
 
 def _format_remarks(one: Inspection) -> Iterator[str]:
-    """Yield why a flow stays on Microsoft's key, and the flows, hosts and trigger URLs it uses."""
     if one.assessment.stays_on_microsoft_key is not False or _is_logic_app(one):
         yield one.assessment.message.rstrip(".")
     if one.definition.children:

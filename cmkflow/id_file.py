@@ -28,11 +28,8 @@ _NAME_IN_FLOW_LIST = frozenset({"id"})
 
 
 def read_flow_ids(file: Path) -> dict[bytes, str]:
-    """Return the flow ids in a JSON, CSV or TSV file, by their 32 hex digits.
-
-    In JSON, and in CSV with a header, only members and columns with names of flow ids count. In
-    other files, the first id of each line counts. Raises `BadParameter` if the file has no id or
-    cannot be read.
+    """Return the flow ids in a JSON, CSV or TSV file, each by its 32 hex digits. Raises
+    `BadParameter` if the file has no id or cannot be read.
     """
     try:
         data = file.read_bytes()
@@ -59,7 +56,6 @@ def _list_json_ids(document: object) -> list[str]:
 
 
 def _list_texts(value: object, name: str) -> Iterator[tuple[str, str]]:
-    """Yield each text in a JSON value with the name of its member or of its list."""
     if isinstance(value, str):
         yield name, value
     elif isinstance(value, list):

@@ -1,7 +1,4 @@
-"""Decode exported JSON, and Microsoft's service tag list.
-
-The files are in UTF-8, with or without byte order mark, or in UTF-16.
-"""
+"""Decode exported JSON, and read Microsoft's service tag list."""
 
 import json
 from collections.abc import Iterable
@@ -15,9 +12,7 @@ from shared.domain.network.service_tags import ServiceTagList, parse_service_tag
 
 
 class UnreadableFile(Exception):
-    """A file cannot be read. The text says why, without quoting the file, which may contain
-    secrets.
-    """
+    """A file cannot be read. The text says why."""
 
 
 #: Size below which the check of paths is not needed, in bytes.
@@ -27,9 +22,8 @@ _MOST_IN_PATHS = 1_000_000_000
 
 
 def decode_json(data: bytes) -> object:
-    """Return the value of a JSON file, in any encoding of JSON and with line breaks in strings.
-
-    Raises `UnreadableFile` if it is not valid JSON, or nested too deeply.
+    """Return the value of a JSON file. Accepts UTF-8, UTF-16 and UTF-32, and line breaks in
+    strings. Raises `UnreadableFile` if the file is not valid JSON or is nested too deeply.
     """
     try:
         text = data.decode(json.detect_encoding(data))
@@ -49,10 +43,7 @@ def decode_json(data: bytes) -> object:
 
 
 def _require_short_paths(document: object) -> None:
-    """Raise `UnreadableFile` if the paths of all values in a document are too long in total.
-
-    Nested members with long names make that length grow quadratically.
-    """
+    """Raise `UnreadableFile` if nested members with long names make paths too long in total."""
     stack, total = [(document, 0)], 0
     while stack and total <= _MOST_IN_PATHS:
         value, length = stack.pop()
@@ -70,7 +61,7 @@ def _require_short_paths(document: object) -> None:
 
 
 def read_service_tag_list(path: Path) -> ServiceTagList:
-    """Return the service tag list in a file. Prints an error and exits if the file has none."""
+    """Return the service tag list in a file. If that fails, prints why and exits with 1."""
     try:
         return parse_service_tags(json.loads(path.read_bytes()))
     except OSError as err:

@@ -78,9 +78,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """A table with a row for each item, followed by a line for the item's note. Empty columns are
-    omitted.
-    """
+    """A table with a row for each item, and below each row the item's note, if any."""
 
     columns: Sequence[Column]
     items: Sequence[Any]
@@ -168,7 +166,6 @@ def _measure_widths(drawn: Sequence[_Drawn]) -> list[int]:
 
 
 def _shrink_widths(widths: list[int], may_shrink: Sequence[bool], width: int) -> None:
-    """Shorten the widest columns that may be shortened until the line fits."""
     while sum(widths) + _SPACING * (len(widths) - 1) > width:
         wide = [i for i, one in enumerate(widths) if may_shrink[i] and one > _NARROWEST]
         if not wide:
@@ -208,7 +205,7 @@ def _format_text(cell: Cell) -> Text:
 
 
 def _format_tabs(texts: Iterable[str]) -> Segment:
-    """Return the texts as one line, separated by tabs; a rich `Text` would make them spaces."""
+    """Return the texts separated by tabs, which a rich `Text` would turn into spaces."""
     return Segment(
         "\t".join(
             remove_tabs_and_breaks(remove_unprintable(text).replace("\n", ", ")) for text in texts

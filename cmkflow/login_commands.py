@@ -223,7 +223,6 @@ def configure_profiles(
 
 @contextmanager
 def _exit_on_error() -> Iterator[None]:
-    """Print an `ApiError` or `SignInError`, and end the command with its exit code."""
     try:
         yield
     except ApiError as err:
@@ -237,7 +236,6 @@ def _exit_on_error() -> Iterator[None]:
 
 
 def _read_app_url(api: str, profile: str) -> str:
-    """Return the URL of the app. Asks for it in a terminal if none is set."""
     url = find_app_url(api, profile)
     if not url and sys.stdin.isatty():
         url = add_scheme(ask("Address of the app"))
@@ -249,7 +247,6 @@ def _find_known_profile(url: str) -> Profile | None:
 
 
 def _read_profile_from_app(url: str, *, is_sure: bool, debug: bool) -> Profile:
-    """Read from the app how to sign in to it, and ask the user whether its tenant is right."""
     found = read_sign_in_configuration(url, debug=debug)
     echo(f"Found the app at {url}", err=True)
     echo(f"  Tenant   {found.tenant_id}\n  Client   {found.client_id}", err=True)

@@ -1,4 +1,4 @@
-"""Read the names of files, and write files."""
+"""Parse file names, and write files."""
 
 import os
 from pathlib import Path
@@ -7,8 +7,8 @@ import typer
 
 
 def parse_file_name(text: str) -> Path:
-    """Return the path that a text names. Raises `BadParameter` for an empty text, such as that of
-    an unset variable.
+    """Return the path that a text names. Raises `BadParameter` for an empty text, such as the value
+    of an unset variable.
     """
     if not text:
         raise typer.BadParameter("Give a file name.")
@@ -16,7 +16,7 @@ def parse_file_name(text: str) -> Path:
 
 
 def format_path(path: Path) -> str:
-    """Return a path as text. File names are bytes, which may not be valid UTF-8."""
+    """Return a path as text. Bytes that are not UTF-8 become replacement characters."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 

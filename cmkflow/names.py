@@ -1,8 +1,4 @@
-"""Replace names and short ids that users type with ids.
-
-`api_command` does so for each parameter whose annotation contains a `NameResolver`. Complete ids
-are used unchanged, so that scripts need no additional request.
-"""
+"""Replace the names and short ids that users type with ids. Complete ids need no request."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -33,9 +29,8 @@ class NameResolver:
     def resolve_names(
         self, api: ApiClient, arguments: Mapping[str, Any], texts: Iterable[str]
     ) -> list[str]:
-        """Return the id of the item that each text names; an empty text stays empty.
-
-        Raises `ApiError` for a text that matches no item, or several.
+        """Return the id that each text names. Empty texts and complete ids stay unchanged. Raises
+        `ApiError` if a text matches no item or several.
         """
         known: list[NamedItem] | None = None
         found = []
@@ -63,10 +58,8 @@ class NameResolver:
 def replace_names_with_ids(
     api: ApiClient, signature: Signature, arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return a command's arguments, in which ids replace names.
-
-    Names are replaced in the order of the parameters, because a name may depend on an earlier
-    parameter.
+    """Return a command's arguments with ids in place of names. Names are replaced in the order of
+    the parameters, because a name may depend on an earlier parameter.
     """
     found = dict(arguments)
     for name, parameter in signature.parameters.items():
@@ -150,7 +143,9 @@ FLOWS_OF_PLANS = NameResolver(
 
 
 def build_completion(resolver: NameResolver) -> Callable[[typer.Context, str], list[str]]:
-    """Return a shell completion of names and ids, which is empty if the app does not answer."""
+    """Return a function that completes names and ids. It completes nothing if the app does not
+    answer.
+    """
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         given = ctx.params

@@ -1,7 +1,4 @@
-"""Check whether firewalls in files allow service tags: a row for each firewall, region and tag.
-
-Other resources have a row too, which shows that they were read and not checked.
-"""
+"""Check whether firewalls in files allow service tags."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +19,7 @@ from shared.ports import FirewallKind
 
 
 class FirewallCheckRow(TypedDict):
-    """The check of a firewall for a region and tag, or a resource that is not a firewall."""
+    """The result for one firewall, tag and region, or for a resource that was not checked."""
 
     #: Azure resource id; for a template, the file and the id in it.
     resource: str
@@ -82,7 +79,7 @@ class Question:
     also_required: Collection[str] = ()
 
     def is_required(self, tag: str) -> bool:
-        """Return whether a firewall that does not allow all of a tag has a firewall issue."""
+        """Return whether firewalls must allow the tag."""
         return tag == PROTECTED_TAG or tag in self.also_required
 
     def format_tag_name(self, tag: str, region: str) -> str:
@@ -90,7 +87,7 @@ class Question:
         return f"{tag}.{region}" if region else tag
 
     def list_tags(self) -> Iterator[tuple[str, str, AddressRanges | None]]:
-        """Yield each tag, region and its addresses, or None if the list does not have this tag."""
+        """Yield each tag and region with its addresses, or with None if the list lacks them."""
         for region in self.regions or ("",):
             for tag in (PROTECTED_TAG, *TAGS_BESIDE):
                 yield tag, region, self.tags.find_addresses(self.format_tag_name(tag, region))
@@ -99,9 +96,8 @@ class Question:
 async def check_network(
     resources: ExportedResources, question: Question, *, with_fixes: bool = False
 ) -> list[FirewallCheckRow]:
-    """Return a row for each firewall, region and tag, then the rows of other resources.
-
-    `with_fixes` adds the firewall fix to rows with a firewall issue.
+    """Return a row for each firewall, region and tag, then rows for other resources. `with_fixes`
+    adds the firewall fix to rows with a firewall issue.
     """
     kinds = build_firewall_kinds(resources)
     firewalls = await read_exported_firewalls(resources)
@@ -128,7 +124,7 @@ def is_firewall_issue(row: FirewallCheckRow) -> bool:
 async def _propose_fix(
     kinds: Mapping[str, FirewallKind], firewall: Firewall, sources: RuleSources, question: Question
 ) -> FirewallFix | None:
-    """Return one fix for all regions, because fixes for single regions could conflict."""
+    """Return one fix for all regions, because fixes for separate regions could conflict."""
     named = {
         question.format_tag_name(tag, region): addresses
         for tag, region, addresses in question.list_tags()
@@ -185,9 +181,6 @@ def _build_unknown_verdict(name: str) -> TagVerdict:
 def _build_other_rows(
     resources: ExportedResources, firewalls: Iterable[Firewall], read_types: Collection[str]
 ) -> Iterator[FirewallCheckRow]:
-    """Yield a row for each resource that is not a checked firewall, and each file without a
-    resource.
-    """
     checked = {firewall.id.partition("#")[0].lower() for firewall in firewalls}
     for resource_id, resource in resources.by_id.items():
         if resource_id not in checked:

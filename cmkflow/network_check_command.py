@@ -165,7 +165,6 @@ def _build_columns(rows: Sequence[FirewallCheckRow]) -> tuple[Column, ...]:
 
 
 def _format_short_name(resource: str) -> str:
-    """Return the name of a resource, or the path of a file that could not be read."""
     file, is_in_file, identity = resource.partition("!")
     return identity.rpartition("/")[2] if is_in_file else shorten_resource_ids(file)
 
@@ -176,9 +175,6 @@ def _format_verdict(row: FirewallCheckRow) -> Text:
 
 
 def _format_note(row: FirewallCheckRow) -> str:
-    """Return why a firewall does not allow a tag, and the first address ranges that it does not
-    allow.
-    """
     missing = row["missing_prefixes"]
     more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
     prefixes = f"missing {', '.join(missing[:_SHOWN])}{more}" if missing else ""
@@ -186,7 +182,6 @@ def _format_note(row: FirewallCheckRow) -> str:
 
 
 def _exit_on_issues(rows: Sequence[FirewallCheckRow]) -> None:
-    """Exit with code 6 if there is a firewall issue, an unreadable file or no firewall."""
     issues = sum(map(is_firewall_issue, rows))
     unread = sum((row["message"] or "").startswith(("no_file", "not_json")) for row in rows)
     if issues or unread:
@@ -211,7 +206,7 @@ def _parse_tags(names: str) -> list[str]:
 
 
 def resolve_region(region: str, tags: ServiceTagList) -> str:
-    """Return a region as the service tag list spells it. Exits if the list does not have it."""
+    """Return a region as the service tag list spells it. Exits with 1 if the list lacks it."""
     known = tags.list_regions(PROTECTED_TAG)
     for one in known:
         if one.lower() == region.lower():

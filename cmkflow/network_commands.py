@@ -1,9 +1,8 @@
 """`cmkflow network`: show addresses that Microsoft publishes, and check the firewalls that must
 allow them.
 
-`diff` and `check` work offline. Service tag lists are files from
-https://www.microsoft.com/download/details.aspx?id=56519, or responses of Azure's service tag
-discovery API.
+Files with service tag lists come from https://www.microsoft.com/download/details.aspx?id=56519, or
+from Azure's service tag discovery API.
 """
 
 from collections.abc import Iterator, Sequence
@@ -92,7 +91,6 @@ _COUNTS = (
 
 
 def _format_tag_changes(answer: Any) -> RenderableType:
-    """Return how the newest service tag list was read, and the changes of address ranges in use."""
     if not answer["items"]:
         return Text("The app has not read a service tag list yet. The daily check reads it.")
     newest = answer["items"][0]

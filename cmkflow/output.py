@@ -41,9 +41,8 @@ Query = Annotated[
 
 
 class JmesPathQuery:
-    """The expression of `--query`, which selects a part of an answer.
-
-    It is parsed before any request, so that a wrong one changes nothing.
+    """The expression of `--query`, which selects a part of an answer. It is parsed before any
+    request, so that a wrong expression changes nothing.
     """
 
     def __init__(self, expression: str) -> None:
@@ -74,7 +73,7 @@ def _convert_query_errors() -> Iterator[None]:
 
 
 def format_for_programs(answer: Any, output: OutputFormat) -> str:
-    """Return an answer as JSON, or its rows as TSV or CSV, in which nested values are JSON."""
+    """Return an answer as JSON, TSV or CSV. In TSV and CSV, nested values are JSON."""
     match output:
         case OutputFormat.TSV:
             lines = (
@@ -88,7 +87,6 @@ def format_for_programs(answer: Any, output: OutputFormat) -> str:
 
 
 def _list_rows(answer: Any) -> Sequence[Any]:
-    """Return the rows of an answer: its items, or the answer itself as one row."""
     if isinstance(answer, Mapping) and isinstance(answer.get("items"), list):
         answer = answer["items"]
     return cast("Sequence[Any]", answer) if isinstance(answer, list) else [answer]

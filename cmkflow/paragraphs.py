@@ -22,18 +22,18 @@ _ID = re.compile(r"\b([0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
 def shorten_resource_ids(text: str) -> str:
-    """Return a text in which each id of an Azure resource is shortened to the resource's name."""
+    """Shorten each Azure resource id in a text to the resource's name."""
     return _RESOURCE.sub(r"\1", text)
 
 
 def shorten_command(command: str) -> str:
-    """Return a command in which each id is shortened to its first characters."""
+    """Shorten each id in a command to its first characters."""
     return _ID.sub(r"\1", command)
 
 
 def format_argument(name: str, identity: str) -> str:
-    """Return a name as an argument of a command, or the start of the id if a shell would change the
-    name.
+    """Return a name as a command's argument, or the start of the id if the name is too long or
+    unusual.
     """
     if not re.fullmatch(r"[\w .,()-]{1,40}", name) or name.startswith("-"):
         return identity[:8]
@@ -42,14 +42,13 @@ def format_argument(name: str, identity: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
-    """A line with what a text is about on the left, and its state on the right."""
+    """A line with a subject on the left and its state on the right."""
 
     left: str
     right: str = ""
     style: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield one line, with the state at the right edge of the terminal."""
         width = min(options.max_width, _WIDEST) if console.is_terminal else _WIDTH
         left, right = (
             Text(remove_unprintable(self.left), style="bold"),
@@ -64,7 +63,7 @@ class Headline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paragraph:
-    """A label and a text, whose further lines are indented as much as the first."""
+    """A label and a text. All lines of the text are indented alike."""
 
     text: str
     label: str = ""
@@ -101,7 +100,6 @@ class Command:
     indent: int = 2
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the label and the command as one line."""
         command = Text(remove_unprintable(shorten_command(self.command)), style="cyan")
         lead = f"{' ' * self.indent}{self.label:<{_LABEL}}"
         yield Text.assemble(lead, command, no_wrap=True, overflow="ignore")
@@ -129,7 +127,7 @@ STYLES = {
 
 
 def format_finding(subject: str, finding: Any) -> Text:
-    """Return the level, subject, message and fix of a finding."""
+    """Return the level, subject, message and fix of a finding as one text."""
     level = finding["level"]
     text = Text(f"{level:8}", style=STYLES[level])
     text.append(f"{subject.replace('_', ' ')}: {finding['message']}", style="not bold default")

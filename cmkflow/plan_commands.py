@@ -1,4 +1,4 @@
-"""`cmkflow plan`: show and approve plans."""
+"""`cmkflow plan` and `cmkflow approve`: show and approve plans."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -187,7 +187,6 @@ def approve_plan(
 
 
 def register_approve(group: typer.Typer) -> None:
-    """Add the command `cmkflow approve`."""
     api_command(group, "approve", show=_format_approval)(approve_plan)
 
 
@@ -197,10 +196,6 @@ def _build_call(remediation: str, environment: str | None, owner: str | None = N
 
 
 def _select_items(answer: Any, action: str | None, flows: Sequence[str] | None) -> object:
-    """Return only the items with this action and of these flows.
-
-    Plans without such items are omitted.
-    """
     named = {one.lower() for one in flows or ()}
 
     def is_selected(item: Any) -> bool:
@@ -219,11 +214,6 @@ def _select_items(answer: Any, action: str | None, flows: Sequence[str] | None) 
 def _confirm_and_return_versions(
     plans: Any, remediation: str, except_flows: Sequence[str], *, yes: bool
 ) -> list[str]:
-    """Show the plans that await approval, ask whether to approve them, and return their versions.
-
-    The text goes to stderr. The question counts only the flows that this approval includes. With
-    `yes`, it does not ask.
-    """
     waiting = [plan for plan in plans["items"] if plan["awaiting_flow_ids"]]
     if not waiting:
         raise ApiError(f"No plan awaits approval. See: cmkflow remediation show {remediation}")

@@ -18,9 +18,7 @@ _STYLES = {"needs_changes": "bold red", "continue_existing_job": "green", "no_ch
 
 
 def format_plan_details(plan: Any, items: Sequence[Any]) -> Iterator[RenderableType]:
-    """Yield the flows of a plan with their planned changes, the firewalls that may block them, and
-    the hosts that the plan names.
-    """
+    """Yield the planned changes of these items, then the firewalls and hosts of the plan."""
     for item in items:
         yield Text()
         yield from _format_item(item, is_awaiting=item["workflow_id"] in plan["awaiting_flow_ids"])
@@ -72,9 +70,6 @@ def _format_item(item: Any, *, is_awaiting: bool) -> Iterator[RenderableType]:
 
 
 def _may_block(issue: Any, flow_ids: Set[str]) -> bool:
-    """Return whether a firewall issue may block one of the flows. It may not name every flow that
-    it blocks.
-    """
     named = issue["workflow_ids"]
     return not named or issue["flow_count"] > len(named) or not flow_ids.isdisjoint(named)
 

@@ -39,9 +39,7 @@ _NO_CHANGE = str(PlannedAction.NO_CHANGE)
 
 @dataclass(frozen=True)
 class PlanSummary:
-    """The plan of one environment, and the facts that `cmkflow plan show` and `cmkflow approve`
-    show about it.
-    """
+    """The plan of one environment, with facts for `cmkflow plan show` and `cmkflow approve`."""
 
     plan: Any
 
@@ -53,7 +51,6 @@ class PlanSummary:
 
     @cached_property
     def awaiting_ids(self) -> frozenset[str]:
-        """Return the ids of the flows that await approval."""
         return frozenset(self.plan["awaiting_flow_ids"])
 
     @cached_property
@@ -79,7 +76,7 @@ class PlanSummary:
         return found
 
     def find_risk(self, item: Any) -> str:
-        """Return the most important risk of a flow, or an empty text if it has none."""
+        """Return the most important risk of a flow, or "" if it has none."""
         firewalls = self.firewall_names.get(item["workflow_id"], [])
         manual = list_manual_callers(item)
         if item["changed_since_approval"]:
@@ -112,14 +109,12 @@ class PlanSummary:
             yield f"{_format_flows(cut)} cut over: original and copy are both off for a moment"
 
     def format_change_count(self, flows: Sequence[Any]) -> str:
-        """Return the number of planned changes of these flows as text."""
         return format_number(sum(len(one["planned_changes"]) for one in flows), "planned change")
 
 
 def format_plan(answer: Any, remediation: str, *, is_full: bool = False) -> RenderableType:
-    """Return each plan: its totals and problems, and a line for each flow.
-
-    With `is_full`, every planned change is shown.
+    """Return plans as text: totals, problems and a line for each flow. `is_full` shows every
+    planned change.
     """
     summaries = [PlanSummary(plan) for plan in answer["items"]]
     parts = [

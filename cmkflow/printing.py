@@ -34,7 +34,7 @@ def print_text(renderable: RenderableType, *, is_paged: bool) -> None:
 
 
 def _show_in_pager(text: str) -> bool:
-    """Show a text in the pager. Returns False if there is none."""
+    """Show a text in the pager. Returns False if there is no pager."""
     command = shlex.split(os.environ.get("PAGER", "less"))
     if not command or command == ["cat"]:
         return False
@@ -68,7 +68,6 @@ class AnswerPrinter:
 
     @property
     def is_for_people(self) -> bool:
-        """Return whether answers are printed as text, and not for programs."""
         return self._output is OutputFormat.TABLE
 
     def format_for_programs(self, answer: Any) -> str:

@@ -1,8 +1,4 @@
-"""Store profiles: the apps that commands can use, and how to sign in to each.
-
-The profile that `cmkflow login` or `cmkflow configure` used last is the current one. Only the user
-may read the files, which are in the user's configuration folder.
-"""
+"""Store profiles: the apps that commands can use, and how to sign in to each."""
 
 import json
 import os
@@ -75,14 +71,12 @@ def store_profile(name: str, profile: Profile) -> None:
 
 
 def use_profile(name: str) -> None:
-    """Make a profile the current one."""
     write_file(_FILE, {**read_file(_FILE), "current": name})
 
 
 def find_app_url(api: str, profile: str) -> str:
-    """Return the URL of the app: of the profile `profile`, else `api`, else of the current profile.
-
-    Returns an empty text if all are unset. Raises `BadParameter` for an unknown profile.
+    """Return the URL of the profile `profile`, or else `api`, or else the URL of the current
+    profile. Returns "" if all are unset. Raises `BadParameter` for an unknown profile.
     """
     every = read_profiles()
     if profile and profile not in every:

@@ -239,7 +239,6 @@ def roll_back_remediation(
 
 
 def register_actions(group: typer.Typer) -> None:
-    """Add the commands `cmkflow retry` and `cmkflow rollback`."""
     api_command(
         group,
         "retry",

@@ -23,7 +23,7 @@ def format_count_sentence(number: int, noun: str, participle: str) -> Text:
 
 
 def build_remediation_table(answer: Any) -> RenderableType:
-    """Return one row for each remediation, and a line for each row that cannot be read."""
+    """Return remediations as a table, followed by the stored rows that cannot be read."""
     listing = Listing(
         columns=_COLUMNS, items=answer["items"], note=_format_note, next=answer["next"]
     )
@@ -31,14 +31,16 @@ def build_remediation_table(answer: Any) -> RenderableType:
 
 
 def format_unreadable_rows(answer: Any) -> Iterable[RenderableType]:
-    """Yield each row that this version of the app cannot read, and its fix."""
+    """Yield each stored row that this version of the app cannot read, and its fix."""
     for one in answer["unreadable_rows"]:
         yield Text(_format_unreadable_row(one), style="bold red")
         yield Paragraph(text=one["fix"])
 
 
 def list_unreadable_rows(answer: Any) -> list[str]:
-    """Return a sentence about each row that this version of the app cannot read, with its fix."""
+    """Return a sentence about each stored row that this version of the app cannot read, with its
+    fix.
+    """
     return [f"{_format_unreadable_row(one)} {one['fix']}" for one in answer["unreadable_rows"]]
 
 
@@ -47,7 +49,7 @@ def _format_unreadable_row(row: Any) -> str:
 
 
 def format_both_off_warning(number: int, where: str) -> str:
-    """Return a warning that original and copy of `number` flows are both off, or "" for 0."""
+    """Return a warning that `number` flows have original and copy off, or "" for 0."""
     if not number:
         return ""
     return f"ORIGINAL AND COPY ARE BOTH OFF: {number} flow{'s' if number > 1 else ''}; {where}"
@@ -58,9 +60,6 @@ def _format_note(item: Any) -> str:
 
 
 def _format_source(item: Any) -> str:
-    """Return who started a remediation: the idempotency key without its generated id, or the
-    source.
-    """
     remediation = item["remediation"]
     idempotency_key, source = remediation["idempotency_key"], str(remediation["start_source"])
     if source != "api_request":

@@ -155,7 +155,6 @@ def _format_jobs(jobs: Sequence[Any], mode: str, *, is_full: bool = False) -> Li
 
 
 def _build_sort_key(job: Any) -> tuple[bool, bool, bool]:
-    """Sort by required actions first, then environment jobs, then success last."""
     return not job["fix"], "original_id" in job, _has_succeeded(job)
 
 
@@ -173,9 +172,6 @@ def _format_id(job: Any) -> str:
 
 
 def _format_why_waiting(job: Any, asked: str) -> str:
-    """Return why the environment has a lower mode than the requested one, or else the job's
-    message.
-    """
     if job.get("mode", asked) != asked:
         return f"only mode {job['mode']}, because the environment's settings allow no more"
     return shorten_resource_ids(str(job["message"]))

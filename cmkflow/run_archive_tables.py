@@ -14,7 +14,7 @@ _ARCHIVED = {RunArchiveState.COMPLETED, RunArchiveState.TRUNCATED}
 
 
 def format_window(window: Any) -> str:
-    """Return the end of the support window in which Microsoft can restore earlier run history."""
+    """Return until when Microsoft's support can restore an environment's earlier run history."""
     name = window["environment_name"] or window["environment_id"]
     if window["closes_at"] is None:
         return (
@@ -29,7 +29,9 @@ def format_window(window: Any) -> str:
 
 
 def format_archive_and_deletion_lines(answer: Any) -> Iterable[RenderableType]:
-    """Yield how much is archived and deleted, and support windows, if an original is retired."""
+    """Yield the numbers of archives and deletions, and the support windows. Yields nothing while no
+    original is retired.
+    """
     if not any(job["state"] == "retired" for job in answer["flow_jobs"]):
         return
     archived = sum(one["state"] in _ARCHIVED for one in answer["run_archives"])

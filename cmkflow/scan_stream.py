@@ -72,8 +72,6 @@ def scan_stream(stream: IO[bytes], ids: Collection[bytes] | None) -> Iterator[Lo
 
 @dataclass(slots=True)
 class _Position:
-    """A place in the part of a file in memory, with its line and offset in the whole file."""
-
     encoding: str | None
     place: int = 0
     offset: int = 0
@@ -95,7 +93,6 @@ class _Position:
 
 def _detect_encoding(sample: bytes) -> str | None:
     """Return the name of UTF-16 or UTF-32, or None for a text in an encoding that contains ASCII.
-
     Raises `BinaryFile` if the sample is not from a text.
     """
     for mark, encoding in _BYTE_ORDER_MARKS:
@@ -114,7 +111,6 @@ def _detect_encoding(sample: bytes) -> str | None:
 
 
 def _find_boundary(data: bytes, end: int) -> int:
-    """Return where the UTF-8 character begins that contains the byte at `end`."""
     for start in range(end, end - _MOST_CONTINUED - 1, -1):
         if data[start] & 0xC0 != 0x80:
             return start

@@ -1,7 +1,6 @@
 """Sign in the service account, and store its tokens where the app reads them.
 
-Uses the app's own credential class. Imported only when the command runs, because azure-identity,
-msal and aiohttp load slowly.
+Imported only when the command runs, because azure-identity, msal and aiohttp load slowly.
 """
 
 from collections.abc import Callable
@@ -43,9 +42,9 @@ class ServiceAccountSignIn:
 
 
 async def sign_in(account: ServiceAccountSignIn, show: Callable[[str], None]) -> None:
-    """Sign in the service account by device code; `show` prints what its user has to do.
-
-    Raises `CmkflowError` if a request fails, and `ValueError` if a setting is not valid.
+    """Sign in the service account with a device code, and store its tokens. `show` prints the
+    instructions. Raises `CmkflowError` if a request fails, and `ValueError` if a setting is not
+    valid.
     """
     cloud = account.cloud
     async with AsyncExitStack() as closing:

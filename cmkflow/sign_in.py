@@ -1,8 +1,7 @@
-"""Sign in to apps, store one sign-in for each, and get tokens for requests.
+"""Sign in to apps, store the sign-ins, and get tokens for requests.
 
-Tokens are sent only to the URL for which the user signed in. They are stored in the system's
-keyring, or else in a file that only the user may read. msal is imported only when a token is
-needed, so that offline commands start fast.
+A token is sent only to the URL for which the user signed in. Tokens are stored in the system's
+keyring, or else in a file that only the user may read.
 """
 
 import base64
@@ -20,7 +19,7 @@ class SignInError(Exception):
     """A sign-in failed. The text says why and what to do."""
 
     def __init__(self, text: str, *, is_unavailable: bool = False) -> None:
-        """Keep the text, and whether the sign-in failed because its service does not answer."""
+        """`is_unavailable` says that the sign-in service does not answer."""
         super().__init__(text)
         self.is_unavailable = is_unavailable
 
@@ -101,9 +100,8 @@ def sign_out(url: str) -> bool:
 
 
 def request_token(url: str) -> str | None:
-    """Return an access token for an app, or None if nobody has signed in to it.
-
-    Raises `SignInError` if the sign-in has expired or its service does not answer.
+    """Return an access token for an app, or None if nobody has signed in to it. Raises
+    `SignInError` if no token can be obtained.
     """
     who = read_sign_in_session(url)
     if who is None:

@@ -6,7 +6,7 @@ from shared.domain.clouds import CloudName
 
 
 def add_scheme(address: str) -> str:
-    """Return an address as a URL, with `https` unless the address has a scheme."""
+    """Add `https://` to an address without a scheme. An empty address stays empty."""
     return address if "://" in address or not address else f"https://{address}"
 
 

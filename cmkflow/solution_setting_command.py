@@ -17,7 +17,6 @@ _VALUES = {True: "created in a solution", False: "not created in a solution", No
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the group `environment`."""
     api_command(app, "solution-setting", show=_format_setting)(change_solution_setting)
 
 

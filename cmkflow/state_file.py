@@ -1,9 +1,8 @@
-"""Read and write the encrypted file to which the state of an app is exported.
+"""Read and write the encrypted file of an exported state.
 
-The file begins with its header, a line of JSON. Records follow, each as its length, a nonce, and a
-ciphertext. The ciphertext is by AES-256-GCM, of a compressed head (a line of JSON) and body. It
-also authenticates the header and the record's number, so no record can be changed, moved or removed
-unnoticed. The last record marks the file as complete.
+The file begins with a header, a line of JSON. Each record is its length, a nonce and a ciphertext
+(AES-256-GCM). The cipher authenticates the header and the record's number, so that no record can be
+changed or moved unnoticed. The last record marks the file as complete.
 """
 
 import base64
@@ -76,7 +75,7 @@ class StateFile:
 
     @classmethod
     def create(cls, path: Path, secret: StateSecret) -> Self:
-        """Write a new file that only its owner may read. Raises `OSError` if it exists."""
+        """Create a file that only its owner may read. Raises `OSError` if it exists."""
         salt = os.urandom(_SALT)
         document = {"format": _FORMAT, "id": uuid4().hex, "salt": base64.b64encode(salt).decode()}
         header = json.dumps(document).encode() + b"\n"
@@ -87,9 +86,8 @@ class StateFile:
 
     @classmethod
     def open(cls, path: Path, secret: StateSecret) -> Self:
-        """Open a file for reading and appending.
-
-        Raises `OSError` if it cannot be read, and `InvalidInput` if it has another format.
+        """Open an existing file. Raises `OSError` if it cannot be read, and `InvalidInput` if it
+        has another format.
         """
         with path.open("rb") as file:
             header = file.readline(1_000)

@@ -59,10 +59,9 @@ class Contents:
 
 
 async def export_state(place: StatePlace, file: StateFile) -> Contents:
-    """Write all rows and archived files to the file, or continue an interrupted export.
-
-    Raises `InvalidInput` if the place has no state, or one of an earlier version, and if the state
-    has changed since the export began: the file would then mix two states, or have an old one.
+    """Write all rows and archived files to the file, or continue an interrupted export. Raises
+    `InvalidInput` if the place has no state or one of an earlier version, or if the state has
+    changed since the export began.
     """
     if await place.store.get(*VERSION) is None:
         raise InvalidInput("There is no state of the app, or it is of an earlier version.")
@@ -100,7 +99,6 @@ async def export_state(place: StatePlace, file: StateFile) -> Contents:
 async def _read_store(
     store: ListedStore, position: tuple[str, str, str]
 ) -> AsyncIterator[list[StoreRow]]:
-    """Yield the rows after a position (table, partition, key), some of one table at a time."""
     for table in sorted(await store.list_tables()):
         rows: list[StoreRow] = []
         async for row in store.query(table):
@@ -145,11 +143,6 @@ def _require_complete_file(file: StateFile) -> Contents:
 
 
 async def _prepare_place(place: StatePlace, export_id: str) -> int:
-    """Return how many records of this export the place has already. Prepares an empty place for the
-    import.
-
-    Raises `InvalidInput` if the place is not empty, or has an incomplete import of another file.
-    """
     mark = await place.store.get(*IMPORT)
     if mark is None:
         version = await place.store.get(*VERSION)
@@ -181,7 +174,6 @@ async def _store_record(place: StatePlace, record: Record) -> None:
 
 
 async def _require_same_contents(place: StatePlace, expected: Contents, remedy: str = "") -> None:
-    """Read all rows again. Raises `InvalidInput` if a table differs from the file."""
     for table in sorted({*expected.digests, *await place.store.list_tables()} - {SCHEMA}):
         found = Contents()
         async for row in place.store.query(table):
@@ -192,7 +184,6 @@ async def _require_same_contents(place: StatePlace, expected: Contents, remedy: 
 
 
 def read_rows(record: Record) -> Sequence[StoreRow]:
-    """Return the rows of a record."""
     table = record.head.get("table")
     if table is None:
         return []

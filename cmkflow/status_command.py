@@ -42,7 +42,7 @@ def register(group: typer.Typer) -> None:
 
 
 def format_status(answer: Any, *, is_full: bool = False) -> RenderableType:
-    """Format the answer of `GET /api/status` for 80 columns, with actions required first."""
+    """Return the status of the tenant, with actions required first."""
     return Group(
         *_format_pending_actions(answer, is_full=is_full),
         *_format_environments(answer["environments"]),
@@ -96,7 +96,6 @@ def _format_pending_actions(answer: Any, *, is_full: bool) -> Iterable[Renderabl
 
 
 def _format_time(one: Any) -> str:
-    """Return when an action expires, or since when it is pending, or "" if neither is known."""
     if one["expires_at"]:
         return f" · expires {format_time_left_or_date(one['expires_at'])}"
     return f" · since {format_minute(one['pending_since'])} UTC" if one["pending_since"] else ""

@@ -1,8 +1,7 @@
-"""Evaluate expressions of ARM templates, where the template alone determines their values.
+"""Evaluate expressions of ARM templates whose values the template determines.
 
-The values of variables are known. A parameter gets its value in a deployment. Its default value
-counts only in ids and names, because an exported template contains the exported names as defaults.
-An unknown value becomes a placeholder: `<name>`.
+Default values of parameters count only in ids and names, because an exported template contains the
+exported names as defaults. An unknown value becomes a placeholder, such as `<name>`.
 """
 
 import re
@@ -55,9 +54,8 @@ class ArmTemplate:
     expressions: Expressions = field(default_factory=dict)
 
     def resolve_value(self, value: object, name: str = "") -> object:
-        """Return a value in which its expressions are evaluated, or replaced by placeholders.
-
-        `name` is the name of the member that has the value.
+        """Evaluate the expressions in a value, or replace them with placeholders. `name` is the
+        member that has the value.
         """
         if isinstance(value, dict):
             return {
@@ -100,10 +98,7 @@ class ArmTemplate:
         return value
 
     def format_id(self, resource_type: str, name: str) -> str:
-        """Return the id of a resource.
-
-        After the provider, segments of type and name alternate in it.
-        """
+        """Return the id of a resource."""
         provider, *types = resource_type.split("/")
         pairs = zip(types, name.split("/") + [""] * len(types), strict=False)
         return f"{self.scope}/providers/{provider}/" + "/".join(f"{t}/{n}" for t, n in pairs)
@@ -118,7 +113,6 @@ def is_expression(text: str) -> bool:
 
 
 def _is_identity(name: str, text: str) -> bool:
-    """Return whether a member identifies a resource, so that default values of parameters count."""
     lowered = name.lower()
     return (
         lowered in {"id", "name"}
@@ -128,8 +122,6 @@ def _is_identity(name: str, text: str) -> bool:
 
 
 class _Reader:
-    """Evaluates one expression, token by token."""
-
     def __init__(self, template: ArmTemplate, text: str, takes_defaults: bool, nested: int) -> None:
         self._template = template
         self._takes_defaults = takes_defaults
@@ -187,9 +179,6 @@ class _Reader:
         return self._evaluate(self._template.variables[name])
 
     def _build_resource_id(self, *arguments: str) -> str:
-        """Return the id that `resourceId()` returns: in this template's scope unless the arguments
-        name a subscription or resource group.
-        """
         before = [*takewhile(lambda one: "/" not in one, arguments)]
         resource_type, *names = arguments[len(before) :]
         scope = self._template.scope

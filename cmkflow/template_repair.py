@@ -1,8 +1,6 @@
-"""Replace what a template leaves open by parameters and placeholders in firewall fixes.
+"""Explain in firewall fixes what a template leaves open, such as the subscription.
 
-A template determines neither subscription nor resource group, and a deployment decides the values
-of some expressions. In Bicep and Terraform they become parameters, in Azure CLI commands
-placeholders. A comment says what each one means.
+In Bicep and Terraform it becomes a parameter, in Azure CLI commands a placeholder.
 """
 
 import re
@@ -33,14 +31,14 @@ _LISTS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Placeholder:
-    """What one placeholder in a firewall fix means, and its type."""
-
     said: str
     type: str = "string"
 
 
 def explain_missing_list(issue: FirewallIssue) -> FirewallFix | None:
-    """Return a fix that says which rule list the template lacks, or None if it lacks none."""
+    """Return a fix that is unavailable if the template does not write out a rule list, or else
+    None.
+    """
     lists = sorted(_LISTS & {*issue.rules})
     if not lists:
         return None
@@ -108,8 +106,6 @@ def _choose_parameter_names(text: str, known: Mapping[str, _Placeholder]) -> dic
 
 
 def _replace_placeholders(text: str, quoted: re.Pattern[str], references: Mapping[str, str]) -> str:
-    """Return code in which references to parameters replace placeholders inside quotes."""
-
     def refer_to_parameter(match: re.Match[str]) -> str:
         inner = match[1]
         if inner in references:

@@ -1,8 +1,7 @@
-"""Print to the terminal without control characters and secrets.
+"""Print to the terminal without control characters and trigger URLs.
 
 Names of flows, files and environments are untrusted: an escape sequence could overwrite earlier
-output, a bidirectional mark could reverse an id, an unpaired surrogate raises an error. `--output
-json` prints every text unchanged, escaped.
+output.
 """
 
 import sys
@@ -29,11 +28,8 @@ _WITH_LINES = {"conversion_preview", "azure_cli", "bicep", "terraform"}
 
 
 def remove_line_breaks(answer: Any) -> Any:
-    """Return an API answer without line breaks in texts, which could look like lines of the
-    output.
-
-    Diffs and firewall fixes keep their lines, because an inserted line is visible in them: diffs
-    mark lines, and fixes quote names.
+    """Return an API answer without line breaks in its texts, which could look like further lines of
+    output. Diffs and firewall fixes keep their lines.
     """
     match answer:
         case str():
@@ -59,10 +55,6 @@ class Terminal(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Remove control characters, then render.
-
-        Table cells and lines of groups pass here one by one.
-        """
         if isinstance(renderable, Text):
             shown = remove_unprintable(renderable.plain)
             if shown != renderable.plain:
@@ -74,7 +66,7 @@ class Terminal(Console):
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print a line to stdout, or with `err` to stderr, which programs do not parse."""
+    """Print a line to stdout, or with `err` to stderr."""
     typer.echo(remove_unprintable(text), err=err)
 
 

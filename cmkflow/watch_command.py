@@ -16,8 +16,6 @@ from shared.domain.jobs.state_machine import NextActor
 
 
 def register(group: typer.Typer) -> None:
-    """Add the command `cmkflow watch`."""
-
     @api_command(
         group,
         "watch",
@@ -58,7 +56,6 @@ def _format_watched_lines(answer: Any) -> dict[str, str]:
 
 
 def _choose_exit_code(answer: Any) -> int | None:
-    """Return the exit code, or None while the app has work in progress."""
     if not _is_remediation(answer):
         return None
     facts = REMEDIATION_STATES.get(answer["progress"]["state"])

@@ -35,9 +35,7 @@ def follow_answer(
     show: Callable[[Any], RenderableType] | None,
     for_programs: Callable[[Any], str],
 ) -> NoReturn:
-    """Redraw the answer in a terminal, or print a line for each change. Ends the command.
-
-    `ask` requests an answer. It is called again while the app does not answer. Without `show`, each
+    """Show the answer of `ask` whenever it changes, then end the command. Without `show`, each
     changed answer is printed for programs.
     """
     if show is None:

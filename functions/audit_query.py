@@ -52,7 +52,6 @@ class AuditFilterQuery(RequestModel):
 
     @property
     def filter(self) -> AuditFilter:
-        """Return the filter for the audit log."""
         return AuditFilter(
             who=self.who.strip(),
             operation=self.operation,

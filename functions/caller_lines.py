@@ -37,7 +37,6 @@ class CallerLines:
     faults: dict[int, str]
 
     def list_errors(self) -> list[FieldError]:
-        """Return an error of the request for each wrong line."""
         return [
             FieldError(field=f"file.{line}", message=text)
             for line, text in sorted(self.faults.items())

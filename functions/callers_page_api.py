@@ -37,7 +37,7 @@ class CallersPageQuery(PageQuery):
 
 @endpoint(role=Role.READER, media_types=(HTML,), headers=(LIVE_SECTIONS,))
 async def show_callers_page(call: ApiRequest[CallersPageQuery, NoBody]) -> func.HttpResponse:
-    """Return the Callers page: the declared callers, and whose owners have to confirm a change."""
+    """Return the Callers page: the declared callers, and which of them are to be confirmed."""
     query = call.query
     choice = CallerChoice(state=query.state, search=query.search, start=query.start, limit=_ON_PAGE)
     text = build_callers_page(build_page_context(call), choice, await show_callers(services()))

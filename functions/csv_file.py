@@ -11,10 +11,8 @@ CSV = "text/csv"
 
 
 def build_csv(rows: Iterable[Iterable[object]]) -> bytes:
-    """Return a CSV file (RFC 4180, UTF-8). The first row has the titles.
-
-    Cells are escaped so that spreadsheets read none as a formula, and trigger URLs are redacted. A
-    byte order mark makes spreadsheets read the file as UTF-8.
+    """Return rows as a CSV file (RFC 4180, UTF-8 with a byte order mark). Cells are escaped so that
+    spreadsheets read none as a formula, and trigger URLs are redacted.
     """
     text = io.StringIO()
     lines = csv.writer(text)

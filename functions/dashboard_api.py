@@ -194,9 +194,7 @@ async def show_flow_page(call: ApiRequest[FlowPageQuery, NoBody]) -> func.HttpRe
 
 @endpoint(role=Role.READER, media_types=(HTML,))
 async def show_unknown_page(_call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
-    """Answer a URL of the dashboard that no other route has: raise an error that there is no such
-    page.
-    """
+    """Reject a URL of the dashboard that no other route has."""
     raise PageNotFound
 
 
@@ -223,9 +221,6 @@ async def show_asset(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
 async def _read_closed_flows(
     part: RemediationPart, choice: RemediationPageChoice
 ) -> list[flows.FlowView]:
-    """Return the closed flows on this page of the list. If the page has no list, returns the first
-    closed flows.
-    """
     if not choice.is_list:
         return await read_closed_flows(services(), part, None, 0, FLOWS_OF_PART)
     state = choice.flows.find_closed_state()

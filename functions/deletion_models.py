@@ -146,7 +146,6 @@ class DeletionFilterQuery(RequestModel):
 
     @property
     def filter(self) -> DeletionFilter:
-        """Return the filter for deletions."""
         return DeletionFilter(
             state=self.state or None,
             environment_id=normalize_environment_id(self.environment),

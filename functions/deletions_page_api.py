@@ -56,10 +56,6 @@ async def show_deletions_page(call: ApiRequest[DeletionsPageQuery, NoBody]) -> f
 async def _read_undeleted_originals(
     call: ApiRequest[DeletionsPageQuery, NoBody],
 ) -> UndeletedOriginals:
-    """Return the retired originals for which no deletion is scheduled.
-
-    Also returns the remediations for which the reader may not schedule deletions.
-    """
     start = call.query.start
     found, reading = await list_undeleted_originals(services(), call.query.filter)
     on_page = found[start : start + _ON_PAGE]

@@ -173,12 +173,9 @@ def endpoint[Q: RequestModel, B: RequestModel](
     """Return a decorator that declares the handler of a route.
 
     The handler's annotations name the models of the query, the body and the response. `answer`
-    names the model of the response if the handler builds the response itself.
-
-    The handler's result is sent with `status`, and an exception as a problem document. A request
-    other than GET is recorded in the audit log, with the state of its `subject` before and after.
-    `is_recorded` is False for one that changes nothing. Raises `ValueError` for a handler without a
-    route.
+    names the model of a response that the handler builds itself. A request other than GET is
+    recorded in the audit log, with the state of its `subject` before and after; `is_recorded` is
+    False for one that changes nothing. Raises `ValueError` for a handler without a route.
     """
 
     def register_handler(handler: Handler[Q, B]) -> Answering:
@@ -216,7 +213,6 @@ def endpoint[Q: RequestModel, B: RequestModel](
 def _find_handler_models(
     handler: Handler[Any, Any],
 ) -> tuple[type[RequestModel], type[RequestModel], type[ApiResponse] | None]:
-    """Return the models of the query, the body and the response that a handler names."""
     request, result = get_type_hints(handler).values()
     query, body = get_args(request)
     is_model = isinstance(result, type) and issubclass(result, ApiResponse)
@@ -299,7 +295,6 @@ async def _run_handler(
     handler: Callable[[Any], Awaitable[Any]],
     req: func.HttpRequest,
 ) -> Any:
-    """Run the handler. Its work is recorded as a trace if the request may change something."""
     if not declared.is_recorded:
         return await handler(call)
     name = f"{declared.method} /api/{declared.path}"
@@ -314,9 +309,8 @@ async def _run_handler(
 def _build_start_error_response(
     err: Exception, req: func.HttpRequest, instance: str
 ) -> func.HttpResponse:
-    """Return the error that the app could not start.
-
-    The error names wrong settings only to a reader whom App Service has signed in.
+    """Return the error that the app could not start. The error names wrong settings only to a
+    reader whom App Service has signed in.
     """
     try:
         principal = find_signed_in_principal(req, SignInSettings())
@@ -334,7 +328,6 @@ def _build_start_error_response(
 def _build_sign_in_response(
     declared: Endpoint, req: func.HttpRequest, err: CmkflowError
 ) -> func.HttpResponse | None:
-    """Return the response that lets a browser sign in, or None if it need not sign in."""
     if not isinstance(err, NotSignedIn) or not err.can_sign_in:
         return None
     if declared.method == "GET":
@@ -346,10 +339,8 @@ def _build_sign_in_response(
 async def _authorize_request(
     declared: Endpoint, req: func.HttpRequest, target: str
 ) -> ApiRequest[RequestModel, RequestModel]:
-    """Check that the requester may send a request, and return the validated request.
-
-    Raises `NotSignedIn`, `BadRequest` or `Forbidden`. `Forbidden` is recorded in the audit log only
-    if the principal is known, so that unknown requesters cannot fill the log.
+    """Return the validated request. `Forbidden` is recorded only for a known principal, so that
+    unknown requesters cannot fill the audit log.
     """
     if declared.role is None:
         return _parse_request(declared, req, ANONYMOUS)
@@ -412,10 +403,6 @@ def _build_json_response(
 def _parse_request(
     declared: Endpoint, req: func.HttpRequest, principal: Principal
 ) -> ApiRequest[RequestModel, RequestModel]:
-    """Return the validated request of a principal.
-
-    Raises `BadRequest` if it is not valid, and `Forbidden` for a form from another site.
-    """
     params = parse_route_parameters(req, re.findall(r"\{(\w+)", declared.path))
     query = parse_query(req, declared.query)
     read = parse_form if is_form(req) else parse_body

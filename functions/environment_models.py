@@ -74,7 +74,6 @@ _SEEN = "seen_version"
 
 
 def _require_a_setting(schema: dict[str, Any]) -> None:
-    """Add to the JSON schema that a request has to change at least one setting."""
     settings = [name for name in schema["properties"] if name != _SEEN]
     schema |= {"minProperties": 1, "anyOf": [{"required": [name]} for name in settings]}
 

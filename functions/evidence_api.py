@@ -16,11 +16,7 @@ ZIP = "application/zip"
 
 @endpoint(role=Role.READER, media_types=(ZIP,), answer_headers=(DIGEST,))
 async def show_evidence(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
-    """Return the evidence file of a remediation, a zip.
-
-    It has the plans, approvals, changes and verification results. Reads stored rows and the
-    archive.
-    """
+    """Return the evidence for a remediation as a zip file. Reads stored rows and the archive."""
     evidence = await read_evidence(services(), call.id.lower())
     name = f"evidence-{evidence.remediation.id}.zip"
     return build_download_response(await build_evidence_file(evidence), ZIP, name)

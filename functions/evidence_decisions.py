@@ -53,7 +53,6 @@ def list_decisions(about: RemediationEvidence) -> Iterator[Decision]:
 
 
 def _describe_entry(entry: AuditEntry) -> str:
-    """Return what a request asked for, with the name of the firewall if it is about one."""
     what, body = describe_operation(entry.operation, entry.status), parse_state(entry.request_body)
     subject = body.get("issue") or body.get("resource")
     return f"{what}: {str(subject).rpartition('/')[2]}" if subject else what

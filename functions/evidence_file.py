@@ -1,4 +1,4 @@
-"""Write the evidence file of a remediation: a zip of JSON, CSV, a report and a signed manifest."""
+"""Write the evidence file of a remediation: a zip of JSON, CSV, a report and a manifest."""
 
 import asyncio
 from collections.abc import Iterable
@@ -62,7 +62,7 @@ _CHANGE_COLUMNS = (
 
 
 async def build_evidence_file(evidence: EvidenceReader) -> bytes:
-    """Return the evidence file. The same state gives the same bytes, except for a time stamp."""
+    """Return the content of the evidence file."""
     with TemporaryDirectory() as folder:
         pack = EvidenceFile(Path(folder))
         return await _Writer(evidence, pack, room=MOST_RUN_BYTES).write_all()
@@ -70,8 +70,6 @@ async def build_evidence_file(evidence: EvidenceReader) -> bytes:
 
 @dataclass(slots=True)
 class _Writer:
-    """Writes one evidence file. In memory, it keeps only what the tables of the report show."""
-
     evidence: EvidenceReader
     pack: EvidenceFile
     #: Bytes that are left for run history.
@@ -131,10 +129,6 @@ class _Writer:
                 self.omitted[name] = redact(str(err))
 
     async def _write_seals(self) -> tuple[str, ...]:
-        """Write the seals of the audit log.
-
-        Returns which entries were changed after they were sealed.
-        """
         sealed = await self.evidence.audit.compare_seals()
         for seal in sealed.seals:
             self.pack.write(SEALS_FILE, format_seal(seal))

@@ -23,7 +23,7 @@ from shared.domain.plans.plan_item import NotMigratedReason
 
 
 class ApprovedPlanEvidence(ApiResponse):
-    """One approval of a plan version. The evidence file has that version of the plan."""
+    """One approval of a plan version. The evidence file contains that version of the plan."""
 
     version: str
     approved_by: str

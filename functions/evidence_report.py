@@ -123,7 +123,6 @@ class EvidenceReport:
         )
 
     def add_flow(self, flow: FlowEvidence) -> None:
-        """Add a flow that has a job."""
         job, verified = flow.job, flow.verification
         switch = _find_last_toggle(job.display_name, flow.changes)
         self.flows[job.environment_id, job.original.id] = FlowLine(
@@ -215,11 +214,6 @@ class EvidenceReport:
                 self.reverted[name] += change.state == _REVERTED.get(kind)
 
     def _format_change_count(self, about: RemediationEvidence) -> list[tuple[str, int, int | None]]:
-        """Return each kind of change with the numbers of changes made and reverted.
-
-        Turning a flow on or off has no number of reverted changes, because only the last such write
-        is recorded.
-        """
         fixes = Counter(str(one.state) for one in about.firewall_fixes)
         made = Counter(self.made)
         made["Firewalls changed by the app"] = fixes.total()
@@ -273,7 +267,6 @@ def _explain_missing_job(job: EnvironmentJob, item: PlanItem) -> tuple[NotMigrat
 
 
 def _find_last_toggle(title: str, changes: Iterable[ChangeRecord]) -> ChangeRecord | None:
-    """Return the last write that turned an original on or off, or None if there is none."""
     found = [
         one for one in changes if one.kind is ChangeKind.TURNED_ON_OR_OFF and one.location == title
     ]
@@ -281,11 +274,6 @@ def _find_last_toggle(title: str, changes: Iterable[ChangeRecord]) -> ChangeReco
 
 
 def _group_remaining_flows(lines: Iterable[FlowLine]) -> list[LeftGroup]:
-    """Return the flows that are not migrated, grouped by reason code, or by message if they have
-    none.
-
-    Clears the messages of flows of a dry run.
-    """
     found: dict[tuple[NotMigratedReason, str], LeftGroup] = {}
     for line in lines:
         if line.left is None:
@@ -314,9 +302,6 @@ def _group_by_result(lines: Iterable[FlowLine]) -> list[ResultGroup]:
 
 
 def _list_times(about: RemediationEvidence, decisions: Iterable[Decision]) -> Iterator[datetime]:
-    """Yield when the remediation was created, when each decision was made, and when each
-    environment job last changed.
-    """
     yield about.remediation.created_at
     yield from (one.decided_at for one in decisions)
     for job in about.environment_jobs:

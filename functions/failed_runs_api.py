@@ -32,7 +32,6 @@ class FailedFlowResponse(ApiResponse):
 
     @classmethod
     def build(cls, environment_id: str, flow: FailedFlow) -> Self:
-        """Return the response for the failed runs of a flow."""
         return cls(
             flow_name=flow.flow_name,
             workflow_id=flow.workflow_id,
@@ -61,7 +60,6 @@ class FailedRunReportResponse(ApiResponse):
 
     @classmethod
     def build(cls, report: FailedRunReport) -> Self:
-        """Return the response for a report."""
         identity = report.environment_id
         return cls(
             environment_id=identity,

@@ -62,7 +62,6 @@ class FirewallFixResponse(ApiResponse):
 
     @classmethod
     def build(cls, shown: FirewallFixView) -> Self:
-        """Return the response for a firewall issue and its fix."""
         gap, repair = shown.issue, shown.fix
         return cls(
             issue=gap.name,
@@ -97,7 +96,6 @@ class AppliedFixResponse(ApiResponse):
 
     @classmethod
     def build(cls, record: FirewallFixRecord) -> Self:
-        """Return the response for the record of an applied fix."""
         return cls(
             issue=record.issue,
             firewall=record.firewall,

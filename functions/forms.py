@@ -95,7 +95,6 @@ def parse_fields(content: bytes) -> list[tuple[str, str]]:
 
 
 def _parse_parts(req: func.HttpRequest, content: bytes) -> list[tuple[str, str]]:
-    """Return the names and values of a form that uploads a file. A file's value is its text."""
     header = f"Content-Type: {req.headers['Content-Type']}\r\n\r\n".encode()
     message = BytesParser(policy=HTTP).parsebytes(header + content)
     found = []
@@ -108,7 +107,7 @@ def _parse_parts(req: func.HttpRequest, content: bytes) -> list[tuple[str, str]]
 
 
 def _decode_file(value: bytes) -> str:
-    """Decode a file in UTF-8, in UTF-16 as Excel's Unicode text has it, or else in Windows-1252."""
+    """Decode a file in UTF-8, in UTF-16 with a byte order mark, or else in Windows-1252."""
     if value.startswith((b"\xff\xfe", b"\xfe\xff")):
         return value.decode("utf-16", errors="replace")
     try:
@@ -163,7 +162,6 @@ def build_browser_response(
 
 
 def _format_error(error: Mapping[str, str]) -> str:
-    """Return what is wrong with a field of a form, or with an entry of a list in it."""
     field, _, entry = error["field"].partition(".")
     field = field.replace("_", " ").capitalize()
     if field == "File" and entry:
@@ -179,11 +177,6 @@ def _get_challenge_header(answer: func.HttpResponse) -> dict[str, str]:
 
 
 def _find_previous_page(req: func.HttpRequest) -> str:
-    """Return the path of the dashboard page that the request came from, without its query.
-
-    A form that was kept during a sign-in comes from the URL that it is posted to. For such a form,
-    returns the page of that action.
-    """
     # A Referer that is not a URL leads to the Overview page.
     there = req.headers.get("Referer", "").partition("://")[2].partition("?")[0]
     path = f"/{there.partition('/')[2]}"

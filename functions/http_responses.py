@@ -45,7 +45,6 @@ def compute_etag(answer: BaseModel) -> str:
 def build_json_response(
     answer: BaseModel, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> func.HttpResponse:
-    """Return a JSON response."""
     return func.HttpResponse(
         format_json(answer),
         status_code=status,

@@ -141,8 +141,8 @@ async def _handle_message(
 
 @contextmanager
 def redact_exceptions() -> Iterator[None]:
-    """Redact trigger URLs in exceptions that leave the block, because the host logs exceptions in
-    full.
+    """Redact trigger URLs in exceptions other than `CmkflowError`, because the host logs exceptions
+    in full.
     """
     try:
         yield
@@ -202,7 +202,6 @@ async def _retry_or_give_up(
 
 
 def _count_extra_tries(err: CmkflowError, settings: Settings) -> int:
-    """Return how often a message may be retried beyond the usual number: more during an outage."""
     return (
         _LONGEST_OUTAGE // settings.backoff_max_delay if isinstance(err, ServiceUnavailable) else 0
     )

@@ -196,7 +196,6 @@ def _build_reference(kind: type[BaseModel]) -> Json:
 
 
 def _build_schemas(endpoints: Iterable[Endpoint]) -> Json:
-    """Return the JSON schema of each model by name. The models' comments become descriptions."""
     models: dict[type[BaseModel], Mode] = {Problem: "serialization"}
     for one in endpoints:
         models |= {one.query: "validation", one.body: "validation"}

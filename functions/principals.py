@@ -184,7 +184,6 @@ def _build_signed_in_principal(encoded: str) -> Principal:
 
 
 def _find_function_key(req: func.HttpRequest) -> str:
-    """Return the function key in a request's header, or else in its query, as the host does."""
     return str(req.headers.get(KEY_HEADER) or req.params.get("code") or "")
 
 
@@ -198,9 +197,6 @@ def _build_not_signed_in_error(*, can_sign_in: bool = False) -> NotSignedIn:
 
 
 def _find_first_claim(claims: list[tuple[str, str]], types: tuple[str, ...]) -> str:
-    """Return the value of the first of these claim types that the principal has, or an empty text
-    for none.
-    """
     return next((value for one in types for typ, value in claims if typ == one), "")
 
 

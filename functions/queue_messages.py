@@ -19,7 +19,9 @@ type Reaction = Callable[[Services, Event], Awaitable[object]]
 async def handle_event_message(
     message: func.ServiceBusMessage, queue: str, react: Reaction
 ) -> None:
-    """Call `react` for each event of a message. An event that fails does not affect the others."""
+    """Call `react` for each event of a message. An event that fails with a `CmkflowError` does not
+    stop the others.
+    """
     open_services = services()
     invocation = build_invocation(message, queue)
     for one in _split_events(invocation):
@@ -32,10 +34,6 @@ async def handle_event_message(
 
 
 def _split_events(invocation: QueueInvocation) -> list[QueueInvocation]:
-    """Return an invocation for each event of a message.
-
-    A message that cannot be read stays one invocation.
-    """
     try:
         parse_events(invocation.content)
     except InvalidInput:

@@ -126,7 +126,6 @@ class JobResponse(ApiResponse):
     history: tuple[HistoryEntryResponse, ...]
 
     def without_history(self) -> Self:
-        """Return a copy without its history."""
         return self.model_copy(update={"history": ()})
 
 
@@ -300,7 +299,6 @@ class RemediationDetailResponse(RemediationSummaryResponse):
     unreadable_rows: tuple[UnreadableRowResponse, ...]
 
     def without_history(self) -> Self:
-        """Return a copy in which no job has its history."""
         environment_jobs = tuple(job.without_history() for job in self.environment_jobs)
         jobs = tuple(job.without_history() for job in self.flow_jobs)
         return self.model_copy(update={"environment_jobs": environment_jobs, "flow_jobs": jobs})

@@ -132,10 +132,8 @@ async def show_plan(
 
 
 async def _find_idempotency_key(call: ApiRequest[NoQuery, StartRemediationRequest]) -> str:
-    """Return the request's idempotency key, or a new one if it has none.
-
-    A form cannot send the header. It gets the key of an equal form that was sent within the last
-    hour, so that a second click or tab starts nothing before the plan is decided about.
+    """Return the request's idempotency key, or a new one. A form gets the key of an equal form of
+    the last hour, so that a second click starts nothing.
     """
     key = call.headers.get(IDEMPOTENCY_KEY)
     if key is None:

@@ -98,9 +98,8 @@ def _format_title(path: str) -> str:
 
 
 def _format_object(action: str) -> dict[str, list[str]]:
-    """Return the kind and the short id of what a form is about.
-
-    The name is left out, because the reader is not signed in.
+    """Return the kind and short id of what a form is about. The name is left out, because the
+    reader is not signed in.
     """
     found = _OBJECT.match(action)
     return {found[1]: [f"#{found[2][:8]}"]} if found else {}

@@ -61,7 +61,6 @@ class SupportRequestResponse(ApiResponse):
 
     @classmethod
     def build(cls, request: SupportRequest) -> Self:
-        """Return the response for a support request."""
         now = services().now
         return cls(
             id=request.id,

@@ -1,1 +1,1 @@
-"""Render the dashboard: actions required, remediations, plans and flows."""
+"""Render the pages of the dashboard."""

@@ -106,7 +106,6 @@ def build_audit_page(
     *,
     most_exported: int,
 ) -> str:
-    """Return a page of the audit log."""
     environments = sorted(
         names.environments.items(), key=lambda one: compute_natural_key(one[1] or one[0])
     )
@@ -171,7 +170,6 @@ def _build_line(entry: AuditEntry, names: AuditNames, seals: PageSeals) -> Audit
 
 
 def _summarize_changes(entry: AuditEntry) -> str:
-    """Return what a request changed, if the words for its action do not say it."""
     if entry.operation in _SWITCHES:
         justification = parse_state(entry.state_after).get("justification")
         return f"Reason: {justification}" if justification else ""
@@ -193,7 +191,6 @@ def _format_state(value: str) -> str:
 
 
 def _list_places(entry: AuditEntry, flow_ids: list[str], names: AuditNames) -> list[Place]:
-    """Return what a request is about: its remediation or environment, firewall and flows."""
     target = find_target(entry.target, entry.state_after)
     places, url = list[Place](), ""
     if target.kind is TargetKind.REMEDIATION:

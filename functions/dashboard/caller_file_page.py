@@ -8,7 +8,7 @@ from shared.use_cases.import_callers import CallerChange, ImportPreview
 
 
 def build_caller_file_page(view: PageContext, found: CallerLines, preview: ImportPreview) -> str:
-    """Return a page with the changes, the wrong lines, and a form that stores the changes."""
+    """Return the page with the changes and the wrong lines of the file."""
     faults = sorted({**found.faults, **preview.faults}.items())
     changes = [one for one in preview.changes if one.texts]
     kept = [one for one in found.lines if one.line not in preview.faults]

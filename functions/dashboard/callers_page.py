@@ -1,4 +1,4 @@
-"""Build the Callers page: the declared callers, and whose owners have to confirm a change."""
+"""Build the Callers page: the declared callers, and which of them are to be confirmed."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -40,15 +40,14 @@ class CallerChoice:
     limit: int
 
     def build_url(self, **more: str | int) -> str:
-        """Return the URL of the page with this filter. `more` replaces conditions, and removes
-        those for which it has an empty text.
+        """Return the URL of the page with this filter, changed by `more`. An empty text removes a
+        condition.
         """
         merged = {"state": self.state or "", "search": self.search, **more}
         query = urlencode({name: value for name, value in merged.items() if value != ""})
         return f"{_HERE}?{query}" if query else _HERE
 
     def includes(self, view: DeclaredCallerView) -> bool:
-        """Return whether the filter matches a caller."""
         if self.state and self.state not in {one.state for one in view.flows}:
             return False
         caller = view.caller
@@ -106,7 +105,6 @@ def build_callers_page(view: PageContext, choice: CallerChoice, found: TenantCal
 
 
 def _format_title(found: TenantCallers) -> str:
-    """Return the page's title: how many declared callers have not confirmed a change."""
     left = [
         one
         for one in found.callers

@@ -50,10 +50,9 @@ def build_cause_retry_action(
 def build_new_start_action(
     shown: RemediationView, flows: Sequence[FlowView], principal: Principal
 ) -> PageAction | None:
-    """Return the action that starts a new remediation for flows, or None if it cannot be offered.
-
-    It cannot be offered after a dry run, or for too many flows. Flows with an unknown trigger are
-    left out, because a request that names such a flow permits its cutover.
+    """Return the action that starts a new remediation for flows, or None if it is not offered.
+    Flows with an unknown trigger are left out, because a request that names such a flow permits its
+    cutover.
     """
     mode = shown.remediation.mode
     flows = [

@@ -58,7 +58,6 @@ class Cause:
 
     @property
     def jobs(self) -> list[FlowJob]:
-        """Return the jobs of the flows."""
         return [flow.job for flow in self.flows if flow.job]
 
 

@@ -43,8 +43,8 @@ class DeletionChoice:
     limit: int
 
     def build_url(self, path: str = _HERE, **more: str | int) -> str:
-        """Return the URL of a page or export with this filter. `more` replaces conditions, and
-        removes those for which it has an empty text.
+        """Return the URL of a page or export with this filter, changed by `more`. An empty text
+        removes a condition.
         """
         merged = {**self.parameters, **more}
         query = urlencode({name: value for name, value in merged.items() if value != ""})
@@ -147,7 +147,6 @@ def build_deletions_page(
 
 
 def _format_title(found: TenantDeletions) -> str:
-    """Return the page's title: how many deletions are blocked, in progress or scheduled."""
     states = found.states
     if blocked := states.get(DeletionState.BLOCKED, 0):
         return f"{format_count(blocked, 'deletion')} blocked"
@@ -167,7 +166,6 @@ def _format_title(found: TenantDeletions) -> str:
 def _build_cards(
     choice: DeletionChoice, found: TenantDeletions, principal: Principal
 ) -> Iterator[GroupCard]:
-    """Yield the groups of deletions that are on the page, each with its deletions on the page."""
     position = 0
     for group in found.groups:
         first = max(choice.start - position, 0)
@@ -215,7 +213,6 @@ def _build_line(one: Deletion) -> DeletionLine:
 
 
 def _build_cancel_action(group: DeletionGroup, principal: Principal) -> PageAction | None:
-    """Return the action that cancels a group's deletions, or None if it is too late for all."""
     kept = [one for one in group.deletions if one.state_properties.can_be_cancelled][:_IN_REQUEST]
     if not kept:
         return None

@@ -1,9 +1,7 @@
-"""Lay out a group of dependent flows as an SVG diagram that shows who calls whom and who blocks
-whom.
+"""Lay out a group of dependent flows as an SVG diagram.
 
-Callers are above what they call. A node's row follows from the longest path to it. Within a row,
-nodes are ordered by the barycentre method, so that few lines cross. A line that passes a row has a
-waypoint there.
+Callers are above what they call, unless they call one another in a loop. Nodes of a row are ordered
+by the barycentre method, so that few lines cross.
 """
 
 from collections import defaultdict
@@ -83,11 +81,11 @@ class DependencyGroup:
 def build_dependency_groups(
     known: Container[str], calls: Iterable[tuple[str, str]], blocked: Container[str]
 ) -> list[DependencyGroup]:
-    """Return the groups of flows and callers that call one another.
+    """Return the groups of flows and callers that call one another, those that require an action
+    first.
 
-    Groups that require an action come first, then larger ones. A flow or caller without calls is in
-    no group. Calls to ids that are not in `known` are ignored. `blocked` contains the ids of flows
-    that require an action.
+    Only calls between ids in `known` count. `blocked` contains the ids of flows that require an
+    action.
     """
     below = defaultdict[str, list[str]](list)
     tied = defaultdict[str, list[str]](list)
@@ -141,10 +139,8 @@ def lay_out_diagram(group: DependencyGroup, nodes: Mapping[str, DiagramNode]) ->
 
 
 def is_blocking(caller: DiagramNode, called: DiagramNode) -> bool:
-    """Return whether the caller or the called flow requires an action for which the other one
-    waits.
-
-    A flow is copied before its callers, and an original is retired after its callers.
+    """Return whether one of the two requires an action for which the other waits. A flow is copied
+    before its callers, and an original is retired after its callers.
     """
     blocks_caller = called.is_blocked and not called.is_verified and bool(caller.link)
     blocks_called = caller.is_blocked and not caller.is_settled and called.is_verified
@@ -156,7 +152,6 @@ def is_blocking(caller: DiagramNode, called: DiagramNode) -> bool:
 def _arrange_rows(
     calls: Mapping[str, Sequence[str]], nodes: Mapping[str, DiagramNode]
 ) -> list[list[str]]:
-    """Return the nodes by row. Each is below all its callers, unless a call loop prevents that."""
     callers: dict[str, int] = dict.fromkeys(calls, 0)
     for one in (called for below in calls.values() for called in below):
         callers[one] += 1
@@ -185,10 +180,7 @@ def _arrange_rows(
 def _find_waypoints(
     calls: Mapping[str, Sequence[str]], rows: list[list[str]]
 ) -> dict[tuple[str, str], list[str]]:
-    """Return the nodes and waypoints of each arrow, by the ids of its two ends.
-
-    Adds the waypoints to the rows, so that no arrow is hidden behind a node.
-    """
+    """Return the nodes and waypoints of each arrow. Adds the waypoints to `rows`."""
     depth = {one: number for number, row in enumerate(rows) for one in row}
     ways = {}
     for caller, all_called in calls.items():
@@ -202,7 +194,6 @@ def _find_waypoints(
 
 
 def _sort_rows(ways: Iterable[Sequence[str]], rows: list[list[str]]) -> list[list[str]]:
-    """Return the rows, each sorted so that few arrows cross."""
     tied: dict[str, list[str]] = {one: [] for row in rows for one in row}
     for one, other in (pair for way in ways for pair in pairwise(way)):
         tied[one].append(other)
@@ -242,10 +233,6 @@ def _compute_places(
 
 
 def _format_svg_path(points: Sequence[tuple[int, int]]) -> str:
-    """Return the SVG path of an arrow through these points.
-
-    It leads downwards, or up from the first node to the last for a call loop.
-    """
     (x, top), *rest = points
     y = top + NODE_HEIGHT
     if rest[-1][1] <= top:  # the line goes up or sideways: a call loop

@@ -101,7 +101,6 @@ def draw_dependency_groups(
 def _list_calls(
     found: Mapping[str, tuple[FlowView, FlowDisplayState]],
 ) -> tuple[dict[str, PlannedCaller], list[tuple[str, str]]]:
-    """Return the callers that are not flows of the plan, and the pairs of caller and called id."""
     callers: dict[str, PlannedCaller] = {}
     calls: list[tuple[str, str]] = []
     for one, (flow, _) in found.items():

@@ -181,7 +181,9 @@ def _list_effects_of_remediation(one: KnownEnvironment, name: str) -> list[str]:
 def build_policy_action(
     environment_id: str, name: str, principal: Principal, policy: ApprovalPolicy
 ) -> PageAction:
-    """Return the action that sets an environment's approval policy. `name` is the environment's."""
+    """Return the action that sets an environment's approval policy. `name` is that of the
+    environment.
+    """
     match policy:
         case ApprovalPolicy.READ_ONLY:
             does = [

@@ -76,7 +76,7 @@ def build_environment_row(one: EnvironmentStatus, situation: Situation) -> Envir
 
 
 def sort_rows(rows: Iterable[EnvironmentRow]) -> list[EnvironmentRow]:
-    """Return the rows by name, those that require an action first."""
+    """Return the rows sorted by urgency, then by name."""
     return sorted(rows, key=lambda row: (_ORDER.index(row.look), compute_natural_key(row.name)))
 
 
@@ -133,7 +133,6 @@ def count_parts[Why: str](
 
 
 def _format_next_step(one: EnvironmentStatus, situation: Situation) -> str:
-    """Return why flows are not migrated and what happens next, or that all are migrated."""
     at = situation.next_check_at
     said = describe_not_migrated(
         one.not_migrated,

@@ -144,9 +144,8 @@ def _build_change_action(
     *inputs: FormInput,
     fields: tuple[tuple[str, str], ...] = (),
 ) -> PageAction:
-    """Return the action that changes a setting of an environment.
-
-    The API rejects the change if a setting was changed after the page was read.
+    """Return the action that changes a setting of an environment. The API rejects the change if a
+    setting was changed after the page was read.
     """
     return build_page_action(
         "settings",

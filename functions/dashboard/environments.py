@@ -50,7 +50,6 @@ class EnvironmentCard:
 
     @property
     def change_actions(self) -> list[PageAction]:
-        """Return the actions that change a setting."""
         return [action for line in self.settings for action in line.actions]
 
 

@@ -37,8 +37,7 @@ def list_issues(
     principal: Principal,
 ) -> tuple[list[IssueLine], int]:
     """Return the firewall issues that may still block a flow, and the number of past issues.
-
-    `flow_jobs` has at least every open job of the remediation.
+    `flow_jobs` contains at least the open jobs of the remediation.
     """
     by_plan: dict[str, list[FlowJob]] = defaultdict(list)
     for flow_job in flow_jobs:

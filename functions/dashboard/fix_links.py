@@ -37,9 +37,7 @@ _LINKS: Mapping[str, FixLink] = {
 
 
 def find_fix_link(flow: FlowView, remediation_url: str) -> FixLink | None:
-    """Return the link to where a person fixes a flow's job, or None if that is not in the
-    dashboard.
-    """
+    """Return a link to where a person fixes what blocks a flow, or None if there is none."""
     job = flow.job
     if job is None:
         return None

@@ -89,7 +89,6 @@ def may_lack_first_entries(job: FlowJob) -> bool:
 
 
 def _get_pause_css_class(entry: HistoryEntry) -> str:
-    """Return the CSS class of an entry if the job waited or was blocked in it, or else ""."""
     state = _find_state(entry)
     if state is None or not FLOW_STATES[state].resumes_later:
         return ""
@@ -97,14 +96,10 @@ def _get_pause_css_class(entry: HistoryEntry) -> str:
 
 
 def _find_state(entry: HistoryEntry) -> FlowJobState | None:
-    """Return the state of an entry, or None if this version of the app does not know it."""
     return next((state for state in FlowJobState if state == entry.state), None)
 
 
 def _find_step_before_history(job: FlowJob) -> FlowJobState | None:
-    """Return the step that the job had before the first entry that is kept, if that entry is a
-    pause.
-    """
     following = (_find_state(one) for one in job.history if not _get_pause_css_class(one))
     return next(following, job.step)
 

@@ -124,11 +124,6 @@ def build_line(
 
 
 def _format_place(flow: FlowView, context: LineContext) -> str:
-    """Return what distinguishes a flow from others: its environment, id and owner.
-
-    The environment is shown if there are several, the id if other flows have the same title, and
-    the owner if the owner has left.
-    """
     place = context.names.get(flow.environment_job.environment_id, "")
     identity = f"Id {shorten_id(flow.workflow_id)}" if flow.title in context.equal_titles else ""
     owner = flow.owner

@@ -157,6 +157,5 @@ class FlowLists:
 
 
 def _compute_sort_key(divided: tuple[FlowView, str]) -> tuple[int, str]:
-    """Return the sort key of a flow: its part, then its title, in which numbers sort by value."""
     flow, part = divided
     return _ORDER[part], _DIGITS.sub(lambda found: found[0].zfill(9), flow.title.lower())

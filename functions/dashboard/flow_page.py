@@ -107,9 +107,6 @@ def build_flow_page(
 
 
 def _build_caller_row(one: CallerView, job: FlowJob | None) -> CallerRow:
-    """Return the row of a caller. Its texts depend on whether the job migrates, rolls back or is
-    over.
-    """
     record, caller = one.record, one.record.caller
     look, words = _CALLER_STATES.get(record.state, ("over", str(record.state).replace("_", " ")))
     if job is None or (job.is_live and not job.is_rolling_back):
@@ -123,18 +120,12 @@ def _build_caller_row(one: CallerView, job: FlowJob | None) -> CallerRow:
 
 
 def _find_retry_action(job: FlowJob | None, actions: Sequence[PageAction]) -> PageAction | None:
-    """Return the action that retries a job that requires an action, or None if it cannot be
-    retried.
-    """
     if job is None or not job.needs_action:
         return None
     return next((one for one in actions if not one.is_danger), None)
 
 
 def _format_fix(flow: FlowView, denying: Sequence[FirewallIssueSummary]) -> str:
-    """Return what a person has to do about the flow, without the fixes of firewalls, which are
-    shown below it.
-    """
     if denying:
         return "Fix each firewall below or ignore it, then retry."
     if flow.job:
@@ -150,20 +141,17 @@ def _format_reasons(item: PlanItem | None) -> str:
 
 
 def _estimate_requests(job: FlowJob | None) -> int:
-    """Return how many requests to the flow service the next invocation of a job needs."""
     need = estimate_flow_job_demand(job) if job else None
     return need.requests if need else 0
 
 
 def _find_firewall_issues(flow: FlowView) -> list[FirewallIssueSummary]:
-    """Return the firewall issues that name the flow, or that block its job."""
     issues = flow.environment_job.firewall_issues
     denying = list_denying_firewalls(flow.job, issues)
     return [one for one in issues if one in denying or flow.workflow_id in one.workflow_ids]
 
 
 def _format_share_counts(job: FlowJob | None) -> str:
-    """Return how many users and teams the copy is shared with. Their names are not stored."""
     kinds = Counter(label.partition(" ")[0] for label in job.copy.shared_with) if job else Counter()
     return ", ".join(
         f"{number} {kind if number == 1 else kind + 's'}" for kind, number in sorted(kinds.items())
@@ -171,10 +159,6 @@ def _format_share_counts(job: FlowJob | None) -> str:
 
 
 def _build_history(job: FlowJob | None) -> list[tuple[HistoryEntry, timedelta | None]]:
-    """Return the history, newest first, each entry with how long it lasted.
-
-    The duration is None if it is less than a second, and for the last entry.
-    """
     entries = job.history if job else ()
     lasted = [after.changed_at - before.changed_at for before, after in pairwise(entries)]
     shown = [one if one >= timedelta(seconds=1) else None for one in lasted]

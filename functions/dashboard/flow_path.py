@@ -37,10 +37,8 @@ class PathStep(NamedTuple):
 
 
 def build_path(job: FlowJob | None, *, is_stopped: bool) -> list[PathStep]:
-    """Return the steps of a job with their times.
-
-    The list is empty if the job has no copy, was cancelled or is not started. `is_stopped` is True
-    if the job continues only after a person acts.
+    """Return the steps of a job with their times; empty if they cannot be shown. `is_stopped` says
+    that the job continues only after a person acts.
     """
     if job is None or not job.migration_method.has_copy:
         return []

@@ -96,9 +96,8 @@ class FlowSteps(NamedTuple):
 
 
 def build_steps(job: FlowJob | None, *, is_stopped: bool) -> FlowSteps | None:
-    """Return the steps of a job, or None if it has no copy, is not started or is rolled back.
-
-    `is_stopped` is True if the job requires an action.
+    """Return the steps of a job, or None if its state is not a step of a migration with a copy.
+    `is_stopped` says that the job requires an action.
     """
     if job is None or job.migration_method not in _NAMES:
         return None

@@ -151,7 +151,6 @@ def _build_headline(view: PageContext, status: NetworkStatus) -> Headline:
 
 
 def _list_retries(status: NetworkStatus, principal: Principal) -> list[PageAction]:
-    """Return an action for each remediation that retries its flows that firewalls block."""
     names: dict[str, str] = {
         place.remediation_id: _format_name(place)
         for one in status.firewalls
@@ -178,9 +177,6 @@ def _list_retries(status: NetworkStatus, principal: Principal) -> list[PageActio
 
 
 def _find_age_of_unread_list(view: PageContext, status: NetworkStatus) -> timedelta | None:
-    """Return how long the service tag list was not read, or None if that is at most 26 hours or
-    unknown.
-    """
     if not status.versions:
         return None
     age = view.now - status.versions[0].last_checked_at

@@ -69,7 +69,6 @@ class Headline:
 
 
 def build_overview_page(view: PageContext, status: TenantStatus) -> str:
-    """Return the Overview page."""
     others = [
         one for one in status.pending_actions if one.kind is not PendingActionKind.KILL_SWITCH_ON
     ]
@@ -97,11 +96,8 @@ def build_overview_page(view: PageContext, status: TenantStatus) -> str:
 
 
 def build_headline(status: TenantStatus, others: Sequence[PendingAction]) -> Headline:
-    """Return the first sentence of the page, with the sentence below it.
-
-    `others` contains the required actions other than turning the kill switch off. The sentence is
-    "No action required" only if every row was read, and every flow that is not migrated is in
-    progress or excluded.
+    """Return the first sentence of the page, and the sentence below it. `others` contains the
+    required actions other than turning the kill switch off.
     """
     left = count_undecided_flows(status.not_migrated)
     lead = _format_lead(status)
@@ -124,7 +120,6 @@ def build_headline(status: TenantStatus, others: Sequence[PendingAction]) -> Hea
 
 
 def _format_lead(status: TenantStatus) -> str:
-    """Return the sentence below the headline: what the app does, or how much is done."""
     if not status.environments:
         return "Assess an environment first, or start a dry run. Both change nothing."
     ongoing = status.not_migrated.get(NotMigratedReason.IN_PROGRESS, 0)

@@ -118,9 +118,8 @@ def list_remediation_actions(
 def list_flow_actions(
     job: FlowJob | None, dependent_jobs: Sequence[FlowJob], principal: Principal, now: datetime
 ) -> list[PageAction]:
-    """Return the actions for one flow: retry and roll back.
-
-    `dependent_jobs` contains the flow and its dependent flows, which roll back together.
+    """Return the actions for one flow: retry and roll back. `dependent_jobs` contains the jobs of
+    the flow and its dependent flows, which roll back together.
     """
     if job is None:
         return []
@@ -273,9 +272,6 @@ def _build_rollback_action(
 
 
 def _can_roll_back(job: FlowJob) -> bool:
-    """Return whether a job can be rolled back: it is not withdrawn or rolling back, and has no
-    requested command.
-    """
     return not (job.is_withdrawn or job.is_rolling_back or job.requested_command)
 
 

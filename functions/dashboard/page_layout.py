@@ -103,7 +103,9 @@ class PageContext:
 
 @cache
 def read_assets() -> dict[str, tuple[str, str]]:
-    """Return the media type and the text of each asset. Its file name has a hash of the text."""
+    """Return the media type and text of each asset, by file name. The name contains a hash of the
+    text.
+    """
     files = (
         ("css", "text/css", read_style()),
         ("js", "text/javascript", (_FOLDER / "live.js").read_text()),

@@ -54,7 +54,6 @@ class PlanForm:
 
     @cached_property
     def rows_with_checkbox(self) -> list[PlanRow]:
-        """Return the rows that have a checkbox."""
         return [row for row in self.rows if self.has_checkbox(row)]
 
     @cached_property

@@ -71,10 +71,6 @@ def group_plan_rows(
 
 
 def _sort_callers_first(group: Sequence[str], graph: DependencyGraph) -> Sequence[str]:
-    """Return the flows of a group, each after all flows that run it.
-
-    Flows in a call loop come last.
-    """
     if len(group) == 1:
         return group
     waiting = {flow: len(graph.find_parents(flow)) for flow in group}

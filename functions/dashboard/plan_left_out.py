@@ -22,7 +22,9 @@ def encode_left_out(version: str, awaiting: Iterable[str], left_out: Collection[
 
 
 def decode_left_out(value: str, version: str, awaiting: Iterable[str]) -> tuple[str, ...] | None:
-    """Return the workflow ids in a value of `leave_out`, or None for another plan version."""
+    """Return the workflow ids in a value of `leave_out`, or None if it is not valid for this
+    version.
+    """
     if not value:
         return ()
     found, _, text = value.partition(".")

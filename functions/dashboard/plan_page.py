@@ -41,7 +41,6 @@ class PlanChoice:
     leave_out: str = ""
 
     def matches(self, row: PlanRow) -> bool:
-        """Return whether the filter matches a row."""
         if self.filter == "awaiting":
             is_kind = row.awaits_approval
         elif self.filter == "changed":
@@ -65,7 +64,6 @@ class ShownPlan:
 
     @property
     def job(self) -> EnvironmentJob:
-        """Return the environment job."""
         return self.plan.environment_job
 
     @property
@@ -75,12 +73,10 @@ class ShownPlan:
 
     @cached_property
     def version(self) -> str:
-        """Return the plan version."""
         return self.plan.version
 
     @cached_property
     def awaiting_items(self) -> tuple[PlanItem, ...]:
-        """Return the plan items that await approval."""
         if not self.job.awaits_approval:
             return ()
         return tuple(item for item in self.plan.items if item.awaits_approval)
@@ -92,7 +88,6 @@ class ShownPlan:
 
     @cached_property
     def _encoded_left_out(self) -> str:
-        """Return the value of `leave_out` for the flows that the approver leaves out so far."""
         return self._encode_left_out(self._left_out_ids or ())
 
     def _encode_left_out(self, left_out: Collection[str]) -> str:
@@ -162,7 +157,6 @@ class ShownPlan:
 
     @cached_property
     def rows(self) -> list[PlanRow]:
-        """Return the rows on this page."""
         return [row for group in self.pages[self.page - 1] for row in group.rows]
 
     @property
@@ -239,7 +233,6 @@ class ShownPlan:
 
     @property
     def change_count(self) -> int:
-        """Return the number of planned changes of the included flows."""
         return sum(len(item.planned_changes) for item in self.included_items)
 
     @cached_property
@@ -280,10 +273,9 @@ def build_plan_page(
     environment_id: str = "",
     is_file: bool = False,
 ) -> str:
-    """Return the page of a plan with each flow and its planned changes.
-
-    If a remediation has several plans, the page lists them with links, unless `environment_id`
-    selects one. `is_file` returns a self-contained page of all plans, without buttons.
+    """Return the page of a plan with each flow and its planned changes. If a remediation has
+    several plans, the page lists them with links, unless `environment_id` selects one. `is_file`
+    returns a self-contained page without buttons.
     """
     chosen = [plan for plan in plans if environment_id in ("", plan.environment_job.environment_id)]
     shown = [

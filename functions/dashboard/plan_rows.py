@@ -55,17 +55,14 @@ class PlanRow:
 
     @property
     def awaits_approval(self) -> bool:
-        """Return whether the flow awaits approval."""
         return self.item.workflow_id in self.plan.awaiting
 
     @property
     def child_names(self) -> tuple[str, ...]:
-        """Return the names of the flows that this flow runs."""
         return self.plan.format_names(self.item.children)
 
     @property
     def parent_names(self) -> tuple[str, ...]:
-        """Return the names of the flows that run this flow."""
         return self.plan.format_names(self.item.parents)
 
     @property

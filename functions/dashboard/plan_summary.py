@@ -52,7 +52,7 @@ class PlanSummary:
 
     @cached_property
     def blocking_issues(self) -> list[FirewallIssueSummary]:
-        """Return the firewall issues at which flows of the plan will pause."""
+        """Return the firewall issues at which flows are expected to pause."""
         blocked = {
             issue.name
             for one in self.outlooks.values()
@@ -231,7 +231,6 @@ class PlanSummary:
 
 
 def _describe_not_included(why: str, number: int) -> tuple[str, str]:
-    """Return why `number` flows are not included, and what to do about it."""
     if not why:
         return "migrated already", ""
     words, then = describe_why_not_migrated(why, number)

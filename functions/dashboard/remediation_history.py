@@ -125,8 +125,6 @@ def select_history_page(
 
 
 class _Source(NamedTuple):
-    """The history of one job, with the job's title and workflow id."""
-
     history: Sequence[HistoryEntry]
     title: str
     flow_id: str

@@ -43,7 +43,6 @@ class RemediationRow:
 
     @property
     def flow_count(self) -> int:
-        """Return the number of flows."""
         return sum(number for _, number in self.parts)
 
 
@@ -77,7 +76,7 @@ def _build_row(one: RemediationView, now: datetime) -> RemediationRow:
 
 
 def format_start_source(one: Remediation) -> str:
-    """Return the words for what started a remediation, such as *started by the daily check*."""
+    """Return who or what started a remediation, such as `by the daily check`."""
     return f"by {describe_start(one.start_source, one.started_by)}"
 
 

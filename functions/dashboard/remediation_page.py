@@ -172,7 +172,6 @@ def _list_fixes(
 
 
 def _compute_sort_key_in_bar(part: tuple[str, FlowPart]) -> tuple[bool, bool]:
-    """Return the sort key of a part in the bar: first both off, then migrated, then the rest."""
     return part[0] != "both_off", part[1].look != "done"
 
 

@@ -98,7 +98,6 @@ def _describe_state(shown: RemediationView) -> tuple[str, str]:
 
 
 def _find_blocked_since(shown: RemediationView) -> datetime | None:
-    """Return since when the remediation has had a blocked or failed job, or None if it has none."""
     jobs = (*shown.environment_jobs, *shown.flow_jobs)
     times = [job.reason_since for job in jobs if job.needs_action]
     return min(filter(None, times), default=None)
@@ -131,9 +130,6 @@ def _format_actions(counts: Mapping[str, int]) -> list[str]:
 
 
 def _format_originals(asked: Sequence[tuple[FlowView, str]]) -> list[str]:
-    """Return the sentence that the originals of these flows work, or an empty list if a row does
-    not show that.
-    """
     if not asked or not all(
         part != "both_off" and (flow.job is None or flow.job.has_original_restored)
         for flow, part in asked
@@ -147,9 +143,6 @@ def _format_originals(asked: Sequence[tuple[FlowView, str]]) -> list[str]:
 def _format_remaining_work(
     shown: RemediationView, counts: Mapping[str, int], flows: Sequence[tuple[FlowView, str]]
 ) -> list[str]:
-    """Return the sentences for a completed remediation, those about flows that are not migrated
-    first.
-    """
     total, reached = sum(counts.values()), counts.get("migrated", 0) + counts.get("prepared", 0)
     if not total:
         return ["No flow of the plan stays on Microsoft's key."]

@@ -31,7 +31,6 @@ class SettingChoice:
 
     @property
     def query(self) -> str:
-        """Return the URL query of this choice."""
         values = {"status": str(self.status), "search": self.search}
         return urlencode({name: value for name, value in values.items() if value})
 
@@ -86,7 +85,6 @@ def _build_headline(found: Configuration) -> Headline:
 
 
 def _list_facts(found: Configuration, settings: Settings) -> list[tuple[str, str]]:
-    """Return what readers look up first, such as the tenant, each fact as a title and a text."""
     return [
         ("Tenant", settings.tenant_id),
         ("Host name", settings.website_host or "not known"),

@@ -18,10 +18,7 @@ _WORDS = {
 
 
 def format_solution_setting(change: SolutionSettingChange | None) -> str:
-    """Return the app's last change of the setting as text.
-
-    The page does not read the value itself.
-    """
+    """Return the app's last change of the setting as text."""
     if change is None:
         return "not changed by the app"
     return f"{_WORDS[change.state]} by {change.changed_by}, {change.changed_at:%Y-%m-%d %H:%M} UTC"
@@ -30,7 +27,7 @@ def format_solution_setting(change: SolutionSettingChange | None) -> str:
 def list_solution_setting_actions(
     one: KnownEnvironment, principal: Principal
 ) -> Sequence[PageAction]:
-    """Return the actions that turn the setting on and revert the app's change."""
+    """Return the actions that are possible now: turn the setting on, or revert the app's change."""
     change = one.solution_setting
     actions = []
     if change is None or change.state is not SolutionSettingState.APPLIED:

@@ -74,9 +74,6 @@ def _format_cells_after_name(line: FlowTableRow, *, shows_steps: bool) -> str:
 
 
 def _format_html(text: str) -> str:
-    """Return a text as HTML, with commands as `<code>`. In a shortened text, a command may lack its
-    end.
-    """
     return format_commands(text).replace("`", "") if "`" in text else escape(text)
 
 

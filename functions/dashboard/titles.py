@@ -14,7 +14,7 @@ def find_equal_texts(titles: Iterable[str]) -> frozenset[str]:
 
 
 def shorten_id(workflow_id: str) -> str:
-    """Return the beginning of a workflow id. It suffices to recognize a flow."""
+    """Return the first characters of a workflow id."""
     return workflow_id[:_LENGTH]
 
 

@@ -81,7 +81,7 @@ def format_moment(at: datetime) -> str:
 
 
 def replace_ids_by_names(text: str) -> str:
-    """Return the text with the name of each Azure resource in place of its id."""
+    """Replace each Azure resource id in a text with the resource's name."""
     return _RESOURCE_ID.sub("", text)
 
 
@@ -95,10 +95,7 @@ def format_span(time: timedelta) -> str:
 
 
 def format_age(time: timedelta) -> str:
-    """Return how long ago something was.
-
-    Seconds are omitted, so that a page that is refreshed seldom changes.
-    """
+    """Return how long ago something was, to the minute, so that a refreshed page rarely changes."""
     minutes = time // timedelta(minutes=1)
     if minutes < 1:
         return "less than 1 min"
