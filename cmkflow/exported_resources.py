@@ -41,7 +41,7 @@ class ExportedResources:
     expressions: dict[str, Expressions] = field(default_factory=dict)
 
     def find_expressions(self, resource_id: str) -> Expressions | None:
-        """Return the expressions of the template with this resource, or None if no template has it."""
+        """Return the expressions of the template that contains a resource, or else None."""
         wanted = resource_id.lower()
         return next((one for key, one in self.expressions.items() if wanted.startswith(key)), None)
 

@@ -1,4 +1,4 @@
-"""Replace the names and short ids that users type with ids. Complete ids need no request."""
+"""Look up the ids for the names and short ids that users type. Complete ids need no request."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
