@@ -74,8 +74,9 @@ def show_assessments(
 ) -> object:
     """Show which flows stay on Microsoft's key, and what to do before or after a key is applied.
 
-    Writes nothing. The app assesses in the background: Ctrl-C ends the command, not the
-    assessment. Exits with 1 if an environment could not be assessed; the others are shown.
+    Changes nothing in the environments. The app assesses in the background: Ctrl-C ends the
+    command, not the assessment. Exits with 1 if an environment could not be assessed; the others
+    are shown.
 
     Examples:
         cmkflow assess show --environment Operations
@@ -187,7 +188,7 @@ def _format_assessment(assessment: Any) -> RenderableType:
             "Requests": (
                 f"{effort['requests']} in about {format_number(effort['minutes'], 'minute')} "
                 f"({effort['share_of_daily_pool']:.2%} of the daily limit), then "
-                f"{format_number(effort['no_call_days'], 'day')}"
+                f"{format_number(effort['no_call_days'], 'day')} without calls"
             ),
             **(
                 {"Estimate may be low": effort["unknown_reason"]}

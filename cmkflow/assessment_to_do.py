@@ -138,7 +138,7 @@ def _list_firewall_work(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     if mine:
         title = f"Allow the new addresses in {format_number(len(mine), 'firewall')}"
         names = _format_names(one["subject"] for one in mine)
-        text = f"{names}: until then, copies cannot call through them."
+        text = f"{names}: until then, calls of copies are or may be blocked."
         sure = any(one["level"] == "problem" for one in mine)
         yield _build_to_do("person" if sure else "unknown", title, text, "Network team", mine)
 
@@ -221,7 +221,10 @@ def _list_deletions(assessment: Any) -> Iterable[ToDo]:
         yield ToDo(
             look="over",
             title=f"Optional: schedule the deletion of {number}",
-            text="Their copies work. Until then the platform counts them on Microsoft's key.",
+            text=(
+                "Their copies work. The platform counts the originals on Microsoft's key until "
+                "they are deleted."
+            ),
             who="Approver",
             details=[
                 (f"{format_number(count, 'retired original')} of a remediation.", advice)

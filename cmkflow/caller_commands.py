@@ -102,8 +102,8 @@ def scan_files(
 ) -> None:
     """Find trigger URLs and ids of flows in files, offline. Prints no signature of a URL.
 
-    Reads texts in any format and encoding, and archives. Binary files are listed and skipped. Exits
-    with 1 if a file could not be read; the others are searched.
+    Reads texts of any format, and archives. Binary files are listed and skipped. Exits with 1 if a
+    file could not be read; the others are searched.
 
     Examples:
         cmkflow caller scan repository solution.zip

@@ -58,10 +58,11 @@ def declare_callers(
         ),
     ],
 ) -> object:
-    """Declare the callers in a file, which are systems outside Power Platform and Azure.
+    """Declare callers: systems outside Power Platform and Azure that call flows.
 
-    If one of them cannot be declared, none is. Each replaces the declared caller with its name. A
-    flow is given by id or name. Where trigger_url_id is a trigger URL, only its id is sent.
+    If one of them cannot be declared, none is. A caller replaces the declared caller that has its
+    name. A flow is given by id or name. If trigger_url_id contains a trigger URL, only the id in it
+    is sent.
 
     Examples:
         cmkflow caller declare callers.yaml
@@ -111,7 +112,7 @@ def _format_confirmation(answer: Any) -> Text:
 def remove_caller(api: ApiClient, name: CallerName) -> object:
     """Remove a declared caller, so that no remediation waits for it, and list the others.
 
-    Rejected while a flow that it calls still receives calls.
+    Fails while a flow that it calls still receives calls.
 
     Examples:
         cmkflow caller remove "SAP order portal"

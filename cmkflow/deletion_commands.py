@@ -68,7 +68,8 @@ def list_deletions(
     """Show the deletions of all remediations, or those of one remediation.
 
     For one remediation, also shows the originals that can be deleted, the run archives and the
-    support windows. The options apply only to the deletions of all remediations.
+    support windows. The options --state, --environment, --search, --limit and --after select from
+    the deletions of all remediations.
 
     Examples:
         cmkflow deletion list --state scheduled

@@ -33,8 +33,8 @@ def register(group: typer.Typer) -> None:
     ) -> object:
         """Check the deployment: connections, permissions and settings.
 
-        Writes nothing. Exits with 4 if an action is required, and with 5 if a service does not
-        answer.
+        Changes nothing, except that it may renew the sign-in of the service account. Exits with 4
+        if an action is required, and with 5 if a service does not answer.
 
         Examples:
             cmkflow doctor

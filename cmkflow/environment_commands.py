@@ -219,7 +219,7 @@ def ignore_issue(
     ],
     justification: Annotated[str, typer.Option(help="Why the issue does not block calls.")],
 ) -> object:
-    """Ignore an issue by its name, and retry the jobs that such issues block.
+    """Ignore a firewall issue, and retry the environment's jobs that firewall issues block.
 
     Examples:
         cmkflow environment ignore Operations ISSUE --justification "own proxy"

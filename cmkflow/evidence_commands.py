@@ -101,7 +101,7 @@ def check_evidence_file(
 ) -> None:
     """Check the files, the signature, the time stamp and the audit entries of an evidence file.
 
-    Offline, unless you use --key-id. Exits with 1 if something is wrong.
+    Works offline, unless you use --key-id. Exits with 1 if something is wrong.
 
     Examples:
         cmkflow evidence check evidence.zip

@@ -74,8 +74,9 @@ def check_seals(file: BufferedReader, manifest: bytes) -> EvidenceFindings:
         statement = seal.statement
         if statement.is_long and statement.begins_at:
             notes.append(
-                f"Seal {seal.number} covers {(statement.ends_at - statement.begins_at).days} days: "
-                "the app or the key vault did not work, or earlier seals were deleted."
+                f"Seal {seal.number} covers {(statement.ends_at - statement.begins_at).days} days "
+                "instead of one: the app or the key vault was not available, or earlier seals were "
+                "deleted."
             )
     keys = {compute_fingerprint(seal.signature.public_key): seal.signature.key_id for seal in seals}
     notes += [f"Seals are signed with {key_id} (SHA-256 {one})" for one, key_id in keys.items()]

@@ -55,8 +55,8 @@ def fix_firewalls(
         str | None,
         typer.Argument(
             help=(
-                "Firewall issue, resource id or resource name. Default: all issues that block "
-                "flows."
+                "Name of a firewall issue, or the id or name of its resource. Default: all issues "
+                "that affect flows."
             )
         ),
     ] = None,
@@ -116,7 +116,7 @@ def _format_answer(answer: Any) -> RenderableType:
         text = Text(format_fix(one, language), no_wrap=True, overflow="ignore")
         parts += [text, Text()]
     if not parts:
-        parts.append(Text("No firewall issue blocks a flow."))
+        parts.append(Text("No firewall issue affects flows."))
     if answer["applied"]:
         parts.append(Listing(columns=_RECORD_COLUMNS, items=answer["applied"]))
     return Group(*parts)

@@ -33,7 +33,7 @@ def inspect_flow_files(
     query: Query = None,
     no_pager: NoPager = False,
 ) -> None:
-    """Show which flows stay on Microsoft's key when yours is applied, and why.
+    """Show which flows stay on Microsoft's key when your key is applied, and why.
 
     Reads solution and package exports, clientdata, Logic Apps and ARM templates. Desktop flows are
     listed and skipped. Exits with 1 if a file could not be read; the others are shown. Exits with 3

@@ -96,7 +96,8 @@ def turn_kill_switch_on(api: ApiClient, justification: Justification, by: Name) 
 
 @api_command(app, "off", show=_format_switch)
 def turn_kill_switch_off(api: ApiClient, justification: Justification, by: Name) -> object:
-    """Allow writes again. Waiting jobs continue within five minutes (CMK_WAIT_POLL_INTERVAL).
+    """Allow writes again. Waiting jobs continue within CMK_WAIT_POLL_INTERVAL (default: five
+    minutes).
 
     Examples:
         cmkflow kill-switch off --justification "checked"

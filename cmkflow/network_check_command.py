@@ -94,8 +94,9 @@ def check_exported_firewalls(
 ) -> None:
     """Show which exported firewalls allow the new addresses of flows, and what is missing.
 
-    Microsoft requires three service tags. If PowerPlatformPlex is missing, that is a firewall
-    issue; the other two are only reported. Exits with 1 if a region is not in the service tag list.
+    Microsoft requires three service tags. If a firewall does not allow PowerPlatformPlex, that is a
+    firewall issue. The other two are only reported, unless --also-required names them. Exits with 1
+    if the service tag list cannot be read or does not have the region.
 
     Examples:
         cmkflow network check --service-tags tags.json --firewalls exported

@@ -130,7 +130,8 @@ def show_tag_changes(
     """Show how Microsoft's address ranges changed, and which firewalls and remediations this
     affects.
 
-    The app reads the list once a day, and keeps changes in the regions that you use for 90 days.
+    The app reads Microsoft's list once a day. For 90 days, it keeps the changes in regions that you
+    use.
 
     Examples:
         cmkflow network tag-changes --refresh

@@ -23,7 +23,7 @@ def register(group: typer.Typer) -> None:
         """List the firewalls that do not allow all addresses of copies, and how many flows each
         blocks.
 
-        It shows what plans, blocked flows and the daily check have found, and reads no firewall.
+        Shows what plans, blocked flows and the daily check have found. Reads no firewall.
 
         Examples:
             cmkflow network firewalls

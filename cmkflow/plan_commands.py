@@ -163,9 +163,9 @@ def approve_plan(
     ] = None,
     yes: Yes = False,
 ) -> object:
-    """Approve plans: the given versions, or the plans that the command shows and asks about.
+    """Approve plans: the given versions, or the plans that the command shows before it asks.
 
-    `--yes` approves the current versions and prints them.
+    `--yes` approves the current versions without a question, and prints them.
 
     Examples:
         cmkflow approve 2dad424e

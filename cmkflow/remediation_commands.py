@@ -36,7 +36,7 @@ Replay = Annotated[
     bool,
     typer.Option(
         "--accept-replay",
-        help="Accept that polling flows process events again that arrived since the cutover.",
+        help="Accept that polling flows process the events since the cutover a second time.",
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
@@ -68,9 +68,13 @@ def _format_action(answer: Any, done: str) -> RenderableType:
         flow_names = format_names(answer["flow_names"], 5)
         text = f"The kill switch is on. The app writes nothing in {flow_names} until it is off"
         lines.append(Text(f"{text} (cmkflow kill-switch off).", style="bold red"))
-    for replay in answer.get("replays", ()):
-        text = f"{replay['display_name']} processes events since {replay['off_since']} again."
-        lines.append(Text(text))
+    lines += [
+        Text(
+            f"{replay['display_name']} will process the events since {replay['off_since']} a "
+            "second time. Its copy has already processed them."
+        )
+        for replay in answer.get("replays", ())
+    ]
     return Group(*lines)
 
 

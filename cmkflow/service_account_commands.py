@@ -48,10 +48,10 @@ def sign_in_service_account(
     ] = False,
     identity_client_id: Annotated[str, typer.Option(envvar="CMK_CLIENT_ID", hidden=True)] = "",
 ) -> None:
-    """Sign in the service account by device code, and store the token cache in Key Vault.
+    """Sign in the service account with a device code, and store the token cache in Key Vault.
 
     Run the command once, and again when a job is blocked with the code service_account_signed_out.
-    On the page that the command shows, sign in as the service account, not as yourself.
+    On the page whose address the command prints, sign in as the service account, not as yourself.
 
     Examples:
         cmkflow service-account sign-in

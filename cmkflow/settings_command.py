@@ -28,9 +28,8 @@ def register(group: typer.Typer) -> None:
             _Status | None, typer.Option(help="Show only settings with this status.")
         ] = None,
     ) -> object:
-        """Show the settings of the app with their defaults.
-
-        Of a secret, it shows only whether it is set.
+        """Show the settings of the app with their defaults. Of a secret, shows only whether it is
+        set.
 
         Examples:
             cmkflow settings

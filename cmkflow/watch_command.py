@@ -30,7 +30,8 @@ def register(group: typer.Typer) -> None:
             REMEDIATIONS,
         ] = None,
     ) -> object:
-        """Follow a remediation until no work is in progress, or the status until Ctrl-C.
+        """Follow a remediation until no work is in progress, or the status of the tenant until
+        Ctrl-C.
 
         Refreshes a terminal every five seconds, and writes a line per change to a pipe. Exits with
         4 if an action is required.

@@ -20,7 +20,7 @@ def build_caller_file_page(view: PageContext, found: CallerLines, preview: Impor
         path="declared-callers/import",
         fields=(("file", format_caller_lines(kept)),),
         does=[
-            "Flows that the file does not name stay.",
+            "Flows that the file does not name stay declared.",
             *(["Lines that are not valid are left out."] if faults else []),
         ],
     )

@@ -111,10 +111,10 @@ def _format_title(found: TenantCallers) -> str:
         if any(flow.state is CalledFlowState.TO_CONFIRM for flow in one.flows)
     ]
     if left:
-        have = "has" if len(left) == 1 else "have"
-        return f"{format_count(len(left), 'declared caller')} {have} not confirmed"
+        be = "is" if len(left) == 1 else "are"
+        return f"{format_count(len(left), 'declared caller')} {be} not confirmed"
     if found.callers:
-        return "No declared caller has to confirm a change"
+        return "No declared caller has to be confirmed"
     return "No caller is declared"
 
 
@@ -286,7 +286,7 @@ def _build_caller_inputs(caller: DeclaredCaller | None) -> tuple[FormInput, ...]
         ),
         "authentication": ("Authentication (optional)", caller.authentication if caller else ""),
         "notification": (
-            "How to notify its owner (optional)",
+            "How to notify the owner of a change (optional)",
             caller.notification if caller else "",
         ),
     }

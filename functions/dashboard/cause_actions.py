@@ -75,7 +75,7 @@ def build_new_start_action(
         ),
         does=[
             f"The app plans {format_count(len(flows), 'flow')} again, in a new remediation.",
-            "The plan may also change definitions, which it does only in named flows.",
+            "The plan may also change definitions, because the request names the flows.",
             "The approval policy of the environment decides whether the plan awaits approval.",
         ],
     )

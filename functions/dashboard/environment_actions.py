@@ -69,8 +69,8 @@ def build_kill_switch_on_action(principal: Principal) -> PageAction:
         path="kill-switch/on",
         asks=_JUSTIFICATION,
         does=[
-            "The app makes no change after the one in progress, in any environment.",
-            "Only a flow that a cutover left off is turned on.",
+            "The app makes no further change in any environment. A change in progress completes.",
+            "One exception: the app turns on a flow that a cutover left off.",
             "Flows in progress wait until the kill switch is turned off.",
         ],
     )
@@ -121,7 +121,7 @@ def _build_assess_action(one: KnownEnvironment, name: str, principal: Principal)
         "It changes nothing.",
     ]
     if one.last_assessment and not one.last_assessment.is_inactive:
-        does.append("An assessment is in progress. It is not started again.")
+        does.append("An assessment is in progress. No second one is started.")
     return build_page_action(
         "assessment",
         "Assess",
@@ -191,7 +191,7 @@ def build_policy_action(
                 "Flows in progress are blocked at their next change.",
             ]
         case ApprovalPolicy.REQUIRED:
-            does = [f"The app may change flows of {name} after an approver approved the plan."]
+            does = [f"The app may change flows of {name} after an approver has approved the plan."]
         case ApprovalPolicy.AUTOMATIC:
             does = [
                 f"The app may change flows of {name} without an approval.",

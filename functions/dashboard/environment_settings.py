@@ -31,9 +31,9 @@ _URL_SECRETS = {
     ),
 }
 _IN_APP_CONFIGURATION = (
-    "In a plan that is made from now on, keys of App Configuration refer to it, too. Their readers "
-    "must then resolve Key Vault references and have access to the vault; the app cannot check "
-    "that."
+    "In a plan that is made from now on, keys of App Configuration also refer to the secret. Their "
+    "readers must then resolve Key Vault references and have access to the vault; the app cannot "
+    "check that."
 )
 
 
@@ -164,7 +164,7 @@ def _build_url_secret_actions(one: KnownEnvironment, principal: Principal) -> li
     if not one.settings.has_url_secrets:
         text = (
             "A plan that is made from now on stores the URL of each flow in one Key Vault secret, "
-            "if the app has a vault for it. Callers that can read it refer to it."
+            "if the app has a vault for it. Callers that can read the secret refer to it."
         )
         does = f"{text} {_IN_APP_CONFIGURATION}" if is_wide else text
         change = ("has_url_secrets", True)
@@ -233,7 +233,7 @@ def _build_window_actions(one: KnownEnvironment, principal: Principal) -> list[P
         principal,
         "Change window" if window else "Set window",
         [
-            "The app changes flows only from the first to the second time, every day.",
+            "The app changes flows only between these two times, every day.",
             "Flows that wait for the previous window are checked again." if window else
             "Flows in progress continue in the window.",
         ],
@@ -276,8 +276,8 @@ def _build_observation_action(one: KnownEnvironment, principal: Principal) -> Pa
         [
             "The app reads the headers of calls to originals whose known callers were updated.",
             (
-                "This takes one request for each call, and when the app checks an original, at "
-                f"most {MOST_READ} requests for that original."
+                "This takes one request for each call, at most "
+                f"{MOST_READ} for an original each time that the app checks it."
             ),
             "It stores the calling flow, Logic App, Event Grid subscription or Azure DevOps hook.",
             "Of other callers it stores the first product of the user agent and the network.",
@@ -319,7 +319,7 @@ def _build_recipients_action(one: KnownEnvironment, principal: Principal) -> Pag
         ],
         FormInput(
             name="notification_recipients[,]",
-            label="E-mail addresses, with commas; empty for none",
+            label="E-mail addresses, separated by commas; empty for none",
             value=",".join(sorted(one.settings.notification_recipients)),
         ),
     )

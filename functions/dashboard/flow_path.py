@@ -100,5 +100,5 @@ def explain_original_on(job: FlowJob | None) -> str:
         return "It was on when its job started, and the app has not turned it off."
     if write.state is FlowState.ON and write.is_confirmed:
         sent_at = format_moment(write.last_sent_at)
-        return f"The app turned it on again ({sent_at}) and has read that back."
+        return f"The app turned it on again ({sent_at}) and has read back that it is on."
     return ""

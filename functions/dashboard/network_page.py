@@ -221,7 +221,7 @@ def _build_row(one: IncompleteFirewall) -> FirewallRow:
         firewall=one,
         look=look,
         words=words,
-        ranges=f"At least {ranges}" if one.has_more_prefixes else ranges,
+        ranges=f"At least {ranges}" if number and one.has_more_prefixes else ranges,
         places=tuple((each, _build_fix_url(one, each)) for each in one.environments),
     )
 

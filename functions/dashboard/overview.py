@@ -130,7 +130,7 @@ def _format_lead(status: TenantStatus) -> str:
         return f"The app continues with {format_count(ongoing, 'flow')}."
     if planning := sum(one.is_being_read for one in status.environments):
         number = format_count(planning, "environment")
-        return f"The app makes assessments or plans for {number}."
+        return f"The app is assessing or planning {number}."
     if not status.flow_count:
         return "No flow is known that a remediation has to migrate."
     if status.migrated_count == status.flow_count:

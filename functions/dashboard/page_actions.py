@@ -25,7 +25,7 @@ from shared.use_cases.show_remediation import RemediationView
 #: Maximum number of flow names in a text; the remaining flows are counted.
 _NAMED = 8
 #: The consequence of a retry whose cause is not fixed.
-BLOCKED_AGAIN = "What is not fixed is blocked again."
+BLOCKED_AGAIN = "A flow whose reason is not fixed is blocked again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +185,7 @@ def build_ignore_action(
                     else "continue. This firewall may deny their calls."
                 )
             ),
-            "Flows that a firewall issue blocks there are retried now.",
+            f"Flows in {where} that firewall issues block are retried now.",
         ],
     )
 
@@ -206,7 +206,7 @@ def build_fix_action(
         fields=(("resource", name), ("environment", job.environment_id)),
         does=[
             f"The app will {shown.fix.summary}, for the flows of {where}.",
-            f"Nothing else of {shown.issue.firewall_name} changes. The app reads the change back.",
+            f"Nothing else changes in {shown.issue.firewall_name}. The app reads the change back.",
             f"The change is recorded with your name. Revert: cmkflow network fix {name} --revert",
             "Retry the blocked flows afterwards.",
         ],

@@ -34,7 +34,7 @@ _PAGES = (
 #: Message after an action, by the last part of its route.
 _DONE = {
     "approve": "Approved: {plans}. The work starts automatically.",
-    "cancel": "Cancelled, with {flows} to cancel or roll back.",
+    "cancel": "Cancelled. The app cancels or rolls back {flows}.",
     "retry": "Retried {jobs}.",
     "deletions": "Scheduled {deletions}.",
     "deletions-cancel": "Cancelled {deletions}. The originals are kept.",
@@ -45,7 +45,7 @@ _DONE = {
     "settings": "The settings are saved.",
     "solution-setting": "New flows are created in a solution.",
     "solution-setting-revert": "The setting for new flows has its former value.",
-    "url-secrets": "Changed {flows}. The plan has another version.",
+    "url-secrets": "Changed the choice for {flows}. The plan has a new version.",
     "filed": "The support request is marked as filed.",
     "reopen": "The support request is open again.",
     "flows": "The caller is declared.",

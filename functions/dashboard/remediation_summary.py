@@ -200,7 +200,7 @@ def _format_planning(shown: RemediationView) -> list[str]:
         return ["The assessment is in progress. It changes nothing."]
     if EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION in states:
         return ["The app waits until the platform has moved the flows that it moves itself."]
-    return ["The app makes the plan."] if _is_planning(states) else []
+    return ["The app is making the plan."] if _is_planning(states) else []
 
 
 def _is_planning(states: set[EnvironmentJobState]) -> bool:

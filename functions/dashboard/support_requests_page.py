@@ -93,7 +93,7 @@ def describe_support_request(request: SupportRequest, now: datetime) -> str:
                 f"ticket {request.ticket_number}"
             )
         case SupportRequestState.EXPIRED:
-            return f"Not filed; support could restore it until {request.closes_at:%Y-%m-%d}"
+            return f"Not filed; support could restore runs until {request.closes_at:%Y-%m-%d}"
         case SupportRequestState.OPEN:
             days = request.count_days_left(now)
             if days is None:
@@ -119,5 +119,5 @@ def _build_action(request: SupportRequest, principal: Principal) -> PageAction:
         principal,
         path="support-requests/{id}/filed",
         asks=("ticket_number", "Ticket number"),
-        does=["The countdown ends. Your name and the ticket number are recorded."],
+        does=["The request counts as filed. Your name and the ticket number are recorded."],
     )

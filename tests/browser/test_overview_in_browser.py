@@ -34,7 +34,7 @@ async def test_kill_switch_and_dry_run_work_on_the_pages(
         async with open_visit(browser, url, ACCOUNT, axe) as visit:
             await visit.wait_for_text("8 flows are not migrated")
             await visit.confirm_action(
-                "Stop changes", "The app makes no change", justification="A drill."
+                "Stop changes", "The app makes no further change", justification="A drill."
             )
             await visit.wait_for_text("Changes are stopped", within=".banner")
             await visit.wait_for_text("A drill.", within=".banner")

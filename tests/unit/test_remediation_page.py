@@ -144,7 +144,7 @@ def test_both_off_is_shown_first_in_red() -> None:
     assert find_state_and_style(page) == "bad: Both off: 1 flow"
     assert find_counts(page)[0] == ("both_off", 1, "does not run: both off")
     assert find_titles(page)[0] == "z"
-    assert "Originals that were on do not run now." in page
+    assert "These flows do not run." in page
 
 
 @pytest.mark.parametrize(
@@ -353,8 +353,8 @@ def test_firewalls_are_listed_until_the_copies_are_verified() -> None:
         for state in (STATES.COPYING, STATES.VERIFIED)
     )
 
-    assert "Firewalls that deny copies" in copying
-    assert "Firewalls that deny copies" not in verified
+    assert "Firewalls that do not allow all addresses of copies" in copying
+    assert "Firewalls that do not allow all addresses of copies" not in verified
     assert "When the plan was made, 1 firewall denied the new addresses." in verified
 
 

@@ -101,10 +101,10 @@ async def test_a_caller_is_declared_confirmed_and_removed_by_forms(scenario: Sce
 
     assert "No caller is declared" in read_text(empty)
     assert "The caller is declared." in made.text
-    assert "No declared caller has to confirm a change" in read_text(made)
+    assert "No declared caller has to be confirmed" in read_text(made)
     assert "not migrated secret post-url of the key vault till" in read_text(made)
     text = read_text(shown)
-    assert "1 declared caller has not confirmed" in text
+    assert "1 declared caller is not confirmed" in text
     assert "Owner: Alex Contact: 1234 Longest URL: 255 characters" in text
     assert "Orders Contoso to confirm It has to call the copy." in text
     assert "The original stays on until then." in text

@@ -187,7 +187,7 @@ async def test_retry_does_what_its_form_announces(scenario: Scenario) -> None:
     assert retry.does == (
         "Invoices: retried from the step where it stopped (checking for calls).",
         "3 flows that wait are checked again now.",
-        "What is not fixed is blocked again.",
+        "A flow whose reason is not fixed is blocked again.",
     )
     assert done.headers["Location"].endswith("?completed_action=retry&flow_count=4")
     assert (await scenario.read_job("Invoices")).state is FlowJobState.CHECKING_FOR_CALLS

@@ -188,7 +188,7 @@ async def test_assessment_is_shown_during_and_after_its_work(scenario: Scenario)
 
     assert location.startswith(f"{PAGE}?")
     assert "The assessment has started." in during.text
-    assert "An assessment is in progress. It is not started again." in during.text
+    assert "An assessment is in progress. No second one is started." in during.text
     assert re.search(r"Assessed 20\d\d-", after.text)
     (started,) = await scenario.services.tables.remediations.read_all("remediation")
     assert f'href="/api/dashboard/remediations/{started.id}"' in after.text

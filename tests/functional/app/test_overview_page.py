@@ -411,5 +411,5 @@ async def test_page_counts_environments_that_are_being_planned(scenario: Scenari
     page = await show_page()
 
     assert find_headline(page) == "No action required"
-    assert "The app makes assessments or plans for 1 environment." in page.text
+    assert "The app is assessing or planning 1 environment." in page.text
     assert "The flows are not known yet" in page.text

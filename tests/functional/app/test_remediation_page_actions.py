@@ -68,8 +68,8 @@ async def test_fixed_firewall_is_not_shown_as_denying() -> None:
 
     after = await show_page(scenario)
 
-    assert 'Denies calls by <a href="' in before
-    assert "Denies calls" not in after
+    assert 'Affects calls by <a href="' in before
+    assert "Affects calls" not in after
     assert "No firewall blocks a flow of this remediation now." in after
 
 

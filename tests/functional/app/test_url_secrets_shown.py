@@ -89,7 +89,7 @@ async def test_app_configuration_has_no_button_while_callers_hold_urls(scenario:
 
     assert "has_url_secrets[=]" in page.text
     assert "has_url_secrets_in_app_configuration" not in page.text
-    assert "keys of App Configuration refer to it, too" in page.text
+    assert "keys of App Configuration also refer to the secret" in page.text
 
 
 async def test_command_line_lets_keys_of_app_configuration_refer_to_url_secrets(

@@ -251,7 +251,7 @@ def test_to_dos_are_numbered_and_broken_callers_are_first() -> None:
         "6. Check 1 fact yourself",
         "7. Start a remediation after the key is applied: it copies 3 flows",
     ]
-    assert "nsg-a, nsg-b: until then, copies cannot call through them." in page
+    assert "nsg-a, nsg-b: until then, calls of copies are or may be blocked." in page
     parts = re.findall(r'<b class="num">.*?</svg>(\d+)</b><span>([^<]+)<', page)
     assert parts == [
         ("2", "move automatically when the key is applied"),

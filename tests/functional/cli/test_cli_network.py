@@ -212,7 +212,7 @@ async def test_network_fix_is_applied_after_a_question_and_reverted() -> None:
     assert "edge" in made.stdout
     assert "applied" in made.stdout
     assert "admin@contoso.example" in made.stdout
-    assert "No firewall issue blocks a flow." in after.stdout
+    assert "No firewall issue affects flows." in after.stdout
     assert "reverted" in undone.stdout
     assert [one["state"] for one in shown["applied"]] == ["reverted"]
     assert len(shown["items"]) == 1

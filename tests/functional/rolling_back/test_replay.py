@@ -140,4 +140,4 @@ async def test_command_requires_the_option_that_accepts_the_replay() -> None:
     assert "Poll (since" in refused.output
     assert "--accept-replay" in refused.output
     assert accepted.exit_code == 0
-    assert "Poll processes events since" in accepted.output
+    assert "Poll will process the events since" in accepted.output
