@@ -50,18 +50,21 @@ def build_to_do_list(assessment: Any) -> list[ToDo]:
         if finding["level"] in {"problem", "unknown"}
     ]
     problems = [one for one in found if one[1]["level"] == "problem"]
-    first = [*_list_key_problems(problems), *_list_broken_callers(assessment, problems)]
+    first = [
+        *_build_to_do_for_key_problems(problems),
+        *_build_to_do_for_broken_callers(assessment, problems),
+    ]
     rest = [
         *_build_to_do_for_flows(assessment),
-        *_list_firewall_work(found),
-        *_list_canvas_app_work(problems),
-        *_list_maker_changes(assessment),
-        *_list_managed_flows(assessment),
-        *_list_other_findings(problems),
+        *_build_to_do_for_firewalls(found),
+        *_build_to_do_for_canvas_apps(problems),
+        *_build_to_do_for_makers(assessment),
+        *_build_to_do_for_publishers(assessment),
+        *_build_to_do_for_other_findings(problems),
     ]
     rest.sort(key=lambda one: len(one.details))
-    last = [*_list_copies(assessment), *_list_deletions(assessment)]
-    return [*first, *rest, *_list_missing_checks(found), *last]
+    last = [*_build_to_do_for_copies(assessment), *_build_to_do_for_deletions(assessment)]
+    return [*first, *rest, *_build_to_do_for_unknown_facts(found), *last]
 
 
 def filter_by_status(flows: Iterable[Any], *statuses: str) -> list[Any]:
@@ -94,7 +97,7 @@ def is_firewall(finding: Any) -> bool:
     return finding.get("code") == _FIREWALL and bool(finding.get("subject"))
 
 
-def _list_key_problems(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
+def _build_to_do_for_key_problems(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     mine = [finding for topic, finding in problems if topic in DECIDING]
     if mine:
         title = f"Fix {format_number(len(mine), 'problem')} of the environment or the key"
@@ -102,7 +105,9 @@ def _list_key_problems(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
         yield _build_to_do("person", title, text, "Administrator", mine)
 
 
-def _list_broken_callers(assessment: Any, problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
+def _build_to_do_for_broken_callers(
+    assessment: Any, problems: Sequence[tuple[str, Any]]
+) -> Iterable[ToDo]:
     callers = {
         (caller["label"], flow["display_name"])
         for flow in assessment["flows"]
@@ -133,7 +138,7 @@ def _build_to_do_for_flows(assessment: Any) -> Iterable[ToDo]:
         )
 
 
-def _list_firewall_work(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
+def _build_to_do_for_firewalls(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     mine = [finding for _, finding in found if is_firewall(finding)]
     if mine:
         title = f"Allow the new addresses in {format_number(len(mine), 'firewall')}"
@@ -143,7 +148,7 @@ def _list_firewall_work(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
         yield _build_to_do("person" if sure else "unknown", title, text, "Network team", mine)
 
 
-def _list_canvas_app_work(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
+def _build_to_do_for_canvas_apps(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     mine = [finding for topic, finding in problems if topic == "canvas_apps"]
     if mine:
         title = f"Agree on a date with the makers of {format_number(len(mine), 'canvas app')}"
@@ -151,7 +156,7 @@ def _list_canvas_app_work(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]
         yield _build_to_do("wait", title, text, "Makers of the apps", mine)
 
 
-def _list_maker_changes(assessment: Any) -> Iterable[ToDo]:
+def _build_to_do_for_makers(assessment: Any) -> Iterable[ToDo]:
     flows = filter_unstarted_flows(assessment["flows"])
     mine = [flow for flow in flows if is_changed_without_copy(assessment, flow)]
     if mine:
@@ -162,7 +167,7 @@ def _list_maker_changes(assessment: Any) -> Iterable[ToDo]:
         yield ToDo(look="wait", title=title, text=text, who="Makers", details=_list_advice(mine))
 
 
-def _list_managed_flows(assessment: Any) -> Iterable[ToDo]:
+def _build_to_do_for_publishers(assessment: Any) -> Iterable[ToDo]:
     mine = [flow for flow in filter_unstarted_flows(assessment["flows"]) if flow["is_managed"]]
     if mine:
         title = f"Ask the publishers of {format_number(len(mine), 'flow')}"
@@ -173,7 +178,7 @@ def _list_managed_flows(assessment: Any) -> Iterable[ToDo]:
         )
 
 
-def _list_other_findings(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
+def _build_to_do_for_other_findings(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     mine = [
         finding
         for topic, finding in problems
@@ -186,7 +191,7 @@ def _list_other_findings(problems: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
         yield _build_to_do("person", title, mine[0]["message"], "Administrator", mine)
 
 
-def _list_missing_checks(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
+def _build_to_do_for_unknown_facts(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
     mine = [one for _, one in found if one["level"] == "unknown" and not is_firewall(one)]
     if mine:
         title = f"Check {format_number(len(mine), 'fact')} yourself"
@@ -194,7 +199,7 @@ def _list_missing_checks(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
         yield _build_to_do("unknown", title, text, "Administrator", mine)
 
 
-def _list_copies(assessment: Any) -> Iterable[ToDo]:
+def _build_to_do_for_copies(assessment: Any) -> Iterable[ToDo]:
     effort = assessment["estimate"]
     if assessment["flow_count"] is None or not effort["copies"]:
         return
@@ -213,7 +218,7 @@ def _list_copies(assessment: Any) -> Iterable[ToDo]:
     yield ToDo(look="work", title=title, text=text, who="Approver")
 
 
-def _list_deletions(assessment: Any) -> Iterable[ToDo]:
+def _build_to_do_for_deletions(assessment: Any) -> Iterable[ToDo]:
     mine = filter_by_status(assessment["flows"], RemediationStatus.RETIRED)
     if mine:
         number = format_number(len(mine), "retired original")
