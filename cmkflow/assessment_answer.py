@@ -38,7 +38,9 @@ def format_answer(assessment: Any) -> str:
 
 
 def build_answer(assessment: Any) -> tuple[str, str, str]:
-    """Return the CSS class and text of the answer, and the doubts to show beside it."""
+    """Return the CSS class and text of the answer to "Can the key be applied?", and the doubts to
+    show beside it.
+    """
     sure, unsure = _format_certain_work(assessment), _format_uncertainty(assessment)
     rest, doubts = (sure, unsure) if sure else (unsure, "")
     look = "wait" if rest else "done"

@@ -43,7 +43,6 @@ class _Scan:
     problems: dict[str, str] = field(default_factory=dict)
 
     def search(self, document: Document) -> None:
-        """Search a document, and keep what is found even if reading it then fails."""
         if document.stream is None:
             reasons = self.skipped if document.skipped else self.problems
             reasons[document.path] = document.skipped or document.problem

@@ -1,6 +1,4 @@
-"""`cmkflow caller declare`, `list`, `confirm` and `remove`: manage callers that the app cannot
-find.
-"""
+"""`cmkflow caller declare`, `list`, `confirm` and `remove`: manage declared callers."""
 
 import re
 from operator import itemgetter

@@ -44,7 +44,7 @@ _TOO_LARGE = f"larger than {_MOST_BYTES // MEGABYTE} MB"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowFile:
-    """A flow in a file, or the reason why a file cannot be read or is not a cloud flow."""
+    """A flow in a file, or the reason why the file has none."""
 
     #: as given; members of an archive follow `!/`
     path: str

@@ -78,7 +78,6 @@ class _Position:
     line: int = 1
 
     def move_to(self, data: bytes, place: int) -> None:
-        """Move to another place in the same part, forwards or backwards."""
         first, last = sorted((self.place, place))
         direction = 1 if place >= self.place else -1
         self.offset += direction * self._measure_bytes(data, first, last)

@@ -24,7 +24,9 @@ from shared.domain.clouds import Cloud
 async def open_account(
     account: str, cloud: Cloud, *, is_managed_identity: bool
 ) -> AsyncIterator[StatePlace]:
-    """Open the state in a storage account, as the account of `az login` or the managed identity."""
+    """Open the state in a storage account. Signs in as the account of `az login` or the managed
+    identity.
+    """
     async with AsyncExitStack() as closing:
         credential: AsyncTokenCredential = (
             build_application_credential("") if is_managed_identity else AzureCliCredential()

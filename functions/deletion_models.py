@@ -75,9 +75,7 @@ class DeletableOriginalResponse(ApiResponse):
 
 
 class DeletionListResponse(ApiResponse):
-    """The deletions of a remediation, the originals that can be deleted, the run archives, and the
-    support windows.
-    """
+    """The deletions of a remediation, and what is known about its originals."""
 
     items: tuple[DeletionDetailResponse, ...]
     deletable_originals: tuple[DeletableOriginalResponse, ...]

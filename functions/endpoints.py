@@ -1,8 +1,7 @@
 """Declare the endpoints of the API: parameters, responses and required role of each route.
 
-A handler receives a validated `ApiRequest` and returns an `ApiResponse`. The Functions host lets
-every request pass, because it knows no roles. This module checks the role, and no endpoint can be
-declared without one. `functions/routes.py` has the handler of each route.
+The Functions host knows no roles, so this module checks them. No endpoint can be declared without a
+role.
 """
 
 import inspect

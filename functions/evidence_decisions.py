@@ -29,9 +29,7 @@ def build_decision(entry: AuditEntry) -> Decision:
 
 
 def list_decisions(about: RemediationEvidence) -> Iterator[Decision]:
-    """Yield the decisions that are stored in the remediation and its jobs: who started it, who
-    approved which plan, and what was cancelled.
-    """
+    """Yield the decisions that the rows of a remediation and its jobs show."""
     remediation = about.remediation
     yield Decision(
         decided_at=remediation.created_at,

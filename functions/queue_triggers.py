@@ -11,7 +11,7 @@ blueprint = func.Blueprint()
     arg_name="message", queue_name=KEY_EVENTS, connection="ServiceBusConnection", cardinality="one"
 )
 async def on_key_event(message: func.ServiceBusMessage) -> None:
-    """Check a key after an event about it, and start a remediation of the environments under it."""
+    """React to a key event: check the key, and start a remediation of its environments."""
     from functions.queue_messages import handle_event_message
     from shared.use_cases.react_to_key_event import react_to_key_event
 
@@ -25,7 +25,7 @@ async def on_key_event(message: func.ServiceBusMessage) -> None:
     cardinality="one",
 )
 async def on_policy_event(message: func.ServiceBusMessage) -> None:
-    """Start a remediation or check keys after a policy, its link or a key vault has changed."""
+    """React to an event about a policy or key vault: check keys, maybe start a remediation."""
     from functions.queue_messages import handle_event_message
     from shared.use_cases.react_to_policy_event import react_to_policy_event
 

@@ -37,7 +37,7 @@ async def poll_environments(timer: func.TimerRequest) -> None:
     schedule="%CMK_DAILY_CHECK_SCHEDULE%", arg_name="timer", run_on_startup=False
 )
 async def run_daily_check(timer: func.TimerRequest) -> None:
-    """Run the daily checks, and start a remediation of every environment under a policy."""
+    """Run all daily checks, and start remediations of linked environments."""
     from shared.use_cases.run_daily_check import run_daily_check as check
 
     with _open_services("run_daily_check") as open_services:

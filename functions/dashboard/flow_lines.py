@@ -38,10 +38,8 @@ class FlowFilter:
         return bool(self.state or self.reason_code or self.search or self.owner)
 
     def find_closed_state(self) -> str | None:
-        """Return the state of the closed jobs that the filter selects.
-
-        None means all states, and an empty text no closed job. Closed flows are not searched for
-        texts.
+        """Return the state of the closed jobs that the filter selects: None for all states, "" for
+        no closed job.
         """
         if self.reason_code:
             return ""

@@ -60,7 +60,7 @@ _DONE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageContext:
-    """What every page needs to know: its reader, the time, and the action that led to it."""
+    """What every page needs, such as its reader and the time."""
 
     principal: Principal
     now: datetime

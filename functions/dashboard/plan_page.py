@@ -147,12 +147,10 @@ class ShownPlan:
 
     @cached_property
     def pages(self) -> list[list[RowGroup]]:
-        """Return the groups of each page."""
         return [self.groups] if self.is_file else split_pages(self.groups)
 
     @cached_property
     def page(self) -> int:
-        """Return the number of the shown page, from 1."""
         return min(self.choice.page, len(self.pages))
 
     @cached_property
@@ -168,7 +166,6 @@ class ShownPlan:
 
     @cached_property
     def matching_count(self) -> int:
-        """Return the number of flows that the filter selects, on all pages."""
         return sum(len(group.rows) for group in self.groups)
 
     @cached_property

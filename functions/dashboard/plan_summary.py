@@ -99,7 +99,6 @@ class PlanSummary:
 
     @property
     def not_included_count(self) -> int:
-        """Return the number of flows that the plan does not change."""
         return self.counts.get(Outlook.NOT_INCLUDED, 0)
 
     @cached_property
