@@ -148,7 +148,7 @@ class Facts:
     items: Mapping[str, Cell]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield a line for each value that is not empty."""
+        """Yield a line for each value that is not empty, or a grid for a terminal."""
         shown = [(name, value) for name, value in self.items.items() if value]
         if not console.is_terminal:
             yield from (_format_tabs((name, _format_plain(value))) for name, value in shown)

@@ -86,10 +86,8 @@ class ArmTemplate:
         return wanted
 
     def evaluate(self, text: str, *, takes_defaults: bool, nested: int = 0) -> object:
-        """Return the value of an expression.
-
-        `takes_defaults` uses default values of parameters. Raises `UnresolvedExpression` if only a
-        deployment decides the value.
+        """Return the value of an expression. `takes_defaults` uses default values of parameters.
+        Raises `UnresolvedExpression` if the template does not determine the value.
         """
         reader = _Reader(self, text[1:-1], takes_defaults, nested)
         value = reader.parse_expression()

@@ -55,12 +55,9 @@ def parse_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     """Return the fields of a form as a validated request body.
 
     A field `name[]` adds its value to the list `name`. A field `name[,]` has a whole list,
-    separated by commas, which may be empty. Empty fields are ignored, except `name[=]`. Fields
-    whose name begins with an underscore are for another button of the form, and ignored unless
-    `kind` has them.
-
-    Raises `BadRequest` if the form is not valid, and `Forbidden` if no page of this app sent it: a
-    browser sends the session cookie with a form of any site.
+    separated by commas. Empty fields are ignored, except `name[=]`. Fields whose name begins with
+    an underscore are for another button of the form. Raises `BadRequest` if the form is not valid,
+    and `Forbidden` if no page of this app sent it.
     """
     if not is_from_own_page(req):
         raise Forbidden(
@@ -124,10 +121,10 @@ def parse_member_name(name: str) -> str:
 def build_browser_response(
     path: str, req: func.HttpRequest, answer: func.HttpResponse, *, is_page: bool, is_sent: bool
 ) -> func.HttpResponse:
-    """Return what a browser gets: a page for a problem, a redirect after a form, else the response.
+    """Adapt a response to a browser: show a problem as a page, and redirect after a form.
 
     `path` is the path of the route. `is_sent` says that the request is a form and not a GET. The
-    redirect leads to the page that had the form, or to the remediation that was started. Its query
+    redirect leads to the page with the form, or to the remediation that was started. Its query
     names the action and the number of jobs.
     """
     is_wanted = "text/html" in req.headers.get("Accept", "")

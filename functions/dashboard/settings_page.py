@@ -38,9 +38,7 @@ class SettingChoice:
 def build_settings_page(
     view: PageContext, found: Configuration, settings: Settings, choice: SettingChoice
 ) -> str:
-    """Return the Settings page: settings with problems first, then changed ones, then the
-    others.
-    """
+    """Return the Settings page. Without a filter, settings at the default are folded."""
     chosen = select_settings(found.settings, choice.status, choice.search)
     is_filtered = bool(choice.status or choice.search)
     counts = {one: sum(each.status is one for each in found.settings) for one in SettingStatus}
