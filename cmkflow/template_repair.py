@@ -36,9 +36,7 @@ class _Placeholder:
 
 
 def explain_missing_list(issue: FirewallIssue) -> FirewallFix | None:
-    """Return a fix that is unavailable if the template does not write out a rule list, or else
-    None.
-    """
+    """Return an unavailable fix if the template does not write out a rule list, or else None."""
     lists = sorted(_LISTS & {*issue.rules})
     if not lists:
         return None

@@ -49,10 +49,8 @@ HEADERS: dict[str, dict[str, Any]] = {
 
 
 def matches_etag(header: str, etag: str, *, weakly: bool = False) -> bool:
-    """Return whether an `If-Match` or `If-None-Match` header names an ETag.
-
-    With `weakly`, a tag counts that a proxy marked as weak because it compressed the response (RFC
-    9110, 13.1).
+    """Return whether an `If-Match` or `If-None-Match` header names an ETag. `weakly` also accepts a
+    tag that a proxy marked as weak because it compressed the response (RFC 9110, 13.1).
     """
     tags = [one.strip() for one in header.split(",")]
     if weakly:

@@ -47,10 +47,8 @@ def build_login_url(target: str) -> str:
 
 
 def is_page_load(req: func.HttpRequest) -> bool:
-    """Return whether a browser requests a page, and not a program or a script.
-
-    Browsers report it (w3.org/TR/fetch-metadata). Older browsers accept HTML and send no
-    credentials except the cookie.
+    """Return whether a browser loads a page. Browsers report that (w3.org/TR/fetch-metadata). Older
+    browsers are recognized because they accept HTML and send no credentials except the cookie.
     """
     mode: str = req.headers.get("Sec-Fetch-Mode", "")
     if mode:

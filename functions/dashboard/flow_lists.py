@@ -69,7 +69,7 @@ class FlowLists:
     #: URL of the page.
     here: str
     context: LineContext
-    #: From `divide`.
+    #: From `sort_by_part`.
     flows: Sequence[tuple[FlowView, str]]
     closed: ClosedFlows
 
