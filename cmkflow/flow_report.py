@@ -26,7 +26,6 @@ class Inspection:
         return self.flow.definition
 
     def build_json(self) -> dict[str, object]:
-        """Return the item for a flow in the JSON output of `cmkflow inspect`."""
         stays = self.assessment.stays_on_microsoft_key
         reasons = [reason.value for reason in self.assessment.microsoft_key_reasons]
         return {

@@ -25,7 +25,6 @@ _NAMED = 3
 
 
 def build_flow_table(inspections: Sequence[Inspection], *, is_full: bool = False) -> Listing:
-    """Return one row per flow, flows that stay on Microsoft's key first."""
     return Listing(
         columns=_COLUMNS,
         items=sorted(inspections, key=_compute_rank),

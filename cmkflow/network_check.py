@@ -141,7 +141,6 @@ async def _propose_fix(
 
 
 async def read_exported_firewalls(resources: ExportedResources) -> list[Firewall]:
-    """Read the firewalls of all kinds from the resources."""
     return [one for kind in build_firewall_kinds(resources).values() for one in await kind.read()]
 
 

@@ -62,7 +62,6 @@ class PlanSummary:
 
     @cached_property
     def flows_needing_changes(self) -> list[Any]:
-        """Return the flows that their makers must change first."""
         found = [one for one in self.plan["items"] if one["action"] == _NEEDS_CHANGES]
         return sorted(found, key=_build_sort_key)
 
@@ -143,7 +142,6 @@ def format_approval(plan: Any, remediation: str, excluded: Collection[str]) -> R
 
 
 def list_manual_callers(item: Any) -> list[Any]:
-    """Return the callers that a person has to change."""
     if item["action"] == PlannedAction.ADD_TO_SOLUTION:  # without a copy, no caller changes
         return []
     return [one for one in item["callers"] if one["manual_reason"]]

@@ -64,7 +64,6 @@ def read_current_profile() -> str:
 
 
 def store_profile(name: str, profile: Profile) -> None:
-    """Store a profile, and make it the current one."""
     every = {**read_profiles(), name: profile}
     kept = {name: asdict(one) for name, one in every.items()}
     write_file(_FILE, {"current": name, "profiles": kept})

@@ -30,7 +30,6 @@ _COLUMNS = (
 
 
 def format_archive_table(answer: Any) -> RenderableType:
-    """Return the state of each run archive, and the end of each support window."""
     archives = answer["archives"]
     shown = (
         Listing(columns=_COLUMNS, items=archives)

@@ -40,7 +40,6 @@ def register(group: typer.Typer) -> None:
 
 
 def format_settings(answer: Any) -> RenderableType:
-    """Return what needs attention, and a table of the settings."""
     parts: list[RenderableType] = []
     for one in answer["findings"]:
         parts += [Paragraph(text=one["message"]), Paragraph(label="Fix", text=one["fix"], indent=4)]

@@ -50,7 +50,6 @@ class Contents:
     files: int = 0
 
     def add_rows(self, table: str, rows: Iterable[StoreRow]) -> None:
-        """Count rows, and add them to the digest of their table."""
         for row in rows:
             self.rows[table] += 1
             text = json.dumps([row.partition, row.key, dict(row.columns)], sort_keys=True)
@@ -194,7 +193,6 @@ def read_rows(record: Record) -> Sequence[StoreRow]:
 
 
 def read_contents(record: Record) -> Contents:
-    """Return the contents that the last record of a file lists."""
     contents = record.head["contents"]
     return Contents(Counter(contents["rows"]), contents["digests"], contents["files"])
 

@@ -7,7 +7,6 @@ from rich.text import Text
 
 
 def format_trigger_hosts(answer: Any) -> Text:
-    """Return a message that lists the trigger hosts that callers must reach."""
     hosts = [host for plan in answer["items"] for host in plan["trigger_hosts"]]
     if not hosts:
         return Text("This remediation creates no copy with a trigger URL.")

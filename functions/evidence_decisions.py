@@ -21,7 +21,6 @@ class Decision:
 
 
 def build_decision(entry: AuditEntry) -> Decision:
-    """Return the decision that an entry of the audit log records."""
     what = _describe_entry(entry)
     what += "" if entry.status else " (its result is not recorded)"
     who = entry.who or "an unnamed function key"

@@ -42,7 +42,6 @@ def is_form(req: func.HttpRequest) -> bool:
 
 
 def has_file(req: func.HttpRequest) -> bool:
-    """Return whether the request is a form that uploads a file."""
     return _parse_media_type(req) == FILE_FORM
 
 
@@ -87,7 +86,6 @@ def parse_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
 
 
 def parse_fields(content: bytes) -> list[tuple[str, str]]:
-    """Return the names and values of a form, including empty values."""
     return parse_qsl(content.decode(errors="replace"), keep_blank_values=True)
 
 

@@ -47,7 +47,6 @@ _EVERYWHERE = (400, 401, 403, 422, 429, 500, 502, 503)
 
 @cache
 def build_openapi_document(schemes: frozenset[str]) -> Json:
-    """Return the OpenAPI document of the API. `schemes` are its security schemes."""
     endpoints = sorted(list_endpoints().values(), key=lambda one: (one.path, one.method))
     schemas = _build_schemas(endpoints)
     paths: dict[str, Json] = {}

@@ -92,7 +92,6 @@ class AuditChoice:
     after: str
 
     def build_url(self, path: str = _HERE, **more: str | int) -> str:
-        """Return the URL of a page or export with this filter."""
         query = urlencode({**self.parameters, **more})
         return f"{path}?{query}" if query else path
 

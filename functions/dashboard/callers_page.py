@@ -80,7 +80,6 @@ class CallerCard:
 
 
 def build_callers_page(view: PageContext, choice: CallerChoice, found: TenantCallers) -> str:
-    """Return the page with the callers that the choice selects."""
     states = Counter(flow.state for one in found.callers for flow in one.flows)
     chosen = [one for one in found.callers if choice.includes(one)]
     on_page = chosen[choice.start : choice.start + choice.limit]

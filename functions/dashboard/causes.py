@@ -86,7 +86,6 @@ def find_cause_code(flow: FlowView, part: str) -> str:
 
 
 def get_cause_title(code: str) -> str:
-    """Return the words for a cause on the page."""
     known = _TITLES.get(code) or (
         code.replace("_", " ").capitalize() if _REASONS.get(code) else code
     )

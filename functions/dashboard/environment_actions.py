@@ -106,7 +106,6 @@ def list_environment_actions(one: KnownEnvironment, principal: Principal) -> lis
 
 
 def list_policy_actions(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
-    """Return the actions that change the approval policy of an environment."""
     name = one.environment_name or one.environment_id
     return [
         build_policy_action(one.environment_id, name, principal, policy)
@@ -209,7 +208,6 @@ def build_policy_action(
 
 
 def format_maintenance_window(settings: EnvironmentSettings) -> str:
-    """Return the maintenance window of an environment in words, or "" if it has none."""
     begin, _, end = settings.maintenance_window.partition("-")
     return f"{begin} to {end} UTC" if end else ""
 

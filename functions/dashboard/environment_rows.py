@@ -59,7 +59,6 @@ class Situation:
 
 
 def build_environment_row(one: EnvironmentStatus, situation: Situation) -> EnvironmentRow:
-    """Return the row about an environment's progress."""
     look, shape, state = _format_state(one, situation)
     return EnvironmentRow(
         environment_id=one.environment_id,

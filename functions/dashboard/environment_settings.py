@@ -48,7 +48,6 @@ class SettingLine:
 
 
 def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[SettingLine]:
-    """Return the settings of an environment in the order of the page."""
     settings = one.settings
     return [
         SettingLine(

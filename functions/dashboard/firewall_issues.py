@@ -26,7 +26,6 @@ class IssueLine:
 
     @property
     def more_count(self) -> int:
-        """Return how many of the blocked flows are not named."""
         return max(self.issue.flow_count - len(self.flows), 0)
 
 

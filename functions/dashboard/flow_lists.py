@@ -75,7 +75,6 @@ class FlowLists:
 
     @property
     def counts(self) -> Counter[str]:
-        """Return the number of flows in each part, by its key."""
         counts = Counter(part for _, part in self.flows)
         for state, number in self.closed.counts.items():
             counts[PART_OF_CLOSED.get(state, "unknown")] += number

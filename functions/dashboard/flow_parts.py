@@ -42,7 +42,6 @@ class FlowPart:
         return self.key in {"cancelled", "rolled_back"}
 
     def format_words(self, number: int) -> str:
-        """Return the words that follow the number of these flows."""
         return self.one if number == 1 else self.many
 
 
@@ -141,14 +140,12 @@ _NOT_AFTER_VERIFIED: Mapping[MigrationMethod, str] = {
 
 
 def find_part(flow: FlowView) -> str:
-    """Return the key of the part that a flow belongs to."""
     if flow.job and not flow.awaits_approval:
         return _find_part_of_job(flow.job)
     return _find_part_of_item(flow.environment_job, flow.item, awaits=flow.awaits_approval)
 
 
 def format_progress(flow: FlowView, part: str) -> str:
-    """Return the progress of a flow's migration in a few words."""
     if flow.job is None or part == "awaiting":
         words = PARTS[part].one
         return words[0].upper() + words[1:]

@@ -85,7 +85,6 @@ class ListRow:
 
 
 def build_network_page(view: PageContext, status: NetworkStatus, choice: FirewallChoice) -> str:
-    """Return the page with the firewalls that the choice selects."""
     found = select_firewalls(status.firewalls, choice.status, choice.search)
     counts = {one: sum(each.status is one for each in status.firewalls) for one in FirewallStatus}
     lists = [_build_list_row(one) for one in status.versions]
@@ -111,7 +110,6 @@ def build_network_page(view: PageContext, status: NetworkStatus, choice: Firewal
 
 
 def build_firewalls_csv(status: NetworkStatus, choice: FirewallChoice) -> bytes:
-    """Return a CSV file with a line for each firewall that the choice selects."""
     found = select_firewalls(status.firewalls, choice.status, choice.search)
     return build_csv([_COLUMNS, *map(_build_cells, found)])
 

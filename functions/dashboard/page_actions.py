@@ -166,7 +166,6 @@ def build_approval_action(
 def build_ignore_action(
     job: EnvironmentJob, issue: FirewallIssueSummary, principal: Principal
 ) -> PageAction:
-    """Return the action that ignores a firewall issue in one environment."""
     where = job.environment_name or job.environment_id
     return build_page_action(
         "ignored-issues",

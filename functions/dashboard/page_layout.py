@@ -79,7 +79,6 @@ class PageContext:
 
     @property
     def is_signed_in(self) -> bool:
-        """Return whether the reader is signed in as a user, and so can sign out."""
         return self.principal.kind is PrincipalKind.USER
 
     @property

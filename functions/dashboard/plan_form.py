@@ -32,7 +32,6 @@ class PlanForm:
 
     @cached_property
     def ids_left_out_elsewhere(self) -> list[str]:
-        """Return the ids of flows on other pages that the approver leaves out."""
         known = {item.workflow_id for item in self.awaiting} - self._ids_on_page
         return [flow for flow in self.left_out if flow in known]
 
@@ -58,7 +57,6 @@ class PlanForm:
 
     @cached_property
     def items_included_elsewhere(self) -> list[PlanItem]:
-        """Return the flows of other pages that an approval includes."""
         return [
             one for one in self.selection.included_items if one.workflow_id not in self._ids_on_page
         ]

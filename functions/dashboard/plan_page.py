@@ -128,7 +128,6 @@ class ShownPlan:
 
     @cached_property
     def outlooks(self) -> Mapping[str, FlowOutlook]:
-        """Return for each flow whether and why its migration is expected to pause."""
         return build_outlooks(self.job, self.plan.items)
 
     @cached_property
@@ -209,9 +208,6 @@ class ShownPlan:
 
     @cached_property
     def form(self) -> PlanForm:
-        """Return the form that approves the plan, with a checkbox for each flow on this page that
-        can be chosen.
-        """
         return PlanForm(
             awaiting=self.awaiting_items,
             rows=self.rows,
@@ -234,7 +230,6 @@ class ShownPlan:
 
     @cached_property
     def summary(self) -> PlanSummary:
-        """Return the numbers and sentences at the top of the page."""
         return PlanSummary(
             job=self.job,
             items=self.plan.items,

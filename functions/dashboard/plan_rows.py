@@ -83,7 +83,6 @@ class PlanRow:
 
     @property
     def action_words(self) -> str:
-        """Return in a few words what the plan does with the flow."""
         item = self.item
         # The group of a row already says that it has dependent flows.
         is_plain = item.action is PlannedAction.COPY_WITH_DEPENDENT_FLOWS
@@ -102,7 +101,6 @@ class PlanRow:
 
     @property
     def callers(self) -> str:
-        """Return how many known callers the flow has, in words."""
         number = sum(1 for one in self.item.callers if one.kind != "more")
         if number:
             more = "+" if number < len(self.item.callers) else ""

@@ -64,7 +64,6 @@ def build_support_requests_page(
 
 
 def build_draft_url(kind: str, environment_id: str) -> str:
-    """Return the URL of the page that shows the draft of a support request."""
     return f"{PATH}?{urlencode({'request': build_request_id(kind, environment_id)})}"
 
 
@@ -85,7 +84,6 @@ def _format_place(request: SupportRequest) -> str:
 
 
 def describe_support_request(request: SupportRequest, now: datetime) -> str:
-    """Return the state of a support request in one line."""
     match request.find_state(now):
         case SupportRequestState.FILED:
             return (
