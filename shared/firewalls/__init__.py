@@ -7,6 +7,6 @@ from shared.ports import FirewallKind, ResourceReader
 def build_firewall_kinds(resources: ResourceReader) -> dict[str, FirewallKind]:
     """Return every firewall kind by its name.
 
-    `resources` reads subscriptions, or files of templates.
+    `resources` reads subscriptions or template files.
     """
     return {kind.kind: kind(resources) for kind in find_kinds(__name__)}

@@ -34,11 +34,7 @@ class ApiManagement(AzureResources):
     resource_type = "Microsoft.ApiManagement/service"
 
     async def read(self) -> list[Firewall]:
-        """Return the firewall of each service.
-
-        If the service has public access, each of its APIs with other filters has its own firewall
-        too.
-        """
+        """Return the firewall of each service, and of APIs whose own policy changes its filters."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         found = await read_each(listed, self._read_service)
         return [firewall for service in found for firewall in service]
@@ -70,7 +66,7 @@ class ApiManagement(AzureResources):
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
         """Return a fix with the lines to add to an `ip-filter`.
 
-        The policy around them is not shown, because policies may contain secrets.
+        It omits the policy around them, which may contain secrets.
         """
         ends = [*AddressRanges.parse(issue.missing_prefixes).list_ends()]
         lines = [f'<address-range from="{first}" to="{last}" />' for first, last in ends]
@@ -100,9 +96,9 @@ class ApiManagement(AzureResources):
 
 
 def _format_commands(scope: str, ends: Iterable[tuple[str, str]]) -> str:
-    """Return commands that read the policy, add the ranges and write the policy.
+    """Return shell commands that add the ranges to the policy.
 
-    The file with the policy is JSON, so quotation marks in the policy are escaped.
+    The policy's file is JSON, so its quotation marks are escaped.
     """
     url = f"{scope}/policies/policy?api-version={API_VERSION}"
     reading = format_az_command("rest", {"method": "get", "url": f"{url}&format=rawxml"})

@@ -66,11 +66,10 @@ class AppServices(AzureResources):
     )
 
     async def read(self) -> list[Firewall]:
-        """Return the firewalls of each app and of its deployment site, also if they are open."""
+        """Return the firewalls of each app and of its deployment site."""
         return await self._read_sites(await self._resources.list(RESOURCE_TYPE, API_VERSION))
 
     async def read_for_hosts(self, hosts: Collection[str]) -> list[Firewall]:
-        """Return the firewalls of the apps that serve any of these hosts."""
         sites = await self._resources.list(RESOURCE_TYPE, API_VERSION)
         return await self._read_sites(site for site in sites if _serves_any_host(site, hosts))
 
@@ -79,9 +78,6 @@ class AppServices(AzureResources):
         return [read(*one) for one in configured for read in (parse_site, parse_scm_site)]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix that adds an allowing restriction for each missing service tag, before the
-        restrictions that deny it.
-        """
         site = await self._resources.get(issue.resource_id, API_VERSION)
         config = await self._read_config(issue.resource_id)
         properties = mapping_at(config, "properties")
@@ -164,12 +160,10 @@ class AppServices(AzureResources):
     async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
-        """Replace the access restrictions of a site.
+        """Replace the access restrictions of a site, which have no ETag.
 
-        They have no ETag, so they are read again right before the write. A change between that read
-        and the write is lost (docs/network.md). Raises `Conflict` if they differ from
-        `change.present`. Raises `JobBlocked` if no restriction would remain, because then the site
-        would be open.
+        They are read again first. A change between that read and the write is lost
+        (docs/network.md). Raises `JobBlocked` if no restriction would remain.
         """
         there = await self._read_restrictions(opening)
         if json.dumps(there, sort_keys=True) != change.present.etag:
@@ -215,7 +209,7 @@ def parse_site(site: Mapping[str, object], config: Mapping[str, object]) -> Fire
 def parse_scm_site(site: Mapping[str, object], config: Mapping[str, object]) -> Firewall:
     """Return the firewall of a site's deployment site.
 
-    If `scmIpSecurityRestrictionsUseMain` is set, it has the restrictions of the site.
+    With `scmIpSecurityRestrictionsUseMain`, it has the restrictions of the site.
     """
     properties = mapping_at(config, "properties")
     main = parse_site(site, config)
@@ -238,8 +232,9 @@ def _serves_any_host(site: Mapping[str, object], hosts: Collection[str]) -> bool
 def _with_restrictions(
     firewall: Firewall, properties: Mapping[str, object], prefix: str
 ) -> Firewall:
-    """Return the firewall with the restrictions of the site (`prefix` `ip`) or of its deployment
-    site (`scmIp`).
+    """Return the firewall with its restrictions.
+
+    `prefix` is `ip` for the site, and `scmIp` for its deployment site.
     """
     member = f"{prefix}SecurityRestrictions"
     listed = properties.get(member)
@@ -316,9 +311,6 @@ def _build_terraform_block(rule: Mapping[str, object], *, is_scm: bool) -> Terra
 
 
 def _parse_sources(address: str) -> tuple[str, ...]:
-    """Return the sources in a rule's address: one tag, or up to eight prefixes
-    separated by commas.
-    """
     return tuple(part.strip() for part in address.split(",") if part.strip())
 
 
@@ -338,7 +330,6 @@ def _list_hosts(site: Mapping[str, object]) -> set[str]:
 
 
 def _is_scm(host: str) -> bool:
-    """Return whether a host is `APP.scm.…`, in any cloud and with or without a region."""
     return host.split(".")[1:2] == ["scm"] and is_of_microsoft(host)
 
 

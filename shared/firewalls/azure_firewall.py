@@ -1,6 +1,6 @@
-"""Read Azure Firewall, with classic rules or those of a policy.
+"""Read Azure Firewall: its classic rules, or those of its policy.
 
-A policy without a firewall is read too, because a template may not say which firewall uses it. See
+A template may not say which firewall uses a policy, so such a policy is read by itself. See
 platform.md#firewall-resources.
 """
 
@@ -42,8 +42,6 @@ type Document = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Context:
-    """The policies and IP groups that rules refer to, and the routes that lead to the firewalls."""
-
     policies: Mapping[str, Document]
     ip_groups: Mapping[str, Sequence[str]]
     #: Host names by public address.
@@ -53,8 +51,6 @@ class _Context:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """The firewalls that were read, with their rules and IP groups."""
-
     #: Each destination behind a firewall, with its rules.
     places: list[tuple[Firewall, tuple[TrafficRule, ...]]] = field(default_factory=list)
     #: By lower-case id: the rules that use an IP group, and the IP groups.
@@ -79,9 +75,6 @@ class AzureFirewalls(AzureResources):
         return [one for one, _ in (await self._read_resources()).places]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix that adds prefixes to an IP group, or one that adds a new group
-        and a rule.
-        """
         found = await self._read_resources()
         for one, rules in found.places:
             if one.id == issue.firewall_id:
@@ -100,10 +93,7 @@ class AzureFirewalls(AzureResources):
     async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
-        """Replace the addresses of an IP group if it still has the ETag that was read.
-
-        Azure cannot add or remove single addresses.
-        """
+        """Replace all addresses of an IP group, because Azure cannot add or remove one alone."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
         if _get_version(group) != change.present.etag:
             raise Conflict(f"{opening.resource_id} has changed")
@@ -177,7 +167,6 @@ class AzureFirewalls(AzureResources):
     async def _read_groups(
         self, policy_id: str, context: _Context, rules: RuleReader
     ) -> AsyncIterator[list[Document]]:
-        """Yield the rule collection groups of a policy, those of its base policies first."""
         chain: list[str] = []
         while policy_id and policy_id not in chain:
             chain.insert(0, policy_id)
@@ -201,9 +190,7 @@ def _list_addresses(group: Document) -> list[str]:
 
 
 def _get_version(group: Document) -> str:
-    """Return a value that changes when the group changes: its ETag, or its addresses if it has no
-    ETag.
-    """
+    """Return a value that changes when the group's addresses change."""
     return text_at(group, "etag") or json.dumps(_list_addresses(group))
 
 
@@ -216,8 +203,10 @@ def _get_policy_id(resource: Document, member: str) -> str:
 
 
 def _find_used_policies(listed: Sequence[Document], policies: Mapping[str, Document]) -> set[str]:
-    """Return the ids of policies that a firewall or another policy uses, and of those with a member
-    `firewalls`, even if it is empty.
+    """Return the ids of the policies that are not read by themselves.
+
+    These are the policies that a firewall or another policy names, and those with a list of their
+    firewalls.
     """
     used = {_get_policy_id(one, "firewallPolicy") for one in listed}
     used |= {_get_policy_id(one, "basePolicy") for one in policies.values()}

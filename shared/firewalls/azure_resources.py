@@ -11,7 +11,7 @@ type Resource = Mapping[str, object]
 
 
 class AzureResources:
-    """A firewall kind that reads Azure resources."""
+    """The base class of firewall kinds in Azure."""
 
     def __init__(self, resources: ResourceReader) -> None:
         self._resources = resources
@@ -20,9 +20,10 @@ class AzureResources:
 async def read_below_each[R](
     resources: Iterable[Resource], read: Callable[[str], Coroutine[Any, Any, R]]
 ) -> list[tuple[Resource, R]]:
-    """Return each resource with what `read` returns for its id, such as its child resources.
+    """Return each resource with the result of `read` for its id.
 
-    Resources that were deleted after they were listed are omitted.
+    Omits resources for which `read` raises `NotFound`, because they were deleted since they were
+    listed.
     """
 
     async def read_one(resource: Resource) -> list[tuple[Resource, R]]:

@@ -29,7 +29,6 @@ class CosmosAccounts(AzureResources):
     resource_type = "Microsoft.DocumentDB/databaseAccounts"
 
     async def read(self) -> list[Firewall]:
-        """Return the firewall of every account, also if it is open."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [parse_cosmos_account(one) for one in listed]
 

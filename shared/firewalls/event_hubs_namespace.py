@@ -17,7 +17,6 @@ class EventHubsNamespaces(NamespaceRules):
     def build_rule_set_block(
         self, default_action: object, prefixes: Sequence[str]
     ) -> TerraformBlock:
-        """Return the rule set in Terraform, with an `ip_rule` block for each prefix."""
         rules = [
             TerraformBlock("ip_rule", body=[("ip_mask", one), ("action", "Allow")])
             for one in prefixes

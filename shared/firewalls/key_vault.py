@@ -34,12 +34,10 @@ class KeyVaults(AzureResources):
     resource_type = "Microsoft.KeyVault/vaults"
 
     async def read(self) -> list[Firewall]:
-        """Return the firewall of every vault, also if it is open."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [parse_vault(one) for one in listed]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix that adds an IP rule to the vault for each missing prefix."""
         vault = await self._resources.get(issue.resource_id, API_VERSION)
         rules = mapping_at(vault, "properties", "networkAcls")
         there, name = objects_at(rules, "ipRules"), issue.resource_name

@@ -40,7 +40,6 @@ class NamespaceRules(AzureResources, ABC):
         """Return the namespace's rule set in Terraform, with these prefixes allowed."""
 
     async def read(self) -> list[Firewall]:
-        """Return the firewall of every namespace, also if it is open."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         found = await read_below_each(listed, self._read_rule_set)
         return [build_namespace_firewall(self.kind, one, rules) for one, rules in found]
@@ -49,7 +48,6 @@ class NamespaceRules(AzureResources, ABC):
         return await self._resources.get(namespace_id, API_VERSION, "/networkRuleSets/default")
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix that adds an IP rule to the namespace for each missing prefix."""
         rule_set = await self._read_rule_set(issue.resource_id)
         rules = mapping_at(rule_set, "properties")
         there = objects_at(rules, "ipRules")

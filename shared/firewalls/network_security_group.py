@@ -1,9 +1,8 @@
-"""Read network security groups: the inbound rules for HTTPS.
+"""Read the inbound HTTPS rules of network security groups.
 
-The hosts behind a group are those of network interfaces with public addresses, if the group is
-attached to the interface or to its subnet. The tag `cmkflow-hosts` on the group lists hosts behind
-a load balancer or a gateway (`api.contoso.com,*.shop.contoso.com`). If a group has no hosts,
-docs/network.md says which flows it affects. See platform.md#firewall-resources.
+The tag `cmkflow-hosts` lists the hosts behind a group (`api.contoso.com,*.shop.contoso.com`).
+Without it, they are the public hosts of network interfaces to which, or to whose subnet, the group
+is attached. For a group without hosts, see docs/network.md. See platform.md#firewall-resources.
 """
 
 import json
@@ -79,7 +78,6 @@ class NetworkSecurityGroups(AzureResources):
     )
 
     async def read(self) -> list[Firewall]:
-        """Return the firewalls of every network security group."""
         listed = await self._list_resources("networkSecurityGroups")
         if not listed:
             return []
@@ -90,9 +88,6 @@ class NetworkSecurityGroups(AzureResources):
         return [firewall for resource in listed for firewall in parse_group(resource, machines)]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix that adds an allowing rule for each missing service tag, before the rules
-        that deny it.
-        """
         group = await self._resources.get(issue.resource_id, API_VERSION)
         there = objects_at(mapping_at(group, "properties"), "securityRules")
         inbound = [rule for rule in there if _is_inbound(rule)]
@@ -152,12 +147,10 @@ class NetworkSecurityGroups(AzureResources):
     async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
-        """Delete the rules in `change.remove`, create those in `change.add` and return the created
-        ones.
+        """Delete the rules in `change.remove`, and create those in `change.add`.
 
-        Each rule is a separate resource. A rule is created only if none has its name. A delete has
-        no ETag, so the group is read again first. Raises `Conflict` if it differs from
-        `change.present`.
+        A rule is not created if its name exists. A delete has no ETag, so the group is read again
+        first.
         """
         group = await self._resources.get(opening.resource_id, API_VERSION)
         if _list_entries(group) != change.present:
@@ -195,10 +188,10 @@ def parse_group(
 ) -> list[Firewall]:
     """Return the firewalls of a group from Azure Resource Manager or a template.
 
-    Rules may name a destination. Each such destination is a separate firewall, beside the one for
-    all others, because a rule for one destination says nothing about another. A group whose tag
-    lists hosts is one firewall, in which rules for some destinations are uncertain. Each of the
-    `machines` behind the group is a firewall with a known destination.
+    A group whose tag lists hosts is one firewall, in which rules for some destinations are
+    uncertain. So is a group whose rules cannot be parsed. Any other group is a firewall for each
+    destination that a rule names, for each of the `machines` behind it, and for all other
+    destinations.
     """
     properties = mapping_at(resource, "properties")
     listed = [
@@ -305,8 +298,9 @@ def _select_rules_towards(
 
 
 def _covers_destination(rule: Mapping[str, object], destination: str | None) -> bool | None:
-    """Return whether a rule covers all of a destination, or None if it covers only a part or the
-    answer is unknown.
+    """Return whether a rule covers all of a destination.
+
+    Returns None if the rule covers only a part of it, or the answer is unknown.
     """
     if _has_any_destination(rule):
         return True
@@ -358,7 +352,7 @@ def _is_about_inbound_https(rule: Mapping[str, object]) -> bool:
 
 
 def _matches_https(properties: Mapping[str, object]) -> bool | None:
-    """Return whether a rule covers port 443, or None if a port is not a literal."""
+    """Return whether a rule covers port 443, or None if that is unknown."""
     ports = _list_texts(properties, "destinationPortRange", "destinationPortRanges")
     return includes_port(ports, HTTPS)
 

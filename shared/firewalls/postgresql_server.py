@@ -25,7 +25,6 @@ class PostgresqlServers(AzureResources):
     _types = ((resource_type, "2022-12-01"), ("Microsoft.DBforPostgreSQL/servers", "2017-12-01"))
 
     async def read(self) -> list[Firewall]:
-        """Return the firewall of every server."""
         found: list[Firewall] = []
         for resource_type, version in self._types:
             listed = await self._resources.list(resource_type, version)
@@ -41,7 +40,6 @@ class PostgresqlServers(AzureResources):
         return await self._resources.list_children(server_id, "firewallRules", version)
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix with one rule for each missing range of addresses."""
         is_flexible = "/flexibleservers/" in issue.resource_id.lower()
         resource_type, version = self._types[0 if is_flexible else 1]
         word = "flexible-server" if is_flexible else "server"

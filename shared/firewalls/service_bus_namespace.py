@@ -17,7 +17,6 @@ class ServiceBusNamespaces(NamespaceRules):
     def build_rule_set_block(
         self, default_action: object, prefixes: Sequence[str]
     ) -> TerraformBlock:
-        """Return the rule set in Terraform, with all prefixes in one list."""
         return TerraformBlock(
             "network_rule_set",
             body=[

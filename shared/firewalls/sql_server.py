@@ -1,4 +1,4 @@
-"""Read the firewall rules of Azure SQL servers. Rules of single databases are not read."""
+"""Read the firewall rules of Azure SQL servers. Rules of individual databases are not read."""
 
 from collections.abc import Mapping, Sequence
 
@@ -31,7 +31,6 @@ class SqlServers(AzureResources):
     resource_type = "Microsoft.Sql/servers"
 
     async def read(self) -> list[Firewall]:
-        """Return the firewall of every server."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         found: list[Firewall] = []
         for server, rules in await read_below_each(listed, self._read_rules):
@@ -43,7 +42,6 @@ class SqlServers(AzureResources):
         return await self._resources.list_children(server_id, "firewallRules", API_VERSION)
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix with one rule for each missing range of addresses."""
         there = await self._read_rules(issue.resource_id)
         return explain_full_list(
             issue, len(there), len([*list_missing_ranges(issue)]), MAX_RULES

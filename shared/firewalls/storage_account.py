@@ -1,7 +1,7 @@
 """Read the IP rules of storage accounts.
 
-They do not apply to requests from the account's own region, which use private addresses (Microsoft:
-*Configure Azure Storage firewalls*), so the result for flows there is unknown.
+They do not apply to requests from the account's own region (Microsoft: *Configure Azure Storage
+firewalls*), so whether it denies flows there is uncertain.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -42,15 +42,10 @@ class StorageAccounts(AzureResources):
     resource_type = "Microsoft.Storage/storageAccounts"
 
     async def read(self) -> list[Firewall]:
-        """Return the firewall of every account, also if it is open."""
         listed = await self._resources.list(self.resource_type, API_VERSION)
         return [parse_storage_account(one) for one in listed]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return a fix that adds IP rules to the account for the missing prefixes.
-
-        An account accepts no prefix of one or two addresses, so such addresses get single rules.
-        """
         account = await self._resources.get(issue.resource_id, API_VERSION)
         rules = mapping_at(account, "properties", "networkAcls")
         there, new = (

@@ -1,16 +1,13 @@
-"""Write the fields of a log line into its message, always in the same format.
+"""Write the fields of a log line into its message.
 
-Microsoft's Python worker forwards four things of a record: level, message, logger name and
-invocation id (`on_logging` in proxy_worker/dispatcher.py). It drops `extra`. So `ProductLog` moves
-`extra` to the end of the message, as one JSON object after a marker:
+Microsoft's Python worker forwards only a record's level, message, logger name and invocation id
+(`on_logging` in proxy_worker/dispatcher.py). So `ProductLog` moves `extra` to the end of the
+message, as one JSON object after a marker:
 
     action required | {"reason_code": "both_off", "row": "flowjobs/e/j", "text": "…"}
 
-`log_with` adds the ids of trace, remediation, job and flow to each line of an invocation.
-
-The marker ` | {` occurs nowhere else in a message: `without_marker` changes it in the text, and
-`redaction.py` does so in the lines of libraries and in stacks. So no name that a person chose
-can add a field or change one. A query reads the fields with
+The marker ` | {` is changed wherever else it occurs in a log text, so that a name which a person
+chose can neither add a field nor change one. A query reads the fields with
 
     parse_json(extract(@' \\| (\\{.*\\})', 1, message))
 """
@@ -35,7 +32,7 @@ _context: ContextVar[Mapping[str, object]] = ContextVar("log_context", default={
 
 
 class Line(str):
-    """A log message with its fields, without secrets and with at most one marker."""
+    """A redacted log message, with its fields."""
 
     __slots__ = ()
 
@@ -51,7 +48,7 @@ class ProductLog(logging.LoggerAdapter[logging.Logger]):
         extra: Mapping[str, object] | None = None,
         exc_info: object = None,
     ) -> None:
-        """Log the message with the fields of `extra`."""
+        """Log the message with the fields of `extra` and of `log_with`."""
         if self.isEnabledFor(level):
             own = extra or {}
             # Its own fields come first, and replace those of the context.
@@ -60,15 +57,13 @@ class ProductLog(logging.LoggerAdapter[logging.Logger]):
 
 
 def get_product_log(name: str) -> ProductLog:
-    """Return the logger of a module. It writes fields into the message."""
+    """Return a logger that writes fields into its messages."""
     return ProductLog(logging.getLogger(name))
 
 
 @contextmanager
 def log_with(**fields: object) -> Iterator[None]:
-    """Add these fields to every line that is logged inside the block, also by tasks that are
-    started there.
-    """
+    """Add these fields to the lines of the block, and of tasks that it starts."""
     token = _context.set({**_context.get(), **fields})
     try:
         yield
@@ -77,12 +72,11 @@ def log_with(**fields: object) -> Iterator[None]:
 
 
 def without_marker(text: str) -> str:
-    """Return the text with every marker changed, so that a query takes no part of it for fields."""
+    """Return the text with every marker changed, so that no query finds fields in it."""
     return text.replace(_MARK, " |{")
 
 
 def _format_message(msg: object, args: tuple[object, ...]) -> str:
-    """Return the formatted message, even if the arguments do not fit the format."""
     try:
         return str(msg) % args if args else str(msg)
     except (TypeError, ValueError, KeyError):

@@ -1,8 +1,7 @@
 """Redact trigger URLs in all logs, because anyone with a URL can start the flow (docs/security.md).
 
-Adapters already redact their own messages. This also covers messages of libraries and bugs: it
-works where records are created, so no handler gets a complete URL. It also changes the marker of
-`fields.py` in texts from elsewhere.
+Records are redacted when they are created, so this includes the messages of libraries. The marker
+of `fields.py` is changed in them too, except in a `Line`.
 """
 
 import logging
@@ -17,8 +16,7 @@ from shared.logs.fields import Line, without_marker
 def install_redaction() -> None:
     """Redact every record that is created from now on. Safe to repeat.
 
-    Messages, arguments and stack traces are redacted when a record is created. `logging` adds
-    `extra` fields later, so a filter on the root logger's current handlers redacts these.
+    `logging` adds `extra` to a record afterwards, so the root logger's current handlers redact it.
     """
     make = logging.getLogRecordFactory()
     if not isinstance(make, _RedactingFactory):
@@ -32,7 +30,6 @@ class RedactExtras(logging.Filter):
     """A log filter that redacts text fields added by `extra`."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Redact the record; return True."""
         for name, value in vars(record).items():
             if name not in _OWN:
                 setattr(record, name, _redact_value(value))
@@ -40,8 +37,6 @@ class RedactExtras(logging.Filter):
 
 
 class _RedactingFactory:
-    """A factory that redacts the log records that another factory creates."""
-
     def __init__(self, make: Any) -> None:
         self._make = make
 
@@ -55,7 +50,6 @@ class _RedactingFactory:
 
 
 def _redact_message(record: logging.LogRecord) -> None:
-    """Replace a message by a safe text if it is unsafe or cannot be formatted."""
     # Checked after formatting, because arguments can complete a URL.
     try:
         text = record.getMessage()
@@ -72,7 +66,6 @@ def _redact_text(text: str) -> str:
 
 
 def _redact_stack(record: logging.LogRecord) -> None:
-    """Replace an unsafe exception by a text, because handlers output exceptions and stacks."""
     assert record.exc_info
     stack = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
     safe = _redact_text(stack)

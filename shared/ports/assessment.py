@@ -21,9 +21,10 @@ class Connections(Protocol):
         """
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[Connection]:
-        """Return a page of the list of connections by one request, without reading the connectors.
+        """Return a page of the list of connections.
 
-        An invalid cursor raises the errors described at `FlowPages`.
+        Sends one request, and does not read connectors. An invalid cursor raises the errors of
+        `FlowPages`.
         """
 
     async def read_sign_in(self, environment_id: str, connector: str) -> ConnectorSignIn:
@@ -46,8 +47,8 @@ class CanvasApps(Protocol):
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[CanvasApp]:
         """Return the apps that use flows on one page of the list.
 
-        Sends one request for the page and one for the document of each of these apps. An invalid
-        cursor raises the errors described at `FlowPages`.
+        Sends one request for the page, and one for the document of each of these apps. An invalid
+        cursor raises the errors of `FlowPages`.
         """
 
     async def get(self, environment_id: str, name: str) -> CanvasApp:
@@ -62,4 +63,4 @@ class MachineGroups(Protocol):
     """Read machine groups for desktop flows (platform.md#machine-groups)."""
 
     async def read_hosted_groups(self, environment: Environment) -> list[str]:
-        """Return the names of hosted groups."""
+        """Return the names of hosted groups, and of groups of unknown type."""

@@ -26,9 +26,9 @@ class Site:
 
 
 class AppSettings(Protocol):
-    """Read and replace all settings of App Service and Functions apps. The settings have no ETag.
+    """Read and replace all settings of App Service and Functions apps, which have no ETag.
 
-    A second adapter does the same for connection strings. Their names begin with their type
+    A second adapter implements this port for connection strings, whose names begin with their type
     (`SQLAzure|Orders`). See platform.md#app-settings.
     """
 
@@ -39,13 +39,13 @@ class AppSettings(Protocol):
         """Return all settings of an app."""
 
     async def read_secret_readers(self, site_id: str) -> Sequence[SecretReader]:
-        """Return the identities that resolve the Key Vault references of an app and of its slots.
+        """Return the identities that resolve the Key Vault references of an app and its slots.
 
         The id of a slot returns the same identities. Raises `NotFound` if the app does not exist.
         """
 
     async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
-        """Return the status (`Resolved`) of each Key Vault reference of an app, by setting."""
+        """Return the status (such as `Resolved`) of each Key Vault reference, by setting."""
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
         """Replace all settings of an app. This restarts the app."""
@@ -107,17 +107,15 @@ class Secrets(Protocol):
         """Return the current version of a secret. Raises `NotFound` if it does not exist."""
 
     async def read_values_since(self, vault_url: str, name: str, since: datetime) -> Sequence[str]:
-        """Return the values of all enabled versions of a secret that were added since `since`, to
-        the second.
+        """Return the values of the enabled versions of a secret that were added since `since`.
 
-        Raises `NotFound` if the secret does not exist.
+        Compares whole seconds. Raises `NotFound` if the secret does not exist.
         """
 
     async def write(self, secret: Secret, value: str) -> None:
-        """Add a version with `value` to a secret, with the content type and tags of the current
-        version.
+        """Add a version with this value to a secret. Creates the secret if it is missing.
 
-        Creates the secret if it is missing.
+        The version has the content type and tags of `secret`.
         """
 
 
@@ -149,10 +147,10 @@ class AppConfiguration(Protocol):
         """Return the key-value with a key and a label. Raises `NotFound` if it does not exist."""
 
     async def write(self, key_value: KeyValue, value: str) -> None:
-        """Replace the value if the ETag matches.
+        """Replace the value if the ETag matches. The content type and tags stay.
 
-        The content type and tags stay. Raises `Conflict` if it does not match, and `PlatformError`
-        if the key-value is locked or, with status 413, becomes too long.
+        Raises `Conflict` if the ETag does not match, and `PlatformError` if the key-value is
+        locked, or is too long (status 413).
         """
 
 
@@ -170,11 +168,11 @@ class SynapseArtifacts(Protocol):
         """Return an item of a collection. Raises `NotFound` if it does not exist."""
 
     async def find_denied_actions(self, workspace: str, actions: Sequence[str]) -> Sequence[str]:
-        """Return the given actions that no Synapse role of the app's identity permits, such as
-        `Microsoft.Synapse/workspaces/pipelines/write`.
+        """Return those of the given actions that no Synapse role of the app's identity permits.
 
-        Roles of the identity's groups are not checked. Raises `NotFound` if the workspace does not
-        exist, and `PlatformError` if the identity has no role.
+        An action is for example `Microsoft.Synapse/workspaces/pipelines/write`. Roles of the
+        identity's groups are not checked. Raises `NotFound` if the workspace does not exist, and
+        `PlatformError` if the identity has no role.
         """
 
     async def write(
@@ -188,8 +186,8 @@ class SynapseArtifacts(Protocol):
     ) -> None:
         """Replace an item if its ETag matches, and return when the workspace has saved it.
 
-        Raises `Conflict` if it does not match, `PlatformError` if the workspace rejects the item,
-        and `ServiceUnavailable` while it is still being saved.
+        Raises `Conflict` if the ETag does not match, `PlatformError` if the workspace rejects the
+        item, and `ServiceUnavailable` while it is still being saved.
         """
 
 
@@ -206,15 +204,15 @@ class Keys(Protocol):
         """
 
     async def read_role_assignments(self, vault_id: str, principal_id: str) -> list[RoleAssignment]:
-        """Return the direct role assignments of a principal to a vault, to what contains it and to
-        what it contains.
+        """Return a principal's direct role assignments that concern a vault.
+
+        Their scope is the vault, something that contains it, or something in it.
         """
 
     async def read_key_versions(self, vault: KeyVault, name: str) -> list[KeyVersion]:
         """Return every version of a key, newest first.
 
-        Raises `NotFound` if the key does not exist. If a vault's network rules deny the app, the
-        versions come from Azure Resource Manager.
+        Raises `NotFound` if the key does not exist.
         """
 
 
@@ -222,9 +220,9 @@ class SigningKeys(Protocol):
     """Sign with RSA keys in Key Vault."""
 
     async def read(self, key_url: str) -> SigningKey:
-        """Return the version of an RSA key that a URL names, or the current one if it names none.
+        """Return the version of an RSA key that a URL names, or else the current version.
 
-        Raises `NotFound` if it does not exist, and `PlatformError` if it is another kind of key.
+        Raises `NotFound` if the key does not exist, and `PlatformError` if it is not an RSA key.
         """
 
     async def sign(self, key: SigningKey, digest: bytes) -> bytes:
@@ -239,7 +237,7 @@ class ServiceTags(Protocol):
 
 
 class ResourceWriter(Protocol):
-    """Write any Azure resource by Azure Resource Manager (platform.md#firewall-resources)."""
+    """Write any Azure resource through Azure Resource Manager (platform.md#firewall-resources)."""
 
     async def put(
         self,
@@ -280,12 +278,12 @@ class ResourceWriter(Protocol):
 
 
 class ResourceReader(Protocol):
-    """Read any Azure resource by Azure Resource Manager (platform.md#firewall-resources)."""
+    """Read any Azure resource through Azure Resource Manager (platform.md#firewall-resources)."""
 
     async def list(self, resource_type: str, api_version: str) -> list[Mapping[str, object]]:
         """Return every resource of a type, such as `Microsoft.Network/networkSecurityGroups`.
 
-        Reads all configured subscriptions and all pages.
+        Reads all configured subscriptions.
         """
 
     async def get(
@@ -301,7 +299,7 @@ class ResourceReader(Protocol):
     ) -> builtins.list[Mapping[str, object]]:
         """Return all items of a collection of a resource, such as `ruleCollectionGroups`.
 
-        Reads all pages. Raises `NotFound` if the resource does not exist.
+        Raises `NotFound` if the resource does not exist.
         """
 
 
@@ -316,7 +314,10 @@ class ResourceSecrets(Protocol):
 
 
 class PolicyRestrictions(Protocol):
-    """Ask Azure Policy before a write whether it would deny it (platform.md#azure-policy)."""
+    """Ask Azure Policy, before a write, whether it would deny the write.
+
+    See platform.md#azure-policy.
+    """
 
     async def find_denying_assignments(
         self, resource_id: str, content: Mapping[str, object], api_version: str
@@ -337,12 +338,12 @@ class PagedResourceReader(ResourceReader, Protocol):
     async def list_page(
         self, resource_type: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
-        """Return a page of the result of `list` by one request."""
+        """Return a page of the result of `list`, with one request."""
 
     async def read_children_page(
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
-        """Return a page of the result of `list_children` by one request.
+        """Return a page of the result of `list_children`, with one request.
 
         Raises `NotFound` if the resource does not exist.
         """
@@ -368,7 +369,7 @@ class TaggedResourceReader(ResourceReader, Protocol):
     async def get_tagged_resource(
         self, resource_id: str, api_version: str, *, query: Mapping[str, str] | None = None
     ) -> TaggedResource:
-        """Return a resource with the ETag of the response's header.
+        """Return a resource with the ETag in the response's header.
 
         Raises `NotFound` if it does not exist.
         """

@@ -1,7 +1,4 @@
-"""The ports for an environment's Dataverse: its organization, and text columns of its tables.
-
-The text columns can hold trigger URLs or flow ids.
-"""
+"""The ports for an environment's Dataverse: its organization, and text columns of its tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +29,7 @@ class Organization(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextColumn:
-    """A text column of a Dataverse table, and which rows and other columns are read with it."""
+    """A text column of a Dataverse table, and what is read with it."""
 
     #: Name of the table in URLs, such as `serviceendpoints`.
     entity_set: str
@@ -68,11 +65,7 @@ class TextRows(Protocol):
     """Read and write text columns of any Dataverse table as the application."""
 
     async def list(self, environment: Environment, column: TextColumn) -> list[TextRow]:
-        """Return the rows that meet the column's condition, or no rows if the environment has no
-        such table.
-
-        Concurrent reads of an environment are sent as one request.
-        """
+        """Return the rows that meet the column's condition, or none if there is no such table."""
 
     async def read(self, environment: Environment, column: TextColumn, row_id: str) -> TextRow:
         """Return a row. Raises `NotFound` if it does not exist."""

@@ -34,14 +34,14 @@ class JsonService:
 class JsonApi(Protocol):
     """Read and write documents of a service by their paths, such as `contoso/_apis/projects`.
 
-    The services have no ETags. Paths have no leading slash. A read with `arguments` is a POST with
-    these as its body, and otherwise a GET.
+    Paths have no leading slash. The services have no ETags. A read is a GET, or a POST if
+    `arguments` are given, which are then its body.
     """
 
     async def read_scopes(self, service: JsonService) -> Sequence[str]:
-        """Return the organizations, repositories or sites that a setting names, without a request.
+        """Return the organizations, repositories or sites that a setting names.
 
-        If there is none, the service is not used.
+        Sends no request. If there is none, the service is not used.
         """
 
     async def list(
@@ -53,7 +53,7 @@ class JsonApi(Protocol):
         member: str = "",
         arguments: Mapping[str, str] | None = None,
     ) -> builtins.list[Mapping[str, object]]:
-        """Return all items of a list. The list is the response or a member of it.
+        """Return all items of a list, which is the response or its member `member`.
 
         Raises `PlatformError` if the app has no access, and `NotFound` if the list does not exist.
         """

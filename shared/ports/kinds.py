@@ -1,4 +1,4 @@
-"""The ports for kinds of callers and firewalls, one module per kind."""
+"""The ports for kinds of callers and firewalls."""
 
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,7 @@ from shared.ports.json_api import JsonService
 
 
 class CallerKind(Protocol):
-    """A kind of place that can contain a trigger URL or a flow id.
-
-    Each is a module of `shared/callers/`.
-    """
+    """A kind of place that can contain a trigger URL or a flow id."""
 
     #: The name of the kind, such as `app_setting`.
     kind: str
@@ -41,42 +38,40 @@ class CallerKind(Protocol):
     ) -> AsyncIterator[Caller]:
         """Yield every place that contains a trigger URL or a child flow's id.
 
-        `search` contains the progress of an earlier search, and is updated after each place. Raises
-        `JobBlocked` at the end if a place could not be searched.
+        `search` contains the progress of an earlier search, and is updated. Raises `JobBlocked` at
+        the end if a place could not be searched.
         """
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the current content of a caller's place.
 
-        Raises `NotFound` if it does not exist.
+        Raises `NotFound` if the place does not exist.
         """
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Write `value.text` if the place still has `value.etag`.
 
-        Raises `Conflict` if it has another.
+        Raises `Conflict` if the place has another ETag, `NotFound` if it does not exist, and
+        `JobBlocked` if only a person can change it.
         """
 
 
 @runtime_checkable
 class FoundInDefinitions(Protocol):
-    """A `CallerKind` whose places are flows' definitions. Definitions that were read for another
-    purpose need no search.
+    """A `CallerKind` whose places are flows' definitions.
+
+    A definition that was read for another purpose need not be read again.
     """
 
     def find_callers_in_flow(
         self, environment: Environment, workflow: Workflow
     ) -> Iterator[Caller]:
-        """Yield a flow as a caller, once for each part of it that contains a trigger URL or a child
-        flow's id.
-        """
+        """Yield the callers in a flow's definition."""
 
 
 @runtime_checkable
 class SearchesScopes(Protocol):
-    """A `CallerKind` that is searched by scopes: organizations, repositories or workspaces, each
-    with its own roles.
-    """
+    """A `CallerKind` that is searched by scopes, such as organizations or workspaces."""
 
     async def read_scopes(self) -> Sequence[str]:
         """Return the names of the scopes."""
@@ -111,27 +106,26 @@ class RefersToSecrets(Protocol):
     """A `CallerKind` whose places can contain a reference to a Key Vault secret."""
 
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
-        """Return, by its address, why each place may be unable to read its secret, or "" if it can
-        read it.
+        """Return, by the place's address, why a place may be unable to read its secret.
 
-        `secrets` contains the address of the secret by the address of the place.
+        The reason is "" if the place can read it. `secrets` maps the address of each place to that
+        of its secret.
         """
 
     async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return, by address, the status of each Key Vault reference that is not resolved."""
+        """Return, by address, the status of references that are not known to be resolved."""
 
 
 @runtime_checkable
 class HasUnknownReaders(Protocol):
-    """A `RefersToSecrets` whose places are read by programs that this app does not know
-    (`UNKNOWN_READER_KINDS`).
+    """A `RefersToSecrets` whose places are read by programs that this app does not know.
+
+    See `UNKNOWN_READER_KINDS`.
     """
 
     async def find_reader_evidence(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return, by its address, what suggests that the readers of each place resolve references,
-        or that nothing does.
-
-        Places that cannot be read are omitted.
+        """Return, by the place's address, what is known about whether its readers resolve
+        references.
         """
 
 
@@ -143,10 +137,10 @@ class WritesWholeResource(Protocol):
         """Return the content of each of a resource's callers that exists, by address."""
 
     async def write_all(self, values: Sequence[tuple[Caller, CallerContent]]) -> None:
-        """Write the texts of places in a resource if each place still has its ETag, and read them
-        back.
+        """Write the texts of places in a resource, and read them back.
 
-        Raises `Conflict` if a place has another ETag, or if the texts that are read back differ.
+        Raises `Conflict` if a place no longer has its ETag, or if the texts that are read back
+        differ.
         """
 
 
@@ -168,7 +162,7 @@ class ReadOnSave(Protocol):
 
 
 class FirewallKind(Protocol):
-    """A kind of firewall. Each is a module of `shared/firewalls/`."""
+    """A kind of firewall."""
 
     kind: str
     #: The Azure resource type of such a firewall or of its parent.
@@ -181,16 +175,16 @@ class FirewallKind(Protocol):
         """
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
-        """Return the smallest change that fixes an issue of such a firewall.
+        """Return the smallest change that fixes an issue, or why there is none.
 
-        Raises `NotFound` if the firewall does not exist. The fix is computed from the current
-        rules. Not called for a firewall with public access off.
+        Raises `NotFound` if the firewall does not exist. Not called for a firewall with public
+        access off.
         """
 
 
 @runtime_checkable
 class ReadsByHost(Protocol):
-    """A `FirewallKind` with many resources. Only a few of them protect a given host."""
+    """A `FirewallKind` with so many resources that only those for some hosts are read."""
 
     async def read_for_hosts(self, hosts: Collection[str]) -> list[Firewall]:
         """Return the firewalls that protect any of these hosts."""
@@ -212,8 +206,8 @@ class AppliesFixes(Protocol):
     async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
-        """Add entries to a list and remove others, if the list is unchanged since it was read.
+        """Add entries to a list and remove others, if the list is as `change.present`.
 
-        Return the entries that this write added. Raises `Conflict` if nothing was written, and
+        Returns the entries that this write added. Raises `Conflict` if the list has changed, and
         `JobBlocked` if the write would have side effects.
         """

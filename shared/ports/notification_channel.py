@@ -1,4 +1,4 @@
-"""The port for notification channels, each with its own settings."""
+"""The port for notification channels."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,9 +23,7 @@ class NotificationChannel(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnusableChannel:
-    """A channel in place of one with an invalid setting. It rejects all notifications; other
-    channels work.
-    """
+    """A channel that rejects all notifications, because its setting is invalid."""
 
     name: str
     #: An error with the setting's name and a fix, without its value.

@@ -1,4 +1,4 @@
-"""All ports for Power Platform and Azure, in one bundle."""
+"""All ports for Power Platform and Azure."""
 
 from dataclasses import dataclass
 
@@ -76,8 +76,7 @@ class AssessmentPorts:
 class PlatformPorts(StepPorts, AssessmentPorts):
     """All ports for Power Platform and Azure.
 
-    `bootstrap` provides adapters and tests provide their own; both pass the same test suite. A kind
-    of caller or firewall can use any of the ports (`shared/kind_discovery.py`).
+    `bootstrap` provides adapters, and tests provide fakes.
     """
 
     environment_variables: EnvironmentVariables

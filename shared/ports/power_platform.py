@@ -57,9 +57,7 @@ class FlowReports(Protocol):
     ) -> ResultPage[FlowListEntry]:
         """Return up to 250 flows that are on Microsoft's key, or that cannot be migrated.
 
-        An invalid cursor raises the errors described at `FlowPages`.
-
-        See platform.md#microsoft-key-list.
+        An invalid cursor raises the errors of `FlowPages`. See platform.md#microsoft-key-list.
         """
 
     async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
@@ -90,11 +88,10 @@ class FlowReports(Protocol):
         since: datetime,
         until: datetime,
     ) -> ResultPage[FlowRun]:
-        """Return up to 250 runs that began between `since` and `until`, newest first, by one
-        request.
+        """Return up to 250 runs that began between `since` and `until`, newest first.
 
-        Raises `NotFound` if the flow does not exist. An invalid cursor raises the errors described
-        at `FlowPages`.
+        Sends one request. Raises `NotFound` if the flow does not exist. An invalid cursor raises
+        the errors of `FlowPages`.
         """
 
     async def read_runs_in_progress(
@@ -102,19 +99,17 @@ class FlowReports(Protocol):
     ) -> list[FlowRun]:
         """Return the runs in progress that began between `since` and `until`.
 
-        Sends a second request if there are more than 250 runs. Raises `NotFound` if the flow does
-        not exist.
+        Raises `NotFound` if the flow does not exist.
         """
 
     def read_calls(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int
     ) -> AsyncGenerator[ObservedCall]:
-        """Yield the calls after `since` that the flow answered, oldest first: at most the newest
-        250.
+        """Yield calls that began after `since` and that the flow answered, oldest first.
 
-        Reads the headers of the newest `limit` of them, by one request each. If the platform does
-        not show the headers of a call, only the traits of that call are missing. Raises `NotFound`
-        if the flow does not exist.
+        Yields at most the newest 250. Reads the headers of the newest `limit` calls, with one
+        request each. The headers of a call can be missing. Raises `NotFound` if the flow does not
+        exist.
         """
 
     async def read_failed_actions(
@@ -124,18 +119,13 @@ class FlowReports(Protocol):
 
 
 class FlowsAsServiceAccount(Protocol):
-    """Send the requests for which the service account must be a co-owner of a flow, and change its
-    co-ownership.
-    """
+    """Send the requests that need co-ownership of a flow, and change that co-ownership."""
 
     async def read_permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
         """Return the owners and co-owners of a flow."""
 
     async def grant(self, environment_id: str, flow_name: str) -> bool:
-        """Grant the service account co-ownership of a flow.
-
-        Return False if the platform rejects that.
-        """
+        """Grant the service account co-ownership, and return whether the platform granted it."""
 
     async def revoke(self, environment_id: str, flow_name: str) -> None:
         """Revoke the service account's co-ownership; do nothing if it has none.
@@ -150,7 +140,7 @@ class FlowsAsServiceAccount(Protocol):
         """
 
     async def read_definition(self, environment_id: str, flow_name: str) -> FlowServiceFlow:
-        """Read a flow with its definition, with the rights of the service account.
+        """Return a flow with its definition, read with the rights of the service account.
 
         Raises `PlatformError` (403) if the service account is not a co-owner.
         """
@@ -165,10 +155,9 @@ class FlowsAsServiceAccount(Protocol):
         """Return the Entra object id of the service account."""
 
     async def renew_sign_in(self) -> datetime | None:
-        """Renew the service account's sign-in by using it.
+        """Renew the service account's sign-in, and return when it was last renewed.
 
-        Raises `JobBlocked` if it has expired. Returns the time of the last renewal, or None if
-        unknown.
+        Returns None if the time is unknown. Raises `JobBlocked` if the sign-in has expired.
         """
 
 
@@ -183,7 +172,7 @@ class SolutionPlacement(Protocol):
 
 
 class NonSolutionFlows(Protocol):
-    """Turn flows outside of solutions on and off, delete and restore them.
+    """Turn flows outside solutions on and off, delete and restore them.
 
     See platform.md#flow-state.
     """
@@ -210,7 +199,7 @@ class Workflows(Protocol):
     def list(
         self, environment: Environment, *, managed_only: bool = False
     ) -> AsyncIterator[Workflow]:
-        """Yield all cloud flows, or only managed ones, and read up to 500 with each request."""
+        """Yield all cloud flows, or only managed ones. Reads up to 500 with each request."""
 
     async def get(self, environment: Environment, workflow_id: str) -> Workflow:
         """Return a flow. Raises `NotFound` if it does not exist."""
@@ -220,7 +209,7 @@ class Workflows(Protocol):
     ) -> dict[str, WorkflowSummary | CmkflowError]:
         """Return each flow without its definition, or an error, by id.
 
-        A flow without a row has `NotFound`. One request reads up to 2,500 flows.
+        The error is `NotFound` for a flow without a row. One request reads up to 2,500 flows.
         """
 
     async def create(self, environment: Environment, draft: WorkflowDraft) -> None:
@@ -266,9 +255,9 @@ class FlowPages(Protocol):
         """
 
     async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """Return a page of flows from the flow service without details.
+        """Return a page of flows from the flow service, without details.
 
-        These requests have a separate budget.
+        The number of these requests has a limit of its own.
         """
 
 

@@ -19,18 +19,17 @@ class Clock(Protocol):
         """Return how far the machine's clock is ahead of this one, or behind if negative."""
 
     async def sleep(self, time: timedelta) -> None:
-        """Wait for `time`. It should be only seconds while an invocation leases its row."""
+        """Wait for `time`, which should be only seconds while an invocation leases its row."""
 
 
 class TimeStamps(Protocol):
     """Request time stamps."""
 
     async def stamp(self, authority: str, content: bytes) -> bytes:
-        """Return the answer of the authority at this URL, in DER: a time stamp of `content`. Does
-        not verify the signature.
+        """Return a time stamp of `content`, in DER, from the authority at this URL.
 
-        Raises `PlatformError` if the authority rejects the request or its answer does not match it,
-        and `ServiceUnavailable` without an answer.
+        Does not verify the signature. Raises `PlatformError` if the authority rejects the request
+        or its answer does not match it, and `ServiceUnavailable` if it does not answer.
         """
 
 
@@ -46,7 +45,7 @@ class FunctionKeys(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueMessage:
-    """A queue message. Of several with the same id, one is sent within ten minutes."""
+    """A queue message. Service Bus drops a second one with its id within ten minutes."""
 
     queue: str
     message_id: str
@@ -70,21 +69,21 @@ class MessageSender(Protocol):
 
 
 class RequestBudget(Protocol):
-    """Reserves requests for invocations. Invocations of the most advanced jobs get them first."""
+    """Reserves requests for invocations, first for those of the most advanced jobs."""
 
     def reserve(self, need: RequestDemand | None) -> AbstractAsyncContextManager[None]:
-        """Run an invocation with reserved requests. Without a need for requests, it starts at once.
+        """Run the block as an invocation, with reserved requests.
 
-        If it must wait, raises `MustWait` with the time to retry, and keeps its place in the queue.
-        Inside, a read for which no request is reserved waits for one.
+        If the invocation must wait, raises `MustWait` with the time to retry; the job then has a
+        place in the queue. Inside, a read for which no request is reserved waits for one.
         """
 
     async def wait_for_requests(self, count: int = 1, *, is_urgent: bool = False) -> None:
-        """Wait until this many requests are available. Raises `ThrottledError` if the wait would
-        take minutes.
+        """Wait until this many requests are available.
 
-        A step calls this before it checks whether a write may start. `is_urgent` includes the
-        requests kept for rollbacks, cutovers and revoking grants.
+        Raises `ThrottledError` if the wait would take minutes. A step calls this before it checks
+        whether a write may start. If `is_urgent`, the requests that are kept for rollbacks,
+        cutovers and revoking grants count too.
         """
 
     async def read_queue_status(self) -> RequestQueueStatus:
@@ -93,9 +92,8 @@ class RequestBudget(Protocol):
     async def promote_waiters(
         self, wake: Callable[[QueuedJob], Awaitable[bool]]
     ) -> RequestQueueStatus:
-        """Wake the jobs whose turn comes within the next minutes, and return the status of the
-        queue.
+        """Wake the jobs whose turn comes within the next minutes.
 
-        `wake` wakes a job, and returns whether it still waits for its turn. If not, the job loses
-        its place.
+        Returns the status of the queue. `wake` wakes a job, and returns whether the job still waits
+        for its turn. If not, the job loses its place.
         """

@@ -46,7 +46,7 @@ class PrincipalDirectory(Protocol):
         """Return the teams of Entra groups by the group's object id in lower case."""
 
     async def read_user(self, environment: Environment, user_id: str) -> DataverseUser | None:
-        """Return the user with this `systemuserid`, or None, for example for a team's id."""
+        """Return the user with this `systemuserid`, or None, for example if the id is a team's."""
 
     async def read_application_user(self, environment: Environment) -> DataversePrincipal:
         """Return the Dataverse user that represents the app."""
@@ -54,11 +54,10 @@ class PrincipalDirectory(Protocol):
     async def read_privilege_levels(
         self, environment: Environment, user_id: str, name: str
     ) -> frozenset[str]:
-        """Return the access levels at which the roles of a user, or of the user's teams, grant a
-        privilege.
+        """Return the access levels at which a user has a privilege, by own or by team roles.
 
-        The levels are `Basic`, `Local`, `Deep` and `Global`. Without the privilege, none is
-        returned.
+        The levels are `Basic`, `Local`, `Deep` and `Global`. Empty if the user does not have the
+        privilege.
         """
 
 

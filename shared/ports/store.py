@@ -1,7 +1,4 @@
-"""The ports for stored rows and archived definitions, and for callers that people declared.
-
-The app's own rows implement the last one.
-"""
+"""The ports for stored rows, archived definitions and declared callers."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,18 +66,19 @@ class Condition:
 
 
 class Store(Protocol):
-    """Stores rows in tables like those of Azure Table storage. Raises `ValueError` for a row beyond
-    its limits.
+    """Stores rows in tables like those of Azure Table storage.
+
+    Raises `ValueError` for a row beyond its limits.
     """
 
     async def get(self, table: str, partition: str, key: str) -> StoreRow | None:
         """Return the row with this key, or None if there is none."""
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Run all operations or none, and return the rows with their new ETags (deleted rows
-        unchanged).
+        """Run all operations or none, and return the rows with their new ETags.
 
-        There are up to 100 operations, all in one partition of one table and each on another row.
+        Deleted rows are returned unchanged. There are up to 100 operations, in one partition of one
+        table and each on another row.
         """
 
     def query(
@@ -95,8 +93,8 @@ class Store(Protocol):
     ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key.
 
-        `before`, `after`: only rows of the given partition with a smaller, or larger, key.
-        `page_size`: rows to ask the storage for at a time, if the reader stops early; at most 500.
+        `before`, `after`: only rows with a smaller, or larger, key in the given partition.
+        `page_size`: how many rows one request reads, at most 500; for a reader that stops early.
         """
 
 
