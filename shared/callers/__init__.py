@@ -1,4 +1,4 @@
-"""The caller kinds, one file each: kinds of places that contain trigger URLs or flow ids.
+"""The caller kinds: kinds of places that contain trigger URLs or flow ids.
 
 The parameters of a kind's constructor name the ports that it needs, as in `PlatformPorts`, or
 `settings`.

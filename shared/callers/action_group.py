@@ -1,7 +1,7 @@
-"""Read and write Azure Monitor action groups as callers: the URLs of their webhook, logic app and
-Azure function receivers.
+"""Read and write Azure Monitor action groups as callers.
 
-See platform.md#action-groups.
+The URLs are those of webhook, logic app and Azure function receivers. See
+platform.md#action-groups.
 """
 
 from shared.callers.whole_resource import WholeResourceCallers

@@ -1,7 +1,7 @@
-"""Read and write API Management as callers: URLs of backends and APIs, named values, policies and
-policy fragments.
+"""Read and write API Management as callers.
 
-Each has an ETag, so a write does not overwrite a person's edit. See platform.md#api-management.
+A caller is the URL of a backend or API, a named value, a policy or a policy fragment. See
+platform.md#api-management.
 """
 
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
@@ -41,10 +41,7 @@ _NO_REFERENCE = "Only a named value can refer to a secret."
 
 
 class ApiManagementCallers(SearchedCallers):
-    """The caller kind of API Management.
-
-    A caller's address is the id of a backend, an API, a named value, a policy or a policy fragment.
-    """
+    """The caller kind of API Management. A caller's address is a resource id."""
 
     kind = "api_management"
     is_json = False
@@ -90,10 +87,6 @@ class ApiManagementCallers(SearchedCallers):
         resource_writer: ResourceWriter,
         keys: Keys,
     ) -> None:
-        """`tagged_resources` reads the configured subscriptions.
-
-        `keys` reads which identities may read a secret.
-        """
         self._reader = tagged_resources
         self._keys = keys
         urls = ServiceUrls(tagged_resources, resource_writer)
@@ -112,7 +105,6 @@ class ApiManagementCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every place with a trigger URL."""
         parents, locks = await self._list_parents(unreadable)
         readings = unreadable.read_readable(
             parents, get_id, self._read_places, lambda parent: describe_place(get_id(parent))
@@ -127,14 +119,9 @@ class ApiManagementCallers(SearchedCallers):
                         yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the text of a caller's place. Raises `NotFound` if it does not exist."""
         return await self._find_places(caller).read(caller.address)
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the text if it is unchanged since the read.
-
-        Raises `Conflict` if it has changed, and `NotFound` if it does not exist.
-        """
         now = await self.read(caller)
         if now.text == value.text and value.text_format in (None, now.text_format):
             return
@@ -143,9 +130,9 @@ class ApiManagementCallers(SearchedCallers):
         await self._find_places(caller).write(caller.address, now, value)
 
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
-        """Return, by address, why a service may be unable to read its secret, or "" if it can.
+        """Return, by address, why a service may be unable to read its secret.
 
-        Only a named value can refer to a secret.
+        The reason is "" if the service can read it. Only a named value can refer to a secret.
         """
         rights = SecretRights(self._keys)
         readers: dict[str, Sequence[SecretReader]] = {}
@@ -166,9 +153,6 @@ class ApiManagementCallers(SearchedCallers):
         return found
 
     async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return, by address, the status of each named value whose secret the service has not read,
-        or why the status is unknown.
-        """
         found = {}
         for address in addresses:
             try:
@@ -208,10 +192,6 @@ class ApiManagementCallers(SearchedCallers):
         return parents, locks
 
     async def _read_places(self, parent: Mapping[str, object]) -> Sequence[Place]:
-        """Return the places in a service, an API or a product.
-
-        Raises `NotFound` if it does not exist.
-        """
         found = [await places.find(parent) for places in dict.fromkeys(self._places.values())]
         return [place for some in found for place in some]
 

@@ -1,4 +1,4 @@
-"""Read and write URLs and named values in API Management."""
+"""Read and write the URLs and named values of API Management."""
 
 import json
 import re
@@ -70,7 +70,7 @@ class Places(Protocol):
     async def write(self, resource_id: str, before: CallerContent, value: CallerContent) -> None:
         """Replace the text of a place that still has the ETag of `before`.
 
-        Raises `Conflict` if it has changed, and `NotFound` if it does not exist.
+        Raises `Conflict` if the place has changed, and `NotFound` if it does not exist.
         """
 
 
@@ -100,25 +100,16 @@ class ServiceUrls:
         ]
 
     async def read(self, resource_id: str) -> CallerContent:
-        """Return the URL of a backend or an API.
-
-        If it is only the beginning of a trigger URL, the rest is added. Raises `NotFound` if the
-        backend or API does not exist.
-        """
         found = await self._reader.get_tagged_resource(resource_id, API_VERSION)
         return CallerContent(text=_get_url(found.document), etag=found.etag)
 
     async def write(self, resource_id: str, before: CallerContent, value: CallerContent) -> None:
-        """Replace the URL, and nothing else of the resource."""
         body = {"properties": {_URLS[resource_id.split("/")[-2]]: value.text}}
         await self._writer.patch(resource_id, API_VERSION, body, etag=before.etag)
 
 
 class NamedValues:
-    """The named values of services.
-
-    A named value that refers to a Key Vault secret is not a caller, but its secret is.
-    """
+    """The named values of services, which are texts or references to Key Vault secrets."""
 
     def __init__(
         self,
@@ -127,21 +118,18 @@ class NamedValues:
         writer: ResourceWriter,
         keys: Keys,
     ) -> None:
-        """`secrets` reads secret values. `keys` reads which identities may read secrets in Key
-        Vault.
-        """
         self._reader, self._secrets, self._writer = reader, secrets, writer
         self._keys = keys
 
     async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
-        """Return the named values of a service. Each secret value takes another request."""
+        """Return the named values of a service. Sends a request for each secret value."""
         if get_collection_name(parent) != "service":
             return []
         listed = await self._reader.list_children(get_id(parent), "namedValues", API_VERSION)
         return await read_each(listed, self._read_place)
 
     async def read(self, resource_id: str) -> CallerContent:
-        """Return the value or the Key Vault reference. Raises `NotFound` if it does not exist."""
+        """Return the value of a named value, or its reference to a Key Vault secret."""
         found = await self._reader.get_tagged_resource(resource_id, API_VERSION)
         # The ETag is read first: if the value changes in between, the write is a conflict.
         properties = mapping_at(found.document, "properties")
@@ -153,7 +141,7 @@ class NamedValues:
         )
 
     async def write(self, resource_id: str, before: CallerContent, value: CallerContent) -> None:
-        """Replace the value, or the reference to Key Vault, and nothing else of the named value.
+        """Replace the value, or the reference to a Key Vault secret.
 
         A reference is always secret. If a value replaces it, `value.text_format` says whether the
         value is secret.
@@ -173,7 +161,6 @@ class NamedValues:
         await self._writer.put(resource_id, API_VERSION, {"properties": kept}, etag=before.etag)
 
     async def _build_reference(self, resource_id: str, uri: str) -> Mapping[str, object]:
-        """Return the reference to a secret, with the identity that the service reads it with."""
         service = await self._reader.get(resource_id.partition("/namedValues/")[0], API_VERSION)
         readers = list_readers(service, "service")
         reader = await SecretRights(self._keys).find_reader(parse_secret_uri(uri), readers)
@@ -181,8 +168,9 @@ class NamedValues:
         return {"secretIdentifier": uri, **client}
 
     async def read_status(self, resource_id: str) -> str:
-        """Return the code of the service's last read of the secret, such as `Success`, or `no
-        status`.
+        """Return how the service's last read of the secret ended, such as `Success`.
+
+        Returns `no status` if Azure shows none.
         """
         properties = await self._read_properties(resource_id)
         return text_at(mapping_at(properties, "keyVault", "lastStatus"), "code") or "no status"
@@ -205,9 +193,6 @@ class NamedValues:
             return replace(place, error=err)
 
     async def _read_value(self, resource_id: str, named_value: Mapping[str, object]) -> str:
-        """Return the value, or the reference to Key Vault. To read a secret value takes another
-        request.
-        """
         properties = mapping_at(named_value, "properties")
         if "keyVault" in properties:
             uri = text_at(mapping_at(properties, "keyVault"), "secretIdentifier")
@@ -218,8 +203,7 @@ class NamedValues:
 
 
 def describe_place(resource_id: str, name: str = "") -> str:
-    """Return a description of a service, or of a resource in it, such as `backend crm in the API
-    Management service contoso`.
+    """Return a description such as `backend crm in the API Management service contoso`.
 
     `name` replaces the resource's name in the id.
     """
@@ -243,17 +227,15 @@ def get_id(resource: Mapping[str, object]) -> str:
 
 
 def get_collection_name(resource: Mapping[str, object]) -> str:
-    """Return the name of the collection that a resource is in, such as `apis`. For a service,
-    return `service`.
-    """
+    """Return the collection that a resource is in, such as `apis`, or `service` for a service."""
     return get_id(resource).split("/")[-2]
 
 
 def _get_url(resource: Mapping[str, object]) -> str:
     """Return the URL of a backend or an API.
 
-    If it has only the beginning of a trigger URL, return it with the rest added, so that the URL is
-    found but counts as not replaceable.
+    If it is only the beginning of a trigger URL, the rest is added, so that the URL is found but
+    counts as not replaceable.
     """
     text = text_at(mapping_at(resource, "properties"), _URLS[get_collection_name(resource)]) or ""
     found = _BEGINNING.search(text)

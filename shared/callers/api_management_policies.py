@@ -29,15 +29,13 @@ class Policies:
     def __init__(
         self, reader: TaggedResourceReader, secrets: ResourceSecrets, writer: ResourceWriter
     ) -> None:
-        """Use `reader` to read and `writer` to write.
-
-        `secrets` returns which policies use a fragment.
-        """
+        """`secrets` is used to read which policies include a fragment."""
         self._reader, self._secrets, self._writer = reader, secrets, writer
 
     async def find(self, parent: Mapping[str, object]) -> Sequence[Place]:
-        """Return the policies of a service, of an API and its operations, or of a product, and the
-        policy fragments of a service.
+        """Return the policies and policy fragments of a service, an API or a product.
+
+        The policies of an API include those of its operations.
         """
         parent_id, scopes, fragments = get_id(parent), [get_id(parent)], list[str]()
         match get_collection_name(parent):
@@ -49,10 +47,7 @@ class Policies:
         return await read_each([*policies, *fragments], self._read_place)
 
     async def read(self, resource_id: str) -> CallerContent:
-        """Return the text of a policy or policy fragment, in the format that people write.
-
-        Raises `NotFound` if it does not exist.
-        """
+        """Return the text of a policy or policy fragment, in the format that people write."""
         found = await self._get_policy(resource_id)
         return CallerContent(text=_get_policy_text(found), etag=found.etag)
 
@@ -91,9 +86,6 @@ class Policies:
         return replace(place, label=f"{place.label}{users}", text=text)
 
     async def _describe_users(self, fragment_id: str) -> str:
-        """Return a text that names policies that include a fragment. A write of the fragment
-        changes all of them.
-        """
         answer = await self._secrets.read(fragment_id, "listReferences", API_VERSION)
         users = sorted(
             describe_place(get_id(one)).partition(" in the API ")[0]

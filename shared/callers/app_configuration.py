@@ -1,6 +1,6 @@
 """Read and write key-values of App Configuration as callers.
 
-A reference to a Key Vault secret is not a caller, but its secret is.
+See platform.md#app-configuration.
 """
 
 import json
@@ -61,10 +61,6 @@ class AppConfigurationCallers(SearchedCallers):
     )
 
     def __init__(self, app_configuration: AppConfiguration, settings: Settings) -> None:
-        """Use `app_configuration` to read and write key-values.
-
-        `settings` says how long apps may use an old value: each app decides when it reads again.
-        """
         self._stores = app_configuration
         self.old_value_lifetime = settings.secret_old_value_lifetime
 
@@ -72,7 +68,6 @@ class AppConfigurationCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every key-value with a trigger URL."""
         stores = read_all(self._stores.read_stores())
         urls = await unreadable.list_readable(stores, "App Configuration stores")
         for url in unreadable.search.list_remaining_places(urls, str):
@@ -87,7 +82,6 @@ class AppConfigurationCallers(SearchedCallers):
                     yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the value of a key-value. Raises `NotFound` if it does not exist."""
         key_value = await self._read_key_value(caller)
         is_in_vault = is_reference(_get_text(key_value))
         return CallerContent(
@@ -99,8 +93,8 @@ class AppConfigurationCallers(SearchedCallers):
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace the value if the key-value still has `value.etag`.
 
-        `value.text_format` is its content type, as JSON. Raises `Conflict` if it has changed,
-        `NotFound` if it does not exist, and `JobBlocked` if it is locked or becomes too long.
+        `value.text_format` is the content type of the new value, as JSON. Raises `JobBlocked` if
+        the key-value is locked or becomes too long.
         """
         key_value = await self._read_key_value(caller)
         text, content_type = value.text, key_value.content_type
@@ -122,21 +116,18 @@ class AppConfigurationCallers(SearchedCallers):
             raise build_manual_caller_error(caller, _TOO_LONG) from err
 
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
-        """Return "" for each address, because this app does not know which apps read the
-        references.
-        """
+        """Return "" for each address, because it is unknown which apps read the references."""
         return dict.fromkeys(secrets, "")
 
     async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return nothing, because the apps that read the references resolve them, and the store
-        does not.
-        """
+        """Return nothing: the apps that read the references resolve them, not the store."""
         del addresses
         return {}
 
     async def find_reader_evidence(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return, by address, how many keys of the store are Key Vault references already, or why
-        its keys cannot be read.
+        """Return, by address, how many keys of its store are Key Vault references already.
+
+        If the keys cannot be read, returns the reason instead.
         """
         found: dict[str, str] = {}
         by_store: dict[str, str] = {}
@@ -165,19 +156,13 @@ class AppConfigurationCallers(SearchedCallers):
 
 
 def _is_reference(key_value: KeyValue) -> bool:
-    """Return whether a key-value is a reference to a secret.
-
-    Parameters of its content type are ignored.
-    """
+    """Return whether a key-value is a reference to a secret."""
     kind = (key_value.content_type or "").partition(";")[0].strip().lower()
     return kind == _REFERENCE.partition(";")[0]
 
 
 def _get_text(key_value: KeyValue) -> str:
-    """Return the value of a key-value.
-
-    If it refers to a secret, return the reference as `build_reference` formats it.
-    """
+    """Return the value of a key-value, or a reference in the format of `build_reference`."""
     if not _is_reference(key_value):
         return key_value.value
     try:

@@ -1,6 +1,6 @@
 """Read and write settings of App Service and Functions apps as callers.
 
-The platform writes all settings of an app at once and has no ETag (platform.md#app-settings). So
+The platform replaces all settings of an app at once and has no ETag (platform.md#app-settings). So
 the settings are compared before a write and after it. The `resource_id` of a caller is that of the
 app, so that only one job at a time writes the app's settings.
 """
@@ -68,8 +68,6 @@ class SecretReference:
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
-    """The secrets in the watched vaults, and the vaults whose secrets cannot be listed."""
-
     #: URL of the vault and name of the secret, by vault and name in lower case.
     places: Mapping[tuple[str, str], tuple[str, str]]
     #: Vaults, in lower case, whose secrets the app may not list.
@@ -87,10 +85,6 @@ class AppSettingCallers(SearchedCallers):
     required_permissions = _NEEDS
 
     def __init__(self, app_settings: AppSettings, secrets: Secrets, keys: Keys) -> None:
-        """`secrets` reads the values of references with a fixed version.
-
-        `keys` reads which identities may read the secret of a new reference.
-        """
         self._settings = app_settings
         self._secrets = secrets
         self._keys = keys
@@ -99,10 +93,10 @@ class AppSettingCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every setting with a trigger URL, or with a reference to a fixed version of a
-        secret that has a trigger URL.
+        """Yield every setting with a trigger URL.
 
-        A reference without a version is not a caller, but its secret is.
+        This includes a reference to a fixed version of a secret, if the secret has a trigger URL. A
+        reference without a version is not a caller, but its secret is.
         """
         watched: _Watched | None = None
         sites = await unreadable.list_readable(self._settings.read_sites(), "apps")
@@ -131,23 +125,18 @@ class AppSettingCallers(SearchedCallers):
         return await self._settings.read(site.id)
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return a setting, with a digest of all settings of the app as its ETag.
-
-        Raises `NotFound` if it does not exist.
-        """
         try:
             return (await self.read_all([caller]))[caller.address]
         except KeyError:
             raise NotFound(f"The {caller.label} no longer exists") from None
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace one setting, as `write_all` does."""
         await self.write_all([(caller, value)])
 
     async def read_all(self, callers: Sequence[Caller]) -> Mapping[str, CallerContent]:
-        """Return settings of one app by address, with a digest of all its settings as their ETag.
+        """Return those settings of one app that exist, by address.
 
-        Missing settings are omitted.
+        Their ETag is a digest of all settings of the app.
         """
         try:
             settings = await self._settings.read(get_resource_id(callers))
@@ -158,9 +147,8 @@ class AppSettingCallers(SearchedCallers):
     async def write_all(self, values: Sequence[tuple[Caller, CallerContent]]) -> None:
         """Replace settings of one App Service app, which restarts once, and read them back.
 
-        Raises `Conflict` if any of the app's settings has changed since the read, and `NotFound` if
-        the app does not exist. Also raises `Conflict` if other settings are read back: the written
-        settings, or those of another writer, may be lost, so read again.
+        Raises `Conflict` if any of the app's settings has changed since the read, or if other
+        settings are read back. Raises `NotFound` if the app does not exist.
         """
         callers = [caller for caller, _ in values]
         site_id, label = get_resource_id(callers), callers[0].label
@@ -178,10 +166,10 @@ class AppSettingCallers(SearchedCallers):
             raise Conflict(f"The settings beside the {label} were changed by somebody else")
 
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
-        """Return, by address, why an app or one of its slots may be unable to read its secret, or
-        "" if all of them can.
+        """Return, by address, why an app or a slot of it may be unable to read its secret.
 
-        Slots are checked too, because an app and its slots can exchange their settings.
+        The reason is "" if all can read it. Slots are checked because they can exchange their
+        settings with the app.
         """
         rights = SecretRights(self._keys)
         readers: dict[str, Sequence[SecretReader]] = {}
@@ -197,9 +185,6 @@ class AppSettingCallers(SearchedCallers):
         return found
 
     async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return, by address, the status of each Key Vault reference that App Service has not
-        resolved, or why the status is unknown.
-        """
         found = {}
         for site_id in {address.partition("|")[0] for address in addresses}:
             statuses: Mapping[str, str] = {}
@@ -247,11 +232,10 @@ class AppSettingCallers(SearchedCallers):
         return _Watched(places, closed)
 
     async def _read_pinned_secret(self, reference: SecretReference, watched: _Watched) -> str:
-        """Return the current value of a secret to which a reference with a fixed version points.
+        """Return the current value of the secret, or "" if no watched vault contains it.
 
-        Only secrets of watched vaults are read: a setting can name any address, and the app must
-        not send a token there. The port reads no old versions, so a URL in an old version is not
-        found.
+        A setting can name any address, and the app must send its token only to watched vaults. A
+        URL in an old version is not found.
         """
         if error := watched.closed.get(reference.vault):
             raise error

@@ -1,4 +1,4 @@
-"""Read and write variables of Automation accounts as callers, and find runbooks with a URL.
+"""Read and write Automation variables as callers, and find runbooks with a URL.
 
 Only a person changes a runbook. Azure has no ETag for variables, so a variable is compared before a
 write and after it. See platform.md#automation.
@@ -40,10 +40,6 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _AccountReading:
-    """What was read from an Automation account: its readable places, and the names of its encrypted
-    variables.
-    """
-
     places: Sequence[_Place]
     encrypted: Sequence[str]
 
@@ -86,7 +82,6 @@ class AutomationCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every variable and published runbook with a trigger URL."""
         accounts: Sequence[Mapping[str, object]] = []
         locks = ReadOnlyLocks({})
         try:
@@ -109,10 +104,7 @@ class AutomationCallers(SearchedCallers):
                         yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the value of a variable, or the text of a published runbook.
-
-        Raises `NotFound` if it does not exist.
-        """
+        """Return the value of a variable, or the text of a published runbook."""
         if _is_runbook(caller.address):
             return CallerContent(text=await self._read_runbook(caller.address))
         found = await self._reader.get(caller.address, _VERSION)
@@ -120,12 +112,6 @@ class AutomationCallers(SearchedCallers):
         return CallerContent(text=text, etag=hash_value(caller.address, text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the value of a variable if it is unchanged since the read, and read it back.
-
-        Raises `Conflict` if it has changed, `NotFound` if it does not exist, and `JobBlocked` for a
-        runbook. Also raises `Conflict` if another value is read back: the written value, or that of
-        another writer, may be lost, so read again.
-        """
         if _is_runbook(caller.address):
             raise JobBlocked(
                 f"The app cannot change the {caller.label}.",
@@ -186,9 +172,6 @@ def _build_caller(place: _Place, manual_reason: str) -> Caller:
 
 
 def _describe_encrypted_variables(account: Mapping[str, object], names: Sequence[str]) -> str:
-    """Return a text with the number of encrypted variables of an account and at most 20 of their
-    names.
-    """
     named = ", ".join(sorted(names)[:_MOST_NAMED])
     more = len(names) - _MOST_NAMED
     named += f" and {more} more" if more > 0 else ""

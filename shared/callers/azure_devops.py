@@ -47,8 +47,6 @@ _PROJECTS = "_apis/projects"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """The service hooks of an organization, or the variable groups of one of its projects."""
-
     organization: str
     #: Id and name; empty: service hooks.
     project_id: str = ""
@@ -69,8 +67,8 @@ class _Place:
 class AzureDevOpsCallers(JsonServiceCallers):
     """The caller kind of Azure DevOps service hooks and variable groups.
 
-    A caller's address is the path of a hook or group. A caller's content is the `consumerInputs` of
-    the hook, or the `variables` of the group, as JSON.
+    A caller's address is the path of a hook or group. Its content is the `consumerInputs` of the
+    hook, or the `variables` of the group, as JSON.
     """
 
     kind = "azure_devops"
@@ -86,14 +84,12 @@ class AzureDevOpsCallers(JsonServiceCallers):
     )
 
     async def require_readable_scope(self, scope: str) -> None:
-        """Raise an error if the app cannot read the service hooks of the organization."""
         await self._read_place(_Place(organization=scope))
 
     @override
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every webhook and variable group with a trigger URL."""
         places = await self._list_places(unreadable)
         readings = unreadable.read_readable(
             places, lambda one: one.key, self._read_place, lambda one: one.label
@@ -108,20 +104,9 @@ class AzureDevOpsCallers(JsonServiceCallers):
                         yield one
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the inputs of a hook or the variables of a group as JSON.
-
-        Raises `NotFound` if it does not exist.
-        """
         return build_content(await self._api.get(AZURE_DEVOPS, caller.address))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the inputs or variables if the hook or group is unchanged since the read, and
-        read them back.
-
-        Raises `Conflict` if it has changed, `NotFound` if it does not exist, and `JobBlocked` if
-        only a person can change it. Also raises `Conflict` if something else is read back: what was
-        written, here or by another writer, may be lost, so read again.
-        """
         before = await self._api.get(AZURE_DEVOPS, caller.address)
         now = build_content(before)
         if now.text == value.text:
@@ -199,8 +184,6 @@ def _build_caller(place: _Place, document: Mapping[str, object]) -> Caller:
 
 
 def _get_write_path(address: str) -> str:
-    """Return the path for a write: the address without the project, because variable groups are
-    read in a project but written in the organization.
-    """
+    """Return the address without the project: variable groups are written in the organization."""
     organization, _, path = address.partition("/")
     return f"{organization}/{path[path.index('_apis/') :]}"

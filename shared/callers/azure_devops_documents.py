@@ -1,6 +1,4 @@
-"""Convert documents of Azure DevOps to contents of callers: the `consumerInputs` of a service hook,
-or the `variables` of a variable group.
-"""
+"""Convert Azure DevOps service hooks and variable groups to contents of callers."""
 
 import json
 from collections.abc import Mapping
@@ -52,7 +50,7 @@ def select_written_members(document: Mapping[str, object]) -> Mapping[str, objec
 
 
 def find_manual_reason(document: Mapping[str, object]) -> str:
-    """Return what a person must do to change a hook or group, or "" if the app can change it."""
+    """Return what a person must do to change a hook or group, or "" if the app can."""
     if "consumerId" in document:
         inputs = mapping_at(document, "consumerInputs").values()
         return _MASKED if any(_MASK in str(one) for one in inputs) else ""
@@ -61,8 +59,9 @@ def find_manual_reason(document: Mapping[str, object]) -> str:
 
 
 def format_secret_names(document: Mapping[str, object]) -> str:
-    """Return the names of the secret variables that Azure DevOps stores itself, separated by
-    commas.
+    """Return the names of a group's secret variables, separated by commas.
+
+    Returns "" for a group that is linked to a key vault.
     """
     if document.get("type") == "AzureKeyVault":  # the secrets of the vault are callers
         return ""

@@ -32,10 +32,7 @@ _REVERT = (
 
 
 class CanvasAppCallers(SearchedCallers):
-    """The caller kind of canvas apps.
-
-    A caller's address is `environment/app`. Nothing is ever written.
-    """
+    """The caller kind of canvas apps. A caller's address is `environment/app`."""
 
     kind = KIND
     #: The content is written in the format of a definition's child flow calls.
@@ -46,13 +43,11 @@ class CanvasAppCallers(SearchedCallers):
     required_permissions = IN_POWER_PLATFORM
 
     def __init__(self, canvas_apps: CanvasApps) -> None:
-        """`canvas_apps` reads apps as an administrator."""
         self._apps = canvas_apps
 
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every app that uses a flow."""
         for environment in unreadable.search.list_remaining_places(
             environments, get_environment_id
         ):
@@ -86,7 +81,6 @@ class CanvasAppCallers(SearchedCallers):
         return CallerContent(text=_format_calls(app.flow_ids))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002 -- nothing is written
-        """Raise `JobBlocked`, because the app cannot change canvas apps."""
         raise JobBlocked(
             f"The app cannot change the {caller.label}: the platform has no API for that.",
             fix=f"{BY_ITS_MAKER} Then retry.",

@@ -5,7 +5,7 @@ from shared.ports import AppSettings, Keys, Secrets
 
 
 class ConnectionStringCallers(AppSettingCallers):
-    """The caller kind of connection strings, which are read and written as settings are.
+    """The caller kind of connection strings. They are read and written as settings are.
 
     A caller's address is `app's resource id|type|name`.
     """
@@ -14,5 +14,4 @@ class ConnectionStringCallers(AppSettingCallers):
     noun = "connection string"
 
     def __init__(self, connection_strings: AppSettings, secrets: Secrets, keys: Keys) -> None:
-        """`connection_strings` takes the place of the `app_settings` of `AppSettingCallers`."""
         super().__init__(connection_strings, secrets, keys)

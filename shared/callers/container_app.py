@@ -1,8 +1,7 @@
 """Read and write secrets and environment variables of Container Apps as callers.
 
-Azure has no ETag for an app. So its texts are compared before a write and after it, and the
-`resource_id` of a caller is that of the app. If a secret refers to Key Vault, the vault's secret is
-the caller. See platform.md#container-apps.
+Azure has no ETag for an app, so its texts are compared before a write and after it. If a secret
+refers to Key Vault, the vault's secret is the caller. See platform.md#container-apps.
 """
 
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
@@ -84,10 +83,6 @@ class ContainerAppCallers(SearchedCallers):
         resource_writer: ResourceWriter,
         keys: Keys,
     ) -> None:
-        """`resources` reads the configured subscriptions.
-
-        `keys` reads which identities may read the secret of a new reference.
-        """
         self._keys = keys
         self._reader = resources
         self._secrets = resource_secrets
@@ -97,7 +92,6 @@ class ContainerAppCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every place with a trigger URL."""
         found: Sequence[Mapping[str, object]] = []
         locks = ReadOnlyLocks({})
         try:
@@ -123,21 +117,19 @@ class ContainerAppCallers(SearchedCallers):
                         yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the text of a place, with a digest of all places of the app as its ETag.
-
-        Raises `NotFound` if it does not exist.
-        """
         try:
             return (await self.read_all([caller]))[caller.address]
         except KeyError:
             raise NotFound(f"The {caller.label} no longer exists") from None
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the text of one place, as `write_all` does."""
         await self.write_all([(caller, value)])
 
     async def read_all(self, callers: Sequence[Caller]) -> Mapping[str, CallerContent]:
-        """Return the texts of places of one app by address. Missing places are omitted."""
+        """Return the texts of those places of one app that exist, by address.
+
+        Their ETag is a digest of all places of the app.
+        """
         try:
             app = await self._get_app(get_resource_id(callers))
         except NotFound:
@@ -145,13 +137,12 @@ class ContainerAppCallers(SearchedCallers):
         return build_contents(app.values, callers)
 
     async def write_all(self, values: Sequence[tuple[Caller, CallerContent]]) -> None:
-        """Replace the texts of places of one container app, whose containers restart to read them.
+        """Replace the texts of places of one container app, whose containers then read them.
 
-        Unchanged secrets restart the containers too, because an earlier write may have been
-        interrupted before the restart. Raises `TransientError` while Azure applies a change,
-        `Conflict` if a place has changed since the read, and `NotFound` if the container app does
-        not exist. Also raises `Conflict` if other texts are read back: the written texts, or those
-        of another writer, may be lost, so read again.
+        If secrets have been written before, the containers restart again, because an earlier
+        invocation may not have restarted them. Raises `TransientError` while Azure applies a
+        change, `Conflict` if a place has changed since the read or other texts are read back, and
+        `NotFound` if the container app does not exist.
         """
         callers = [caller for caller, _ in values]
         app_id, label = get_resource_id(callers), callers[0].label
@@ -175,10 +166,9 @@ class ContainerAppCallers(SearchedCallers):
                 await self._writer.restart(path, _VERSION)
 
     async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
-        """Return, by address, why a container app may be unable to read its secret, or "" if it
-        can.
+        """Return, by address, why a container app may be unable to read its secret.
 
-        Only a secret of the app can refer to Key Vault.
+        The reason is "" if the app can read it. Only a secret of the app can refer to Key Vault.
         """
         rights = SecretRights(self._keys)
         readers: dict[str, Sequence[SecretReader]] = {}
@@ -201,8 +191,9 @@ class ContainerAppCallers(SearchedCallers):
     async def _find_identities(
         self, app: ContainerApp, texts: Mapping[str, str]
     ) -> Mapping[str, str]:
-        """Return, for each place that gets a reference, the resource id of the identity that reads
-        the secret, or "" for the system-assigned identity.
+        """Return, by place, the id of the identity that reads the secret.
+
+        "" is the system-assigned identity.
         """
         rights, readers = SecretRights(self._keys), list_readers(app.resource, "app")
         return {
@@ -212,9 +203,7 @@ class ContainerAppCallers(SearchedCallers):
         }
 
     async def find_unresolved_references(self, addresses: Collection[str]) -> Mapping[str, str]:
-        """Return nothing, because Azure rejects a write if the container app cannot read the
-        secret.
-        """
+        """Return nothing: Azure rejects a write if the app cannot read the secret."""
         del addresses
         return {}
 
@@ -229,7 +218,7 @@ class ContainerAppCallers(SearchedCallers):
         return await self._read_container_app(await self._reader.get(app_id, _VERSION))
 
     async def _read_container_app(self, resource: Mapping[str, object]) -> ContainerApp:
-        """Return an app, with its secrets and revisions, which a list of apps omits."""
+        """Return an app with its secrets and revisions, which a list of apps omits."""
         app_id = _get_id(resource)
         configuration = mapping_at(resource, "properties", "configuration")
         secrets = objects_at(configuration, "secrets")

@@ -24,7 +24,7 @@ _TOOL = "kind: TaskDialog"
 
 
 class CopilotAgentCallers(DataverseRowCallers):
-    """The caller kind of topics and tools of Copilot Studio agents. Nothing is ever written."""
+    """The caller kind of topics and tools of Copilot Studio agents."""
 
     kind = "copilot_agent"
     #: The content is written in the format of a definition's child flow calls.
@@ -44,7 +44,7 @@ class CopilotAgentCallers(DataverseRowCallers):
     )
 
     def build_callers(self, place: Caller, row: TextRow) -> Iterator[Caller]:
-        """Yield the caller for a topic or tool that contains a flow id or a trigger URL."""
+        """Yield the topic or tool as a caller if it contains a flow id or a trigger URL."""
         urls = [match.url for match in find_trigger_urls(row.text)]
         flow_ids = _find_flow_ids(row.text)
         agent, part = _get_agent_name(row), _format_part_name(row)
@@ -64,8 +64,8 @@ class CopilotAgentCallers(DataverseRowCallers):
     async def read(self, caller: Caller) -> CallerContent:
         """Return the flow ids and trigger URLs of a topic or tool.
 
-        Raises `NotFound` if it does not exist. Raises `JobBlocked` if an id or URL of the caller
-        was removed but the change is not published, because the agent still uses it.
+        Raises `JobBlocked` if one of the caller's was removed but the change is not published,
+        because the agent still uses it.
         """
         _, row = await self._read_row(caller)
         flow_ids, urls = _find_flow_ids(row.text), find_trigger_urls(row.text)
@@ -80,7 +80,6 @@ class CopilotAgentCallers(DataverseRowCallers):
         return CallerContent(text=json.dumps([*calls, *(match.url_text for match in urls)]))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002 -- nothing is written
-        """Raise `JobBlocked`, because the app cannot change agents."""
         raise JobBlocked(
             f"The app cannot change the {caller.label}.",
             fix=f"{caller.manual_reason} Then retry.",
@@ -96,7 +95,7 @@ def _find_flow_ids(text: str) -> frozenset[str]:
 def _is_published(row: TextRow) -> bool:
     """Return whether the agent was published after the row's last change.
 
-    True for an agent that was never published: it has nothing to publish.
+    True if it was never published.
     """
     published = text_at(mapping_at(row.others, "parentbotid"), "publishedon")
     # Both are UTC times in the same format.

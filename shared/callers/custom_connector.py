@@ -1,8 +1,7 @@
-"""Find custom connectors that call a flow, in Dataverse environments.
+"""Read custom connectors that call a flow, in Dataverse environments. Only a person changes them.
 
-Only a person changes them. A connector's definition (OpenAPI 2.0) has host, base path and path of a
-trigger URL in separate members, and the rest as defaults of query parameters. See
-platform.md#custom-connectors.
+A connector's definition (OpenAPI 2.0) has host, base path and path of a trigger URL in separate
+members, and the query parameters as defaults of parameters. See platform.md#custom-connectors.
 """
 
 from collections.abc import Iterator
@@ -47,7 +46,6 @@ class CustomConnectorCallers(DataverseRowCallers):
     )
 
     def build_callers(self, place: Caller, row: TextRow) -> Iterator[Caller]:
-        """Yield the callers in a connector's definition."""
         name = text_at(row.others, "displayname") or row.name
         place = replace(
             place,
@@ -57,15 +55,10 @@ class CustomConnectorCallers(DataverseRowCallers):
         yield from find_callers_in_text(_add_urls(row.text), place)
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the definition of a connector, followed by its URLs.
-
-        Raises `NotFound` if it does not exist.
-        """
         found = await super().read(caller)
         return replace(found, text=_add_urls(found.text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002
-        """Raise `JobBlocked`, because only a person changes a connector."""
         raise JobBlocked(
             f"The app cannot change the {caller.label}.",
             fix=f"{caller.manual_reason} Then retry.",
@@ -74,7 +67,7 @@ class CustomConnectorCallers(DataverseRowCallers):
 
 
 def _add_urls(definition: str) -> str:
-    """Return a definition, followed by a line for each of its paths: the URL without the query."""
+    """Return a definition, followed by the URL of each of its paths without the query."""
     try:
         document = as_mapping(parse_json_value(definition))
     except ValueError:

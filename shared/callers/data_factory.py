@@ -1,5 +1,4 @@
-"""Read and write pipelines, linked services, datasets and global parameters of Data Factory as
-callers.
+"""Read and write the parts of data factories as callers, such as pipelines.
 
 Only a person changes triggers, and anything in a factory with a Git repository. See
 platform.md#data-factory.
@@ -29,8 +28,8 @@ _NOUNS = {
 class DataFactoryCallers(PublishedPartCallers):
     """The caller kind of Data Factory.
 
-    A caller's address is the id of a part of a factory. A caller's content is the part's
-    `properties` as JSON.
+    A caller's address is the id of a part of a factory. Its content is the part's `properties` as
+    JSON.
     """
 
     kind = "data_factory"
@@ -67,9 +66,6 @@ class DataFactoryCallers(PublishedPartCallers):
         self._writer = resource_writer
 
     async def list_parts(self, owner: Mapping[str, object]) -> Sequence[PublishedPart]:
-        """Return the pipelines and other parts of a factory. Raises `NotFound` if it does not
-        exist.
-        """
         return [
             _build_part(part)
             for collection in _NOUNS
@@ -77,26 +73,16 @@ class DataFactoryCallers(PublishedPartCallers):
         ]
 
     async def read_part(self, address: str) -> PublishedPart:
-        """Return a part of a factory, such as a pipeline.
-
-        Raises `NotFound` if it does not exist.
-        """
         return _build_part(await self._reader.get(address, _VERSION))
 
     async def read_owner(self, address: str) -> Mapping[str, object]:
-        """Return the factory that a part is in. Raises `NotFound` if it does not exist."""
         return await self._reader.get("/".join(address.split("/")[:-2]), _VERSION)
 
     async def write_part(self, part: PublishedPart, properties: Mapping[str, object]) -> None:
-        """Replace the properties of a part.
-
-        Raises `Conflict` if it no longer has `part.etag`. An empty ETag is not checked.
-        """
         body = {"properties": properties}
         await self._writer.put(part.address, _VERSION, body, etag=part.etag or "*")
 
     async def read_locks(self) -> ReadOnlyLocks:
-        """Return the read-only locks of the configured subscriptions."""
         return await read_read_only_locks(self._reader)
 
 

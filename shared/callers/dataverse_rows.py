@@ -19,10 +19,10 @@ type _Reading = tuple[TextColumn, Sequence[TextRow] | PlatformError]
 
 
 class DataverseRowCallers(SearchedCallers):
-    """A caller kind for text columns.
+    """The base class of caller kinds whose places are text columns of Dataverse rows.
 
     A subclass names the columns and builds the callers. A caller's address is
-    `environment/table/column/row`. All columns of an environment are read with one request.
+    `environment/table/column/row`.
     """
 
     kind: str
@@ -32,24 +32,19 @@ class DataverseRowCallers(SearchedCallers):
     columns: ClassVar[tuple[TextColumn, ...]]
 
     def __init__(self, text_rows: TextRows, environments: Environments) -> None:
-        """Use `text_rows` to read and write rows.
-
-        `environments` finds the Dataverse URL of an environment.
-        """
         self._rows = text_rows
         self._environments = environments
 
     @abstractmethod
     def build_callers(self, place: Caller, row: TextRow) -> Iterator[Caller]:
-        """Yield the callers in a row, each with the ids of the flows that it names.
+        """Yield the callers in a row, each with the ids that it contains.
 
-        `place` is the caller at the row's address, without ids.
+        `place` is a caller at the row's address, without ids.
         """
 
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every row that names a flow. An environment without the table has none."""
         with_dataverse = [one for one in environments if one.dataverse_url]
         readings = unreadable.read_readable(
             with_dataverse, get_environment_id, self._read_environment, _format_environment_label
@@ -66,15 +61,10 @@ class DataverseRowCallers(SearchedCallers):
                             yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the text of a row. Raises `NotFound` if it does not exist."""
         _, row = await self._read_row(caller)
         return CallerContent(text=row.text, etag=_get_version(row))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the text if it is unchanged since the read.
-
-        Raises `Conflict` if it has changed, and `NotFound` if it does not exist.
-        """
         environment, row = await self._read_row(caller)
         if row.text == value.text:
             return

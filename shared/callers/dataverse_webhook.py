@@ -1,8 +1,8 @@
 """Read and write webhooks of Dataverse as callers (`serviceendpoints`).
 
-Dataverse never returns a webhook's authentication value. So the app does not know whether the value
-contains a secret, and could not verify that a rollback restores it. Only a person changes a webhook
-with such a value and a URL without a signature. See platform.md#dataverse-webhooks.
+Dataverse never returns a webhook's authentication value, so the app cannot verify it. Only a person
+changes a webhook with such a value and a URL without a signature. See
+platform.md#dataverse-webhooks.
 """
 
 from collections.abc import Iterator
@@ -39,7 +39,6 @@ class DataverseWebhookCallers(DataverseRowCallers):
     )
 
     def build_callers(self, place: Caller, row: TextRow) -> Iterator[Caller]:
-        """Yield the callers in a webhook's URL."""
         place = replace(
             place,
             label=f"Dataverse webhook {row.name}",

@@ -25,10 +25,7 @@ from shared.reason import Reason
 
 
 class DeclaredCallerKind(SearchedCallers):
-    """The caller kind of declared callers.
-
-    A caller's address is `caller/called flow`. Nothing is ever written.
-    """
+    """The caller kind of declared callers. A caller's address is `caller/called flow`."""
 
     kind = DECLARED_CALLER
     #: The content is written in the format of a definition's child flow calls and URLs.
@@ -37,14 +34,13 @@ class DeclaredCallerKind(SearchedCallers):
     required_permissions = RequiredPermissions(fix="Declare the caller again.")
 
     def __init__(self, declared_callers: DeclaredCallers) -> None:
-        """`declared_callers` reads the rows in which the app stores declared callers."""
         self._declared = declared_callers
 
     @override
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every declared caller once for each flow that it calls."""
+        """Yield every declared caller, once for each flow that it calls."""
         found: list[DeclaredCaller] = []
         async for row in self._declared.scan():
             if isinstance(row, UnreadableRow):
@@ -56,8 +52,7 @@ class DeclaredCallerKind(SearchedCallers):
                 yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return a text with the ids of the flow that the system calls according to its
-        declaration.
+        """Return the ids of the flow that the system calls according to its declaration.
 
         Raises `NotFound` if the system is no longer declared to call the flow.
         """
@@ -70,7 +65,6 @@ class DeclaredCallerKind(SearchedCallers):
         return CallerContent(text=_format_reference(flow))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002 -- nothing is written
-        """Raise `JobBlocked`, because the app cannot change the system."""
         raise JobBlocked(
             f"The app cannot change the {caller.label}.",
             fix=f"{caller.manual_reason} Then retry.",
@@ -79,7 +73,7 @@ class DeclaredCallerKind(SearchedCallers):
 
 
 def _format_reference(flow: CalledFlow) -> str:
-    """Return a text in which a search finds the ids of the flow. The URL in it does not work."""
+    """Return a text in which a search finds the ids of the flow. Its URL does not work."""
     url, flow_id = flow.current_trigger_url_id, flow.current_flow_id
     path = f"workflows/{url}/triggers/any/paths/invoke"
     return json.dumps(

@@ -49,9 +49,6 @@ class EnvironmentVariableCallers(SearchedCallers):
         environments: Environments,
         settings: Settings,
     ) -> None:
-        """`workflows` finds the flows that use a variable; `environments` finds
-        the Dataverse URL.
-        """
         self.old_value_lifetime = settings.variable_old_value_lifetime
         self._variables = environment_variables
         self._workflows = workflows
@@ -60,7 +57,6 @@ class EnvironmentVariableCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every value and default with a trigger URL."""
         for environment in unreadable.search.list_remaining_places(
             environments, get_environment_id
         ):
@@ -73,17 +69,10 @@ class EnvironmentVariableCallers(SearchedCallers):
                 unreadable.record_place(f"environment {environment.display_name}", err)
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the value or the default of a variable. Raises `NotFound` if it does not exist."""
         _, part, variable = await self._read_place(caller)
         return _build_content(variable, part)
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the value or the default if it still has the ETag.
-
-        Raises `Conflict` if it has changed, and `NotFound` if it does not exist. An equal value is
-        not written again: an earlier invocation may have written it, and been interrupted before
-        the flows were saved.
-        """
         environment, part, variable = await self._read_place(caller)
         if _build_content(variable, part).text != value.text:
             if part == VALUE:
@@ -98,8 +87,7 @@ class EnvironmentVariableCallers(SearchedCallers):
     async def read_flows_to_save(self, caller: Caller) -> FlowsToSave:
         """Return the flows that use the variable, and when the variable was written.
 
-        Flows of managed solutions are omitted, because only a person changes a variable that they
-        use.
+        Omits flows of managed solutions: only a person changes a variable that they use.
         """
         environment, part, variable = await self._read_place(caller)
         users = (await self._read_flows_by_variable(environment)).get(_get_schema_key(variable), [])

@@ -1,7 +1,7 @@
 """Read and write event subscriptions of Event Grid as callers: the URL of a webhook.
 
 A GET of an event subscription returns only a part of the URL; the action `getFullUrl` returns all
-of it. Event Grid validates a new URL before it uses it. See platform.md#event-subscriptions.
+of it. See platform.md#event-subscriptions.
 """
 
 import json
@@ -75,7 +75,8 @@ _HIDDEN = (
 class EventGridSubscriptionCallers(SearchedCallers):
     """The caller kind of Event Grid subscriptions.
 
-    A caller's address is a resource id. The content is the destination.
+    A caller's address is a resource id. Its content is the destination of the subscription, as
+    JSON.
     """
 
     kind = "event_grid_subscription"
@@ -98,7 +99,6 @@ class EventGridSubscriptionCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every event subscription with a webhook whose URL is a trigger URL."""
         found = await self._list_webhooks(unreadable)
         locks = await self._read_locks(unreadable) if found else ReadOnlyLocks({})
         readings = unreadable.read_readable(found, _get_id, self._read_destination, _format_label)
@@ -109,20 +109,14 @@ class EventGridSubscriptionCallers(SearchedCallers):
                     yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the destination of a subscription, with a digest of it as its ETag.
-
-        Raises `NotFound` if it does not exist.
-        """
         text = await self._read_destination(await self._get_subscription(caller))
         return CallerContent(text=text, etag=hash_value(text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the destination if it is unchanged since the read.
+        """Replace the destination if it is unchanged since the read. Event Grid validates its URL.
 
-        Event Grid then validates its URL. Raises `TransientError` while Azure applies a change, and
-        `JobBlocked` if the flow has not answered the validation, or only a person can change the
-        subscription. Raises `Conflict` if the destination has changed, and `NotFound` if the
-        subscription does not exist.
+        Raises `TransientError` while Azure applies a change, and `JobBlocked` if the flow has not
+        answered the validation, or only a person can change the subscription.
         """
         before = await self._get_applied_subscription(caller)
         text = await self._read_destination(before)
@@ -159,7 +153,7 @@ class EventGridSubscriptionCallers(SearchedCallers):
         return await self._reader.get(caller.address, _VERSION)
 
     async def _read_destination(self, resource: Mapping[str, object]) -> str:
-        """Return the webhook of a subscription with its complete URL, as JSON with sorted names."""
+        """Return the webhook with its complete URL, as JSON with sorted names."""
         shown = mapping_at(_find_destination(resource), "properties")
         found = await self._secrets.read(_get_id(resource), "getFullUrl", _VERSION)
         kept = {name: value for name, value in shown.items() if name != "endpointBaseUrl"}

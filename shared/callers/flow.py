@@ -1,5 +1,6 @@
-"""Read and write cloud flows as callers: HTTP actions hold trigger URLs, child flow calls hold flow
-ids.
+"""Read and write cloud flows as callers.
+
+HTTP actions contain trigger URLs, and calls of child flows contain flow ids.
 """
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -37,7 +38,6 @@ class FlowCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every cloud flow with a trigger URL or a child flow call."""
         for environment in unreadable.search.list_remaining_places(
             environments, get_environment_id
         ):
@@ -53,8 +53,10 @@ class FlowCallers(SearchedCallers):
     def find_callers_in_flow(
         self, environment: Environment, workflow: Workflow
     ) -> Iterator[Caller]:
-        """Yield a flow as a caller at most twice: once for the references that the app can replace,
-        and once for those that a person has to replace.
+        """Yield a flow as a caller at most twice.
+
+        Once for the references that the app can replace, and once for those that only a person can
+        replace.
         """
         references = find_references(workflow.client_data, is_json=True)
         filled_in = {reference.id for reference in references if not reference.is_replaceable}
@@ -74,7 +76,6 @@ class FlowCallers(SearchedCallers):
                 )
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the definition of a flow. Raises `NotFound` if it does not exist."""
         environment, workflow_id = await self._read_place(caller)
         workflow = await self._workflows.get(environment, workflow_id)
         return CallerContent(
@@ -82,10 +83,6 @@ class FlowCallers(SearchedCallers):
         )
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Save the definition if the flow still has the ETag.
-
-        Raises `Conflict` if it has changed, and `NotFound` if it does not exist.
-        """
         environment, workflow_id = await self._read_place(caller)
         change = WorkflowUpdate(client_data=value.text, on_behalf_of=value.on_behalf_of)
         await self._workflows.update(environment, workflow_id, change, etag=value.etag)

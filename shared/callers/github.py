@@ -38,8 +38,6 @@ _NAMES = {_HOOKS: "webhooks", _SECRETS: "secrets", _VARIABLES: "variables"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """A list of a repository: its webhooks, its variables or the names of its secrets."""
-
     repository: str
     list_name: str
 
@@ -70,14 +68,12 @@ class GitHubCallers(JsonServiceCallers):
     )
 
     async def require_readable_scope(self, scope: str) -> None:
-        """Raise an error if the app cannot read the webhooks of the repository."""
         await self._read_place(_Place(repository=scope, list_name=_HOOKS))
 
     @override
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every webhook and variable with a trigger URL."""
         places = [
             _Place(repository=repository, list_name=list_name)
             for repository in await self.list_well_formed_scopes(unreadable)
@@ -101,20 +97,10 @@ class GitHubCallers(JsonServiceCallers):
                         yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the URL of a webhook or the value of a variable.
-
-        Raises `NotFound` if it does not exist.
-        """
         text = _get_text(await self._api.get(GITHUB, caller.address))
         return CallerContent(text=text, etag=hash_value(caller.address, text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the URL or value if it is unchanged since the read, and read it back.
-
-        Raises `Conflict` if it has changed, and `NotFound` if it does not exist. Also raises
-        `Conflict` if something else is read back: what was written, here or by another writer, may
-        be lost, so read again.
-        """
         now = await self.read(caller)
         if now.text == value.text:
             return

@@ -11,7 +11,7 @@ from shared.ports import JsonApi, JsonService
 
 
 class JsonServiceCallers(SearchedCallers):
-    """A caller kind in a service that is searched by scopes: organizations, repositories or sites.
+    """The base class of caller kinds in services that are searched by scopes.
 
     A subclass names the service and finds the callers.
     """
@@ -19,7 +19,6 @@ class JsonServiceCallers(SearchedCallers):
     service: JsonService
 
     def __init__(self, json_api: JsonApi) -> None:
-        """Use `json_api` to search the scopes that a setting names."""
         self._api = json_api
 
     async def read_scopes(self) -> Sequence[str]:

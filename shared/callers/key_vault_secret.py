@@ -1,7 +1,6 @@
-"""Read and write Key Vault secrets as callers: a write adds a version and keeps content type and
-tags.
+"""Read and write Key Vault secrets as callers.
 
-See platform.md#key-vault-secrets.
+A write adds a version, which keeps content type and tags. See platform.md#key-vault-secrets.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -57,10 +56,6 @@ class KeyVaultSecretCallers(SearchedCallers):
     def __init__(
         self, secrets: Secrets, declared_callers: DeclaredCallers, settings: Settings
     ) -> None:
-        """`secrets` reads the watched vaults, and the vaults that declared callers name.
-
-        `settings` says how long apps may use an old value, because any app may cache a secret.
-        """
         self._secrets = secrets
         self._declared = declared_callers
         self.old_value_lifetime = settings.secret_old_value_lifetime
@@ -71,8 +66,8 @@ class KeyVaultSecretCallers(SearchedCallers):
     ) -> AsyncGenerator[Caller]:
         """Yield every secret whose current version has a trigger URL.
 
-        Also yields each secret that a declared caller names, because the new URL is to be written
-        to it.
+        Also yields each secret that a declared caller names, because the new URL will be written to
+        it.
         """
         places = {one.resource_id: one for one in await self._read_declared_secrets()}
         vaults = read_all(self._secrets.read_vault_urls())
@@ -104,29 +99,23 @@ class KeyVaultSecretCallers(SearchedCallers):
                     yield caller
 
     async def _read_declared_secrets(self) -> list[Caller]:
-        """Return the secrets that readable declared callers name.
-
-        The caller kind of declared callers reports the unreadable ones.
-        """
         rows = [row async for row in self._declared.scan()]
         return [
             place
             for row in rows
-            if not isinstance(row, UnreadableRow)
+            if not isinstance(row, UnreadableRow)  # the kind of declared callers reports it
             for place in build_secret_callers(row.item)
         ]
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the current version of a secret. Raises `NotFound` if it does not exist."""
         secret = await self._secrets.read(*_parse_address(caller))
         return CallerContent(text=secret.value, etag=secret.version, surrounding_digests={})
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Add a version if the current one is still `value.etag`.
 
-        Creates a missing secret that a declared caller names. Raises `Conflict` if the secret has
-        changed, `NotFound` if any other secret is missing, and `JobBlocked` if a deleted secret has
-        the name.
+        Creates a missing secret if a declared caller names it. Raises `JobBlocked` if a deleted
+        secret has its name.
         """
         vault_url, name = _parse_address(caller)
         try:
@@ -163,18 +152,13 @@ class KeyVaultSecretCallers(SearchedCallers):
             ) from err
 
     async def read_texts_since(self, caller: Caller, since: datetime) -> Sequence[str]:
-        """Return the values of the versions of a secret that were added since `since`.
-
-        Raises `NotFound` if the secret does not exist.
-        """
         return await self._secrets.read_values_since(*_parse_address(caller), since)
 
 
 def _find_callers(value: str, place: Caller) -> list[Caller]:
     """Return the callers that a secret's value contains.
 
-    A secret that a declared caller names is always exactly one caller, even if its value contains
-    no URL.
+    A secret that a declared caller names is always one caller, even without a URL.
     """
     found = [*find_callers_in_text(value, place)]
     if not place.is_created_if_missing:

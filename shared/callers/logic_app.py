@@ -1,6 +1,6 @@
-"""Read and write Logic Apps (Consumption) as callers: URLs in definitions and parameters.
+"""Read and write Logic Apps (Consumption) as callers.
 
-See platform.md#logic-apps.
+URLs are in definitions and parameters. See platform.md#logic-apps.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ class LogicAppCallers(WholeResourceCallers):
     )
 
     def find_unreadable_parts(self, properties: Mapping[str, object]) -> Iterator[str]:
-        """Yield the name of each secure parameter, whose value Azure does not return."""
+        """Yield each secure parameter, whose value Azure does not return."""
         declared = mapping_at(mapping_at(properties, "definition"), "parameters")
         for name, declaration in declared.items():
             if (text_at(as_mapping(declaration), "type") or "").lower() in _SECURE_TYPES:

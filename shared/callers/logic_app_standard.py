@@ -1,6 +1,7 @@
-"""Read and write files of Logic Apps (Standard) as callers: workflows, connections, parameters.
+"""Read and write files of Logic Apps (Standard) as callers.
 
-Settings of such an app are callers of the kind `app_setting`. See platform.md#logic-apps-standard.
+The files contain workflows, connections and parameters. Settings of such an app are callers of the
+kind `app_setting`. See platform.md#logic-apps-standard.
 """
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -30,8 +31,6 @@ _FROM_PACKAGE = (
 
 @dataclass(frozen=True, slots=True)
 class _SiteReading:
-    """The files of an app by path, and the reason if only a person can change them."""
-
     texts: dict[str, str] = field(repr=False)
     manual_reason: str
 
@@ -69,7 +68,6 @@ class LogicAppStandardCallers(SearchedCallers):
     def __init__(
         self, app_settings: AppSettings, resources: ResourceReader, site_files: SiteFiles
     ) -> None:
-        """`app_settings` lists the apps, and shows which of them run from a package."""
         self._settings = app_settings
         self._resources = resources
         self._files = site_files
@@ -78,7 +76,6 @@ class LogicAppStandardCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every file with a trigger URL."""
         listed = await unreadable.list_readable(self._settings.read_sites(), "logic apps")
         sites = [one for one in listed if one.is_workflow_app]
         locks = await read_read_only_locks(self._resources) if sites else ReadOnlyLocks({})
@@ -93,10 +90,7 @@ class LogicAppStandardCallers(SearchedCallers):
                         yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the text of a file.
-
-        Raises `NotFound` if it does not exist, and `TransientError` while the runtime restarts.
-        """
+        """Return the text of a file. Raises `TransientError` while the runtime does not answer."""
         with _convert_runtime_errors(caller):
             found = await self._files.read(*_parse_address(caller))
         return CallerContent(text=found.text, etag=found.etag)
@@ -104,8 +98,7 @@ class LogicAppStandardCallers(SearchedCallers):
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace the file if it is unchanged since the read.
 
-        Raises `Conflict` if it has changed, `NotFound` if it does not exist, and `TransientError`
-        while the runtime restarts.
+        Raises `TransientError` while the runtime does not answer.
         """
         now = await self.read(caller)
         if now.text == value.text:
@@ -142,7 +135,7 @@ def _build_caller(site: Site, path: str, manual_reason: str) -> Caller:
 
 @contextmanager
 def _convert_runtime_errors(caller: Caller) -> Iterator[None]:
-    """Convert the error of a runtime that does not answer to `TransientError`.
+    """Raise `TransientError` for the error of a runtime that does not answer.
 
     A runtime restarts after a change of a file.
     """

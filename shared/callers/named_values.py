@@ -1,4 +1,4 @@
-"""Functions of caller kinds that write named values of a resource, all of them in one request.
+"""Read and write named values of a resource, which are all written in one request.
 
 A caller's address is `resource id|name`.
 """
@@ -13,10 +13,10 @@ from shared.domain.callers.unchanged_content import hash_value
 def build_contents(
     values: Mapping[str, str], callers: Sequence[Caller]
 ) -> dict[str, CallerContent]:
-    """Return the contents of those callers of one resource that exist, by address.
+    """Return, by address, the contents of those callers of one resource that exist.
 
-    `values` has all values of the resource by name. The ETag of each content is a digest of them
-    all.
+    `values` has all values of the resource by name. The ETag of each content is a digest of all
+    values.
     """
     resource_id = get_resource_id(callers)
     addresses = {name: f"{resource_id}|{name}" for name in values}

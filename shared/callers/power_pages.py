@@ -1,7 +1,7 @@
 """Read and write Power Pages sites as callers: settings, snippets, templates and pages.
 
 In the enhanced data model, a site's parts are rows of one table, whose text is JSON; the virtual
-tables `mspp_…` show the same rows. In the standard model, each part has its own table. See
+tables `mspp_…` show the same rows. In the standard model, each kind of part has its own table. See
 platform.md#power-pages.
 """
 
@@ -61,7 +61,6 @@ class PowerPagesCallers(DataverseRowCallers):
     )
 
     def build_callers(self, place: Caller, row: TextRow) -> Iterator[Caller]:
-        """Yield the callers in one part of a site, such as a template."""
         component = row.others.get("powerpagecomponenttype")
         part = _STANDARD.get(row.column.entity_set) or _COMPONENTS.get(
             component if isinstance(component, int) else 0, "part"

@@ -55,26 +55,21 @@ class PublishedPart:
     def content(self) -> CallerContent:
         """Return the properties as JSON with sorted names, because Azure may change the order.
 
-        The text omits what Azure sets at each write.
+        Omits what Azure sets at each write.
         """
         kept = {name: one for name, one in self.properties.items() if name not in _SET_BY_AZURE}
         text = json.dumps(kept, sort_keys=True)
         return CallerContent(text=text, etag=self.etag or hash_value(text))
 
     def find_secure_parameters(self) -> Iterator[str]:
-        """Yield the names of secure parameters with a default value, which is hidden and may
-        contain a URL.
-        """
+        """Yield the names of secure parameters with a default value, which is hidden."""
         for name, parameter in mapping_at(self.properties, "parameters").items():
             if "defaultValue" in as_mapping(parameter) and any(_find_masked_values(parameter)):
                 yield name
 
 
 class PublishedPartCallers(SearchedCallers):
-    """A caller kind for the parts of factories or workspaces.
-
-    A subclass names the type of their owner.
-    """
+    """The base class of caller kinds for the parts of factories or workspaces."""
 
     kind: str
     is_json = True
@@ -122,7 +117,6 @@ class PublishedPartCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every part with a trigger URL."""
         found: Sequence[Mapping[str, object]] = []
         locks = ReadOnlyLocks({})
         try:
@@ -147,15 +141,12 @@ class PublishedPartCallers(SearchedCallers):
                         yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the properties of a part as JSON. Raises `NotFound` if it does not exist."""
         return (await self.read_part(caller.address)).content
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace the properties of a part if they are unchanged since the read.
 
-        Raises `Conflict` if they have changed, `NotFound` if the part does not exist, and
-        `JobBlocked` if only a person can change it. A part without an ETag is read back, and a
-        different text is a `Conflict` too: read again.
+        A part without an ETag is read back.
         """
         before = await self.read_part(caller.address)
         if before.content.text == value.text:

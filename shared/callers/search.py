@@ -1,6 +1,4 @@
-"""The parts that all caller searches share: find references in a text, and record places that could
-not be read.
-"""
+"""Search places for callers, and record the places that could not be read."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -54,11 +52,10 @@ async def read_remaining_ahead[T, R](
     key: Callable[[T], str],
     read: Callable[[T], Coroutine[Any, Any, R]],
 ) -> AsyncGenerator[tuple[T, Awaitable[R]]]:
-    """Yield each place that is not searched yet with an awaitable of its read. The next reads are
-    in progress meanwhile.
+    """Yield each place that is not searched yet, with an awaitable of its read.
 
-    The awaitable raises the errors of `read`. Close the generator to cancel the reads that it has
-    not yielded.
+    The reads of the next places are in progress meanwhile. The awaitable raises the errors of
+    `read`. Close the generator to cancel the reads in progress.
     """
     following = iter(
         sorted((place for place in places if key(place) > search.continue_after), key=key)
@@ -78,7 +75,7 @@ async def read_remaining_ahead[T, R](
 async def read_all[T](items: AsyncIterator[T]) -> list[T]:
     """Return all items.
 
-    If some subscriptions cannot be read, the raised error has the items of the others.
+    A raised `SubscriptionsUnread` has the items of the other subscriptions in `found`.
     """
     found: list[T] = []
     try:
@@ -97,10 +94,10 @@ def get_environment_id(environment: Environment) -> str:
 
 @contextmanager
 def convert_long_outages() -> Iterator[None]:
-    """Convert a long outage of a host that serves one resource to `PlatformError`.
+    """Convert an outage of at least an hour to `PlatformError`.
 
-    A search then continues without the resource, such as a vault in a network that the app does not
-    reach.
+    A search then continues without the resource, for example a vault in a network that the app
+    cannot reach.
     """
     try:
         yield
@@ -111,7 +108,7 @@ def convert_long_outages() -> Iterator[None]:
 
 
 def build_manual_caller_error(caller: Caller, reason: str) -> JobBlocked:
-    """Return the error of a write that the app cannot make; `reason` says what a person must do."""
+    """Return the error of a write that only a person can make, as `reason` describes."""
     return JobBlocked(
         f"The app cannot change the {caller.label}.",
         fix=f"{reason} Then retry.",
@@ -120,8 +117,7 @@ def build_manual_caller_error(caller: Caller, reason: str) -> JobBlocked:
 
 
 def find_callers_in_text(text: str, place: Caller) -> Iterator[Caller]:
-    """Yield a caller at most twice: once for the trigger URLs in a text that the app can replace,
-    and once for the others.
+    """Yield a caller for the trigger URLs that the app can replace, and one for the others.
 
     `place` is the caller without ids. Its `manual_reason` applies to both.
     """
@@ -142,11 +138,9 @@ def find_callers_in_text(text: str, place: Caller) -> Iterator[Caller]:
 
 
 def compute_max_url_length(text: str, longest_text: int) -> int:
-    """Return the length of the longest trigger URL that fits in place of each trigger URL in a
-    text.
+    """Return the length of the longest trigger URL that fits in place of each one in a text.
 
-    `longest_text` is the maximum length of the text. Paths and parameters that the caller adds to a
-    URL remain.
+    `longest_text` is the maximum length of the text.
     """
     ids = [one.url.trigger_url_id for one in find_trigger_urls(text)]
     replaced = replace_trigger_urls(text, dict.fromkeys(ids, _ANY_URL))
@@ -156,14 +150,14 @@ def compute_max_url_length(text: str, longest_text: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableCallers:
-    """Places that could not be read. The search continues and reports them at its end."""
+    """The places that a search could not read."""
 
     search: CallerSearchPosition
     #: How to give the app access, for the fix.
     remedy: str
 
     def record_place(self, place: str, error: PlatformError | Conflict) -> None:
-        """Record a place that could not be read, with the reason: an error code, or the lock."""
+        """Record a place that could not be read, with an error code or the lock as the reason."""
         why = error.code if isinstance(error, PlatformError) else "conflict"
         if why == SCOPE_LOCKED:
             scope = parse_locked_scope(str(error))
@@ -179,8 +173,8 @@ class UnreadableCallers:
     ) -> AsyncGenerator[tuple[T, R]]:
         """Yield each remaining place that can be read, with what was read.
 
-        Records the places that cannot be read. Deleted places are omitted. `name` returns the text
-        by which a place is recorded. Close the generator to cancel the next reads.
+        Records the places that cannot be read by the text that `name` returns. Omits deleted
+        places. Close the generator to cancel the reads in progress.
         """
         async with aclosing(read_remaining_ahead(self.search, places, key, read)) as readings:
             async for place, reading in readings:
@@ -196,7 +190,7 @@ class UnreadableCallers:
     async def list_readable[T](self, listing: Awaitable[Sequence[T]], what: str) -> Sequence[T]:
         """Return the items of a list, as far as they can be read.
 
-        Records the subscriptions that cannot be read, or the whole list.
+        Records the subscriptions that cannot be read, or the whole list as `what`.
         """
         try:
             return await listing
@@ -208,7 +202,7 @@ class UnreadableCallers:
             return ()
 
     def record_text(self, text: str) -> None:
-        """Record a text about what was not searched. Repeated texts are recorded once."""
+        """Record a text about what was not searched, unless it is recorded already."""
         if text not in self.search.unreadable:
             self.search.unreadable.append(text)
 
@@ -225,7 +219,7 @@ class UnreadableCallers:
 
 
 class SearchedCallers(ABC):
-    """The base class of caller kinds. It reports the places that a search could not read."""
+    """The base class of caller kinds that report what a search could not read."""
 
     is_environment_only = False
     is_assessed_separately = False
@@ -234,10 +228,6 @@ class SearchedCallers(ABC):
     async def find(
         self, environments: Sequence[Environment], search: CallerSearchPosition | None = None
     ) -> AsyncIterator[Caller]:
-        """Yield every caller of this kind.
-
-        Raises `JobBlocked` at the end if some places could not be read.
-        """
         unreadable = UnreadableCallers(
             search or CallerSearchPosition(), self.required_permissions.fix
         )
@@ -252,6 +242,6 @@ class SearchedCallers(ABC):
     ) -> AsyncGenerator[Caller]:
         """Yield every caller of this kind.
 
-        Records in `unreadable` the places that cannot be read. Kinds outside environments ignore
-        `environments`.
+        Records in `unreadable` the places that cannot be read. `environments` are the environments
+        to search, if the kind is in environments.
         """

@@ -9,16 +9,15 @@ from shared.ports import Keys
 
 
 class SecretRights:
-    """Which identities may read secrets of which vaults. Each vault is read once."""
+    """Finds out which identities may read secrets. Reads each vault once."""
 
     def __init__(self, keys: Keys) -> None:
-        """`keys` reads the vaults of the configured subscriptions."""
         self._keys = keys
         self._vaults: dict[str, KeyVault] = {}
         self._roles: dict[tuple[str, str], Sequence[RoleAssignment]] = {}
 
     async def find_obstacle(self, secret: str, readers: Sequence[SecretReader]) -> str:
-        """Return why one of the readers may be unable to read a secret, or "" if all can read it.
+        """Return why one of the readers may be unable to read a secret, or "" if all can.
 
         `secret` is its address. Raises `NotFound` if the vault does not exist, and `PlatformError`
         if the app may not read the vault.
@@ -35,8 +34,7 @@ class SecretRights:
         return ""
 
     async def find_reader(self, secret: str, readers: Sequence[SecretReader]) -> SecretReader:
-        """Return the first of a resource's identities that can read a secret, or the first identity
-        if none can.
+        """Return the first reader that can read a secret, or the first of all if none can.
 
         Raises the errors of `find_obstacle`.
         """
@@ -57,8 +55,7 @@ class SecretRights:
 def list_readers(resource: Mapping[str, object], name: str) -> Sequence[SecretReader]:
     """Return a reader for each identity of a resource, the system-assigned identity first.
 
-    `name` is the resource's name for people. A resource without an identity has one reader without
-    an identity.
+    `name` is the resource's name for people. Without an identity, returns one reader that has none.
     """
     identity, title = mapping_at(resource, "identity"), f"The {name}"
     system = text_at(identity, "principalId")

@@ -1,4 +1,6 @@
-"""Name the webhooks of SharePoint lists and the site scripts that call a flow. People change them.
+"""Read the webhooks of SharePoint lists and the site scripts that call a flow.
+
+Only a person changes them.
 
 Documented: an application with full control lists all subscriptions of a list, and reads or updates
 only those that it created (learn.microsoft.com/sharepoint/dev/apis/webhooks/lists/get-subscription,
@@ -53,8 +55,6 @@ _CHANGE_SCRIPT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """The webhooks of a list, or a site script."""
-
     site: str
     path: str
     #: Of the list or script.
@@ -93,14 +93,12 @@ class SharePointCallers(JsonServiceCallers):
     )
 
     async def require_readable_scope(self, scope: str) -> None:
-        """Raise an error if the app cannot read the lists of the site."""
         await self._read_lists(scope)
 
     @override
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every webhook and site script with a trigger URL."""
         places = await self._list_places(unreadable)
         readings = unreadable.read_readable(
             places, lambda one: one.key, self._read_place, lambda one: one.label
@@ -114,10 +112,6 @@ class SharePointCallers(JsonServiceCallers):
                         yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the URL of a webhook, or the content of a site script.
-
-        Raises `NotFound` if it does not exist.
-        """
         path, _, identity = caller.address.rpartition("/")
         if path.endswith(READ_SCRIPT):
             text = _get_text(await self._api.get(SHAREPOINT, path, {"id": identity}))
@@ -131,7 +125,6 @@ class SharePointCallers(JsonServiceCallers):
         return CallerContent(text=text, etag=hash_value(caller.address, text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002
-        """Raise `JobBlocked`, because only a person changes webhooks and site scripts."""
         raise JobBlocked(
             f"The app cannot change the {caller.label}.",
             fix=f"{caller.manual_reason} Then retry.",
@@ -141,8 +134,7 @@ class SharePointCallers(JsonServiceCallers):
     async def _list_places(self, unreadable: UnreadableCallers) -> Sequence[_Place]:
         """Return the lists of all sites, and the site scripts.
 
-        All sites of a host have the same scripts, so they are read from the first site that lists
-        them.
+        All sites of a host have the same scripts, so only one site of each is asked for them.
         """
         places: list[_Place] = []
         hosts, searched_hosts = set[str](), set[str]()

@@ -1,4 +1,4 @@
-"""Read and write pipelines, linked services, datasets and notebooks of Synapse as callers.
+"""Read and write the parts of Synapse workspaces as callers, such as pipelines.
 
 Only a person changes triggers, and anything in a workspace with a Git repository. See
 platform.md#synapse.
@@ -33,11 +33,10 @@ _NOUNS = {
 
 
 class SynapseCallers(PublishedPartCallers):
-    """The caller kind of Synapse.
+    """The caller kind of Synapse. A caller's address is `workspace/collection/name`.
 
-    A caller's address is `workspace/collection/name`. A caller's content is the `properties` of a
-    part, as JSON. Locks and policies of Resource Manager do not apply, because the workspace itself
-    receives the writes.
+    A caller's content is the `properties` of a part, as JSON. Locks and policies of Resource
+    Manager do not apply, because the workspace itself receives the writes.
     """
 
     kind = "synapse"
@@ -57,10 +56,6 @@ class SynapseCallers(PublishedPartCallers):
         self._artifacts = synapse_artifacts
 
     async def read_scopes(self) -> Sequence[str]:
-        """Return the names of the workspaces.
-
-        Raises `PlatformError` if the app may not list them.
-        """
         found = await self._reader.list(_WORKSPACES, _VERSION)
         return [text_at(workspace, "name") or "" for workspace in found]
 
@@ -74,10 +69,6 @@ class SynapseCallers(PublishedPartCallers):
             raise PlatformError(text, code="Unauthorized", status=403)
 
     async def list_parts(self, owner: Mapping[str, object]) -> Sequence[PublishedPart]:
-        """Return the pipelines and other parts of a workspace.
-
-        Raises `NotFound` if it does not exist.
-        """
         workspace = text_at(owner, "name") or ""
         parts: list[PublishedPart] = []
         with convert_long_outages():
@@ -87,16 +78,11 @@ class SynapseCallers(PublishedPartCallers):
         return parts
 
     async def read_part(self, address: str) -> PublishedPart:
-        """Return a part of a workspace, such as a pipeline.
-
-        Raises `NotFound` if it does not exist.
-        """
         workspace, collection, name = address.split("/", 2)
         part = await self._artifacts.read(workspace, collection, name)
         return _build_part(workspace, collection, part)
 
     async def read_owner(self, address: str) -> Mapping[str, object]:
-        """Return the workspace that a part is in. Raises `NotFound` if it does not exist."""
         name = address.partition("/")[0]
         for workspace in await self._reader.list(_WORKSPACES, _VERSION):
             if (text_at(workspace, "name") or "").lower() == name.lower():
@@ -104,10 +90,6 @@ class SynapseCallers(PublishedPartCallers):
         raise NotFound(f"The Synapse workspace {name} no longer exists")
 
     async def write_part(self, part: PublishedPart, properties: Mapping[str, object]) -> None:
-        """Replace the properties of a part.
-
-        Raises `Conflict` if it no longer has `part.etag`. An empty ETag is not checked.
-        """
         workspace, collection, name = part.address.split("/", 2)
         etag = part.etag or "*"
         await self._artifacts.write(workspace, collection, name, properties, etag=etag)

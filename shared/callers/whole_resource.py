@@ -32,7 +32,7 @@ _SET_BY_AZURE = frozenset({"id", "name", "type", "etag", "systemData"})
 
 
 class WholeResourceCallers(SearchedCallers):
-    """A caller kind for one type of Azure resource, which a subclass names.
+    """The base class of caller kinds for one type of Azure resource.
 
     A caller's address is a resource id. The content is the resource without the members that Azure
     sets.
@@ -55,16 +55,13 @@ class WholeResourceCallers(SearchedCallers):
         self._writer = resource_writer
 
     def find_unreadable_parts(self, properties: Mapping[str, object]) -> Iterator[str]:  # noqa: ARG002 -- none by default
-        """Yield the names of parts that Azure does not return, so that a write would
-        remove them.
-        """
+        """Yield the parts that Azure does not return, which a write would remove."""
         yield from ()
 
     @override
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        """Yield every resource with a trigger URL. The list request returns complete resources."""
         found: Sequence[Mapping[str, object]] = []
         locks = ReadOnlyLocks({})
         try:
@@ -85,20 +82,10 @@ class WholeResourceCallers(SearchedCallers):
                 yield one
 
     async def read(self, caller: Caller) -> CallerContent:
-        """Return the resource, with a digest of it as its ETag.
-
-        Raises `NotFound` if it does not exist.
-        """
         text = self._format_content(await self._get_resource(caller))
         return CallerContent(text=text, etag=hash_value(text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        """Replace the resource if it is unchanged since the read, and read it back.
-
-        Raises `Conflict` if it has changed, `NotFound` if it does not exist, and `JobBlocked` if
-        only a person can change it. Also raises `Conflict` if something else is read back: what was
-        written, here or by another writer, may be lost, so read again.
-        """
         before = await self._get_resource(caller)
         text = self._format_content(before)
         if text == value.text:
@@ -127,8 +114,9 @@ class WholeResourceCallers(SearchedCallers):
         )
 
     def _format_content(self, resource: Mapping[str, object]) -> str:
-        """Return what a write sends, as JSON with sorted names, because Azure may
-        change the order.
+        """Return what a write sends, as JSON with sorted names.
+
+        Azure may change the order.
         """
         content = {key: value for key, value in resource.items() if key not in _SET_BY_AZURE}
         content["properties"] = {
@@ -150,9 +138,6 @@ def _get_id(resource: Mapping[str, object]) -> str:
 
 
 def _format_identity(identity: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the type and the assigned identities of a resource, without the ids that
-    Azure sets.
-    """
     assigned = mapping_at(identity, "userAssignedIdentities")
     chosen: dict[str, object] = {"type": identity.get("type")}
     return chosen | ({"userAssignedIdentities": {one: {} for one in assigned}} if assigned else {})

@@ -51,8 +51,9 @@ class CallerKind(Protocol):
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Write `value.text` if the place still has `value.etag`.
 
-        Raises `Conflict` if the place has another ETag, `NotFound` if it does not exist, and
-        `JobBlocked` if only a person can change it.
+        Raises `Conflict` if the place has another ETag, or if a different text is read back
+        afterwards. Raises `NotFound` if the place does not exist, and `JobBlocked` if only a person
+        can change it.
         """
 
 
