@@ -1,8 +1,8 @@
-"""Check function keys by a route of this app that the Functions host protects with these keys.
+"""Check function keys through a route of this app that the Functions host protects with them.
 
-Only the host can check a key, and it requires a key for all requests to a route or for none. A
-route that requires keys is closed to people who sign in. So the routes of the API require none, and
-the app sends each received key to the one route that does.
+Only the host can check a key, and a route requires a key for all requests or for none. The routes
+of the API also accept people who sign in, so they require no key; the app sends each key that it
+receives to the one route that does.
 """
 
 import asyncio
@@ -30,22 +30,16 @@ class _Checked(NamedTuple):
 
 
 class HostFunctionKeys:
-    """Implements the port `FunctionKeys`: asks the host, and caches each result for a minute by the
-    key's hash.
-    """
+    """Implements the port `FunctionKeys`. Caches each result for a minute."""
 
     def __init__(self, http: HttpClient, clock: Clock, address: str) -> None:
-        """Use `address`, the app's own URL. If it is empty, no key can be checked."""
+        """`address` is the app's own URL. If it is empty, no key can be checked."""
         self._http, self._clock, self._address = http, clock, address
         self._checked: dict[bytes, _Checked] = {}
         #: One check at a time, so that many wrong keys do not occupy all instances.
         self._lock = asyncio.Lock()
 
     async def accepts(self, key: str) -> bool:
-        """Return whether a text is a function key of this app.
-
-        Raises `TransientError` if the host cannot be asked.
-        """
         # A header can carry no other characters.
         if not (key.isascii() and key.isprintable()) or len(key) > _LONGEST_KEY:
             return False

@@ -105,7 +105,7 @@ class PowerPlatformAdmin(Environments):
     """Implements the port `Environments` with the admin API."""
 
     def __init__(self, http: HttpClient, service: HttpService, clock: Clock, cloud: Cloud) -> None:
-        """Send requests as the application, through `service`, with the audience of Power Apps."""
+        """`service` has the audience of Power Apps."""
         self._url = f"https://{cloud.power_platform_admin_host}/{_PATH}"
         self._http = http
         self._service = service
@@ -142,8 +142,7 @@ class PowerPlatformAdmin(Environments):
     async def read_flow_endpoint(self, environment_id: str) -> str:
         """Return the URL of the flow service for an environment, or "" if the platform names none.
 
-        Uses the URL that was last read, because nearly every step reads the environment. See
-        platform.md#regional-hosts.
+        Reads the environment only if it was not read before. See platform.md#regional-hosts.
         """
         key = environment_id.lower()
         if key not in self._flow_endpoints:

@@ -1,8 +1,7 @@
 """Send messages to Service Bus queues and count queued messages.
 
 The Functions output binding can set neither a message id nor a delivery time, so this module uses
-the SDK. Each queue has one sender for the life of the process, because opening a link takes several
-round trips.
+the SDK. A queue's sender is kept, because opening a link takes several round trips.
 """
 
 import asyncio
@@ -89,7 +88,6 @@ class ServiceBusMessages(MessageSender):
                 )
 
     async def count(self, queue: str, *, dead_letters: bool = False) -> int:
-        """Return the number of queued messages, scheduled ones included, or of dead letters."""
         sub_queue = ServiceBusSubQueue.DEAD_LETTER if dead_letters else None
         counted = 0
         after = 0
@@ -108,8 +106,9 @@ class ServiceBusMessages(MessageSender):
         return counted
 
     async def require_sending_allowed(self, queue: str) -> None:
-        """Raise an error if the app cannot send to a queue. Opens a new link, which Service Bus
-        authorizes, and sends no message.
+        """Raise an error if the app cannot send to a queue.
+
+        Opens a new link, which Service Bus authorizes, and sends no message.
         """
         async with _translate_errors(queue), self._client.get_queue_sender(queue):
             pass

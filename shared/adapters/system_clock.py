@@ -17,5 +17,4 @@ class SystemClock(Clock):
         return timedelta()
 
     async def sleep(self, time: timedelta) -> None:
-        """Wait without blocking other tasks."""
         await asyncio.sleep(time.total_seconds())

@@ -22,7 +22,6 @@ class TimeStampAuthorities(TimeStamps):
         self._service = HttpService(name="Time stamp authority", scope="", credential=None)
 
     async def stamp(self, authority: str, content: bytes) -> bytes:
-        """Return the authority's response with a time stamp, in DER."""
         from shared.time_stamps import build_query, require_granted_time_stamp
 
         query = build_query(content)

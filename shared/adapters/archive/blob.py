@@ -1,4 +1,4 @@
-"""Archive files in a blob container. Azure encrypts the container.
+"""Archive files in a blob container, which Azure encrypts.
 
 Importing azure-storage-blob takes 130 ms, so it is imported only when the archive is created.
 """
@@ -46,7 +46,6 @@ class BlobArchive(Archive):
         await self._container.close()
 
     async def put(self, name: str, content: bytes) -> str:
-        """Write `content` to blob `name` unless the blob exists; return its path."""
         require_valid_name(name)
         blob = self._container.get_blob_client(name)
         async with self._circuits.guard_request(_NAME, "", name):
@@ -59,7 +58,6 @@ class BlobArchive(Archive):
         return f"{_CONTAINER}/{name}"
 
     async def list_names(self, folder: str = "") -> list[str]:
-        """Return the names of all files that begin with `folder`, sorted."""
         async with self._circuits.guard_request(_NAME, "", folder):
             try:
                 names = self._container.list_blob_names(name_starts_with=folder or None)
@@ -68,7 +66,6 @@ class BlobArchive(Archive):
                 raise _build_error("Cannot read the archive", err) from err
 
     async def get(self, name: str) -> bytes:
-        """Return the content of blob `name`. Raises `NotFound` if it does not exist."""
         require_valid_name(name)
         async with self._circuits.guard_request(_NAME, "", name):
             try:
@@ -80,7 +77,6 @@ class BlobArchive(Archive):
                 raise _build_error("Cannot read the archive", err) from err
 
     async def delete(self, name: str) -> None:
-        """Delete blob `name`. Raises `Conflict` if a policy or a legal hold keeps it."""
         require_valid_name(name)
         async with self._circuits.guard_request(_NAME, "", name):
             try:

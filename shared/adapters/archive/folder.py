@@ -33,18 +33,15 @@ class FolderArchive(Archive):
         self._cipher = AESGCM(_parse_archive_key(key))
 
     async def put(self, name: str, content: bytes) -> str:
-        """Write `content` to file `name` unless the file exists; return its path."""
         file = self._build_file_path(name)
         await asyncio.to_thread(self._write_file, file, name, content)
         return str(file)
 
     async def list_names(self, folder: str = "") -> list[str]:
-        """Return the names of all files that begin with `folder`, sorted."""
         names = await asyncio.to_thread(self._list_names)
         return [name for name in names if name.startswith(folder)]
 
     async def delete(self, name: str) -> None:
-        """Delete file `name` if it exists."""
         await asyncio.to_thread(self._build_file_path(name).unlink, missing_ok=True)
 
     def _list_names(self) -> list[str]:
@@ -52,10 +49,7 @@ class FolderArchive(Archive):
         return sorted(str(one.relative_to(self._folder)).removesuffix(_SUFFIX) for one in files)
 
     async def get(self, name: str) -> bytes:
-        """Return the content of file `name`.
-
-        Raises `NotFound` if it does not exist, and `InvalidInput` if the key is wrong.
-        """
+        """Return the content of a file. Raises `InvalidInput` if it cannot be decrypted."""
         return await asyncio.to_thread(self._read_file, self._build_file_path(name), name)
 
     def _build_file_path(self, name: str) -> Path:

@@ -32,7 +32,6 @@ class _KeyValue(Wire):
     locked: bool = False
 
     def to_domain(self, store_url: str) -> KeyValue:
-        """Return the item as a `KeyValue`."""
         return KeyValue(
             store_url=store_url,
             key=self.key,
@@ -75,7 +74,6 @@ class StoredAppConfiguration(AppConfiguration):
         return parse_wire(_KeyValue, answer).to_domain(store_url)
 
     async def write(self, key_value: KeyValue, value: str) -> None:
-        """Replace the value if the ETag matches. The content type and tags stay."""
         call = ServiceRequest(
             method="PUT",
             url=_build_url(key_value.store_url, key_value.key),

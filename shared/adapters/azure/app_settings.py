@@ -98,8 +98,8 @@ class SiteAppSettings(AppSettings):
     async def read_sites(self) -> list[Site]:
         """Return every app of the configured subscriptions, and every slot (`app/slot`).
 
-        Raises `SubscriptionsUnread` if a subscription cannot be read; its `found` contains the
-        sites of the others.
+        If a subscription cannot be read, raises `SubscriptionsUnread` with the sites of the others
+        in `found`.
         """
         sites: list[Site] = []
         unread: SubscriptionsUnread | None = None
@@ -123,17 +123,12 @@ class SiteAppSettings(AppSettings):
         return parse_wire(_Settings, answer).properties or {}
 
     async def read_secret_readers(self, site_id: str) -> Sequence[SecretReader]:
-        """Return the identities that resolve the Key Vault references of an app and of its slots.
-
-        The id of a slot returns the same identities. Raises `NotFound` if that app does not exist.
-        """
         app_id = "/".join(site_id.split("/")[:9])
         app = await self._resources.get(app_id, _VERSION)
         slots = await self._resources.list_children(app_id, "slots", _VERSION)
         return [parse_wire(SiteEntity, one).to_reader() for one in (app, *slots)]
 
     async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
-        """Return the status of each Key Vault reference of an app, by setting."""
         found = await self._resources.list_children(site_id, self._references, _VERSION)
         entities = [parse_wire(_ReferenceEntity, one) for one in found]
         return {one.name: one.properties.status for one in entities}
@@ -149,14 +144,12 @@ class SiteConnectionStrings(SiteAppSettings):
     _references = "config/configreferences/connectionstrings"
 
     async def read(self, site_id: str) -> dict[str, str]:
-        """Return all connection strings of an app."""
         path = f"{site_id}/config/connectionstrings/list"
         answer = await self._resources.send("POST", path, _VERSION)
         found = parse_wire(_ConnectionStrings, answer).properties or {}
         return {f"{one.type}|{name}": one.value or "" for name, one in found.items()}
 
     async def write(self, site_id: str, settings: Mapping[str, str]) -> None:
-        """Replace all connection strings of an app. This restarts the app."""
         properties = {
             name: {"type": kind, "value": value}
             for key, value in settings.items()

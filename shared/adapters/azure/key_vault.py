@@ -1,9 +1,7 @@
-"""Read and write secrets by the Key Vault API, and keys by Microsoft's SDK.
+"""Read and write secrets through the Key Vault API, and read keys with Microsoft's SDK.
 
 Both use one HTTP pipeline. Importing azure-keyvault-keys takes 110 ms, so it is imported with the
-first key.
-
-See platform.md#vault-api, #key-vault-secrets.
+first key. See platform.md#vault-api, #key-vault-secrets.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -23,7 +21,7 @@ _VERSION = {"api-version": _API_VERSION}
 
 
 class VaultProperties(Wire):
-    """The properties of a vault in a list: only its URL is read."""
+    """The properties of a vault in a list."""
 
     vault_uri: str
 
@@ -38,7 +36,7 @@ class VaultClient:
     """Read and write secrets and keys of vaults."""
 
     def __init__(self, http: HttpClient, service: HttpService) -> None:
-        """Send requests as the application, through `service`, whose scope must be `SCOPE`."""
+        """`service` must have the scope `SCOPE`."""
         self._http = http
         self._service = service
 
@@ -60,7 +58,7 @@ class VaultClient:
         return parse_object(self._service, await self._http.send(self._service, call))
 
     def read_items(self, url: str) -> AsyncIterator[object]:
-        """Yield the items of a list, page by page."""
+        """Yield the items of a list."""
         return self._http.read_items(
             self._service, ServiceRequest(method="GET", url=url, params=_VERSION)
         )
@@ -69,7 +67,7 @@ class VaultClient:
     async def open_keys(self, vault_url: str) -> AsyncIterator["KeyClient"]:
         """Provide the SDK's client for the keys of a vault.
 
-        The client does not need to be closed, because the pipeline owns all connections.
+        The client need not be closed, because the pipeline owns all connections.
         """
         from azure.keyvault.keys.aio import KeyClient
 

@@ -204,10 +204,9 @@ class VaultKeys(Keys):
         self._resources = resources
 
     async def read_policies(self) -> list[EnterprisePolicy]:
-        """Return the encryption policies of all configured subscriptions that can be read.
+        """Return the encryption policies of the configured subscriptions that can be read.
 
-        Policies of the other subscriptions are missing. Raises `SubscriptionsUnread` if no
-        subscription can be read.
+        Raises `SubscriptionsUnread` if no subscription can be read.
         """
         kind = "Microsoft.PowerPlatform/enterprisePolicies"
         try:
@@ -243,8 +242,8 @@ class VaultKeys(Keys):
     async def read_key_versions(self, vault: KeyVault, name: str) -> list[KeyVersion]:
         """Return every version of a key, newest first.
 
-        Reads them from the vault. If the vault denies access (network rules or a missing role),
-        reads them from Azure Resource Manager, to which the vault's network rules do not apply.
+        If the vault rejects the read, reads the versions from Azure Resource Manager, to which the
+        vault's network rules do not apply.
         """
         try:
             keys = await self._read_versions_from_vault(vault.url, name)
@@ -253,9 +252,7 @@ class VaultKeys(Keys):
         return sorted(keys, key=lambda key: key.created_at or _NEVER, reverse=True)
 
     async def _read_versions_from_vault(self, vault_url: str, name: str) -> list[KeyVersion]:
-        """Send one request for each version, because the list of the Key Vault API omits key type
-        and size.
-        """
+        """Read each version, because the list omits key type and size."""
         async with self._contents.open_keys(vault_url) as client:
             listed = [one async for one in client.list_properties_of_key_versions(name)]
         keys = []
@@ -267,9 +264,7 @@ class VaultKeys(Keys):
     async def _read_versions_from_resource_manager(
         self, vault_id: str, name: str
     ) -> list[KeyVersion]:
-        """Send one request for each version, because the list of Azure Resource Manager may omit
-        details.
-        """
+        """Read each version, because the list may omit details."""
         place = f"{vault_id}/keys/{name}"
         listed = await self._resources.list_children(place, "versions", VAULTS_VERSION)
         versions = [parse_wire(KeyVersionEntity, item).version for item in listed]

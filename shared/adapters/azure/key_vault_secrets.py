@@ -73,9 +73,6 @@ class VaultSecrets(Secrets):
         return values
 
     async def write(self, secret: Secret, value: str) -> None:
-        """Add a version with `value` to a secret, with the content type and tags of the current
-        version.
-        """
         body: dict[str, object] = {"value": value, "tags": dict(secret.tags)}
         if secret.content_type is not None:
             body["contentType"] = secret.content_type

@@ -1,4 +1,4 @@
-"""Ask Azure Policy before a write whether it would deny it (platform.md#azure-policy)."""
+"""Ask Azure Policy, before a write, whether it would deny the write (platform.md#azure-policy)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,7 +21,6 @@ class CheckedPolicyRestrictions(PolicyRestrictions):
     async def find_denying_assignments(
         self, resource_id: str, content: Mapping[str, object], api_version: str
     ) -> Sequence[str]:
-        """Return the ids of the policy assignments that deny a resource with this content."""
         details = {
             "resourceContent": content,
             "apiVersion": api_version,

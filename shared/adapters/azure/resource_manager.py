@@ -42,14 +42,13 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     def __init__(
         self, http: HttpClient, service: HttpService, subscriptions: Sequence[str], cloud: Cloud
     ) -> None:
-        """Use `service` and its credential for all requests. `subscriptions` are ids."""
+        """Use `service` for all requests. `subscriptions` are ids."""
         self._url = cloud.resource_manager_url
         self._http = http
         self._service = service
         self.subscriptions = tuple(subscriptions)
 
     async def list(self, resource_type: str, api_version: str) -> list[Mapping[str, object]]:
-        """Return every resource of a type in the configured subscriptions."""
         found: list[Mapping[str, object]] = []
         try:
             async for resource in self.read_each(resource_type, api_version):
@@ -73,11 +72,10 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
             yield item
 
     async def read_each_child(self, resource_type: str) -> AsyncIterator[Mapping[str, object]]:
-        """Yield the id and name of every resource of a type whose resources are children of others,
-        such as slots.
+        """Yield the id and name of every resource of a child type, such as slots.
 
-        Reads the list of all resources, because Azure lists only types without parents separately.
-        Raises the errors of `read_each`.
+        Reads the list of all resources, because Azure has no list of a child type. Raises the
+        errors of `read_each`.
         """
         where = f"resourceType eq '{resource_type}'"
         async for item in self._read_from_each_subscription(
@@ -88,10 +86,6 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     async def get(
         self, resource_id: str, api_version: str, suffix: str = ""
     ) -> Mapping[str, object]:
-        """Return a resource or a sub-resource such as `/config/web`.
-
-        Raises `NotFound` if it does not exist.
-        """
         return await self.send("GET", resource_id + suffix, api_version)
 
     async def get_tagged_resource(
@@ -120,10 +114,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     async def list_children(
         self, resource_id: str, collection: str, api_version: str, *, where: str = ""
     ) -> builtins.list[Mapping[str, object]]:
-        """Return all items of a collection of a resource that match a filter.
-
-        Raises `NotFound` if the resource does not exist.
-        """
+        """Return the items of a collection of a resource that meet the OData condition `where`."""
         path = f"{resource_id}/{collection}"
         return [item async for item in self._read_items(path, api_version, where)]
 
@@ -132,7 +123,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     ) -> ResultPage[Mapping[str, object]]:
         """Return a page of the result of `list`.
 
-        A cursor contains the index of a subscription in `subscriptions` and the URL of a page of
+        A cursor contains the index of a subscription in `subscriptions`, and the URL of a page of
         its resources.
         """
         place, _, url = cursor.partition(" ")
@@ -158,10 +149,6 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     async def read_children_page(
         self, resource_id: str, collection: str, api_version: str, cursor: str = ""
     ) -> ResultPage[Mapping[str, object]]:
-        """Return a page of the result of `list_children`.
-
-        Raises `NotFound` if the resource does not exist.
-        """
         return await self._read_page(f"{resource_id}/{collection}", api_version, cursor)
 
     async def _read_page(
@@ -185,7 +172,6 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         *,
         etag: str | None,
     ) -> None:
-        """Replace a resource if its ETag matches, or create it if `etag` is None."""
         condition = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
         await self._send_write("PUT", resource_id, api_version, body, condition)
 
@@ -197,7 +183,6 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         *,
         etag: str | None = None,
     ) -> None:
-        """Change properties of a resource if its ETag matches, or in any case if `etag` is None."""
         condition = {} if etag is None else {"If-Match": etag}
         await self._send_write("PATCH", resource_id, api_version, body, condition)
 
@@ -206,10 +191,6 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
             await self._send_write("DELETE", resource_id, api_version)
 
     async def restart(self, resource_id: str, api_version: str) -> None:
-        """Restart the program that a resource runs.
-
-        Raises `NotFound` if the resource does not exist.
-        """
         await self._send_write("POST", f"{resource_id}/restart", api_version)
 
     async def _send_write(
@@ -258,7 +239,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     ) -> Mapping[str, object]:
         """Send a request to a resource's path and return the response.
 
-        A POST must be a read such as `…/list`, because it may be sent twice.
+        A POST must be a read, such as `…/list`, because it may be sent twice.
         """
         call = ServiceRequest(
             method=method,
@@ -273,7 +254,6 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
 def _build_unread_error(
     unread: Mapping[str, NotFound | PlatformError], *, is_all: bool
 ) -> SubscriptionsUnread:
-    """Return an error that names the unread subscriptions and the reason for the first of them."""
     names, first = ", ".join(unread), next(iter(unread.values()))
     return SubscriptionsUnread(
         f"{names} of CMK_SUBSCRIPTION_IDS was not read: {first}. {WATCHED.fix}",

@@ -13,8 +13,4 @@ class ListedResourceSecrets(ResourceSecrets):
         self._resources = resources
 
     async def read(self, resource_id: str, action: str, api_version: str) -> Mapping[str, object]:
-        """Return the response of an action such as `listSecrets`.
-
-        Raises `NotFound` if the resource does not exist.
-        """
         return await self._resources.send("POST", f"{resource_id}/{action}", api_version)

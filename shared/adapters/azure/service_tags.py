@@ -32,16 +32,14 @@ class DiscoveredServiceTags(ServiceTags):
     def __init__(
         self, http: HttpClient, service: HttpService, subscription: str, cloud: Cloud
     ) -> None:
-        """Ask for the list by `subscription`, which can be any that the app may read."""
+        """Read the list through `subscription`, which can be any that the app may read."""
         self._url = cloud.resource_manager_url
         self._http = http
         self._service = service
         self._subscription = subscription
 
     async def get_list(self) -> ServiceTagList:
-        """Return the current list. Takes its version from the first page, and the tags from all
-        pages.
-        """
+        """Return the current list: the version of its first page, and the tags of all pages."""
         path = f"/subscriptions/{self._subscription}/providers/Microsoft.Network/locations"
         call = ServiceRequest(
             method="GET",
@@ -62,7 +60,7 @@ class DiscoveredServiceTags(ServiceTags):
 
 
 class DownloadedServiceTags(ServiceTags):
-    """Implements the port `ServiceTags` with a file, if the discovery API is not available."""
+    """Implements the port `ServiceTags` with a downloaded file."""
 
     def __init__(self, path: Path) -> None:
         """Use the file at `path`.

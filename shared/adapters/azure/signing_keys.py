@@ -38,9 +38,6 @@ class VaultSigningKeys(SigningKeys):
         self._contents = contents
 
     async def read(self, key_url: str) -> SigningKey:
-        """Return the version of an RSA key that a URL names, or the current one if it
-        names none.
-        """
         from shared.signatures import get_public_key
 
         bundle = parse_wire(_KeyBundle, await self._contents.read(key_url.rstrip("/")))

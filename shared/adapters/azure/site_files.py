@@ -27,10 +27,6 @@ class RuntimeSiteFiles(SiteFiles):
         self._resources = resources
 
     async def list_workflows(self, site_id: str) -> list[str]:
-        """Return the name of every workflow of a Logic Apps (Standard) app.
-
-        Raises `NotFound` if the app does not exist.
-        """
         found = await self._resources.list_children(site_id, "workflows", _VERSION)
         return [(text_at(one, "name") or "").rpartition("/")[2] for one in found]
 
@@ -46,10 +42,6 @@ class RuntimeSiteFiles(SiteFiles):
             raise ServiceUnavailable(f"{self._service.name}: the file is no text") from None
 
     async def write(self, site_id: str, path: str, text: str, *, etag: str) -> None:
-        """Replace a file if it has this ETag.
-
-        Raises `Conflict` if it has another, and `NotFound` if it does not exist.
-        """
         call = ServiceRequest(
             method="PUT",
             url=self._build_url(site_id, path),

@@ -40,17 +40,14 @@ class WorkspaceArtifacts(SynapseArtifacts):
         self._domain = cloud.synapse_domain
 
     async def list(self, workspace: str, collection: str) -> builtins.list[Mapping[str, object]]:
-        """Return all items of a collection of a workspace, such as `pipelines`."""
         items = self._http.read_items(self._service, self._build_request(workspace, collection))
         return [as_mapping(item) async for item in items]
 
     async def read(self, workspace: str, collection: str, name: str) -> Mapping[str, object]:
-        """Return an item of a collection."""
         call = self._build_request(workspace, f"{collection}/{quote(name, safe='')}")
         return parse_object(self._service, await self._http.send(self._service, call))
 
     async def find_denied_actions(self, workspace: str, actions: Sequence[str]) -> Sequence[str]:
-        """Return the given actions that no Synapse role of the app's identity permits."""
         call = self._build_request(workspace, "checkAccessSynapseRbac")
         body = {
             "subject": {"principalId": await self._read_object_id(call.url)},
@@ -89,7 +86,6 @@ class WorkspaceArtifacts(SynapseArtifacts):
         *,
         etag: str,
     ) -> None:
-        """Replace an item if its ETag matches, and return when the workspace has saved it."""
         call = replace(
             self._build_request(workspace, f"{collection}/{quote(name, safe='')}"),
             method="PUT",
@@ -131,10 +127,7 @@ class WorkspaceArtifacts(SynapseArtifacts):
         return ServiceRequest(method="GET", url=location)
 
     async def _require_success(self, answer: ServiceResponse) -> None:
-        """Raise an error if the workspace could not save.
-
-        It reports that in a response with status 200.
-        """
+        """Raise an error if the workspace could not save, which it reports with status 200."""
         body = parse_object(self._service, answer)
         error = mapping_at(body, "error")
         if error or text_at(body, "status") in {"Failed", "Canceled"}:

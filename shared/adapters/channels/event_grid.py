@@ -1,7 +1,7 @@
 """Send notifications to an Event Grid custom topic.
 
-Logic Apps, functions, webhooks and queues can subscribe to the topic. It accepts CloudEvents 1.0
-(`--input-schema cloudeventschemav1_0`) from the app's identity (*EventGrid Data Sender*).
+The topic must accept CloudEvents 1.0 (`--input-schema cloudeventschemav1_0`), and the app's
+identity needs the role *EventGrid Data Sender*.
 """
 
 from shared.adapters.channels.event import LONGEST_ANSWER, build_cloud_event
@@ -20,11 +20,10 @@ class EventGridTopic:
     name = "event_grid"
 
     def __init__(self, http: HttpClient, service: HttpService, endpoint: str) -> None:
-        """Use `endpoint`: `https://NAME.REGION-1.eventgrid.azure.net/api/events`."""
+        """`endpoint` is `https://NAME.REGION-1.eventgrid.azure.net/api/events`."""
         self._http, self._service, self._endpoint = http, service, endpoint
 
     async def send(self, notification: Notification) -> None:
-        """Publish the notification as a CloudEvent."""
         await self._http.send(
             self._service,
             ServiceRequest(

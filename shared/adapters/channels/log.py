@@ -19,7 +19,6 @@ class LogNotificationChannel:
     name = "log"
 
     async def send(self, notification: Notification) -> None:
-        """Write a line about the notification to the log."""
         waiting = notification.pending_action
         log.log(
             logging.ERROR if waiting.kind in _ERRORS else logging.WARNING,
@@ -42,7 +41,6 @@ class LogAlertSender:
     """The alert sender that writes to the app's log."""
 
     async def send(self, notice: Alert) -> None:
-        """Write a line about the alert to the log."""
         row = "/".join(notice.row)
         text = f"{notice.message} {notice.fix}".strip()
         log.error(

@@ -1,4 +1,4 @@
-"""Send notifications to a Teams channel, as an Adaptive Card that a Workflows webhook posts.
+"""Send notifications to a Teams channel, as Adaptive Cards that a Workflows webhook posts.
 
 The webhook is a flow with an HTTP trigger. So its URL is a secret, and the flow stays on
 Microsoft's key when a policy is applied to its environment (docs/notifications.md).
@@ -31,16 +31,15 @@ _DECISIONS = frozenset(
 
 
 class TeamsWorkflow:
-    """The notification channel that posts to Teams by a webhook of the Workflows app."""
+    """The notification channel that posts to Teams through a webhook of the Workflows app."""
 
     name = "teams"
 
     def __init__(self, http: HttpClient, service: HttpService, url: str) -> None:
-        """Use `url` as the webhook. It is a secret, because it contains a signature."""
+        """`url` is a secret, because it contains a signature."""
         self._http, self._service, self._url = http, service, url
 
     async def send(self, notification: Notification) -> None:
-        """Post the notification as a card."""
         attachment = {"contentType": _CARD, "contentUrl": None, "content": build_card(notification)}
         body = {"type": "message", "attachments": [attachment]}
         call = ServiceRequest(
@@ -50,11 +49,10 @@ class TeamsWorkflow:
 
 
 def build_card(notification: Notification) -> dict[str, Any]:
-    """Return an Adaptive Card 1.4 that says what happened and where, why, and what to do, with a
-    button.
+    """Return an Adaptive Card 1.4 about a notification.
 
-    Names are untrusted. They are text runs, which Teams does not parse as Markdown, so no name can
-    become a link. Escapes would not suffice, because some Teams clients do not support them.
+    Names are untrusted, so they are text runs, which Teams does not parse as Markdown. Escapes
+    would not suffice, because some Teams clients do not support them.
     """
     waiting = notification.pending_action
     facts = {
@@ -98,7 +96,6 @@ def build_card(notification: Notification) -> dict[str, Any]:
 
 
 def _build_flow_names(notification: Notification) -> Iterator[dict[str, Any]]:
-    """Yield a paragraph with the names of the first flows, each a link if its page is known."""
     action, links = notification.pending_action, notification.flow_links
     if not action.flows or len(links) != len(action.flows) or not _are_safe(links):
         if text := describe_flows(action):

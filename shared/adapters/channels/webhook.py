@@ -23,7 +23,6 @@ class SignedWebhook:
         self._http, self._service, self._url, self._key = http, service, url, key
 
     async def send(self, notification: Notification) -> None:
-        """Post the notification as a CloudEvent."""
         content = json.dumps(build_cloud_event(notification)).encode()
         timestamp = f"{notification.created_at.timestamp():.0f}"
         signed = b".".join((notification.id.encode(), timestamp.encode(), content))

@@ -1,7 +1,7 @@
 """Read and create connection references in Dataverse (platform.md#connection-references).
 
-Like a copy, a reference is created *on behalf of the flow's owner*, who then owns it: only users
-with a permission on the connection may use it.
+A reference is created *on behalf of the flow's owner*, who then owns it, because only users with a
+permission on the connection may use it.
 """
 
 from collections.abc import Collection

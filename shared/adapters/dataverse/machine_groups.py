@@ -23,7 +23,6 @@ class DataverseMachineGroups(DataverseAdapter, MachineGroups):
     """Implements the port `MachineGroups` with Dataverse's Web API."""
 
     async def read_hosted_groups(self, environment: Environment) -> list[str]:
-        """Return the names of hosted machine groups, and of groups of unknown type."""
         select = {"$select": "flowmachinegroupid,name,managementtype"}
         groups = [
             parse_wire(_Group, row)

@@ -33,8 +33,6 @@ class _Organization(Wire):
 
 @dataclass(frozen=True, slots=True)
 class _People:
-    """A Dataverse table with the names of possible owners: users or teams."""
-
     table: str
     key: str
     name: str
@@ -63,8 +61,7 @@ class DataverseOrganization(DataverseAdapter, Organization):
     ) -> None:
         """Change the environment's setting that creates new flows in a solution.
 
-        Sends `If-Match: *`, so that Dataverse does not create an organization row. Raises
-        `NotFound` if there is no row with this id.
+        Sends `If-Match: *`, so that Dataverse does not create an organization row.
         """
         call = ServiceRequest(
             method="PATCH",
@@ -75,7 +72,6 @@ class DataverseOrganization(DataverseAdapter, Organization):
         await self._dataverse.send(environment, call)
 
     async def read_names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
-        """Return the names of users and teams by id. Unknown ids are omitted."""
         names = await self._read_names(environment, _USERS, ids)
         others = {one.lower() for one in ids} - names.keys()
         return names | await self._read_names(environment, _TEAMS, others)

@@ -70,10 +70,10 @@ class DataversePrincipalDirectory(DataverseAdapter, PrincipalDirectory):
     async def read_teams(
         self, environment: Environment, entra_ids: Sequence[str]
     ) -> dict[str, DataversePrincipal]:
-        """Return the teams of Entra groups by the group's object id in lower case.
+        """Return the widest team of each Entra group, by the group's object id in lower case.
 
         A group can have separate teams for all its members and guests, for members, for guests and
-        for owners. The widest is returned, because a flow is shared with the whole group.
+        for owners. A flow is shared with the whole group.
         """
         teams = [
             parse_wire(_Team, row)
@@ -104,9 +104,6 @@ class DataversePrincipalDirectory(DataverseAdapter, PrincipalDirectory):
     async def read_privilege_levels(
         self, environment: Environment, user_id: str, name: str
     ) -> frozenset[str]:
-        """Return the access levels at which the roles of a user, or of the user's teams, grant a
-        privilege.
-        """
         function = (
             f"Microsoft.Dynamics.CRM.RetrieveUserPrivilegeByPrivilegeName(PrivilegeName='{name}')"
         )

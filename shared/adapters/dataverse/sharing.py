@@ -1,8 +1,7 @@
-"""Read and change with whom flows are shared, by Dataverse's functions and actions. See
-platform.md#dataverse-sharing.
+"""Read and change with whom flows are shared, through Dataverse's functions and actions.
 
-A principal is identified by its `ownerid`, as on Microsoft's page about working with flows in code.
-Users and teams both have one, and responses contain no other id.
+A principal is identified by its `ownerid`, which users and teams both have; responses contain no
+other id. See platform.md#dataverse-sharing.
 """
 
 from collections.abc import Mapping, Sequence

@@ -13,9 +13,6 @@ class DataverseTextRows(DataverseAdapter, TextRows):
     """Implements the port `TextRows` with Dataverse's Web API."""
 
     async def list(self, environment: Environment, column: TextColumn) -> list[TextRow]:
-        """Return the rows that meet the column's condition, or no rows if the environment has no
-        such table.
-        """
         query = {**_build_query(column), "$filter": column.condition}
         try:
             rows = await self._dataverse.read_rows_of_all(environment, column.entity_set, [query])

@@ -50,7 +50,7 @@ type _Read = Mapping[str, object] | CmkflowError
 
 
 class Dataverse:
-    """Send requests to the Dataverse of any environment as the application."""
+    """Sends requests to the Dataverse of any environment as the application."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Dataverse:
     async def read(self, environment: Environment, call: ServiceRequest) -> Mapping[str, object]:
         """Send a read and return the JSON object in the response.
 
-        Reads that are requested at the same time are sent as one batch.
+        Reads that are requested at the same time are sent in batches.
         """
         url = _require_dataverse_url(environment)
         if url not in self._asked:
@@ -94,7 +94,6 @@ class Dataverse:
     async def _send_reads(
         self, environment: Environment, calls: Sequence[ServiceRequest]
     ) -> list[_Read]:
-        """Wait a few turns of the event loop, in which other tasks may add reads, then send all."""
         for _ in range(_TURNS):
             await asyncio.sleep(0)
         del self._asked[_require_dataverse_url(environment)]
@@ -110,7 +109,7 @@ class Dataverse:
     async def read_each(
         self, environment: Environment, calls: Sequence[ServiceRequest]
     ) -> list[_Read]:
-        """Send reads in batches. Return the JSON object, or the error, of each."""
+        """Send reads in batches, and return the JSON object or the error of each."""
         size = min(_IN_A_BATCH, max(_FEW, -(-len(calls) // _AT_A_TIME)))
         gate = asyncio.Semaphore(_AT_A_TIME)
 
@@ -142,7 +141,7 @@ class Dataverse:
     async def read_rows_or_errors(
         self, environment: Environment, table: str, queries: Sequence[Mapping[str, str]]
     ) -> list[list[object] | CmkflowError]:
-        """Return, for each query of a table, its rows or its error. One request sends many."""
+        """Return, for each query of a table, its rows or its error. Sends queries in batches."""
         calls = [_build_list_request(table, query) for query in queries]
         answers = await self.read_each(environment, calls)
         found: list[list[object] | CmkflowError] = []

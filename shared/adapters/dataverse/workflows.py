@@ -1,4 +1,4 @@
-"""Read and write cloud flows as rows of Dataverse. This is the supported way to write flows.
+"""Read and write cloud flows as rows of Dataverse, which is the supported way to write flows.
 
 A copy is created *on behalf of its owner* (`MSCRMCallerID`, or `CallerObjectId` for an Entra id),
 so the owner owns it from the start. If the app created the copy as itself and assigned it later,
@@ -93,7 +93,6 @@ class WorkflowEntity(Wire):
         )
 
     def _build_owner(self) -> FlowOwner | None:
-        """Return the owner, if the request expanded it."""
         row_id = self.owner.lower()
         if not row_id or not self.model_fields_set & {"owning_user", "owning_team"}:
             return None
@@ -197,7 +196,6 @@ class DataverseWorkflows(DataverseAdapter, Workflows):
 def _parse_summaries(
     ids: Collection[str], answer: list[object] | CmkflowError
 ) -> dict[str, WorkflowSummary | CmkflowError]:
-    """Return the flow, or an error, for each of the ids that a query asked for."""
     try:
         if isinstance(answer, CmkflowError):
             raise answer

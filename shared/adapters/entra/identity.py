@@ -1,10 +1,10 @@
-"""The two identities of the app, and which capability uses which.
+"""The two identities of the app, and what each is used for.
 
 | capability | identity |
 |---|---|
 | environments (admin API) | application |
 | reports, details, runs, permissions, start, stop (flow service, admin scope) | application |
-| `listCallbackUrl` (flow service, maker scope) | service account |
+| trigger URLs and requests as a co-owner (flow service, maker scope) | service account |
 | Dataverse rows, on the owner's behalf where needed | application |
 | Azure Resource Manager, Key Vault, Service Bus, storage | application |
 
@@ -77,9 +77,7 @@ class ServiceAccountCredential:
     """The service account as an azure-core credential."""
 
     def __init__(self, settings: ServiceAccountSettings, secrets: Secrets) -> None:
-        """Use the service account of `settings`. Its token cache is read from `secrets` when the
-        first token is requested.
-        """
+        """The token cache is read from `secrets` when the first token is requested."""
         from msal import SerializableTokenCache
 
         self._settings = settings
@@ -94,10 +92,9 @@ class ServiceAccountCredential:
     async def get_token(
         self, *scopes: str, claims: str | None = None, **_options: Any
     ) -> AccessToken:
-        """Return a token.
+        """Return a token. Raises `JobBlocked` if the service account must sign in again.
 
-        Raises `JobBlocked` if the service account must sign in again. With `claims`, request a new
-        token, because a service rejected the cached one.
+        With `claims`, requests a new token, because a service rejected the cached one.
         """
         async with self._lock:
             found = await self._acquire_silently(scopes, is_new=claims is not None)
@@ -126,7 +123,7 @@ class ServiceAccountCredential:
         return str(account["local_account_id"])
 
     async def read_renewed_at(self) -> datetime | None:
-        """Return when the current refresh token was issued, or None if the cache does not say."""
+        """Return when the newest refresh token was issued, or None if the cache does not say."""
         from msal import TokenCache
 
         kind = TokenCache.CredentialType.REFRESH_TOKEN
@@ -179,7 +176,6 @@ class ServiceAccountCredential:
         return found or {"error": "no token"}
 
     async def _find_account(self) -> dict[str, Any] | None:
-        """Return the most recent account in the cache."""
         if self._known is None:
             client = await self._get_client()
             accounts = await self._run_in_thread(client.get_accounts)
@@ -223,7 +219,6 @@ class ServiceAccountCredential:
         self._known = None
 
     async def _save_token_cache(self) -> None:
-        """Save the cache if msal received a new refresh token."""
         if not self._cache.has_state_changed:
             return
         secret = Secret(
@@ -266,7 +261,7 @@ class ServiceAccountCredential:
         return ""
 
     async def _run_in_thread(self, call: Callable[[], Any]) -> Any:
-        """Run a call of msal in a thread, because it blocks and usually sends a request."""
+        """Run a blocking call of msal in a thread."""
         try:
             return await asyncio.to_thread(call)
         except (OSError, ValueError) as err:  # from `requests`, or for an answer that is not JSON

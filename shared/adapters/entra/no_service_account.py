@@ -1,6 +1,4 @@
-"""Take the place of a service account that is not configured. Every request for its id or a token
-raises an error with the fix.
-"""
+"""Take the place of a service account that is not configured."""
 
 from datetime import datetime
 from typing import Any, Never, Self

@@ -1,8 +1,8 @@
-"""Grant and revoke co-ownership of flows, and read trigger URLs as a co-owner.
+"""Grant and revoke co-ownership of flows, and send requests as a co-owner.
 
-See platform.md#flow-permissions, #trigger-url-read. Permissions are read and changed as the
-application in the admin scope (platform.md#co-owners). Requests that need a co-owner are sent as
-the service account in the maker scope.
+Permissions are read and changed as the application in the admin scope (platform.md#co-owners).
+Requests that need a co-owner are sent as the service account in the maker scope. See
+platform.md#flow-permissions, #trigger-url-read.
 """
 
 from contextlib import suppress
@@ -91,8 +91,8 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
     async def grant(self, environment_id: str, flow_name: str) -> bool:
         """Grant the service account co-ownership, and return whether the platform granted it.
 
-        A repeated grant changes nothing. The owner needs no grant: the platform rejects it, because
-        it would reduce the owner's permissions (platform.md#permission-downgrades).
+        The platform rejects a grant to the owner, because it would reduce the owner's permissions
+        (platform.md#permission-downgrades). A repeated grant changes nothing.
         """
         principal = {"id": await self.read_account_id(), "type": "User"}
         change = {"put": [{"properties": {"principal": principal, "roleName": _CO_OWNER}}]}
@@ -107,8 +107,9 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
     async def revoke(self, environment_id: str, flow_name: str) -> None:
         """Revoke the service account's co-ownership; do nothing if it has none.
 
-        A permission is identified by its principal (platform.md#flow-permissions), so no lookup is
-        needed. A lookup could also miss a recent grant (platform.md#reads-lag).
+        Does not look up the permission, because a read could miss a recent grant
+        (platform.md#reads-lag). A permission is identified by its principal
+        (platform.md#flow-permissions).
         """
         change = {"delete": [{"id": await self.read_account_id()}]}
         with suppress(NotFound):

@@ -39,8 +39,9 @@ ALL_FLOWS = ServiceRequest(
 
 
 def build_flow_entries(flows: Iterable[FlowEntity]) -> list[FlowListEntry]:
-    """Return flows as entries of a list, without deleted flows and without the shadow rows that the
-    flow service lists beside some flows.
+    """Return flows as entries of a list, without deleted flows and shadow rows.
+
+    The flow service lists a shadow row beside some flows.
     """
     return [
         flow.to_list_entry()
@@ -82,7 +83,7 @@ def _build_runs_request(
 async def read_flow(
     service: FlowService, environment_id: str, flow_name: str, *, as_maker: bool = False
 ) -> FlowServiceFlow:
-    """Return a flow. Raises `NotFound` if it does not exist."""
+    """Return a flow. Raises `NotFound` if it does not exist or is deleted."""
     expanded = {"$expand": "properties.connectionreferences.apidefinition"}
     call = ServiceRequest(method="GET", url=f"flows/{flow_name}", params=expanded)
     flow = parse_wire(FlowEntity, await service.read(environment_id, call, as_maker=as_maker))
@@ -101,19 +102,11 @@ class FlowServiceReports(FlowReports):
     async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:
-        """Return a page of the flows that are on Microsoft's key, or that cannot be migrated.
-
-        See platform.md#microsoft-key-list.
-        """
         only = {"exclude": "cmkMigrationSupportedFlows"} if cannot_migrate_only else {}
         call = ServiceRequest(method="GET", url="nonCmkMigratedFlows", params=only)
         return await read_flow_list_page(self._service, environment_id, call, cursor)
 
     async def list_flows(self, environment_id: str) -> list[FlowListEntry]:
-        """Return all flows of the environment without details, solution flows included.
-
-        See platform.md#flow-lists.
-        """
         items = self._service.read_items(environment_id, ALL_FLOWS)
         flows = [parse_wire(FlowEntity, item) async for item in items]
         # A flow can be on two pages.
@@ -157,10 +150,6 @@ class FlowServiceReports(FlowReports):
         since: datetime,
         until: datetime,
     ) -> ResultPage[FlowRun]:
-        """Return a page of runs that began between `since` and `until`, newest first.
-
-        Sends one request.
-        """
         call = _build_runs_request(flow_name, since, until)
         rows, following = await self._service.read_page(environment_id, call, cursor)
         runs = [parse_wire(RunEntity, row).to_domain() for row in rows]
@@ -177,8 +166,8 @@ class FlowServiceReports(FlowReports):
     ) -> list[FlowRun]:
         """Return the runs in progress that began between `since` and `until`.
 
-        The newest runs are read whatever their status, because a run in progress may have another
-        status than `Running`. If there are more, those with this status are read, too, or all
+        Reads the newest runs whatever their status, because a run in progress may have a status
+        other than `Running`. If there are more runs, also reads those with this status, or further
         pages if the platform does not apply this filter.
         """
         page = await self.read_run_page(environment_id, flow_name, since=since, until=until)
@@ -211,12 +200,6 @@ class FlowServiceReports(FlowReports):
     async def read_calls(
         self, environment_id: str, flow_name: str, *, since: datetime, limit: int
     ) -> AsyncGenerator[ObservedCall]:
-        """Yield the calls after `since` that the flow answered, oldest first: at most the newest
-        250.
-
-        Reads the headers of the newest `limit` of them, by one request each. Raises `NotFound` if
-        the flow does not exist.
-        """
         call = _build_runs_request(flow_name, since)
         calls: list[tuple[datetime, RunEntity]] = []
         async with aclosing(self._service.read_items(environment_id, call)) as items:

@@ -1,7 +1,7 @@
 """Read lists of flows page by page, from Dataverse and from the flow service.
 
 The cursor is the platform's own link to the next page, and is stored in a row between two reads. So
-the host of the link is checked again before a token is sent to it. See platform.md#flow-lists,
+the link's host is checked before a token is sent to it. See platform.md#flow-lists,
 #workflow-table.
 """
 
@@ -70,41 +70,32 @@ class ServiceFlowPages(FlowPages):
         return [parse_wire(WorkflowEntity, row).to_domain() for row in rows]
 
     async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
-        """Return a page of flows from the flow service, without details
-        (platform.md#flow-lists).
-        """
         return await read_flow_list_page(self._flow_service, environment_id, ALL_FLOWS, cursor)
 
 
 class NestedBudget:
-    """A request budget with its own limit inside another budget. Each request counts in both.
+    """A request budget with a limit of its own inside another budget.
 
-    The rest of the outer budget is left for more urgent requests.
+    Each request counts in both.
     """
 
     def __init__(self, share: RequestLimiter, whole: RequestLimiter) -> None:
-        """Use both limits, `share` and `whole`, for each request.
-
-        While `share` is exhausted, nothing is taken from `whole`.
-        """
+        """While `share` is exhausted, nothing is taken from `whole`."""
         self._share = share
         self._whole = whole
 
     @property
     def is_in_invocation(self) -> bool:
-        """Return whether an invocation runs now. Only then does `wait_for_requests` wait."""
         return self._whole.is_in_invocation
 
     async def wait_for_requests(self, count: int = 1) -> None:
-        """Wait until both budgets allow this many requests. Outside an invocation, do not wait."""
         await self._share.wait_for_requests(count)
         await self._whole.wait_for_requests(count)
 
     async def take(self, *, is_write: bool = False) -> None:
-        """Take a request from both budgets. Raises `ThrottledError` if either has none left."""
         await self._share.take(is_write=is_write)
         await self._whole.take(is_write=is_write)
 
     async def slow_down(self, wait: timedelta) -> None:
-        """Pause all requests of both budgets for `wait`, and lower the rate of the outer one."""
+        """Slow down the outer budget, because the service throttled a request."""
         await self._whole.slow_down(wait)

@@ -14,10 +14,6 @@ class FlowServiceSolutionPlacement(SolutionPlacement):
         self._service = service
 
     async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:
-        """Request that flows move into the default solution.
-
-        The move may complete later, so the flows have to be read to confirm it.
-        """
         call = ServiceRequest(
             method="POST", url="migrateFlows", body={"flowsToMigrate": list(flow_names)}
         )

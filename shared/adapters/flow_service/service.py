@@ -1,9 +1,7 @@
 """Send requests to the flow service at the host of the environment's region.
 
 An environment names its own host. For some tenants the global host rejects every request, because
-it cannot determine their region. The audience of the token is the same for all hosts.
-
-See platform.md#regional-hosts.
+it cannot determine their region. See platform.md#regional-hosts.
 """
 
 import re
@@ -44,27 +42,24 @@ class Endpoints(Protocol):
     """Finds the URL of the flow service for an environment."""
 
     async def read_flow_endpoint(self, environment_id: str) -> str:
-        """Return the URL of the flow service that the platform names for an environment, or "" if
-        it names none.
+        """Return the URL of the flow service for an environment, or "" if the platform names none.
 
         Raises `NotFound` for an unknown environment.
         """
 
 
 class RegionalHost(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Retry a request at the regional host if the global host cannot determine the region.
+    """Retries a request at the regional host if the global host cannot determine the region.
 
     After this error nothing was changed, so a write is safe to retry.
     """
 
     def __init__(self, service: HttpService) -> None:
-        """Retry at a subdomain of the service's domain, named after the region."""
         (self._global_host,) = service.domains
 
     async def send(
         self, request: PipelineRequest[HttpRequest]
     ) -> PipelineResponse[HttpRequest, AsyncHttpResponse]:
-        """Send the request, and retry it at most once."""
         response = await self.next.send(request)
         refused, host = request.http_request, self._find_regional_host(response.http_response)
         if not host or host == urlsplit(refused.url).hostname:
@@ -88,7 +83,7 @@ class FlowService:
     def __init__(
         self, http: HttpClient, service: HttpService, endpoints: Endpoints, cloud: Cloud
     ) -> None:
-        """Use `service`, which has the audience of the cloud's flow service."""
+        """`service` has the audience of the cloud's flow service."""
         self._http = http
         self._host = cloud.flow_service_host
         #: Domains of trigger URLs, which also serve contents of runs (platform.md#url-shapes).
@@ -112,7 +107,7 @@ class FlowService:
     ) -> ServiceResponse:
         """Send a request with a `url` relative to the environment, such as `flows/NAME`.
 
-        Uses the admin scope, or the maker scope with `as_maker`.
+        Uses the admin scope, or the maker scope if `as_maker`.
         """
         call = await self._with_absolute_url(environment_id, call, as_maker=as_maker)
         return await self._http.send(self._service, call)

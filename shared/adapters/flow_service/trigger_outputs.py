@@ -1,7 +1,7 @@
 """Read the headers of the call that started a run (platform.md#trigger-outputs).
 
 The link to a trigger's outputs is signed, so it is a secret: no error, log or row contains it. The
-outputs also contain the call's body. The app discards the body.
+app discards the call's body, which the outputs also contain.
 """
 
 import re

@@ -147,9 +147,7 @@ class _RunProperties(Wire):
     trigger: _Trigger = _Trigger()
 
     def find_error_code(self) -> str:
-        """Return the code of a failed run. The error's message is left out, because it may quote
-        inputs.
-        """
+        """Return the code of a failed run, without the message, which may quote inputs."""
         if self.status.lower() not in FAILED:
             return ""
         code = text_at(as_mapping(self.error), "code") or str(self.code or "")
@@ -163,9 +161,7 @@ class RunEntity(Wire):
     properties: _RunProperties
 
     def to_domain(self) -> FlowRun:
-        """Return the run as a domain object. Its content links are left out, because they are
-        secrets.
-        """
+        """Return the run as a domain object, without its content links, which are secrets."""
         properties = self.properties
         links = (properties.trigger.inputs_link, properties.trigger.outputs_link)
         found = (_WORKFLOW.search(link.uri) for link in links if link)
@@ -201,9 +197,7 @@ class RunWithActions(Wire):
     properties: _ActionsOfRun
 
     def list_failed_actions(self) -> list[FailedAction]:
-        """Return the failed actions. Their inputs and outputs are left out, because they are
-        secrets.
-        """
+        """Return the failed actions, without their inputs and outputs, which are secrets."""
         return [
             FailedAction(
                 name=name,

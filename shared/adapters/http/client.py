@@ -1,11 +1,10 @@
-"""Send HTTP requests to the platform, with one azure-core transport for all services and one
-pipeline for each.
+"""Send HTTP requests to the platform, with one transport for all services.
 
 A service is a token audience with a credential and a request budget. Requests use `HTTPS_PROXY` and
-`SSL_CERT_FILE`. A failed read is retried once. A write is not, because the queue message is
-delivered again and each step reads before it writes. A request times out after 20 seconds. A
-throttled request raises `ThrottledError` at once, except between the pages of a list, which would
-otherwise never complete. A read in an invocation waits for its budget first.
+`SSL_CERT_FILE`, and time out after 20 seconds. A failed read is retried once. A write is not,
+because the queue message is delivered again and each step reads before it writes. A throttled
+request raises `ThrottledError` at once, except between the pages of a list, which would otherwise
+never complete.
 """
 
 import asyncio
@@ -101,7 +100,7 @@ class ServiceRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceResponse:
-    """A response below 400. Its body can contain a secret."""
+    """A successful response. Its body can contain a secret."""
 
     status: int
     headers: Mapping[str, str]
@@ -130,7 +129,7 @@ class HttpClient:
         await self._transport.close()
 
     async def pause(self, duration: timedelta) -> None:
-        """Wait for this time before the next request of the same operation."""
+        """Wait for this time."""
         await self._transport.sleep(duration.total_seconds())
 
     def without_circuit_breakers(self) -> "HttpClient":
@@ -140,8 +139,8 @@ class HttpClient:
     async def send(self, service: HttpService, call: ServiceRequest) -> ServiceResponse:
         """Send a request and return the response.
 
-        Raises the errors of errors.py for a status of 300 or above, and `ServiceUnavailable`
-        without a response. Redirects are not followed: a server that redirects did not accept the
+        Raises the errors of errors.py for a status of 300 or above, and `ServiceUnavailable` if
+        there is no response. Redirects are not followed: a server that redirects did not accept the
         request.
         """
         request = HttpRequest(
@@ -192,7 +191,7 @@ class HttpClient:
     async def open_request(
         self, service: HttpService, url: str
     ) -> AsyncGenerator[AsyncPipeline[HttpRequest, AsyncHttpResponse]]:
-        """Provide the service's pipeline for a request, with a timeout and translated errors.
+        """Provide the service's pipeline for a request, with a timeout.
 
         An SDK client on this pipeline raises the same errors as `send`. While the circuit breaker
         is open, raises `ServiceOutage` and sends no request.
@@ -215,7 +214,6 @@ class HttpClient:
     async def _explain_missing_answer(
         self, service: HttpService, url: str, err: TimeoutError | AzureError
     ) -> CmkflowError:
-        """Return the error for a request that got no readable response."""
         host = urlsplit(url).hostname
         match err:
             case TimeoutError():
@@ -229,7 +227,6 @@ class HttpClient:
     async def _convert_sdk_error(
         self, service: HttpService, err: HttpResponseError
     ) -> CmkflowError:
-        """Return the app's error for an error of an SDK client or of a credential."""
         response = cast("AsyncHttpResponse | None", err.response)
         status = response.status_code if response is not None else 0
         if isinstance(err, ClientAuthenticationError):
@@ -252,10 +249,10 @@ class HttpClient:
         member: str = "value",
         link: str = "nextLink",
     ) -> AsyncGenerator[object]:
-        """Yield the items of a paged list. `member` contains the items, and `link` the URL of the
-        next page.
+        """Yield the items of a paged list.
 
-        After the first page, waits up to four minutes in total for an exhausted budget.
+        `member` contains the items, and `link` the URL of the next page. After the first page,
+        waits up to four minutes in total for an exhausted budget.
         """
         waited = timedelta(0)
         is_first = True
@@ -312,8 +309,9 @@ class HttpClient:
     async def convert_failed_response(
         self, service: HttpService, failed: FailedResponse
     ) -> CmkflowError:
-        """Return the error for a response of 400 or above, and pause the service's budget if it
-        throttled the request.
+        """Return the error for a failed response.
+
+        If the service throttled the request, pauses the service's budget.
         """
         error = build_error(failed)
         if isinstance(error, ThrottledError) and service.budget is not None:
@@ -352,7 +350,7 @@ async def _read_beginning(response: AsyncHttpResponse, longest: int | None) -> b
 def parse_page(
     service: HttpService, document: Mapping[str, object], *, member: str, link: str
 ) -> tuple[list[object], str]:
-    """Return the items of a page, and the URL of the next page. That URL is not checked."""
+    """Return the items of a page, and the URL of the next page, which is not checked."""
     items, following = document.get(member), document.get(link)
     if not isinstance(items, list):
         raise ServiceUnavailable(f"{service.name}: no list in the response")
@@ -360,8 +358,7 @@ def parse_page(
 
 
 def require_next_on_service(service: HttpService, url: str, following: str) -> None:
-    """Raise `ServiceUnavailable` if the URL of a next page is malformed or on a host of another
-    service.
+    """Raise `ServiceUnavailable` if the URL of a next page is not on a host of the service.
 
     A next page can be on another host of the same service (a regional one, or Resource Manager's,
     as recorded responses of Power Apps show). Hosts of other services must not get the access
@@ -390,9 +387,9 @@ def is_within(url: str, domain: str) -> bool:
 
 
 def build_default_transport() -> AsyncHttpTransport[HttpRequest, AsyncHttpResponse]:
-    """Return a transport with certificates from the environment. `RequestHead` sets the proxy.
+    """Return a transport with certificates from the environment.
 
-    Importing aiohttp takes 80 ms, so it is imported with the first transport.
+    `RequestHead` sets the proxy. Importing aiohttp takes 80 ms, so it is imported here.
     """
     from azure.core.pipeline.transport import AioHttpTransport
 

@@ -74,9 +74,7 @@ _LONGEST_MESSAGE = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedResponse:
-    """A response with an error, and the parts of its request that determine which error the app
-    raises.
-    """
+    """A failed response, and what of its request determines the error."""
 
     service: str
     method: str
@@ -157,9 +155,8 @@ def _build_rejection_error(
 def parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
     """Return how long the service asks to wait, or None if it does not ask.
 
-    That is the wait in `Retry-After` (seconds or a date), at most a day. Without that header, if no
-    request remains, it is the time until `X-RateLimit-Reset`, at most an hour. Dates are compared
-    with the time of the response, if it has one.
+    Reads `Retry-After` (seconds or a date), at most a day. If it is missing and no request remains,
+    reads `X-RateLimit-Reset`, at most an hour.
     """
     value = headers.get("Retry-After", "").strip()
     reset = headers.get("X-RateLimit-Reset", "")
@@ -182,7 +179,7 @@ def _parse_date(headers: Mapping[str, str]) -> datetime:
 
 
 def _parse_reason(answer: FailedResponse) -> _Reason:
-    """Return code and message; an error inside Dataverse's message replaces the outer one."""
+    """Return the reason. An error inside Dataverse's message replaces the outer one."""
     code, message = _parse_envelope(answer.body)
     status = answer.status
     if wrapped := _WRAPPED.search(message):
@@ -209,8 +206,9 @@ def _parse_envelope(body: bytes) -> tuple[str, str]:
 
 
 def _describe_policies(error: Mapping[str, object]) -> str:
-    """Return which policy assignments deny a request, because newer messages of Azure do not name
-    them. See platform.md#azure-policy.
+    """Return the policy assignments that deny a request.
+
+    Newer messages of Azure do not name them. See platform.md#azure-policy.
     """
     listed = objects_at(error, "additionalInfo")
     info = [mapping_at(one, "info") for one in listed if one.get("type") == "PolicyViolation"]
@@ -219,8 +217,9 @@ def _describe_policies(error: Mapping[str, object]) -> str:
 
 
 def _find_first_detail(error: Mapping[str, object]) -> tuple[str, str] | None:
-    """Return the first code and all messages of several errors (`MultipleErrorsOccurred`), or None
-    if no error has a code.
+    """Return the first code and all messages of several errors (`MultipleErrorsOccurred`).
+
+    Returns None if no error has a code.
     """
     listed = error.get("details")
     details = [as_mapping(one) for one in listed] if isinstance(listed, list) else []

@@ -36,7 +36,7 @@ class FixedToken(AsyncTokenCredential):
     """A credential that returns the same token for every scope."""
 
     def __init__(self, token: str) -> None:
-        """Use `token` for every request. It is never logged."""
+        """`token` is never logged."""
         self._token = token
 
     async def get_token(self, *scopes: str, **_: Any) -> AccessToken:  # noqa: ARG002
@@ -78,7 +78,6 @@ class HttpJsonApi(JsonApi):
         self._services: dict[tuple[str, str], HttpService] = {}
 
     async def read_scopes(self, service: JsonService) -> Sequence[str]:
-        """Return the configured organizations, repositories or sites, without a request."""
         return service.scopes(self._settings)
 
     async def list(
@@ -90,7 +89,6 @@ class HttpJsonApi(JsonApi):
         member: str = "",
         arguments: Mapping[str, str] | None = None,
     ) -> builtins.list[Mapping[str, object]]:
-        """Return all items of a list. Reads all pages."""
         first = _build_read_request(service, path, arguments)
         http = self._find_http_service(service, first.url)
         call = replace(first, params=dict(query or {}))
@@ -112,17 +110,14 @@ class HttpJsonApi(JsonApi):
     async def get(
         self, service: JsonService, path: str, arguments: Mapping[str, str] | None = None
     ) -> Mapping[str, object]:
-        """Return a document."""
         call = _build_read_request(service, path, arguments)
         http = self._find_http_service(service, call.url)
         return parse_object(http, await self._send_request(http, call))
 
     async def put(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
-        """Replace a document."""
         await self._send_write("PUT", service, path, body)
 
     async def patch(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
-        """Change members of a document."""
         await self._send_write("PATCH", service, path, body)
 
     async def _send_write(
@@ -144,8 +139,10 @@ class HttpJsonApi(JsonApi):
         return self._services[service.name, host]
 
     async def _send_request(self, http: HttpService, call: ServiceRequest) -> ServiceResponse:
-        """Send a request. Raises `PlatformError` instead of `TokenRejected` if the service rejects
-        the token, because only this service is affected.
+        """Send a request.
+
+        If the service rejects the token, raises `PlatformError` instead of `TokenRejected`, because
+        only this service is affected.
         """
         try:
             answer = await self._http.send(http, call)
@@ -188,9 +185,6 @@ def _get_items(http: HttpService, document: object, member: str) -> builtins.lis
 
 
 def _find_next_url(answer: ServiceResponse, document: object) -> str:
-    """Return the URL of the next page, from a header or a member of the response, or "" after the
-    last page.
-    """
     if linked := _NEXT.search(answer.headers.get("Link", "")):
         return linked["url"]
     return text_at(as_mapping(document), _NEXT_MEMBER) or ""

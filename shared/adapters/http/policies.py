@@ -38,7 +38,7 @@ class RequestLimiter(Protocol):
         """Return whether an invocation runs now. Only then does `wait_for_requests` wait."""
 
     async def wait_for_requests(self, count: int = 1) -> None:
-        """Wait until the budget allows this many requests. Outside of an invocation, do not wait.
+        """Wait until the budget allows this many requests. Outside an invocation, do not wait.
 
         Raises `ThrottledError` if the wait would take minutes.
         """
@@ -47,13 +47,11 @@ class RequestLimiter(Protocol):
         """Take one request from the budget. Raises `ThrottledError` if none is left now."""
 
     async def slow_down(self, wait: timedelta) -> None:
-        """Pause for `wait` and lower the rate afterwards, because the service throttled
-        a request.
-        """
+        """Pause for `wait` and lower the rate, because the service throttled a request."""
 
 
 class CircuitBreakerGate(Protocol):
-    """Circuit breakers, as the HTTP client uses them: they stop requests to a failing service."""
+    """The circuit breakers, which stop requests to a failing service."""
 
     def guard_request(
         self, service: str, place: str, target: str
@@ -90,11 +88,9 @@ def find_proxies(host: str) -> dict[str, str]:
 class RequestHead(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
     """Sets user agent, request id and proxy of each request.
 
-    The random request id is for Microsoft support. azure-core's policy would derive an id from the
-    machine's clock and address, which takes five times as long. The proxy is the value of
-    `HTTPS_PROXY` at a host's first request, unless `NO_PROXY` contains the host. aiohttp would read
-    the environment and a netrc file before each request, each in a thread. One policy for all three
-    is faster than three of azure-core's policies.
+    One policy for all three is faster than three of azure-core's. The random request id is for
+    Microsoft support. The proxy is the value of `HTTPS_PROXY` at a host's first request, unless
+    `NO_PROXY` contains the host.
     """
 
     def __init__(self, user_agent: str) -> None:
@@ -103,7 +99,6 @@ class RequestHead(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         self._proxies: dict[str, dict[str, str]] = {}
 
     async def send(self, request: _Request) -> _Response:
-        """Add user agent, request id and proxy to the request, and send it."""
         http_request = request.http_request
         http_request.headers["x-ms-client-request-id"] = str(uuid4())
         http_request.headers["User-Agent"] = self._user_agent
@@ -115,7 +110,7 @@ class RequestHead(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
 
 class RetryOnce(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Retry a request once after a fault, if that is harmless.
+    """Retries a request once after a fault, if that is harmless.
 
     Never retries 429: the request budget decides when to continue.
     """
@@ -125,7 +120,6 @@ class RetryOnce(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         self._sleep = sleep
 
     async def send(self, request: _Request) -> _Response:
-        """Send the request, and retry it at most once."""
         is_read = request.http_request.method == "GET"
         is_repeatable = bool(request.context.options.pop(IS_REPEATABLE, is_read))
         try:
@@ -146,17 +140,17 @@ class RetryOnce(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
 
 class TokenRenewal(AsyncBearerTokenCredentialPolicy[HttpRequest, AsyncHttpResponse]):
-    """Adds an access token to a request, and sends it again with a new token if the service rejects
-    the first.
+    """Adds an access token to a request, and renews the token if the service rejects it.
 
-    Credentials cache tokens, even revoked ones, until shortly before they expire. A request for a
-    token with claims bypasses the cache, as after a claims challenge. After a rejected token
-    nothing was changed, so a write is safe to retry.
+    Credentials cache tokens, even revoked ones, until shortly before they expire; a request for a
+    token with claims bypasses the cache. After a rejected token nothing was changed, so a write is
+    safe to retry.
     """
 
     async def send(self, request: _Request) -> _Response:
-        """Send the request. If the service rejects the token, retry with the claims that the
-        service asks for, and then with a new token.
+        """Send the request, and retry it if the service rejects the token.
+
+        The first retry uses the claims that the service asks for, if any; the next a new token.
         """
         await self.on_request(request)
         response = await self.next.send(request)
@@ -174,12 +168,10 @@ class TokenRenewal(AsyncBearerTokenCredentialPolicy[HttpRequest, AsyncHttpRespon
 
 
 class RequestCounting(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Take each request from the service's budget and count it."""
+    """Takes each request from the service's budget and counts it."""
 
     def __init__(self, name: str, budget: RequestLimiter | None, calls: Counter[str]) -> None:
-        """Count requests under `name` in `calls`, and take them from `budget`. Without a budget,
-        all requests are sent.
-        """
+        """Count requests under `name` in `calls`. Without a budget, all requests are sent."""
         super().__init__()
         self._name = name
         self._budget = budget

@@ -111,7 +111,7 @@ type _Response = PipelineResponse[HttpRequest, AsyncHttpResponse]
 
 
 class RequestTracing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Record each request that is sent, retries included."""
+    """Records each request that is sent, retries included."""
 
     def __init__(self, service: str, telemetry: Telemetry) -> None:
         super().__init__()
@@ -119,7 +119,6 @@ class RequestTracing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
         self._telemetry = telemetry
 
     async def send(self, request: _Request) -> _Response:
-        """Send the request inside a span."""
         method = request.http_request.method
         route, address = _describe_url(request.http_request.url)
         attributes = {"http.request.method": method, "peer.service": self._service, **address}
@@ -146,10 +145,6 @@ class RequestTracing(AsyncHTTPPolicy[HttpRequest, AsyncHttpResponse]):
 
 
 def _describe_url(url: str) -> tuple[str, dict[str, str | int]]:
-    """Return the route of a URL, and the attributes that describe it in a span.
-
-    An invalid URL gets a hidden route and no attributes.
-    """
     try:
         parts = urlsplit(url)
         port = parts.port or 443
@@ -167,7 +162,7 @@ def _describe_url(url: str) -> tuple[str, dict[str, str | int]]:
 
 
 def build_route(path: str) -> str:
-    """Return a path for the name of a span, with everything hidden that depends on the tenant."""
+    """Return a path for the name of a span, with what depends on the tenant hidden."""
     shown, before = list[str](), ""
     is_dataverse = path.startswith("/api/data/")
     for part in path.split("/"):

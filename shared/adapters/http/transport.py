@@ -1,4 +1,4 @@
-"""Send requests by azure-core's aiohttp transport, and return simpler responses than its own.
+"""Send requests with azure-core's aiohttp transport, and return simpler responses.
 
 azure-core's response can be streamed, copied and read by three versions of its interface.
 `HttpClient` needs only status, headers and body.

@@ -27,8 +27,9 @@ class Wire(BaseModel):
 
 
 def parse_wire[T: Wire](model: type[T], document: object) -> T:
-    """Return the document as a model. Raises `ServiceUnavailable`, whose text names the invalid
-    fields.
+    """Return the document as a model.
+
+    Raises `ServiceUnavailable`, which names the invalid fields.
     """
     try:
         return model.model_validate(document)

@@ -1,8 +1,7 @@
 """Find the ids of flows in a canvas app's document (`.msapp`, a ZIP file).
 
-The format is undocumented. So all ids in the files about connections are returned, and the reader
-of the result compares them with the ids of existing flows. Nothing else in an app has a flow's id.
-See platform.md#canvas-apps.
+The format is undocumented. So all ids in the files about connections are returned, to be compared
+with the ids of existing flows. See platform.md#canvas-apps.
 """
 
 import re

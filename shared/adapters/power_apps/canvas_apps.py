@@ -79,22 +79,17 @@ class PowerAppsCanvasApps(CanvasApps):
     """Implements the port `CanvasApps` with the Power Apps service in the admin scope."""
 
     def __init__(self, http: HttpClient, service: HttpService, cloud: Cloud) -> None:
-        """Send requests as the application, with the audience of the admin API.
-
-        See platform.md#audiences.
-        """
+        """`service` has the audience of the admin API. See platform.md#audiences."""
         self._http = http
         self._service = service
         self._url = build_admin_url(cloud)
         self._gate = asyncio.Semaphore(_DOCUMENTS_AT_ONCE)
 
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
-        """Return the apps that use flows. Reads the document of each by one request."""
         apps = await self._read_apps(environment_id)
         return await read_each([app for app in apps if app.uses_flows], self._read_canvas_app)
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[CanvasApp]:
-        """Return the apps that use flows on one page of the list."""
         call = self._build_list_request(environment_id)
         rows, following = await read_page_at(self._http, self._service, call, cursor)
         apps = [parse_wire(_AppEntity, row) for row in rows]

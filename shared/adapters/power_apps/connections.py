@@ -96,23 +96,18 @@ class PowerAppsConnections(Connections):
     """Implements the port `Connections` with the Power Apps service in the admin scope."""
 
     def __init__(self, http: HttpClient, service: HttpService, cloud: Cloud) -> None:
-        """Send requests as the application, with the audience of the admin API.
-
-        See platform.md#audiences.
-        """
+        """`service` has the audience of the admin API. See platform.md#audiences."""
         self._http = http
         self._service = service
         self._url = build_admin_url(cloud)
 
     async def list(self, environment_id: str) -> list[Connection]:
-        """Return all connections, and read each connector that they use once."""
         found = [one.to_domain() for one in await self._read_entities(environment_id)]
         names = sorted({one.connector for one in found if one.connector})
         read = await read_each(names, partial(self.read_sign_in, environment_id))
         return add_sign_in(found, dict(zip(names, read, strict=True)))
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[Connection]:
-        """Return a page of the list of connections, without reading the connectors."""
         call = ServiceRequest(
             method="GET", url=f"{self._url}/{environment_id}/connections", params=VERSION
         )
@@ -133,9 +128,6 @@ class PowerAppsConnections(Connections):
         ]
 
     async def read_sign_in(self, environment_id: str, connector: str) -> ConnectorSignIn:
-        """Return how connections of a connector sign in. It is unknown if the app may not read the
-        connector, for example a custom one.
-        """
         call = ServiceRequest(
             method="GET", url=f"{self._url}/{environment_id}/apis/{connector}", params=VERSION
         )
@@ -149,8 +141,7 @@ class PowerAppsConnections(Connections):
 async def read_page_at(
     http: HttpClient, service: HttpService, call: ServiceRequest, cursor: str
 ) -> tuple[list[object], str]:
-    """Return the items of the page at a cursor, and the cursor of the next page, or "" after the
-    last.
+    """Return the items of the page at a cursor, and the cursor of the next page, or "".
 
     The cursor is the service's link to the next page, so its host is checked before the token is
     sent to it.

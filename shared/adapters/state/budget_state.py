@@ -1,7 +1,7 @@
 """Read and write the rows of a request budget and of its queue.
 
-An unreadable row blocks nothing. The budget's row is reset and logged. An unreadable queue entry is
-ignored and removed by the timer, and its job is retried by its own row.
+An unreadable budget row is reset. An unreadable queue entry is ignored until the timer removes it;
+its job is retried by its own row.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -72,7 +72,7 @@ class BudgetState:
 
     @property
     def name(self) -> tuple[str, str, str]:
-        """Return the row's table, partition and key."""
+        """Return the table, partition and key of the budget's row."""
         return _TABLE, self.limit.name, _KEY
 
     def build_empty_row(self, key: str) -> StoreRow:
@@ -111,13 +111,13 @@ class BudgetState:
             await self.write_queue_decision(remove_waiting, "")
 
     async def read_resets(self) -> list[RowName]:
-        """Return the names of the rows of all budgets that were reset within a day."""
+        """Return the names of the budget rows that were reset within the last day."""
         since = (self.clock.now() - _SHOWN_FOR).isoformat()
         found = self.store.query(_TABLE, _RESETS, where=[Condition(_RESET_AT, "gt", since)])
         return [(row.table, row.key, _KEY) async for row in found]
 
     async def write_decision[T](self, decide: Callable[[RequestLedger], Decision[T]]) -> T:
-        """Write the change of the ledger that `decide` returns, and return the result of `decide`.
+        """Write the ledger that `decide` returns, and return the result of `decide`.
 
         Calls `decide` again if another instance wrote first, or if the row may be outdated and
         `decide` raised `ThrottledError`.
@@ -142,8 +142,7 @@ class BudgetState:
     async def write_queue_decision[T](
         self, decide: Callable[[RequestLedger, QueueView], Decision[T]], position: str
     ) -> T:
-        """Write the change of the ledger and of the queue that `decide` returns, and return the
-        result of `decide`.
+        """Write the ledger and queue changes that `decide` returns, and return its result.
 
         `decide` gets the part of the queue up to `position`. The row is always written, which
         verifies that it was not outdated.
@@ -161,11 +160,7 @@ class BudgetState:
         raise build_exhausted_error(self.limit, RECHECK_DELAY)
 
     async def _read_known_row(self) -> tuple[StoreRow | None, RequestLedger | None]:
-        """Return the row that this instance last read or wrote, or else the stored one, with its
-        ledger.
-
-        The instance then forgets the row until it reads or writes it again.
-        """
+        """Return the row that this instance last read or wrote, or else the stored one."""
         row, self._known = self._known, None
         row = row or await self.store.get(*self.name)
         return row, await self._read_ledger(row)
@@ -186,7 +181,6 @@ class BudgetState:
         return True
 
     async def _with_totals(self, ledger: RequestLedger) -> RequestLedger:
-        """Return the ledger with the totals of the queue. Reads the queue if they are missing."""
         if ledger.queue is not None:
             return ledger
         entries = [one async for one in self.read_entries() if isinstance(one, RequestQueueEntry)]
@@ -217,7 +211,7 @@ class BudgetState:
         return None
 
     async def _read_ledger(self, row: StoreRow | None) -> RequestLedger | None:
-        """Return the ledger of a row. If the row is unreadable, reset it and return None.
+        """Return the ledger of a row, or reset the row and return None if it is unreadable.
 
         Resets at once, so that the pause starts at the same time for all instances.
         """

@@ -1,8 +1,7 @@
 """Store a ledger as one column of JSON, which is validated on each read.
 
-An unreadable row is reset to the setting, and requests pause for some minutes. During the pause,
-everything ends that the lost row may have allowed: a reservation is used for up to three windows,
-and its last request counts for one more. The hourly and daily counts are lost.
+An unreadable row is reset to the setting, and requests pause for some minutes, until everything
+that the lost row may have allowed has ended. The hourly and daily counts are lost.
 """
 
 from dataclasses import dataclass, replace
@@ -74,9 +73,10 @@ def build_reset_ledger(limit: BudgetLimit, now: datetime) -> RequestLedger:
 
 
 def parse_ledger(row: StoreRow, limit: BudgetLimit, now: datetime) -> RequestLedger:
-    """Return the ledger of a row, without expired entries. Expired reservations count as used.
+    """Return the ledger of a row, without expired entries.
 
-    Raises `ValueError` if the row is unreadable or contains an impossible time.
+    Expired reservations count as used. Raises `ValueError` if the row is unreadable or contains an
+    impossible time.
     """
     stored = _adapter.validate_json(str(row.columns.get(_LEDGER, "")))
     _require_writable_times(stored, limit, now)

@@ -1,9 +1,7 @@
 """Limit requests to a service for all instances of the app, with rows of the store.
 
-A period as long as the window never has more requests than the budget, wherever it starts. An hour
-or a day never has more than its limit (request_tally.py). While many requests are left, an instance
-leases slices (reserved_slices.py). While few are left, an invocation takes a reservation
-(reserved_requests.py) or waits in the queue (request_queue.py).
+While many requests are left, an instance leases slices (reserved_slices.py). While few are left, an
+invocation takes a reservation (reserved_requests.py) or waits in the queue (request_queue.py).
 """
 
 import asyncio
@@ -43,7 +41,7 @@ _log = get_product_log(__name__)
 
 @dataclass(slots=True)
 class _Invocation:
-    """The current invocation: what it has reserved of each budget, and how long it has waited."""
+    """The current invocation: what it has reserved, and how long it has waited."""
 
     is_urgent: bool
     #: By name of the budget.
@@ -53,9 +51,7 @@ class _Invocation:
     waits_until: datetime = NEVER
 
     def add_wait(self, now: datetime, wait: timedelta) -> None:
-        """Count a wait that starts now, without the part that was already counted because waits
-        overlap.
-        """
+        """Count a wait that starts now, except where it overlaps a counted one."""
         until = now + wait
         self.waited += max(timedelta(0), until - max(now, self.waits_until))
         self.waits_until = max(until, self.waits_until)
@@ -78,7 +74,6 @@ class StoredRequestBudget(RequestBudget):
 
     @asynccontextmanager
     async def reserve(self, need: RequestDemand | None) -> AsyncGenerator[None]:
-        """Run an invocation with reserved requests. The port describes it."""
         invocation, reservation = _Invocation(need is not None and need.is_urgent), None
         if self._slice.size == 1 or (need is not None and need.requests > self._slice.size):
             reservation = await self._begin_reservation(need)
@@ -93,13 +88,10 @@ class StoredRequestBudget(RequestBudget):
 
     @property
     def is_in_invocation(self) -> bool:
-        """Return whether an invocation runs now. Only then does `wait_for_requests` wait."""
         return _invocation.get() is not None
 
     async def wait_for_requests(self, count: int = 1, *, is_urgent: bool = False) -> None:
-        """Wait until this many requests are available. Outside of an invocation, do nothing: `take`
-        then raises if there are none.
-        """
+        """Wait until this many requests are available. Outside an invocation, do not wait."""
         invocation = _invocation.get()
         if invocation is None:
             return
@@ -116,7 +108,6 @@ class StoredRequestBudget(RequestBudget):
             await self._clock.sleep(wait)
 
     async def take(self, *, is_write: bool = False) -> None:
-        """Take one request. Raises `ThrottledError` with the time until the next is available."""
         async with self._lock:
             await self._take_requests(1, is_write=is_write)
             if reservation := self._get_current_reservation():
@@ -130,7 +121,6 @@ class StoredRequestBudget(RequestBudget):
     async def promote_waiters(
         self, wake: Callable[[QueuedJob], Awaitable[bool]]
     ) -> RequestQueueStatus:
-        """Wake the jobs whose turn comes within the next minutes. The port describes it."""
         ledger = await self._row.read()
         ahead, gone = ledger.owed_count, list[RequestQueueEntry]()
         returns, unreadable = list[Operation](), list[StoreRow]()
@@ -174,7 +164,6 @@ class StoredRequestBudget(RequestBudget):
             )
 
     async def slow_down(self, wait: timedelta) -> None:
-        """Pause for `wait` in all instances and lower the rate afterwards."""
         async with self._lock:
             self._slice.drop()
             if reservation := self._get_current_reservation():
@@ -202,10 +191,10 @@ class StoredRequestBudget(RequestBudget):
     async def _take_requests(
         self, calls: int, *, is_urgent: bool = False, is_write: bool = False
     ) -> None:
-        """Take requests from the invocation's reservation, or else from the slice of this instance.
+        """Take requests from the invocation's reservation, or else from this instance's slice.
 
-        Outside of an invocation, writes count as urgent: those of people and timers only correct
-        something. Raises `ThrottledError` if there are too few.
+        Outside an invocation, writes count as urgent: those of people and timers only correct
+        something. Raises `ThrottledError` if there are too few requests.
         """
         invocation, reservation = _invocation.get(), self._get_current_reservation()
         is_urgent = is_urgent or (invocation.is_urgent if invocation else is_write)

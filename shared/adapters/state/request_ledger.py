@@ -60,9 +60,7 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLedger:
-    """The requests of a budget at a point in time. No period as long as `window` has more than
-    `calls`.
-    """
+    """The requests of a budget at a point in time."""
 
     now: datetime
     limit: BudgetLimit
@@ -94,27 +92,26 @@ class RequestLedger:
 
     @property
     def reserved_count(self) -> int:
-        """Return how many requests are reserved. Invocations can send them at any time."""
+        """Return how many requests are reserved but not sent."""
         return sum(hold.held for hold in self.holds.values())
 
     @property
     def unreserved_count(self) -> int:
-        """Return the number of unreserved requests that can be sent now."""
+        """Return the limit minus the reserved requests and those that count now."""
         return self.calls - self.reserved_count - sum(count for _, count in self.spent)
 
     @property
     def daily_requests_left(self) -> int | None:
-        """Return how many requests non-urgent work may still send in 24 hours, or None if there is
-        no limit.
+        """Return how many requests non-urgent work may still send in 24 hours.
+
+        Returns None if there is no limit.
         """
         return (
             max(self.day.count_left(self.reserved_count, is_urgent=False), 0) if self.day else None
         )
 
     def count_free(self, *, kept: int = 0, is_urgent: bool, may_write: bool = True) -> int:
-        """Return how many requests can be reserved now, if `kept` requests must stay available for
-        others.
-        """
+        """Return how many requests can be reserved now, if `kept` must stay for others."""
         if self.paused_until > self.now:
             return 0
         free = self.unreserved_count - kept
@@ -138,7 +135,7 @@ class RequestLedger:
 
     @property
     def owed_count(self) -> int:
-        """Return how many of the next available requests belong to existing reservations."""
+        """Return how many requests existing reservations get before anyone else is admitted."""
         return sum(hold.owed for hold in self.holds.values())
 
     def with_requests(self, moment: datetime, calls: int = 1, *, is_write: bool = False) -> Self:
@@ -154,15 +151,11 @@ class RequestLedger:
         )
 
     def without_unsent_requests(self, moment: datetime, calls: int) -> Self:
-        """Return the ledger without requests that were leased and not sent. They no longer count
-        for the day.
-        """
+        """Return the ledger without requests that were leased but not sent in the daily count."""
         return replace(self, day=self.day.with_requests(moment, -calls) if self.day else None)
 
     def with_sent_requests(self, leased: tuple[datetime, int], used: tuple[datetime, int]) -> Self:
-        """Return the ledger in which requests that were sent (`used`) replace those that were
-        leased.
-        """
+        """Return the ledger with the sent requests (`used`) in place of the leased ones."""
         if leased not in self.spent:
             return self  # they no longer count
         at, counts = self.spent.index(leased), used[1] > 0 and used[0] > self.now
@@ -201,9 +194,7 @@ class RequestLedger:
         return ends[last] + rounds * self.window
 
     def with_higher_limit(self) -> Self:
-        """Return the ledger with a higher limit. The limit stays if it is the highest, or was
-        changed a short time ago.
-        """
+        """Return the ledger with a higher limit, unless it is the highest or was just changed."""
         most = max(self.limit.most or 0, self.limit.calls)
         if self.ceiling is not None and self.now < self.ceiling_until:
             most = min(most, self.ceiling)
@@ -212,10 +203,9 @@ class RequestLedger:
         return replace(self, calls=min(self.calls + self._limit_step, most), since=self.now)
 
     def with_pause(self, wait: timedelta) -> Self:
-        """Return the ledger after the service answered 429, with a pause and a lower limit.
+        """Return the ledger after the service answered 429: paused, and with a lower limit.
 
-        A limit above the setting is halved. Later 429s of requests already sent have no further
-        effect.
+        A 429 during the pause does not lower the limit again.
         """
         until = self.now + min(wait, _LONGEST_PAUSE)
         paused = replace(self, paused_until=max(self.paused_until, until))

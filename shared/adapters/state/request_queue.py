@@ -1,11 +1,10 @@
 """Decide which job in the request queue gets requests, and when the others try again.
 
 Each waiting job is a row: its key has the order, its columns the number of requests and the time to
-return. No job is admitted while one earlier in the queue is about to return, or while a started
-reservation lacks requests. A job that does not return in time counts as gone and blocks no other.
+return. A job that does not return in time counts as gone and blocks no other.
 
-An invocation reads only the entries of the queue whose turn may come within the next minutes. Of
-the later entries it knows the totals (queue_totals.py).
+An invocation reads only the entries whose turn may come within the next minutes. Of the later
+entries it knows the totals (queue_totals.py).
 """
 
 from collections.abc import Iterable, Sequence
@@ -86,12 +85,13 @@ class RequestQueueEntry:
 
     @property
     def removal(self) -> DeleteRow:
-        """Return the operation that removes the entry from the queue, unless it has changed."""
+        """Return the operation that removes the entry, which fails if the entry has changed."""
         return DeleteRow(self.kept)
 
     def build_earlier_return(self, comes: datetime) -> ReplaceRow:
-        """Return the operation that moves the job's return to an earlier time, unless the entry has
-        changed.
+        """Return the operation that moves the job's return to an earlier time.
+
+        The operation fails if the entry has changed.
         """
         return ReplaceRow(
             replace(self.kept, columns=_build_columns(replace(self.stored, comes=comes)))
@@ -142,8 +142,8 @@ def admit_or_queue(
 ) -> tuple[int | datetime, RequestLedger, Sequence[Operation]]:
     """Admit an invocation, or give it a place in the queue.
 
-    Return three values: the number of admitted requests, or else the time to return; the ledger
-    with the new totals; and the operations that change the queue.
+    Returns the number of admitted requests, or else the time to return; the ledger with the new
+    totals; and the operations that change the queue.
     """
     calls = min(need.requests, ledger.calls)
     gone = [one for one in line.first if one.is_dead(ledger)][:AT_ONCE]
@@ -191,9 +191,7 @@ def _estimate_return(
 
 
 def has_seen_enough(ledger: RequestLedger, first: Sequence[RequestQueueEntry], calls: int) -> bool:
-    """Return whether the turn of all later entries is far away, because the entries `first` need
-    `calls` requests.
-    """
+    """Return whether the entries after `first`, which need `calls` requests, need no reading."""
     return calls > ledger.calls * (_NEAR + 1) and len(first) >= _READ_EXACTLY
 
 

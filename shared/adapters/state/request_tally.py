@@ -1,4 +1,4 @@
-"""Count requests of a long period in buckets. A bucket expires late and never early."""
+"""Count requests of a long period in buckets, which expire late and never early."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,9 +10,7 @@ _ZERO = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestTally:
-    """The requests of a long period, counted in buckets. A period as long as `span` may have at
-    most `limit`.
-    """
+    """The requests of a long period, counted in buckets."""
 
     now: datetime
     limit: int
@@ -34,14 +32,16 @@ class RequestTally:
         return replace(self, counts={**self.counts, until: count})
 
     def count_left(self, held: int, *, is_urgent: bool) -> int:
-        """Return how many requests are left after subtracting the reserved ones. A tenth of the
-        limit is for urgent requests.
+        """Return how many requests are left beside the `held` ones.
+
+        A tenth of the limit is kept for urgent requests.
         """
         return self._count_usable_requests(is_urgent=is_urgent) - held - sum(self.counts.values())
 
     def find_opening_time(self, number: int, held: int, *, is_urgent: bool) -> datetime | None:
-        """Return the earliest time at which `number` more requests are available, or None if that
-        depends on when reserved requests are released.
+        """Return the earliest time at which `number` more requests are available.
+
+        Returns None if that depends on when reserved requests are released.
         """
         rounds, last = divmod(number - 1, self._count_usable_requests(is_urgent=is_urgent))
         left, until = self.count_left(held, is_urgent=is_urgent), self.now

@@ -46,7 +46,7 @@ class ReservedRequests:
     async def begin(cls, row: BudgetState, need: RequestDemand) -> Self:
         """Return the reservation of an invocation that may start.
 
-        Raises `MustWait` if it has to wait in the queue.
+        Raises `MustWait` if the invocation has to wait in the queue.
         """
         block = cls(row=row, whose=need.job_id)
 
@@ -108,8 +108,7 @@ class ReservedRequests:
     async def _refill_requests(self, calls: int, *, is_urgent: bool) -> None:
         """Add available requests to the reservation, and report the used ones.
 
-        Requests owed to other reservations are available to this one too, because all were
-        admitted.
+        These include requests owed to other reservations, because all were admitted.
         """
 
         def fill(ledger: RequestLedger) -> Decision[tuple[Reservation, int]]:
@@ -133,9 +132,6 @@ class ReservedRequests:
         self.left, self.owed, self.until = hold.held, hold.owed, hold.until
 
     def _report_used_requests(self, ledger: RequestLedger) -> RequestLedger:
-        """Return the ledger without the reservation, and with the requests used since the last
-        report.
-        """
         for moment, is_write in self.used:
             ledger = ledger.with_requests(moment + UNDERWAY, is_write=is_write)
         return ledger.with_reservation(self.name, None)

@@ -29,7 +29,7 @@ class ReservedSlice:
         self._used_at = NEVER
 
     async def take(self, calls: int, *, is_urgent: bool, is_write: bool) -> None:
-        """Lease another slice if the current one has too few requests.
+        """Lease another slice if the current one is expired or has too few requests.
 
         Raises `ThrottledError` if too few are available.
         """
@@ -47,10 +47,7 @@ class ReservedSlice:
         self._left = 0
 
     async def _lease_slice(self, calls: int, *, is_urgent: bool, may_write: bool) -> None:
-        """Lease a slice. If only urgent requests are left, it has no more of them than needed.
-
-        A slice of one request may be for a write.
-        """
+        """Lease a slice. If only urgent requests are left, it has no more of them than needed."""
 
         window = self._row.limit.window
         used = (self._used_at + UNDERWAY + window, self._leased[1] - self._left)

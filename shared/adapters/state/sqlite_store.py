@@ -2,8 +2,8 @@
 
 Several processes on a machine can use the file at once. WAL mode allows reads during a write,
 `BEGIN IMMEDIATE` makes a check and its write atomic, and `synchronous=FULL` keeps a write through a
-power failure. A write waits for the disk, so it runs in a thread pool. Concurrent writes share the
-next transaction and its wait. A read is faster than a switch to another thread, so it runs at once.
+power failure. A write waits for the disk, so it runs in a thread; concurrent writes share a
+transaction. A read is faster than a switch to another thread, so it runs at once.
 """
 
 import asyncio
@@ -97,7 +97,6 @@ class SqliteStore(Store):
             return [name for (name,) in found]
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Run all operations or none. The port describes it."""
         require_valid_batch(operations)
         loop = asyncio.get_running_loop()
         mine = _Write(operations, loop.create_future())
@@ -112,8 +111,7 @@ class SqliteStore(Store):
     async def _commit_waiting_writes(self) -> None:
         """Commit waiting writes until none is left.
 
-        After a commit that several tasks shared, wait a moment so that more writes gather. A task
-        that writes alone waits only for the disk.
+        After a commit that several tasks shared, waits a moment so that more writes gather.
         """
         while self._waiting:
             writes, self._waiting = self._waiting, []
@@ -139,7 +137,6 @@ class SqliteStore(Store):
         after: str | None = None,
         page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
-        """Yield rows in the order of partition and key, page by page. The port describes it."""
         require_valid_entity_key(table, partition or "", before)
         require_valid_entity_key(table, partition or "", after)
         require_valid_conditions(where)
@@ -292,7 +289,6 @@ def _build_select(
 
 
 def _list_comparable_types(value: Scalar) -> str:
-    """Return the SQLite JSON types that are comparable with a value."""
     match value:
         case bool():
             return "'true','false'"

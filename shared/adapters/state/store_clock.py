@@ -20,25 +20,22 @@ _OF_THE_STORE = "x-ms-request-id"
 
 
 def _read_steady_seconds() -> float:
-    """Return the time of a clock that nobody can set and that also runs while the machine is
-    suspended.
+    """Return the time of a clock that nobody can set.
+
+    On Linux, it also runs while the machine is suspended.
     """
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class StoreClock(Clock):
-    """A clock that reads the time from the `Date` header of the store's responses, and counts on
-    from there.
+    """A clock that takes the time from the `Date` header of the store's responses.
 
     A `Date` has whole seconds, and is older on arrival. So the latest time of all responses is the
     best: it is never ahead of the store, and behind by at most a second and the fastest transit.
-    The clocks of two instances differ by at most that.
     """
 
     def __init__(self, local: Clock, steady: Callable[[], float] = _read_steady_seconds) -> None:
-        """Use the clock `local` until the store's first response. `steady` measures the time since
-        a response.
-        """
+        """Use `local` until the store's first response. `steady` measures the time since then."""
         self._local, self._steady = local, steady
         #: Store time minus steady time: the maximum of this period and of the last.
         self._offsets: tuple[float, ...] = ()
@@ -58,15 +55,12 @@ class StoreClock(Clock):
             self._offsets = (max(self._offsets[0], offset), *self._offsets[1:])
 
     def now(self) -> datetime:
-        """Return the current time of the store's clock."""
         if not self._offsets:
             return self._local.now()
         return datetime.fromtimestamp(self._steady() + max(self._offsets), UTC)
 
     def measure_local_lead(self) -> timedelta:
-        """Return how far the machine's clock is ahead of the store's, or behind if negative."""
         return self._local.now() - self.now()
 
     async def sleep(self, time: timedelta) -> None:
-        """Wait without blocking other tasks."""
         await self._local.sleep(time)

@@ -57,7 +57,7 @@ _OF_THE_HOST = ("AzureFunctions", "AzureWebJobs")
 def build_table_service(
     account: str, domain: str, credential: AsyncTokenCredential, answered: Callable[[Any], None]
 ) -> "TableServiceClient":
-    """Return a client for a storage account by its name and its cloud's `domain`.
+    """Return a client for a storage account, by its name and its cloud's `domain`.
 
     `answered` is called with each response before it is read.
     """
@@ -94,7 +94,6 @@ class TableStore(Store):
         return sorted(name for name in names if not name.startswith(_OF_THE_HOST))
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Run all operations or none. The port describes it."""
         require_valid_batch(operations)
         table = operations[0].row.table
         batch = [_build_wire_operation(operation) for operation in operations]
@@ -124,7 +123,6 @@ class TableStore(Store):
         after: str | None = None,
         page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
-        """Yield rows in the order of partition and key. The port describes it."""
         require_valid_entity_key(table, partition or "", before)
         require_valid_entity_key(table, partition or "", after)
         require_valid_conditions(where)

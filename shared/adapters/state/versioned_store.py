@@ -51,9 +51,7 @@ class VersionedStore(Store):
     """
 
     def __init__(self, store: Store, tables: Sequence[str], remedy: str) -> None:
-        """Use `store`, whose tables in this version are `tables`. `remedy` says how to get an empty
-        store.
-        """
+        """`tables` are those of this version. `remedy` says how to get an empty store."""
         self.store = store
         self._tables = tables
         self._remedy = remedy
@@ -66,7 +64,6 @@ class VersionedStore(Store):
         return _without_version(row) if row else None
 
     async def write(self, *operations: Operation) -> list[StoreRow]:
-        """Run all operations or none."""
         await self._require_version_once()
         versioned = [type(one)(_with_version(one.row)) for one in operations]
         return [_without_version(row) for row in await self.store.write(*versioned)]
@@ -81,7 +78,6 @@ class VersionedStore(Store):
         after: str | None = None,
         page_size: int | None = None,
     ) -> AsyncIterator[StoreRow]:
-        """Yield the rows that match, in the order of partition and key."""
         await self._require_version_once()
         async for row in self.store.query(
             table, partition, where=where, before=before, after=after, page_size=page_size
@@ -89,10 +85,6 @@ class VersionedStore(Store):
             yield _without_version(row)
 
     async def _require_version_once(self) -> None:
-        """Check the version of the store's schema, once.
-
-        Raises `JobBlocked` for another version.
-        """
         if self._is_checked:
             return
         async with self._checking:

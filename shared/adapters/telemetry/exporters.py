@@ -1,6 +1,6 @@
 """Build the exporters of telemetry that the settings select.
 
-Imported only when needed, because the exporters take a fifth of a second to import.
+The exporters take a fifth of a second to import, so this module is imported only when needed.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -40,9 +40,7 @@ class OpenTelemetry:
     is_recorded = True
 
     def __init__(self, exporter: SpanExporter, reader: MetricReader) -> None:
-        """Take ownership of `exporter` and `reader`: `close` sends what they still have, and closes
-        them.
-        """
+        """Take ownership of `exporter` and `reader`: `close` sends the rest and closes them."""
         for name in _EXPORT_LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         resource = Resource.create({"service.name": SERVICE_NAME})
@@ -76,7 +74,6 @@ class OpenTelemetry:
         link: str = "",
         attributes: Attributes | None = None,
     ) -> AbstractContextManager[Span]:
-        """Record the block as an operation."""
         kind = trace.SpanKind.CLIENT if is_request else trace.SpanKind.INTERNAL
         opened = self._call_without_errors(
             lambda: self._start_span(name, kind, parent, link, attributes)
@@ -88,12 +85,9 @@ class OpenTelemetry:
         )
 
     def current_traceparent(self) -> str:
-        """Return the traceparent of the current span."""
         return _build_traceparent(trace.get_current_span())
 
     def count(self, name: str, attributes: Attributes) -> None:
-        """Add one to a counter."""
-
         def add_one() -> None:
             instrument = self._get_instrument(name, self._meter.create_counter)
             assert isinstance(instrument, Counter)
@@ -102,8 +96,6 @@ class OpenTelemetry:
         self._call_without_errors(add_one)
 
     def measure(self, name: str, value: float, attributes: Attributes) -> None:
-        """Add a value to a distribution."""
-
         def record_value() -> None:
             instrument = self._get_instrument(name, self._meter.create_histogram)
             assert isinstance(instrument, Histogram)
@@ -112,7 +104,6 @@ class OpenTelemetry:
         self._call_without_errors(record_value)
 
     def report(self, name: str, value: float, attributes: Attributes) -> None:
-        """Record the present value of a gauge."""
         self._call_without_errors(
             lambda: self._get_instrument(name, self._meter.create_gauge).set(
                 value, dict(attributes)
@@ -150,8 +141,7 @@ class OpenTelemetry:
 class _SpanBlock(AbstractContextManager["_RecordedSpan"]):
     """A context manager that makes a span the current one, and ends it.
 
-    It is a class, because the SDK's own context manager, a generator, takes as long as all other
-    work for a span.
+    A class is faster than the SDK's generator, which takes as long as all other work for a span.
     """
 
     def __init__(self, span: trace.Span, guard: Callable[[Callable[[], None]], None]) -> None:
@@ -180,32 +170,27 @@ class _RecordedSpan:
 
     @property
     def traceparent(self) -> str:
-        """Return the W3C traceparent of the span."""
         return _build_traceparent(self._span)
 
     @property
     def trace_id(self) -> str:
-        """Return the id of the span's trace."""
         return trace.format_trace_id(self._span.get_span_context().trace_id)
 
     def set_attributes(self, attributes: Attributes) -> None:
-        """Add attributes to the span."""
         self._span.set_attributes(dict(attributes))
 
     def fail(self, reason: str) -> None:
-        """Mark the operation as failed."""
         self._span.set_status(Status(StatusCode.ERROR, redact(reason)[:_LONGEST_REASON]))
 
 
 class _ReportingExporter(SpanExporter):
-    """An exporter that logs when sending begins to fail, and not again before a batch was sent."""
+    """An exporter that logs when sending begins to fail, and not again before it succeeds."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
         self._is_failing = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send a batch of spans."""
         try:
             result = self._exporter.export(spans)
         except Exception as err:  # noqa: BLE001 -- a recording must not harm the work
@@ -219,18 +204,14 @@ class _ReportingExporter(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """Stop the exporter."""
         self._exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Send the spans that the exporter still has."""
         return self._exporter.force_flush(timeout_millis)
 
 
 def _parse_traceparent(text: str) -> Context:
-    """Return a context whose parent is this span, or a context without a parent if the text is
-    malformed.
-    """
+    """Return a context whose parent is this span, or has none if the text is malformed."""
     empty = trace.set_span_in_context(NonRecordingSpan(trace.INVALID_SPAN_CONTEXT), Context())
     return _PROPAGATOR.extract({"traceparent": text}, empty)
 
