@@ -33,9 +33,7 @@ _CHANGED = ("have changed and await approval", "has changed and awaits approval"
 
 
 def await_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:
-    """Return the environment job in the state `awaiting_approval`, which is checked again when the
-    plan expires.
-    """
+    """Return the environment job as awaiting approval, to be checked when its plan expires."""
     until = (
         f" until {job.approval_expires_at:%Y-%m-%d %H:%M} UTC" if job.approval_expires_at else ""
     )
@@ -47,7 +45,7 @@ def await_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:
 
 
 def describe_continued_flows(job: EnvironmentJob) -> str:
-    """Return in words how many flows of the plan another remediation migrates, or "" if none.
+    """Return how many flows of the plan another remediation migrates, or "" if none.
 
     The text begins with a blank.
     """
@@ -57,7 +55,7 @@ def describe_continued_flows(job: EnvironmentJob) -> str:
 
 
 async def expire_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Return the environment job. It is cancelled if its plan has expired."""
+    """Return the environment job, cancelled if its plan has expired."""
     services, job = leased.services, leased.job
     if job.approval_expires_at and job.approval_expires_at > services.now:
         return replace(job, next_check_at=job.approval_expires_at)
@@ -68,8 +66,8 @@ async def expire_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
 async def compare_with_approval(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Compare the approved plan with the environment, which may have changed since.
 
-    The environment job continues with the unchanged items, or awaits approval again if there are
-    none.
+    The environment job continues with the unchanged items. If there are none and changed ones await
+    approval, it awaits approval again.
     """
     services, job = leased.services, leased.job
     environment = await _require_planned_policy(services, job)
@@ -91,10 +89,9 @@ async def compare_with_approval(leased: LeasedJob[EnvironmentJob]) -> Environmen
 
 
 async def _require_planned_policy(services: Services, job: EnvironmentJob) -> Environment:
-    """Return the environment if its policy is the one that the plan was made for.
+    """Raise an error if the environment's policy is not the one of the plan.
 
     With another policy, no flow is on the Microsoft-key list, so every flow would seem deleted.
-    Raises `Waiting` or `JobBlocked` if the policy is another.
     """
     if job.mode is RemediationMode.PREPARE:
         return await require_environment_without_key(
@@ -144,10 +141,7 @@ async def start_and_watch_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> Enviro
 
 
 async def _start_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Create the rows of all flow jobs, then send their messages.
-
-    No flow job may start before the rows of all exist.
-    """
+    """Create the rows of all flow jobs, then send their messages."""
     services = leased.services
     jobs = await start_flow_jobs(services, leased.job)
     text = f"{format_count(len(jobs), 'flow job')} started."
@@ -155,5 +149,6 @@ async def _start_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     job = await leased.save(
         move_to_state(job, EnvironmentJobState.RUNNING_FLOW_JOBS, text, now=services.now)
     )
+    # Last: no flow job may start before the rows of all exist.
     await send_job_messages(services, jobs)
     return job

@@ -43,7 +43,7 @@ class ApprovalInput:
     offered_flow_ids: tuple[str, ...] | None = None
 
     def list_excluded_among(self, awaiting: Collection[str]) -> tuple[str, ...]:
-        """Return which of the awaiting workflow ids of a plan this approval excludes, sorted."""
+        """Return those of the awaiting workflow ids that this approval excludes, sorted."""
         excluded = {flow.lower() for flow in self.excluded_flow_ids}
         if self.included_flow_ids is not None:
             offered = awaiting if self.offered_flow_ids is None else self.offered_flow_ids
@@ -93,12 +93,12 @@ class AwaitingPlan:
 async def approve_plans(
     services: Services, remediation_id: str, approval: ApprovalInput
 ) -> list[EnvironmentJob]:
-    """Approve the plans with these versions, all or none. Returns their environment jobs.
+    """Approve the plans with these versions, and return their environment jobs.
 
-    A repeated approval by the same person succeeds, because the first response may have been lost.
-    Raises `JobBlocked` (code `nothing_to_approve`, `plan_changed`, `environment_read_only`,
-    `approval_expired` or `self_approval_not_allowed`), and `NotFound` for an unknown remediation or
-    a flow that does not await approval.
+    If one plan cannot be approved, none is. A repeated approval by the same person succeeds,
+    because the first response may have been lost. Raises `JobBlocked` (code `nothing_to_approve`,
+    `plan_changed`, `environment_read_only`, `approval_expired` or `self_approval_not_allowed`), and
+    `NotFound` for an unknown remediation or a flow that does not await approval.
     """
     reject_self_approval(
         services, await get_remediation(services, remediation_id), approval.approved_by_id
@@ -197,11 +197,6 @@ async def _resolve_excluded_flows(
 
 
 def _require_known_flows(plans: Sequence[AwaitingPlan], approval: ApprovalInput) -> None:
-    """Raise an error if the approval names a flow that does not await approval.
-
-    An excluded flow with a mistyped name would otherwise be copied. Raises `JobBlocked` if a plan
-    has no included flow.
-    """
     open_items = [item for plan in plans for item in plan.awaiting_items]
     known = frozenset(item.workflow_id for item in open_items)
     unknown = [flow for flow in approval.included_flow_ids or () if flow not in known]
@@ -221,9 +216,9 @@ def _require_known_flows(plans: Sequence[AwaitingPlan], approval: ApprovalInput)
 async def _approve_one_plan(
     services: Services, plan: AwaitingPlan, approval: ApprovalInput
 ) -> EnvironmentJob:
-    """Store the approval in the environment job's row, if the plan is still the one that was read.
+    """Archive the plan, then store the approval in the environment job's row.
 
-    The plan is archived first, so that every approved plan can be shown later.
+    Raises `Conflict` if the row has changed since it was read.
     """
     left_out, content = approval.list_excluded_among(plan.awaiting), plan.text
     version = compute_plan_version(content)
@@ -275,11 +270,6 @@ async def _read_already_approved_jobs(
 async def _read_approved_flows(
     services: Services, job: EnvironmentJob, approval: ApprovalInput
 ) -> frozenset[str]:
-    """Return the workflow ids that awaited approval in the approved version, from the archive.
-
-    The rows of these flows have changed since. Returns none if the approval names no included
-    flows.
-    """
     if approval.included_flow_ids is None:
         return frozenset()
     content = await services.archive.get(build_approved_plan_name(job.id, job.approved_version))

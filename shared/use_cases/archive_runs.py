@@ -1,7 +1,7 @@
 """Archive the run history of originals, on request and before an original is deleted.
 
-No migration step depends on it. Each call archives some parts and returns the progress, so it is
-called until all is archived. After a crash the next call continues from the rows.
+Each call archives some parts and returns the progress, so it is called until all is archived. After
+a crash the next call continues from the rows.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,9 @@ _DEFAULT_WAIT = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupportWindow:
-    """The time in which Microsoft's support can restore an environment's run history from before
-    the key was applied.
+    """The time until which Microsoft's support can restore an environment's run history.
+
+    The history is that from before the key was applied.
     """
 
     environment_id: str
@@ -38,7 +39,7 @@ class SupportWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunArchiveStatus:
-    """The progress of the run archives of one remediation, and its support windows."""
+    """The run archives of one remediation, and its support windows."""
 
     archives: tuple[RunArchive, ...]
     support_windows: tuple[SupportWindow, ...]
@@ -52,7 +53,7 @@ class RunArchiveStatus:
 
 
 async def show_run_archives(services: Services, remediation_id: str) -> RunArchiveStatus:
-    """Return the run archives and support windows of a remediation from stored rows.
+    """Return the stored run archives and support windows of a remediation.
 
     Raises `NotFound` if there is no such remediation.
     """
@@ -70,10 +71,9 @@ async def show_run_archives(services: Services, remediation_id: str) -> RunArchi
 async def archive_runs(
     services: Services, remediation_id: str, flow_ids: Sequence[str] = ()
 ) -> RunArchiveStatus:
-    """Archive some more parts of the runs of these originals, or of all originals. Returns the
-    progress.
+    """Archive more parts of the runs of these originals, or of all, and return the progress.
 
-    Raises `NotFound`, and `FlowNotFound` for a flow that is not in this remediation.
+    Raises `NotFound` for an unknown remediation, and `FlowNotFound` for a flow that is not in it.
     """
     await get_remediation(services, remediation_id)
     named = select_named_jobs(await read_jobs(services, remediation_id), flow_ids)
@@ -95,8 +95,9 @@ async def archive_runs(
 
 
 async def _archive_parts(services: Services, remediation_id: str) -> timedelta | None:
-    """Archive some parts of a remediation's runs. Returns how long to wait if the request budget is
-    used up.
+    """Archive some parts of a remediation's runs.
+
+    Returns how long to wait if the request budget is used up.
     """
     left = PARTS
     jobs = await services.tables.environment_jobs.read_all(remediation_id)
@@ -129,7 +130,7 @@ async def _read_archives(
 
 
 def build_run_archive(services: Services, job: FlowJob, remediation_id: str) -> RunArchive:
-    """Return a new run archive of a job's original, for the runs that have started until now."""
+    """Return a new archive of the runs of a job's original that have started until now."""
     return RunArchive(
         environment_id=job.environment_id,
         job_id=job.id,
@@ -143,7 +144,7 @@ def build_run_archive(services: Services, job: FlowJob, remediation_id: str) -> 
 def find_support_window(job: EnvironmentJob) -> SupportWindow:
     """Return the support window of an environment job's environment.
 
-    It is counted from the start of the discovery, because the platform migration had then ended.
+    It is counted from the start of the discovery, before which the platform migration had ended.
     """
     over = next(
         (c.changed_at for c in job.history if c.state == EnvironmentJobState.DISCOVERING), None

@@ -55,12 +55,12 @@ async def assess_environment(
 ) -> EnvironmentAssessment:
     """Return the assessment of an environment.
 
-    `policy` is the name or Azure resource id of the policy that will be applied, by default the
-    environment's own policy. `key` contains the vault (name or Azure resource id) and the name of a
-    key that no policy names yet. A caller search that was made since `callers_since` is reused
-    (`callers_searched_at` of another assessment). `read` reads the flows, and `search` searches for
-    their callers. `network` and `power_apps` are facts that were already read. Raises `NotFound`
-    for an unknown environment or policy.
+    `policy` is the name or Azure resource id of the policy to apply, by default the environment's
+    own. `key` contains the vault (name or Azure resource id) and the name of a key that no policy
+    names yet. A caller search that was made since `callers_since` is reused (`callers_searched_at`
+    of another assessment). `read` reads the flows, and `search` searches for their callers.
+    `network` and `power_apps` are facts that were already read. Raises `NotFound` for an unknown
+    environment or policy.
     """
     environment = await services.environments.get(environment_id)
     everywhere = tuple(await services.environments.list())
@@ -102,7 +102,8 @@ async def read_named_policy(
 ) -> EnterprisePolicy | NoAnswer | None:
     """Return the policy with this name or id, by default the environment's own.
 
-    Raises `NotFound` if no policy has the name or id.
+    Returns None if no policy is named and the environment's own is not found. Raises `NotFound` if
+    a named policy is not found.
     """
     wanted = named.lower() or (environment.policy.policy_id if environment.policy else "")
     if not wanted:
@@ -134,7 +135,7 @@ _NOT_SCHEDULED = {DeletionState.CANCELLED, DeletionState.DELETED}
 async def _add_flow_job_status(
     services: Services, facts: EnvironmentSnapshot, flows: Sequence[AssessedFlow]
 ) -> list[AssessedFlow]:
-    """Return the flows with the status of their flow jobs, which are read by two queries.
+    """Return the flows with the status of their flow jobs.
 
     A flow with an unreadable job has an unknown status.
     """

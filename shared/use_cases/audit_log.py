@@ -27,7 +27,7 @@ type Subject = Callable[[Services, str], Awaitable[State]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingAuditEntry:
-    """A request that is recorded in the audit log and whose result is not recorded yet."""
+    """An entry of the audit log for a request whose result is not recorded yet."""
 
     entry: AuditEntry
     subject: Subject | None
@@ -41,7 +41,7 @@ async def record_request(
 ) -> PendingAuditEntry:
     """Record a request before it is carried out. Raises the errors of the store.
 
-    `subject` reads the state of what the request changes; `about` is the id of that.
+    `subject` reads the state of what the request changes; `about` is the id of what it changes.
     """
     before = await _read_state(services, subject, about)
     await services.tables.audit_log.insert(
@@ -55,7 +55,7 @@ async def record_result(
 ) -> None:
     """Record the result of a request. `made` is the id of what the request created.
 
-    The request has already been carried out, so an error here is only logged.
+    The request has already been carried out, so an error of the app is only logged here.
     """
     try:
         after = await _read_state(services, pending.subject, made or pending.subject_id)
@@ -81,7 +81,8 @@ async def record_result(
 async def record_rejection(services: Services, entry: AuditEntry) -> None:
     """Record that a principal was rejected, once for each principal, route and hour.
 
-    The limit keeps a principal without a role from filling the store. An error here is only logged.
+    The limit keeps a principal without a role from filling the store. An error of the app is only
+    logged.
     """
     name = f"{entry.who_id}/{entry.operation}/{entry.recorded_at:%Y-%m-%dT%H}"
     rejection = replace(entry, id=str(uuid5(NAMESPACE, f"refusal/{name}")), is_rejection=True)
@@ -109,7 +110,7 @@ def _format_state(state: State, names: list[str]) -> str:
 
 
 def _shorten_text(text: str) -> str:
-    """Cut off a text that is too long for a row, and add the digest of the full text."""
+    """Mask signatures, and shorten a text that is too long for a row."""
     text = mask_signatures(text)
     if len(text) <= _LONGEST:
         return text

@@ -31,7 +31,7 @@ async def read_environment_state(services: Services, environment_id: str) -> Sta
 
 
 async def read_new_remediation(services: Services, remediation_id: str) -> State:
-    """Return what a remediation was started with. Returns nothing before it exists."""
+    """Return what a remediation was started with, or nothing before it exists."""
     if not remediation_id:
         return {}
     made = await get_remediation(services, remediation_id)
@@ -46,7 +46,7 @@ async def read_new_remediation(services: Services, remediation_id: str) -> State
 
 
 async def read_new_assessment(services: Services, identity: str) -> State:
-    """Return the environments of an assessment. Returns nothing before it exists."""
+    """Return the environments of an assessment, or nothing before it exists."""
     kept = await services.tables.remediations.get("remediation", identity)
     if kept is None:
         return {}
@@ -101,9 +101,7 @@ async def read_support_request(services: Services, request_id: str) -> State:
 
 
 async def read_service_tag_lists(services: Services, _: str) -> State:
-    """Return the known versions of Microsoft's service tag list, with their open firewall
-    issues.
-    """
+    """Return the known versions of Microsoft's service tag list, with their open issues."""
     return {
         str(one.change_number): {
             "last_checked_at": one.last_checked_at.isoformat(),
@@ -115,7 +113,7 @@ async def read_service_tag_lists(services: Services, _: str) -> State:
 
 
 async def read_keys_state(services: Services, _: str) -> State:
-    """Return the open findings about each policy's key, with their levels."""
+    """Return the level of each finding about a key, by policy."""
     levels: dict[str, dict[str, str]] = {}
     for one in await services.tables.key_alerts.read_all():
         finding = one.finding
@@ -125,7 +123,7 @@ async def read_keys_state(services: Services, _: str) -> State:
 
 
 async def read_declared_callers(services: Services, _: str) -> State:
-    """Return the owner of each declared caller, and what is known of each of its flows."""
+    """Return the owner of each declared caller, and whether each of its flows is confirmed."""
     state: dict[str, str] = {}
     for caller in await list_declared_callers(services):
         state[f"{caller.name}: owner"] = f"{caller.owner}, {caller.contact}"

@@ -43,7 +43,7 @@ async def list_environments(services: Services) -> list[EnvironmentView]:
 
 
 async def show_environment(services: Services, environment_id: str) -> EnvironmentView:
-    """Return an environment with its settings. Raises `NotFound` if the app does not know it."""
+    """Return an environment with its settings. Raises `NotFound` if the app cannot find it."""
     environment = await services.environments.get(environment_id)
     return EnvironmentView(
         environment=environment, settings=await read_environment_settings(services, environment.id)
@@ -57,10 +57,11 @@ async def change_environment(
     *,
     check: Callable[[EnvironmentView], None] = lambda _: None,
 ) -> EnvironmentView:
-    """Change the settings in `changes`, by field. Raises `NotFound` for an unknown environment.
+    """Change the settings in `changes`, by field.
 
-    `check` receives the settings before the change and may raise. Raises `IssueNotFound` and
-    `FlowNotFound` for unknown issues and flows, unless the settings already contain them.
+    `check` receives the settings before the change and may raise. Raises `NotFound` for an unknown
+    environment, and `IssueNotFound` or `FlowNotFound` for an unknown issue or flow, unless the
+    settings already contain it.
     """
     environment = await services.environments.get(environment_id)
     accepted = await read_environment_settings(services, environment.id)
@@ -97,7 +98,6 @@ async def _delete_failed_run_report(services: Services, environment_id: str) -> 
 
 
 async def _wake_up_for_window(services: Services, environment_id: str) -> None:
-    """Wake up the jobs and deletions that wait for the previous maintenance window."""
     where = [Condition("reason_code", "eq", Reason.OUTSIDE_MAINTENANCE_WINDOW)]
     tables = services.tables
     async for job in read_readable(services, tables.flow_jobs.scan(environment_id, where=where)):
@@ -110,8 +110,7 @@ async def _wake_up_for_window(services: Services, environment_id: str) -> None:
 
 
 async def ignore_issue(services: Services, environment_id: str, gap: str, reason: str) -> int:
-    """Ignore an issue, and retry the jobs that such issues block. Returns the number of retried
-    jobs.
+    """Ignore an issue, retry the jobs that such issues block, and return their number.
 
     An issue is a firewall issue, a blocked call, or a reason why a flow could not be turned on
     again. A job that another issue blocks is blocked again. Raises `IssueNotFound` if no issue has
@@ -145,7 +144,6 @@ async def _change_settings(
     environment: Environment,
     change: Callable[[EnvironmentSettings], EnvironmentSettings],
 ) -> EnvironmentSettings:
-    """Change the settings row under its ETag, so that no concurrent change is lost."""
     new = EnvironmentSettings(environment_id=environment.id)
 
     def apply_change(old: EnvironmentSettings | None) -> EnvironmentSettings:

@@ -59,7 +59,7 @@ class RollbackResult(ActionResult):
 async def cancel(
     services: Services, remediation_id: str, *, replay: bool = False
 ) -> RollbackResult:
-    """Cancel a remediation: start no more flow jobs, and roll back those that have started.
+    """Cancel a remediation: start no more flow jobs, and roll back the unfinished ones.
 
     Raises `JobBlocked` and cancels nothing if an original would process its backlog again and
     `replay` is False.
@@ -83,9 +83,9 @@ async def roll_back(
 ) -> RollbackResult:
     """Roll back the jobs of these flows and their dependent flows, or of all flows.
 
-    If all are rolled back, no more jobs start. Raises `NotFound` if a named flow has no job, and
-    `JobBlocked`, without any change, if an original would process its backlog again and `replay` is
-    False.
+    If all are rolled back, no more jobs start. Raises `NotFound` if a named flow has no job. Raises
+    `JobBlocked`, and changes nothing, if an original would process its backlog again and `replay`
+    is False.
     """
     to_roll_back = await _read_jobs_to_roll_back(services, remediation_id, flow_ids, RowReader())
     _require_replay_accepted(services, to_roll_back, replay=replay)
@@ -125,7 +125,10 @@ def _add_dependent_jobs(wanted: Sequence[FlowJob], rows: Sequence[_JobRow]) -> l
 def _select_named_jobs[T: FlowJob | PlanItem](
     jobs: list[T], flow_ids: tuple[str, ...], reading: RowReader
 ) -> list[T]:
-    """Return the jobs of these flows. Raises `UnreadableRow` if a missing one may be unreadable."""
+    """Return the jobs of these flows.
+
+    Raises `UnreadableRow` if a job is missing and a row is unreadable.
+    """
     try:
         return select_named_jobs(jobs, flow_ids)
     except NotFound:
@@ -153,9 +156,8 @@ async def _cancel_environment_jobs(
 ) -> list[str]:
     """Cancel the environment jobs that would start more flow jobs.
 
-    Returns their environments' names.
-
-    Missing environment jobs are created first, so that an interrupted start cannot continue later.
+    Returns their environments' names. Creates missing environment jobs first, so that an
+    interrupted start cannot continue later.
     """
 
     def cancel(job: EnvironmentJob) -> EnvironmentJob | None:
@@ -182,11 +184,11 @@ async def retry(
     code: str = "",
     environment_id: str = "",
 ) -> ActionResult:
-    """Retry the blocked and failed jobs of these flows. Without `flow_ids`, retry all, including
-    environment jobs.
+    """Retry the blocked and failed jobs of these flows.
 
-    `code` and `environment_id` limit the retry to a reason code and an environment. Raises
-    `NotFound` if a named flow has neither a job nor a plan item.
+    Without `flow_ids`, retries all, including environment jobs. `code` and `environment_id` limit
+    the retry to a reason code and an environment. Raises `NotFound` if a named flow has neither a
+    job nor a plan item.
     """
 
     def resume_blocked(job: EnvironmentJob) -> EnvironmentJob | None:
@@ -247,7 +249,7 @@ async def _list_items_without_job(
 
 
 async def retry_job(services: Services, job: FlowJob) -> None:
-    """Retry one flow job. If an edit blocked it, the edit is accepted and copied."""
+    """Retry one flow job. If an edit blocked it, the edit is accepted."""
     resumed = partial(_resume_interrupted_job, now=services.now)
     await FLOW.apply_command(services, (job.environment_id, job.id), resumed, takes_over=True)
 
@@ -281,8 +283,8 @@ async def cancel_job(services: Services, job: FlowJob) -> bool:
 def list_dependent_jobs(wanted: Sequence[FlowJob], jobs: Sequence[FlowJob]) -> list[FlowJob]:
     """Return the wanted jobs with all jobs that must be rolled back together with them.
 
-    These are the jobs of their parents and children, directly or through others. If a parent calls
-    by URL, only the child's job names the parent, so calls are followed in both directions.
+    These are the jobs of their parents and children, and of theirs in turn. If a parent calls by
+    URL, only the child's job names the parent, so the relations are followed in both directions.
     """
     linked: dict[str, set[str]] = {job.id: {*job.parent_ids, *job.children} for job in jobs}
     for job in jobs:

@@ -1,8 +1,7 @@
-"""Turn on an environment's solution setting, which creates new flows in a solution, or revert that.
+"""Turn on an environment's solution setting, or revert that.
 
 The former value is stored before the write. Dataverse may accept a change and not keep it, so the
-setting is read back. If somebody else changes the setting after the write, that change stays, as
-does the row of a later request.
+setting is read back.
 """
 
 from collections.abc import Mapping
@@ -50,10 +49,7 @@ class SolutionSettingView:
 
 @dataclass(slots=True)
 class _Record:
-    """The row of the app's change of the setting, as read.
-
-    It is replaced only if nobody has changed it.
-    """
+    """The row of the app's change of the setting, as read."""
 
     services: Services
     kept: StoredItem[SolutionSettingChange] | None
@@ -63,7 +59,7 @@ class _Record:
         return self.kept.item if self.kept else None
 
     async def store(self, change: SolutionSettingChange) -> SolutionSettingChange:
-        """Store the change in the row. Raises `Conflict` if somebody else has changed the row."""
+        """Store the change in the row. Raises `Conflict` if the row was changed since the read."""
         if not change.is_under_way:
             change = replace(change, unseen_since=None)
         table = self.services.tables.solution_setting_changes
@@ -71,12 +67,11 @@ class _Record:
         return change
 
     async def complete(self, change: SolutionSettingChange) -> SolutionSettingChange:
-        """Store the change as completed, after the setting has been read back."""
         return await self.store(replace(change, state=_COMPLETED[change.state]))
 
 
 async def show_solution_setting(services: Services, environment_id: str) -> SolutionSettingView:
-    """Read the solution setting of an environment, and the app's last change of it.
+    """Return the solution setting of an environment, and the app's last change of it.
 
     Raises `NotFound` for an unknown environment, `JobBlocked` if it has no Dataverse, and
     `PlatformError` if the platform rejects the read.
@@ -88,10 +83,6 @@ async def show_solution_setting(services: Services, environment_id: str) -> Solu
 
 
 async def _get_environment(services: Services, environment_id: str) -> Environment:
-    """Return an environment.
-
-    Raises `JobBlocked` if it has no Dataverse, and so no solution setting.
-    """
     environment = await services.environments.get(environment_id)
     if environment.dataverse_url is None:
         raise JobBlocked(
@@ -109,7 +100,7 @@ async def read_solution_setting_change(
 
 
 async def needs_approver(services: Services, environment_id: str) -> bool:
-    """Return whether only an approver may request a change of the setting in this environment."""
+    """Return whether only an approver may request a change of the setting."""
     settings = await read_environment_settings(services, environment_id)
     return settings.approval_policy is ApprovalPolicy.REQUIRED
 
@@ -153,7 +144,7 @@ async def revert_solution_setting(
 ) -> SolutionSettingView:
     """Restore the value that the solution setting had before the app turned it on.
 
-    If somebody else has turned the setting off since, nothing is written. Raises the errors of
+    Writes nothing if somebody else has turned the setting off since. Raises the errors of
     `turn_on_solution_setting`, and `JobBlocked` if there is no change to revert.
     """
     environment = await _get_environment(services, environment_id)
@@ -186,8 +177,9 @@ async def revert_solution_setting(
 
 
 async def complete_or_report_unfinished_changes(services: Services) -> None:
-    """An hour after a change was started, complete it if it is visible. Otherwise send an alert
-    about it.
+    """Complete the changes that were started an hour ago, or send an alert.
+
+    Sends the alert if a change is not visible.
     """
     rows = services.tables.solution_setting_changes.scan("environment")
     async for kept in read_readable(services, rows):
@@ -261,10 +253,7 @@ async def _write_setting(
 async def _record_not_kept(
     record: _Record, environment: Environment, change: SolutionSettingChange
 ) -> JobBlocked:
-    """Store that Dataverse accepted the change and did not keep it. Returns the error for that.
-
-    The next request starts again.
-    """
+    """Store that Dataverse did not keep the change, and return the error for that."""
     is_applying = change.state is _State.APPLYING
     state = _State.REVERTED if is_applying else _State.APPLIED
     await record.store(replace(change, state=state))

@@ -1,7 +1,7 @@
 """Check whether this deployment can do its work: connections, permissions, settings.
 
-Writes nothing, but may renew the sign-in of the service account. The checks run at the same time. A
-check that fails, or does not end in time, does not stop the others.
+Changes nothing, except that it may renew the sign-in of the service account. The checks run at the
+same time; one that fails does not stop the others.
 """
 
 import asyncio
@@ -123,7 +123,7 @@ async def _run_check(
 ) -> list[Finding]:
     """Return the findings of a check, or one finding that it could not run.
 
-    If the check contains other checks (`has_parts`), it may take longer.
+    If the check contains other checks (`has_parts`), it gets more time.
     """
     remedy = remedy or _REMEDIES[code]
     try:
@@ -295,10 +295,7 @@ async def _check_timers(services: Services) -> list[Finding]:
 
 
 async def _check_power_platform(services: Services) -> list[Finding]:
-    """Return findings about the admin API and the services of each environment in use.
-
-    An environment is in use if it has a policy or permits writes.
-    """
+    """Return findings about the admin API and the services of each environment in use."""
     environments = await services.environments.list()
     reading = RowReader()
     settings = await reading.list_readable(services.tables.environment_settings.scan())
@@ -402,9 +399,7 @@ async def _check_service_tags(services: Services) -> list[Finding]:
 
 
 async def _check_callers(services: Services) -> list[Finding]:
-    """Return findings about the caller kinds outside Power Platform. The checks of Power Platform
-    cover the other kinds.
-    """
+    """Return findings about the caller kinds outside Power Platform."""
     checks = []
     if vault := services.settings.trigger_url_vault:
         checks.append(_run_check("callers", _find_trigger_url_vault(services, vault), vault))

@@ -1,4 +1,4 @@
-"""Read the health of the app: its store, its message broker, and what requires a person."""
+"""Read the health of the app: its store, its message broker, and what needs a person."""
 
 import asyncio
 from collections import Counter
@@ -81,9 +81,10 @@ async def check_health(
     known: NeedsPeople | None = None,
     reading: RowReader | None = None,
 ) -> Health:
-    """Return the health of the app. Raises `TransientError` if store or broker do not answer.
+    """Return the health of the app.
 
     `known` contains jobs that were just read, and `reading` the rows that could not be read then.
+    Raises `TransientError` if the store or the broker does not answer.
     """
     tables, reading = services.tables, reading or RowReader()
     switch = await find_kill_switch(services)

@@ -1,8 +1,7 @@
-"""Check retired originals that have no Dataverse row, in the flow service's list of flows.
+"""Find retired originals that are on in the flow service's list of flows.
 
-One daily check may not have enough requests for all pages. The position in the list is stored after
-each page, so the next check continues there. A crash repeats at most one page. Pages may be read
-days apart.
+This is for originals without a Dataverse row. One daily check may not have enough requests for all
+pages, so the position in the list is stored after each page, and the next check continues there.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,7 +25,7 @@ async def check_in_flow_list[T](
     originals: Mapping[str, T],
     found_on: Callable[[T], Awaitable[None]],
 ) -> int:
-    """Call `found_on` for each original that is on. Returns how many were not checked.
+    """Call `found_on` for each original that is on, and return how many were not checked.
 
     `originals` are by flow name. An original that is on no page of a complete list counts as
     deleted.
@@ -79,7 +78,7 @@ async def check_in_flow_list[T](
 
 
 def _reject_repeated_cursor(cursor: str, cursors: set[str]) -> None:
-    """Record a cursor. Raises `PlatformError`, as for an expired cursor, if it was already read."""
+    """Raise `PlatformError`, as for an expired cursor, if a cursor was already read."""
     if cursor in cursors:
         message = "The list repeats a page. The next check starts at the first page."
         raise PlatformError(message, code="RepeatedPage", status=HTTPStatus.GONE)

@@ -37,12 +37,10 @@ async def check_in_rotation(
     flows: Mapping[str, str],
     handle: Callable[[str, WorkflowSummary | None], Awaitable[None]],
 ) -> int:
-    """Call `handle` for each flow.
+    """Call `handle` for each flow, and return how many were not checked.
 
-    Returns how many were not checked, and sends an alert about them.
-
-    `flows` contains a workflow id for each job id. `handle` receives a job id and its flow in
-    Dataverse, or None if there is no row.
+    Sends an alert about those. `flows` contains a workflow id for each job id. `handle` receives a
+    job id and its flow in Dataverse, or None if there is no row.
     """
     table = services.tables.check_positions
     kept = await table.get(environment.id, look)
@@ -122,7 +120,7 @@ async def store_check_result(
 async def delete_unused_results(
     services: Services, linked: Collection[str], every: Collection[str]
 ) -> None:
-    """Delete the stored results of checks for environments that are no longer checked."""
+    """Delete the stored results of environments that are no longer checked."""
     table = services.tables.check_positions
     async for kept in read_readable(services, table.scan()):
         still = every if kept.item.check is DailyCheckTarget.WITHDRAWN else linked
@@ -132,7 +130,6 @@ async def delete_unused_results(
 
 
 async def _store_result(services: Services, ended: CheckPosition) -> None:
-    """Store the result of a check if it has changed."""
     table = services.tables.check_positions
     kept = await table.get(*table.get_address(ended))
     nothing = CheckPosition(environment_id=ended.environment_id, check=ended.check)

@@ -1,7 +1,8 @@
-"""Check keys after events, when a poll finds a lost key, in the daily check, and on request.
+"""Check keys, and store and report what is wrong with them.
 
-Each problem is a row with one alert. A check that no longer finds the problem deletes the row,
-which closes the alert.
+Keys are checked after events, after a poll that finds a lost key, in the daily check, and on
+request. Each problem is a row with an alert. A check that no longer finds the problem deletes the
+row, which closes the alert.
 """
 
 from collections.abc import Collection, Sequence
@@ -33,10 +34,10 @@ UNCHECKED = timedelta(hours=20)
 async def check_keys(
     services: Services, *, vault: str = "", key: str = ""
 ) -> tuple[KeyCheckResult, ...]:
-    """Check the keys of all watched policies, or one key of a vault, and store the findings.
+    """Check the keys of all watched policies, or one key of a vault.
 
-    For a key that no policy names, nothing is stored. Raises `NotFound` for an unknown vault. A key
-    that cannot be read gets a finding, and the other keys are checked.
+    Stores the findings, except those of a key that no policy names. A key that cannot be read gets
+    a finding, and the other keys are checked. Raises `NotFound` for an unknown vault.
     """
     environments = await services.environments.list()
     policies = await services.keys.read_policies()
@@ -51,11 +52,10 @@ async def check_keys(
 
 
 async def record_key_checks(services: Services, environments: Sequence[Environment]) -> None:
-    """Check the key of each watched policy, and send an alert about each other policy that is
-    linked to an environment.
+    """Check the key of each watched policy, store the findings and send alerts about them.
 
-    Stores the findings, sends alerts about them, and deletes the findings of policies that are
-    neither watched nor linked.
+    Sends an alert about each other policy that is linked to an environment. Deletes the findings of
+    policies that are neither watched nor linked.
     """
     on = {one.policy.policy_id.lower() for one in environments if one.policy}
     try:
@@ -89,8 +89,8 @@ async def record_key_checks_of_event(
 ) -> None:
     """Check the key of each policy that an event is about, and store the findings.
 
-    If a key cannot be checked, that is recorded, and the error is raised after the other keys were
-    checked. Of several errors, a temporary one is raised, because then the event is retried.
+    After all checks, raises the error of a key that could not be checked: a temporary one first,
+    because then the event is retried.
     """
     failed = list[CmkflowError]()
     for policy in policies:
@@ -104,9 +104,9 @@ async def record_key_checks_of_event(
 
 
 async def record_key_check_of_new_link(services: Services, policy_id: str) -> None:
-    """Check the key of a policy that was just linked to an environment, and store the findings.
+    """Check the key of a policy that was just linked to an environment.
 
-    If the key cannot be checked, that is recorded.
+    Stores the findings, or that the key could not be checked.
     """
     try:
         policies = await services.keys.read_policies()
@@ -124,7 +124,7 @@ async def alert_unwatched_policy(
 ) -> None:
     """Send an alert that environments have a policy that the app cannot watch.
 
-    The policy was deleted, or the app watches none of its subscriptions.
+    The policy is deleted, or the app cannot read its subscription.
     """
     names = [
         one.display_name
@@ -142,7 +142,7 @@ async def alert_unwatched_policy(
 
 
 def uses_key(policy: EnterprisePolicy, vault: str, key: str) -> bool:
-    """Return whether a policy names this key of this vault. `vault` and `key` are in lower case."""
+    """Return whether a policy uses a key. `vault` and `key` are names in lower case."""
     return policy.vault_id.lower().endswith(f"/{vault}") and policy.key_name.lower() == key
 
 
@@ -189,7 +189,7 @@ async def _store_findings(
 def _select_causes(findings: Collection[Finding]) -> list[Finding]:
     """Return the findings except those of level OK.
 
-    The policy's health is left out if another finding is its cause.
+    Omits the policy's health if another finding is a problem, which is its cause.
     """
     found = [one for one in findings if one.level is not FindingLevel.OK]
     has_cause = any(
@@ -212,7 +212,7 @@ def _replace_unless_unchanged(new: KeyAlert, old: KeyAlert | None) -> KeyAlert |
 async def _record_not_checked(
     services: Services, policy_id: str, name: str, err: CmkflowError
 ) -> Finding:
-    """Record that a key could not be checked. Earlier findings about it are kept."""
+    """Record that a key could not be checked. Earlier findings about it stay."""
     text = f"The key could not be checked: {redact(str(err))}"
     row = KeyAlert(
         policy_id=policy_id.lower(),
@@ -235,7 +235,7 @@ async def _record_not_checked(
 
 
 async def has_key_problem(services: Services) -> bool:
-    """Return whether the last checks found a key that does not work."""
+    """Return whether a stored finding is that a key does not work."""
     rows = read_readable(services, services.tables.key_alerts.scan())
     return any([kept.item.reason_code == Reason.KEY_PROBLEM async for kept in rows])
 
@@ -248,7 +248,6 @@ async def _send_alert(services: Services, row: KeyAlert) -> None:
 
 
 async def _delete_unused_findings(services: Services, *, keep: Collection[str]) -> None:
-    """Delete the findings of policies that no longer exist and that no environment has."""
     table = services.tables.key_alerts
     async for kept in read_readable(services, table.scan()):
         if kept.item.policy_id not in keep:

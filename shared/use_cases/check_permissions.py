@@ -1,7 +1,7 @@
 """Check permissions of the app in Azure, and of the app and the service account in Dataverse.
 
-In Azure, only roles at a resource group or above are checked. Roles on a single resource are not
-visible here; the caller search reports what it could not read.
+In Azure, only permissions on subscriptions and resource groups are checked. A role on one resource
+is not visible there; the caller search reports what it could not read.
 """
 
 from collections.abc import Iterable, Mapping
@@ -85,9 +85,7 @@ async def check_subscription_permissions(services: Services, subscription_id: st
 
 
 async def check_dataverse_roles(services: Services, environment: Environment) -> list[Finding]:
-    """Return findings on whether the app and the service account have their roles in an
-    environment.
-    """
+    """Return findings on the roles of the app and the service account in an environment."""
     name, found = environment.display_name, []
     app = (await services.principals.read_application_user(environment)).id
     missing = [
@@ -135,10 +133,7 @@ async def _check_service_account(
 
 
 async def check_fix_permissions(services: Services) -> list[Finding]:
-    """Return findings on whether the app may change the firewalls that plans may fix.
-
-    If Azure rejects a fix, the flows behind the firewall are blocked.
-    """
+    """Return findings on whether the app may change the firewalls that plans may fix."""
     kinds = [one for one in services.firewalls.values() if isinstance(one, AppliesFixes)]
     reading = RowReader()
     settings = await reading.list_readable(services.tables.environment_settings.scan())

@@ -27,11 +27,11 @@ class ChosenUrlSecrets:
 async def choose_url_secrets(
     services: Services, remediation_id: str, flow_ids: Collection[str], use: UrlSecretUse
 ) -> ChosenUrlSecrets:
-    """Store which callers of these flows refer to URL secrets. Their plans get new versions.
+    """Store which callers of these flows refer to URL secrets.
 
-    Raises `JobBlocked` (code `nothing_to_approve`), `InvalidInput` for too many choices, and
-    `NotFound` for an unknown remediation, or a flow without a choice: it does not await approval,
-    or no caller of it can refer to a secret.
+    Their plans get new versions. Raises `JobBlocked` (code `nothing_to_approve`), `InvalidInput`
+    for too many choices, and `NotFound` for an unknown remediation, or for a flow that does not
+    await approval or has no caller that can refer to a secret.
     """
     await get_remediation(services, remediation_id)
     while True:
@@ -48,7 +48,7 @@ async def choose_url_secrets(
 async def _store_choice(
     services: Services, plan: AwaitingPlan, flows: Collection[str], use: UrlSecretUse
 ) -> str:
-    """Store the choice in the row of a plan. Returns the new version of the plan.
+    """Store the choice in the row of a plan, and return the plan's new version.
 
     Raises `Conflict` if the row has changed, so that nobody approves the plan at the same time.
     """

@@ -1,8 +1,7 @@
 """Clean up after invocations that were interrupted while, or after, their job ended.
 
-A rollback waits for such invocations, and each later step revokes their grants. Jobs that are
-retired, blocked or failed have no later step, and an invocation may be frozen longer than the host
-permits.
+A job that is retired, blocked or failed has no later step that would revoke its grants, and an
+invocation may be frozen longer than the host permits.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -52,10 +51,7 @@ async def revoke_leftover_grants(
     plans: Sequence[StoredItem[EnvironmentJob]],
     flows: Sequence[StoredItem[FlowJob]],
 ) -> None:
-    """Revoke the grants of jobs that have no further step in which to revoke them.
-
-    Each job is checked once more when no interrupted invocation can change anything any longer.
-    """
+    """Revoke the grants of jobs that have no further step in which to revoke them."""
     async with services.request_budget.reserve(None):
         await _revoke_grants_of_environment_jobs(services, plans)
         await _revoke_grants_of_flow_jobs(services, flows)
@@ -115,7 +111,7 @@ async def _revoke_grants_of_environment_jobs(
 
 
 async def _revoke_grants_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
-    """Revoke the grants of a plan. Grants that were revoked without effect are revoked again."""
+    """Revoke the grants of a plan, and again those whose revocation had no effect."""
     services, job, kept = held.services, held.job, list[str]()
     at, now = job.grants.returned_at, services.now
     is_checked = at is not None and now >= at + services.settings.read_lag
@@ -152,8 +148,7 @@ async def revoke_grant_of_plan(held: LeasedJob[EnvironmentJob], flow_name: str) 
 async def turn_off_orphaned_copies(services: Services, environment: Environment) -> int:
     """Turn off copies that no flow job needs, and send alerts about them.
 
-    This includes copies that appeared after their job ended. Returns how many were not checked.
-    Raises `TransientError` if the platform accepts no write.
+    A copy stays on if its original is not on. Returns how many copies were not checked.
     """
     table, copies = services.tables.flow_jobs, dict[str, str]()
     if environment.dataverse_url is None:
@@ -177,10 +172,7 @@ async def turn_off_orphaned_copies(services: Services, environment: Environment)
 async def _turn_off_orphaned_copy(
     services: Services, environment: Environment, job_id: str, known: WorkflowSummary
 ) -> None:
-    """Turn off an orphaned copy, and send an alert about it.
-
-    Its state is read again, because the list may be old.
-    """
+    """Send an alert about an orphaned copy, and turn it off if its original is on."""
     kept = await services.tables.flow_jobs.get(environment.id, job_id)
     if kept is None or not kept.item.is_withdrawn or is_busy(services, kept.item):
         return
@@ -228,8 +220,7 @@ async def lease_ended_job[J: DurableJob[Any]](
 ) -> AsyncIterator[LeasedJob[J]]:
     """Lease an ended job for the block, which cleans up after it.
 
-    A `CmkflowError` of the block is logged, and the next daily check tries again. Any other error
-    is raised.
+    A `CmkflowError` of the block is only logged; a later check tries again.
     """
     held = await kind.claim(services, kept)
     try:

@@ -1,8 +1,7 @@
 """Clean up after invocations that were frozen longer than the host permits and then continued.
 
-A rollback waits for an interrupted invocation until its time limit (`settles_at`). An invocation
-that continues even later may make the service account a co-owner for an ended job, or create a job
-for an ended remediation. The daily check finds both.
+Such an invocation may make the service account a co-owner for an ended job, or create a job for an
+ended remediation.
 """
 
 from datetime import timedelta
@@ -66,7 +65,6 @@ def _may_still_continue(services: Services, job: FlowJob | EnvironmentJob) -> bo
 
 
 async def _revoke_grants_of_plan(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
-    """Revoke again the grants that an environment job needed to read definitions."""
     job = kept.item
     rests = job.has_stopped_planning and not job.lease.is_held(services.now)
     if not _may_still_continue(services, job) or not job.grants.past or job.has_grants or not rests:

@@ -1,6 +1,6 @@
 """Read all records of one remediation, as evidence.
 
-Each row is read once. Only some flows of a large remediation are in memory at a time.
+Only some flows of a large remediation are in memory at a time.
 """
 
 import asyncio
@@ -48,13 +48,13 @@ class FlowEvidence:
 
     @property
     def verification(self) -> HistoryEntry | None:
-        """Return the history entry of the last successful verification of the copy, or None."""
+        """Return the history entry of the last verification of the copy, or None."""
         history = reversed(self.job.history)
         return next((one for one in history if one.state == FlowJobState.VERIFIED), None)
 
     @property
     def pending_callers(self) -> tuple[CallerRecord, ...]:
-        """Return the known callers that still refer to the original instead of the copy."""
+        """Return the known callers that still refer to the original."""
         return tuple(one for one in self.callers if one.is_pending)
 
 
@@ -128,9 +128,6 @@ class EvidenceReader:
         return callers, intents, await self._read_converted_digest(job)
 
     async def _read_converted_digest(self, job: FlowJob) -> str:
-        """Return the digest of the definition that the app's conversion wrote, or "" if there was
-        none.
-        """
         if job.migration_method is not MigrationMethod.EDIT_DEFINITION or not job.archive_name:
             return ""
         try:
@@ -141,7 +138,7 @@ class EvidenceReader:
 
 
 async def read_evidence(services: Services, remediation_id: str) -> EvidenceReader:
-    """Return a reader of the records of one remediation. Raises `NotFound` if it does not exist."""
+    """Return a reader of a remediation's records. Raises `NotFound` if it does not exist."""
     remediation, reading, tables = (
         await get_remediation(services, remediation_id),
         RowReader(),

@@ -1,6 +1,6 @@
 """Compare a page of the audit log with the seals of the time that it covers.
 
-Reads stored rows and the lists of the seals, not the vault. The evidence of a remediation also
+Reads stored rows and the lists of the seals, not the vault. Only the evidence of a remediation
 compares the public keys (read_audit_evidence.py).
 """
 
@@ -144,7 +144,6 @@ def _is_in_span(seal: AuditSeal, key: str) -> bool:
 def _select_entries_between(
     entries: Sequence[SealedEntry], place: tuple[str, str]
 ) -> list[SealedEntry]:
-    """Return the entries whose keys are after the first key of `place` and not after the second."""
     return [one for one in entries if place[0] < one.key <= place[1]]
 
 

@@ -1,8 +1,7 @@
 """Compare the index of jobs with all jobs once a day, and correct it.
 
-A crash or an ended job can leave a name without a job. The first comparison creates the index.
-Before it completes, or if none completed for two days, all rows are read instead
-(`read_job_index.py`).
+The first comparison creates the index. Before it completes, or if none completed for two days, all
+rows are read instead (`read_job_index.py`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,8 +36,6 @@ _AT_ONCE = 90
 
 @dataclass(slots=True)
 class _FlowJobs:
-    """The flow jobs of an environment, as a scan of all rows found them."""
-
     #: The key under which each closed job is counted.
     closed: dict[str, tuple[str, str]] = field(default_factory=dict)
     #: The index rows that the other jobs need.
@@ -108,8 +105,8 @@ async def _compare_flow_jobs(
 ) -> None:
     """Correct the index of an environment's flow jobs.
 
-    Adds missing names of open jobs, corrects the counts, and removes names of jobs closed long ago.
-    Raises `Conflict`, `AlreadyExists` or `NotFound` if a job was changed since it was read.
+    Raises `Conflict`, `AlreadyExists` or `NotFound` if a row of the index was changed since it was
+    read.
     """
     index, now = services.tables.job_index, services.now
     there = {row.job_id for row, _ in names}

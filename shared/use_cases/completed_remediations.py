@@ -1,6 +1,4 @@
-"""Build the messages that the work in environments is complete, and list the flows that are not
-migrated.
-"""
+"""Build the messages that the work in environments is complete."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,8 +44,7 @@ async def read_completion_messages(
 ) -> CompletionMessages:
     """Return the messages that the work in environments is complete.
 
-    `known` contains the notification deliveries of each pending action, one for each channel. The
-    flow jobs of an environment job are read only if a channel has yet to accept its message.
+    `known` contains the notification deliveries of each pending action, by the action's id.
     """
     blocked = {job.environment_job_id for job in pending.blocked_jobs}
     out = find_failing_channels(chain.from_iterable(known.values()), services.now)

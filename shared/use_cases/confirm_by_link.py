@@ -36,9 +36,7 @@ class LinkedFlow:
 
     @property
     def calls_copy(self) -> bool:
-        """Return whether the caller has to call the copy, which it has to unless the job is rolled
-        back.
-        """
+        """Return whether the caller has to call the copy, and not the original."""
         return not self.job.is_rolling_back
 
     @property
@@ -60,7 +58,8 @@ class LinkedCaller:
 async def build_link_path(services: Services, caller: DeclaredCaller, remediation_id: str) -> str:
     """Return the path of a new confirmation link, with its token.
 
-    The first link creates the key. Raises `LinkRejected` if the key cannot be read.
+    The first link creates the key that signs links. Raises `LinkRejected` if the key cannot be
+    read.
     """
     link = ConfirmationLink(
         caller_id=caller.id,
@@ -100,9 +99,8 @@ async def confirm_caller_of_linked_flow(
 ) -> None:
     """Confirm one flow of a link, as the page of the link showed it.
 
-    A repetition changes nothing.
-
-    Raises `LinkRejected` if the flow is not one of the link, or has been rolled back since.
+    A repetition changes nothing. Raises `LinkRejected` if the flow is not one of the link, or was
+    rolled back or migrated since.
     """
     flow = next((one for one in linked.flows if one.job.id == job_id), None)
     if flow is None:
@@ -129,7 +127,7 @@ async def _read_environment_name(services: Services, job: FlowJob) -> str:
 
 
 async def _read_key(services: Services) -> LinkKey:
-    """Return the key that signs links. Creates it if there is none.
+    """Return the key that signs links; create it if there is none.
 
     Raises `LinkRejected` if the stored key cannot be read.
     """

@@ -26,7 +26,7 @@ from shared.use_cases.name_flows import select_flows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """A declared caller, with those of its flows that were confirmed."""
+    """A declared caller after the confirmation of one flow that it calls."""
 
     caller: DeclaredCaller
     #: Name of the flow, and whether the caller now calls its copy; False: the original.
@@ -38,9 +38,9 @@ class Confirmation:
 async def confirm_caller(services: Services, name: str, flow: str, *, by: str) -> Confirmation:
     """Record that a caller calls the copy of a flow, or in a rollback the original again.
 
-    `flow` is an id or a name. Retries the job if it waits for the caller. Raises `NotFound`, and
-    `FlowNotFound` with candidates for a flow that the caller does not call or that has no verified
-    copy.
+    `flow` is an id or a name. Retries the job if a manual caller blocks it. Raises `NotFound` for
+    an unknown caller, and `FlowNotFound` with candidates for a flow that the caller does not call
+    or that has no verified copy.
     """
     kept = await read_declared_caller(services, name)
     called = kept.item.flows
@@ -60,7 +60,7 @@ async def confirm_caller_of_job(
 ) -> Confirmation:
     """Record that a caller calls the copy of a job, or in a rollback the original again.
 
-    Retries the job if it waits for the caller.
+    Retries the job if a manual caller blocks it.
     """
 
     def with_confirmed_flows(caller: DeclaredCaller | None) -> DeclaredCaller | None:
@@ -115,7 +115,7 @@ async def require_calls_ended(
 ) -> None:
     """Raise `JobBlocked` if an original that the caller calls still receives calls.
 
-    The flows in `but_not` are not checked.
+    Does not check the flows in `but_not`.
     """
     left = {one.id for one in but_not}
     for flow in (one for one in caller.flows if one.id not in left):
@@ -143,7 +143,7 @@ async def require_calls_ended(
 async def index_declared_callers(
     services: Services, before: Sequence[DeclaredCaller], after: Sequence[DeclaredCaller]
 ) -> None:
-    """Index which flows declared callers call now.
+    """Update the caller index with the flows that declared callers call now.
 
     Jobs in progress read the index before the next caller search.
     """
@@ -164,7 +164,7 @@ async def index_declared_callers(
 
 
 async def retry_waiting_jobs(services: Services, jobs: Collection[FlowJob]) -> int:
-    """Retry the jobs that a manual caller blocks. Returns their number."""
+    """Retry those of these jobs that a manual caller blocks, and return their number."""
     blocked = [one for one in jobs if one.needs_action and one.reason_code == Reason.MANUAL_CALLER]
     for job in blocked:
         await retry_job(services, job)

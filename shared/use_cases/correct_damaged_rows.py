@@ -1,4 +1,4 @@
-"""Check every row of every table once a day, and report or correct damaged rows.
+"""Report or correct the damaged rows of every table once a day.
 
 Many rows are read only when they are needed, so damage would be found too late.
 """
@@ -26,8 +26,9 @@ async def correct_damaged_rows(services: Services) -> None:
 
 
 async def _report_or_correct_row(services: Services, table: Table[Any], row: StoreRow) -> None:
-    """Correct the search columns of one row. Raises `UnreadableRow`, unless the row's table is
-    rebuilt: then deletes the row.
+    """Correct the search columns of one row.
+
+    If the row is unreadable, raises `UnreadableRow`, or deletes the row if its table is rebuilt.
     """
     store = services.tables.store
     try:

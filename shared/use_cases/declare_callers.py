@@ -29,12 +29,12 @@ async def list_declared_callers(services: Services) -> list[DeclaredCaller]:
 async def declare_callers(
     services: Services, declared: Sequence[DeclaredCaller]
 ) -> list[DeclaredCaller]:
-    """Store callers, in place of those with the same name. Returns them with their flows' ids.
+    """Store callers in place of those with the same name, with the ids of their flows.
 
     Each `flow_id` may be an id or a name. Confirmations of flows that stay are kept. Raises
     `NotFound` for an unknown environment, and `FlowNotFound` with candidates for an unknown flow.
     Raises `JobBlocked` if a flow that a caller no longer names still receives calls, or if a secret
-    would hold the URLs of several flows or callers. After an error nothing is stored.
+    would hold several URLs.
     """
     ids = await _find_flow_ids(services, declared)
     before = {one.id: one for one in await list_declared_callers(services)}
@@ -51,9 +51,7 @@ async def declare_callers(
 
 
 def _require_own_secrets(callers: Sequence[DeclaredCaller]) -> None:
-    """Raise `JobBlocked` if several flows or callers share a secret, because it can hold only one
-    URL.
-    """
+    """Raise `JobBlocked` if several flows or callers share a secret."""
     users: dict[str, list[str]] = defaultdict(list)
     for caller in callers:
         for flow in caller.flows:
@@ -73,7 +71,7 @@ def _require_own_secrets(callers: Sequence[DeclaredCaller]) -> None:
 async def store_declared_caller(
     services: Services, caller: DeclaredCaller, *, keeps_others: bool = False
 ) -> DeclaredCaller:
-    """Store a caller with the confirmations that its row has now. Returns the stored caller.
+    """Store a caller, with the confirmations that its row has now, and return it.
 
     With `keeps_others`, other flows that the row has now stay.
     """
@@ -120,9 +118,10 @@ def _keep_confirmations(caller: DeclaredCaller, old: DeclaredCaller | None) -> D
 
 
 async def declare_called_flow(services: Services, declared: DeclaredCaller) -> list[DeclaredCaller]:
-    """Store a caller with one flow. Returns all declared callers.
+    """Store a caller with one flow, and return all declared callers.
 
-    If a caller with this name exists, its other flows stay. Raises the errors of `declare_callers`.
+    If a caller with this name exists, its other flows stay. Raises `NotFound`, `FlowNotFound` and
+    `JobBlocked` as `declare_callers` does.
     """
     kept = await services.tables.declared_callers.get(DECLARED_CALLER, declared.id)
     others = kept.item.flows if kept else ()
@@ -141,7 +140,8 @@ async def declare_called_flow(services: Services, declared: DeclaredCaller) -> l
 async def remove_declared_caller(services: Services, name: str) -> None:
     """Remove a declared caller, and retry the jobs that it blocks.
 
-    Raises `NotFound`, and `JobBlocked` if a flow that it calls still receives calls.
+    Raises `NotFound` if there is none, and `JobBlocked` if a flow that it calls still receives
+    calls.
     """
     kept = await read_declared_caller(services, name)
     await require_calls_ended(services, kept.item)

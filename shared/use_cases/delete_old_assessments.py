@@ -1,9 +1,7 @@
 """Delete assessments that a later one has replaced.
 
 The result is deleted after `CMK_PLANS_KEPT`, the rows after `CMK_REMEDIATIONS_KEPT`. The newest
-complete assessment of an environment stays, because pages show it. Each step may be repeated, and
-the row that leads to the next step is changed last, so the next daily check continues after a
-crash.
+complete assessment of an environment stays, because pages show it.
 """
 
 from collections.abc import Iterable
@@ -22,7 +20,7 @@ from shared.state.rows import StoredItem
 async def delete_old_assessments(
     services: Services, kept_jobs: Iterable[StoredItem[EnvironmentJob]], until: datetime
 ) -> None:
-    """Delete the results and rows of old assessments among these jobs. Stops at time `until`."""
+    """Delete the results and rows of replaced assessments. Stops at the time `until`."""
     jobs = [kept for kept in kept_jobs if kept.item.assessment]
     newest = _get_newest_end_times([kept.item for kept in jobs])
     settings = services.settings
@@ -64,7 +62,7 @@ async def _delete_result(
 
 
 async def _delete_rows(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
-    """Delete the row of the remediation, and then that of the job, which leads to it."""
+    """Delete the row of the remediation before that of the job, which leads to it."""
     tables, job = services.tables, kept.item
     if remediation := await tables.remediations.get("remediation", job.remediation_id):
         with suppress(NotFound):

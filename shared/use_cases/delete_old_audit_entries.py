@@ -27,10 +27,10 @@ _REQUEST = timedelta(minutes=4)
 
 
 async def delete_old_audit_entries(services: Services) -> int:
-    """Delete entries and seals that are too old. Returns how many entries were deleted.
+    """Delete entries and seals that are too old, and return how many entries were deleted.
 
-    Entries since the start of an open remediation stay. Raises `UnreadableRow` for a seal, and for
-    a plan or its remediation, because the remediation may be open.
+    Entries since the start of an open remediation stay. Raises `UnreadableRow` if a seal, a plan or
+    its remediation is unreadable.
     """
     kept_for = services.settings.audit_log_kept
     if kept_for is None:
@@ -56,7 +56,7 @@ async def delete_old_audit_entries(services: Services) -> int:
 def _find_deletable_until(
     services: Services, seals: list[StoredItem[AuditSeal]], ends_at: datetime
 ) -> datetime | None:
-    """Return the time before which entries may be deleted, or None if none may be deleted."""
+    """Return the time before which entries may be deleted, or None."""
     if not seals:
         return None if services.settings.evidence_key else ends_at
     begins_at = seals[-1].item.statement.begins_at
@@ -64,7 +64,6 @@ def _find_deletable_until(
 
 
 async def _read_start_of_oldest_open_remediation(services: Services) -> datetime:
-    """Return when the oldest open remediation was started, or now if none is open."""
     tables, first = services.tables, services.now
     async for job in tables.environment_jobs.query():
         if not job.item.state_properties.is_over:

@@ -1,9 +1,7 @@
 """Delete superseded plans, so that environments without changes do not fill the store.
 
 Three days after its end, a plan that nobody requested is reduced to a summary, which is deleted
-after `CMK_PLANS_KEPT`. A requested plan is reduced to a summary after `CMK_PLANS_KEPT`. Each step
-may be repeated, and the row that leads to the next step is deleted last, so the next daily check
-continues after a crash.
+after `CMK_PLANS_KEPT`. A requested plan is reduced to a summary after `CMK_PLANS_KEPT`.
 """
 
 from collections import Counter
@@ -33,8 +31,6 @@ _LONGEST = timedelta(minutes=2)
 
 @dataclass(slots=True)
 class _Found:
-    """The plans and remediations among which superseded plans are found."""
-
     remediations: dict[str, StoredItem[Remediation]] = field(default_factory=dict)
     jobs: dict[str, StoredItem[EnvironmentJob]] = field(default_factory=dict)
     #: Number of environment jobs by remediation id.
@@ -42,8 +38,9 @@ class _Found:
 
 
 async def delete_old_plans(services: Services) -> int:
-    """Delete rows of superseded plans for at most two minutes. Returns the number of plans left for
-    the next check.
+    """Delete rows of superseded plans for at most two minutes.
+
+    Returns how many plans are left for the next check.
     """
     tables, found = services.tables, await _read_plans(services)
     until = services.now + _LONGEST
@@ -94,7 +91,7 @@ async def _read_plans(services: Services) -> _Found:
 def _was_requested(
     remediations: Mapping[str, StoredItem[Remediation]], remediation_id: str
 ) -> bool:
-    """Return whether a person requested the remediation. True if its row cannot be read."""
+    """Return whether a person requested the remediation, or its row cannot be read."""
     kept = remediations.get(remediation_id)
     return kept is None or kept.item.start_source is StartSource.API_REQUEST
 
@@ -133,7 +130,6 @@ async def _reduce_to_summary(
 
 
 async def _delete_environment_job(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
-    """Delete an environment job, after the rows that are found by its id."""
     tables = services.tables
     for table in (tables.plan_items, tables.discovery_pages, tables.caller_searches):
         await table.delete_partition(kept.item.id)
@@ -155,9 +151,6 @@ async def _remove_remediations(services: Services, found: _Found) -> None:
 
 
 async def _remove_known_urls(services: Services, found: _Found) -> None:
-    """Remove the trigger URL ids of flows that no plan names, once the plan that found the id is
-    old.
-    """
     tables = services.tables
     planned = {row.key async for row in tables.store.query(tables.plan_items.name)}
     async for kept in read_readable(services, tables.known_urls.scan()):
@@ -171,9 +164,9 @@ async def _remove_known_urls(services: Services, found: _Found) -> None:
 
 
 async def _remove_expected_caller_updates(services: Services) -> None:
-    """Remove expected caller updates of flow jobs that have ended or no longer exist.
+    """Remove expected caller updates of jobs that have ended or no longer exist.
 
-    If such a job starts again, it writes its row again.
+    A job that starts again writes its row again.
     """
     tables = services.tables
     async for kept in read_readable(services, tables.expected_caller_updates.scan()):

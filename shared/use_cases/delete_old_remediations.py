@@ -1,7 +1,7 @@
-"""Delete remediations whose originals were all deleted more than `CMK_REMEDIATIONS_KEPT` ago.
+"""Delete remediations whose originals were deleted more than `CMK_REMEDIATIONS_KEPT` ago.
 
 The files are deleted first, then the remediation, and last the row of the deletion, which leads to
-the others. So each step may be repeated, and the next daily check continues after a crash.
+the others. So after a crash the next daily check continues.
 """
 
 from collections import Counter
@@ -26,10 +26,10 @@ _MOST = 1_000
 
 
 async def delete_old_remediations(services: Services) -> int:
-    """Delete old remediations and their archived files. Returns the number of their flow jobs.
+    """Delete old remediations and their archived files.
 
-    A remediation stays while an original of it can be restored, or a retention policy keeps a file
-    of it.
+    Returns the number of deleted flow jobs. A remediation stays while an original of it can be
+    restored, or a retention policy keeps a file of it.
     """
     kept_for = services.settings.remediations_kept
     if kept_for is None:
@@ -69,8 +69,8 @@ async def _find_remediations_in_use(
 ) -> tuple[set[str], Counter[str]]:
     """Return the remediations in use, and the number of flow jobs of each original.
 
-    A remediation is in use while an original of its flows is not deleted. One scan reads only
-    columns, which are readable even if the row is not.
+    A remediation is in use while one of its originals is not deleted. Reads only columns, which are
+    readable even if the row is not.
     """
     in_use, originals = set[str](), Counter[str]()
     if not old:
@@ -85,10 +85,6 @@ async def _find_remediations_in_use(
 
 
 async def _is_over(services: Services, remediation_id: str) -> bool:
-    """Return whether all plans of a remediation are over.
-
-    Raises `UnreadableRow` if a plan's row is damaged.
-    """
     tables = services.tables
     if await tables.remediations.get("remediation", remediation_id) is None:
         return True  # an earlier check has begun to delete it
@@ -106,8 +102,7 @@ async def _delete_files(
     """Delete run archives, definitions and approved plans. Raises `Conflict` if a file is kept.
 
     The newest are deleted first, because a retention policy keeps these longest. The definitions of
-    an original stay while another job names them. Definitions that were archived before a save are
-    searched in all environments, because callers may be in any.
+    an original stay while another job names them.
     """
     last = [one for one in deletions if originals[one.original_id] == 1]
     jobs = await services.tables.environment_jobs.read_all(remediation_id)

@@ -9,7 +9,7 @@ from shared.services import Services
 
 
 async def delete_old_snapshots(services: Services) -> int:
-    """Delete the files of shared snapshots that no row names. Returns how many were deleted.
+    """Delete the files of shared snapshots that no row names, and return their number.
 
     A job that needs such a file at this moment asks the platform again.
     """

@@ -2,7 +2,6 @@
 
 The app takes one step for each due row and stores its result. It leases the flow job while it
 checks and deletes the original, so a rollback that is requested at this time starts afterwards.
-After a crash, the next run finds out what was done.
 """
 
 import functools
@@ -58,14 +57,12 @@ class DeletionRunResult:
 
 
 class _MicrosoftKeyLists:
-    """The Microsoft-key lists of environments, each read once per run."""
-
     def __init__(self, services: Services) -> None:
         self._services = services
         self._names: dict[str, frozenset[str]] = {}
 
     async def contains(self, job: FlowJob) -> bool:
-        """Return whether the platform's Microsoft-key list still contains this job's original."""
+        """Return whether the Microsoft-key list still contains this job's original."""
         home = job.environment_id
         if home not in self._names:
             self._names[home] = await step.read_listed_ids(self._services, home)
@@ -73,7 +70,7 @@ class _MicrosoftKeyLists:
 
 
 async def delete_originals(services: Services) -> DeletionRunResult:
-    """Process every deletion that is due. A later run processes those that must wait.
+    """Take a step of every deletion that is due, up to a limit.
 
     A row that is unreadable or meets an internal error is reported and does not affect others.
     """
@@ -119,7 +116,6 @@ class _DeletionStep:
 
     @property
     def deletion(self) -> Deletion:
-        """Return the row as it was last stored."""
         return self._held.job
 
     async def store(self, deletion: Deletion) -> Deletion:
@@ -127,7 +123,6 @@ class _DeletionStep:
         return await self._held.save(deletion)
 
     async def run(self) -> Deletion:
-        """Take the step that follows from the deletion's state."""
         services, deletion = self._services, self.deletion
         kept = await services.tables.flow_jobs.get(deletion.environment_id, deletion.job_id)
         if kept is None:
@@ -161,11 +156,9 @@ class _DeletionStep:
         return await self._delete_original(self._work)
 
     async def _cancel_or_complete(self, work: StepContext) -> Deletion:
-        """Cancel a deletion whose flow job is no longer retired as it was when the deletion was
-        approved.
+        """Cancel a deletion whose flow job is no longer retired as approved.
 
-        If the app has already deleted the original, complete the deletion instead. After another
-        retirement, a deletion needs another approval.
+        If the app has already deleted the original, completes the deletion instead.
         """
         now = self._services.now
         if self.deletion.state is DeletionState.DELETING and not await self._original_exists(work):
@@ -177,7 +170,7 @@ class _DeletionStep:
         return found is not None
 
     async def _archive_runs(self, job: FlowJob) -> bool:
-        """Archive some more parts of the run history. Returns whether it is complete."""
+        """Archive more parts of the run history, and return whether it is complete."""
         services, table = self._services, self._services.tables.run_archives
         wanted = self.deletion.archive_runs_from or services.now
         kept = await table.get(job.environment_id, job.id)
@@ -224,8 +217,9 @@ class _DeletionStep:
         return rules.mark_deleted(self.deletion, now=services.now)
 
     async def _record_in_flow_job(self, kept: StoredItem[FlowJob]) -> Deletion:
-        """Record the deletion in the flow job, and whether the Microsoft-key list still has the
-        original.
+        """Record the deletion in the flow job.
+
+        Also records whether the Microsoft-key list still contains the original.
         """
         services, deletion, job = self._services, self.deletion, kept.item
         # Includes the lease of an invocation that crashed after the delete.
@@ -250,7 +244,7 @@ class _DeletionStep:
     async def release(self) -> None:
         """Release the lease of the flow job.
 
-        If an action was requested meanwhile, send its message.
+        If an action was requested meanwhile, sends the job's message.
         """
         if self._work is None:
             return
@@ -260,7 +254,6 @@ class _DeletionStep:
 
 
 def _with_deletion_entry(job: FlowJob, deletion: Deletion) -> FlowJob:
-    """Return the flow job with a history entry about the deletion. It is added only once."""
     text = f"The original was deleted, as approved by {deletion.approved_by}."
     if any(change.message == text for change in job.history):
         return job

@@ -14,9 +14,9 @@ from shared.use_cases.read_remediation_rows import RowReader
 async def read_deletions(
     services: Services, jobs: Iterable[FlowJob], reading: RowReader | None = None
 ) -> dict[str, Deletion]:
-    """Return the deletions of these jobs, by job id. Sends one query for each environment.
+    """Return the deletions of these jobs, by job id.
 
-    Unreadable rows are collected in `reading`. Without it, raises `UnreadableRow`.
+    Collects unreadable rows in `reading`. Without it, raises `UnreadableRow`.
     """
     ids, table = {job.id: job.environment_id for job in jobs}, services.tables.deletions
     found = dict[str, Deletion]()
@@ -29,9 +29,9 @@ async def read_deletions(
 
 
 async def cancel_if_allowed(services: Services, job: FlowJob, text: str) -> bool:
-    """Cancel the scheduled deletion of a job's original. Returns whether one was cancelled.
+    """Cancel the scheduled deletion of a job's original, and return whether there was one.
 
-    In the state `deleting` the request may have been sent, so the deletion is not cancelled here.
+    In the state `deleting` the request may have been sent, so the deletion is not cancelled.
     """
 
     place, cancel = (job.environment_id, job.id), _build_cancellation(services, text)

@@ -1,4 +1,4 @@
-"""Declare the callers in a file: add their flows, and change their other values.
+"""Declare the callers in a file.
 
 Flows that the file does not name stay, so that a wrong line removes nothing.
 """
@@ -43,7 +43,7 @@ _MEMBERS = {
 class ImportedLine:
     """A line of a file, which declares a caller with one flow.
 
-    The id of its flow may still be a name.
+    The flow's id may still be a name.
     """
 
     line: int
@@ -99,9 +99,9 @@ async def preview_import(services: Services, lines: Sequence[ImportedLine]) -> I
 
 
 async def import_callers(services: Services, lines: Sequence[ImportedLine]) -> list[DeclaredCaller]:
-    """Store what these lines change. Returns all declared callers.
+    """Store what these lines change, and return all declared callers.
 
-    Raises `Conflict` if a line cannot be used. Then nothing is stored.
+    Raises `Conflict`, and stores nothing, if a line cannot be used.
     """
     preview = await preview_import(services, lines)
     if preview.faults:
@@ -122,7 +122,7 @@ async def _find_flow_ids(
 ) -> dict[tuple[str, str], str]:
     """Return the workflow id of each flow, by environment id and name or id.
 
-    Unknown flows are added to `faults`.
+    Adds unknown flows to `faults`.
     """
     named: dict[str, dict[int, str]] = defaultdict(dict)
     for one in lines:
@@ -155,7 +155,6 @@ async def _find_flow_ids(
 def _add_flow(
     there: DeclaredCaller | None, caller: DeclaredCaller, flow: CalledFlow
 ) -> DeclaredCaller:
-    """Return a caller with a flow added, and with the values of the file. Its other flows stay."""
     others = [one for one in there.flows if one.id != flow.id] if there else []
     old = next((one for one in there.flows if one.id == flow.id), flow) if there else flow
     kept = replace(old, display_name=flow.display_name, new_url_secret=flow.new_url_secret)

@@ -24,10 +24,9 @@ RESOLVED_BY_NAME = (
 async def require_known_issues(
     services: Services, environment: Environment, names: Collection[str]
 ) -> None:
-    """Raise `IssueNotFound` for a name that no job, plan, blocked call or firewall has an issue
-    with.
+    """Raise `IssueNotFound` for a name that no known issue of the environment has.
 
-    Firewalls are read only for names that no row contains.
+    Reads firewalls only for names that no row contains.
     """
     recorded = [name async for name in _read_recorded_names(services, environment.id)]
     texts = [text async for text in _read_texts_of_blocked_jobs(services, environment.id)]
@@ -70,7 +69,7 @@ async def _read_recorded_names(services: Services, environment_id: str) -> Async
 async def _read_texts_of_blocked_jobs(
     services: Services, environment_id: str
 ) -> AsyncIterator[str]:
-    """Yield the texts of jobs that such an issue blocks. They contain the issue's name."""
+    """Yield the texts of jobs that such an issue blocks, which contain the issue's name."""
     for code in RESOLVED_BY_NAME:
         where = [Condition("reason_code", "eq", code)]
         async for job in read_readable(

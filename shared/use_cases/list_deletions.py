@@ -1,6 +1,4 @@
-"""List the deletions of the whole tenant, and the retired originals without a deletion, from stored
-rows.
-"""
+"""List the deletions of the whole tenant, and the retired originals without a deletion."""
 
 import re
 from collections import Counter
@@ -33,7 +31,7 @@ _ORDER = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionFilter:
-    """Conditions that deletions must meet. Every deletion meets an empty condition."""
+    """Conditions that deletions must meet. An empty condition accepts all."""
 
     state: DeletionState | None = None
     environment_id: str = ""
@@ -43,7 +41,7 @@ class DeletionFilter:
     search: str = ""
 
     def accepts_original(self, one: Deletion | FlowJob) -> bool:
-        """Return whether an original meets the conditions on its remediation, name and id."""
+        """Return whether an original meets the conditions `remediation_id` and `search`."""
         ids: Iterable[str] = (
             one.original.ids if isinstance(one, FlowJob) else (one.original_id, one.flow_name)
         )
@@ -56,7 +54,7 @@ class DeletionFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionGroup:
-    """The deletions in one remediation that a person scheduled for one time."""
+    """The deletions in one remediation that a person scheduled for the same time."""
 
     remediation_id: str
     delete_at: datetime
@@ -135,7 +133,7 @@ async def list_undeleted_originals(
     """Return the retired originals of an environment that have no deletion.
 
     They are sorted by remediation and name. Also returns the reader, which has collected unreadable
-    rows. Reads every retired flow job of the environment.
+    rows.
     """
     reading, tables = RowReader(), services.tables
     is_retired = [Condition("state", "eq", FlowJobState.RETIRED)]
@@ -162,9 +160,7 @@ async def list_undeleted_originals(
 
 
 def group_deletions(deletions: Sequence[Deletion]) -> list[DeletionGroup]:
-    """Return the deletions in groups. Groups that require an action come first, then other open
-    ones, both by date.
-    """
+    """Return the deletions in groups: first blocked, then other open, then closed ones."""
     by_key: dict[tuple[str, datetime, str], list[Deletion]] = {}
     for one in deletions:
         key = (one.remediation_id, one.delete_at, one.approved_by)
@@ -188,11 +184,6 @@ def _build_sort_key(one: Deletion) -> tuple[int, str, str]:
 
 
 def _build_group_sort_key(one: DeletionGroup) -> tuple[int, float, str]:
-    """Return the key by which a group is sorted.
-
-    Groups with a blocked deletion come first, then other open groups, both by date. Closed groups
-    follow, the newest first.
-    """
     first = min(map(_ORDER.index, one.states))
     is_over = first >= _ORDER.index(DeletionState.DELETED)
     moment = one.delete_at.timestamp()

@@ -1,7 +1,6 @@
 """Propose, apply and revert firewall fixes on request of a person.
 
-A request names one resource. The settings of an environment name the firewalls that plans may fix
-without such a request (`writable_firewalls`).
+Plans may fix the firewalls in `writable_firewalls` without such a request.
 """
 
 from collections import Counter
@@ -71,7 +70,7 @@ class FirewallFixInput:
 async def propose_fixes(
     services: Services, resource: str | None = None, environment_id: str | None = None
 ) -> list[FirewallFixView]:
-    """Read the firewalls, and return a fix for each issue that affects flows.
+    """Return a fix for each issue that affects flows.
 
     `resource` limits the result to one resource. Raises `JobBlocked` for a resource without an
     issue.
@@ -113,8 +112,8 @@ async def apply_fix(services: Services, request: FirewallFixInput) -> list[Firew
 async def revert_fix(services: Services, request: FirewallFixInput) -> list[FirewallFixRecord]:
     """Revert the fixes that the app applied to a resource.
 
-    Raises `JobBlocked` if copies call through the resource, unless the request has `force`, or if
-    the app has applied no fix to it.
+    Raises `JobBlocked` if the app has applied no fix to it, or if copies call through it, unless
+    the request has `force`.
     """
     open_fixes = [
         one
@@ -153,8 +152,9 @@ async def _read_fixes_in_progress(services: Services, resource: str) -> list[Fir
 
 
 async def complete_or_report_unfinished_fixes(services: Services) -> None:
-    """An hour after a fix was started, complete it if it is visible. Otherwise send an alert about
-    it.
+    """Complete the fixes that were started an hour ago, or send an alert.
+
+    Sends the alert if a fix is not visible.
     """
     table = services.tables.firewall_fixes
     async for kept in read_readable(services, table.scan("firewall_fix")):
@@ -174,7 +174,7 @@ async def complete_or_report_unfinished_fixes(services: Services) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Survey:
-    """The firewalls and new addresses for one environment, and the hosts that its copies call."""
+    """The firewalls and new addresses of one environment, and the hosts that its copies call."""
 
     environment: Environment
     network: NetworkView
@@ -183,7 +183,6 @@ class _Survey:
 
     @property
     def hosts(self) -> list[str]:
-        """Return the called hosts. If no flow is known, returns a placeholder for any host."""
         return sorted({host for hosts in self.calling for host in hosts}) or [ANY_HOST]
 
 
@@ -223,7 +222,7 @@ def _find_issues(resource: str, surveys: Sequence[_Survey]) -> list[FirewallIssu
 def _merge_issues(
     issues: Sequence[FirewallIssue], surveys: Sequence[_Survey]
 ) -> list[tuple[FirewallIssue, tuple[str, ...]]]:
-    """Return each issue once, with its environments and the addresses that any of them misses."""
+    """Return each issue once, with its environments and all addresses that they miss."""
     found: dict[str, FirewallIssue] = {}
     for issue in issues:
         known = found.get(issue.name, issue)

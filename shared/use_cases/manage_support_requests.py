@@ -46,7 +46,7 @@ async def list_support_requests(services: Services) -> list[SupportRequest]:
 
 
 async def show_support_request(services: Services, request_id: str) -> SupportRequestView:
-    """Return a support request with a draft of its text, for which flows are read.
+    """Return a support request with a draft of its text. Reads flows for the draft.
 
     Raises `NotFound` if the request does not exist.
     """
@@ -75,7 +75,7 @@ async def show_support_request(services: Services, request_id: str) -> SupportRe
 async def record_filing(
     services: Services, request_id: str, *, by: str, ticket_number: str
 ) -> SupportRequest:
-    """Record who filed a request, and its ticket number. The same number again changes nothing."""
+    """Record who filed a request, and its ticket number."""
     kept = await _get_support_request(services, request_id)
     if kept.item.filed_at and kept.item.ticket_number == ticket_number:
         return kept.item
@@ -84,7 +84,7 @@ async def record_filing(
 
 
 async def reopen_request(services: Services, request_id: str) -> SupportRequest:
-    """Record that a request was not filed, so that the days left to file it are shown again."""
+    """Record that a request was not filed, so that the days left are shown again."""
     kept = await _get_support_request(services, request_id)
     if kept.item.filed_at is None:
         return kept.item

@@ -1,6 +1,6 @@
 """Find the flows that a person means by ids or names.
 
-Unknown flows are errors, because a flow whose name is mistyped in a list of excluded flows would be
+Unknown flows are errors, because a mistyped name in a list of excluded flows would let the flow be
 copied.
 """
 
@@ -31,8 +31,8 @@ _MOST_SINGLE = 3
 async def list_flows(services: Services, environment_id: str) -> list[NamedItem]:
     """Return the flows of an environment, ordered by name.
 
-    Raises `NotFound` if the environment does not exist. Includes the flows in Dataverse, and flows
-    on the Microsoft-key list that Dataverse does not have.
+    Includes flows on the Microsoft-key list that Dataverse does not have. Raises `NotFound` if the
+    environment does not exist.
     """
     environment = await services.environments.get(environment_id)
     found = {one.id: one for one in await _read_dataverse(services, environment)}
@@ -62,8 +62,8 @@ async def require_flows(
     """Return the workflow id for each id or name in `flows`.
 
     Raises `FlowNotFound`, with candidates, for an unknown flow and for a name that several flows
-    have. Ids in Dataverse need no request to the flow service. Names are searched in Dataverse and
-    on the Microsoft-key list, because each may contain flows that the other does not.
+    have. Searches names in Dataverse and on the Microsoft-key list, because each may contain flows
+    that the other does not.
     """
     where = " or ".join(one.display_name for one in environments)
     known: list[NamedItem] = []

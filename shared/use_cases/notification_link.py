@@ -1,4 +1,4 @@
-"""Find the page of the dashboard on which a person does what a notification asks for."""
+"""Find the page of the dashboard for the action in a notification."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ def build_link(
     environment_jobs: Sequence[EnvironmentJob],
     blocked_jobs: Sequence[FlowJob],
 ) -> MessageLink:
-    """Return a link to the page on which a person does an action, such as the plan or the flow."""
+    """Return a link to the page on which a person does an action."""
     if action.kind in _SUPPORT_REQUESTS:
         request_id = build_request_id(action.reason_code, action.environment_id)
         path = f"{_DASHBOARD}/support-requests?{urlencode({'request': request_id})}"
@@ -87,7 +87,6 @@ def _list_denying_issue_names(
     environment_jobs: Sequence[EnvironmentJob],
     blocked_jobs: Sequence[FlowJob],
 ) -> set[str]:
-    """Return the names of the plan's firewall issues that block the action's flows."""
     place = (action.remediation_id, action.environment_id)
     issues = [
         issue

@@ -1,9 +1,9 @@
 """Send notifications through every configured channel.
 
-A timer runs this; no migration step depends on a channel. A notification of each action is sent
-until the channel accepts it. Before it is sent, its row is claimed, so that two runs do not both
-send it. After a crash it is sent again with the same id. Each run sends a limited number to each
-channel, within a limited time. What is left is sent as one digest.
+A timer runs this; no migration step depends on a channel. Before a notification is sent, its row is
+claimed, so that two runs do not both send it. After a crash it is sent again with the same id. Each
+run sends a limited number to each channel, within a limited time. What is left is sent as one
+digest.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ _AT_ONCE = 50
 
 
 async def notify(services: Services) -> int:
-    """Send due notifications. Returns how many were accepted.
+    """Send due notifications, and return how many were accepted.
 
     Raises `TransientError` if the store or the broker does not answer.
     """
@@ -154,7 +154,7 @@ async def _build_confirmation_link(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _News:
-    """The pending actions that channels get now, and those that they get later, by id."""
+    """The pending actions that channels get now, and those that they get later."""
 
     causes: Mapping[str, PendingAction]
     held: Mapping[str, PendingAction]
@@ -167,7 +167,7 @@ async def _send_to_channel(
     news: _News,
     known: Mapping[tuple[str, str], StoredItem[NotificationDelivery]],
 ) -> int:
-    """Send the due notifications of one channel. Returns how many it accepted.
+    """Send the due notifications of one channel, and return how many it accepted.
 
     Sends them one by one until the channel accepts one, then the rest, including those that it
     rejected before. Stops after several rejections or at the deadline.
@@ -202,7 +202,7 @@ async def _read_deliveries(
     causes: Mapping[str, PendingAction],
     known: Mapping[tuple[str, str], StoredItem[NotificationDelivery]],
 ) -> dict[str, StoredItem[NotificationDelivery]]:
-    """Return the channel's deliveries by action. Creates a delivery for each new action.
+    """Return the channel's deliveries by action, with a new one for each new action.
 
     An action whose flows were retried and are blocked again counts as new.
     """
@@ -251,19 +251,14 @@ class _Sending:
 
     @property
     def sent_count(self) -> int:
-        """Return how many notifications this run has sent to the channel."""
         return self.accepted + self.rejected
 
     @property
     def may_continue(self) -> bool:
-        """Return whether this run may send more to the channel."""
         return not self.is_out and self.rejected < _MOST_REJECTED and _clock() < self.deadline
 
     async def send(self, causes: Sequence[PendingAction]) -> None:
-        """Send one action, or several as a digest.
-
-        Raises `TransientError` if the store does not answer.
-        """
+        """Send one action, or several as a digest."""
         services, until = self.services, self.services.now + _CLAIM
         mine = await _run_concurrently(
             _replace_delivery(
@@ -300,10 +295,7 @@ class _Sending:
         )
 
     async def _send_and_catch(self, notification: Notification) -> CmkflowError | None:
-        """Send a notification. Returns the error if it was not accepted.
-
-        No error of a channel affects other channels.
-        """
+        """Send a notification, and return the error if it was not accepted."""
         try:
             async with asyncio.timeout(_LONGEST_SEND):
                 await self.channel.send(notification)
@@ -319,7 +311,7 @@ class _Sending:
 async def _replace_delivery(
     services: Services, kept: StoredItem[NotificationDelivery], item: NotificationDelivery
 ) -> StoredItem[NotificationDelivery] | None:
-    """Replace the row of a notification delivery. Returns None if another run has changed it."""
+    """Replace the row of a delivery, or return None if another run has changed it."""
     try:
         return await services.tables.notification_deliveries.replace(kept, item)
     except (Conflict, NotFound):

@@ -21,9 +21,7 @@ from shared.use_cases.read_remediation_rows import RowReader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallersOfOriginal:
-    """Who called one original after its known callers were updated, according to the original's
-    runs.
-    """
+    """Who called one original after its known callers were updated, according to its runs."""
 
     environment_id: str
     original_id: str
@@ -37,7 +35,7 @@ class CallersOfOriginal:
 async def read_observed_callers(
     services: Services, environment_id: str, jobs: Iterable[FlowJob], reading: RowReader
 ) -> list[CallersOfOriginal]:
-    """Return, for one environment, the callers of each original that was called."""
+    """Return the callers of each of these originals in an environment that was called."""
     by_id = {job.id: job for job in jobs if job.environment_id == environment_id}
     rows = await reading.list_readable(services.tables.observed_callers.scan(environment_id))
     return [
@@ -72,8 +70,8 @@ async def _build_callers_of_original(
 async def record_observed_callers(services: Services, environment: Environment) -> None:
     """Count new calls to originals, and wake up the jobs whose originals were called.
 
-    Does nothing unless the environment's settings permit observing callers. If runs cannot be read,
-    stores the results so far, then raises the error.
+    Does nothing unless the environment's settings permit observing callers. If the runs of a flow
+    cannot be read, continues with the others, then raises the error.
     """
     if not (await read_environment_settings(services, environment.id)).observe_callers:
         return

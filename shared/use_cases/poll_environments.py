@@ -23,10 +23,10 @@ log = get_product_log(__name__)
 
 
 async def poll_environments(services: Services) -> int:
-    """Send an event for each environment whose policy link has changed. Returns their number.
+    """Send an event for each environment whose policy link has changed.
 
-    The change is stored before its event is sent. After a crash the same event is sent again, so
-    that one link has one id and starts one remediation.
+    Returns how many were sent. A change is stored before its event is sent. After a crash the same
+    event is sent again, so that one link has one id and starts one remediation.
     """
     changed, environments = 0, await services.environments.list()
     for environment in environments:
@@ -39,8 +39,7 @@ async def poll_environments(services: Services) -> int:
 async def _record_checks_of_lost_keys(
     services: Services, environments: Sequence[Environment]
 ) -> None:
-    """Check all keys if an environment under a key is disabled, or an earlier check found a key
-    that does not work.
+    """Check all keys if a key may be lost.
 
     No event reports that a key was disabled, deleted or restored (platform.md#key-events).
     """
@@ -75,9 +74,6 @@ async def _poll_environment(services: Services, environment: Environment) -> int
 def _with_current_name(
     services: Services, environment: Environment, previous: PolicyLinkRecord
 ) -> PolicyLinkRecord:
-    """Return the record with the environment's current name and, if the environment is disabled,
-    the time.
-    """
     return replace(
         previous,
         environment_name=environment.display_name,

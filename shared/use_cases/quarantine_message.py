@@ -40,10 +40,7 @@ async def move_to_poison_queue(
 
 
 def _shorten_text(text: str) -> str:
-    """Return the beginning of a text that fits in a message.
-
-    In JSON, a character can have 12 bytes.
-    """
+    """Return the beginning of a text that fits in a message, as JSON."""
     while (length := len(json.dumps(text))) > LONGEST_BODY:
         text = text[: len(text) * LONGEST_BODY // length]
     return text

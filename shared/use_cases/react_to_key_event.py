@@ -1,8 +1,8 @@
 """React to a key event (rotated, expires soon, expired).
 
-A new key version copies no flow. The key is checked, and a remediation starts for flows that are
-still on Microsoft's key, now and a day later, because services take up to 24 hours to use the new
-version (platform.md#key-rotation).
+The key is checked, and a remediation starts for flows that are still on Microsoft's key. After a
+rotation, both are repeated a day later, because services take up to 24 hours to use the new version
+(platform.md#key-rotation).
 """
 
 from shared.domain.environment import Environment
@@ -28,7 +28,10 @@ RECHECK = "PowerPlatformCmk.KeyRecheckDue"
 
 
 async def react_to_key_event(services: Services, event: Event) -> str:
-    """Check the key and start remediations of its environments. Returns a summary for the log."""
+    """Check the key and start remediations of its environments.
+
+    Returns a summary for the log.
+    """
     if event.type not in {*KEY_EVENT_TYPES, RECHECK}:
         return _log_ignored_event(event, f"the app does not handle the type {event.type}")
     vault, key = event.get_text("VaultName").lower(), event.get_text("ObjectName").lower()

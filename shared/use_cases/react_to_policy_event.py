@@ -1,7 +1,7 @@
 """React to events about enterprise policies, policy links and key vaults.
 
-Vault events include changes of role assignments. Such a change may remove the policy's access to
-its key, and so lock environments.
+Vault events include changes of role assignments, which may remove the policy's access to its key,
+and so lock environments.
 """
 
 import re
@@ -35,7 +35,10 @@ RESOURCE_EVENTS = frozenset(
 
 
 async def react_to_policy_event(services: Services, event: Event) -> str:
-    """Start a remediation or check keys, as the event requires. Returns a summary for the log."""
+    """Start a remediation or check keys, as the event requires.
+
+    Returns a summary for the log.
+    """
     match event.type:
         case _ if event.type in {LINKED, STATUS_CHANGED, UNLINKED}:
             return await _handle_environment_change(services, event)

@@ -57,12 +57,9 @@ class AuditReader:
     _newest: int | None = None
 
     async def read_entries(self) -> AsyncIterator[tuple[AuditEntry, str]]:
-        """Yield the audit entries about a remediation or its environments, each with its stored
-        text.
+        """Yield the audit entries about a remediation, each with its stored text, newest first.
 
-        The newest entries come first. Entries from shortly before the remediation was created are
-        included, because one of them is the request that started it. The result of a request, which
-        is read first, may name the remediation although the request itself does not.
+        Includes entries about its environments, and the request that started it.
         """
         since = self.remediation.created_at - _LONGEST_REQUEST
         await self._collect_seals(since - _OUT_OF_PLACE)
@@ -139,7 +136,6 @@ class AuditReader:
             self._seals.append(seal)
 
     def _build_key_after_entries(self, since: datetime) -> str:
-        """Return a key that sorts after all entries of the seals and of the remediation."""
         try:
             begins_at = self._seals[-1].statement.begins_at if self._seals else since
         except ValueError:
@@ -155,9 +151,9 @@ class AuditReader:
     async def _compare_public_keys(self) -> tuple[list[str], dict[str, str]]:
         """Compare the public keys of the seals with the vault's.
 
-        Returns the differences, and the keys that could not be read, with the reason. Without this
-        comparison, a person with write access to the rows could seal them again with a key that has
-        the same id.
+        Returns the differences, and the keys that could not be compared, with the reason. Without
+        this comparison, a person with write access to the rows could seal them again with a key
+        that has the same id.
         """
         rejected: list[str] = []
         unconfirmed: dict[str, str] = {}

@@ -18,10 +18,7 @@ _FLOWS_READ = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditNames:
-    """The names of the objects that audit entries are about.
-
-    Objects that no longer exist are missing.
-    """
+    """The names of the objects that audit entries are about, as far as these exist."""
 
     #: Names of environments, by id.
     environments: Mapping[str, str]
@@ -32,10 +29,7 @@ class AuditNames:
 
 
 async def read_audit_names(services: Services, entries: Sequence[AuditEntry]) -> AuditNames:
-    """Return the names of the objects that these entries are about.
-
-    The number of reads depends only on the number of entries.
-    """
+    """Return the names of the objects that these entries are about."""
     reading = RowReader()
     targets = [(find_target(one.target, one.state_after), one) for one in entries]
     ids = {one.id.lower() for one, _ in targets if one.kind is TargetKind.REMEDIATION}

@@ -1,4 +1,4 @@
-"""Read the current plan of each environment from few rows, because this is done every minute."""
+"""Read the current plan of each environment from few rows, because it is read every minute."""
 
 from collections.abc import Sequence
 
@@ -37,7 +37,7 @@ async def read_current_plans(
 async def _read_items_without_job(
     services: Services, job: EnvironmentJob, reading: RowReader
 ) -> list[PlanItem]:
-    """Return the items of the oldest plan that have no job, and possibly others."""
+    """Return the items of a plan that have no job, and possibly others."""
     expected, table = sum((job.not_migrated or {}).values()), services.tables.plan_items
     if job.mode.writes and not count_flows_without_job(job):
         if not expected:

@@ -1,4 +1,4 @@
-"""Read open and current jobs through the index of jobs, and the counts of closed ones.
+"""Read open and current jobs, and counts of closed ones, through the index of jobs.
 
 If the index is not trusted, all rows are read.
 """
@@ -54,8 +54,6 @@ type NeedsPeople = tuple[Sequence[EnvironmentJob], Sequence[FlowJob]]
 
 @dataclass(slots=True)
 class _Names:
-    """The names of jobs, and the counts of others, that the index has for one environment."""
-
     #: Partition and key of environment jobs; ids of flow jobs.
     environment_jobs: list[tuple[str, str]] = field(default_factory=list)
     flow_jobs: set[str] = field(default_factory=set)
@@ -71,8 +69,9 @@ class _Names:
 
 
 async def read_known_jobs(services: Services, reading: RowReader) -> KnownJobs:
-    """Return the jobs of the tenant. If the index is trusted, most closed flow jobs are only
-    counted.
+    """Return the jobs of the tenant.
+
+    If the index is trusted, most closed flow jobs are only counted.
     """
     tables = services.tables
     if not await _is_trusted(services):
@@ -96,7 +95,7 @@ async def read_known_jobs(services: Services, reading: RowReader) -> KnownJobs:
 async def read_known_flow_jobs(
     services: Services, environment_jobs: Sequence[EnvironmentJob], reading: RowReader
 ) -> KnownJobs | None:
-    """Return the flow jobs of these environment jobs. Most closed ones are only counted.
+    """Return the flow jobs of these environment jobs; most closed ones are only counted.
 
     Returns None if the index is not trusted.
     """
@@ -130,7 +129,7 @@ async def read_jobs_needing_people(services: Services, reading: RowReader) -> Ne
 async def count_closed_jobs(services: Services, state: str) -> dict[str, int] | None:
     """Return how many closed flow jobs in this state each environment has.
 
-    Jobs that the app still checks are not counted. Returns None if the index is not trusted.
+    Returns None if the index is not trusted.
     """
     if not await _is_trusted(services):
         return None
@@ -142,7 +141,7 @@ async def count_closed_jobs(services: Services, state: str) -> dict[str, int] | 
 
 
 async def read_environment_names(services: Services, reading: RowReader) -> dict[str, str]:
-    """Return the names of environments by id, from their current jobs or their settings."""
+    """Return the names of environments by id, from their jobs or their settings."""
     if await _is_trusted(services):
         jobs = await _read_current_environment_jobs(services, reading)
     else:
@@ -164,7 +163,7 @@ async def _read_current_environment_jobs(
 
 
 async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -> int:
-    """Return the number of rows that were due before `late` and are not in `but`."""
+    """Return how many jobs were due before `late` and are not in `but`."""
     tables, where = services.tables, [Condition("next_check_at", "lt", format_sortable_time(late))]
     overdue = set[RowName]()
 
@@ -244,8 +243,9 @@ async def _read_flow_jobs(
 async def get_rows[T](
     table: Table[T], places: Iterable[tuple[str, str]], reading: RowReader
 ) -> list[T]:
-    """Read rows concurrently, and return those that exist and are readable. `reading` collects the
-    unreadable ones.
+    """Read rows concurrently, and return those that exist and are readable.
+
+    `reading` collects the unreadable ones.
     """
     found: list[T] = []
 

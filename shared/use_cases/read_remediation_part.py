@@ -1,4 +1,4 @@
-"""Read a remediation whose flows are mostly closed, without reading most closed flows."""
+"""Read a remediation without reading most of its closed flows."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -69,7 +69,7 @@ async def read_remediation_part(services: Services, remediation_id: str) -> Reme
 async def read_closed_flows(
     services: Services, part: RemediationPart, state: str | None, skip: int, take: int
 ) -> list[FlowView]:
-    """Return some closed flows of a remediation, ordered by id.
+    """Return some closed flows of a remediation, in the order of their rows.
 
     `state` selects one state, or all if it is None. Skipped rows are not decoded.
     """

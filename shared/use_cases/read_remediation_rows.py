@@ -15,7 +15,7 @@ from shared.use_cases.name_flows import select_flows
 
 
 class RowReader:
-    """Reads rows for display. It collects unreadable rows, which do not affect others."""
+    """Reads rows for display, and collects unreadable rows, which do not affect others."""
 
     def __init__(self) -> None:
         self.unreadable: list[UnreadableRow] = []
@@ -53,9 +53,10 @@ class RowReader:
 async def read_jobs(
     services: Services, remediation_id: str, reading: RowReader | None = None
 ) -> list[FlowJob]:
-    """Return the flow jobs of a remediation. Raises `NotFound` if the remediation does not exist.
+    """Return the flow jobs of a remediation.
 
-    Unreadable rows are collected in `reading`. Without it, raises `UnreadableRow`.
+    Raises `NotFound` if the remediation does not exist. Collects unreadable rows in `reading`.
+    Without it, raises `UnreadableRow`.
     """
     return [kept.item for kept in await read_job_rows(services, remediation_id, reading)]
 
@@ -85,8 +86,8 @@ async def get_remediation(services: Services, remediation_id: str) -> Remediatio
 def reject_self_approval(services: Services, remediation: Remediation, by_id: str) -> None:
     """Raise `JobBlocked` if the approver is the person who started the remediation.
 
-    Object ids are compared. A request with a function key has none, so it is not rejected. The
-    setting `allow_self_approval` permits all.
+    Compares object ids. A request with a function key has none, so it is not rejected. The setting
+    `allow_self_approval` permits all.
     """
     if by_id and by_id == remediation.started_by_id and not services.settings.allow_self_approval:
         raise JobBlocked(

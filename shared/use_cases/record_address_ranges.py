@@ -44,7 +44,7 @@ _DAILY = timedelta(hours=48)
 
 
 async def record_address_ranges(services: Services, environments: Sequence[Environment]) -> None:
-    """Compare Microsoft's service tag list with the last known version, and store a new version.
+    """Store a new version of Microsoft's service tag list, and send alerts about it.
 
     Raises the errors of reading the list.
     """
@@ -75,9 +75,9 @@ async def record_address_ranges(services: Services, environments: Sequence[Envir
 
 
 async def refresh_service_tag_list(services: Services) -> list[ServiceTagListVersion]:
-    """Read Microsoft's service tag list now, store a new version, and send alerts about it.
+    """Read Microsoft's service tag list now, and return the known versions, newest first.
 
-    Return the known versions, newest first.
+    Stores a new version, and sends alerts about it.
     """
     await record_address_ranges(services, await services.environments.list())
     return await list_known_versions(services)
@@ -101,9 +101,7 @@ async def _store_if_new(
     tags: ServiceTagList,
     in_use: Sequence[Environment],
 ) -> None:
-    """Store the list if it differs from the last known version. Otherwise store when it was
-    checked.
-    """
+    """Store the list if it has changed, or else when it was checked."""
     table, now = services.tables.service_tag_list_versions, build_list_version(tags, services.now)
     if last is None:
         await table.insert(now)

@@ -1,8 +1,8 @@
-"""Check each day whether firewalls block calls by copies, at one copy for each called host.
+"""Check each day whether firewalls block calls by copies.
 
-A firewall that denies one copy denies all that call its host, so one copy is enough, and the
-request budget is small. The next day another copy is checked, as long as the platform still has its
-runs. Each copy is checked once more before its original is retired.
+A firewall that denies one copy denies all that call its host, and the request budget is small. So
+one copy is checked for each called host, and another the next day, as long as the platform still
+has its runs. Each copy is checked once more before its original is retired.
 """
 
 from collections import defaultdict
@@ -28,11 +28,11 @@ from shared.use_cases.change_remediation import retry_job
 
 
 async def record_blocked_calls(services: Services, environment: Environment) -> int:
-    """Check the runs of the copies chosen for today and of copies with blocked calls, and store the
-    results.
+    """Record the calls of copies that firewalls block, and retry unblocked jobs.
 
-    Retries the jobs whose calls are no longer blocked. Returns their number. If runs cannot be
-    read, stores the results so far, then raises the error.
+    Reads the runs of the copies chosen for today, and of copies with blocked calls. Returns the
+    number of retried jobs. If the runs of a copy cannot be read, continues with the others, then
+    raises the error.
     """
     copies = await _read_copies(services, environment)
     suspects = {
@@ -97,9 +97,6 @@ async def _resolve_and_delete_old_calls(
 
 
 async def _retry_unblocked_jobs(services: Services, environment: Environment) -> int:
-    """Retry the jobs that blocked calls stopped, if none of these calls is still blocked. Returns
-    their number.
-    """
     ignored = (await read_environment_settings(services, environment.id)).ignored_issues
     unresolved = {
         call.host

@@ -35,8 +35,7 @@ _LONGEST = timedelta(minutes=3)
 _DAY = timedelta(days=1)
 
 
-class _Stopped(Exception):
-    """The report reads no further flow today, because a limit is reached."""
+class _Stopped(Exception): ...
 
 
 async def report_failed_runs(
@@ -76,7 +75,7 @@ async def read_failed_run_report(services: Services, environment_id: str) -> Fai
 
 
 async def list_failed_run_reports(services: Services) -> list[FailedRunReport]:
-    """Return the last report of each environment. Those with the most failed runs come first."""
+    """Return the last report of each environment, those with the most failed runs first."""
     rows = read_readable(services, services.tables.failed_run_reports.scan("failed_runs"))
     found = [kept.item async for kept in rows]
     return sorted(found, key=lambda one: (-one.run_count, one.environment_name))
@@ -129,9 +128,6 @@ class _Reading:
         )
 
     async def _collect_failed_runs(self) -> None:
-        """Read the runs of the flows in the list, from the stored place to the end, and then from
-        the start.
-        """
         is_whole = not (self.cursor or self.next_flow_name)
         cursors = set[str]()
         while True:

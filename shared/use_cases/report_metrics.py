@@ -1,6 +1,4 @@
-"""Record metrics of the current state: flows by state, the oldest open job, late callers, and how
-long both flows of a pair are off.
-"""
+"""Record metrics of the current state."""
 
 from typing import Any
 
@@ -17,9 +15,9 @@ log = get_product_log(__name__)
 
 
 async def report_metrics(services: Services) -> None:
-    """Record the metrics as gauges. Reads nothing if no telemetry is recorded.
+    """Record the metrics as gauges, if telemetry is recorded.
 
-    An error of the store is only logged.
+    An error of the app is only logged.
     """
     if not services.telemetry.is_recorded:
         return

@@ -1,5 +1,6 @@
-"""Check each day whether retired originals are on again, because both they and their copies would
-run.
+"""Check each day whether retired originals are on again.
+
+Both they and their copies would run.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from shared.use_cases.check_in_rotation import check_in_rotation
 
 @dataclass(slots=True)
 class RetiredOriginalsResult:
-    """How many retired originals of an environment are on again, and how many were not checked."""
+    """Which retired originals are on again, and how many were not checked."""
 
     #: Names of the originals that are on again.
     on_again: list[str] = field(default_factory=list)
@@ -29,8 +30,9 @@ class RetiredOriginalsResult:
 
 @dataclass(frozen=True, slots=True)
 class _Original:
-    """The ids and the title of one original. Only these are kept, because there may be ten thousand
-    originals.
+    """The ids and the title of one original.
+
+    Only these are kept, because there may be ten thousand originals.
     """
 
     job_id: str
@@ -81,7 +83,7 @@ def _build_original(job: FlowJob) -> _Original:
 
 
 async def _read_deleted_jobs(services: Services, environment: Environment) -> set[str]:
-    """Return the ids of jobs whose originals the app deleted and that can no longer be restored."""
+    """Return the ids of jobs whose deleted originals can no longer be restored."""
     where = [Condition("state", "eq", DeletionState.DELETED)]
     rows = services.tables.deletions.scan(environment.id, where=where)
     return {

@@ -1,4 +1,4 @@
-"""Run all checks of the day: of the store, of each linked environment, and of blocked jobs."""
+"""Run all checks of the day."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -78,11 +78,9 @@ class DailyCheckResult:
 
 
 async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
-    """Run all daily checks, and start a remediation for each linked environment once for each
-    `date`.
+    """Run all daily checks, and start a remediation for each linked environment.
 
-    An environment whose plan awaits a decision gets no second plan. A check that fails is logged,
-    and does not affect the others.
+    Starts only one for each `date`, and none while a plan of the environment awaits a decision.
     """
     await correct_damaged_rows(services)
     async with _log_errors(services, "seal of the audit log"):
@@ -213,8 +211,7 @@ async def _renew_sign_in(services: Services, run: TimerRun) -> None:
 
 
 async def _read_undecided_environments(services: Services) -> set[str]:
-    """Return the ids of environments with a plan for all their flows, in mode apply, that is being
-    made or awaits a decision.
+    """Return the ids of environments whose plan of all flows awaits a decision.
 
     A second plan of the same flows each day would hide the one to decide on.
     """
@@ -232,9 +229,7 @@ async def _read_undecided_environments(services: Services) -> set[str]:
 
 @asynccontextmanager
 async def _log_errors(services: Services, what: str) -> AsyncGenerator[None]:
-    """Log an error of the block, or send an alert if it is a bug, so that the next check can
-    run.
-    """
+    """Log an error of the block, or send an alert if it is a bug."""
     try:
         yield
     except UnreadableRow as err:
@@ -259,7 +254,7 @@ async def _retry_blocked_jobs(services: Services, jobs: AsyncIterator[FlowJob]) 
 
 
 async def _retry_changed_callers(services: Services) -> int:
-    """Retry jobs whose manual callers were changed, although nobody has reported the change."""
+    """Retry jobs whose manual callers were changed, although nobody has reported that."""
     count = 0
     async for job in _read_jobs_with_code(services, Reason.MANUAL_CALLER):
         async with _log_errors(services, f"check of the manual callers of {job.display_name}"):
@@ -270,9 +265,6 @@ async def _retry_changed_callers(services: Services) -> int:
 
 
 async def _read_jobs_with_changed_channel(services: Services) -> AsyncIterator[FlowJob]:
-    """Yield the jobs that a notification channel blocked, if it no longer uses their trigger
-    URL.
-    """
     async for job in _read_jobs_with_code(services, Reason.NOTIFICATION_CHANNEL_USES_FLOW):
         if not find_channels_of_job(services, job):
             yield job

@@ -1,4 +1,4 @@
-"""Run one step of an environment job: wait for the platform migration, discover, plan, apply."""
+"""Run one step of an environment job."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -37,7 +37,7 @@ type Step = Callable[[LeasedJob[EnvironmentJob]], Awaitable[EnvironmentJob]]
 
 
 async def run_environment_job_step(services: Services, remediation_id: str, job_id: str) -> str:
-    """Run the step that is due. Returns the job's state, for the log.
+    """Run the step that is due, and return the job's state, for the log.
 
     Raises `NotFound` if there is no such row. Other exceptions are internal errors.
     """
@@ -72,8 +72,9 @@ async def _discover_and_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJo
 
 
 async def _alert_original_on(leased: LeasedJob[EnvironmentJob], item: PlanItem) -> None:
-    """Send an alert about a retired original that is on again, because the daily check may not
-    reach the original.
+    """Send an alert about a retired original that is on again.
+
+    The daily check may not reach the original.
     """
     job, table = leased.job, leased.services.tables.flow_jobs
     identity = derive_flow_job_id(job.environment_id, item.workflow_id, job.policy_id)
@@ -83,7 +84,6 @@ async def _alert_original_on(leased: LeasedJob[EnvironmentJob], item: PlanItem) 
 
 
 async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Add callers and network findings to a plan. They are stored as they are read."""
     services, job, plan = (
         leased.services,
         leased.job,

@@ -72,7 +72,10 @@ async def _continue_after_monitoring(work: StepContext) -> FlowJob:
 
 
 def find_step(state: FlowJobState) -> Step:  # noqa: C901 -- one line for each state
-    """Return the function that does the work of a state. Raises `LookupError` if there is none."""
+    """Return the function that does the work of a state.
+
+    Raises `LookupError` if there is none.
+    """
     match state:
         case FlowJobState.PLANNED:
             return _start_by_method
@@ -115,7 +118,7 @@ _PASSING = {
 
 
 async def run_flow_job_step(services: Services, environment_id: str, job_id: str) -> str:
-    """Run the steps that are due. Returns the job's state, for the log.
+    """Run the steps that are due, and return the job's state, for the log.
 
     Raises `NotFound` if there is no such row. Other exceptions are internal errors.
     """
@@ -143,10 +146,7 @@ async def _require_key_list(services: Services, job: FlowJob) -> None:
 
 
 async def _run_steps(leased: LeasedJob[FlowJob]) -> FlowJob:
-    """Apply a requested action, then run due steps until one must wait.
-
-    The result of a step is stored before the next step writes to the platform.
-    """
+    """Apply a requested action, then run due steps until one must wait."""
     services = leased.services
     job = _apply_request(leased.job, services)
     if job.is_inactive:
@@ -189,18 +189,12 @@ def _can_continue(before: FlowJob, after: FlowJob) -> bool:
 
 
 def _changes_more_than_copy(job: FlowJob) -> bool:
-    """Return whether the next step changes something other than the copy.
-
-    Before such a step, the job reads requested actions.
-    """
+    """Return whether the next step changes something other than the copy."""
     return job.state in {FlowJobState.UPDATING_CALLERS, FlowJobState.CUTTING_OVER}
 
 
 async def _complete_cancellation(leased: LeasedJob[FlowJob], job: FlowJob) -> FlowJob:
-    """Revoke the grants of a job that was cancelled before any change.
-
-    Returns the job as cancelled.
-    """
+    """Return a job that was cancelled before any change, after revoking its grants."""
     if leased.job.grants.past:
         home = leased.job.environment_id
         work = StepContext(
@@ -231,7 +225,7 @@ async def _read_environment(leased: LeasedJob[FlowJob], job: FlowJob) -> Environ
 
 
 async def _revoke_before_stop(work: StepContext, err: CmkflowError) -> CmkflowError:
-    """Revoke grants before the job stops after an error. Returns the error to handle."""
+    """Revoke grants before the job stops after an error, and return the error to handle."""
     if isinstance(err, TransientError | Conflict):
         return err
     if isinstance(err, PlatformError | NotFound):
@@ -274,7 +268,7 @@ def _apply_request(job: FlowJob, services: Services) -> FlowJob:
 
 
 def _record_error(services: Services, job: FlowJob, err: Exception) -> FlowJob | None:
-    """Return the row to store after an error. While both flows might be off, the job continues."""
+    """Return the row to store after an error, or None after an internal error."""
     after = apply_error(services, job, err)
     if after is None:
         return None
@@ -311,8 +305,9 @@ def _make_due_for_grants(services: Services, job: FlowJob) -> FlowJob:
 def _record_error_while_both_off(
     services: Services, job: FlowJob, after: FlowJob, err: Exception
 ) -> FlowJob:
-    """Return the row of a job whose flows are both off, to be checked again soon. If they are off
-    for long, an alert is sent.
+    """Return the row of a job whose flows are both off, to be checked again soon.
+
+    If they are off for long, the row gets the code `both_off`.
     """
     since, now = job.both_off_since or services.now, services.now
     is_late = now - since >= services.settings.read_back_timeout
@@ -342,8 +337,7 @@ def _record_error_while_both_off(
 def _explain_failure(after: FlowJob, err: Exception) -> CutoverFailure:
     """Return why the cutover failed.
 
-    Without a code, the cutover is tried again when the original is on again. With a code it is not
-    tried again at once, because each try turns both flows off for minutes.
+    With a code it is not tried again at once, because each try turns both flows off for minutes.
     """
     reason = after.message
     if after.next_check_at is None:

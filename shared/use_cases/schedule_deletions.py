@@ -58,14 +58,14 @@ class DeletableOriginal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletionList:
-    """The deletions of a remediation, and the originals that can be deleted or scheduled again."""
+    """The deletions of a remediation, and the originals whose deletion can be scheduled."""
 
     deletions: tuple[Deletion, ...]
     deletable_originals: tuple[DeletableOriginal, ...]
 
 
 async def show_deletions(services: Services, remediation_id: str) -> DeletionList:
-    """Return the deletions of a remediation from stored rows.
+    """Return the stored deletions of a remediation, and the originals that can be deleted.
 
     Raises `NotFound` if there is no such remediation.
     """
@@ -84,10 +84,11 @@ async def show_deletions(services: Services, remediation_id: str) -> DeletionLis
 async def schedule_deletions(
     services: Services, remediation_id: str, request: DeletionInput
 ) -> list[Deletion]:
-    """Schedule the deletion of all given retired originals, or of none.
+    """Schedule the deletion of these retired originals.
 
-    Raises `NotFound`, and `JobBlocked` for originals that cannot be deleted at that time, or if the
-    person started the remediation.
+    Schedules none if one of them cannot be deleted at that time. Raises `JobBlocked` for such an
+    original, or if the person started the remediation. Raises `NotFound` for an unknown
+    remediation.
     """
     reject_self_approval(
         services, await get_remediation(services, remediation_id), request.approved_by_id
@@ -109,7 +110,7 @@ async def schedule_deletions(
 async def cancel_deletions(
     services: Services, remediation_id: str, flow_ids: tuple[str, ...], *, by: str
 ) -> int:
-    """Cancel the deletions of these originals, or of all. Returns their number.
+    """Cancel the deletions of these originals, or of all, and return their number.
 
     Raises `NotFound` if there is no such remediation. If some originals are already being deleted,
     cancels the other deletions, then raises `Conflict`.
@@ -146,7 +147,6 @@ def _select_jobs(
 
 
 def _select_not_deleted(jobs: list[FlowJob], earlier: dict[str, Deletion]) -> list[FlowJob]:
-    """Return the retired originals that are neither deleted nor being deleted."""
     return [
         job
         for job in jobs

@@ -1,4 +1,4 @@
-"""Seal the audit log: sign what it contains, one complete day after another.
+"""Seal the audit log: sign what it contains, in complete days.
 
 See docs/adr/0024-sealed-audit-log.md.
 """
@@ -36,9 +36,9 @@ async def seal_audit_log(services: Services) -> None:
     """Seal the entries of the audit log since the last seal, up to the last midnight (UTC).
 
     A day is sealed `in_flight_timeout` after its end, when no invocation can add an entry to it.
-    Does nothing without a key, or if nothing is due. An interrupted seal starts again. If two
-    invocations seal at the same time, only one stores its seal. Raises the errors of store, archive
-    and vault: the next seal then covers more days.
+    Does nothing without a key, or if nothing is due. If two invocations seal at the same time, only
+    one stores its seal. Raises the errors of store, archive and vault: the next seal then covers
+    more days.
     """
     if not services.settings.evidence_key:
         return
@@ -86,7 +86,6 @@ def get_audit_text(row: StoreRow) -> str:
 async def _read_entries(
     services: Services, begins_at: datetime | None, ends_at: datetime
 ) -> list[SealedEntry]:
-    """Return the entries of a span of time. If `begins_at` is None, it begins with the log."""
     found = []
     end = build_boundary_key(begins_at) if begins_at else None
     async for entry, _ in read_audit_rows(services, after=build_boundary_key(ends_at), before=end):

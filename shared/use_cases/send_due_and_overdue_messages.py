@@ -51,11 +51,10 @@ async def send_due_and_overdue_messages(services: Services) -> int:
 
 
 async def _alert_outages(services: Services) -> None:
-    """Send an alert about each long outage, because the app may have lost access to the service.
+    """Send an alert about each long outage, because the app may have lost access.
 
-    Deletes the circuit breaker if no request has failed for two days, because the service may have
-    answered a process that does not know of the failures. A problem of a key that disables
-    environments has its own alert (check_keys.py).
+    A circuit breaker is deleted if no request has failed for two days. A problem of a key that
+    disables environments has its own alert (check_keys.py).
     """
     table, now = services.tables.circuit_breakers, services.now
     oldest = now - max(_MAX_PAUSE, 2 * services.settings.backoff_max_delay)
@@ -119,9 +118,7 @@ async def _wake_up_unblocked(services: Services, jobs: Sequence[StoredItem[FlowJ
 
 
 def _waits_for_blocked(job: FlowJob, other: FlowJob) -> bool:
-    """Return whether a job waits for another that requires an action, so that the job must report
-    that.
-    """
+    """Return whether a job waits for another that requires an action, which it must report."""
     return other.needs_action and not (
         job.reason_code == Reason.CHILD_FLOW_NOT_READY and other.is_verified
     )

@@ -25,9 +25,10 @@ async def set_kill_switch(
     reason: str,
     check: Callable[[KillSwitch | None], None] = lambda _: None,
 ) -> KillSwitch:
-    """Turn the kill switch on or off. Waiting jobs continue within `CMK_WAIT_POLL_INTERVAL`.
+    """Turn the kill switch on or off.
 
-    `check` receives the switch before the change and may raise.
+    Waiting jobs continue within `CMK_WAIT_POLL_INTERVAL` after it is off. `check` receives the
+    switch before the change and may raise.
     """
     flag = KillSwitch(
         name=KILL_SWITCH, is_on=is_on, changed_by=by, changed_at=services.now, justification=reason

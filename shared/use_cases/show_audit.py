@@ -1,4 +1,4 @@
-"""Show a page of the audit log, and what the seals show about its entries."""
+"""Show a page of the audit log."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,7 +45,6 @@ class _Reading:
 
     @property
     def shown_count(self) -> int:
-        """Return how many entries the page has so far."""
         return len(self.items) + len(self.unreadable)
 
 
@@ -57,9 +56,9 @@ async def show_audit(
     after: str = "",
     row_limit: int = ROWS_OF_PAGE,
 ) -> AuditPage:
-    """Return a page of up to `limit` entries that the filter accepts, with their results.
+    """Return a page of up to `limit` entries that the filter accepts, newest first.
 
-    `after` is where the page starts; "" is the newest entry. Reads at most `row_limit` rows,
+    `after` is where the page starts; "" is the newest entry. Reads about `row_limit` rows at most,
     however long the log is.
     """
     environment_ids = await _read_environment_ids(services, wanted.environment_id)
@@ -100,9 +99,7 @@ def _read_entry(services: Services, row: StoreRow) -> AuditEntry | UnreadableRow
 
 
 async def _read_environment_ids(services: Services, environment_id: str) -> frozenset[str]:
-    """Return the ids by which an entry names this environment: its own, and those of its
-    remediations.
-    """
+    """Return the ids of an environment and of its remediations, by which entries name it."""
     if not environment_id:
         return frozenset()
     where = [Condition("environment_id", "eq", environment_id)]

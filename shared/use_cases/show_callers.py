@@ -16,9 +16,7 @@ from shared.use_cases.unconfirmed_callers import waits_for_callers
 
 
 class CalledFlowState(StrEnum):
-    """Whether a declared caller was changed for one flow that it calls, and whether its owner
-    confirmed that.
-    """
+    """The state of a declared caller's change for one flow."""
 
     TO_CONFIRM = "to_confirm"  #: its owner has to change the caller, and to confirm it
     CONFIRMED = "confirmed"
@@ -62,7 +60,7 @@ class TenantCallers:
 
 
 async def show_callers(services: Services) -> TenantCallers:
-    """Return the declared callers. Reads the jobs of each environment only once."""
+    """Return the declared callers, with what is known about each flow that they call."""
     reading = RowReader()
     rows = await reading.list_readable(services.tables.declared_callers.scan(DECLARED_CALLER))
     names = await read_environment_names(services, reading)

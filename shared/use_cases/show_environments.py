@@ -1,4 +1,4 @@
-"""Show the environments that the app knows: settings, policy link, progress, last assessment.
+"""Show the environments that the app knows.
 
 Reads only stored rows, unless every environment of the platform is requested.
 """
@@ -64,10 +64,10 @@ class KnownEnvironments:
 
 
 async def show_environments(services: Services, *, with_platform: bool) -> KnownEnvironments:
-    """Return the environments that the store knows. `with_platform` adds the other environments of
-    the tenant.
+    """Return the environments that the store knows.
 
-    Raises `TransientError` if the store or the platform does not answer.
+    `with_platform` adds the other environments of the tenant. Raises `TransientError` if the store
+    or the platform does not answer.
     """
     tables, reading = services.tables, RowReader()
     settings = {
@@ -124,7 +124,7 @@ def _read_names(
     jobs: Sequence[EnvironmentJob],
     elsewhere: Sequence[Environment],
 ) -> dict[str, str]:
-    """Return names of environments by id: from the platform, as last polled, or from other rows."""
+    """Return names of environments by id: from the platform, or else from rows."""
     found = [
         *((one.id, one.display_name) for one in elsewhere),
         *((one.environment_id, one.environment_name) for one in links),
@@ -161,9 +161,9 @@ async def _read_flow_names(
 async def _read_last_assessments(
     services: Services, jobs: Sequence[EnvironmentJob], reading: RowReader
 ) -> Mapping[str, EnvironmentJob]:
-    """Return the newest assessment of each environment, in progress or complete.
+    """Return the newest assessment of each environment, in progress or ended.
 
-    `jobs` may lack it. So it is also found by the row that names the last assessment of an
+    `jobs` may lack it, so it is also found by the row that names the last assessment of an
     environment and request.
     """
     snapshots = await reading.list_readable(services.tables.shared_snapshots.scan(TOPIC))

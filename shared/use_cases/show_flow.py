@@ -1,6 +1,6 @@
-"""Read the flows of a remediation, and the details of one, from stored rows.
+"""Read the flows of a remediation, and the details of one.
 
-Only `compare_definitions` reads the platform.
+Only `compare_definitions` reads the platform; the others read stored rows.
 """
 
 import re
@@ -118,7 +118,7 @@ class DefinitionComparison:
 
 
 async def show_flows(services: Services, shown: RemediationView) -> list[FlowView]:
-    """Return each flow of a remediation once. Sends one query for each environment."""
+    """Return each flow of a remediation once."""
     jobs = {job.original.id: job for job in shown.flow_jobs}
     environments = {job.environment_id: job for job in shown.environment_jobs}
     flows: list[FlowView] = []
@@ -135,7 +135,7 @@ async def show_flows(services: Services, shown: RemediationView) -> list[FlowVie
 
 
 async def show_flow(services: Services, remediation_id: str, flow: str) -> FlowJobDetail:
-    """Return the details of one flow from its rows.
+    """Return the stored details of one flow.
 
     `flow` is its workflow id, flow name or display name. Raises `NotFound` if the remediation or
     the flow is unknown, and `FlowNotFound` for a name that several flows have.
@@ -205,8 +205,7 @@ async def _find_flow_id(services: Services, remediation_id: str, flow: str) -> s
 async def compare_definitions(services: Services, job: FlowJob) -> DefinitionComparison:
     """Compare the current definitions of original and copy with the archived original.
 
-    Sends two requests to the platform. Raises its errors, including `TransientError` and
-    `MustWait`.
+    Raises the errors of the platform, including `TransientError` and `MustWait`.
     """
     environment = await services.environments.get(job.environment_id)
     found = await services.flow_pages.read_workflows_by_id(

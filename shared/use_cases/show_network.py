@@ -1,5 +1,6 @@
-"""Show Microsoft's address ranges, their changes, and firewalls that do not allow all of them, from
-stored rows.
+"""Show Microsoft's address ranges, their changes, and firewalls that do not allow all of them.
+
+Reads stored rows.
 """
 
 from collections import Counter
@@ -39,9 +40,7 @@ class WatchedTag:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkStatus:
-    """The watched service tags, the versions of their list, and the firewalls that do not allow all
-    addresses.
-    """
+    """The watched service tags, the versions of their list, and the incomplete firewalls."""
 
     tags: tuple[WatchedTag, ...]
     #: The lists of the last 90 days, newest first.
@@ -64,7 +63,7 @@ class NetworkStatus:
 
 
 async def show_network(services: Services) -> NetworkStatus:
-    """Return the service tag lists of the last 90 days, and the incomplete firewalls.
+    """Return the stored service tag lists and the incomplete firewalls.
 
     A firewall is incomplete if it does not allow all address ranges that flows need.
     """

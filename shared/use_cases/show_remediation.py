@@ -74,9 +74,9 @@ class RemediationView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemediationViewList:
-    """A page of remediations, newest first, and the rows that cannot be read.
+    """A page of remediations, and the rows that cannot be read.
 
-    Remediations with a flow whose original and copy are both off come first.
+    Remediations with a flow whose original and copy are both off come first, then the newest.
     """
 
     items: tuple[RemediationView, ...]
@@ -102,10 +102,7 @@ class PlanView:
 
     @property
     def external_hosts(self) -> tuple[ExternalHost, ...]:
-        """Return the called hosts whose firewalls the app cannot read.
-
-        Their owners have to confirm that the new addresses are allowed.
-        """
+        """Return the called hosts whose firewalls the app cannot read."""
         return self.environment_job.external_hosts
 
     @property
@@ -136,8 +133,7 @@ async def list_remediations(
     """Return a page of at most `limit` remediations.
 
     `begin` returns the position among all ids at which the page starts. `takes` selects
-    remediations. Without it, only the page's remediations and open jobs are read; with it, every
-    remediation is.
+    remediations; with it, every remediation is read.
     """
     tables, reading = services.tables, RowReader()
     known = await read_known_jobs(services, reading)
@@ -186,7 +182,7 @@ async def list_remediations(
 
 
 async def _read_sorted_ids(services: Services, known: KnownJobs) -> list[str]:
-    """Return the ids of all remediations, newest first. Reads only their start dates.
+    """Return the ids of all remediations, newest first. Reads only columns.
 
     Remediations with a flow whose original and copy are both off come first.
     """
@@ -201,8 +197,9 @@ async def _read_sorted_ids(services: Services, known: KnownJobs) -> list[str]:
 
 
 async def show_remediation(services: Services, remediation_id: str) -> RemediationView:
-    """Return a remediation with its jobs, archives and deletions. Raises `NotFound` if it does not
-    exist.
+    """Return a remediation with its jobs, archives and deletions.
+
+    Raises `NotFound` if it does not exist.
     """
     tables, reading = services.tables, RowReader()
     remediation = await get_remediation(services, remediation_id)

@@ -26,10 +26,7 @@ _SET_BY_APP_SERVICE = "WEBSITE_"
 
 
 class SettingStatus(StrEnum):
-    """Whether a setting has its default, another value, or a problem.
-
-    The most urgent comes first.
-    """
+    """Whether a setting has its default, another value, or a problem. The most urgent is first."""
 
     PROBLEM = "problem"  #: its value cannot be used
     CHANGED = "changed"  #: set to another value than the default
@@ -93,8 +90,9 @@ def show_settings(services: Services) -> Configuration:
 def select_settings(
     settings: Iterable[SettingValue], status: SettingStatus | str, text: str
 ) -> list[SettingValue]:
-    """Return the settings with this status whose name or meaning contains the text. "" selects
-    all.
+    """Return the settings with this status whose name or meaning contains the text.
+
+    "" selects all.
     """
     wanted = text.strip().casefold()
     return [
@@ -140,8 +138,6 @@ def read_meanings() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Problem:
-    """A reason why the value of a setting cannot be used."""
-
     name: str
     message: str
     used_instead: str
@@ -174,7 +170,7 @@ def _build_setting_value(
 
 
 def _describe_unknown_variable(name: str) -> SettingValue:
-    """Return a variable whose name begins like that of a setting, and may be a misspelled one."""
+    """Return a variable that may be a misspelled setting."""
     return SettingValue(
         name=redact(name),
         meaning="",

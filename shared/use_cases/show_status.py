@@ -186,9 +186,7 @@ async def read_environment_jobs_newest_first(
 
 
 def _add_sign_in_options(services: Services, waiting: PendingAction) -> PendingAction:
-    """Return the action. If its command signs in the service account, the command gets its options
-    from the settings.
-    """
+    """Return the action with the options of its command, if that signs in the service account."""
     if waiting.next_command != OPERATOR_SIGN_IN:
         return waiting
     settings = services.settings
@@ -206,7 +204,7 @@ def _select_alerts_without_job(
 ) -> list[Alert]:
     """Return the alerts that are not about failed jobs or blocked deletions.
 
-    These are pending actions themselves.
+    Those are pending actions themselves.
     """
     environment_jobs, flow_jobs = known
     tables = services.tables
@@ -229,10 +227,6 @@ def _is_about_deletion(services: Services, alert: Alert) -> bool:
 async def _read_blocked_deletions(
     services: Services, alerts: Sequence[Alert], reading: RowReader
 ) -> list[Deletion]:
-    """Return the deletions with an alert that are still blocked.
-
-    Raises `TransientError` if the rows cannot be read now.
-    """
     places = {one.row[1:] for one in alerts if _is_about_deletion(services, one)}
     found = await get_rows(services.tables.deletions, sorted(places), reading)
     return [one for one in found if one.state is DeletionState.BLOCKED]
@@ -243,7 +237,7 @@ def _read_names(environment_jobs: Sequence[EnvironmentJob]) -> dict[str, str]:
 
 
 async def _read_daily_check_awaited_since(services: Services, health: Health) -> datetime | None:
-    """Return since when the next daily check is awaited: the last check, or else the first run.
+    """Return when the last daily check completed, or else when the app first ran.
 
     Returns None if neither is known.
     """
@@ -329,6 +323,5 @@ def _list_actions_of_app(
 
 
 def _describe_kill_switch(switch: KillSwitch) -> str:
-    """Return who turned the kill switch on, and why. If its row is unreadable, nobody is named."""
     by = f"{switch.changed_by} turned the kill switch on: " if switch.changed_by else ""
     return f"{EFFECT} {by}{switch.justification}"

@@ -13,8 +13,7 @@ log = get_product_log(__name__)
 
 
 async def sign_content(services: Services, content: bytes) -> Signature:
-    """Return the signature of content with the current version of the key that CMK_EVIDENCE_KEY
-    names.
+    """Return the signature of content with the key that CMK_EVIDENCE_KEY names.
 
     The setting must not be empty. Raises the errors of the vault.
     """
@@ -28,7 +27,7 @@ async def sign_content(services: Services, content: bytes) -> Signature:
 async def try_to_sign(services: Services, content: bytes) -> Signature | str:
     """Return the signature of content, or the reason why there is none.
 
-    Evidence without a signature is better than none, so an error of the vault is only logged.
+    An error of the vault is only logged, because evidence without a signature is better than none.
     """
     if not services.settings.evidence_key:
         return "no key is configured (CMK_EVIDENCE_KEY)"
@@ -45,7 +44,8 @@ async def try_to_stamp(
 ) -> bytes | str:
     """Return a time stamp of a signature's file, or the reason why there is none.
 
-    Evidence without a time stamp is better than none, so an error of the authority is only logged.
+    An error of the authority is only logged, because evidence without a time stamp is better than
+    none.
     """
     authority = services.settings.time_stamp_authority
     if not authority:

@@ -1,7 +1,7 @@
 """Assess an environment in the background, however many flows it has.
 
 The assessment is a remediation of one environment that makes no plan. Its environment job reads
-page by page, records its progress, continues after a crash, and stores the result.
+page by page, continues after a crash, and stores the result.
 """
 
 import uuid
@@ -45,7 +45,7 @@ TOPIC = "assessments"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessmentView:
-    """An assessment that was started in the background, with its result if it is complete."""
+    """An assessment in the background, with its result if it is complete."""
 
     remediation: Remediation
     job: EnvironmentJob
@@ -56,8 +56,7 @@ class AssessmentView:
 async def start_assessment(
     services: Services, environment_id: str, request: AssessmentRequest, principal: Principal
 ) -> Remediation:
-    """Start an assessment, unless one is in progress for the same environment and request. Return
-    it.
+    """Return the assessment in progress for an environment and request, or start one.
 
     Raises `NotFound` for an unknown environment or policy.
     """
@@ -80,10 +79,9 @@ async def start_assessment(
 
 
 async def _claim_idempotency_key(services: Services, started: Remediation, key: str) -> str:
-    """Return the idempotency key of the assessment in progress for an environment and request
-    (`key`).
+    """Return the idempotency key of the assessment in progress, or else of `started`.
 
-    If none is in progress, records `started` as the one in progress.
+    `key` names the environment and the request.
     """
     readings = services.tables.shared_snapshots
     while True:
@@ -124,7 +122,7 @@ async def show_assessment(services: Services, remediation_id: str) -> Assessment
 
 
 async def continue_assessment(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
-    """Continue an assessment. Returns its completed job when the result is stored."""
+    """Continue an assessment, and return its completed job when the result is stored."""
     services = held.services
     if not held.job.answer:
         found = await _assess_environment(held, await read_environment_of_job(services, held.job))
@@ -186,8 +184,8 @@ async def _read_network(
 ) -> NetworkView | None:
     """Return the firewalls in front of the hosts that flows call.
 
-    Returns None if flows call no host or the firewalls could not be read. Raises errors that make
-    the job wait.
+    Returns None if flows call no host or the firewalls cannot be read. Raises errors that make the
+    job wait.
     """
     hosts = {host for flow in flows.values() if flow.summary for host in flow.summary.http_hosts}
     if not hosts:

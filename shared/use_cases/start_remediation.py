@@ -71,9 +71,8 @@ async def choose_form_idempotency_key(services: Services, beginning: str, sent: 
     """Return the idempotency key for a form that a person sent.
 
     The same form gets the same key for at least an hour, so that a second click or tab leads to the
-    same remediation. If that remediation has started its flow jobs or is over, the person wants
-    another one. `beginning` is the beginning of the key. `sent` contains the sender and the content
-    of the form.
+    same remediation. Once that remediation is decided, the form gets another key. `beginning` is
+    the beginning of the key. `sent` contains the sender and the content of the form.
     """
     period, ended = int(services.now.timestamp()) // _FORM_REPEATED_WITHIN, ""
     while True:
@@ -91,8 +90,9 @@ async def choose_form_idempotency_key(services: Services, beginning: str, sent: 
 
 
 async def _has_been_decided(services: Services, remediation_id: str, *, must_be_over: bool) -> bool:
-    """Return whether a remediation has environment jobs, and each is over or, unless
-    `must_be_over`, has started its flow jobs.
+    """Return whether every environment job of a remediation is over or started its flow jobs.
+
+    With `must_be_over`, every job must be over. False without a job.
     """
     jobs = [row async for row in services.tables.environment_jobs.scan(remediation_id)]
     return bool(jobs) and all(
@@ -110,7 +110,7 @@ async def resolve_flow_ids(
 ) -> tuple[str, ...]:
     """Return the workflow ids of flows given by id or name.
 
-    Raises `FlowNotFound` if there is no such flow.
+    Raises `FlowNotFound` for an unknown flow and for a name that several have.
     """
     environments = [await services.environments.get(one) for one in environment_ids]
     return await _resolve_ids(services, environments, flows)
@@ -124,7 +124,7 @@ async def _resolve_ids(
 
 
 async def start_remediation(services: Services, request: Remediation) -> Remediation:
-    """Start a remediation, or return the one that was started with the same idempotency key.
+    """Start a remediation, or return the one that has the same idempotency key.
 
     After a crash, wake-ups create the environment jobs that are missing.
     """
@@ -143,7 +143,7 @@ async def start_remediation(services: Services, request: Remediation) -> Remedia
 
 
 async def complete_start(services: Services, remediation: Remediation) -> int:
-    """Create the missing environment jobs of a remediation. Returns their number."""
+    """Create the missing environment jobs of a remediation, and return their number."""
     there = {  # includes rows that this version cannot read
         row.row[2] if isinstance(row, UnreadableRow) else row.item.id
         async for row in services.tables.environment_jobs.scan(remediation.id)
@@ -160,7 +160,7 @@ async def complete_start(services: Services, remediation: Remediation) -> int:
 
 
 async def create_missing_jobs(services: Services, remediation_ids: Iterable[str]) -> int:
-    """Create the missing environment jobs of these remediations. Returns their number."""
+    """Create the missing environment jobs of these remediations, and return their number."""
     count, table = 0, services.tables.remediations
     for remediation_id in remediation_ids:
         async with catch_row_errors(services, (table.name, "remediation", remediation_id)):
@@ -170,7 +170,7 @@ async def create_missing_jobs(services: Services, remediation_ids: Iterable[str]
 
 
 async def complete_recent_starts(services: Services) -> None:
-    """Create the missing environment jobs of remediations that were started in the last days."""
+    """Create the missing environment jobs of remediations of the last days."""
     where = [Condition("created_at", "gt", format_sortable_time(services.now - _RECENT))]
     table = services.tables.remediations
     async for kept in read_readable(services, table.scan("remediation", where=where)):

@@ -1,4 +1,4 @@
-"""Find the declared callers that flows wait for to be confirmed, to notify their owners."""
+"""Find the declared callers whose change nobody has confirmed yet, to notify their owners."""
 
 import shlex
 from collections import defaultdict
@@ -30,9 +30,7 @@ from shared.use_cases.read_remediation_rows import RowReader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnconfirmedCaller:
-    """A declared caller, and the flows of one environment that wait until somebody confirms its
-    change.
-    """
+    """A declared caller, and the flows of one environment that wait for its confirmation."""
 
     caller: DeclaredCaller
     jobs: tuple[FlowJob, ...]
@@ -44,7 +42,7 @@ async def find_unconfirmed_callers(
 ) -> list[UnconfirmedCaller]:
     """Return the declared callers that open jobs wait for, by environment and remediation.
 
-    `names` contains the environments' names by id. Reads no job if no caller is declared.
+    `names` contains the environments' names by id.
     """
     rows = read_readable(services, services.tables.declared_callers.scan(DECLARED_CALLER))
     callers = sorted([row.item async for row in rows], key=lambda one: one.name.casefold())
@@ -101,8 +99,9 @@ def replace_blocked_actions(
 
 
 def waits_for_callers(job: FlowJob) -> bool:
-    """Return whether the job now waits until callers stop calling the original, or in a rollback
-    the copy.
+    """Return whether the job now waits until callers stop calling a flow.
+
+    The flow is the original, or in a rollback the copy.
     """
     if job.is_rolling_back:
         return job.rollback_stage in {
@@ -113,7 +112,7 @@ def waits_for_callers(job: FlowJob) -> bool:
 
 
 def find_earliest_turn_off_at(services: Services, job: FlowJob) -> datetime | None:
-    """Return the earliest time at which the flow that callers must stop calling may be turned off.
+    """Return when the flow that callers must stop calling may be turned off at the earliest.
 
     Returns None if that is not known yet.
     """
