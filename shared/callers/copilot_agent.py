@@ -64,8 +64,8 @@ class CopilotAgentCallers(DataverseRowCallers):
     async def read(self, caller: Caller) -> CallerContent:
         """Return the flow ids and trigger URLs of a topic or tool.
 
-        Raises `JobBlocked` if one of the caller's was removed but the change is not published,
-        because the agent still uses it.
+        Raises `JobBlocked` if an id or URL of the caller was removed but the agent was not
+        published since, because the agent still uses it.
         """
         _, row = await self._read_row(caller)
         flow_ids, urls = _find_flow_ids(row.text), find_trigger_urls(row.text)

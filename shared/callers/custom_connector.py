@@ -1,7 +1,7 @@
 """Read custom connectors that call a flow, in Dataverse environments. Only a person changes them.
 
 A connector's definition (OpenAPI 2.0) has host, base path and path of a trigger URL in separate
-members, and the query parameters as defaults of parameters. See platform.md#custom-connectors.
+members, and its query as defaults of parameters. See platform.md#custom-connectors.
 """
 
 from collections.abc import Iterator

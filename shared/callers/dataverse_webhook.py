@@ -1,7 +1,7 @@
 """Read and write webhooks of Dataverse as callers (`serviceendpoints`).
 
-Dataverse never returns a webhook's authentication value, so the app cannot verify it. Only a person
-changes a webhook with such a value and a URL without a signature. See
+Dataverse never returns a webhook's authentication value, which may contain the rest of a trigger
+URL. So only a person changes a webhook with such a value and a URL without a signature. See
 platform.md#dataverse-webhooks.
 """
 

@@ -55,7 +55,7 @@ class FlowCallers(SearchedCallers):
     ) -> Iterator[Caller]:
         """Yield a flow as a caller at most twice.
 
-        Once for the references that the app can replace, and once for those that only a person can
+        One caller has the references that the app can replace, the other those that a person must
         replace.
         """
         references = find_references(workflow.client_data, is_json=True)

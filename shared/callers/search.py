@@ -173,7 +173,7 @@ class UnreadableCallers:
     ) -> AsyncGenerator[tuple[T, R]]:
         """Yield each remaining place that can be read, with what was read.
 
-        Records the places that cannot be read by the text that `name` returns. Omits deleted
+        Records the places that cannot be read, under the text that `name` returns. Omits deleted
         places. Close the generator to cancel the reads in progress.
         """
         async with aclosing(read_remaining_ahead(self.search, places, key, read)) as readings:
@@ -190,7 +190,7 @@ class UnreadableCallers:
     async def list_readable[T](self, listing: Awaitable[Sequence[T]], what: str) -> Sequence[T]:
         """Return the items of a list, as far as they can be read.
 
-        Records the subscriptions that cannot be read, or the whole list as `what`.
+        Records what cannot be read: some subscriptions, or the whole list. `what` names the list.
         """
         try:
             return await listing

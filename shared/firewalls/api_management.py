@@ -66,7 +66,7 @@ class ApiManagement(AzureResources):
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
         """Return a fix with the lines to add to an `ip-filter`.
 
-        It omits the policy around them, which may contain secrets.
+        The fix omits the policy around these lines, which may contain secrets.
         """
         ends = [*AddressRanges.parse(issue.missing_prefixes).list_ends()]
         lines = [f'<address-range from="{first}" to="{last}" />' for first, last in ends]

@@ -1,7 +1,7 @@
 """Read the IP rules of storage accounts.
 
 They do not apply to requests from the account's own region (Microsoft: *Configure Azure Storage
-firewalls*), so whether it denies flows there is uncertain.
+firewalls*), so it is uncertain whether the account denies flows there.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,7 @@
 """Define what the app needs from outside as protocols, which adapters and tests implement.
 
-A method that sends a request may raise `TransientError` (retry later) and `PlatformError`
-(rejected), and `NotFound` if it names an item. Its docstring names any further errors.
+A method that sends a request may raise `TransientError` (retry later), `PlatformError` (rejected),
+and `NotFound` if an item that it names does not exist. Its docstring names any further errors.
 """
 
 from shared.ports.assessment import CanvasApps, Connections, MachineGroups

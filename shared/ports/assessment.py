@@ -28,8 +28,9 @@ class Connections(Protocol):
         """
 
     async def read_sign_in(self, environment_id: str, connector: str) -> ConnectorSignIn:
-        """Return how connections of a connector sign in. It is unknown if the app may not read the
-        connector.
+        """Return how connections of a connector sign in.
+
+        The result is unknown if the app may not read the connector.
         """
 
     async def read_errors(self, environment_id: str) -> dict[str, str]:

@@ -187,7 +187,7 @@ class SynapseArtifacts(Protocol):
         """Replace an item if its ETag matches, and return when the workspace has saved it.
 
         Raises `Conflict` if the ETag does not match, `PlatformError` if the workspace rejects the
-        item, and `ServiceUnavailable` while it is still being saved.
+        item, and `ServiceUnavailable` if the workspace is still saving the item.
         """
 
 

@@ -207,8 +207,8 @@ class AppliesFixes(Protocol):
     async def update_list(
         self, writer: ResourceWriter, opening: AddedEntries, change: ListUpdate
     ) -> Sequence[str]:
-        """Add entries to a list and remove others, if the list is as `change.present`.
+        """Add entries to a list and remove others, unless the list differs from `change.present`.
 
-        Returns the entries that this write added. Raises `Conflict` if the list has changed, and
+        Returns the entries that this write added. Raises `Conflict` if the list differs, and
         `JobBlocked` if the write would have side effects.
         """

@@ -45,7 +45,7 @@ class FunctionKeys(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueMessage:
-    """A queue message. Service Bus drops a second one with its id within ten minutes."""
+    """A queue message. Service Bus drops it if its id was sent within the last ten minutes."""
 
     queue: str
     message_id: str

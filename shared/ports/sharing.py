@@ -54,10 +54,9 @@ class PrincipalDirectory(Protocol):
     async def read_privilege_levels(
         self, environment: Environment, user_id: str, name: str
     ) -> frozenset[str]:
-        """Return the access levels at which a user has a privilege, by own or by team roles.
+        """Return the access levels that the roles of a user or of the user's teams grant.
 
-        The levels are `Basic`, `Local`, `Deep` and `Global`. Empty if the user does not have the
-        privilege.
+        `name` is the name of the privilege. The levels are `Basic`, `Local`, `Deep` and `Global`.
         """
 
 

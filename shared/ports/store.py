@@ -93,8 +93,9 @@ class Store(Protocol):
     ) -> AsyncIterator[StoreRow]:
         """Yield rows in the order of partition and key.
 
-        `before`, `after`: only rows with a smaller, or larger, key in the given partition.
-        `page_size`: how many rows one request reads, at most 500; for a reader that stops early.
+        `before` and `after` limit the rows of the given partition to those with a smaller, or
+        larger, key. `page_size` is how many rows one request reads, at most 500, for a reader that
+        stops early.
         """
 
 

@@ -89,7 +89,7 @@ async def compare_with_approval(leased: LeasedJob[EnvironmentJob]) -> Environmen
 
 
 async def _require_planned_policy(services: Services, job: EnvironmentJob) -> Environment:
-    """Raise an error if the environment's policy is not the one of the plan.
+    """Return the environment, or raise an error if its policy is not that of the plan.
 
     With another policy, no flow is on the Microsoft-key list, so every flow would seem deleted.
     """

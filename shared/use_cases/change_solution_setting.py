@@ -177,9 +177,9 @@ async def revert_solution_setting(
 
 
 async def complete_or_report_unfinished_changes(services: Services) -> None:
-    """Complete the changes that were started an hour ago, or send an alert.
+    """Complete changes that began an hour ago or earlier and are visible.
 
-    Sends the alert if a change is not visible.
+    Sends an alert about each such change that is not visible.
     """
     rows = services.tables.solution_setting_changes.scan("environment")
     async for kept in read_readable(services, rows):

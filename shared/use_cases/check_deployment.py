@@ -121,7 +121,7 @@ async def _run_check(
     *,
     has_parts: bool = False,
 ) -> list[Finding]:
-    """Return the findings of a check, or one finding that it could not run.
+    """Return the findings of a check, or one finding about its error.
 
     If the check contains other checks (`has_parts`), it gets more time.
     """

@@ -1,4 +1,4 @@
-"""Find retired originals that are on in the flow service's list of flows.
+"""Check in the flow service's list whether retired originals are on.
 
 This is for originals without a Dataverse row. One daily check may not have enough requests for all
 pages, so the position in the list is stored after each page, and the next check continues there.

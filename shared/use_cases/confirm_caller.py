@@ -164,7 +164,7 @@ async def index_declared_callers(
 
 
 async def retry_waiting_jobs(services: Services, jobs: Collection[FlowJob]) -> int:
-    """Retry those of these jobs that a manual caller blocks, and return their number."""
+    """Retry the given jobs that a manual caller blocks, and return their number."""
     blocked = [one for one in jobs if one.needs_action and one.reason_code == Reason.MANUAL_CALLER]
     for job in blocked:
         await retry_job(services, job)

@@ -91,7 +91,7 @@ async def _read_plans(services: Services) -> _Found:
 def _was_requested(
     remediations: Mapping[str, StoredItem[Remediation]], remediation_id: str
 ) -> bool:
-    """Return whether a person requested the remediation, or its row cannot be read."""
+    """Return whether a person requested the remediation. True if its row cannot be read."""
     kept = remediations.get(remediation_id)
     return kept is None or kept.item.start_source is StartSource.API_REQUEST
 

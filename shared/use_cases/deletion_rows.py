@@ -29,7 +29,7 @@ async def read_deletions(
 
 
 async def cancel_if_allowed(services: Services, job: FlowJob, text: str) -> bool:
-    """Cancel the scheduled deletion of a job's original, and return whether there was one.
+    """Cancel the scheduled deletion of a job's original, and return whether it was cancelled.
 
     In the state `deleting` the request may have been sent, so the deletion is not cancelled.
     """

@@ -112,8 +112,8 @@ async def apply_fix(services: Services, request: FirewallFixInput) -> list[Firew
 async def revert_fix(services: Services, request: FirewallFixInput) -> list[FirewallFixRecord]:
     """Revert the fixes that the app applied to a resource.
 
-    Raises `JobBlocked` if the app has applied no fix to it, or if copies call through it, unless
-    the request has `force`.
+    Raises `JobBlocked` if the app has applied no fix to the resource, or if copies call through it
+    and the request lacks `force`.
     """
     open_fixes = [
         one
@@ -152,9 +152,9 @@ async def _read_fixes_in_progress(services: Services, resource: str) -> list[Fir
 
 
 async def complete_or_report_unfinished_fixes(services: Services) -> None:
-    """Complete the fixes that were started an hour ago, or send an alert.
+    """Complete fixes that began an hour ago or earlier and are visible.
 
-    Sends the alert if a fix is not visible.
+    Sends an alert about each such fix that is not visible.
     """
     table = services.tables.firewall_fixes
     async for kept in read_readable(services, table.scan("firewall_fix")):

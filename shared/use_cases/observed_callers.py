@@ -35,7 +35,10 @@ class CallersOfOriginal:
 async def read_observed_callers(
     services: Services, environment_id: str, jobs: Iterable[FlowJob], reading: RowReader
 ) -> list[CallersOfOriginal]:
-    """Return the callers of each of these originals in an environment that was called."""
+    """Return the callers of the originals of these jobs in one environment.
+
+    Omits originals that nobody called.
+    """
     by_id = {job.id: job for job in jobs if job.environment_id == environment_id}
     rows = await reading.list_readable(services.tables.observed_callers.scan(environment_id))
     return [

@@ -97,7 +97,7 @@ async def read_known_flow_jobs(
 ) -> KnownJobs | None:
     """Return the flow jobs of these environment jobs; most closed ones are only counted.
 
-    Returns None if the index is not trusted.
+    Returns None if the index is not trusted, or its counts are unreadable.
     """
     if not await _is_trusted(services):
         return None

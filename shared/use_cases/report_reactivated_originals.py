@@ -1,7 +1,4 @@
-"""Check each day whether retired originals are on again.
-
-Both they and their copies would run.
-"""
+"""Check each day whether retired originals are on again, besides their copies."""
 
 from dataclasses import dataclass, field
 

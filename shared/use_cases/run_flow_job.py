@@ -337,7 +337,8 @@ def _record_error_while_both_off(
 def _explain_failure(after: FlowJob, err: Exception) -> CutoverFailure:
     """Return why the cutover failed.
 
-    With a code it is not tried again at once, because each try turns both flows off for minutes.
+    A failure with a code is not tried again at once, because each try turns both flows off for
+    minutes.
     """
     reason = after.message
     if after.next_check_at is None:

@@ -30,8 +30,8 @@ _MAX_PAUSE = timedelta(days=2)
 async def send_due_and_overdue_messages(services: Services) -> int:
     """Send the messages of due rows, and create missing environment jobs.
 
-    Returns how many rows were overdue or missing because of a crash or a lost message. A row that
-    is unreadable or fails is reported and does not affect others.
+    Returns how many rows a crash or a lost message had left behind. A row that is unreadable or
+    fails is reported and does not affect others.
     """
     await delete_settled_alerts(services)
     await _alert_outages(services)

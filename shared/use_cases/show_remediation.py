@@ -132,8 +132,8 @@ async def list_remediations(
 ) -> RemediationViewList:
     """Return a page of at most `limit` remediations.
 
-    `begin` returns the position among all ids at which the page starts. `takes` selects
-    remediations; with it, every remediation is read.
+    `begin` returns the position among all ids at which the page starts. `takes` returns whether a
+    remediation belongs in the list; to use it, every remediation is read.
     """
     tables, reading = services.tables, RowReader()
     known = await read_known_jobs(services, reading)

@@ -90,9 +90,9 @@ async def choose_form_idempotency_key(services: Services, beginning: str, sent: 
 
 
 async def _has_been_decided(services: Services, remediation_id: str, *, must_be_over: bool) -> bool:
-    """Return whether every environment job of a remediation is over or started its flow jobs.
+    """Return whether each environment job of a remediation is over or has started its flow jobs.
 
-    With `must_be_over`, every job must be over. False without a job.
+    With `must_be_over`, each job must be over. False if there is no job.
     """
     jobs = [row async for row in services.tables.environment_jobs.scan(remediation_id)]
     return bool(jobs) and all(

@@ -124,7 +124,7 @@ class FlowService:
     ) -> Mapping[str, object] | None:
         """Return the JSON object at a signed URL, or None if it is longer than `longest` bytes.
 
-        Sends no token. The request counts against the same budget.
+        Sends no token. The request counts against the budget of the flow service.
         """
         # Compressed bytes would pass the limit.
         headers = {**call.headers, "Accept-Encoding": "identity"}

@@ -150,7 +150,8 @@ class TokenRenewal(AsyncBearerTokenCredentialPolicy[HttpRequest, AsyncHttpRespon
     async def send(self, request: _Request) -> _Response:
         """Send the request, and retry it if the service rejects the token.
 
-        The first retry uses the claims that the service asks for, if any; the next a new token.
+        The first retry uses the claims that the service asks for, if any; the next one uses a new
+        token.
         """
         await self.on_request(request)
         response = await self.next.send(request)

@@ -1,4 +1,4 @@
-"""Detect that the app's storage account cannot use its customer-managed key, from its error.
+"""Detect from an error that the app's storage account cannot use its customer-managed key.
 
 See platform.md#storage-key-loss.
 """

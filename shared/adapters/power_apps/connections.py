@@ -141,10 +141,10 @@ class PowerAppsConnections(Connections):
 async def read_page_at(
     http: HttpClient, service: HttpService, call: ServiceRequest, cursor: str
 ) -> tuple[list[object], str]:
-    """Return the items of the page at a cursor, and the cursor of the next page, or "".
+    """Return the items of the page at a cursor, and the cursor of the next page.
 
-    The cursor is the service's link to the next page, so its host is checked before the token is
-    sent to it.
+    The next cursor is "" after the last page. The cursor is the service's link to a page, so its
+    host is checked before the token is sent to it.
     """
     if cursor:
         require_next_on_service(service, call.url, cursor)

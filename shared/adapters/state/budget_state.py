@@ -142,7 +142,7 @@ class BudgetState:
     async def write_queue_decision[T](
         self, decide: Callable[[RequestLedger, QueueView], Decision[T]], position: str
     ) -> T:
-        """Write the ledger and queue changes that `decide` returns, and return its result.
+        """Write the ledger and queue changes of `decide`, and return the result of `decide`.
 
         `decide` gets the part of the queue up to `position`. The row is always written, which
         verifies that it was not outdated.

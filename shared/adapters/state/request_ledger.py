@@ -151,7 +151,7 @@ class RequestLedger:
         )
 
     def without_unsent_requests(self, moment: datetime, calls: int) -> Self:
-        """Return the ledger without requests that were leased but not sent in the daily count."""
+        """Return the ledger whose daily count omits requests that were leased but not sent."""
         return replace(self, day=self.day.with_requests(moment, -calls) if self.day else None)
 
     def with_sent_requests(self, leased: tuple[datetime, int], used: tuple[datetime, int]) -> Self:
