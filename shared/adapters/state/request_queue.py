@@ -85,7 +85,10 @@ class RequestQueueEntry:
 
     @property
     def removal(self) -> DeleteRow:
-        """Return the operation that removes the entry, which fails if the entry has changed."""
+        """Return the operation that removes the entry.
+
+        The operation fails if the entry has changed.
+        """
         return DeleteRow(self.kept)
 
     def build_earlier_return(self, comes: datetime) -> ReplaceRow:

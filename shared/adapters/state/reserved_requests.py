@@ -108,7 +108,7 @@ class ReservedRequests:
     async def _refill_requests(self, calls: int, *, is_urgent: bool) -> None:
         """Add available requests to the reservation, and report the used ones.
 
-        These include requests owed to other reservations, because all were admitted.
+        The available requests include those owed to other reservations, because all were admitted.
         """
 
         def fill(ledger: RequestLedger) -> Decision[tuple[Reservation, int]]:

@@ -1,8 +1,7 @@
 """Lease requests in slices while many are left, so that not every request needs a write.
 
 A slice must be used within a twentieth of the window, or within a whole window while most requests
-are free. Its requests count for that much longer. The next lease reports how much of the slice was
-used.
+are free. The next lease reports how much of the slice was used.
 """
 
 from datetime import datetime
