@@ -40,10 +40,15 @@ class QueueTotals:
         """Return the totals of all parts up to the one of this position, inclusive."""
         return self._add_parts(position[:_PART])
 
-    def with_change(self, position: str, waiting: Waiting, *, times: int = 1) -> Self:
-        """Return the totals with one more job at this position. With `times` -1, return the totals
-        without the job.
-        """
+    def with_waiting_job(self, position: str, waiting: Waiting) -> Self:
+        """Return the totals with one more job at this position."""
+        return self._with_waiting(position, waiting, times=1)
+
+    def without_waiting_job(self, position: str, waiting: Waiting) -> Self:
+        """Return the totals without a job at this position."""
+        return self._with_waiting(position, waiting, times=-1)
+
+    def _with_waiting(self, position: str, waiting: Waiting, *, times: int) -> Self:
         part = position[:_PART]
         after = self.parts.get(part, Waiting()).add_times(waiting, times=times)
         after = Waiting(*(max(one, 0) for one in after))

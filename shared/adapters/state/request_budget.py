@@ -111,9 +111,9 @@ class StoredRequestBudget(RequestBudget):
         async with self._lock:
             await self._take_requests(1, is_write=is_write)
             if reservation := self._get_current_reservation():
-                reservation.use(is_write=is_write)
+                reservation.count_sent_request(is_write=is_write)
             else:
-                self._slice.use()
+                self._slice.count_sent_request()
 
     async def read_queue_status(self) -> RequestQueueStatus:
         return self._build_queue_status(await self._row.read())
@@ -165,9 +165,9 @@ class StoredRequestBudget(RequestBudget):
 
     async def slow_down(self, wait: timedelta) -> None:
         async with self._lock:
-            self._slice.drop()
+            self._slice.discard_unsent_requests()
             if reservation := self._get_current_reservation():
-                reservation.drop()
+                reservation.suspend_unsent_requests()
             await self._row.write_decision(lambda ledger: (ledger.with_pause(wait), None, ()))
 
     def _build_queue_status(self, ledger: RequestLedger) -> RequestQueueStatus:

@@ -72,17 +72,17 @@ class ReservedRequests:
         Raises `ThrottledError` if too few are available.
         """
         if self.row.clock.now() >= self.until:
-            self.drop()
+            self.suspend_unsent_requests()
         while self.left < calls:
             await self._refill_requests(calls, is_urgent=is_urgent)
             calls = min(calls, self.most)
 
-    def use(self, *, is_write: bool) -> None:
+    def count_sent_request(self, *, is_write: bool) -> None:
         """Count one reserved request as sent."""
         self.left -= 1
         self.used.append((self.row.clock.now(), is_write))
 
-    def drop(self) -> None:
+    def suspend_unsent_requests(self) -> None:
         """Send no more of the reserved requests until they are available again."""
         self.left, self.owed = 0, self.owed + self.left
 

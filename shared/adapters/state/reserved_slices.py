@@ -36,12 +36,12 @@ class ReservedSlice:
             may_write = is_write and self.size == 1
             await self._lease_slice(calls, is_urgent=is_urgent, may_write=may_write)
 
-    def use(self) -> None:
+    def count_sent_request(self) -> None:
         """Count one leased request as sent."""
         self._left -= 1
         self._used_at = self._row.clock.now()
 
-    def drop(self) -> None:
+    def discard_unsent_requests(self) -> None:
         """Send no more requests of the current slice."""
         self._left = 0
 
