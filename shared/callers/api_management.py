@@ -106,7 +106,7 @@ class ApiManagementCallers(SearchedCallers):
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
         parents, locks = await self._list_parents(unreadable)
-        readings = unreadable.read_readable(
+        readings = unreadable.read_readable_places(
             parents, get_id, self._read_places, lambda parent: describe_place(get_id(parent))
         )
         async with aclosing(readings):

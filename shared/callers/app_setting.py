@@ -100,7 +100,7 @@ class AppSettingCallers(SearchedCallers):
         """
         watched: _Watched | None = None
         sites = await unreadable.list_readable(self._settings.read_sites(), "apps")
-        readings = unreadable.read_readable(
+        readings = unreadable.read_readable_places(
             sites, _get_site_id, self._read_site, lambda site: f"app {site.name}"
         )
         async with aclosing(readings):

@@ -91,7 +91,7 @@ class AutomationCallers(SearchedCallers):
             locks = await read_read_only_locks(self._reader) if accounts else locks
         except PlatformError as err:
             unreadable.record_place("Automation accounts", err)
-        readings = unreadable.read_readable(
+        readings = unreadable.read_readable_places(
             accounts, _get_id, self._read_account, _format_account_label
         )
         async with aclosing(readings):

@@ -91,7 +91,7 @@ class AzureDevOpsCallers(JsonServiceCallers):
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
         places = await self._list_places(unreadable)
-        readings = unreadable.read_readable(
+        readings = unreadable.read_readable_places(
             places, lambda one: one.key, self._read_place, lambda one: one.label
         )
         async with aclosing(readings):

@@ -46,7 +46,7 @@ class DataverseRowCallers(SearchedCallers):
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
         with_dataverse = [one for one in environments if one.dataverse_url]
-        readings = unreadable.read_readable(
+        readings = unreadable.read_readable_places(
             with_dataverse, get_environment_id, self._read_environment, _format_environment_label
         )
         async with aclosing(readings):

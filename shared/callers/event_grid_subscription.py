@@ -101,7 +101,9 @@ class EventGridSubscriptionCallers(SearchedCallers):
     ) -> AsyncGenerator[Caller]:
         found = await self._list_webhooks(unreadable)
         locks = await self._read_locks(unreadable) if found else ReadOnlyLocks({})
-        readings = unreadable.read_readable(found, _get_id, self._read_destination, _format_label)
+        readings = unreadable.read_readable_places(
+            found, _get_id, self._read_destination, _format_label
+        )
         async with aclosing(readings):
             async for resource, text in readings:
                 locked = locks.describe(_get_id(resource))

@@ -79,7 +79,7 @@ class GitHubCallers(JsonServiceCallers):
             for repository in await self.list_well_formed_scopes(unreadable)
             for list_name in _LISTS
         ]
-        readings = unreadable.read_readable(
+        readings = unreadable.read_readable_places(
             places, lambda one: one.path, self._read_place, lambda one: one.label
         )
         async with aclosing(readings):

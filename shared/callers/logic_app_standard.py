@@ -79,7 +79,7 @@ class LogicAppStandardCallers(SearchedCallers):
         listed = await unreadable.list_readable(self._settings.read_sites(), "logic apps")
         sites = [one for one in listed if one.is_workflow_app]
         locks = await read_read_only_locks(self._resources) if sites else ReadOnlyLocks({})
-        readings = unreadable.read_readable(
+        readings = unreadable.read_readable_places(
             sites, lambda site: site.id, self._read_site, lambda site: f"logic app {site.name}"
         )
         async with aclosing(readings):

@@ -126,7 +126,7 @@ class PublishedPartCallers(SearchedCallers):
             locks = await self.read_locks() if found else locks
         except PlatformError as err:
             unreadable.record_place(self.owners, err)
-        readings = unreadable.read_readable(
+        readings = unreadable.read_readable_places(
             found, get_id, self.list_parts, self._format_owner_label
         )
         async with aclosing(readings):

@@ -164,7 +164,7 @@ class UnreadableCallers:
             why = f"{_LOCKED} {scope}"
         self.record_text(f"{place} ({why})")
 
-    async def read_readable[T, R](
+    async def read_readable_places[T, R](
         self,
         places: Sequence[T],
         key: Callable[[T], str],

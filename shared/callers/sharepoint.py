@@ -100,7 +100,7 @@ class SharePointCallers(JsonServiceCallers):
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
         places = await self._list_places(unreadable)
-        readings = unreadable.read_readable(
+        readings = unreadable.read_readable_places(
             places, lambda one: one.key, self._read_place, lambda one: one.label
         )
         async with aclosing(readings):

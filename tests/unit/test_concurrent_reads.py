@@ -92,7 +92,7 @@ async def test_unreadable_place_does_not_affect_others(
             raise error
         return place.upper()
 
-    readings = unreadable.read_readable(PLACES, str, read, lambda place: f"app {place}")
+    readings = unreadable.read_readable_places(PLACES, str, read, lambda place: f"app {place}")
     async with aclosing(readings):
         found = [text async for _, text in readings]
 
