@@ -118,7 +118,7 @@ async def _wake_up_unblocked(services: Services, jobs: Sequence[StoredItem[FlowJ
 
 
 def _waits_for_blocked(job: FlowJob, other: FlowJob) -> bool:
-    """Return whether a job waits for another that requires an action, which it must report."""
+    """Return whether a job must report that another, for which it waits, requires an action."""
     return other.needs_action and not (
         job.reason_code == Reason.CHILD_FLOW_NOT_READY and other.is_verified
     )
