@@ -1,7 +1,7 @@
 """Read Azure Firewall: its classic rules, or those of its policy.
 
-A template may not say which firewall uses a policy, so such a policy is read by itself. See
-platform.md#firewall-resources.
+A template may not say which firewall uses a policy, so such a policy is read without a firewall.
+See platform.md#firewall-resources.
 """
 
 import json
@@ -203,7 +203,7 @@ def _get_policy_id(resource: Document, member: str) -> str:
 
 
 def _find_used_policies(listed: Sequence[Document], policies: Mapping[str, Document]) -> set[str]:
-    """Return the ids of the policies that are not read by themselves.
+    """Return the ids of the policies that are not read without a firewall.
 
     These are the policies that a firewall or another policy names, and those with a list of their
     firewalls.

@@ -185,7 +185,7 @@ class FirewallKind(Protocol):
 
 @runtime_checkable
 class ReadsByHost(Protocol):
-    """A `FirewallKind` with so many resources that only those for some hosts are read."""
+    """A `FirewallKind` of which only the resources for some hosts are read, as there are many."""
 
     async def read_for_hosts(self, hosts: Collection[str]) -> list[Firewall]:
         """Return the firewalls that protect any of these hosts."""

@@ -257,7 +257,7 @@ class FlowPages(Protocol):
     async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:
         """Return a page of flows from the flow service, without details.
 
-        The number of these requests has a limit of its own.
+        These requests have a separate budget inside that of the flow service.
         """
 
 

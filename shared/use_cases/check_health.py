@@ -1,4 +1,4 @@
-"""Read the health of the app: its store, its message broker, and what needs a person."""
+"""Read the health of the app: its store, its message broker, and the actions required."""
 
 import asyncio
 from collections import Counter

@@ -74,7 +74,7 @@ class ServiceFlowPages(FlowPages):
 
 
 class NestedBudget:
-    """A request budget with a limit of its own inside another budget.
+    """A request budget with its own limit inside another budget.
 
     Each request counts in both.
     """

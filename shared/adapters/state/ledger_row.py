@@ -1,7 +1,7 @@
 """Store a ledger as one column of JSON, which is validated on each read.
 
 An unreadable row is reset to the setting, and requests pause for some minutes, until everything
-that the lost row may have allowed has ended. The hourly and daily counts are lost.
+that the lost row may have allowed is over. The hourly and daily counts are lost.
 """
 
 from dataclasses import dataclass, replace
