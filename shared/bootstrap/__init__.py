@@ -64,8 +64,8 @@ def provide(provided: Services) -> None:
 def build_services(settings: Settings, closing: AsyncExitStack) -> Services:
     """Build the services from the settings, without any request.
 
-    Pushes connections and files on `closing`. Raises `UnusableSetting` if a required setting is
-    missing or malformed.
+    `closing` will close the connections and files. Raises `UnusableSetting` if a required setting
+    is missing or malformed.
     """
     from shared.adapters.channels.log import LogAlertSender
     from shared.adapters.function_keys import HostFunctionKeys

@@ -47,9 +47,10 @@ class ServiceAccountShare:
         return any(one.principal == self._user and _EDIT in one.rights for one in held)
 
     async def grant(self) -> bool:
-        """Share the flow.
+        """Share the flow. Return whether the platform accepted that.
 
-        Return whether the platform accepted that. The row must already record the grant.
+        If the platform rejects it, records that a share does not help. The row must already record
+        the grant.
         """
         work, is_accepted = self.work, True
         share = Share(principal=self._user, rights=list_rights("CanEdit"))

@@ -19,7 +19,7 @@ async def start_cutover(work: StepContext) -> FlowJob:
     """Return the job in state cutting over.
 
     If somebody turned the original off since it was copied, returns a job whose copy stays off.
-    Raises `JobBlocked` if the original was edited or could not be turned on again.
+    Raises `JobBlocked` if the original was edited, or if one of the flows could not be turned on.
     """
     original = await read_original(work)
     if not original.is_on and work.job.has_turned_both_off:
