@@ -43,7 +43,7 @@ def install(wheels: Path) -> int:
 
 
 def compile_all(folder: Path) -> None:
-    """Compile the app and its wheels. Prints a message if no suitable Python is installed.
+    """Compile the app and its wheels, or print a message if no suitable Python is installed.
 
     Modules of the app are compared with their sources at each import (`checked-hash`), because the
     folder may be a checkout, in which sources change.

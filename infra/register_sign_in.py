@@ -71,7 +71,7 @@ type Call = Callable[[str, str, Mapping[str, Any] | None], Any]
 def register(call: Call, environ: Mapping[str, str], sleep: Sleep = time.sleep) -> str | None:
     """Create or update the registration and its service principal. Returns its client id.
 
-    Returns None, and changes nothing, if settings name a registration that a person created.
+    Returns None, and changes nothing, if a person created the registration.
     """
     if is_by_hand(environ):
         return None
@@ -87,7 +87,10 @@ def register(call: Call, environ: Mapping[str, str], sleep: Sleep = time.sleep) 
 
 
 def connect(call: Call, environ: Mapping[str, str]) -> bool:
-    """Set the app's URL and managed identity in the registration."""
+    """Set the app's URL and managed identity in the registration.
+
+    Returns False, and changes nothing, if a person created the registration.
+    """
     if is_by_hand(environ):
         return False
     unique = _name(environ)
@@ -164,7 +167,7 @@ def _name(environ: Mapping[str, str]) -> str:
 
 
 def _read(call: Call, path: str, sleep: Sleep) -> Any:
-    """Wait until a read finds an object that exists, and return it."""
+    """Return an object that was written. Waits up to two minutes until a read finds it."""
     for delay in (*_DELAYS, None):
         if found := call("GET", path, None):
             return found

@@ -24,9 +24,7 @@ from local_cloud.tenant.core.profiles import Profile
 
 
 def main() -> int:
-    """Run a command.
-
-    Return 0 for success, 1 if the demo failed, 2 if the command had no effect, and 130 after
+    """Run a command. Return 0 for success, 1 if the demo failed, 2 after an error, 130 after
     Ctrl-C.
     """
     arguments = _build_parser().parse_args()

@@ -16,14 +16,11 @@ _SECONDS = 20
 
 
 class PolicyLinkError(Exception):
-    """The tenant rejected the request or does not answer. The text has the reason and the fix."""
+    """The tenant rejected the request or does not answer."""
 
 
 def link(environment: str, policy: str) -> None:
-    """Start to link an environment to a policy, as an administrator does in the admin center.
-
-    Takes both ids. Raises `PolicyLinkError`.
-    """
+    """Start to link an environment to a policy, given both ids. Raises `PolicyLinkError`."""
     _send_control_request(f"/environments/{quote(environment)}/link", {"systemId": policy})
 
 
@@ -45,7 +42,7 @@ def read_notifications() -> list[dict[str, Any]]:
 def choose_person(upn: str) -> None:
     """Choose the user who signs in when `cmkflow login` shows a device code.
 
-    Raises `PolicyLinkError`, for example if the user does not exist.
+    Raises `PolicyLinkError`.
     """
     _send_control_request("/device-code-user", {"upn": upn}, method="PUT")
 

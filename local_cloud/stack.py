@@ -23,7 +23,7 @@ _STOP_SECONDS = 10.0
 
 
 class StackError(Exception):
-    """A process did not start, or ended unexpectedly. The text names the process and its log."""
+    """A process did not start, or ended unexpectedly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +163,7 @@ class Stack:
         }
 
     def _build_access_settings(self) -> dict[str, str]:
-        """Return the settings for App Service sign-in, or else the function key."""
+        """Return the settings for App Service sign-in, or else for the function key."""
         client_id = self.options.sign_in_client_id
         if not client_id:
             return {"CMK_FUNCTION_KEY_ROLES": "reader,operator,approver"}

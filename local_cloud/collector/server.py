@@ -1,7 +1,7 @@
 """Serve OTLP over HTTP on the loopback address.
 
-Like a real collector, the server accepts protobuf, compressed or not, and rejects everything else.
-`GET /spans` and `GET /metrics` return the received data as JSON.
+Like a real collector, the server accepts only protobuf, compressed or not. `GET /spans` and `GET
+/metrics` return the received data as JSON.
 """
 
 import gzip
@@ -58,10 +58,7 @@ class Collector:
         self._thread.join()
 
     def wait_until(self, is_there: Callable[[], bool], seconds: float) -> bool:
-        """Wait up to `seconds` until `is_there()` is true of the received data.
-
-        Returns whether it is.
-        """
+        """Wait up to `seconds` until `is_there()` is true. Returns whether it is."""
         with self._changed:
             return self._changed.wait_for(is_there, seconds)
 

@@ -39,12 +39,7 @@ class BlockedCallScene:
         self._original_run = (await self._run_flow(_COURIER))["name"]
 
     async def take_next_action(self, identity: str) -> None:
-        """Take the next action, if the flow's job has reached the state for it.
-
-        When only the run of the original delays the job, the copy is called and the run is
-        cancelled. When the app reports the denied call, the firewall is opened and the job is
-        retried.
-        """
+        """Take the scene's next action, depending on the reason code of the flow's job."""
         job = self._stage.find_job(CUSTOMER_CARE, _COURIER)
         if job.get("reason_code") == _RUNNING and not self._is_shown:
             self._is_shown = True

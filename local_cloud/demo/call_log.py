@@ -18,7 +18,7 @@ FORESEEN = "demo-refused-call"
 
 @dataclass(slots=True, kw_only=True)
 class LoggedCall:
-    """A call by an external system of the demo, with the platform's record of it."""
+    """A call by an external system, with the platform's record of it."""
 
     tracking_id: str
     caller: str
@@ -47,7 +47,7 @@ class LoggedCall:
 
 @dataclass(slots=True, kw_only=True)
 class EventTotals:
-    """Counts events of one connector operation by the number of flows that an event started."""
+    """Counts events of one operation by how many flows each event started."""
 
     once: int = 0
     in_the_gap: int = 0
@@ -101,9 +101,9 @@ class TrafficCallLog:
     def record_entries(
         self, entries: Sequence[Json], following: int, over: Sequence[LoggedCall]
     ) -> None:
-        """Assign entries of the platform's call history to the calls that caused them.
+        """Assign entries of the platform's call history to calls with the same tracking id.
 
-        The history was read after the calls `over` had ended. The next read begins at `following`.
+        The calls `over` had ended when the history was read. The next read begins at `following`.
         """
         self.ledger_next = following
         for call in over:
@@ -124,7 +124,7 @@ class TrafficCallLog:
         return [loss for call in over if (loss := call.explain_loss(user_agent))] + self.others_lost
 
     def count_processed_twice(self) -> int:
-        """Return the number of events that started more than one flow: an original and its copy."""
+        """Return the number of events that started more than one flow."""
         return sum(count.twice for count in self.events.values())
 
 

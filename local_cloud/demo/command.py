@@ -52,7 +52,7 @@ Stop with Ctrl-C."""
 
 
 def format_directions(stack: Stack) -> str:
-    """Return the commands to paste, which sign a person in, and the stack's addresses."""
+    """Return directions for a person: commands to paste, and addresses."""
     return _TEXT.format(
         root=quote(str(ROOT)),
         bin=quote(str(Path(sys.executable).parent)),

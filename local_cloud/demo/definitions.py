@@ -26,7 +26,7 @@ def derive_id(*parts: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoFlow:
-    """A flow of the demo: its trigger and actions, and how it is set up in the tenant."""
+    """A flow of the demo, and how it is set up in the tenant."""
 
     #: Short name; its id is derived from it.
     slug: str
@@ -104,7 +104,7 @@ def build_url_placeholder(environment: str, slug: str) -> str:
 
 
 def build_http_trigger(**inputs: object) -> Json:
-    """Return *When an HTTP request is received*. By default, anyone with the URL can call it."""
+    """Return *When an HTTP request is received*, which by default anyone with the URL can call."""
     schema = {"type": "object", "properties": {"number": {"type": "integer"}}}
     return build_request_trigger(
         "Http", schema=schema, **({"triggerAuthenticationType": "All"} | inputs)

@@ -44,7 +44,7 @@ def format_plan(counts: Mapping[str, int]) -> str:
 
 
 def format_ends(states: Iterable[str]) -> str:
-    """Format how many flow jobs are in each of these states."""
+    """Format how many flow jobs are in each state."""
     return _format_counts(Counter(states), _STATES)
 
 

@@ -25,10 +25,7 @@ _DONE = {"moved", *(state for state, facts in FLOW_STATES.items() if facts.is_su
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowResult:
-    """How one flow ended.
-
-    `expected_ends.json` has the first seven members for each flow of the demo.
-    """
+    """How one flow ended."""
 
     #: The planned action; `none` if no plan has the flow.
     action: str
@@ -52,7 +49,7 @@ class FlowResult:
     fix: str = ""
 
     def build_expectation(self) -> Json:
-        """Return the members that `expected_ends.json` has for a flow with this result."""
+        """Return the members that `expected_ends.json` contains for each flow."""
         members = ("action", "reasons", "state", "code", "original", "copy", "is_protected")
         return {name: value for name, value in asdict(self).items() if name in members}
 
@@ -127,10 +124,7 @@ class ResultCollector:
         ]
 
     async def find_lost_ownership(self, jobs: dict[tuple[str, str], Json]) -> list[str]:
-        """Return a text for each difference between a copy and its retired original.
-
-        Compared are the owner, co-owners, description and solutions.
-        """
+        """Return a text for each difference between a copy and its retired original."""
         lost = []
         for (environment, flow), before in self._flows.items():
             job = jobs.get((environment, flow))
@@ -141,9 +135,9 @@ class ResultCollector:
         return lost
 
     async def count_changed_callers(self, jobs: dict[tuple[str, str], Json]) -> Counter[str]:
-        """Return how many flows and environment variables got other trigger URLs in the scenario.
+        """Count the flows and environment variables whose trigger URLs have changed.
 
-        Flows that have a flow job are not counted.
+        Flows with a flow job, and variables that only they use, are not counted.
         """
         changed: Counter[str] = Counter()
         variables: set[tuple[str, str]] = set()
@@ -190,10 +184,7 @@ class ResultCollector:
 
 
 def compare_ownership(original: Json, copy: Json) -> list[str]:
-    """Return a text for each difference between original and copy.
-
-    Compared are owner, co-owners, description and solutions.
-    """
+    """Return a text for each difference in owner, co-owners, description or solutions."""
     # Dataverse adds flows to the solution Default automatically.
     kept = original | {"solutions": [one for one in original["solutions"] if one != "Default"]}
     return [
@@ -261,7 +252,7 @@ def _format_state(flow: Json) -> str:
 
 
 def find_flows_left_off(ends: Sequence[FlowResult]) -> list[str]:
-    """Return a text for each flow that was on, if original and copy are both off now."""
+    """Return a text for each flow that was on, if neither it nor a copy is on now."""
     return [
         f"{end.environment} / {end.title}: Original and copy are both off. {end.explanation}"
         for end in ends
@@ -270,7 +261,7 @@ def find_flows_left_off(ends: Sequence[FlowResult]) -> list[str]:
 
 
 def find_unexplained_ends(ends: Sequence[FlowResult]) -> list[str]:
-    """Return a text for each flow without success for which the app gives no fix or explanation."""
+    """Return a text for each unsuccessful flow whose end the app does not explain."""
     found = []
     for end in ends:
         if end.state in _DONE:
@@ -285,7 +276,7 @@ def find_unexplained_ends(ends: Sequence[FlowResult]) -> list[str]:
 
 
 def find_differences(ends: Sequence[FlowResult], expected: dict[str, dict[str, Json]]) -> list[str]:
-    """Return a text for each flow that did not end as expected.
+    """Return a text for each difference between actual and expected ends.
 
     `expected` contains the expected end by environment and title.
     """

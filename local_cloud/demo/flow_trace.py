@@ -44,10 +44,9 @@ class FlowTrace:
 
 
 def build_flow_trace(spans: Sequence[ReceivedSpan], titles: Mapping[str, str]) -> dict[str, object]:
-    """Return the picture of the flow with the most steps, as JSON.
+    """Return the trace of the flow with the most kinds of steps, as JSON.
 
-    It is empty if no flow has a span. `titles` maps the originals from which to choose to their
-    names.
+    It is empty if no flow has a span. `titles` maps the originals to choose from to their names.
     """
     by_flow: dict[str, list[ReceivedSpan]] = defaultdict(list)
     for span in spans:

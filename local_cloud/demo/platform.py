@@ -1,7 +1,7 @@
-"""Act on the tenant as the demo's people do: link an environment, rotate a key, write a secret.
+"""Act on the tenant as the demo's people do, for example rotate a key or write a secret.
 
-These actions are requests to the platform's own operations over TLS. Only what no person could see
-or cause uses the tenant's control API.
+Most actions are requests to the platform's own operations over TLS. The tenant's control API is
+used to link an environment, and for what no person could see or cause.
 """
 
 import ssl
@@ -47,7 +47,7 @@ class Platform:
         return self._session
 
     async def request_token(self, resource: str) -> str:
-        """Request a token for a resource with the identity of the app."""
+        """Return a token for a resource with the identity of the app."""
         if resource not in self._tokens:
             async with self.session.get(
                 self._address.identity_endpoint,
@@ -61,10 +61,7 @@ class Platform:
     async def call_outside(
         self, method: str, url: str, *, headers: dict[str, str], body: Json | None = None
     ) -> tuple[int, str]:
-        """Send a request to a public host, such as one of the platform, through the tenant's proxy.
-
-        Returns the status and text of the response.
-        """
+        """Send a request to a public host through the tenant's proxy. Returns status and text."""
         async with self.session.request(
             method, url, headers=headers, json=body, proxy=self._address.proxy, ssl=self._tls
         ) as answer:
@@ -105,17 +102,14 @@ class Platform:
         return str(found["value"])
 
     async def call_azure(self, method: str, path: str, api_version: str, route: str) -> Json:
-        """Send a request to Azure Resource Manager.
-
-        The request is counted as `route`, the tenant's name of the operation.
-        """
+        """Send a request to Azure Resource Manager, counted as the operation `route`."""
         url = f"https://management.azure.com{path}?api-version={api_version}"
         found = await self._call_service(method, url, "https://management.azure.com", None)
         self._count_request(f"resource_manager.{route}")
         return found
 
     async def read_running_settings(self, site_id: str) -> dict[str, str]:
-        """Return the settings that a site's code sees. Key Vault references are resolved."""
+        """Return a site's settings as its code sees them: Key Vault references are resolved."""
         found: Json = await self.call_control("GET", "/azure/site", id=site_id)
         settings: dict[str, str] = found["settings"]
         return settings

@@ -40,9 +40,9 @@ class RequestMeter:
         self._before = now
 
     def compute_requests_per_flow(self) -> dict[str, float]:
-        """Return the average number of requests to each service for one flow job of `REMEDIATING`.
+        """Return the average number of requests to each service for a flow job.
 
-        The result is empty if that part has no flow jobs.
+        Only requests in the part `REMEDIATING` count. The result is empty without flow jobs.
         """
         calls = self.parts.get(REMEDIATING, Counter())
         if not self.flows:

@@ -22,7 +22,7 @@ class EnvironmentLine:
 
 @dataclass(slots=True)
 class DemoProgress:
-    """The state that the scenario and its watcher update and that the view shows."""
+    """The demo's state, which the scenario and its watcher update, for the view."""
 
     #: Titles of the scenario's steps, in order, and how many are done.
     steps: tuple[str, ...] = ()

@@ -79,7 +79,7 @@ class ReceivedNotification:
 
 
 def list_notifications(received: Sequence[Json], log: str) -> list[ReceivedNotification]:
-    """Return all attempts to send a notification, oldest first.
+    """Return the attempts to send a notification, oldest first.
 
     The tenant knows the received ones; the app's log has those that a receiver rejected.
     """
@@ -113,10 +113,7 @@ def has_plan_notification(received: Sequence[Json]) -> bool:
 def find_missing_notifications(
     received: Sequence[Json], tries: Sequence[ReceivedNotification]
 ) -> list[str]:
-    """Return a text for each expected notification, repetition or rejection that did not occur.
-
-    Also returns a text for each message that a receiver rejected without an injected fault.
-    """
+    """Return a text for each notification that is missing or was wrongly rejected."""
     found = [
         f"{one['receiver']} refused a message: {one['refusal']}"
         for one in received

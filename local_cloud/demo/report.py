@@ -81,7 +81,7 @@ class Report:
 
 
 def read_documented_report(folder: Path) -> Json:
-    """Read the report of an earlier demo from its folder. Returns an empty document without one."""
+    """Read the report of an earlier demo. Returns an empty document if it cannot be read."""
     try:
         found: Json = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

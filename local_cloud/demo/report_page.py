@@ -73,10 +73,7 @@ def _list_numbers(document: Json) -> Iterator[tuple[str, str | int]]:
 
 
 def _replace_ids_with_names(flow: Json) -> str:
-    """Return the fix of a flow, with names in place of ids in its command.
-
-    The command line accepts both.
-    """
+    """Return a flow's fix with names in place of ids, which the command line accepts too."""
     names = [shlex.quote(flow[one]) for one in ("environment", "title")]
     return _START.sub(lambda found: f"{found[1]} {names[0]} {found[2]} {names[1]}", flow["fix"])
 
@@ -88,7 +85,7 @@ def _describe_end(state: str, number: int) -> tuple[str, int, str, str, str]:
 
 
 def group_flows(flows: Iterable[Json]) -> list[FlowGroup]:
-    """Group flows that require the same action, so that the page does not repeat its text."""
+    """Group flows that require the same action."""
     found: dict[tuple[str, str, str], FlowGroup] = {}
     for flow in flows:
         # Messages of blocked flows contain the flow's name, so flows are grouped by their code.

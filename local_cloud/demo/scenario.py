@@ -68,10 +68,7 @@ class DemoScenario:
             progress.done += 1
 
     async def prepare(self) -> None:
-        """Assess and prepare *Operations* before the key is applied.
-
-        Prepared flows need no copy.
-        """
+        """Assess and prepare *Operations* before the key is applied."""
         await before_key.assess(self._stage)
         await before_key.prepare(self._stage)
 
@@ -91,7 +88,7 @@ class DemoScenario:
     async def remediate(self) -> None:
         """Follow the remediation that the link has started.
 
-        Schedules deletions of retired originals.
+        Then it schedules deletions, and changes Microsoft's service tags.
         """
         await self._firewalls.refresh_service_tags()
         await self._unknown_caller.begin()

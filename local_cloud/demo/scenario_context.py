@@ -24,7 +24,7 @@ _PAUSE, _PAUSES = 0.5, 3
 
 
 class ScenarioError(Exception):
-    """Something that the scenario waited for did not happen. The text names it."""
+    """The scenario did not observe something that it requires. The text names it."""
 
 
 class NamedEnvironment(Protocol):
@@ -71,7 +71,7 @@ class ScenarioContext:
         return str(started["id"])
 
     async def wait_for_plan(self, identity: str, environment: NamedEnvironment) -> Json:
-        """Wait until an environment has a plan, show the plan, and return the environment's job."""
+        """Wait until an environment has a plan, show it, and return the environment's job."""
 
         def find_planned_job() -> Json | None:
             job = self.watcher.get_environment_job(identity, environment.id)

@@ -131,7 +131,7 @@ def build_demo_tenant(profile: Profile = Profile.DOCUMENTED) -> Json:
 
 
 def build_app_settings() -> dict[str, str]:
-    """Return the app's settings for the demo. They have seconds where a deployment has days."""
+    """Return the app's settings for the demo, with periods of seconds."""
     return {
         "CMK_TENANT_ID": TENANT_ID,
         "CMK_SUBSCRIPTION_IDS": SUBSCRIPTION,
@@ -172,7 +172,7 @@ def build_app_settings() -> dict[str, str]:
 
 
 def build_environment_seed(identity: str, title: str, host: str) -> Json:
-    """Return the seed of an environment. It has no flows, and the app has its rights there."""
+    """Return the seed of an environment without flows, in which the app has its rights."""
     return {
         "id": identity,
         "displayName": title,

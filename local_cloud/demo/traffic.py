@@ -49,7 +49,7 @@ class Traffic:
         by_hand: Sequence[StartedByHand],
         events: Sequence[RepeatedEvent],
     ) -> None:
-        """Start the calls by these systems, the runs that people start, and the events."""
+        """Start the calls by systems, the runs that people start, and the events."""
         work: list[Coroutine[Any, Any, None]] = [
             *(self._repeat_until_over(each.every, self._call_repeatedly, each) for each in systems),
             *(self._repeat_until_over(each.every, self._start_by_hand, each) for each in by_hand),
@@ -71,7 +71,7 @@ class Traffic:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def read_held_url(self, system: ExternalSystem) -> str:
-        """Return the text that a system currently stores, which contains the URL that it calls."""
+        """Return the text that a system currently stores, which contains its URL."""
         return await system.holder.read(self._platform)
 
     async def _repeat_until_over(self, seconds: float, act: Any, argument: Any) -> None:

@@ -57,7 +57,7 @@ class UnknownCallerScene:
 
 
 def list_unknown_callers(remediations: list[Json]) -> list[Json]:
-    """Return the unknown callers that the app has named, each with the flow that it called."""
+    """Return the unknown callers that the app has named, each with its flow."""
     return [
         {"flow": original["display_name"]}
         | {name: caller[name] for name in ("label", "claims", "call_count")}

@@ -61,7 +61,7 @@ class AuthenticationSettings:
 def read_settings(environ: Mapping[str, str]) -> AuthenticationSettings | None:
     """Parse the settings of authentication; return None if it is off.
 
-    Raises `HostStartError` if they are invalid, or if this host does not emulate them.
+    Raises `HostStartError` if they are invalid or not emulated.
     """
     if not (text := environ.get(CONFIGURATION)):
         return None

@@ -12,7 +12,7 @@ from typing import Any
 
 
 class HostStartError(Exception):
-    """This host cannot run the app, or cannot obey its settings. The text names the reason."""
+    """This host cannot run the app or obey its settings. The text names the reason."""
 
 
 _OVERRIDE = "AzureFunctionsJobHost__"
@@ -93,7 +93,7 @@ def load_host_settings(app_dir: Path, environ: Mapping[str, str]) -> HostSetting
 def resolve_settings(text: str, environ: Mapping[str, str]) -> str:
     """Replace each `%NAME%` in a text by that app setting.
 
-    Raises `HostStartError` if it is not set.
+    Raises `HostStartError` if a setting is missing or empty.
     """
 
     def read_value(match: re.Match[str]) -> str:

@@ -120,7 +120,7 @@ class HttpFront:
     async def _run_timer(
         self, request: web.Request, name: str, function_key: str
     ) -> web.StreamResponse:
-        """Run a timer function now, as `POST /admin/functions/{name}` does on the real host."""
+        """Run a timer function now, for `POST /admin/functions/{name}`."""
         if not _has_key(request, function_key):
             return web.Response(status=401)
         function = self._timers.get(name.lower())

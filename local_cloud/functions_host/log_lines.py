@@ -54,8 +54,8 @@ class JsonLines(logging.Formatter):
         """Return the fields that the worker sends for a record, and the running function.
 
         The real host drops a line of the app outside a running invocation (`Log` in
-        GrpcWorkerChannel.cs) and shows the customer no line of the worker. Such a line has the
-        member `dropped`.
+        GrpcWorkerChannel.cs) and shows the customer no line of the worker. Both get the member
+        `dropped` here.
         """
         level = next((level for level in _LEVELS if record.levelno >= level), logging.NOTSET)
         line: dict[str, object] = {

@@ -88,7 +88,7 @@ def convert_application_properties(message: ServiceBusReceivedMessage) -> dict[s
 def _convert_property(value: object) -> object:
     """Return a property's value for JSON.
 
-    The SDK returns AMQP strings as bytes, which become text.
+    Bytes become text, because the SDK returns AMQP strings as bytes.
     """
     match value:
         case bytes():

@@ -18,9 +18,9 @@ _MONITORED = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleStatus:
-    """The last and the next occurrence of a timer, which its function gets.
+    """The last and the next occurrence of a timer.
 
-    The status is only in memory, so no occurrence is past due after a restart.
+    It is only in memory, so no occurrence is past due after a restart.
     """
 
     last: datetime
@@ -76,9 +76,6 @@ class TimerRunner:
         return stop.is_set()
 
     def _is_monitored(self, due: datetime) -> bool:
-        """Return whether the function gets the schedule status.
-
-        It does if its runs are at least a minute apart.
-        """
+        """Return whether the trigger is monitored and its runs are at least a minute apart."""
         following = self._trigger.schedule.find_next(due)
         return self._trigger.use_monitor and following - due >= _MONITORED

@@ -186,7 +186,7 @@ class Worker:
 
 
 def _get_trigger_kind(function: Function) -> str:
-    """Return `http`, `timer` or `queue`. Application Insights distinguishes requests by this."""
+    """Return `http`, `timer` or `queue`, by which Application Insights distinguishes requests."""
     return type(function.trigger).__name__.removesuffix("Trigger").lower()
 
 

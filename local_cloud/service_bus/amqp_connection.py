@@ -114,7 +114,6 @@ class AmqpConnection(asyncio.Protocol):
     # --- what the server calls
 
     def list_delivering_links(self) -> list[ReceiveLink | ReplyLink]:
-        """Return the links on which the broker sends messages or replies."""
         return [link for link in self._links.values() if isinstance(link, ReceiveLink | ReplyLink)]
 
     def compute_seconds_to_heartbeat(self, now: float) -> float:
@@ -122,7 +121,7 @@ class AmqpConnection(asyncio.Protocol):
         return self._written_at + self._heartbeat_seconds - now
 
     def write(self, now: float) -> None:
-        """Write the pending bytes, or a heartbeat if one is due."""
+        """Write the pending bytes, or a heartbeat if one is due. Closes an ended connection."""
         if not self._pending and self.compute_seconds_to_heartbeat(now) <= 0:
             self._pending += EMPTY_FRAME
         if self._pending:

@@ -84,10 +84,7 @@ class AmqpRequest:
 
 
 def parse_sent_message(payload: bytes) -> SentMessage:
-    """Return a message with the members that the broker needs.
-
-    Raises `MalformedMessage` if they cannot be decoded.
-    """
+    """Return a message with the members that the broker needs. Raises `MalformedMessage`."""
     message_id = time_to_live = scheduled_for = None
     for section in _split_sections(payload):
         try:
@@ -120,7 +117,7 @@ def split_batch(payload: bytes, message_format: int = 0) -> list[SentMessage]:
     """Return the messages of a transfer: those of a batch, or the single message.
 
     The transfer's format identifies a batch, which is a message whose Data sections are messages.
-    Raises `MalformedMessage` if they cannot be decoded.
+    Raises `MalformedMessage`.
     """
     if message_format != _BATCH_FORMAT:
         return [parse_sent_message(payload)]
@@ -135,7 +132,7 @@ def split_batch(payload: bytes, message_format: int = 0) -> list[SentMessage]:
 
 
 def parse_request(payload: bytes) -> AmqpRequest:
-    """Parse a request to a node. Raises `MalformedMessage` if it cannot be decoded."""
+    """Parse a request to a node. Raises `MalformedMessage`."""
     sections = {section.code: section.value for section in _split_sections(payload)}
     try:
         return AmqpRequest(
@@ -159,10 +156,7 @@ def build_reply(*, correlation_id: bytes, properties: Mapping[str, bytes], body:
 
 
 def with_properties(payload: bytes, properties: Mapping[str, bytes]) -> bytes:
-    """Return a message in which these application properties are added or replaced.
-
-    Their values are already encoded. All other bytes stay.
-    """
+    """Return a message in which these encoded application properties are added or replaced."""
     parts = _group_sections(payload)
     known = parts.get(_Code.APPLICATION_PROPERTIES, [])
     merged = dict[str, bytes]()

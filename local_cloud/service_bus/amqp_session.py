@@ -52,7 +52,7 @@ class ReceivingEnd:
         self._parts: list[bytes] = []
 
     def renew_credit(self, credit: int) -> None:
-        """Let the client send *credit* more messages, if it has used half of its credit."""
+        """Let the client send *credit* more messages, if at least half of its credit is used."""
         if self._credit <= credit // 2:
             self._credit = credit
             self.session.send_flow(
@@ -62,10 +62,7 @@ class ReceivingEnd:
             )
 
     def settle(self, delivery: Delivery, outcome: AmqpOutcome) -> None:
-        """Send the outcome of a message to the client.
-
-        Does nothing if the client sent it settled.
-        """
+        """Send the outcome of a message to the client, unless the client sent it as settled."""
         if not delivery.is_settled:
             self.session.send(
                 Performative.DISPOSITION,
@@ -115,7 +112,7 @@ class SendingEnd:
     def deliver(self, tag: bytes, payload: bytes, *, is_settled: bool) -> None:
         """Send a message in as many frames as needed.
 
-        The client's outcome for it is passed to `on_outcome` with the same *tag*.
+        `on_outcome` gets the client's outcome with the same *tag*.
         """
         self.credit -= 1
         self._delivery_count = (self._delivery_count + 1) & _SERIAL
@@ -231,10 +228,7 @@ class Session:
         self._send_waiting()
 
     def accept_link(self, end: LinkEnd, max_message_size: int) -> None:
-        """Accept the link that a client attaches, with the client's source and target.
-
-        *max_message_size* is the limit in bytes for messages of the client.
-        """
+        """Accept the link that a client attaches. *max_message_size* is in bytes."""
         attach = end.attach
         echoed = ("snd_settle_mode", "rcv_settle_mode", "source", "target")
         self._send_attach(
@@ -246,7 +240,7 @@ class Session:
     def reject_link(self, end: LinkEnd, condition: str, description: str) -> None:
         """Reject the link that a client attaches: attach it without source and target, then detach.
 
-        The standard requires this. Frames that the client has already sent on the link are ignored.
+        The standard requires this. Later frames of the link are ignored.
         """
         self.links.pop(end.attach.get_number("handle"), None)
         self._send_attach(end, source=NULL, target=NULL)
@@ -260,9 +254,9 @@ class Session:
     # --- what the connection has read
 
     def handle_frame(self, frame: Frame) -> None:
-        """Handle a frame of this session. Raises `MalformedValue`.
+        """Handle a frame of this session, and ignore one for an unknown link.
 
-        A frame for an unknown link is ignored: the link was rejected or detached a moment ago.
+        Raises `MalformedValue`. A link is unknown if it was just rejected or detached.
         """
         match frame.performative:
             case Performative.ATTACH:

@@ -37,7 +37,7 @@ PRODUCT_QUEUES = Path(__file__).with_name("queues.json")
 
 
 class InvalidConfiguration(ValueError):
-    """The configuration file uses a feature that this service does not support."""
+    """The configuration file is invalid, or uses an unsupported feature."""
 
 
 class _Section(BaseModel):
@@ -101,8 +101,7 @@ class _Configuration(_Section):
 def read_configuration(path: Path) -> Sequence[QueueSettings]:
     """Read the queues of the configuration file at *path*.
 
-    Raises `InvalidConfiguration` if the file has another format, uses topics, sessions or
-    forwarding, or names one queue twice. Raises `OSError` if it cannot be read.
+    Raises `InvalidConfiguration` or `OSError`.
     """
     try:
         configuration = _Configuration.model_validate_json(path.read_bytes())

@@ -18,8 +18,7 @@ class HistoryJournal(Protocol):
 class DuplicateHistory:
     """The MessageIds that a queue has seen within its duplicate detection window, oldest first.
 
-    The window begins with the first message of an id. Duplicates do not extend it, even if the
-    message was received or dead-lettered meanwhile.
+    The window begins with the first message of an id; duplicates do not extend it.
     """
 
     def __init__(self, queue: str, window: timedelta | None, journal: HistoryJournal) -> None:

@@ -70,7 +70,7 @@ class QueuedMessage:
 
     @property
     def state(self) -> MessageState:
-        """The state that a peek reports. A locked message is active."""
+        """The state that a peek reports. A lock does not change it."""
         if self.scheduled_for is not None:
             return MessageState.SCHEDULED
         return MessageState.DEFERRED if self.is_deferred else MessageState.ACTIVE

@@ -172,8 +172,8 @@ class Queue:
     def abandon(self, token: UUID, amend: Amendment | None = None) -> None:
         """End the lock with this token, and count a failed delivery.
 
-        The message can be received again. A message that was deferred stays deferred. Raises
-        `MessageLockLost` if no message is locked with the token.
+        After too many of them, the message is dead-lettered. Raises `MessageLockLost` if no message
+        is locked with the token.
         """
         number = self._unlock_message(token)
         self._amend_message(number, amend)

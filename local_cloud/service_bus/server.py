@@ -48,7 +48,7 @@ class ServiceBusServer:
         self._connections.remove(connection)
 
     def request_turn_end(self) -> None:
-        """Schedule the end of the turn, which comes after all ready sockets have been read."""
+        """Schedule the end of the turn, after all ready sockets have been read."""
         if self._turn is None:
             self._turn = self._loop.call_soon(self._complete_turn)
 
@@ -70,7 +70,7 @@ class ServiceBusServer:
         self._set_alarm()
 
     def _deliver_messages(self) -> None:
-        """Send each link one message at a time. Each turn begins with another connection."""
+        """Send each link one message at a time. Each turn begins with a different connection."""
         self._connections.rotate(-1)
         links = [link for each in self._connections for link in each.list_delivering_links()]
         hungry = links

@@ -35,7 +35,7 @@ _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmCall:
-    """A request to Resource Manager whose token, api-version and subscription are valid."""
+    """A request to Resource Manager that has passed the checks of token, version and scope."""
 
     request: Request
     tenant: Tenant
@@ -89,8 +89,7 @@ class ArmCall:
     def build_page(self, items: Sequence[Any], member: str = "value") -> JsonObject:
         """Return one page of a list, with `nextLink` if there is another.
 
-        The query option `$skipToken` is the position of the page. `$top` limits its size, on routes
-        that accept this option.
+        The query option `$skipToken` is the position of the page; `$top` limits its size.
         """
         start = self._parse_skip_token()
         top = self.request.query_params.get("$top", "")

@@ -24,7 +24,7 @@ class PublishedHost:
 
 
 def find_published_hosts(azure: Azure, host: str, port: int) -> Iterator[PublishedHost]:
-    """Yield each Azure Firewall in front of a host, with the sources that it allows or denies."""
+    """Yield each Azure Firewall in front of a host, and which sources it allows or denies."""
     for address in azure.resources.list_of_type(f"{_NETWORK}/publicIPAddresses"):
         properties = address["properties"]
         name = str(properties.get("dnsSettings", {}).get("fqdn", "")).lower()

@@ -93,7 +93,7 @@ async def restart_revision(call: ArmCall) -> Response:
 def write_container_app(
     azure: Azure, document: JsonObject, there: JsonObject | None, now: datetime
 ) -> None:
-    """Store a container app. If its template is new, create a revision and start its containers.
+    """Store a container app. A new template creates a revision and starts its containers.
 
     Rejects (400) a secret without a value, a change that adds a Key Vault secret which the app may
     not read, and a used revision suffix.
@@ -160,7 +160,7 @@ def show_container_app(document: JsonObject) -> JsonObject:
 
 
 def get_container_variables(azure: Azure, revision: JsonObject, now: datetime) -> dict[str, str]:
-    """Return the environment variables that the containers of a revision have.
+    """Return the environment variables of a revision's containers.
 
     If the app uses Key Vault, containers that started 30 minutes ago or earlier are started again
     first. Azure does this only for references without a version.

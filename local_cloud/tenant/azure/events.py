@@ -30,7 +30,7 @@ class KeyEvent(StrEnum):
 
 
 class PolicyOperation(StrEnum):
-    """What happened to a policy: the last part of the operation in Resource Manager's event."""
+    """The last part of the operation in Resource Manager's event about a policy."""
 
     WRITE = "write"
     DELETE = "delete"

@@ -23,7 +23,7 @@ type _LetIn = Callable[[Azure, JsonObject, str], Ranges]
 
 
 def find_ip_lists(azure: Azure, host: str, region: str) -> Iterator[tuple[str, Ranges]]:
-    """Yield each service at a host, and the addresses from which a flow in a region may call it."""
+    """Yield each service at a host, and the addresses that it allows to flows of a region."""
     for kind, (member, let_in) in _SERVICES.items():
         for one in find_resources_at(azure, host, kind, member):
             yield one["id"], let_in(azure, one, region)
@@ -32,17 +32,14 @@ def find_ip_lists(azure: Azure, host: str, region: str) -> Iterator[tuple[str, R
 def find_resources_at(
     azure: Azure, host: str, resource_type: str, member: str
 ) -> Iterator[JsonObject]:
-    """Yield each resource of a type that has an endpoint at a host.
-
-    `member` is the property that holds its endpoints.
-    """
+    """Yield each resource of a type with an endpoint at a host, in its property `member`."""
     for one in azure.resources.list_of_type(resource_type):
         if host in _list_hosts(one["properties"].get(member)):
             yield one
 
 
 def is_address_allowed(resource: JsonObject, address: str) -> bool:
-    """Return whether the network rules of a resource, such as a vault, allow an address."""
+    """Return whether the network rules of a resource allow an address."""
     return not subtract_ranges(parse_ranges([address]), list_acl_ranges(resource))
 
 
@@ -53,7 +50,7 @@ def _list_vault_ranges(_: Azure, vault: JsonObject, __: str) -> Ranges:
 def _get_account_ranges(_: Azure, account: JsonObject, region: str) -> Ranges:
     """Return the addresses that a storage account allows.
 
-    Calls from the account's own region have private source addresses, which no rule can contain.
+    Calls from the account's own region have private addresses, which no rule can contain.
     """
     allowed = list_acl_ranges(account)
     is_own = account.get("location", "").replace(" ", "").lower() == region.lower()

@@ -23,7 +23,7 @@ RETENTION = timedelta(days=28)
 def find_lock_reason(azure: Azure, policy_id: str, now: datetime) -> str | None:
     """Return why the environments with this policy are locked, or None if they are not.
 
-    A missing policy locks them, too.
+    A missing policy locks them.
     """
     policy = azure.resources.find(POLICIES, policy_id)
     if policy is None:

@@ -12,15 +12,14 @@ _EXPONENT = 65537
 
 @cache
 def get_private_key(name: str, number: int, size: int) -> RSAPrivateKey:
-    """Return the private key of the version `number` of the key `name`.
+    """Return the private key of a key's version. It is created once, as this takes a while.
 
-    A key is created on first use, once per process, because this takes a tenth of a second. Keys
-    with the same name in other tenants of the process are equal.
+    Keys with the same name in other tenants of the process are equal.
     """
     del name, number  # They only identify the key.
     return generate_private_key(_EXPONENT, size)
 
 
 def sign_digest(key: RSAPrivateKey, digest: bytes) -> bytes:
-    """Return the RS256 signature of a SHA-256 digest. Raises `ValueError` for another length."""
+    """Return the RS256 signature of a SHA-256 digest. Raises `ValueError` for a wrong length."""
     return key.sign(digest, PKCS1v15(), Prehashed(SHA256()))

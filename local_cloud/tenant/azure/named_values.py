@@ -19,7 +19,7 @@ _SERVICE = "Microsoft.ApiManagement/service"
 
 
 def store_named_value(azure: Azure, document: JsonObject, now: datetime) -> None:
-    """Store a named value. If it refers to a Key Vault secret, read the secret first.
+    """Store a named value, after reading the Key Vault secret that it refers to.
 
     If the secret cannot be read, the named value stays as it was; the error is stored for the
     client that polls the write. Rejects (400) an invalid named value.

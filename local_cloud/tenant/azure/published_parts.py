@@ -58,7 +58,7 @@ def require_valid_part(
     there: JsonObject | None,
     has_item: Callable[[str, str], bool],
 ) -> None:
-    """Reject (400) properties that the service does not accept for a part.
+    """Reject (400) invalid properties of a part, and a change of a started trigger.
 
     `has_item` returns whether a collection has an item of this name.
     """
@@ -88,7 +88,7 @@ def require_valid_part(
 
 
 def _find_references(value: object) -> Iterator[tuple[str, str]]:
-    """Yield the collection and the name of each other part that a part refers to."""
+    """Yield collection and name of each part that a value refers to."""
     if isinstance(value, list):
         for item in value:
             yield from _find_references(item)

@@ -43,7 +43,7 @@ _ELSEWHERE = frozenset(("virtualnetwork", "azureloadbalancer"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowOrigin:
-    """Where a flow's calls come from: its region, and whether it is on the customer's key."""
+    """Where a flow's calls come from."""
 
     #: Azure region, `westeurope`.
     region: str
@@ -75,10 +75,7 @@ class _Target:
 
 
 def find_denial(azure: Azure, host: str, origin: FlowOrigin, port: int = 443) -> DeniedCall | None:
-    """Return what denies a flow's call to a host, or None if nothing does.
-
-    A host without a firewall in the tenant accepts all calls.
-    """
+    """Return what denies a flow's call to a host, or None if nothing does."""
     tag = azure.service_tags.find_regional(origin.service_tag, origin.region)
     sources = () if tag is None else tag.ranges
     for resource_id, rules in _list_barriers(azure, host.lower(), port):

@@ -159,9 +159,9 @@ def _list_handler(plural: str, resource_type: str) -> ArmHandler:
 
 
 def _require_provider(call: ArmCall, namespace: str) -> None:
-    """Reject (409) a list of resources if the subscription has no resource of their provider.
+    """Reject (409) a list if the subscription has no resource of the provider.
 
-    Here, the first resource of a provider registers it; Azure has registrations without resources.
+    In Azure, a registration needs no resource.
     """
     if not call.azure.resources.has_provider(namespace, call.scope):
         raise SimulatedPlatformError(

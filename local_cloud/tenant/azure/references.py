@@ -22,7 +22,7 @@ class KeyVaultReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedReference:
-    """The result of the last time that a Key Vault reference was resolved: a value or an error."""
+    """The last result of resolving a Key Vault reference: a value or an error."""
 
     text: str
     #: None when the syntax is not understood.

@@ -74,15 +74,12 @@ class SimulatedServiceTags:
         return len(self._by_name)
 
     def find_regional(self, service: str, region: str) -> SimulatedServiceTag | None:
-        """Return the entry of a service tag for a region.
-
-        If the region has none, the entry of the whole tag is returned.
-        """
+        """Return the entry of a service tag for a region, or else that of the whole tag."""
         return self.find(f"{service}.{region}") or self.find(service)
 
 
 def build_published_service_tags() -> SimulatedServiceTags:
-    """Return the list with which a tenant begins: four tags in four regions."""
+    """Return the service tags with which a tenant begins."""
     tags = SimulatedServiceTags(PUBLISHED_CHANGE_NUMBER)
     for service, regions in PUBLISHED_RANGES.items():
         entries = [

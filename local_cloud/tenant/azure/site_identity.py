@@ -26,8 +26,8 @@ def find_principal(azure: Azure, site_id: str) -> str:
 def find_assigned_principal(resource: JsonObject | None, wanted: str) -> str:
     """Return the object id of an identity that a resource has, or an empty text.
 
-    `wanted` is the resource id or the client id of a user-assigned identity. If it is empty, the
-    system-assigned one is meant.
+    `wanted` is the resource id or client id of a user-assigned identity; empty means the
+    system-assigned one.
     """
     identity = (resource or {}).get("identity") or {}
     if not wanted:
@@ -40,10 +40,7 @@ def find_assigned_principal(resource: JsonObject | None, wanted: str) -> str:
 
 
 def may_read(azure: Azure, principal: str, vault_id: str, secret: str) -> bool:
-    """Return whether an identity may read a secret of a vault.
-
-    Its role or access policy and the vault's network rules decide.
-    """
+    """Return whether an identity may read a secret of a vault."""
     vault = azure.resources.find(VAULTS, vault_id)
     properties = vault["properties"] if vault else {}
     rules = properties.get("networkAcls") or {}

@@ -15,7 +15,7 @@ _DEFAULT_PRIORITY = 65000
 
 
 def build_effective_restrictions(web: JsonObject) -> list[JsonObject]:
-    """Return the rules in the order of evaluation. The last one applies to all remaining addresses.
+    """Return the rules in the order of evaluation, the last one for all remaining addresses.
 
     Unless `ipSecurityRestrictionsDefaultAction` says otherwise, it denies them if there is another
     rule, and allows them if there is none.

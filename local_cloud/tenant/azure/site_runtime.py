@@ -26,11 +26,7 @@ REFETCH_AFTER = timedelta(hours=24)
 
 
 def get_configuration(azure: Azure, site_id: str, name: str) -> JsonObject:
-    """Return the properties of a part of a site's configuration, or an empty object if they were
-    never set.
-
-    `name` is `appsettings`, `connectionstrings` or `web`.
-    """
+    """Return the properties of a part of a site's configuration, such as `appsettings`."""
     document = azure.resources.find(CONFIG, f"{site_id}/config/{name}")
     return {} if document is None else document["properties"]
 
@@ -47,10 +43,7 @@ def put_configuration(azure: Azure, site_id: str, name: str, properties: JsonObj
 
 
 def restart(azure: Azure, site_id: str, now: datetime) -> None:
-    """Restart a site, which resolves its Key Vault references again.
-
-    A change of its settings also restarts it.
-    """
+    """Restart a site, which resolves its Key Vault references again."""
     azure.restarts[site_id.lower()] += 1
     resolve_references(azure, site_id, now)
 
@@ -86,7 +79,7 @@ def get_references(
 ) -> dict[str, ResolvedReference]:
     """Return the resolved references of a site.
 
-    References without a version are resolved again first if this was done 24 hours ago or earlier.
+    References without a version are resolved again first if their values are 24 hours old.
     """
     known = azure.references.setdefault(_build_configuration_id(site_id, part), {})
     for name, resolved in known.items():

@@ -43,7 +43,7 @@ class EpochForm(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class EventSettings:
-    """The schema of the events that the tenant sends, and variations that real events have."""
+    """The schema of the tenant's events, and variations that real events have."""
 
     schema: EventSchema = EventSchema.EVENT_GRID
     epoch_form: EpochForm = EpochForm.NUMBER

@@ -41,10 +41,7 @@ def build_routes() -> list[Route]:
 
 
 async def list_locations(call: ArmCall) -> JsonObject:
-    """List the regions.
-
-    Each says that its type is `Region`: Azure also lists edge zones, which are none.
-    """
+    """List the regions. Azure also lists edge zones, which have another type."""
     start = f"/subscriptions/{call.get_path_part('subscription')}/locations"
     return {
         "value": [

@@ -30,7 +30,7 @@ _PAGE_SIZE = 25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaultCall:
-    """A request to a vault whose token and api-version are valid."""
+    """A request to a vault that has passed the checks of token, version and network rules."""
 
     request: Request
     tenant: Tenant

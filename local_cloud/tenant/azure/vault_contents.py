@@ -166,10 +166,7 @@ class VaultContents:
         return self.secrets.get(name.lower())
 
     def put_secret(self, name: str, version: SecretVersion) -> SimulatedSecret:
-        """Add a version to a secret, and return the secret.
-
-        A secret is created with its first version.
-        """
+        """Add a version to a secret, and return the secret, which is created if it is new."""
         secret = self.secrets.setdefault(name.lower(), SimulatedSecret(name=name))
         secret.versions.append(version)
         return secret

@@ -47,7 +47,7 @@ def build_routes() -> list[Route]:
 
 
 def build_shown_resource(azure: Azure, document: JsonObject) -> JsonObject:
-    """Return a resource for a read. If it is of `Microsoft.Network`, it has an ETag.
+    """Return a resource for a read. Resources of `Microsoft.Network` have an ETag.
 
     An IP group also names the firewalls and firewall policies that use it.
     """
@@ -66,7 +66,7 @@ def compute_etag(document: JsonObject) -> str:
 
 
 def require_etag(request: Request, there: JsonObject | None) -> None:
-    """Reject (412) a write that names another ETag, or that creates a resource which exists."""
+    """Reject (412) a write that names another ETag, or creates an existing resource."""
     wanted = request.headers.get("If-Match", "*")
     if request.headers.get("If-None-Match") == "*" and there is not None:
         raise _build_etag_error()

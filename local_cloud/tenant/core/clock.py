@@ -9,8 +9,7 @@ from datetime import UTC, datetime, timedelta
 class SimulatedClock:
     """The machine's time, plus all time that was skipped.
 
-    The tenant reads no other clock, except for the expiry of tokens: their clients cache them by
-    the machine's time.
+    Tokens expire by the machine's time, because their clients cache them by it.
     """
 
     def __init__(self) -> None:
@@ -29,7 +28,7 @@ class SimulatedClock:
             listener()
 
     async def reach(self, moment: datetime) -> None:
-        """Wait until the tenant's time has reached `moment`, by waiting or by a skip."""
+        """Wait until the tenant's time has reached `moment`. A skip may end the wait."""
         while (left := (moment - self.now()).total_seconds()) > 0:
             skipped = asyncio.Event()
             self._listeners.append(skipped.set)

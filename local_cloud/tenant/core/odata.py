@@ -37,10 +37,7 @@ _FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
 
 
 def parse_filter(text: str) -> Predicate:
-    """Return a function that tells whether a row matches a filter.
-
-    Rejects (400) unsupported syntax.
-    """
+    """Return a function that tells whether a row matches. Rejects (400) unsupported syntax."""
     parser = _Parser(text)
     predicate = parser.parse_alternatives()
     parser.require_end()
@@ -48,7 +45,10 @@ def parse_filter(text: str) -> Predicate:
 
 
 def select_properties(row: Row, names: str | None, *, keeps: Collection[str]) -> dict[str, Any]:
-    """Return the properties of a row that `$select` names, and always its key and annotations."""
+    """Return the properties of a row that `$select` names, its key and its annotations.
+
+    Without `$select`, all are returned.
+    """
     if not names:
         return dict(row)
     wanted = {name.strip() for name in names.split(",")}
@@ -60,7 +60,7 @@ def select_properties(row: Row, names: str | None, *, keeps: Collection[str]) ->
 def select_paths(body: Row, paths: str | None) -> dict[str, Any]:
     """Return the members of a document that `$select` names by their paths.
 
-    The result always has its id, name, type and location.
+    Id, name, type and location are always returned; without `$select`, all members are.
     """
     if not paths:
         return dict(body)
@@ -219,5 +219,4 @@ def _compare_equal(left: Any, right: Any) -> bool:
 
 
 def build_query_error(message: str) -> SimulatedPlatformError:
-    """Return the error for a query option that is invalid."""
     return InvalidQueryError(message)

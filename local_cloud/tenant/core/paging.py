@@ -21,7 +21,7 @@ def select_page[Item](
 
 
 def parse_start(request: Request) -> int:
-    """Return the position that a request's skip token contains, or 0 without one."""
+    """Return the position in a request's skip token, or 0 without one."""
     token = request.query_params.get(TOKEN, "0")
     if not token.isdigit():
         raise SimulatedPlatformError(400, "InvalidSkipToken", "The skip token is not valid.")
@@ -36,10 +36,7 @@ def build_next_link(request: Request, start: int) -> str:
 
 
 def parse_top(request: Request, default: int) -> int:
-    """Return `$top` of a request, or the default if that is smaller.
-
-    Rejects (400) an invalid one.
-    """
+    """Return `$top` of a request, at most the default. Rejects (400) an invalid one."""
     asked = request.query_params.get("$top", str(default))
     if not asked.isdecimal() or int(asked) < 1:
         raise InvalidQueryError(f"The query option '$top' has the invalid value '{asked}'.")

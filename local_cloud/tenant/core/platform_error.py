@@ -11,10 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 
 class SimulatedPlatformError(Exception):
-    """The rejection of a request, with its status, `error.code` and `error.message`.
-
-    It may also have headers and further members.
-    """
+    """The rejection of a request. It may have headers and further members."""
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ _READ, _WRITE = ".read", ".write"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How many requests to a service or capability are allowed within a sliding window of time."""
+    """How many requests are allowed within a sliding window of time."""
 
     calls: int
     seconds: float
@@ -79,7 +79,7 @@ def _name_capability(route: str, method: str) -> str:
 
 
 def build_throttling_error(name: str, budget: Budget, wait: int) -> SimulatedPlatformError:
-    """Return the error (429) for a request above a budget, as Dataverse documents it."""
+    """Return the error (429) for a request above a budget."""
     headers = {"Retry-After": str(wait)}
     if name.startswith("dataverse"):
         message = (

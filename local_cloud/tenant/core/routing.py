@@ -70,7 +70,7 @@ class AnyCaseRoute(Route):
 
 
 class HostTable:
-    """The application that passes each request to the service of its host."""
+    """Passes each request to the service of its host."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class HostTable:
         return next((app for suffix, app in self._suffixes if host.endswith(suffix)), None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request to the service that its Host header names."""
+        """Pass a request to the service that its Host header names, or answer 421."""
         host = dict(scope["headers"]).get(b"host", b"").decode().rpartition(":")
         name = host[0] if host[2].isdigit() and host[0] else "".join(host)
         app = self.find(name) or JSONResponse(

@@ -146,10 +146,10 @@ class TokenIssuer:
 
 
 def require_token(request: Request, *audiences: str) -> SimulatedCaller:
-    """Return whom the request's token identifies, if it is valid for one of the audiences.
+    """Return whom the request's token identifies. Rejects (401) an invalid token or audience.
 
-    Rejects (401) requests without such a token. Audiences are compared without final slashes and
-    without case, as the platform does for its own APIs.
+    Audiences are compared without final slashes and without case, as the platform does for its own
+    APIs.
     """
     issuer: TokenIssuer = request.app.state.tenant.tokens
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -173,7 +173,6 @@ def require_token(request: Request, *audiences: str) -> SimulatedCaller:
 
 
 def normalize_audience(audience: str) -> str:
-    """Return an audience without final slashes and in lower case, for comparisons."""
     return audience.lower().rstrip("/")
 
 

@@ -25,7 +25,7 @@ _TO_ACT = "prvActOnBehalfOfAnotherUser"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """The user as whom a request acts: its sender, or the user whom the sender impersonates."""
+    """The user as whom a request acts: its sender, or somebody whom the sender impersonates."""
 
     #: Object id of the user for whom the change counts.
     object_id: str
@@ -36,7 +36,7 @@ class Actor:
 
 
 def require_actor(request: Request) -> tuple[SimulatedEnvironment, Actor]:
-    """Return the environment of the request's host, and the user as whom the request acts.
+    """Return the environment of the request's host, and as whom the request acts.
 
     Rejects senders who are not users of the environment, and all requests to a locked environment.
     """
@@ -104,7 +104,7 @@ def build_privilege_error(object_id: str, privilege: str) -> SimulatedPlatformEr
 
 
 def find_user_id(environment: SimulatedEnvironment, object_id: str | None) -> str | None:
-    """Return the `systemuserid` of a person or application, even of one who has left, or None."""
+    """Return the `systemuserid` of a person or application, or None."""
     return environment.user_ids.get((object_id or "").lower())
 
 

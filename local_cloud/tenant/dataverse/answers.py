@@ -38,7 +38,7 @@ _CONDITION = re.compile(r" (?:eq|ne|gt|ge|lt|le) |(?:contains|startswith|endswit
 def build_list_answer(
     request: Request, environment: SimulatedEnvironment, entity_set: str, rows: Sequence[Row]
 ) -> Response:
-    """Return a page of the rows that match the query options, and the link to the next page."""
+    """Return a page of the rows that match the query, with the link to the next page."""
     query = request.query_params
     _require_short(request)
     if order := query.get("$orderby"):

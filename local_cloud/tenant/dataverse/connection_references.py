@@ -13,7 +13,7 @@ from local_cloud.tenant.flows.lifecycle import find_connection_name
 
 
 def require_usable_connection(environment: SimulatedEnvironment, actor: Actor, body: Row) -> None:
-    """Reject a row that names a connection of somebody else which is not shared with the actor."""
+    """Reject a row with a connection that the actor may not use."""
     name = body.get("connectionid")
     if not name:
         return  # a reference may stay unbound
@@ -30,7 +30,7 @@ def require_usable_connection(environment: SimulatedEnvironment, actor: Actor, b
 
 
 def with_connection_names(environment: SimulatedEnvironment, client_data: str) -> str:
-    """Return a definition in which each connection reference also names its connection."""
+    """Return a definition with the names of the connections of its connection references."""
     document = json.loads(client_data)
     for use in read_facts(parse_client_data(client_data)).connections:
         name = find_connection_name(environment, use)

@@ -99,7 +99,7 @@ async def answer_who_am_i(request: Request) -> Response:
 
 
 async def get_privilege(request: Request) -> Response:
-    """Return whether a user has a privilege, and how far it reaches."""
+    """Return how far a user's privilege reaches, if the user has it."""
     environment, _ = require_actor(request)
     user = environment.get_table("systemusers").get(_parse_row_id(request))
     if user is None:

@@ -108,10 +108,10 @@ def list_visible_flows(
 def create_workflow(
     tenant: Tenant, environment: SimulatedEnvironment, actor: Actor, body: Row
 ) -> str:
-    """Create a flow that is off, and return its id, which the body may contain.
+    """Create a flow that is off, and return its id.
 
-    The owner is the actor, or the person in the body. The body's `solution` is the value of the
-    header `MSCRM.SolutionUniqueName`.
+    The body may name the id and the owner; by default, the owner is the actor. Its member
+    `solution` is the value of the header `MSCRM.SolutionUniqueName`.
     """
     solution = body.pop("solution", None)
     _require_known(body)
@@ -198,8 +198,7 @@ def _change_state(
 def _find_checked_person(tenant: Tenant, actor: Actor) -> str:
     """Return the object id whose rights the flow service checks.
 
-    This is the actor's, or that of the impersonating sender if the impersonation does not reach the
-    flow service.
+    This is the sender's if the impersonation does not reach the flow service.
     """
     assumptions = tenant.get_part(PowerPlatform).assumptions
     if actor.on_behalf_by and not assumptions.impersonation_reaches_flow_service:
@@ -253,9 +252,9 @@ def _find_owner(environment: SimulatedEnvironment, body: dict[str, Any]) -> str 
 
 @contextmanager
 def wrap_errors() -> Iterator[None]:
-    """Wrap errors of the flow service as Dataverse does.
+    """Wrap errors of the flow service as Dataverse does, except those of a platform migration.
 
-    The error during a platform migration is not wrapped. See platform.md#blocked-writes.
+    See platform.md#blocked-writes.
     """
     try:
         yield

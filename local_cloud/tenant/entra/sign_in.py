@@ -27,7 +27,7 @@ _PAGE = """<!doctype html>
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """The sign-in behind an authorization code: who signed in, and to which application."""
+    """The sign-in for which an authorization code was issued."""
 
     object_id: str
     client_id: str
@@ -59,7 +59,7 @@ def build_sign_in_routes(prefix: str = "") -> list[Route]:
 
 
 async def sign_out(request: Request) -> Response:
-    """Redirect a browser back to the application. There is no session to end."""
+    """Answer a sign-out. There is no session to end."""
     target = request.query_params.get("post_logout_redirect_uri", "")
     clients = request.app.state.tenant.get_part(Directory).principals.values()
     if any(_is_registered(one, target) for one in clients):
@@ -90,7 +90,7 @@ async def authorize(request: Request) -> Response:
 
 
 def build_application_claims(directory: Directory, object_id: str, audience: str) -> dict[str, Any]:
-    """Return the claims (v2.0) of a person's token for an application of the directory.
+    """Return the claims (v2.0) of a token for an application of the directory.
 
     They are empty for any other audience.
     """

@@ -57,10 +57,10 @@ def require_bap_admin(request: Request) -> SimulatedCaller:
 
 
 def require_flow_caller(request: Request) -> SimulatedCaller:
-    """Return who sends a request to the flow service.
+    """Return who sends a request to the flow service. Rejects senders who may not.
 
-    Rejects a token for another audience, and an application where only a person may send the
-    request. At an administrator's path, rejects all but administrators.
+    The token's audience and kind decide, and at an administrator's path the right of an
+    administrator.
     """
     caller = require_token(request, *FLOW_AUDIENCES)
     _require_api_version(request)
@@ -80,7 +80,7 @@ def is_admin_scope(request: Request) -> bool:
 def find_visible_environments(
     request: Request, caller: SimulatedCaller
 ) -> list[SimulatedEnvironment]:
-    """Return the environments that a maker sees: those in which the maker is a user."""
+    """Return the environments in which a maker is a user."""
     everything = find_platform(request).environments.values()
     return [each for each in everything if caller.object_id.lower() in each.users]
 
@@ -88,7 +88,7 @@ def find_visible_environments(
 def find_environment(
     name: str, environments: list[SimulatedEnvironment]
 ) -> SimulatedEnvironment | None:
-    """Return the environment with this name, or the default one for `~default`, or None."""
+    """Return the environment with this name, or None. `~default` is the default one."""
     wanted = name.lower()
     is_wanted = (
         (lambda each: each.is_default)
@@ -130,7 +130,7 @@ def require_region(request: Request, environment: SimulatedEnvironment) -> None:
 
 
 def require_flow(request: Request, caller: SimulatedCaller) -> tuple[SimulatedEnvironment, Flow]:
-    """Return the environment and the flow in the path of a write, which reads may show later.
+    """Return the environment and flow in the path of a write, and keep the flow for reads.
 
     Rejects senders who may not edit the flow, except at an administrator's path.
     """
@@ -144,7 +144,7 @@ def require_flow(request: Request, caller: SimulatedCaller) -> tuple[SimulatedEn
 def require_shown_flow(
     request: Request, caller: SimulatedCaller, name: str | None = None
 ) -> tuple[SimulatedEnvironment, Flow]:
-    """Return the environment and the flow in the path of a read, as reads show it now.
+    """Return the environment and flow in the path of a read, as reads show it now.
 
     Rejects the same senders as `require_flow`. `name` replaces the name in the path.
     """
@@ -171,10 +171,7 @@ def _require_flow(request: Request, caller: SimulatedCaller, flow: Flow | None, 
 def _require_editor(
     request: Request, caller: SimulatedCaller, flow: Flow | None, name: str
 ) -> None:
-    """Reject senders without a role on the flow that permits edits.
-
-    Changes of roles take effect at once.
-    """
+    """Reject senders who may not edit the flow. Changes of roles take effect at once."""
     environment = require_environment(request)
     if environment.org_host and caller.object_id.lower() not in environment.users:
         message = f"The user '{caller.object_id}' has no role in the environment's Dataverse."

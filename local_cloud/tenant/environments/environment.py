@@ -33,7 +33,7 @@ class SimulatedPolicyLink:
 
 @dataclass(slots=True, kw_only=True)
 class Operation:
-    """An operation on an environment that takes some time, such as to link it to a policy."""
+    """An operation on an environment that takes time, such as linking it to a policy."""
 
     id: str
     type: str
@@ -142,10 +142,7 @@ class SimulatedEnvironment:
     def find_shown_flow(
         self, now: datetime, *, workflow_id: str = "", name: str = ""
     ) -> Flow | None:
-        """Return a flow as reads show it now, or None if they show none or a deleted one.
-
-        The flow is found by Dataverse id or by name.
-        """
+        """Return a flow as reads show it now, by Dataverse id or name, or None."""
         self.unseen_flows = [flow for flow in self.unseen_flows if not flow.past.is_over(now)]
         current = self.workflows.get(workflow_id) or self.flows.get(name)
         for flow in [*self.unseen_flows, *([current] if current else [])]:
@@ -157,10 +154,7 @@ class SimulatedEnvironment:
         return None
 
     def list_shown_flows(self, now: datetime) -> list[Flow]:
-        """Return all flows as lists show them now, in the order of creation.
-
-        Deleted flows are included.
-        """
+        """Return all flows, deleted ones too, as lists show them now, in the order of creation."""
         shown = (flow.past.find_shown_item(flow, now, in_list=True) for flow in self.order)
         return [flow for flow in shown if flow is not None]
 
@@ -228,7 +222,7 @@ class SimulatedEnvironment:
         return self.policy is not None and self.policy.status == LinkStatus.LINKED
 
     def is_migrating(self, now: datetime) -> bool:
-        """Return whether writes are rejected, because a link or a migration is in progress."""
+        """Return whether an operation or a migration is in progress, so that writes are rejected."""
         if self.operation and self.operation.compute_state(now) in ("NotStarted", "Running"):
             return True
         return self.migration_ends is not None and now < self.migration_ends

@@ -58,7 +58,7 @@ class Run:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Flow:
-    """A flow with all its data, for every service that shows it."""
+    """A cloud flow with all its data."""
 
     #: Name in the flow service; for most flows equal to the Dataverse id.
     name: str
@@ -124,10 +124,7 @@ class Flow:
     _facts: FlowFacts | None = None
 
     def get_facts(self) -> FlowFacts:
-        """Return what the platform reads from the definition.
-
-        The result is cached until the next save.
-        """
+        """Return what the platform reads from the definition, cached until the next save."""
         if self._facts is None:
             self._facts = read_facts(self.parse_properties())
         return self._facts
@@ -190,7 +187,7 @@ class Flow:
     def compute_signature(self) -> str:
         """Return the signature (`sig`) of the trigger URL.
 
-        It depends on the access key, the trigger and its path, so a save keeps it.
+        A save changes it only with the trigger's name or path.
         """
         facts = self.get_facts()
         signed = f"{self.workflow_id}/{facts.trigger_name}/{facts.relative_path}"
@@ -203,7 +200,7 @@ class Flow:
         return sorted(kept, key=lambda run: run.started, reverse=True)
 
     def add_run(self, run: Run) -> None:
-        """Add a new run, and remove the runs that the platform would have deleted by now."""
+        """Add a new run, and remove those that the platform would have deleted."""
         while self.runs and self.runs[0].started < run.started - RUN_HISTORY:
             self.runs.popleft()
         self.runs.append(run)

@@ -87,7 +87,7 @@ class FlowFacts:
         return self.trigger_type == "Request" and self.trigger_kind == "PowerApp"
 
     def has_microsoft_key_reason(self, *, in_solution: bool) -> bool:
-        """Return whether the flow stays on Microsoft's key because of what its definition contains.
+        """Return whether the flow's own definition keeps it on Microsoft's key.
 
         A parent also stays if its child does; this is not included. The tenant has this list of
         reasons only here (platform.md#flows-that-stay).

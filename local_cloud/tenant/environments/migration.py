@@ -16,7 +16,7 @@ from local_cloud.tenant.environments.power_platform import PowerPlatform
 
 
 def has_own_microsoft_key_reason(flow: Flow) -> bool:
-    """Return whether a flow stays on Microsoft's key for its own reason, not that of a child."""
+    """Return whether a flow stays on Microsoft's key for a reason other than a child."""
     return flow.is_held_back or flow.get_facts().has_microsoft_key_reason(
         in_solution=flow.is_in_solution
     )
@@ -25,7 +25,7 @@ def has_own_microsoft_key_reason(flow: Flow) -> bool:
 def list_held_back_flows(environment: SimulatedEnvironment, assumptions: Assumptions) -> set[str]:
     """Return the Dataverse ids of the flows that cannot migrate, and of all their parents.
 
-    A child that is already on the customer-managed key does not keep its parents on Microsoft's.
+    A child on the customer-managed key keeps no parent on Microsoft's.
     """
     flows = [
         flow
@@ -96,8 +96,7 @@ def start_migration(
 def migrate_released_flows(
     platform: PowerPlatform, environment: SimulatedEnvironment, now: datetime
 ) -> Iterator[None]:
-    """Migrate the flows that have no reason to stay on Microsoft's key after the block, but had
-    one.
+    """Migrate the flows that lose their reason to stay on Microsoft's key inside the block.
 
     A parent has the reasons of its children. Does nothing until the environment's migration is
     over.
@@ -125,9 +124,7 @@ def find_flows_on_microsoft_key(
 ) -> list[Flow]:
     """Return flows on Microsoft's key, or with `only_stuck` only those that cannot migrate.
 
-    Before a policy is applied, those that cannot migrate are the ones that would stay. Afterwards,
-    an edited flow without a reason to stay is only in the whole list, until it migrates. Flows that
-    are off are omitted if the tenant assumes it.
+    Flows that are off are omitted if the tenant assumes it.
     """
     assumptions = platform.assumptions
     listed = [

@@ -67,10 +67,7 @@ class PowerPlatform:
         self.register_trigger_url(environment, flow)
 
     def find_called_flow(self, workflow_id: str) -> tuple[SimulatedEnvironment, Flow] | None:
-        """Return the flow whose id a trigger URL contains, and its environment, or None.
-
-        Deleted flows are found too.
-        """
+        """Return the flow with the id in a trigger URL, even a deleted one, or None."""
         return self._by_workflow_id.get(workflow_id.lower())
 
     def keep_flow_for_reads(

@@ -100,7 +100,7 @@ def build_full_body(
 
 
 def build_license_data(tenant: Tenant, flow: Flow) -> dict[str, Any]:
-    """Return the licence with which a flow runs. This is its owner's, or none.
+    """Return the licence with which a flow runs, which is that of its owner.
 
     See platform.md#flow-licence; the names of members are assumed.
     """
@@ -126,7 +126,7 @@ def _build_connection(key: str, reference: dict[str, Any]) -> dict[str, Any]:
 
 
 def build_api_definition(reference: dict[str, Any]) -> dict[str, Any]:
-    """Return the connector of a connection reference in brief, as `$expand` adds it."""
+    """Return the connector of a connection reference in brief, for `$expand`."""
     return {
         "name": reference["id"].rpartition("/")[2],
         "id": reference["id"],
@@ -136,7 +136,7 @@ def build_api_definition(reference: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_client_data_member(properties: dict[str, Any]) -> str:
-    """Return the `clientdata` in a request's `properties`. Rejects (400) invalid properties."""
+    """Return the `clientdata` for a request's `properties`. Rejects (400) invalid ones."""
     references = {}
     for key, reference in (properties.get("connectionReferences") or {}).items():
         connection: dict[str, Any] = {"name": reference.get("connectionName", "")}

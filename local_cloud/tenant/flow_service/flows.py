@@ -72,8 +72,7 @@ _BATCH = 20
 async def get_flow(request: Request) -> Response:
     """Return a flow with its definition.
 
-    The tenant may assume that the definition is hidden from administrators without a role on the
-    flow.
+    The tenant may assume that administrators without a role on the flow get no definition.
     """
     caller = require_flow_caller(request)
     environment, flow = require_shown_flow(request, caller)
@@ -229,7 +228,7 @@ async def stop_flow(request: Request) -> Response:
 
 
 async def move_into_solution(request: Request) -> Response:
-    """Serve `migrateFlows`: add up to twenty flows to a solution, by default the default solution.
+    """Serve `migrateFlows`: add up to twenty flows to a solution, by default the default one.
 
     A maker may add only flows that the maker may edit (platform.md#move-into-solution).
     """

@@ -46,11 +46,10 @@ async def list_flows(request: Request) -> Response:
 
 
 async def list_own_flows(request: Request) -> Response:
-    """Return a maker's flows: those that the maker owns, or those shared with the maker.
+    """Return the flows that a maker owns, or those shared with the maker.
 
-    Flows in solutions are only included on request. Without `$filter`, the result has all flows
-    that the maker owns. With `search('personal')`, it has those of them that are not shared; with
-    `search('team')`, the flows that are shared by or with the maker.
+    Flows in solutions are only included on request. `search('personal')` in `$filter` selects own
+    flows that are not shared, and `search('team')` flows that are shared by or with the maker.
     """
     caller = require_flow_caller(request)
     environment, tenant = require_environment(request), find_tenant(request)
@@ -97,7 +96,7 @@ def _split_words(request: Request, option: str, *known: str) -> set[str]:
 async def list_flows_on_microsoft_key(request: Request) -> Response:
     """Serve `nonCmkMigratedFlows`, the list of flows on Microsoft's key.
 
-    With `exclude`, the list has only flows that cannot migrate.
+    With `exclude`, only flows that cannot migrate are listed.
     """
     require_flow_caller(request)
     environment, platform = require_environment(request), find_platform(request)
@@ -141,7 +140,7 @@ async def list_migrating_url_flows(request: Request) -> Response:
 
 
 async def read_cmk_status(request: Request) -> Response:
-    """Return the state of the environment's migration. The body is not published (assumed)."""
+    """Return the state of the environment's migration. The format of the body is assumed."""
     require_flow_caller(request)
     environment, now = require_environment(request), find_tenant(request).clock.now()
     if environment.migration_ends is None:

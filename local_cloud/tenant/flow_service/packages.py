@@ -51,7 +51,6 @@ def build_bap_routes() -> list[Route]:
 
 
 async def list_package_resources(request: Request) -> Response:
-    """Return what a flow's package would contain: flow, connectors and connections."""
     _, flow = await _find_named_flow(request, "baseResourceIds")
     root = f"/providers/{_FLOW}/{flow.name}"
     parts = _list_dependencies(flow)
@@ -100,7 +99,6 @@ async def get_package(request: Request) -> Response:
 
 
 async def export_to_arm_template(request: Request) -> Response:
-    """Return a flow as an ARM template of a Logic App."""
     _, flow = require_shown_flow(request, require_flow_caller(request))
     workflow = {
         "type": "Microsoft.Logic/workflows",

@@ -47,7 +47,7 @@ class CallHistory:
     entries: list[CallHistoryEntry] = field(default_factory=list)
 
     def to_json(self, since: int, now: datetime) -> list[dict[str, Any]]:
-        """Return the entries from the position `since` on, each with the run's current status."""
+        """Return the entries from the position `since` on, with the current status of runs."""
         return [_build_entry(entry, now) for entry in self.entries[since:]]
 
 

@@ -50,10 +50,7 @@ def require_writable(tenant: Tenant, environment: SimulatedEnvironment) -> None:
 
 
 def create(tenant: Tenant, environment: SimulatedEnvironment, new: NewFlow) -> Flow:
-    """Create a flow that is off.
-
-    In a linked environment, it is on the customer-managed key from the start.
-    """
+    """Create a flow that is off. In a linked environment, it begins on the customer's key."""
     platform, now = tenant.get_part(PowerPlatform), tenant.clock.now()
     require_writable(tenant, environment)
     if not new.is_in_solution:
@@ -132,7 +129,7 @@ def read_current_variables(environment: SimulatedEnvironment) -> dict[str, str]:
 
 
 def turn_on(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, activator: str) -> None:
-    """Turn a flow on for a person or application with the object id `activator`.
+    """Turn a flow on for the person or application `activator` (object id).
 
     Rejects this, for example, if the activator may not use the flow's connections, if the licence
     is missing, or if a child is off.
@@ -311,7 +308,7 @@ def _require_connection(
 def find_connection_name(
     environment: SimulatedEnvironment, use: SimulatedConnectionUse
 ) -> str | None:
-    """Return the connection that a flow uses by its name or by a reference, or None."""
+    """Return the name of the connection that a flow uses, or None."""
     if use.logical_name:
         for row in environment.get_table("connectionreferences").values():
             if row["connectionreferencelogicalname"] == use.logical_name:

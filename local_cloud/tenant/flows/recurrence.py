@@ -28,9 +28,8 @@ def parse_interval(flow: Flow) -> timedelta | None:
 def compute_first_due(flow: Flow, now: datetime, *, is_new: bool) -> datetime | None:
     """Return when a flow first runs after it was turned on or saved, or None without a recurrence.
 
-    Without a start time, a new flow runs at once, and a flow that is turned on again runs at its
-    next slot. With a start time in the past, it runs at the next slot; with one in the future, at
-    this time.
+    This is a future start time, or else the next slot. A new flow without a start time runs at
+    once.
     """
     step = parse_interval(flow)
     if step is None:
@@ -46,7 +45,7 @@ def compute_first_due(flow: Flow, now: datetime, *, is_new: bool) -> datetime | 
 
 
 def compute_next_due(last: datetime, now: datetime, step: timedelta) -> datetime:
-    """Return the first slot after `now`. Slots that were missed are skipped."""
+    """Return the first slot after `now`, skipping slots that were missed."""
     if last > now:
         return last
     return last + step * ((now - last) // step + 1)

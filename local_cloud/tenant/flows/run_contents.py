@@ -27,7 +27,7 @@ _KEEP_AUTHORIZATION = "IncludeAuthorizationHeadersInOutputs"
 def build_trigger_outputs(
     trigger: Mapping[str, Any], headers: Mapping[str, str], body: bytes
 ) -> bytes | None:
-    """Return the outputs of a trigger that was called, or None if the trigger secures them."""
+    """Return the outputs of a called trigger, or None if the trigger secures them."""
     secured = ((trigger.get("runtimeConfiguration") or {}).get("secureData") or {}).get(
         "properties", ()
     )
@@ -90,7 +90,7 @@ def read_trigger_outputs(
 ) -> bytes:
     """Return the trigger outputs behind a link.
 
-    Rejects a link that is invalid or expired, and a request that has a token too.
+    Rejects an invalid or expired link, and a request that also has a token.
     """
     if authorization:
         message = "The request has both a signature and an Authorization header."

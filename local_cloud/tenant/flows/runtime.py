@@ -45,7 +45,7 @@ class Start:
 
 @dataclass(slots=True, kw_only=True)
 class _Execution:
-    """A run in progress, with the definition at its start. A later save does not change it."""
+    """A run in progress, with the definition at its start, which a later save does not change."""
 
     environment: SimulatedEnvironment
     flow: Flow
@@ -72,10 +72,7 @@ class Answer:
 
 
 def call_url(tenant: Tenant, call: TriggerCall, start: Start) -> Answer:
-    """Call a trigger URL, and record the call.
-
-    Raises `SimulatedPlatformError` if it is rejected.
-    """
+    """Call a trigger URL, and record the call. Raises `SimulatedPlatformError` for a rejection."""
     try:
         environment, flow = admit_call(tenant, call)
     except SimulatedPlatformError as error:

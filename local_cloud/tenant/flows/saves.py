@@ -114,8 +114,7 @@ def build_unpublished_row_error() -> SimulatedPlatformError:
 def empty_references_if_rejected(assumptions: Assumptions, flow: Flow) -> Iterator[None]:
     """Empty a flow's connection references if a save inside the block is rejected.
 
-    Does so only if the tenant assumes this behaviour. The time of the last change and the row's
-    version stay.
+    Does so only if the tenant assumes it. The time of the last change and the row's version stay.
     """
     try:
         yield
@@ -129,10 +128,7 @@ def empty_references_if_rejected(assumptions: Assumptions, flow: Flow) -> Iterat
 
 @contextmanager
 def restore_if_rejected(flow: Flow) -> Iterator[None]:
-    """Restore a flow if the request is rejected inside the block.
-
-    A request is a transaction: all its changes are stored, or none.
-    """
+    """Restore a flow if the request is rejected inside the block."""
     before = {name: getattr(flow, name) for name in _IN_TRANSACTION}
     try:
         yield

@@ -42,12 +42,10 @@ async def apply_effects_of_time(tenant: Tenant) -> None:
 def play_event(
     tenant: Tenant, environment: SimulatedEnvironment, event: dict[str, Any]
 ) -> list[str]:
-    """Play an event of a connector operation (`{"operationId": …}`).
+    """Play an event of a connector operation, and return the names of the started flows.
 
-    Return the names of the flows that it starts. It starts each flow with this trigger that is on
-    and subscribed, so both an original and its copy if both are on. A flow with a polling trigger
-    that was turned off processes the event when it is turned on again; one with a webhook trigger
-    never does.
+    A polling flow that was turned off processes the event when it is turned on again; a flow with a
+    webhook never does.
     """
     started = []
     for flow in environment.order:
@@ -69,8 +67,8 @@ def play_event(
 def _is_subscribed(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> bool:
     """Return whether a flow gets the events of its webhook.
 
-    If the tenant assumes that subscriptions have names, only the last flow that was turned on with
-    a name gets its events.
+    If the tenant assumes that subscriptions have names, only the flow last turned on with a name
+    gets its events.
     """
     name = flow.get_facts().subscription
     if not name or not tenant.get_part(PowerPlatform).assumptions.subscriptions_have_names:
@@ -84,7 +82,7 @@ def is_polling(flow: Flow) -> bool:
 
 
 def replay_backlog(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -> None:
-    """Start a polling flow once for each event that occurred while the flow was off.
+    """Start a polling flow once for each event that occurred while it was off.
 
     If the tenant assumes that nothing is replayed, these events are dropped.
     """

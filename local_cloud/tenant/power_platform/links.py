@@ -130,7 +130,7 @@ def _begin_operation(
 
 
 def _find_failure(assumptions: Assumptions) -> dict[str, str] | None:
-    """Return why a link fails, if the tenant assumes that the next links fail, else None.
+    """Return why a link fails, if the tenant assumes that the next links fail.
 
     The link can be requested again. See platform.md#link-operation.
     """
@@ -148,7 +148,7 @@ def _require_idle(tenant: Tenant, environment: SimulatedEnvironment) -> None:
 
 
 def _normalize_geography(location: str) -> str:
-    """Return the name of a geography as policies have it, such as `uk` for `unitedkingdom`.
+    """Return a geography's name in policies, such as `uk` for `unitedkingdom`.
 
     See platform.md#policy-regions.
     """
@@ -158,10 +158,9 @@ def _normalize_geography(location: str) -> str:
 def _require_linkable(
     tenant: Tenant, environment: SimulatedEnvironment, policy: SimulatedPolicyLink
 ) -> None:
-    """Reject an environment that cannot be linked.
+    """Reject an environment that the platform cannot link to a policy.
 
-    Its region, its type, whether it is managed, and the number of linked environments decide. See
-    platform.md#environment-requirements.
+    See platform.md#environment-requirements.
     """
     if _normalize_geography(environment.location) != _normalize_geography(policy.location):
         message = (

@@ -35,7 +35,7 @@ class ReceivedMessage:
 
 @dataclass(slots=True)
 class Receivers:
-    """The received messages, and the secrets with which their senders have to sign."""
+    """The messages that receivers got, and the secrets for verifying their senders."""
 
     #: By which the webhook's messages are signed (`whsec_…`).
     webhook_secret: str = ""
@@ -53,7 +53,6 @@ def find_receivers(request: Request) -> Receivers:
 
 
 def store_message(request: Request, receiver: str, content: dict[str, Any]) -> None:
-    """Store an accepted message: its `title`, `kind`, `id`, `correlation` and `link`."""
     tenant, receivers = request.app.state.tenant, find_receivers(request)
     known = {(one.receiver, one.id) for one in receivers.messages if not one.refusal}
     is_repeated = bool(content["id"]) and (receiver, content["id"]) in known

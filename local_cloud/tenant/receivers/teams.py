@@ -63,7 +63,7 @@ async def post_card(request: Request) -> Response:
 
 
 def _find_fault(card: dict[str, Any]) -> str:
-    """Return the part of a card that Teams could not show, or an empty text."""
+    """Return why Teams could not show a card, or an empty text."""
     if card.get("type") != "AdaptiveCard" or card.get("version") not in _VERSIONS:
         return f"It is no Adaptive Card of a version up to 1.5: {card.get('version')}."
     if not card.get("body"):

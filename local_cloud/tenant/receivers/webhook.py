@@ -32,7 +32,7 @@ def build_routes(_: Tenant) -> list[Route]:
 
 
 async def receive_webhook(request: Request) -> Response:
-    """Accept a message with a valid signature whose time stamp is close to now.
+    """Accept a message with a valid signature and a recent time stamp.
 
     A repeated message is accepted too, because its sender may not have got the first answer.
     """

@@ -47,7 +47,7 @@ from local_cloud.tenant.entra.directory import Directory
 
 
 def seed_azure(tenant: Tenant, description: JsonObject) -> None:
-    """Add the Azure resources of a seed to the tenant, beside those that it has.
+    """Add the Azure resources of a seed to the tenant.
 
     Raises `KeyError`, `ValueError` or `SimulatedPlatformError` for an invalid seed, and `OSError`
     if the service tag file cannot be read.

@@ -33,7 +33,6 @@ _DEFAULT_PUBLISHER = {
 
 
 def seed_environment(tenant: Tenant, description: Description) -> SimulatedEnvironment:
-    """Add an environment of the seed to the tenant, and return it."""
     now = tenant.clock.now()
     environment = SimulatedEnvironment(
         id=description["id"],
@@ -75,8 +74,9 @@ def seed_environment(tenant: Tenant, description: Description) -> SimulatedEnvir
 def _seed_members(
     directory: Directory, environment: SimulatedEnvironment, description: Description
 ) -> None:
-    """Add everybody in the directory to an environment. The seed's `members` sets the rights of
-    some users, or disables them.
+    """Add the people and applications of the directory to an environment, as users.
+
+    The seed's `members` sets the rights of some of them, or disables them.
     """
     rights = {member["id"]: member for member in description.get("members") or []}
     for principal in directory.principals.values():

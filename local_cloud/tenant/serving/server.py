@@ -38,10 +38,7 @@ class TenantServer:
         services: Sequence[Service] = SERVICES,
         cloud: SovereignCloud | None = None,
     ) -> None:
-        """Create a server of the tenant.
-
-        With `cloud`, its hosts have the names of another cloud than the public one.
-        """
+        """Create a server of the tenant. `cloud` gives its hosts the names of that cloud."""
         self.tenant = tenant
         self._folder = tempfile.TemporaryDirectory(prefix="local-tenant-", delete=True)
         certificates = Certificates()
@@ -79,7 +76,7 @@ class TenantServer:
 
     @property
     def refused_hosts(self) -> list[str]:
-        """The hosts that clients have requested from the proxy and that it has rejected."""
+        """The hosts to which the proxy has rejected connections."""
         return self._tunnel.refused
 
     async def __aenter__(self) -> Self:
@@ -103,7 +100,7 @@ class TenantServer:
             await apply_effects_of_time(self.tenant)
 
     def close_host(self, host: str) -> None:
-        """Act as a firewall: end all connections, and reject new ones to a host."""
+        """End all connections, and reject new ones to a host, as a firewall does."""
         self._closed.add(host)
         self._tunnel.disconnect()
 

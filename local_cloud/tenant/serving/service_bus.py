@@ -9,7 +9,7 @@ from local_cloud.tenant.core.tenant import SimulatedQueueMessage
 
 
 class ServiceBusPublisher:
-    """Sends the events of a tenant to the queues of a Service Bus. It can be `tenant.events`."""
+    """Sends the events of a tenant to queues of a Service Bus."""
 
     def __init__(self, connection_string: str) -> None:
         self._client = ServiceBusClient.from_connection_string(connection_string)

@@ -1,9 +1,10 @@
-"""Serve a tenant as another cloud than the public one, with the other host names and audiences.
+"""Serve a tenant as a cloud other than the public one.
 
-The tenant knows the public names only. This application replaces the other cloud's names in each
-request, and the public names in each response. It rejects requests that use a public name which the
-other cloud does not have. Sources: `Microsoft.PowerApps.Administration.PowerShell` for Power
-Platform, the Azure CLI's list of clouds for Azure.
+The tenant knows the public host names and audiences only. This application replaces the other
+cloud's names in each request, and the public names in each response. It rejects requests that use a
+public name which the other cloud does not have. Sources:
+`Microsoft.PowerApps.Administration.PowerShell` for Power Platform, the Azure CLI's list of clouds
+for Azure.
 """
 
 import re

@@ -25,7 +25,7 @@ _YEAR = timedelta(days=365)
 
 
 class TimeStampAnswer(core.Sequence):  # type: ignore[misc]  # the library has no types
-    """An answer to a query. The library's own class always requires a token; this one does not."""
+    """An answer to a query, which needs no token, unlike that of the library."""
 
     _fields = [  # noqa: RUF012
         ("status", tsp.PKIStatusInfo),
@@ -146,7 +146,7 @@ def _build_certificate(
     issuer: tuple[x509.Certificate, RSAPrivateKey] | None,
     now: datetime,
 ) -> x509.Certificate:
-    """Return a certificate: of the root, or for time stamps (RFC 3161, 2.3)."""
+    """Return a root certificate, or one for time stamps (RFC 3161, 2.3)."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     certificate = (
         x509.CertificateBuilder()
