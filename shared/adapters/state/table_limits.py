@@ -46,6 +46,7 @@ def require_valid_batch(operations: Sequence[Operation]) -> None:
             _require_valid_columns(operation.row)
 
 
+@functools.lru_cache(4096)  # a job's rows are read and written again and again
 def require_valid_entity_key(table: str, partition: str, key: str | None = None) -> None:
     """Raise `ValueError` for names that Table storage does not accept."""
     if not _TABLE.fullmatch(table):
