@@ -14,8 +14,8 @@ from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.request_demand import RequestDemand
 
 #: For called flows: the requests of the next invocation from that state, as counted by
-#: tests/performance/test_calls_per_delivery.py. A copy waits for the Microsoft-key list before it
-#: is verified; after that, one invocation continues until the callers are updated. Where a share
+#: tests/performance/test_requests_per_invocation.py. A copy waits for the Microsoft-key list before
+#: it is verified; after that, one invocation continues until the callers are updated. Where a share
 #: has no effect, it needs six more requests and waits for them. A wrong number only costs waiting
 #: time.
 _FLOW_CALLS: Mapping[FlowJobState, int] = {

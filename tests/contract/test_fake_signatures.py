@@ -5,7 +5,7 @@ from typing import get_type_hints
 import pytest
 
 from tests.fakes.ports import Ports, build_fakes
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 PORTS = get_type_hints(Ports)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from shared.errors import Conflict, NotFound, PlatformError
 from shared.ports import KeyValue
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 REFERENCE_TYPE = "application/vnd.microsoft.appconfig.keyvaultref+json;charset=utf-8"
 #: Most characters of key, label, value, content type and tags together.

@@ -10,7 +10,7 @@ from shared.errors import NotFound
 from shared.ports import Site
 from tests.fakes.site_references import read_statuses, restart
 from tests.fakes.tenant import FakeSite
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeAppSettings:

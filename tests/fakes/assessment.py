@@ -9,7 +9,7 @@ from shared.domain.power_apps import CanvasApp, Connection, add_sign_in
 from shared.errors import InvalidInput, NotFound
 from shared.ports import ResultPage
 from tests.fakes.flow_reports import build_page
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeConnections:

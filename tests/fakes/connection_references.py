@@ -9,7 +9,7 @@ from shared.domain.definitions.connection_reference import (
 from shared.domain.environment import Environment
 from shared.errors import AlreadyExists, NotFound, PlatformError
 from tests.fakes.tenant import FakeEnvironment, FakeUser
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeConnectionReferences:

@@ -10,8 +10,8 @@ from datetime import timedelta
 
 from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
 from shared.errors import PlatformError
-from tests.fakes.test_world import World
 from tests.fakes.vault_references import fetch_secret
+from tests.fakes.world import World
 
 REFRESH_AFTER = timedelta(minutes=30)
 

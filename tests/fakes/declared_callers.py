@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from shared.domain.callers.declared_caller import DeclaredCaller
 from shared.errors import UnreadableRow
 from shared.state.rows import StoredItem, Table
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeDeclaredCallers:

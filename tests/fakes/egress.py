@@ -11,7 +11,7 @@ from tests.fakes.tenant import FakeFlow
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.fakes.test_world import World
+    from tests.fakes.world import World
 
 _ANYBODY = frozenset({"*", "any", "internet", "0.0.0.0/0"})
 

@@ -10,7 +10,7 @@ from shared.domain.environment import Environment
 from shared.errors import Conflict, NotFound
 from shared.ports import EnvironmentVariable
 from tests.fakes.tenant import FakeVariable
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeEnvironmentVariables:

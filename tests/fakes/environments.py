@@ -4,7 +4,7 @@ import builtins
 from datetime import datetime, timedelta
 
 from shared.domain.environment import Environment
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 _LATELY = timedelta(minutes=1)
 

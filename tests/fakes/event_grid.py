@@ -6,7 +6,7 @@ from shared.domain.definitions.flow_definition import parse_client_data
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.errors import PlatformError
 from tests.fakes.run_jobs import find_flow
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 def require_validated(world: World, change: Mapping[str, object]) -> None:

@@ -1,5 +1,5 @@
 from shared.domain.keys.key import KeyVersion
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 VAULT_URL, NAME = "https://kv-evidence.vault.azure.net", "evidence"
 #: Without a version.

@@ -15,7 +15,7 @@ from tests.fakes.flow_service import (
 )
 from tests.fakes.sharing import build_user_row, list_permissions
 from tests.fakes.tenant import FakeFlow
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeFlowAccess:

@@ -15,8 +15,8 @@ from tests.fakes.tenant import (
     FakeTeam,
     FakeUser,
 )
-from tests.fakes.test_world import World
 from tests.fakes.traffic import FlowStarter, UrlHolder
+from tests.fakes.world import World
 
 SUBSCRIPTION = "/subscriptions/5f9b3c1e-0000-4000-8000-000000000001/resourceGroups/rg"
 

@@ -8,8 +8,8 @@ from shared.domain.flow import FlowListEntry, Workflow, WorkflowSummary
 from shared.domain.flow_owner import FlowOwner, OwnerStatus
 from shared.ports import ResultPage
 from tests.fakes.flow_reports import FakeFlowReports, build_page
-from tests.fakes.test_world import World
 from tests.fakes.workflows import FakeWorkflows
+from tests.fakes.world import World
 
 #: Flows a page: small, so that most environments of the tests have several.
 SIZE = 3

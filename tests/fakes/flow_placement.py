@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from shared.errors import NotFound, PlatformError
 from tests.fakes.flow_service import release_after_change, require_no_platform_migration
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 _MOST = 20
 

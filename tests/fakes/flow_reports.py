@@ -14,7 +14,7 @@ from shared.errors import NotFound, PlatformError
 from shared.ports import ResultPage
 from tests.fakes.flow_service import has_microsoft_key_reason
 from tests.fakes.tenant import FakeFlow, FakeRun
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 def build_detail(world: World, flow: FakeFlow) -> FlowServiceFlow:

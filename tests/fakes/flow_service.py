@@ -36,8 +36,8 @@ from tests.fakes.records import Switch
 from tests.fakes.tenant import FakeEnvironment, FakeFlow, FakeUser
 
 if TYPE_CHECKING:
-    from tests.fakes.test_world import World
     from tests.fakes.traffic import Traffic
+    from tests.fakes.world import World
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800, "month": 2592000}
 

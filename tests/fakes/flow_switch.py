@@ -10,7 +10,7 @@ from tests.fakes.flow_service import (
     turn_on,
 )
 from tests.fakes.tenant import FakeFlow
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeFlowSwitch:

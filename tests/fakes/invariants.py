@@ -15,8 +15,8 @@ from tests.fakes.flow_service import compute_signature
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.run_jobs import find_flow, find_urls
 from tests.fakes.tenant import FakeFlow
-from tests.fakes.test_world import World
 from tests.fakes.traffic import UrlHolder
+from tests.fakes.world import World
 
 
 def find_second_copies(world: World) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from shared.errors import NotFound, PlatformError
 from shared.ports import JsonService
 from tests.fakes.hidden_values import merge_patch
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeJsonApi:

@@ -6,7 +6,7 @@ from shared.domain.network.firewall_fix import FirewallFix, build_unavailable_fi
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
 from shared.errors import NotFound
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeKeys:

@@ -7,7 +7,7 @@ from shared.domain.ids import hash_key
 from shared.domain.solution_setting import SolutionSetting
 from shared.errors import NotFound
 from tests.fakes.tenant import FakeTeam, FakeUser
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeOrganization:

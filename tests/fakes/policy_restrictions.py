@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from shared.errors import PlatformError
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakePolicyRestrictions:

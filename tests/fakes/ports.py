@@ -48,10 +48,10 @@ from tests.fakes.signing_keys import FakeSigningKeys
 from tests.fakes.site_files import FakeSiteFiles
 from tests.fakes.solutions import FakeSolutions
 from tests.fakes.synapse import FakeSynapseArtifacts
-from tests.fakes.test_world import World
 from tests.fakes.text_rows import FakeTextRows
 from tests.fakes.time_stamps import FakeTimeStamps
 from tests.fakes.workflows import FakeWorkflows
+from tests.fakes.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

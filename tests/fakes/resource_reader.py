@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from shared.errors import NotFound
 from shared.ports import PagedResourceReader, ResultPage, TaggedResource, TaggedResourceReader
 from tests.fakes.hidden_values import without_secrets
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeResourceReader(PagedResourceReader, TaggedResourceReader):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from shared.domain.definitions.json_values import mapping_at, objects_at
 from shared.errors import NotFound
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeResourceSecrets:

@@ -12,7 +12,7 @@ from tests.fakes.container_secrets import require_readable_secrets, start_contai
 from tests.fakes.event_grid import require_validated
 from tests.fakes.hidden_values import merge_patch
 from tests.fakes.named_values import store_named_value
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 _RULES = "/securityrules/"
 #: What a PUT keeps, because Azure sets it.

@@ -13,7 +13,7 @@ from tests.fakes.flow_service import build_trigger_url, compute_signature
 from tests.fakes.tenant import FakeFlow, FakeRun
 
 if TYPE_CHECKING:
-    from tests.fakes.test_world import World
+    from tests.fakes.world import World
 
 _PATH = re.compile(r"/workflows/([0-9a-f]{32})/triggers/([^/]+)/paths/invoke(?:/|$)")
 _URL = re.compile(r"https://[^\s\"'<>;,\\]+/paths/invoke[^\s\"'<>;,\\]*")

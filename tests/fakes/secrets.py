@@ -9,7 +9,7 @@ from datetime import datetime
 from shared.errors import NotFound, PlatformError
 from shared.ports import Secret
 from tests.fakes.tenant import FakeSecret
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeSecrets:

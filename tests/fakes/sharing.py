@@ -20,7 +20,7 @@ from shared.domain.sharing import (
 )
 from shared.errors import CmkflowError, NotFound, PlatformError
 from tests.fakes.tenant import FakeFlow, FakeUser
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 def build_user_row(user: FakeUser) -> DataversePrincipal:

@@ -5,7 +5,7 @@ from shared.domain.keys.key import KeyVersion
 from shared.domain.signature import SigningKey
 from shared.errors import NotFound, PlatformError
 from shared.signatures import get_public_key
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeSigningKeys:

@@ -2,7 +2,7 @@
 
 from shared.errors import Conflict, NotFound
 from shared.ports import SiteFile
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeSiteFiles:

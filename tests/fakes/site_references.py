@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from shared.domain.keys.secret_access import SecretReader, find_reading_obstacle
 from tests.fakes.tenant import FakeSite, ResolvedReference
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 _REFERENCE = re.compile(r"@Microsoft\.KeyVault\(SecretUri=(https://[^/]+)/secrets/([^/)]+)/?\)")
 REFETCH_AFTER = timedelta(hours=24)

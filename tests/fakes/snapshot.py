@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 
 from tests.fakes.tenant import FakeFlow
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

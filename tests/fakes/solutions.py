@@ -5,7 +5,7 @@ from collections.abc import Collection
 from shared.domain.environment import Environment
 from shared.domain.solution import Solution
 from shared.errors import PlatformError
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeSolutions:

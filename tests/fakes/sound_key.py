@@ -1,7 +1,7 @@
 """Add a customer-managed key that passes every check of the app."""
 
 from shared.domain.keys.key import EnterprisePolicy, KeyVault, KeyVersion
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 VAULT_ID, VAULT_URL = "/vaults/kv-cmk", "https://kv-cmk.vault.azure.net"
 KEY = "pp-cmk"

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Mapping, Sequence
 
 from shared.errors import Conflict, NotFound, PlatformError
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeSynapseArtifacts:

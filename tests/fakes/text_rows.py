@@ -7,7 +7,7 @@ from shared.domain.environment import Environment
 from shared.errors import Conflict, NotFound
 from shared.ports import TextColumn, TextRow
 from tests.fakes.tenant import FakeRow
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeTextRows:

@@ -4,7 +4,7 @@ from functools import cached_property
 
 from local_cloud.tenant.time_stamps.token_signer import TokenSigner
 from shared.time_stamps import build_query, require_granted_time_stamp
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeTimeStamps:

@@ -17,7 +17,7 @@ from tests.fakes.run_jobs import Outcome, call_url, find_urls, run_flow
 
 if TYPE_CHECKING:
     from tests.fakes.tenant import FakeFlow
-    from tests.fakes.test_world import World
+    from tests.fakes.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

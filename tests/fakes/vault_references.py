@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.keys.secret_access import SecretReader, find_reading_obstacle
 from shared.errors import PlatformError
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 _URI = re.compile(r"(https://[^/]+)/secrets/([^/]+)")
 

@@ -19,7 +19,7 @@ from tests.fakes.flow_service import (
     turn_on,
 )
 from tests.fakes.tenant import FakeEnvironment, FakeFlow, FakeUser
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 class FakeWorkflows:

@@ -7,7 +7,7 @@ from typing import Any
 from tree_sitter import Language, Node, Parser
 from tree_sitter_bicep import language
 
-#: Reads syntax; types and API versions are for Microsoft's compiler (`test_repairs_compiled.py`).
+#: Reads syntax. Microsoft's compiler checks types and versions (test_firewall_fixes_compiled.py).
 PARSER = Parser(Language(language()))
 
 

@@ -33,7 +33,7 @@ from tests.performance.over_the_wire import (
 from tests.performance.planning_time import measure_planning_time
 from tests.performance.remediation_figures import open_simulated_run
 from tests.performance.test_approvable_plan import FOR_EACH_APP, build_large_tenant
-from tests.performance.test_network_calls import count_requests_to_verify
+from tests.performance.test_requests_of_network_check import count_requests_to_verify
 
 RESULTS = ROOT / "var" / "bench" / "results.json"
 M365_MODULES = ROOT / "var" / "third-party-clients" / "node_modules"

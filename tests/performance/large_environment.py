@@ -29,7 +29,7 @@ from shared.services import Services
 from shared.steps.updating_callers.find_callers import CallerSearchRequest
 from tests.fakes.ports import build_fakes
 from tests.fakes.services import build_fake_services
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 FLOWS = 10_000
 HELD_BACK = 300

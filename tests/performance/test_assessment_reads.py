@@ -18,7 +18,7 @@ from tests.fakes.builder import Builder
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.ports import build_fakes
 from tests.fakes.services import build_fake_services
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 FEW, MANY = 3, 150
 

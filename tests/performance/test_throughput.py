@@ -9,8 +9,8 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.settings import Settings
-from tests.functional.scenarios.call_meter import Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.functional.scenarios.request_meter import Meter, put_on_budget
 
 FLOWS = 40
 MINUTE = timedelta(minutes=1)

@@ -16,7 +16,7 @@ from tests.fakes.driver import Driver
 from tests.fakes.pause import Pause
 from tests.fakes.snapshot import Snapshot, find_differences, take_snapshot
 from tests.fakes.tenant import FakeFlow
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.functional.preparing.prepare_scenario import PREPARE, add_input_flow
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.property.test_remediation_invariants import (

@@ -18,9 +18,9 @@ from tests.functional.deleting.deletion_scenario import (
     run_timers,
 )
 from tests.functional.planning.test_hidden_definitions import build_hidden_scenario
-from tests.functional.scenarios.call_meter import MINUTE, Meter, put_on_budget
+from tests.functional.scenarios.recorded_list_reads import WatchedReport
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_report import WatchedReport
+from tests.functional.scenarios.request_meter import MINUTE, Meter, put_on_budget
 from tests.property.examples import count_examples
 
 MOST_FLOWS = 6

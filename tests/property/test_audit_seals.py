@@ -31,7 +31,7 @@ from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.evidence_key import KEY_URL, add_evidence_key
 from tests.fakes.ports import Fakes, build_fakes
 from tests.fakes.services import build_fake_services, build_fake_settings
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 SETTINGS = build_fake_settings(evidence_key=KEY_URL)
 MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)

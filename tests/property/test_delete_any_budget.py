@@ -20,7 +20,7 @@ from tests.functional.deleting.deletion_scenario import (
     read_deletions,
     request_deletions,
 )
-from tests.functional.scenarios.call_meter import Meter, put_on_budget
+from tests.functional.scenarios.request_meter import Meter, put_on_budget
 from tests.property.examples import count_examples
 from tests.property.test_lists_any_budget import MOST, Lists, expiries
 

@@ -15,11 +15,11 @@ from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_
 from tests.fakes.crash import Moment, Plan
 from tests.fakes.definitions import parse_facts
 from tests.fakes.pause import Pause
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.property.examples import count_examples
 from tests.property.interrupted import run_until_struck
-from tests.property.test_paused_deliveries import moments, sleeps
+from tests.property.test_paused_invocations import moments, sleeps
 from tests.property.test_remediation_invariants import (
     approve_plan,
     build_ingredients_scenario,

@@ -5,8 +5,8 @@ from functools import cache
 
 import pytest
 
-from tests.property.struck_effects import Fault, find_all_sites
-from tests.property.struck_scenarios import SCENARIOS, STRUCK_SCENARIOS
+from tests.property.interrupted_effects import Fault, find_all_sites
+from tests.property.interrupted_scenarios import SCENARIOS, STRUCK_SCENARIOS
 
 
 @cache
@@ -16,7 +16,7 @@ def find_effects(name: str) -> frozenset[str]:
 
 
 def test_scenarios_reach_every_effect() -> None:
-    """If this fails, add a scenario for the new effect to `struck_scenarios.py`."""
+    """If this fails, add a scenario for the new effect to `interrupted_scenarios.py`."""
     assert find_all_sites().difference(*map(find_effects, SCENARIOS)) == set()
 
 

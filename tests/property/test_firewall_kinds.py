@@ -18,7 +18,7 @@ from shared.firewalls.api_management import build_open_service_firewall
 from shared.firewalls.app_service import parse_scm_site, parse_site
 from shared.firewalls.network_security_group import parse_group
 from tests.fakes.ports import build_fakes
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.kinds.cases import FIREWALL_KINDS, load_firewall_case
 from tests.kinds.firewalls import api_management
 from tests.kinds.firewalls.app_service import build_restriction, build_site, build_web_config

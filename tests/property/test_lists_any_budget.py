@@ -23,8 +23,8 @@ from tests.functional.assessing.test_background_assessment import (
     remove_times,
     start_background_assessment,
 )
-from tests.functional.scenarios.call_meter import MINUTE, Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
+from tests.functional.scenarios.request_meter import MINUTE, Meter, put_on_budget
 from tests.property.examples import count_examples
 
 MOST = 12

@@ -27,7 +27,7 @@ from tests.fakes.ports import build_fakes
 from tests.fakes.sharing import is_co_owned
 from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.fakes.tenant import FakeFlow
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 from tests.kinds.cases import MOVED_KINDS, load_caller_case
 from tests.property.examples import count_examples

@@ -15,7 +15,7 @@ from shared.ports import TextColumn
 from tests.fakes.builder import Builder
 from tests.fakes.ports import build_fakes
 from tests.fakes.services import build_kinds
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.property.trigger_url_texts import WRITINGS, draw_trigger_urls
 
 COLUMNS = [

@@ -12,7 +12,7 @@ from tests.fakes.driver import Driver
 from tests.fakes.invariants import watch
 from tests.fakes.ports import build_fakes
 from tests.fakes.snapshot import find_differences, take_snapshot
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.functional.scenarios.two_environments import TwoEnvironments
 from tests.property.examples import count_examples
 from tests.property.test_remediation_invariants import (

@@ -10,7 +10,7 @@ from tests.fakes.builder import Builder
 from tests.fakes.flow_service import turn_off
 from tests.fakes.ports import build_fakes
 from tests.fakes.run_jobs import call_url, find_urls, run_flow
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 @pytest.fixture

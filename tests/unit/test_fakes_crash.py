@@ -7,7 +7,7 @@ from shared.ports import InsertRow, StoreRow, UpsertRow
 from tests.fakes.builder import Builder
 from tests.fakes.crash import Killed, Moment, Plan, was_killed
 from tests.fakes.ports import Fakes, Ports, build_fakes
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 @pytest.fixture

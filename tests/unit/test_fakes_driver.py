@@ -9,7 +9,7 @@ from tests.fakes.crash import Moment, Plan
 from tests.fakes.driver import Driver, NeverEndsError
 from tests.fakes.messages import Delivered
 from tests.fakes.ports import Fakes, build_fakes
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 QUEUE = "flow-jobs"
 

@@ -3,7 +3,7 @@ import pytest
 from tests.fakes import definition_builder as define
 from tests.fakes.builder import Builder
 from tests.fakes.ports import Ports, build_fakes
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.fakes.ports import Fakes, build_fakes
 from tests.fakes.run_jobs import call_url
 from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.fakes.tenant import FakeFlow
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 ON = WorkflowUpdate(state=FlowState.ON)
 OFF = WorkflowUpdate(state=FlowState.OFF)

@@ -7,7 +7,7 @@ from shared.ports import QueueMessage
 from tests.fakes.clock import ManualClock
 from tests.fakes.crash import Killed
 from tests.fakes.messages import DUPLICATE_WINDOW, Delivered, Delivery, FakeMessages
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 QUEUE = "flow-jobs"
 

@@ -6,7 +6,7 @@ from tests.fakes.builder import Builder
 from tests.fakes.flow_service import build_trigger_url, turn_off, turn_on
 from tests.fakes.ports import build_fakes
 from tests.fakes.tenant import FakeFlow
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from shared.errors import NotFound, PlatformError
 from tests.fakes.builder import Builder
 from tests.fakes.ports import Ports, build_fakes
 from tests.fakes.tenant import FakeFlow
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 TURN_ON = WorkflowUpdate(state=FlowState.ON)
 

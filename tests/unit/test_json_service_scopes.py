@@ -9,7 +9,7 @@ from shared.callers.sharepoint import SharePointCallers
 from shared.errors import JobBlocked, PlatformError
 from shared.ports import JsonService
 from tests.fakes.json_api import FakeJsonApi
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 SITE = "contoso.sharepoint.com/sites/shop"
 type Kind = type[GitHubCallers | AzureDevOpsCallers | SharePointCallers]

@@ -15,7 +15,7 @@ from shared.ports import PlatformPorts
 from shared.settings import Settings
 from tests.fakes.ports import build_fakes
 from tests.fakes.services import build_fake_settings
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 PACKAGES = ("shared.callers", "shared.firewalls")
 KINDS = [(package, kind) for package in PACKAGES for kind in find_kinds(package)]

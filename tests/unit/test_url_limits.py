@@ -4,7 +4,7 @@ from shared.domain.callers.caller import Caller
 from shared.domain.clouds import PUBLIC
 from shared.domain.plans.url_limits import describe_url_limits, estimate_url_length
 from tests.fakes.builder import Builder
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 HOST = "6f0a1d6e8f3b4a549d0a2f6b7c1e9d.11.environment.api.powerplatform.com"
 

@@ -24,7 +24,7 @@ from tests.fakes.tenant import (
     FakeUser,
     FakeVariable,
 )
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.local_cloud.tenant.tenant_world import APP, POLICY_ID, build_client_data
 
 type Description = dict[str, Any]

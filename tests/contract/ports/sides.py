@@ -26,7 +26,7 @@ from tests.contract.ports.described_tenant import build_description
 from tests.fakes.flow_pages import SIZE
 from tests.fakes.ports import build_fakes
 from tests.fakes.run_jobs import run_flow
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT
 
 

@@ -19,7 +19,7 @@ from shared.use_cases.manage_firewall_fixes import (
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.crash import Moment, Plan, was_killed
 from tests.fakes.fault_injection import Failing
-from tests.functional.scenarios.guarded_scenario import (
+from tests.functional.scenarios.firewall_scenario import (
     APPLIED,
     GROUP,
     build_faulty_services,

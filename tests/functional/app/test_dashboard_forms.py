@@ -26,7 +26,7 @@ from shared.use_cases.show_remediation import show_remediation
 from tests.functional.app.dashboard_scenario import run_until_no_call_period
 from tests.functional.rolling_back.test_replay import build_cut_over_scenario
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
-from tests.functional.scenarios.guarded_scenario import (
+from tests.functional.scenarios.firewall_scenario import (
     GROUP,
     build_guarded_scenario,
     list_issue_names,

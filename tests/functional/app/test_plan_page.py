@@ -22,7 +22,7 @@ from shared.domain.environment import EnvironmentSettings
 from shared.domain.principal import Role
 from tests.functional.callers.test_canvas_apps import add_app
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, build_sign_in_header, call
-from tests.functional.scenarios.guarded_scenario import GROUP, build_guarded_scenario
+from tests.functional.scenarios.firewall_scenario import GROUP, build_guarded_scenario
 from tests.functional.scenarios.remediation_scenario import (
     Scenario,
     approve_shown,

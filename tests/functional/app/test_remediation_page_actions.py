@@ -11,7 +11,7 @@ from shared.domain.environment import ApprovalPolicy
 from shared.use_cases.change_remediation import cancel
 from shared.use_cases.manage_firewall_fixes import apply_fix
 from tests.functional.scenarios.app_calls import TRIGGERS, call
-from tests.functional.scenarios.guarded_scenario import (
+from tests.functional.scenarios.firewall_scenario import (
     GROUP,
     build_fix_input,
     build_guarded_scenario,

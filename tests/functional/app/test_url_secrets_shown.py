@@ -14,7 +14,7 @@ from tests.functional.callers.test_url_secrets import build_scenario, format_sec
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import TRIGGERS
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import plan_remediation
+from tests.functional.scenarios.traffic_scenario import plan_remediation
 
 REASON = "app-0 has no identity that resolves Key Vault references."
 

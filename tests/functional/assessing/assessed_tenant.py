@@ -9,7 +9,7 @@ from shared.use_cases.assess import assess_environment
 from tests.fakes.builder import Builder
 from tests.fakes.ports import Fakes, build_fakes
 from tests.fakes.services import build_fake_services
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from tests.fakes.builder import Builder
 from tests.fakes.ports import build_fakes
 from tests.fakes.services import build_fake_services
 from tests.fakes.tenant import FakeFlow
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.functional.scenarios.app_calls import call
 
 EDIT = frozenset({"ReadAccess", "WriteAccess"})

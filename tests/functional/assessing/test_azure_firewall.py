@@ -5,7 +5,7 @@ import pytest
 from shared.domain.network.firewall import Firewall
 from shared.firewalls import build_firewall_kinds
 from tests.fakes.ports import build_fakes
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.kinds.case import HOST, Json, build_resource
 from tests.kinds.firewalls.azure_firewall import (
     ADDRESS,

@@ -11,7 +11,7 @@ from shared.firewalls import build_firewall_kinds
 from shared.firewalls.app_service import parse_site
 from shared.firewalls.network_security_group import parse_group
 from tests.fakes.ports import build_fakes
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.kinds.case import HOST, Json, build_resource
 from tests.kinds.cases import FIREWALL_KINDS, load_firewall_case
 from tests.kinds.firewalls.app_service import build_restriction, build_site, build_web_config

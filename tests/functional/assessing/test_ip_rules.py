@@ -7,7 +7,7 @@ from shared.domain.network.firewall import Firewall
 from shared.domain.network.verdict import Verdict
 from shared.firewalls import build_firewall_kinds
 from tests.fakes.ports import build_fakes
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.kinds.case import HOST, Json
 from tests.kinds.firewalls import (
     cosmos_account,

@@ -8,7 +8,7 @@ from shared.ports import CallerKind, ReadOnSave
 from tests.fakes.builder import Builder
 from tests.fakes.ports import Ports, build_fakes
 from tests.fakes.services import build_kinds
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 
 async def write_caller(

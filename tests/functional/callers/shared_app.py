@@ -15,7 +15,7 @@ from tests.fakes.definitions import find_lineage
 from tests.fakes.services import build_fake_settings
 from tests.fakes.tenant import FakeFlow, FakeSite
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import plan_remediation
+from tests.functional.scenarios.traffic_scenario import plan_remediation
 
 FLOWS = 10
 DAY = timedelta(days=1)

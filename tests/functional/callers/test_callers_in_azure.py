@@ -9,7 +9,7 @@ from shared.errors import Conflict, JobBlocked, PlatformError
 from shared.ports import Secret, WritesWholeResource
 from tests.fakes.secrets import FakeSecrets
 from tests.fakes.services import build_kinds
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.functional.callers.called_tenant import Tenant
 
 

@@ -8,7 +8,7 @@ from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.ports import build_fakes
 from tests.fakes.services import build_kinds
 from tests.fakes.tenant import FakeFlow
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.functional.callers.called_tenant import write_caller
 from tests.kinds.cases import MOVED_KINDS, load_caller_case
 

@@ -12,7 +12,7 @@ from tests.fakes import definition_builder as define
 from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.fakes.tenant import FakeFlow, FakeRun
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
+from tests.functional.scenarios.traffic_scenario import assert_nothing_lost, plan_remediation
 
 
 class ActionBeforeWrite:

@@ -8,7 +8,7 @@ from shared.errors import PlatformError
 from shared.steps.flows.missing_permission import is_permission_missing
 from tests.functional.callers.called_tenant import Tenant
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
+from tests.functional.scenarios.traffic_scenario import assert_nothing_lost, plan_remediation
 from tests.kinds.cases import MOVED_KINDS, load_caller_case
 
 GROUP = "/subscriptions/s/resourceGroups/rg"

@@ -10,7 +10,7 @@ from tests.fakes import definition_builder as define
 from tests.fakes.services import build_fake_settings, build_kinds
 from tests.functional.callers.called_tenant import Tenant
 from tests.functional.scenarios.remediation_scenario import Scenario, edit
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
+from tests.functional.scenarios.traffic_scenario import assert_nothing_lost, plan_remediation
 
 KIND = "event_grid_subscription"
 

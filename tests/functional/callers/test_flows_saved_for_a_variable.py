@@ -12,7 +12,7 @@ from shared.reason import Reason
 from shared.use_cases import change_remediation
 from tests.fakes.tenant import FakeFlow
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
+from tests.functional.scenarios.traffic_scenario import assert_nothing_lost, plan_remediation
 
 HOUR = timedelta(hours=1)
 

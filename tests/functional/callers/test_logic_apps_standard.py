@@ -14,7 +14,7 @@ from shared.ports import SiteFile
 from tests.fakes.site_files import FakeSiteFiles
 from tests.functional.callers.called_tenant import Tenant
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
+from tests.functional.scenarios.traffic_scenario import assert_nothing_lost, plan_remediation
 
 KIND = "logic_app_standard"
 

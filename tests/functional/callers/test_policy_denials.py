@@ -8,7 +8,7 @@ from shared.steps.planning.policy_denials import find_policy_denials
 from tests.fakes.services import build_kinds
 from tests.functional.callers.called_tenant import Tenant
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import plan_remediation
+from tests.functional.scenarios.traffic_scenario import plan_remediation
 from tests.kinds.cases import MOVED_KINDS, load_caller_case
 
 SITE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Web/sites/shop"

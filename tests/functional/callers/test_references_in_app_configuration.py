@@ -26,7 +26,7 @@ from tests.functional.callers.test_url_secrets import (
     read_properties,
 )
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
+from tests.functional.scenarios.traffic_scenario import assert_nothing_lost, plan_remediation
 
 STORE = "https://contoso.azconfig.io"
 PLACE = (STORE, "Flow:Urls", "production")

@@ -23,7 +23,7 @@ from tests.functional.callers.test_url_secrets import (
     format_secret_name,
 )
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
+from tests.functional.scenarios.traffic_scenario import assert_nothing_lost, plan_remediation
 
 
 async def choose_for_flows(scenario: Scenario, use: UrlSecretUse, *flows: str) -> ChosenUrlSecrets:

@@ -20,7 +20,7 @@ from tests.fakes.services import build_fake_settings
 from tests.fakes.site_references import REFETCH_AFTER, read_setting
 from tests.fakes.tenant import FakeFlow, FakeSite
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
+from tests.functional.scenarios.traffic_scenario import assert_nothing_lost, plan_remediation
 
 DAY = timedelta(days=1)
 VAULT = "https://kv-urls.vault.azure.net"

@@ -14,7 +14,7 @@ from tests.fakes.builder import Builder
 from tests.fakes.driver import Driver
 from tests.fakes.ports import build_fakes
 from tests.fakes.services import build_fake_services
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.functional.cli.cli_app import CommandLine, deliver_messages
 
 NAME = "Orders <script>alert(1)</script>"

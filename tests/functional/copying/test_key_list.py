@@ -13,8 +13,8 @@ from shared.services import Services
 from tests.fakes import definition_builder as define
 from tests.fakes.ports import Ports
 from tests.fakes.runtime import UnlimitedRequests
-from tests.functional.scenarios.call_meter import Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import Scenario
+from tests.functional.scenarios.request_meter import Meter, put_on_budget
 
 
 @dataclass(slots=True)

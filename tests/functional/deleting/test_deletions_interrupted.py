@@ -15,7 +15,7 @@ from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
 from tests.fakes.crash import Killed, Moment, Plan
 from tests.fakes.snapshot import find_differences, take_snapshot
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.functional.deleting.deletion_scenario import (
     DAY,
     MINUTE,

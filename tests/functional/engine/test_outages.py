@@ -21,7 +21,7 @@ from tests.fakes.crash import Plan
 from tests.fakes.driver import Driver
 from tests.fakes.ports import Ports
 from tests.fakes.tenant import FakeSecret
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 

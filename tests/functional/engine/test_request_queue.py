@@ -22,12 +22,12 @@ from shared.use_cases.show_status import show_status
 from tests.fakes import definition_builder as define
 from tests.fakes.ports import Ports
 from tests.fakes.runtime import UnlimitedRequests
-from tests.functional.scenarios.call_meter import Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import (
     Scenario,
     plan_and_run_until,
     plan_remediation,
 )
+from tests.functional.scenarios.request_meter import Meter, put_on_budget
 
 HOUR = timedelta(hours=1)
 LIMIT = BudgetLimit(name="flow-service", calls=5, window=HOUR / 60)

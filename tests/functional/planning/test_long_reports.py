@@ -14,9 +14,9 @@ from shared.jobs.fenced_rows import FencedRows
 from shared.steps.flows.key_report import open_key_report
 from shared.steps.planning.discover_flows import discover_flows, read_flows_still_to_move
 from shared.use_cases.name_flows import list_flows
-from tests.functional.scenarios.call_meter import Meter, put_on_budget
+from tests.functional.scenarios.recorded_list_reads import WatchedReport
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_report import WatchedReport
+from tests.functional.scenarios.request_meter import Meter, put_on_budget
 
 FLOWS = 9
 PAGE = 2

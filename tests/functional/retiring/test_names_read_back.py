@@ -10,7 +10,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
 from tests.fakes.ports import Ports
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
+from tests.functional.scenarios.traffic_scenario import assert_nothing_lost, plan_remediation
 
 
 class ForgottenNames:

@@ -19,9 +19,9 @@ from shared.use_cases.show_remediation import show_remediation
 from shared.use_cases.show_status import read_pending_actions
 from tests.fakes.flow_service import turn_off, turn_on
 from tests.fakes.invariants import find_flows_left_off
+from tests.functional.scenarios.cutover_scenario import Pair, build_pair, turn_kill_switch_on
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.remediation_scenario import plan_remediation as plan
-from tests.functional.scenarios.swap_scenario import Pair, build_pair, turn_kill_switch_on
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 LAGS = [0.0, 0.5, 3.0, 30.0, 60.0]

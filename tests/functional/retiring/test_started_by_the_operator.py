@@ -10,7 +10,7 @@ from shared.adapters.entra.no_service_account import NoServiceAccount
 from shared.reason import Reason
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes.ports import Ports
-from tests.functional.scenarios.swap_scenario import build_pair, turn_kill_switch_on
+from tests.functional.scenarios.cutover_scenario import build_pair, turn_kill_switch_on
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 

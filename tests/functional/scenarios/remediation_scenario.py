@@ -31,7 +31,7 @@ from tests.fakes.driver import Driver
 from tests.fakes.ports import Fakes, Ports, build_fakes
 from tests.fakes.services import build_fake_services, build_fake_settings
 from tests.fakes.tenant import FakeFlow
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 
 #: Runs a test, which takes `profile`, on the platform as documented and on an adversarial one.
 on_both_platforms = pytest.mark.parametrize("profile", Profile)

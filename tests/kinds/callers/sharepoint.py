@@ -169,7 +169,7 @@ async def test_site_that_rejects_the_app_does_not_hide_another(tenant: "Tenant")
 
 async def test_plan_names_webhook_site_and_what_to_do() -> None:
     from tests.functional.scenarios.remediation_scenario import Scenario
-    from tests.functional.scenarios.watched_scenario import plan_remediation
+    from tests.functional.scenarios.traffic_scenario import plan_remediation
 
     scenario = Scenario()
     _add_caller(scenario.build, scenario.build.add_http_flow("Orders"))

@@ -12,8 +12,8 @@ from local_cloud.demo.flow_results import DemoResult
 from local_cloud.demo.platform_requests import RequestMeter
 from local_cloud.demo.report import Report, print_summary, read_documented_report, write_reports
 from local_cloud.tenant.core.profiles import Profile
-from tests.local_cloud.demo.test_demo_judgement import RETIRED
-from tests.local_cloud.demo.test_demo_wording import CountingTenant
+from tests.local_cloud.demo.test_demo_result import RETIRED
+from tests.local_cloud.demo.test_demo_texts import CountingTenant
 
 
 def build_report(profile: Profile, *, waits: int, documented: dict[str, Any]) -> Report:

@@ -14,7 +14,7 @@ from local_cloud.demo.report_page import group_flows, render_report_page
 from local_cloud.demo.run import find_log_error
 from local_cloud.tenant.core.profiles import Profile
 from tests.local_cloud.demo.test_demo_cost import build_report
-from tests.local_cloud.demo.test_demo_judgement import RETIRED
+from tests.local_cloud.demo.test_demo_result import RETIRED
 from tests.local_cloud.demo.test_flow_trace import TITLES, build_span, build_trace
 
 

@@ -19,7 +19,7 @@ from shared.use_cases.manage_firewall_fixes import (
 )
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes.crash import Plan
-from tests.functional.scenarios.guarded_scenario import (
+from tests.functional.scenarios.firewall_scenario import (
     APPLIED,
     SERVICE_TAGS,
     WEST,

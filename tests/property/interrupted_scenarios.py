@@ -1,4 +1,4 @@
-"""Run scenarios to their end while a fault of `struck_effects.py` is injected into a write."""
+"""Run scenarios to their end while a fault of `interrupted_effects.py` is injected into a write."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
@@ -27,14 +27,14 @@ from shared.use_cases.change_solution_setting import (
 from shared.use_cases.delete_originals import delete_originals
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.crash import Killed, Plan, was_killed
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.functional.deleting.deletion_scenario import request_deletions
 from tests.functional.planning.test_hidden_definitions import build_hidden_scenario
 from tests.functional.preparing.prepare_scenario import PREPARE
-from tests.functional.scenarios.guarded_scenario import build_guarded_scenario
+from tests.functional.scenarios.firewall_scenario import build_guarded_scenario
 from tests.functional.scenarios.remediation_scenario import Scenario, edit
 from tests.property.interrupted import PREPARED
-from tests.property.struck_effects import Fault, Striker, install_striker
+from tests.property.interrupted_effects import Fault, Striker, install_striker
 from tests.property.test_remediation_invariants import (
     approve_plan,
     build_ingredients_scenario,

@@ -39,8 +39,8 @@ from tests.functional.callers.shared_app import (
 from tests.functional.scenarios.disturbance import disturb
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.functional.scenarios.remediation_scenario import plan_remediation as planned_without_runs
+from tests.functional.scenarios.traffic_scenario import assert_nothing_lost, plan_remediation
 from tests.functional.scenarios.two_environments import TwoEnvironments
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
 from tests.kinds.cases import MOVED_KINDS, load_caller_case
 
 

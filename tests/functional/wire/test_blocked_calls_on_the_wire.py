@@ -6,8 +6,8 @@ from local_cloud.tenant.environments.flow import Flow
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.use_cases.run_daily_check import run_daily_check
-from tests.functional.wire.test_kept_networks_on_the_wire import allow_new_addresses
-from tests.functional.wire.test_ranges_on_the_wire import DAY, HOST, build_web_app
+from tests.functional.wire.test_address_ranges_on_the_wire import DAY, HOST, build_web_app
+from tests.functional.wire.test_shared_network_snapshots_on_the_wire import allow_new_addresses
 from tests.functional.wire.wire_scenario import (
     SHORT,
     WireScenario,

@@ -11,7 +11,7 @@ from tests.fakes.builder import Builder
 from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.functional.scenarios.disturbance import disturb
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
+from tests.functional.scenarios.traffic_scenario import assert_nothing_lost, plan_remediation
 
 HOUR = timedelta(hours=1)
 

@@ -13,7 +13,7 @@ from shared.use_cases import change_remediation
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.fakes.flow_service import turn_off, turn_on
-from tests.functional.scenarios.swap_scenario import Pair, build_pair, turn_kill_switch_on
+from tests.functional.scenarios.cutover_scenario import Pair, build_pair, turn_kill_switch_on
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 

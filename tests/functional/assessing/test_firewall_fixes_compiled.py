@@ -2,7 +2,7 @@ import re
 from pathlib import Path
 
 from tests.bicep_compiler import list_diagnostics, needs_compiler
-from tests.functional.assessing.test_repairs import build_estate
+from tests.functional.assessing.test_firewall_fix_texts import build_estate
 from tests.kinds.cases import FIREWALL_KINDS
 
 #: A text that begins with a comment is a part that a person puts into a resource: the rest of that

@@ -11,9 +11,9 @@ from shared.reason import Reason
 from tests.fakes import definition_builder as define
 from tests.fakes.crash import Killed
 from tests.fakes.tenant import FakeFlow
-from tests.functional.scenarios.refused_saves import get_references, refuse_saves
+from tests.functional.scenarios.rejected_saves import get_references, refuse_saves
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
+from tests.functional.scenarios.traffic_scenario import assert_nothing_lost, plan_remediation
 
 HOUR = timedelta(hours=1)
 MAIL = "shared_office365"

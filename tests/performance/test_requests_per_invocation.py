@@ -15,7 +15,7 @@ from shared.domain.request_demand import RequestDemand
 from tests.fakes.runtime import UnlimitedRequests
 from tests.functional.wire.wire_scenario import WIDE
 from tests.performance.remediation_figures import count_by_service, open_simulated_run
-from tests.performance.test_calls_per_flow import build_seeds
+from tests.performance.test_requests_per_flow import build_seeds
 
 LIST = "flow_service.admin_list_flows_on_microsoft_key"
 #: Of each scenario: what each delivery of a flow job takes.

@@ -19,11 +19,11 @@ from tests.fakes.builder import Builder
 from tests.fakes.ports import build_fakes
 from tests.fakes.resource_reader import FakeResourceReader
 from tests.fakes.services import build_fake_services
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.kinds.case import HOST
 from tests.kinds.cases import FIREWALL_KINDS, load_firewall_case
 from tests.performance.operation_count import count_operations
-from tests.performance.test_calls_per_flow import read_table
+from tests.performance.test_requests_per_flow import read_table
 
 PREFIX = "20.61.88.128/26"
 #: What a proof with no reading to share calls, at least: two for each kind.

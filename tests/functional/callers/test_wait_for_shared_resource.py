@@ -24,7 +24,7 @@ from tests.functional.callers.shared_app import (
 )
 from tests.functional.scenarios.disturbance import disturb
 from tests.functional.scenarios.remediation_scenario import Scenario
-from tests.functional.scenarios.watched_scenario import assert_nothing_lost, plan_remediation
+from tests.functional.scenarios.traffic_scenario import assert_nothing_lost, plan_remediation
 
 
 async def test_jobs_write_without_a_late_flow_after_the_batch_wait() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.jobs.flow_states import FlowJobState
 from tests.fakes.crash import Moment, Plan
-from tests.functional.scenarios.call_meter import Meter, put_on_budget
+from tests.functional.scenarios.request_meter import Meter, put_on_budget
 from tests.property.examples import count_examples
 from tests.property.test_remediation_invariants import (
     approve_plan,

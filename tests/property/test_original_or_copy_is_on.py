@@ -9,7 +9,7 @@ from tests.fakes.crash import Moment, Plan
 from tests.fakes.driver import Driver
 from tests.fakes.invariants import find_flows_left_off, find_pairs_on_together
 from tests.fakes.pause import Pause
-from tests.functional.scenarios.swap_scenario import Pair, build_pair
+from tests.functional.scenarios.cutover_scenario import Pair, build_pair
 
 #: As long as a function may take, and a little less than what the app counts on.
 FROZEN = timedelta(minutes=10)

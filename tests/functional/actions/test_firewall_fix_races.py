@@ -14,7 +14,7 @@ from shared.errors import JobBlocked, MustWait
 from shared.reason import Reason
 from shared.use_cases.manage_firewall_fixes import apply_fix, revert_fix
 from tests.fakes.crash import Plan
-from tests.functional.scenarios.guarded_scenario import (
+from tests.functional.scenarios.firewall_scenario import (
     APPLIED,
     Guarded,
     build_fix_input,

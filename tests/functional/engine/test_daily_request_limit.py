@@ -14,12 +14,12 @@ from shared.use_cases.check_health import check_health
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import CommandLine
-from tests.functional.scenarios.call_meter import Meter, put_on_budget
 from tests.functional.scenarios.remediation_scenario import (
     Scenario,
     plan_and_run_until,
     plan_remediation,
 )
+from tests.functional.scenarios.request_meter import Meter, put_on_budget
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 A_DAY = 40

@@ -8,7 +8,7 @@ from shared.domain.network.network_check import FLOW_TAGS
 from shared.domain.network.snapshot import build_snapshot
 from shared.steps.flows.check_network import read_firewalls, read_network
 from shared.steps.flows.network_snapshot import NetworkReading
-from tests.functional.wire.test_ranges_on_the_wire import (
+from tests.functional.wire.test_address_ranges_on_the_wire import (
     HOST,
     NORTH,
     WEST,

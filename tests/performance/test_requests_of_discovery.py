@@ -21,7 +21,7 @@ from shared.steps.updating_callers.find_callers import CallerSearchRequest, find
 from tests.contract.adapter_world import Adapters, run_adapters
 from tests.fakes.ports import build_fakes
 from tests.fakes.services import build_fake_services, build_kinds
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.kinds.cases import CALLER_KINDS, load_caller_case
 from tests.local_cloud.tenant.tenant_world import (
     BUTTON,

@@ -92,7 +92,7 @@ async def count_requests(scenario: WireScenario, monkeypatch: pytest.MonkeyPatch
     retired.
 
     Requests of the search for callers are not included: they grow with the number of caller kinds,
-    and test_calls_to_find_callers.py counts them.
+    and test_requests_of_caller_search.py counts them.
     """
     searching = Counter[str]()
 

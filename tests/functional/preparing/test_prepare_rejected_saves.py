@@ -13,7 +13,7 @@ from tests.fakes.crash import Killed
 from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.fakes.tenant import FakeFlow
 from tests.functional.preparing.prepare_scenario import PREPARE
-from tests.functional.scenarios.refused_saves import get_references, refuse_saves
+from tests.functional.scenarios.rejected_saves import get_references, refuse_saves
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.property.interrupted import PREPARED
 

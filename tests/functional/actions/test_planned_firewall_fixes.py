@@ -14,7 +14,7 @@ from shared.use_cases.manage_firewall_fixes import list_applied_fixes
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
-from tests.functional.scenarios.guarded_scenario import APPLIED, Guarded, build_guarded_scenario
+from tests.functional.scenarios.firewall_scenario import APPLIED, Guarded, build_guarded_scenario
 from tests.functional.scenarios.remediation_scenario import kill_after
 from tests.kinds.firewalls.network_security_group import build_security_rule
 

@@ -16,7 +16,7 @@ from shared.domain.network.firewall_issue import FirewallIssue, find_firewall_is
 from shared.domain.network.service_tags import ServiceTagList
 from shared.firewalls import build_firewall_kinds
 from tests.fakes.ports import build_fakes
-from tests.fakes.test_world import World
+from tests.fakes.world import World
 from tests.kinds.bicep_values import parse_resources
 from tests.kinds.case import Json, build_resource
 from tests.kinds.cases import FIREWALL_KINDS, load_firewall_case
