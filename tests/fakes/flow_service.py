@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from local_cloud.tenant.flows.saves import (
-    build_reference_not_found,
+    build_reference_not_found_error,
     build_unpublished_row_error,
     find_first_operation,
     require_known_references,
@@ -148,7 +148,9 @@ def _require_savable_again(world: World, flow: FakeFlow, client_data: str) -> No
     See platform.md#stamped-references, #unpublished-rows.
     """
     if flow.stamped_reference:
-        raise build_reference_not_found(flow.stamped_reference, find_first_operation(client_data))
+        raise build_reference_not_found_error(
+            flow.stamped_reference, find_first_operation(client_data)
+        )
     if flow.is_on and world.assumptions.unpublished_row_seconds:
         wait = timedelta(seconds=world.assumptions.unpublished_row_seconds)
         flow.saves_pass_from = flow.saves_pass_from or world.clock.now() + wait

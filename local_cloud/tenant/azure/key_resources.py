@@ -49,7 +49,7 @@ async def get_vault_key_version(call: ArmCall) -> JsonObject:
     key = _require_key(call, vault)
     version = key.find(call.get_path_part("version"))
     if version is None:
-        raise _build_not_found(call)
+        raise _build_not_found_error(call)
     return _with_details(_build_version(call, vault, key, version), key)
 
 
@@ -63,11 +63,11 @@ def _find_vault(call: ArmCall) -> VaultContents:
 def _require_key(call: ArmCall, vault: VaultContents) -> Key:
     key = vault.find_key(call.get_path_part("key"))
     if key is None:
-        raise _build_not_found(call)
+        raise _build_not_found_error(call)
     return key
 
 
-def _build_not_found(call: ArmCall) -> SimulatedPlatformError:
+def _build_not_found_error(call: ArmCall) -> SimulatedPlatformError:
     message = f"A key with (name/id) {call.get_path_part('key')} was not found in this key vault."
     return SimulatedPlatformError(404, "KeyNotFound", message)
 

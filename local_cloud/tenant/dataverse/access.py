@@ -10,7 +10,7 @@ from starlette.requests import Request
 from local_cloud.tenant.azure.key_health import is_locked
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tokens import require_token
-from local_cloud.tenant.environments.access import build_organization_disabled, find_tenant
+from local_cloud.tenant.environments.access import build_organization_disabled_error, find_tenant
 from local_cloud.tenant.environments.environment import Row, SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedRole
 from local_cloud.tenant.environments.migration import apply_ended_operation
@@ -49,7 +49,7 @@ def require_actor(request: Request) -> tuple[SimulatedEnvironment, Actor]:
     caller = require_token(request, *audiences)
     apply_ended_operation(tenant.get_part(PowerPlatform), environment, tenant.clock.now())
     if is_locked(tenant, environment):
-        raise build_organization_disabled(tenant.get_part(PowerPlatform).assumptions)
+        raise build_organization_disabled_error(tenant.get_part(PowerPlatform).assumptions)
     user = environment.users.get(caller.object_id.lower())
     if user is None:
         message = f"The user {caller.object_id} is not a member of the organization."

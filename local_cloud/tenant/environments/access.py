@@ -69,7 +69,7 @@ def require_flow_caller(request: Request) -> SimulatedCaller:
         message = f"The operation '{operation}' is not available to application tokens."
         raise SimulatedPlatformError(403, "ApplicationTokenNotSupported", message)
     if is_admin_scope(request) and not find_tenant(request).get_part(Directory).is_admin(caller):
-        raise build_environment_denied(request.path_params.get("environment", ""))
+        raise build_environment_denied_error(request.path_params.get("environment", ""))
     return caller
 
 
@@ -107,7 +107,7 @@ def require_environment(request: Request) -> SimulatedEnvironment:
     name = request.path_params["environment"]
     environment = platform.environments.get(name) or platform.environments.get(name.lower())
     if environment is None:
-        raise build_environment_denied(name)
+        raise build_environment_denied_error(name)
     require_region(request, environment)
     apply_ended_operation(platform, environment, find_tenant(request).clock.now())
     return environment
@@ -119,7 +119,7 @@ def require_region(request: Request, environment: SimulatedEnvironment) -> None:
     if host == build_flow_host(environment.location) or not host.endswith(GLOBAL_FLOW_HOST):
         return  # BAP's hosts answer for every region
     if host != GLOBAL_FLOW_HOST:
-        raise build_environment_denied(environment.id)
+        raise build_environment_denied_error(environment.id)
     if environment.location in find_platform(request).assumptions.global_flow_host_refuses:
         text = f"Cannot determine macro region for location '{environment.location}'"
         inner = SimulatedPlatformError(400, "MacroRegionDerivationFailed", text)
@@ -164,7 +164,7 @@ def _require_flow(request: Request, caller: SimulatedCaller, flow: Flow | None, 
     if not is_admin_scope(request):
         _require_editor(request, caller, flow, name)
     if flow is None or flow.state == SimulatedFlowState.DELETED:
-        raise build_flow_not_found(name)
+        raise build_flow_not_found_error(name)
     return flow
 
 
@@ -187,11 +187,11 @@ def _require_editor(
         raise SimulatedPlatformError(403, "ConnectionAuthorizationFailed", message)
 
 
-def build_flow_not_found(name: str) -> SimulatedPlatformError:
+def build_flow_not_found_error(name: str) -> SimulatedPlatformError:
     return SimulatedPlatformError(404, "FlowNotFound", f"Could not find flow '{name}'.")
 
 
-def build_organization_disabled(assumptions: Assumptions) -> SimulatedPlatformError:
+def build_organization_disabled_error(assumptions: Assumptions) -> SimulatedPlatformError:
     """Return the error for every request to the Dataverse of a locked environment.
 
     See platform.md#key-loss.
@@ -203,7 +203,7 @@ def build_organization_disabled(assumptions: Assumptions) -> SimulatedPlatformEr
     return SimulatedPlatformError(assumptions.disabled_status, "0x8004a104", message)
 
 
-def build_environment_denied(name: str) -> SimulatedPlatformError:
+def build_environment_denied_error(name: str) -> SimulatedPlatformError:
     """Return the flow service's error (403) for an unknown environment and for missing rights."""
     message = f"Access to the environment '{name}' is denied."
     return SimulatedPlatformError(403, "EnvironmentAccessDenied", message)

@@ -222,7 +222,7 @@ class SimulatedEnvironment:
         return self.policy is not None and self.policy.status == LinkStatus.LINKED
 
     def is_migrating(self, now: datetime) -> bool:
-        """Return whether an operation or a migration is in progress, so that writes are rejected."""
+        """Return whether an operation or a migration in progress blocks writes."""
         if self.operation and self.operation.compute_state(now) in ("NotStarted", "Running"):
             return True
         return self.migration_ends is not None and now < self.migration_ends

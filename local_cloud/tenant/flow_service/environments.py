@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.core.paging import parse_top, select_page
 from local_cloud.tenant.environments.access import (
-    build_environment_denied,
+    build_environment_denied_error,
     find_environment,
     find_platform,
     find_visible_environments,
@@ -33,7 +33,7 @@ async def get_environment(request: Request) -> Response:
     mine = find_visible_environments(request, require_flow_caller(request))
     environment = find_environment(name, mine)
     if environment is None:
-        raise build_environment_denied(name)
+        raise build_environment_denied_error(name)
     require_region(request, environment)
     return JSONResponse(_build_body(environment))
 

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from local_cloud.tenant.core.platform_error import InvalidQueryError, SimulatedPlatformError
 from local_cloud.tenant.core.tokens import SimulatedCaller
 from local_cloud.tenant.environments.access import (
-    build_flow_not_found,
+    build_flow_not_found_error,
     find_platform,
     find_tenant,
     is_admin_scope,
@@ -264,7 +264,7 @@ def _require_movable_flow(
 ) -> Flow:
     flow = environment.flows.get(name.lower())
     if flow is None or flow.state == SimulatedFlowState.DELETED:
-        raise build_flow_not_found(name)
+        raise build_flow_not_found_error(name)
     if not is_admin_scope(request) and not flow.may_be_edited_by(caller.object_id):
-        raise build_flow_not_found(name)
+        raise build_flow_not_found_error(name)
     return flow

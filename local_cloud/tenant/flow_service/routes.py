@@ -17,7 +17,7 @@ from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.routing import AnyCaseRoute
 from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.environments.access import (
-    build_organization_disabled,
+    build_organization_disabled_error,
     find_platform,
     find_tenant,
     require_environment,
@@ -132,7 +132,7 @@ def _require_enabled(endpoint: Endpoint) -> Endpoint:
     async def require_enabled(request: Request) -> Response:
         require_flow_caller(request)
         if is_locked(find_tenant(request), require_environment(request)):
-            error = build_organization_disabled(find_platform(request).assumptions)
+            error = build_organization_disabled_error(find_platform(request).assumptions)
             message = (
                 f"Request to XRM API failed with error: 'Message: {error.message}\n"
                 f"Code: {error.code}\nInnerError: '."

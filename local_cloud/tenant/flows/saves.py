@@ -49,7 +49,9 @@ def require_savable_update(
     """Reject a save of an existing flow that the platform does not accept, or not yet."""
     require_savable(assumptions, client_data)
     if flow.stamped_reference:
-        raise build_reference_not_found(flow.stamped_reference, find_first_operation(client_data))
+        raise build_reference_not_found_error(
+            flow.stamped_reference, find_first_operation(client_data)
+        )
     if flow.state == SimulatedFlowState.STARTED and assumptions.unpublished_row_seconds:
         flow.saves_pass_from = flow.saves_pass_from or now + timedelta(
             seconds=assumptions.unpublished_row_seconds
@@ -82,7 +84,7 @@ def require_known_references(client_data: str) -> None:
     for name, _, inputs in _list_operations(client_data):
         key = (inputs.get("host") or {}).get("connectionReferenceName")
         if key and key not in known:
-            raise build_reference_not_found(key, name)
+            raise build_reference_not_found_error(key, name)
 
 
 def find_first_operation(client_data: str) -> str:
@@ -90,7 +92,7 @@ def find_first_operation(client_data: str) -> str:
     return next((name for name, _, _ in _list_operations(client_data)), "manual")
 
 
-def build_reference_not_found(reference: str, operation: str) -> SimulatedPlatformError:
+def build_reference_not_found_error(reference: str, operation: str) -> SimulatedPlatformError:
     """Return the error for an operation whose connection reference does not exist."""
     return SimulatedPlatformError(
         400,

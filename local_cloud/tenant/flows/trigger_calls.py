@@ -70,7 +70,7 @@ def _require_signature(flow: Flow, call: TriggerCall) -> None:
         raise SimulatedPlatformError(401, "OAuthAccessPolicyNotFound", message)
     signature = call.query.get("sig")
     if signature is None:
-        raise _build_authorization_required()
+        raise _build_authorization_required_error()
     if not hmac.compare_digest(signature.encode(), flow.compute_signature().encode()):
         message = "The authentication credentials are not valid."
         raise SimulatedPlatformError(401, "AuthorizationFailed", message)
@@ -79,7 +79,7 @@ def _require_signature(flow: Flow, call: TriggerCall) -> None:
 def _require_token(tenant: Tenant, flow: Flow, call: TriggerCall) -> None:
     scheme, _, token = call.authorization.partition(" ")
     if scheme.lower() != "bearer":
-        raise _build_authorization_required()
+        raise _build_authorization_required_error()
     try:
         caller = tenant.tokens.read(token)
     except ValueError as error:
@@ -118,6 +118,6 @@ def _require_on(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow) -
     raise SimulatedPlatformError(status, "WorkflowTriggerIsNotEnabled", message)
 
 
-def _build_authorization_required() -> SimulatedPlatformError:
+def _build_authorization_required_error() -> SimulatedPlatformError:
     message = "The request must be authenticated: the OAuth authorization scheme is required."
     return SimulatedPlatformError(401, "DirectApiAuthorizationRequired", message)
