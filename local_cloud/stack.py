@@ -1,7 +1,7 @@
 """Start the local cloud and the app as processes of this machine, and stop them.
 
-The app gets only the environment variables that any deployment has: a proxy, a certificate
-authority, an identity endpoint, a connection string, and settings.
+The app finds the local cloud through environment variables: a proxy, a certificate authority, an
+identity endpoint, a connection string, and settings.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Play the scene in which another company's firewall denies a copy's call.
 
-The app cannot read this firewall, so it verifies the copy. Then a run of the copy fails with the
-documented error. The app notifies people, and retires the original only after a later run has
-succeeded.
+The app cannot read this firewall, so the copy passes the verification. Then a run of the copy fails
+with the documented error. The app notifies people, and retires the original only after a later run
+has succeeded.
 """
 
 from typing import Any

@@ -47,8 +47,6 @@ class LoggedCall:
 
 @dataclass(slots=True, kw_only=True)
 class EventTotals:
-    """Counts events of one operation by how many flows each event started."""
-
     once: int = 0
     in_the_gap: int = 0
     twice: int = 0
@@ -84,7 +82,6 @@ class TrafficCallLog:
         self.by_hand[run["status"]] += 1
 
     def record_event(self, operation: str, started: int) -> None:
-        """Count an event of a connector operation that started this number of flows."""
         count = self.events.setdefault(operation, EventTotals())
         match started:
             case 0:

@@ -94,12 +94,11 @@ def build_flow_id(environment: str, slug: str) -> str:
 
 
 def build_reference_name(connector: str) -> str:
-    """Return the logical name of the demo's connection reference for a connector."""
     return f"contoso_{connector}"
 
 
 def build_url_placeholder(environment: str, slug: str) -> str:
-    """Return the text that the tenant replaces in its seed by the flow's trigger URL."""
+    """Return the placeholder that the tenant replaces with the flow's trigger URL."""
     return f"{{{{trigger_url:{build_flow_id(environment, slug)}}}}}"
 
 
@@ -117,7 +116,6 @@ def build_request_trigger(kind: str, **inputs: object) -> Json:
 
 
 def build_selection_trigger(connector: str, operation: str) -> Json:
-    """Return a trigger for an item that a user selects in another product, such as a file."""
     host = _build_host(connector, operation)
     inputs = {"operationId": operation, "host": host, "parameters": {}, "schema": {}}
     return {"type": "Request", "kind": "ApiConnection", "inputs": inputs}
@@ -139,7 +137,6 @@ def build_webhook_trigger(connector: str, operation: str) -> Json:
 
 
 def build_post_action(uri: str) -> Json:
-    """Return an *HTTP* action that posts to `uri`, a URL or an expression."""
     body = {"number": "@triggerBody()?['number']"}
     return {"type": "Http", "inputs": {"method": "POST", "uri": uri, "body": body}}
 

@@ -39,17 +39,14 @@ _PREPARABLE = {
 
 
 def format_plan(counts: Mapping[str, int]) -> str:
-    """Format a plan, given the number of flows for each planned action."""
     return _format_counts(counts, _ACTIONS)
 
 
 def format_ends(states: Iterable[str]) -> str:
-    """Format how many flow jobs are in each state."""
     return _format_counts(Counter(states), _STATES)
 
 
 def format_assessment(assessment: Json) -> str:
-    """Format how many flows would stay on Microsoft's key, why, and how many can be prepared."""
     staying = [flow for flow in assessment["flows"] if flow["stays_on_microsoft_key"]]
     why = Counter(
         next((name for name in _REASONS if name in flow["microsoft_key_reasons"]), "")
@@ -64,7 +61,6 @@ def format_assessment(assessment: Json) -> str:
 
 
 def format_flow_count(number: int) -> str:
-    """Return a number of flows, such as `1 flow` or `2 flows`."""
     return f"{number} flow" if number == 1 else f"{number} flows"
 
 

@@ -37,7 +37,7 @@ class Firewalls:
         return pricing.get("reason_code") == "firewall_denies" and not self._is_opened
 
     async def fix_or_ignore_issues(self, identity: str) -> None:
-        """Let the app fix the firewalls of *Update prices*, and ignore the printers' issue."""
+        """Let the app fix the firewalls that block *Update prices*, and ignore another issue."""
         stage = self._stage
         if self.needs_fixes:
             self._is_opened = True

@@ -76,8 +76,6 @@ class ImportedEnvironment:
 
 @dataclass(slots=True, kw_only=True)
 class ImportedFlows:
-    """The contents of a folder of exports: environments with flows, and Logic Apps."""
-
     environments: list[ImportedEnvironment] = field(default_factory=list)
     logic_apps: list[Json] = field(default_factory=list)
     #: Files that the platform would not accept as a flow: path and reason.

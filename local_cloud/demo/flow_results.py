@@ -49,15 +49,12 @@ class FlowResult:
     fix: str = ""
 
     def build_expectation(self) -> Json:
-        """Return the members that `expected_ends.json` contains for each flow."""
         members = ("action", "reasons", "state", "code", "original", "copy", "is_protected")
         return {name: value for name, value in asdict(self).items() if name in members}
 
 
 @dataclass(slots=True, kw_only=True)
 class DemoResult:
-    """All results of a demo, which the summary and the reports show."""
-
     flows: list[FlowResult] = field(default_factory=list)
     callers: Counter[str] = field(default_factory=Counter)
     #: Firewall issues: name, missing addresses, action required, is it still blocking flows.
@@ -124,7 +121,6 @@ class ResultCollector:
         ]
 
     async def find_lost_ownership(self, jobs: dict[tuple[str, str], Json]) -> list[str]:
-        """Return a text for each difference between a copy and its retired original."""
         lost = []
         for (environment, flow), before in self._flows.items():
             job = jobs.get((environment, flow))

@@ -21,8 +21,6 @@ _VAULT_API = "7.4"
 
 
 class Platform:
-    """A client of the tenant for the demo's people and external systems."""
-
     def __init__(self, address: TenantAddress) -> None:
         """Create the client; its `async with` block opens and closes its connections."""
         self._address = address
@@ -47,7 +45,6 @@ class Platform:
         return self._session
 
     async def request_token(self, resource: str) -> str:
-        """Return a token for a resource with the identity of the app."""
         if resource not in self._tokens:
             async with self.session.get(
                 self._address.identity_endpoint,

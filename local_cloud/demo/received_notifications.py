@@ -44,7 +44,6 @@ def build_faults() -> list[Json]:
 
 
 def build_channel_settings() -> dict[str, str]:
-    """Return the app's settings with the addresses and secrets of the receivers."""
     host = "teams-channel.environment.api.powerplatform.com"
     workflow = derive_id("channel", "webhook").replace("-", "")
     return {
@@ -62,8 +61,6 @@ def build_channel_settings() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedNotification:
-    """One attempt of the app to send a notification to a receiver."""
-
     at: str
     receiver: str
     #: Empty if the receiver rejected the notification without reading it.

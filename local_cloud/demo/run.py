@@ -222,7 +222,6 @@ class DemoRun:
         return found
 
     async def read_crashes(self) -> list[str]:
-        """Return texts about the app's dead letters, poison messages and internal errors."""
         health = await self.app.get("health")
         found = [
             f"{number} dead-letter messages: {queue}"

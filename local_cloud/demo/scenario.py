@@ -34,7 +34,6 @@ class DemoScenario:
     """The acts of the demo, in order."""
 
     def __init__(self, stage: ScenarioContext, imported: Sequence[NamedEnvironment] = ()) -> None:
-        """Create the scenario; the environments in `imported` are remediated after all others."""
         self._stage = stage
         self._imported = imported
         self._deletions = DeletionScene(stage)
@@ -68,7 +67,6 @@ class DemoScenario:
             progress.done += 1
 
     async def prepare(self) -> None:
-        """Assess and prepare *Operations* before the key is applied."""
         await before_key.assess(self._stage)
         await before_key.prepare(self._stage)
 
@@ -86,10 +84,6 @@ class DemoScenario:
         stage.note("The app has detected the link. It waits while the platform moves flows.")
 
     async def remediate(self) -> None:
-        """Follow the remediation that the link has started.
-
-        Then it schedules deletions, and changes Microsoft's service tags.
-        """
         await self._firewalls.refresh_service_tags()
         await self._unknown_caller.begin()
         await self._stage.platform.call_control("POST", "/faults", LOST_ANSWER)

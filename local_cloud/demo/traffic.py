@@ -49,7 +49,6 @@ class Traffic:
         by_hand: Sequence[StartedByHand],
         events: Sequence[RepeatedEvent],
     ) -> None:
-        """Start the calls by systems, the runs that people start, and the events."""
         work: list[Coroutine[Any, Any, None]] = [
             *(self._repeat_until_over(each.every, self._call_repeatedly, each) for each in systems),
             *(self._repeat_until_over(each.every, self._start_by_hand, each) for each in by_hand),

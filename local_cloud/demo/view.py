@@ -27,7 +27,6 @@ _STYLES = {
 async def run_with_view[T](
     console: Console, progress: DemoProgress, work: Coroutine[Any, Any, T]
 ) -> T:
-    """Run the work while its progress is shown, and return its result."""
     if not console.is_terminal:
         progress.listeners.append(
             lambda text: console.print(f"{progress.seconds:6.1f} s  {text}", soft_wrap=True)

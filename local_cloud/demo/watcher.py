@@ -11,8 +11,6 @@ type Json = dict[str, Any]
 
 
 class Watcher:
-    """Reads the state of the tenant and the app into the demo's progress."""
-
     def __init__(
         self, app: App, platform: Platform, traffic: Traffic, environments: dict[str, str]
     ) -> None:

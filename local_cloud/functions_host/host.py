@@ -49,8 +49,6 @@ class HostOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """What the host prints as one line of JSON when it accepts requests."""
-
     url: str
     functions: list[str]
 

@@ -91,7 +91,7 @@ def load_host_settings(app_dir: Path, environ: Mapping[str, str]) -> HostSetting
 
 
 def resolve_settings(text: str, environ: Mapping[str, str]) -> str:
-    """Replace each `%NAME%` in a text by that app setting.
+    """Replace each `%NAME%` in a text with that app setting.
 
     Raises `HostStartError` if a setting is missing or empty.
     """

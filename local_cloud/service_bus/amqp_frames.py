@@ -35,8 +35,6 @@ class MalformedFrame(ValueError):
 
 
 class Performative(IntEnum):
-    """The kind of a frame, by the code of its descriptor."""
-
     OPEN = 0x10
     BEGIN = 0x11
     ATTACH = 0x12

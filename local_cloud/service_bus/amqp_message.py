@@ -53,8 +53,6 @@ class MalformedMessage(ValueError):
 
 
 class _Code(IntEnum):
-    """The descriptors of a message's sections, in the order of the standard."""
-
     HEADER = 0x70
     DELIVERY_ANNOTATIONS = 0x71
     MESSAGE_ANNOTATIONS = 0x72

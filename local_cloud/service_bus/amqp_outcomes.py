@@ -21,8 +21,6 @@ _ERROR = 0x1D
 
 
 class AmqpOutcomeCode(IntEnum):
-    """The kind of an outcome, by the code of its descriptor."""
-
     ACCEPTED = 0x24
     REJECTED = 0x25
     RELEASED = 0x26

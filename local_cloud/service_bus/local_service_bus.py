@@ -21,7 +21,6 @@ def get_utc_now() -> datetime:
 
 
 def build_connection_string(port: int) -> str:
-    """Return the connection string of the SDK for *port* on this machine."""
     return (
         f"Endpoint=sb://127.0.0.1:{port};SharedAccessKeyName=local;SharedAccessKey=local;"
         "UseDevelopmentEmulator=true;"

@@ -23,8 +23,6 @@ class SentMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLettering:
-    """The reason why a message is in the dead-letter queue."""
-
     #: The property `DeadLetterReason`.
     reason: str | None
     #: The property `DeadLetterErrorDescription`.
@@ -36,8 +34,6 @@ Amendment = Callable[[bytes], bytes]
 
 
 class MessageState(StrEnum):
-    """The state of a message, as a peek reports it."""
-
     #: Also while it is locked.
     ACTIVE = "active"
     SCHEDULED = "scheduled"

@@ -124,7 +124,6 @@ class SqliteQueueStore:
         return map(_build_message, rows)
 
     def read_message_ids(self, queue: str) -> Iterator[tuple[str, datetime]]:
-        """Yield the committed MessageIds of *queue*, each with the time of its first message."""
         rows = self._database.execute(
             "SELECT message_id, seen_at FROM seen_message_id WHERE queue = ?", (queue,)
         )

@@ -39,7 +39,6 @@ def find_resources_at(
 
 
 def is_address_allowed(resource: JsonObject, address: str) -> bool:
-    """Return whether the network rules of a resource allow an address."""
     return not subtract_ranges(parse_ranges([address]), list_acl_ranges(resource))
 
 
@@ -64,7 +63,6 @@ def _list_namespace_ranges(azure: Azure, namespace: JsonObject, _: str) -> Range
 
 
 def list_acl_ranges(resource: JsonObject) -> Ranges:
-    """Return the addresses that the member `networkAcls` of a resource allows."""
     properties = resource["properties"]
     if is_off(properties):
         return ()

@@ -93,7 +93,6 @@ async def delete_security_rule(call: ArmCall) -> Response:
 
 
 def build_security_group(group_id: str, description: JsonObject) -> JsonObject:
-    """Return the document of a group from its seed."""
     rules = [build_security_rule(group_id, rule) for rule in description.get("securityRules", [])]
     defaults = [
         build_security_rule(

@@ -67,7 +67,6 @@ async def require_allowed(azure: Azure, request: Request) -> None:
 
 
 def find_denying_assignments(azure: Azure, path: str, content: JsonObject) -> Iterator[JsonObject]:
-    """Yield the assignments that deny a resource with this content at this path."""
     for one in azure.policy_assignments:
         properties = one["properties"]
         is_below = f"{path}/".lower().startswith(f"{properties['scope']}/".lower())

@@ -43,8 +43,6 @@ _ELSEWHERE = frozenset(("virtualnetwork", "azureloadbalancer"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowOrigin:
-    """Where a flow's calls come from."""
-
     #: Azure region, `westeurope`.
     region: str
     is_protected: bool

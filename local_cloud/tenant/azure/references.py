@@ -37,7 +37,6 @@ class ResolvedReference:
 
 
 def is_reference(value: str) -> bool:
-    """Return whether App Service treats this value as a Key Vault reference."""
     return value.lower().startswith("@microsoft.keyvault(")
 
 

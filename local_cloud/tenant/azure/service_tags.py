@@ -79,7 +79,6 @@ class SimulatedServiceTags:
 
 
 def build_published_service_tags() -> SimulatedServiceTags:
-    """Return the service tags with which a tenant begins."""
     tags = SimulatedServiceTags(PUBLISHED_CHANGE_NUMBER)
     for service, regions in PUBLISHED_RANGES.items():
         entries = [

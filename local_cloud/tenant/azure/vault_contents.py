@@ -136,7 +136,6 @@ class Key(_Versions[SimulatedKeyVersion]):
         return added
 
     def find_superseded_at(self, version: SimulatedKeyVersion) -> datetime | None:
-        """Return when the next version was created, or None for the current version."""
         position = self.versions.index(version)
         if version is self.latest:
             return None

@@ -1,7 +1,7 @@
 """Serve the writes of services with IP rules, of topics, and of action groups.
 
-The app only reads most of them; the Azure CLI and portals write them. Each write is checked as its
-service does, and all other members are stored unchanged.
+The app only reads most of them; the Azure CLI and portals write them. The tenant checks some
+members of each write as the service does, and stores all others unchanged.
 """
 
 import uuid

@@ -1,7 +1,7 @@
 """Serve the Azure part of the control API: what no client of Azure can see or cause.
 
-Actions of an administrator, such as rotating a key, are requests to the platform's own operations.
-local_cloud/tenant/azure/README.md describes both.
+Most actions of an administrator, such as rotating a key, are requests to the platform's own
+operations. local_cloud/tenant/azure/README.md describes both.
 """
 
 from starlette.requests import Request

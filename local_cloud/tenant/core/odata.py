@@ -75,7 +75,6 @@ def select_paths(body: Row, paths: str | None) -> dict[str, Any]:
 
 
 def get_value(row: Row, name: str) -> Any:
-    """Return the value of a row's property. Rejects (400) a property that the row does not have."""
     if name not in row:
         raise build_query_error(f"Could not find a property named '{name}'.")
     return row[name]

@@ -79,7 +79,6 @@ def _name_capability(route: str, method: str) -> str:
 
 
 def build_throttling_error(name: str, budget: Budget, wait: int) -> SimulatedPlatformError:
-    """Return the error (429) for a request above a budget."""
     headers = {"Retry-After": str(wait)}
     if name.startswith("dataverse"):
         message = (

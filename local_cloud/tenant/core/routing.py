@@ -70,8 +70,6 @@ class AnyCaseRoute(Route):
 
 
 class HostTable:
-    """Passes each request to the service of its host."""
-
     def __init__(
         self,
         tenant: Tenant,

@@ -58,7 +58,6 @@ class TokenIssuer:
         self._generation = 0
 
     def issue(self, caller: SimulatedCaller) -> str:
-        """Return an access token for the tenant's own services."""
         now = int(time.time())
         claims: dict[str, Any] = {
             "aud": caller.audience,
@@ -128,7 +127,6 @@ class TokenIssuer:
         self._generation += 1
 
     def remember_refresh_token(self, object_id: str, app_id: str) -> str:
-        """Create a refresh token for a user who has signed in to an application."""
         token = secrets.token_urlsafe(32)
         self._refresh_tokens[token] = (object_id, app_id)
         return token

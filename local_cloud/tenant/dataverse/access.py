@@ -92,7 +92,6 @@ def require_right(flow: Flow, actor: Actor, *, to_write: bool) -> None:
 
 
 def find_privilege_depth(user: Row, privilege: str) -> str:
-    """Return how far a privilege of a user reaches: `Global`, `Basic` (own rows), or empty."""
     if privilege == _TO_ACT:
         return "Global" if user.get(MAY_IMPERSONATE) else ""
     return "Global" if user.get(IS_ADMINISTRATOR) else "Basic"

@@ -99,7 +99,6 @@ async def answer_who_am_i(request: Request) -> Response:
 
 
 async def get_privilege(request: Request) -> Response:
-    """Return how far a user's privilege reaches, if the user has it."""
     environment, _ = require_actor(request)
     user = environment.get_table("systemusers").get(_parse_row_id(request))
     if user is None:

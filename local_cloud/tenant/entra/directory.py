@@ -62,11 +62,9 @@ class Directory:
         return list(self._clients.values())
 
     def is_admin(self, caller: SimulatedCaller) -> bool:
-        """Return whether the sender of a request may use administrators' operations."""
         principal = self.principals.get(caller.object_id)
         return principal is not None and principal.is_admin
 
     def has_premium(self, object_id: str) -> bool:
-        """Return whether this owner has the licence that premium flows need."""
         principal = self.principals.get(object_id)
         return principal is None or principal.has_premium

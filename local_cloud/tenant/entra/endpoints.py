@@ -150,7 +150,6 @@ def _answer_application(request: Request, form: dict[str, str]) -> Response:
 
 
 def issue_application_token(tenant: Tenant, object_id: str, audience: str) -> str:
-    """Issue a token to an application of the directory, without a person."""
     directory = tenant.get_part(Directory)
     if claims := build_application_claims(directory, object_id, audience):
         client_id = directory.principals[object_id].client_id
@@ -166,7 +165,6 @@ def issue_application_token(tenant: Tenant, object_id: str, audience: str) -> st
 
 
 def issue_user_token(tenant: Tenant, object_id: str, audience: str, client_id: str = "") -> str:
-    """Issue a token to an application that acts for a person."""
     directory = tenant.get_part(Directory)
     if claims := build_application_claims(directory, object_id, audience):
         return tenant.tokens.issue_for_application(claims | {"azp": client_id, "scp": "user"})

@@ -49,7 +49,6 @@ class Operation:
     is_settled: bool = False
 
     def compute_state(self, now: datetime) -> str:
-        """Return `NotStarted`, `Running`, `Succeeded` or `Failed`, depending on the time."""
         if now < self.starts:
             return "NotStarted"
         if now < self.ends:
@@ -162,7 +161,6 @@ class SimulatedEnvironment:
         return self._find_shown_row(entity_set, row_id, now, in_list=False)
 
     def list_shown_rows(self, entity_set: str, now: datetime) -> list[Row]:
-        """Return the rows of a table as lists show them now."""
         gone = {row_id for name, row_id in self.unseen_rows if name == entity_set}
         ids = dict.fromkeys([*self.get_table(entity_set), *sorted(gone)])
         shown = (self._find_shown_row(entity_set, row_id, now, in_list=True) for row_id in ids)

@@ -52,7 +52,6 @@ class Run:
     actions: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def compute_status(self, now: datetime) -> str:
-        """Return `Running` or the outcome, depending on the time."""
         return "Running" if now < self.ends else self.outcome
 
 
@@ -166,7 +165,6 @@ class Flow:
         return self.find_role(object_id) in (SimulatedRole.OWNER, SimulatedRole.CAN_EDIT)
 
     def is_protected(self, now: datetime) -> bool:
-        """Return whether the flow is on the customer-managed key at this time."""
         return self.protected_since is not None and self.protected_since <= now
 
     def share(self, holder: str, role: SimulatedRole, rights: frozenset[str] | None = None) -> None:

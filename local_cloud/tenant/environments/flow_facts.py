@@ -50,8 +50,6 @@ class SimulatedConnectionUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowFacts:
-    """What the platform reads from a flow's definition: trigger, calls and connections."""
-
     trigger_name: str
     trigger_type: str
     trigger_kind: str
@@ -118,7 +116,6 @@ def parse_client_data(text: str) -> dict[str, Any]:
 
 
 def read_facts(properties: dict[str, Any]) -> FlowFacts:
-    """Return the facts of a flow, given its `properties` (definition and connection references)."""
     definition = properties["definition"]
     name, trigger = next(iter(definition["triggers"].items()))
     inputs = _get_mapping(trigger.get("inputs"))

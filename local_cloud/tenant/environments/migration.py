@@ -16,7 +16,7 @@ from local_cloud.tenant.environments.power_platform import PowerPlatform
 
 
 def has_own_microsoft_key_reason(flow: Flow) -> bool:
-    """Return whether a flow stays on Microsoft's key for a reason other than a child."""
+    """Return whether a flow stays on Microsoft's key for its own reason, not that of a child."""
     return flow.is_held_back or flow.get_facts().has_microsoft_key_reason(
         in_solution=flow.is_in_solution
     )

@@ -23,7 +23,6 @@ def build_environment_host(environment_id: str) -> str:
 
 
 def build_flow_host(location: str) -> str:
-    """Return the host of the flow service for environments in a geography."""
     return f"{_REGION_OF_FLOW.get(location, location)}.{GLOBAL_FLOW_HOST}"
 
 

@@ -40,8 +40,6 @@ _SCRIPTS = "_api/Microsoft.Sharepoint.Utilities.WebTemplateExtensions.SiteScript
 
 @dataclass(slots=True, kw_only=True)
 class SimulatedSite:
-    """A SharePoint site with its lists, and the applications that may read or control it."""
-
     readers: Sequence[str]
     owners: Sequence[str]
     lists: Sequence[JsonObject]

@@ -61,7 +61,6 @@ def build_lean_item(
 def build_full_body(
     tenant: Tenant, environment: SimulatedEnvironment, flow: Flow
 ) -> dict[str, Any]:
-    """Return a flow with its definition, as a read of one flow shows it."""
     body = build_lean_item(tenant, environment, flow)
     saved, facts = flow.parse_properties(), flow.get_facts()
     if tenant.get_part(PowerPlatform).assumptions.flow_service_shows_runtime_shape:
@@ -159,7 +158,6 @@ def parse_client_data_member(properties: dict[str, Any]) -> str:
 def build_run_body(
     environment: SimulatedEnvironment, flow: Flow, run: Run, tenant: Tenant
 ) -> dict[str, Any]:
-    """Return a run as lists show it."""
     now = tenant.clock.now()
     status = run.compute_status(now)
     properties: dict[str, Any] = {

@@ -23,7 +23,10 @@ from local_cloud.tenant.flows.runtime import Start, start_run
 
 
 async def list_runs(request: Request) -> Response:
-    """Return the runs of a flow, newest first, without those before its migration to the key."""
+    """Return the runs of a flow, newest first.
+
+    Runs before the flow's migration to the customer-managed key are not included.
+    """
     environment, flow = require_shown_flow(request, require_flow_caller(request))
     tenant = find_tenant(request)
     now = tenant.clock.now()

@@ -71,7 +71,6 @@ def _build_entry(entry: CallHistoryEntry, now: datetime) -> dict[str, Any]:
 
 
 def build_run_json(run: Run, now: datetime) -> dict[str, Any]:
-    """Return a run as the control API shows it."""
     body = asdict(run) | {"status": run.compute_status(now)}
     del body["trigger_outputs"]  # holds what a caller sent
     return body | {"started": format_time(run.started), "ends": format_time(run.ends)}

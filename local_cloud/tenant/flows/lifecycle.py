@@ -38,7 +38,10 @@ class NewFlow:
 
 
 def require_writable(tenant: Tenant, environment: SimulatedEnvironment) -> None:
-    """Reject a write while the environment's flows migrate (platform.md#blocked-writes)."""
+    """Reject a write while an operation or migration of the environment is in progress.
+
+    See platform.md#blocked-writes.
+    """
     assumptions = tenant.get_part(PowerPlatform).assumptions
     if environment.is_migrating(tenant.clock.now()):
         raise SimulatedPlatformError(
@@ -317,6 +320,5 @@ def find_connection_name(
 
 
 def grant_connections(environment: SimulatedEnvironment, flow: Flow) -> None:
-    """Record that a flow may use its connections, as if it had been turned on before."""
     names = (find_connection_name(environment, use) for use in _list_embedded_connections(flow))
     flow.granted_connections.update(name for name in names if name)

@@ -96,7 +96,6 @@ def call_url(tenant: Tenant, call: TriggerCall, start: Start) -> Answer:
 
 
 def start_run(tenant: Tenant, environment: SimulatedEnvironment, flow: Flow, start: Start) -> Run:
-    """Start a run of a flow, without a call to its URL."""
     return _begin_run(tenant, environment, flow, start).run
 
 
@@ -196,7 +195,7 @@ def _perform_action(
 
 
 def _resolve_parameters(execution: _Execution, text: str) -> str:
-    """Replace each `parameters('…')` in a text by its value at the last save."""
+    """Replace each `parameters('…')` in a text with its value at the last save."""
     parameters = execution.definition.get("parameters") or {}
 
     def format_value(match: re.Match[str]) -> str:

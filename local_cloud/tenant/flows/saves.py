@@ -93,7 +93,6 @@ def find_first_operation(client_data: str) -> str:
 
 
 def build_reference_not_found_error(reference: str, operation: str) -> SimulatedPlatformError:
-    """Return the error for an operation whose connection reference does not exist."""
     return SimulatedPlatformError(
         400,
         "WorkflowRunActionInputsInvalidProperty",
@@ -141,7 +140,6 @@ def restore_if_rejected(flow: Flow) -> Iterator[None]:
 
 
 def without_references(client_data: str) -> str | None:
-    """Return a definition with all connection references removed, or None if it has none."""
     document = json.loads(client_data)
     if not document["properties"].get("connectionReferences"):
         return None

@@ -15,8 +15,6 @@ _SIGNATURE = re.compile(rb"[?&;]sig=|%3Fsig%3D|%26sig%3D|u0026sig=", re.IGNORECA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedMessage:
-    """A message that a receiver got, with its content or the reason of its rejection."""
-
     at: str
     receiver: str
     title: str
@@ -35,8 +33,6 @@ class ReceivedMessage:
 
 @dataclass(slots=True)
 class Receivers:
-    """The messages that receivers got, and the secrets for verifying their senders."""
-
     #: By which the webhook's messages are signed (`whsec_…`).
     webhook_secret: str = ""
     #: The `sig` of the channel's webhook.

@@ -109,7 +109,7 @@ def _seed_directory(directory: Directory, description: Description) -> None:
 
 
 class _Urls:
-    """Replaces the placeholders in texts of a seed by the trigger URLs of flows."""
+    """Replaces the placeholders in texts of a seed with the trigger URLs of flows."""
 
     def __init__(self, platform: PowerPlatform) -> None:
         self._flows: dict[str, tuple[SimulatedEnvironment, Flow]] = {}

@@ -18,7 +18,6 @@ class Certificates:
         self.server_context.sni_callback = self._choose_certificate
 
     def write_ca_file(self, path: Path) -> None:
-        """Write the authority's certificate (PEM), which clients have to trust."""
         self._authority.cert_pem.write_to_path(path)
 
     def _choose_certificate(

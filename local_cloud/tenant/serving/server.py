@@ -154,7 +154,6 @@ class _Server(uvicorn.Server):
         await self._ready.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start as uvicorn does, then set the event that `start` waits for."""
         await super().startup(sockets)
         self._ready.set()
 

@@ -107,7 +107,6 @@ class SovereignCloud:
         return self._to_own(text)
 
     def has_host(self, host: str) -> bool:
-        """Return whether this cloud has a host with this name."""
         return self.use_own_names(self.use_public_names(host)) == host.lower()
 
     def wrap(self, app: ASGIApp) -> ASGIApp:

@@ -1,6 +1,6 @@
 """Answer time stamp queries (RFC 3161) with signed tokens (CMS, RFC 5652).
 
-The module uses another ASN.1 library than the app, so that both do not make the same mistakes.
+The module uses an ASN.1 library other than the app's, so that both do not make the same mistakes.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _YEAR = timedelta(days=365)
 
 
 class TimeStampAnswer(core.Sequence):  # type: ignore[misc]  # the library has no types
-    """An answer to a query, which needs no token, unlike that of the library."""
+    """An answer to a query. Unlike the library's class, it needs no token."""
 
     _fields = [  # noqa: RUF012
         ("status", tsp.PKIStatusInfo),
@@ -146,7 +146,6 @@ def _build_certificate(
     issuer: tuple[x509.Certificate, RSAPrivateKey] | None,
     now: datetime,
 ) -> x509.Certificate:
-    """Return a root certificate, or one for time stamps (RFC 3161, 2.3)."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     certificate = (
         x509.CertificateBuilder()
