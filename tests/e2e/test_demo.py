@@ -1,35 +1,76 @@
-"""Test the demo as a user runs it: one command, which writes two reports."""
+"""Test that the demo ends as usual and reports it, even if the app's process is killed several
+times.
+"""
 
 import asyncio
 import json
 import re
-import sys
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from local_cloud.demo.report import Report, write_reports
+from local_cloud.demo.run import DemoOptions, DemoRun
+from tests.e2e.log_reader import LogReader
+
+#: Where the app is killed, in order: after its log contained a text this number of times. Another
+#: process continues each time.
+KILLS = (
+    (": planned -> preparing", 1),
+    ("waiting_for_platform_migration -> waiting_for_platform_migration", 2),
+    (": planned -> copying", 4),
+    (": copied -> verified", 5),
+    (": updating_callers -> checking_for_calls", 4),
+    (": cutting_over -> monitoring", 3),
+    (": archiving -> deleting", 1),
+    (": rolling_back -> ", 1),
+)
+
+
+async def kill_app_at(demo: DemoRun, scenario: asyncio.Task[object]) -> int:
+    """Kill and start the app as `KILLS` says, until the scenario ends. Return the kills."""
+    counts, kills = Counter[str](), 0
+    log = LogReader(demo.stack.locate_log("app"))
+    for text, times in KILLS:
+        while not scenario.done() and counts[text] < times:
+            await asyncio.sleep(0.02)
+            for line in log.read_new_lines():
+                counts.update(text for text, _ in KILLS if text in line)
+        if not scenario.done():
+            await demo.stack.kill_app()
+            kills += 1
+            await demo.stack.start_app()
+    return kills
 
 
 @pytest.mark.e2e
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 async def test_demo_loses_no_call_and_reports_each_end_state(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
+    async with DemoRun(DemoOptions(folder=folder)) as demo:
+        scenario = asyncio.create_task(demo.play())
+        kills = await kill_app_at(demo, scenario)
+        report = Report(
+            outcome=await scenario,
+            account=demo.traffic.account,
+            meter=demo.meter,
+            seconds=demo.watcher.progress.seconds,
+            notes=demo.watcher.progress.notes,
+            ended_at=datetime.now(UTC),
+        )
+    await asyncio.to_thread(write_reports, report, folder)
 
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "local_cloud", "demo", "--folder", str(folder),
-        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    output, _ = await process.communicate()
-
-    assert process.returncode == 0, output.decode()
-    report = json.loads((folder / "report.json").read_text())
-    assert report["succeeded"]
-    assert report["traffic"]["lost"] == 0
-    assert report["traffic"]["answered"] == report["traffic"]["sent"] > 0
-    steps = " ".join(note["text"] for note in report["notes"])
+    assert kills == len(KILLS)
+    document = json.loads((folder / "report.json").read_text())
+    assert document["failures"] == []
+    assert document["succeeded"]
+    assert document["traffic"]["lost"] == 0
+    assert document["traffic"]["answered"] == document["traffic"]["sent"] > 0
+    steps = " ".join(note["text"] for note in document["notes"])
     assert re.search(r"Its original stays on.*Its owner confirms that the complaint form", steps)
-    operations = [row["name"] for row in report["trace"]["rows"]]
+    operations = [row["name"] for row in document["trace"]["rows"]]
     assert operations[0].startswith(("timer ", "process ", "POST /api/"))
     assert {"process flow-jobs", "step copying", "PATCH /api/data/v9.2/workflows({})"} <= {
         *operations
