@@ -2,14 +2,14 @@
 
 from contextlib import suppress
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated
 
 import azure.functions as func
-from pydantic import AwareDatetime, BeforeValidator, model_validator
+from pydantic import AliasPath, AwareDatetime, BeforeValidator, Field
 
 from functions.endpoints import ApiRequest, endpoint
 from functions.http_headers import LOCATION, RETRY_AFTER
-from functions.http_requests import NoBody, NoQuery, RequestModel, Text
+from functions.http_requests import KeyChoice, NoBody, NoQuery, Text
 from functions.http_responses import ApiResponse, build_json_response
 from shared.bootstrap import services
 from shared.domain.assessment.assessment import (
@@ -39,22 +39,13 @@ def _parse_time(text: object) -> datetime:
     raise ValueError("Use a time with a time zone, such as 2030-01-31T08:00:00Z.")
 
 
-class AssessmentQuery(RequestModel):
+class AssessmentQuery(KeyChoice):
     """The enterprise policy or key to assess an environment for. Both may be omitted."""
 
     #: Name or Azure resource id of the policy that will be applied.
     policy: Text | None = None
-    #: Vault of one key, by name or Azure resource id; needs `key`. A policy need not name it.
-    vault: Text | None = None
-    key: Text | None = None
     #: `callers_searched_at` of an earlier assessment, whose caller search is reused.
     callers_searched_since: Annotated[AwareDatetime, BeforeValidator(_parse_time)] | None = None
-
-    @model_validator(mode="after")
-    def _check_vault_and_key(self) -> Self:
-        if (self.vault is None) != (self.key is None):
-            raise ValueError("Give both the vault and the key, or neither.")
-        return self
 
 
 class StartAssessmentRequest(AssessmentQuery):
@@ -163,19 +154,21 @@ class AssessmentJobResponse(ApiResponse):
     """An assessment in the background: its progress, and its result when it is complete."""
 
     #: Also the id of its remediation, which can be cancelled or retried.
-    id: str
-    environment_id: str
-    created_at: datetime
-    state: EnvironmentJobState
-    message: str
-    fix: str
-    reason_code: str
+    id: str = Field(validation_alias=AliasPath("remediation", "id"))
+    environment_id: str = Field(validation_alias=AliasPath("job", "environment_id"))
+    created_at: datetime = Field(validation_alias=AliasPath("remediation", "created_at"))
+    state: EnvironmentJobState = Field(validation_alias=AliasPath("job", "state"))
+    message: str = Field(validation_alias=AliasPath("job", "message"))
+    fix: str = Field(validation_alias=AliasPath("job", "fix"))
+    reason_code: str = Field(validation_alias=AliasPath("job", "reason_code"))
     #: Time of the next check; null if it is due now or requires an action.
-    next_check_at: datetime | None
+    next_check_at: datetime | None = Field(validation_alias=AliasPath("job", "next_check_at"))
     #: Null until the first page is read.
-    progress: AssessmentProgressResponse | None
+    progress: AssessmentProgressResponse | None = Field(
+        validation_alias=AliasPath("job", "assessed")
+    )
     #: Null until the assessment is complete.
-    assessment: AssessmentResponse | None
+    assessment: AssessmentResponse | None = Field(validation_alias="answer")
 
 
 @endpoint(
@@ -202,30 +195,16 @@ async def start_assessment(call: ApiRequest[NoQuery, StartAssessmentRequest]) ->
         services(), environment_id, request, call.principal
     )
     shown = await assessments.show_assessment(services(), started.id)
+    answer = AssessmentJobResponse.model_validate(shown)
     headers = {LOCATION: f"/api/assessments/{started.id}", RETRY_AFTER: str(_SECONDS)}
-    return build_json_response(_build_job_response(shown), status=202, headers=headers)
+    return build_json_response(answer, status=202, headers=headers)
 
 
 @endpoint(role=Role.READER)
 async def show_assessment_by_id(call: ApiRequest[NoQuery, NoBody]) -> AssessmentJobResponse:
     """Return the progress of a background assessment, and its result when complete."""
-    return _build_job_response(await assessments.show_assessment(services(), call.id.lower()))
-
-
-def _build_job_response(shown: assessments.AssessmentView) -> AssessmentJobResponse:
-    job = shown.job
-    return AssessmentJobResponse(
-        id=shown.remediation.id,
-        environment_id=job.environment_id,
-        created_at=shown.remediation.created_at,
-        state=job.state,
-        message=job.message,
-        fix=job.fix,
-        reason_code=job.reason_code,
-        next_check_at=job.next_check_at,
-        progress=AssessmentProgressResponse.model_validate(job.assessed) if job.assessed else None,
-        assessment=AssessmentResponse.model_validate(shown.answer) if shown.answer else None,
-    )
+    found = await assessments.show_assessment(services(), call.id.lower())
+    return AssessmentJobResponse.model_validate(found)
 
 
 @endpoint(role=Role.READER)

@@ -23,10 +23,6 @@ _MAX_FLOWS = 100
 _MAX_HOSTS = 50
 
 
-def _lower_text(text: str) -> str:
-    return text.lower()
-
-
 def _require_one[T](values: tuple[T, ...]) -> tuple[T, ...]:
     if not values:
         raise ValueError("Give at least one flow.")
@@ -42,7 +38,7 @@ _HOSTS_FORM = (
 type HostPattern = Annotated[
     str,
     TextPattern(rf"^{_HOST}$", "Use a host, such as api.contoso.example or *.contoso.example."),
-    AfterValidator(_lower_text),
+    AfterValidator(str.lower),
 ]
 
 
@@ -74,7 +70,7 @@ type UserAgent = Annotated[
 type TriggerUrlId = Annotated[
     str,
     TextPattern(r"^[0-9A-Fa-f]{32}$", "Use the 32 digits after /workflows/ in the trigger URL."),
-    AfterValidator(_lower_text),
+    AfterValidator(str.lower),
 ]
 
 

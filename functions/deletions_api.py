@@ -8,7 +8,6 @@ from functions.csv_file import CSV, build_csv
 from functions.deletion_models import (
     CancelDeletionsRequest,
     CancelDeletionsResponse,
-    DeletableOriginalResponse,
     DeletionDetailResponse,
     DeletionExportQuery,
     DeletionListQuery,
@@ -21,7 +20,6 @@ from functions.endpoints import JSON, ApiRequest, endpoint
 from functions.http_headers import DIGEST
 from functions.http_requests import NoBody, NoQuery
 from functions.http_responses import ItemListResponse, build_download_response, format_json
-from functions.original_models import RunArchiveResponse, SupportWindowResponse
 from shared.bootstrap import services
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.principal import Role
@@ -29,16 +27,9 @@ from shared.errors import UnreadableRow
 from shared.use_cases.archive_runs import show_run_archives
 from shared.use_cases.audit_state import read_remediation_state
 from shared.use_cases.list_deletions import list_deletions as list_all
-from shared.use_cases.schedule_deletions import (
-    DeletionInput,
-    show_deletions,
-)
-from shared.use_cases.schedule_deletions import (
-    cancel_deletions as cancel,
-)
-from shared.use_cases.schedule_deletions import (
-    schedule_deletions as schedule,
-)
+from shared.use_cases.schedule_deletions import DeletionInput, show_deletions
+from shared.use_cases.schedule_deletions import cancel_deletions as cancel
+from shared.use_cases.schedule_deletions import schedule_deletions as schedule
 
 _COLUMNS = (
     "display_name",
@@ -67,15 +58,13 @@ async def list_deletions(call: ApiRequest[NoQuery, NoBody]) -> DeletionListRespo
     remediation_id = call.id.lower()
     found = await show_deletions(services(), remediation_id)
     archived = await show_run_archives(services(), remediation_id)
-    return DeletionListResponse(
-        items=tuple(DeletionDetailResponse.model_validate(one) for one in found.deletions),
-        deletable_originals=tuple(
-            DeletableOriginalResponse.model_validate(one) for one in found.deletable_originals
-        ),
-        run_archives=tuple(RunArchiveResponse.model_validate(one) for one in archived.archives),
-        support_windows=tuple(
-            SupportWindowResponse.model_validate(one) for one in archived.support_windows
-        ),
+    return DeletionListResponse.model_validate(
+        {
+            "items": found.deletions,
+            "deletable_originals": found.deletable_originals,
+            "run_archives": archived.archives,
+            "support_windows": archived.support_windows,
+        }
     )
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -35,10 +36,6 @@ def _check_email_address(text: str) -> str:
     return text.lower()
 
 
-def _lower_text(text: str) -> str:
-    return text.lower()
-
-
 type Window = Annotated[
     str,
     Field(json_schema_extra={"pattern": rf"^({_TIME}-{_TIME})?$"}),
@@ -54,7 +51,7 @@ type ResourceId = Annotated[
         "Use the resource id of the Azure resource, such as /subscriptions/SUBSCRIPTION"
         "/resourceGroups/GROUP/providers/Microsoft.KeyVault/vaults/NAME.",
     ),
-    AfterValidator(_lower_text),
+    AfterValidator(str.lower),
 ]
 
 
@@ -150,18 +147,21 @@ class PolicyLinkResponse(ApiResponse):
     status: str
 
 
+_SortedTexts = Annotated[list[str], BeforeValidator(sorted)]
+
+
 class EnvironmentSettingsResponse(ApiResponse):
     """The settings of an environment."""
 
     approval_policy: ApprovalPolicy
     max_flows: int
-    excluded_flows: list[str]
-    pilot_flows: list[str]
+    excluded_flows: _SortedTexts
+    pilot_flows: _SortedTexts
     maintenance_window: str
-    writable_firewalls: list[str]
+    writable_firewalls: _SortedTexts
     observe_callers: bool
     report_failed_runs: bool
-    notification_recipients: list[str]
+    notification_recipients: _SortedTexts
     ignored_issues: dict[str, str]
     has_url_secrets: bool
     has_url_secrets_in_app_configuration: bool
@@ -186,7 +186,7 @@ class EnvironmentResponse(ApiResponse):
 
     @classmethod
     def build(cls, shown: EnvironmentView) -> Self:
-        environment, settings = shown.environment, shown.settings
+        environment = shown.environment
         return cls(
             id=environment.id,
             display_name=environment.display_name,
@@ -199,21 +199,5 @@ class EnvironmentResponse(ApiResponse):
             policy=PolicyLinkResponse.model_validate(environment.policy)
             if environment.policy
             else None,
-            settings=EnvironmentSettingsResponse(
-                approval_policy=settings.approval_policy,
-                max_flows=settings.max_flows,
-                excluded_flows=sorted(settings.excluded_flows),
-                pilot_flows=sorted(settings.pilot_flows),
-                maintenance_window=settings.maintenance_window,
-                writable_firewalls=sorted(settings.writable_firewalls),
-                observe_callers=settings.observe_callers,
-                report_failed_runs=settings.report_failed_runs,
-                notification_recipients=sorted(settings.notification_recipients),
-                ignored_issues=settings.ignored_issues,
-                has_url_secrets=settings.has_url_secrets,
-                has_url_secrets_in_app_configuration=(
-                    settings.has_url_secrets_in_app_configuration
-                ),
-                version=settings.version,
-            ),
+            settings=EnvironmentSettingsResponse.model_validate(shown.settings),
         )

@@ -1,5 +1,6 @@
 """API: the report of an environment's failed runs."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Self
 
@@ -32,17 +33,8 @@ class FailedFlowResponse(ApiResponse):
 
     @classmethod
     def build(cls, environment_id: str, flow: FailedFlow) -> Self:
-        return cls(
-            flow_name=flow.flow_name,
-            workflow_id=flow.workflow_id,
-            display_name=flow.display_name,
-            failed_count=flow.failed_count,
-            first_failed_at=flow.first_failed_at,
-            last_failed_at=flow.last_failed_at,
-            error_codes=flow.error_codes,
-            has_more_runs=flow.has_more_runs,
-            runs_url=services().settings.cloud.build_runs_url(environment_id, flow.flow_name),
-        )
+        runs_url = services().settings.cloud.build_runs_url(environment_id, flow.flow_name)
+        return cls(**asdict(flow), runs_url=runs_url)
 
 
 class FailedRunReportResponse(ApiResponse):

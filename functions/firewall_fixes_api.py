@@ -1,9 +1,9 @@
 """API: propose, apply and revert firewall fixes."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AliasPath, Field
 
 from functions.endpoints import ApiRequest, endpoint
 from functions.http_requests import Id, NoBody, NoQuery, RequestModel, Text
@@ -13,7 +13,7 @@ from shared.domain.network.firewall_fix_record import FirewallFixRecord, Firewal
 from shared.domain.principal import Role
 from shared.use_cases import manage_firewall_fixes
 from shared.use_cases.audit_state import read_firewall_fixes
-from shared.use_cases.manage_firewall_fixes import FirewallFixInput, FirewallFixView
+from shared.use_cases.manage_firewall_fixes import FirewallFixInput
 
 
 class FirewallFixQuery(RequestModel):
@@ -44,40 +44,23 @@ class RevertFixRequest(RequestModel):
 class FirewallFixResponse(ApiResponse):
     """A firewall issue with its fix, the smallest change that allows the missing addresses."""
 
-    issue: str
-    kind: str
-    firewall: str
+    issue: str = Field(validation_alias=AliasPath("issue", "name"))
+    kind: str = Field(validation_alias=AliasPath("issue", "kind"))
+    firewall: str = Field(validation_alias=AliasPath("issue", "firewall_name"))
     environment_ids: tuple[str, ...]
-    missing_tags: tuple[str, ...]
-    missing_prefixes: tuple[str, ...]
+    missing_tags: tuple[str, ...] = Field(validation_alias=AliasPath("issue", "missing_tags"))
+    missing_prefixes: tuple[str, ...] = Field(
+        validation_alias=AliasPath("issue", "missing_prefixes")
+    )
     #: A sentence about the fix; empty if `unavailable_reason` says why there is no fix.
-    summary: str
-    azure_cli: str
-    bicep: str
-    terraform: str
-    notes: tuple[str, ...]
-    unavailable_reason: str
+    summary: str = Field(validation_alias=AliasPath("fix", "summary"))
+    azure_cli: str = Field(validation_alias=AliasPath("fix", "azure_cli"))
+    bicep: str = Field(validation_alias=AliasPath("fix", "bicep"))
+    terraform: str = Field(validation_alias=AliasPath("fix", "terraform"))
+    notes: tuple[str, ...] = Field(validation_alias=AliasPath("fix", "notes"))
+    unavailable_reason: str = Field(validation_alias=AliasPath("fix", "unavailable_reason"))
     #: Whether the app can apply the fix.
-    is_applicable: bool
-
-    @classmethod
-    def build(cls, shown: FirewallFixView) -> Self:
-        gap, repair = shown.issue, shown.fix
-        return cls(
-            issue=gap.name,
-            kind=gap.kind,
-            firewall=gap.firewall_name,
-            environment_ids=shown.environment_ids,
-            missing_tags=gap.missing_tags,
-            missing_prefixes=gap.missing_prefixes,
-            summary=repair.summary,
-            azure_cli=repair.azure_cli,
-            bicep=repair.bicep,
-            terraform=repair.terraform,
-            notes=repair.notes,
-            unavailable_reason=repair.unavailable_reason,
-            is_applicable=repair.added_entries is not None,
-        )
+    is_applicable: bool = Field(validation_alias=AliasPath("fix", "is_applicable"))
 
 
 class AppliedFixResponse(ApiResponse):
@@ -86,26 +69,13 @@ class AppliedFixResponse(ApiResponse):
     issue: str
     firewall: str
     #: Azure resource id of the firewall or rule collection that was changed.
-    resource_id: str
+    resource_id: str = Field(validation_alias=AliasPath("added_entries", "resource_id"))
     #: The added entries, each as JSON.
-    entries: tuple[str, ...]
+    entries: tuple[str, ...] = Field(validation_alias=AliasPath("added_entries", "entries"))
     state: FirewallFixState
     environment_ids: tuple[str, ...]
     changed_by: str
     changed_at: datetime
-
-    @classmethod
-    def build(cls, record: FirewallFixRecord) -> Self:
-        return cls(
-            issue=record.issue,
-            firewall=record.firewall,
-            resource_id=record.added_entries.resource_id,
-            entries=record.added_entries.entries,
-            state=record.state,
-            environment_ids=record.environment_ids,
-            changed_by=record.changed_by,
-            changed_at=record.changed_at,
-        )
 
 
 class FirewallFixListResponse(ItemListResponse[FirewallFixResponse]):
@@ -126,8 +96,8 @@ async def list_firewall_fixes(
     found = await manage_firewall_fixes.propose_fixes(services(), query.resource, query.environment)
     applied = await manage_firewall_fixes.list_applied_fixes(services())
     return FirewallFixListResponse(
-        items=tuple(map(FirewallFixResponse.build, found)),
-        applied=tuple(map(AppliedFixResponse.build, applied)),
+        items=tuple(map(FirewallFixResponse.model_validate, found)),
+        applied=tuple(map(AppliedFixResponse.model_validate, applied)),
     )
 
 
@@ -156,4 +126,6 @@ async def revert_firewall_fix(
 
 
 def _build_fix_list(found: list[FirewallFixRecord]) -> ItemListResponse[AppliedFixResponse]:
-    return ItemListResponse[AppliedFixResponse](items=tuple(map(AppliedFixResponse.build, found)))
+    return ItemListResponse[AppliedFixResponse](
+        items=tuple(map(AppliedFixResponse.model_validate, found))
+    )

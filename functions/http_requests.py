@@ -63,6 +63,24 @@ class RequestModel(BaseModel):
         return self
 
 
+class KeyChoice(RequestModel):
+    """A key in a vault, or none."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"dependentRequired": {"vault": ["key"], "key": ["vault"]}}
+    )
+
+    #: Vault of one key, by name or Azure resource id; needs `key`. A policy need not name it.
+    vault: Text | None = None
+    key: Text | None = None
+
+    @model_validator(mode="after")
+    def _check_vault_and_key(self) -> Self:
+        if (self.vault is None) != (self.key is None):
+            raise ValueError("Give both the vault and the key, or neither.")
+        return self
+
+
 class NoQuery(RequestModel):
     """The query of an endpoint that has no parameters."""
 

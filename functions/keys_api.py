@@ -1,10 +1,8 @@
 """API: check keys before and after a policy is applied."""
 
-from pydantic import ConfigDict, model_validator
-
 from functions.assessments_api import FindingResponse
 from functions.endpoints import ApiRequest, endpoint
-from functions.http_requests import NoQuery, RequestModel, Text
+from functions.http_requests import KeyChoice, NoQuery
 from functions.http_responses import ApiResponse, ItemListResponse
 from shared.bootstrap import services
 from shared.domain.finding import FindingLevel
@@ -13,23 +11,8 @@ from shared.use_cases.audit_state import read_keys_state
 from shared.use_cases.check_keys import check_keys as check
 
 
-class KeyCheckRequest(RequestModel):
+class KeyCheckRequest(KeyChoice):
     """The key to check. Without one, the app checks the keys of all known policies."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"dependentRequired": {"vault": ["key"], "key": ["vault"]}}
-    )
-
-    #: Vault of one key, by name or Azure resource id; needs `key`. A policy need not name it.
-    vault: Text | None = None
-    key: Text | None = None
-
-    @model_validator(mode="after")
-    def _check_vault_and_key(self) -> "KeyCheckRequest":
-        if (self.vault is None) != (self.key is None):
-            message = "Give both the vault and the key, or neither."
-            raise ValueError(message)
-        return self
 
 
 class KeyCheckResponse(ApiResponse):

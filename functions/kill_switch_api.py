@@ -83,9 +83,4 @@ async def _set_kill_switch[B: RequestModel](
 def _build_response(flag: KillSwitch | None) -> KillSwitchResponse:
     if flag is None:
         return KillSwitchResponse(is_on=False)
-    return KillSwitchResponse(
-        is_on=flag.is_on,
-        changed_by=flag.changed_by,
-        justification=flag.justification,
-        changed_at=flag.changed_at,
-    )
+    return KillSwitchResponse.model_validate(flag)

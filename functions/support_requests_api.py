@@ -1,5 +1,6 @@
 """API: requests to Microsoft's support, which the app drafts and a person files."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -63,17 +64,11 @@ class SupportRequestResponse(ApiResponse):
     def build(cls, request: SupportRequest) -> Self:
         now = services().now
         return cls(
+            **asdict(request),
             id=request.id,
-            kind=request.kind,
             state=request.find_state(now),
-            environment_id=request.environment_id,
-            environment_name=request.environment_name,
-            opened_at=request.opened_at,
             closes_at=request.closes_at,
             days_left=request.count_days_left(now),
-            filed_at=request.filed_at,
-            filed_by=request.filed_by,
-            ticket_number=request.ticket_number,
         )
 
 

@@ -193,7 +193,7 @@ def build_fix_action(
     shown: FirewallFixView, job: EnvironmentJob, principal: Principal
 ) -> PageAction | None:
     """Return the action that applies a firewall fix, or None if the app cannot apply it."""
-    if shown.fix.added_entries is None:
+    if not shown.fix.is_applicable:
         return None
     name, where = shown.issue.name, job.environment_name or job.environment_id
     return build_page_action(

@@ -65,6 +65,10 @@ class FirewallFix:
     #: None: only a person can make the change.
     added_entries: AddedEntries | None = None
 
+    @property
+    def is_applicable(self) -> bool:
+        return self.added_entries is not None
+
 
 def describe_added_prefixes(issue: FirewallIssue) -> str:
     """Return in words how many prefixes the fix adds to the firewall."""
