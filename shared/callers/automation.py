@@ -10,7 +10,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import override
 
-from shared.callers.search import SearchedCallers, UnreadableCallers, find_callers_in_text
+from shared.callers.search import (
+    SearchedCallers,
+    UnreadableCallers,
+    build_manual_caller_error,
+    find_callers_in_text,
+)
 from shared.concurrency import read_each
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.unchanged_content import hash_value
@@ -18,10 +23,9 @@ from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.domain.plans.pending_actions import format_count
-from shared.errors import Conflict, JobBlocked, NotFound, PlatformError
+from shared.errors import Conflict, NotFound, PlatformError
 from shared.ports import ResourceWriter, TaggedResourceReader
 from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
-from shared.reason import Reason
 
 _ACCOUNTS = "Microsoft.Automation/automationAccounts"
 _VERSION = "2024-10-23"
@@ -113,11 +117,7 @@ class AutomationCallers(SearchedCallers):
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         if _is_runbook(caller.address):
-            raise JobBlocked(
-                f"The app cannot change the {caller.label}.",
-                fix=f"{_RUNBOOK} Then retry.",
-                code=Reason.MANUAL_CALLER,
-            )
+            raise build_manual_caller_error(caller, _RUNBOOK)
         now = await self.read(caller)
         if now.text == value.text:
             return

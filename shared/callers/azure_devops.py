@@ -20,15 +20,14 @@ from shared.callers.azure_devops_documents import (
     select_written_members,
 )
 from shared.callers.json_service import JsonServiceCallers
-from shared.callers.search import UnreadableCallers, find_callers_in_text
+from shared.callers.search import UnreadableCallers, build_manual_caller_error, find_callers_in_text
 from shared.callers.whole_resource import order_names_like
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.definitions.json_values import text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
-from shared.errors import Conflict, JobBlocked, NotFound, PlatformError
+from shared.errors import Conflict, NotFound, PlatformError
 from shared.ports import JsonService
-from shared.reason import Reason
 
 #: In the public cloud only (platform.md#azure-devops).
 AZURE_DEVOPS = JsonService(
@@ -114,11 +113,7 @@ class AzureDevOpsCallers(JsonServiceCallers):
         if value.etag not in {"", now.etag}:
             raise Conflict(f"The {caller.label} was changed")
         if reason := find_manual_reason(before):
-            raise JobBlocked(
-                f"The app cannot change the {caller.label}.",
-                fix=f"{reason} Then retry.",
-                code=Reason.MANUAL_CALLER,
-            )
+            raise build_manual_caller_error(caller, reason)
         member = get_content_member_name(before)
         wanted = order_names_like(before.get(member), json.loads(value.text))
         await self._api.put(

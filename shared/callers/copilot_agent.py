@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from shared.callers.dataverse_rows import DataverseRowCallers
+from shared.callers.search import build_manual_caller_error
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.caller_edit import CHILD_REFERENCE
 from shared.domain.definitions.json_values import mapping_at, text_at
@@ -80,11 +81,7 @@ class CopilotAgentCallers(DataverseRowCallers):
         return CallerContent(text=json.dumps([*calls, *(match.url_text for match in urls)]))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002 -- nothing is written
-        raise JobBlocked(
-            f"The app cannot change the {caller.label}.",
-            fix=f"{caller.manual_reason} Then retry.",
-            code=Reason.MANUAL_CALLER,
-        )
+        raise build_manual_caller_error(caller, caller.manual_reason)
 
 
 def _find_flow_ids(text: str) -> frozenset[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from shared.callers.dataverse_rows import DataverseRowCallers
-from shared.callers.search import find_callers_in_text
+from shared.callers.search import build_manual_caller_error, find_callers_in_text
 from shared.domain.callers.caller import MANAGED, Caller, CallerContent
 from shared.domain.definitions.json_values import (
     as_mapping,
@@ -16,9 +16,7 @@ from shared.domain.definitions.json_values import (
     parse_json_value,
     text_at,
 )
-from shared.errors import JobBlocked
 from shared.ports import TextColumn, TextRow
-from shared.reason import Reason
 
 _BY_HAND = (
     "Edit the custom connector: replace host, base URL, path and the defaults of its query "
@@ -59,11 +57,7 @@ class CustomConnectorCallers(DataverseRowCallers):
         return replace(found, text=_add_urls(found.text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002
-        raise JobBlocked(
-            f"The app cannot change the {caller.label}.",
-            fix=f"{caller.manual_reason} Then retry.",
-            code=Reason.MANUAL_CALLER,
-        )
+        raise build_manual_caller_error(caller, caller.manual_reason)
 
 
 def _add_urls(definition: str) -> str:

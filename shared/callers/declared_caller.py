@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 from typing import override
 
-from shared.callers.search import SearchedCallers, UnreadableCallers
+from shared.callers.search import SearchedCallers, UnreadableCallers, build_manual_caller_error
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.caller_edit import CHILD_REFERENCE
 from shared.domain.callers.declared_caller import (
@@ -19,9 +19,8 @@ from shared.domain.callers.declared_caller import (
 )
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
-from shared.errors import JobBlocked, NotFound, UnreadableRow
+from shared.errors import NotFound, UnreadableRow
 from shared.ports import DeclaredCallers
-from shared.reason import Reason
 
 
 class DeclaredCallerKind(SearchedCallers):
@@ -65,11 +64,7 @@ class DeclaredCallerKind(SearchedCallers):
         return CallerContent(text=_format_reference(flow))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002 -- nothing is written
-        raise JobBlocked(
-            f"The app cannot change the {caller.label}.",
-            fix=f"{caller.manual_reason} Then retry.",
-            code=Reason.MANUAL_CALLER,
-        )
+        raise build_manual_caller_error(caller, caller.manual_reason)
 
 
 def _format_reference(flow: CalledFlow) -> str:

@@ -19,15 +19,19 @@ from typing import override
 from urllib.parse import quote
 
 from shared.callers.json_service import JsonServiceCallers
-from shared.callers.search import UnreadableCallers, convert_long_outages, find_callers_in_text
+from shared.callers.search import (
+    UnreadableCallers,
+    build_manual_caller_error,
+    convert_long_outages,
+    find_callers_in_text,
+)
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
-from shared.errors import JobBlocked, NotFound, PlatformError
+from shared.errors import NotFound, PlatformError
 from shared.ports import JsonService
-from shared.reason import Reason
 
 SHAREPOINT = JsonService(
     name="SharePoint",
@@ -125,11 +129,7 @@ class SharePointCallers(JsonServiceCallers):
         return CallerContent(text=text, etag=hash_value(caller.address, text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002
-        raise JobBlocked(
-            f"The app cannot change the {caller.label}.",
-            fix=f"{caller.manual_reason} Then retry.",
-            code=Reason.MANUAL_CALLER,
-        )
+        raise build_manual_caller_error(caller, caller.manual_reason)
 
     async def _list_places(self, unreadable: UnreadableCallers) -> Sequence[_Place]:
         """Return the lists of all sites, and the site scripts.
