@@ -16,7 +16,6 @@ from shared.callers.api_management_places import (
     Places,
     ServiceUrls,
     describe_place,
-    get_id,
 )
 from shared.callers.api_management_policies import Policies
 from shared.callers.search import (
@@ -24,6 +23,7 @@ from shared.callers.search import (
     UnreadableCallers,
     compute_max_url_length,
     find_callers_in_text,
+    get_id,
 )
 from shared.callers.secret_rights import SecretRights, list_readers
 from shared.domain.callers.caller import Caller, CallerContent
@@ -32,7 +32,7 @@ from shared.domain.keys.secret_access import SecretReader
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import Conflict, NotFound, PlatformError
 from shared.ports import Keys, ResourceSecrets, ResourceWriter, TaggedResourceReader
-from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
+from shared.read_only_locks import ReadOnlyLocks
 
 _SERVICES = "Microsoft.ApiManagement/service"
 #: Status of a named value whose secret was read (platform.md#api-management).
@@ -169,14 +169,9 @@ class ApiManagementCallers(SearchedCallers):
     async def _list_parents(
         self, unreadable: UnreadableCallers
     ) -> tuple[list[Mapping[str, object]], ReadOnlyLocks]:
-        try:
-            services = await unreadable.list_readable(
-                self._reader.list(_SERVICES, API_VERSION), "API Management services"
-            )
-            locks = await read_read_only_locks(self._reader) if services else ReadOnlyLocks({})
-        except PlatformError as err:
-            unreadable.record_place("API Management services", err)
-            return [], ReadOnlyLocks({})
+        services, locks = await unreadable.list_with_locks(
+            self._reader, _SERVICES, API_VERSION, "API Management services"
+        )
         parents: list[Mapping[str, object]] = []
         for service in services:
             try:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from shared.callers.search import get_id
 from shared.callers.secret_rights import SecretRights, list_readers
 from shared.concurrency import read_each
 from shared.domain.callers.caller import CallerContent
@@ -219,11 +220,6 @@ def describe_place(resource_id: str, name: str = "") -> str:
         parts.insert(0, "policy" if parts else "policy of all APIs")
     where = f"API Management service {service}"
     return f"{' of the '.join(parts)} in the {where}" if parts else where
-
-
-def get_id(resource: Mapping[str, object]) -> str:
-    """Return the id of a resource."""
-    return text_at(resource, "id") or ""
 
 
 def get_collection_name(resource: Mapping[str, object]) -> str:

@@ -8,8 +8,8 @@ from shared.callers.api_management_places import (
     Place,
     describe_place,
     get_collection_name,
-    get_id,
 )
+from shared.callers.search import get_id
 from shared.concurrency import read_each
 from shared.domain.callers.caller import CallerContent
 from shared.domain.definitions.json_values import mapping_at, objects_at, text_at

@@ -15,6 +15,7 @@ from shared.callers.search import (
     UnreadableCallers,
     build_manual_caller_error,
     find_callers_in_text,
+    get_id,
 )
 from shared.concurrency import read_each
 from shared.domain.callers.caller import Caller, CallerContent
@@ -23,9 +24,8 @@ from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.domain.plans.pending_actions import format_count
-from shared.errors import Conflict, NotFound, PlatformError
+from shared.errors import Conflict, NotFound
 from shared.ports import ResourceWriter, TaggedResourceReader
-from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
 
 _ACCOUNTS = "Microsoft.Automation/automationAccounts"
 _VERSION = "2024-10-23"
@@ -86,17 +86,11 @@ class AutomationCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        accounts: Sequence[Mapping[str, object]] = []
-        locks = ReadOnlyLocks({})
-        try:
-            accounts = await unreadable.list_readable(
-                self._reader.list(_ACCOUNTS, _VERSION), "Automation accounts"
-            )
-            locks = await read_read_only_locks(self._reader) if accounts else locks
-        except PlatformError as err:
-            unreadable.record_place("Automation accounts", err)
+        accounts, locks = await unreadable.list_with_locks(
+            self._reader, _ACCOUNTS, _VERSION, "Automation accounts"
+        )
         readings = unreadable.read_readable_places(
-            accounts, _get_id, self._read_account, _format_account_label
+            accounts, get_id, self._read_account, _format_account_label
         )
         async with aclosing(readings):
             async for account, found in readings:
@@ -104,8 +98,9 @@ class AutomationCallers(SearchedCallers):
                     unreadable.record_text(_describe_encrypted_variables(account, found.encrypted))
                 for place in found.places:
                     reason = place.manual_reason or locks.describe(place.resource_id)
-                    for caller in find_callers_in_text(place.text, _build_caller(place, reason)):
-                        yield caller
+                    caller = self.build_place(place.resource_id, place.label, reason)
+                    for one in find_callers_in_text(place.text, caller):
+                        yield one
 
     async def read(self, caller: Caller) -> CallerContent:
         """Return the value of a variable, or the text of a published runbook."""
@@ -130,12 +125,12 @@ class AutomationCallers(SearchedCallers):
             raise Conflict(f"The {caller.label} was changed by somebody else")
 
     async def _read_account(self, account: Mapping[str, object]) -> _AccountReading:
-        account_id, where = _get_id(account), f"Automation account {text_at(account, 'name')}"
+        account_id, where = get_id(account), f"Automation account {text_at(account, 'name')}"
         variables = await self._reader.list_children(account_id, "variables", _VERSION)
         runbooks = await self._reader.list_children(account_id, "runbooks", _VERSION)
 
         async def read_runbook(runbook: Mapping[str, object]) -> _Place:
-            identity, text = _get_id(runbook), ""
+            identity, text = get_id(runbook), ""
             # A runbook that was never published has no content.
             if text_at(mapping_at(runbook, "properties"), "state") != "New":
                 try:
@@ -154,21 +149,11 @@ class AutomationCallers(SearchedCallers):
             else:
                 text = text_at(properties, "value") or ""
                 label = f"variable {name} of the {where}"
-                found.append(_Place(_get_id(variable), label, text))
+                found.append(_Place(get_id(variable), label, text))
         return _AccountReading([*found, *await read_each(runbooks, read_runbook)], encrypted)
 
     async def _read_runbook(self, resource_id: str) -> str:
         return await self._reader.get_text(f"{resource_id}/content", _VERSION)
-
-
-def _build_caller(place: _Place, manual_reason: str) -> Caller:
-    return Caller(
-        kind=AutomationCallers.kind,
-        address=place.resource_id,
-        label=place.label,
-        resource_id=f"{AutomationCallers.kind}/{place.resource_id}".lower(),
-        manual_reason=manual_reason,
-    )
 
 
 def _describe_encrypted_variables(account: Mapping[str, object], names: Sequence[str]) -> str:
@@ -185,7 +170,3 @@ def _is_runbook(resource_id: str) -> bool:
 
 def _format_account_label(account: Mapping[str, object]) -> str:
     return f"Automation account {text_at(account, 'name')}"
-
-
-def _get_id(resource: Mapping[str, object]) -> str:
-    return text_at(resource, "id") or ""

@@ -14,6 +14,7 @@ from shared.callers.search import (
     SearchedCallers,
     UnreadableCallers,
     find_callers_in_text,
+    get_id,
     read_remaining_ahead,
 )
 from shared.callers.secret_rights import SecretRights, list_readers
@@ -32,7 +33,6 @@ from shared.domain.keys.secret_access import SecretReader
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import Conflict, NotFound, PlatformError, TransientError
 from shared.ports import Keys, ResourceReader, ResourceSecrets, ResourceWriter
-from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
 
 #: Granted by infra/modules/caller-group.bicep.
 _NEEDS = RequiredPermissions(
@@ -92,16 +92,10 @@ class ContainerAppCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        found: Sequence[Mapping[str, object]] = []
-        locks = ReadOnlyLocks({})
-        try:
-            found = await unreadable.list_readable(
-                self._reader.list(_NEEDS.resource_type, _VERSION), "container apps"
-            )
-            locks = await read_read_only_locks(self._reader) if found else locks
-        except PlatformError as err:
-            unreadable.record_place("container apps", err)
-        readings = read_remaining_ahead(unreadable.search, found, _get_id, self._read_container_app)
+        found, locks = await unreadable.list_with_locks(
+            self._reader, _NEEDS.resource_type, _VERSION, "container apps"
+        )
+        readings = read_remaining_ahead(unreadable.search, found, get_id, self._read_container_app)
         async with aclosing(readings):
             async for resource, reading in readings:
                 try:
@@ -111,7 +105,7 @@ class ContainerAppCallers(SearchedCallers):
                 except (Conflict, PlatformError) as err:
                     unreadable.record_place(f"secrets of the {_format_app_label(resource)}", err)
                     app = ContainerApp(resource=resource, secrets=[], revisions=[])
-                locked = locks.describe(_get_id(resource))
+                locked = locks.describe(get_id(resource))
                 for name, text in app.values.items():
                     for caller in find_callers_in_text(text, _build_caller(resource, name, locked)):
                         yield caller
@@ -219,7 +213,7 @@ class ContainerAppCallers(SearchedCallers):
 
     async def _read_container_app(self, resource: Mapping[str, object]) -> ContainerApp:
         """Return an app with its secrets and revisions, which a list of apps omits."""
-        app_id = _get_id(resource)
+        app_id = get_id(resource)
         configuration = mapping_at(resource, "properties", "configuration")
         secrets = objects_at(configuration, "secrets")
         if not all(text_at(secret, "keyVaultUrl") for secret in secrets):
@@ -237,10 +231,6 @@ class ContainerAppCallers(SearchedCallers):
         return [one for one in found if mapping_at(one, "properties").get("active")]
 
 
-def _get_id(resource: Mapping[str, object]) -> str:
-    return text_at(resource, "id") or ""
-
-
 def _format_app_label(resource: Mapping[str, object]) -> str:
     return f"container app {text_at(resource, 'name')}"
 
@@ -249,8 +239,8 @@ def _build_caller(resource: Mapping[str, object], name: str, locked: str) -> Cal
     reason = _OF_REVISION if name.startswith(REVISION) else locked
     return Caller(
         kind=ContainerAppCallers.kind,
-        address=f"{_get_id(resource)}|{name}",
+        address=f"{get_id(resource)}|{name}",
         label=f"{describe_place(name)} of the {_format_app_label(resource)}",
-        resource_id=f"{ContainerAppCallers.kind}/{_get_id(resource)}".lower(),
+        resource_id=f"{ContainerAppCallers.kind}/{get_id(resource)}".lower(),
         manual_reason=_ELSEWHERE if name == TEMPLATE else reason,
     )

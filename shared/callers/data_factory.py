@@ -6,11 +6,12 @@ platform.md#data-factory.
 
 from collections.abc import Mapping, Sequence
 
-from shared.callers.published_parts import PublishedPart, PublishedPartCallers, get_id
+from shared.callers.published_parts import PublishedPart, PublishedPartCallers
+from shared.callers.search import UnreadableCallers, get_id
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.permissions import RequiredPermissions
 from shared.ports import ResourceReader, ResourceWriter
-from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
+from shared.read_only_locks import ReadOnlyLocks
 
 _FACTORIES = "Microsoft.DataFactory/factories"
 _VERSION = "2018-06-01"
@@ -82,8 +83,8 @@ class DataFactoryCallers(PublishedPartCallers):
         body = {"properties": properties}
         await self._writer.put(part.address, _VERSION, body, etag=part.etag or "*")
 
-    async def read_locks(self) -> ReadOnlyLocks:
-        return await read_read_only_locks(self._reader)
+    async def read_locks(self, unreadable: UnreadableCallers) -> ReadOnlyLocks:
+        return await unreadable.read_locks(self._reader, self.owners)
 
 
 def _build_part(part: Mapping[str, object]) -> PublishedPart:

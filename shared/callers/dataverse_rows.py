@@ -25,7 +25,6 @@ class DataverseRowCallers(SearchedCallers):
     `environment/table/column/row`.
     """
 
-    kind: str
     is_json = False
     old_value_lifetime = timedelta(0)
     required_permissions = IN_DATAVERSE

@@ -15,6 +15,7 @@ from shared.callers.search import (
     UnreadableCallers,
     build_manual_caller_error,
     find_callers_in_text,
+    get_id,
 )
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.unchanged_content import hash_value
@@ -23,7 +24,7 @@ from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.errors import Conflict, JobBlocked, NotFound, PlatformError, TransientError
 from shared.ports import ResourceReader, ResourceSecrets, ResourceWriter
-from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
+from shared.read_only_locks import ReadOnlyLocks
 from shared.reason import Reason
 
 _VERSION = "2025-02-15"
@@ -100,13 +101,15 @@ class EventGridSubscriptionCallers(SearchedCallers):
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
         found = await self._list_webhooks(unreadable)
-        locks = await self._read_locks(unreadable) if found else ReadOnlyLocks({})
+        locks = ReadOnlyLocks({})
+        if found:
+            locks = await unreadable.read_locks(self._reader, "read-only locks")
         readings = unreadable.read_readable_places(
-            found, _get_id, self._read_destination, _format_label
+            found, get_id, self._read_destination, _format_label
         )
         async with aclosing(readings):
             async for resource, text in readings:
-                locked = locks.describe(_get_id(resource))
+                locked = locks.describe(get_id(resource))
                 for caller in find_callers_in_text(text, _build_caller(resource, locked)):
                     yield caller
 
@@ -157,16 +160,9 @@ class EventGridSubscriptionCallers(SearchedCallers):
     async def _read_destination(self, resource: Mapping[str, object]) -> str:
         """Return the webhook with its complete URL, as JSON with sorted names."""
         shown = mapping_at(_find_destination(resource), "properties")
-        found = await self._secrets.read(_get_id(resource), "getFullUrl", _VERSION)
+        found = await self._secrets.read(get_id(resource), "getFullUrl", _VERSION)
         kept = {name: value for name, value in shown.items() if name != "endpointBaseUrl"}
         return json.dumps({**kept, "endpointUrl": text_at(found, "endpointUrl")}, sort_keys=True)
-
-    async def _read_locks(self, unreadable: UnreadableCallers) -> ReadOnlyLocks:
-        try:
-            return await read_read_only_locks(self._reader)
-        except PlatformError as err:
-            unreadable.record_place("read-only locks", err)
-            return ReadOnlyLocks({})
 
     async def _list_webhooks(self, unreadable: UnreadableCallers) -> list[Mapping[str, object]]:
         what = "event subscriptions of subscriptions and resource groups"
@@ -175,7 +171,7 @@ class EventGridSubscriptionCallers(SearchedCallers):
             listing = self._reader.list(resource_type, _VERSION)
             for topic in await unreadable.list_readable(listing, resource_type):
                 found += await self._list_subscriptions_of_topic(topic, resource_type, unreadable)
-        unique = {_get_id(one).lower(): one for one in found}
+        unique = {get_id(one).lower(): one for one in found}
         return [
             one
             for one in unique.values()
@@ -186,11 +182,11 @@ class EventGridSubscriptionCallers(SearchedCallers):
         self, topic: Mapping[str, object], resource_type: str, unreadable: UnreadableCallers
     ) -> list[Mapping[str, object]]:
         found: list[Mapping[str, object]] = []
-        parents = [_get_id(topic)]
+        parents = [get_id(topic)]
         try:
             if resource_type.endswith("/domains"):
                 below = await self._reader.list_children(parents[0], "topics", _VERSION)
-                parents += [_get_id(one) for one in below]
+                parents += [get_id(one) for one in below]
             for parent in parents:
                 found += await self._reader.list_children(parent, "eventSubscriptions", _VERSION)
         except NotFound:
@@ -202,10 +198,6 @@ class EventGridSubscriptionCallers(SearchedCallers):
 
 def _format_label(subscription: Mapping[str, object]) -> str:
     return f"URL of the event subscription {text_at(subscription, 'name')}"
-
-
-def _get_id(resource: Mapping[str, object]) -> str:
-    return text_at(resource, "id") or ""
 
 
 def _get_state(resource: Mapping[str, object]) -> str | None:
@@ -222,9 +214,9 @@ def _build_caller(resource: Mapping[str, object], locked: str) -> Caller:
     reason = _find_manual_reason(resource) or locked
     return Caller(
         kind=EventGridSubscriptionCallers.kind,
-        address=_get_id(resource),
+        address=get_id(resource),
         label=f"event subscription {text_at(resource, 'name')}",
-        resource_id=f"{EventGridSubscriptionCallers.kind}/{_get_id(resource)}".lower(),
+        resource_id=f"{EventGridSubscriptionCallers.kind}/{get_id(resource)}".lower(),
         manual_reason=reason,
         is_validated_by_event_grid=not reason,
     )

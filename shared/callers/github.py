@@ -91,10 +91,9 @@ class GitHubCallers(JsonServiceCallers):
                         )
                     continue
                 for document in documents:
-                    for caller in find_callers_in_text(
-                        _get_text(document), _build_caller(place, document)
-                    ):
-                        yield caller
+                    caller = self.build_place(*_describe_place(place, document))
+                    for one in find_callers_in_text(_get_text(document), caller):
+                        yield one
 
     async def read(self, caller: Caller) -> CallerContent:
         text = _get_text(await self._api.get(GITHUB, caller.address))
@@ -123,16 +122,11 @@ class GitHubCallers(JsonServiceCallers):
             raise PlatformError(str(err), code="not found", status=404) from err
 
 
-def _build_caller(place: _Place, document: Mapping[str, object]) -> Caller:
+def _describe_place(place: _Place, document: Mapping[str, object]) -> tuple[str, str]:
+    """Return the address and label of a webhook or variable."""
     name = document.get("id" if place.list_name == _HOOKS else "name")
     noun = "webhook" if place.list_name == _HOOKS else "variable"
-    address = f"{place.path}/{name}"
-    return Caller(
-        kind=GitHubCallers.kind,
-        address=address,
-        label=f"{noun} {name} of the GitHub repository {place.repository}",
-        resource_id=f"{GitHubCallers.kind}/{address}".lower(),
-    )
+    return f"{place.path}/{name}", f"{noun} {name} of the GitHub repository {place.repository}"
 
 
 def _get_text(document: Mapping[str, object]) -> str:

@@ -17,6 +17,7 @@ from shared.callers.search import (
     UnreadableCallers,
     build_manual_caller_error,
     find_callers_in_text,
+    get_id,
 )
 from shared.callers.whole_resource import order_names_like
 from shared.domain.callers.caller import Caller, CallerContent
@@ -24,7 +25,7 @@ from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
-from shared.errors import Conflict, PlatformError
+from shared.errors import Conflict
 from shared.ports import ResourceReader
 from shared.read_only_locks import ReadOnlyLocks
 
@@ -71,7 +72,6 @@ class PublishedPart:
 class PublishedPartCallers(SearchedCallers):
     """The base class of caller kinds for the parts of factories or workspaces."""
 
-    kind: str
     is_json = True
     #: The next run reads the new value. The period without calls covers runs in progress.
     old_value_lifetime = timedelta(0)
@@ -109,7 +109,7 @@ class PublishedPartCallers(SearchedCallers):
         Raises `Conflict` if it no longer has `part.etag`. An empty ETag is not checked.
         """
 
-    async def read_locks(self) -> ReadOnlyLocks:
+    async def read_locks(self, unreadable: UnreadableCallers) -> ReadOnlyLocks:  # noqa: ARG002
         """Return the read-only locks that may apply to a part; none by default."""
         return ReadOnlyLocks({})
 
@@ -117,15 +117,9 @@ class PublishedPartCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        found: Sequence[Mapping[str, object]] = []
-        locks = ReadOnlyLocks({})
-        try:
-            found = await unreadable.list_readable(
-                self._reader.list(self.owner_type, self.owner_version), self.owners
-            )
-            locks = await self.read_locks() if found else locks
-        except PlatformError as err:
-            unreadable.record_place(self.owners, err)
+        listing = self._reader.list(self.owner_type, self.owner_version)
+        found = await unreadable.list_readable(listing, self.owners)
+        locks = await self.read_locks(unreadable) if found else ReadOnlyLocks({})
         readings = unreadable.read_readable_places(
             found, get_id, self.list_parts, self._format_owner_label
         )
@@ -136,7 +130,7 @@ class PublishedPartCallers(SearchedCallers):
                     for name in part.find_secure_parameters():
                         unreadable.record_text(f"secure parameter {name} of the {label}")
                     reason = self._find_manual_reason(owner, part) or locks.describe(part.address)
-                    place = self._build_caller(part, label, reason)
+                    place = self.build_place(part.address, label, reason)
                     for caller in find_callers_in_text(part.content.text, place):
                         yield caller
 
@@ -178,20 +172,6 @@ class PublishedPartCallers(SearchedCallers):
         if part.collection == "triggers":
             return _STARTED
         return _MASKED if any(_find_masked_values(part.properties)) else ""
-
-    def _build_caller(self, part: PublishedPart, label: str, manual_reason: str) -> Caller:
-        return Caller(
-            kind=self.kind,
-            address=part.address,
-            label=label,
-            resource_id=f"{self.kind}/{part.address}".lower(),
-            manual_reason=manual_reason,
-        )
-
-
-def get_id(resource: Mapping[str, object]) -> str:
-    """Return the id of a resource, or "" if it has none."""
-    return text_at(resource, "id") or ""
 
 
 def _find_masked_values(value: object) -> Iterator[Mapping[str, object]]:

@@ -10,6 +10,7 @@ from collections.abc import (
     Callable,
     Coroutine,
     Iterator,
+    Mapping,
     Sequence,
 )
 from contextlib import aclosing, contextmanager
@@ -21,6 +22,7 @@ from typing import Any
 from shared.concurrency import MOST_CONCURRENT
 from shared.domain.callers.caller import FILLED_IN, Caller
 from shared.domain.callers.search_position import CallerSearchPosition
+from shared.domain.definitions.json_values import text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
 from shared.domain.platform_errors import SCOPE_LOCKED, parse_locked_scope
@@ -34,6 +36,8 @@ from shared.errors import (
     ServiceOutage,
     SubscriptionsUnread,
 )
+from shared.ports import ResourceReader
+from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
 from shared.reason import Reason
 
 #: How long a search waits for a host that serves one resource.
@@ -85,6 +89,11 @@ async def read_all[T](items: AsyncIterator[T]) -> list[T]:
         err.found = found
         raise
     return found
+
+
+def get_id(resource: Mapping[str, object]) -> str:
+    """Return the id of an Azure resource, or "" if it has none."""
+    return text_at(resource, "id") or ""
 
 
 def get_environment_id(environment: Environment) -> str:
@@ -201,6 +210,27 @@ class UnreadableCallers:
             self.record_place(what, err)
             return ()
 
+    async def list_with_locks(
+        self, resources: ResourceReader, resource_type: str, api_version: str, what: str
+    ) -> tuple[Sequence[Mapping[str, object]], ReadOnlyLocks]:
+        """Return the resources of a type, as far as they can be read, and the read-only locks.
+
+        Reads no locks if there is no resource.
+        """
+        found = await self.list_readable(resources.list(resource_type, api_version), what)
+        return found, await self.read_locks(resources, what) if found else ReadOnlyLocks({})
+
+    async def read_locks(self, resources: ResourceReader, what: str) -> ReadOnlyLocks:
+        """Return the read-only locks, or none if they cannot be read.
+
+        Records then that `what` cannot be read.
+        """
+        try:
+            return await read_read_only_locks(resources)
+        except PlatformError as err:
+            self.record_place(what, err)
+            return ReadOnlyLocks({})
+
     def record_text(self, text: str) -> None:
         """Record a text about what was not searched, unless it is recorded already."""
         if text not in self.search.unreadable:
@@ -221,6 +251,7 @@ class UnreadableCallers:
 class SearchedCallers(ABC):
     """The base class of caller kinds that report what a search could not read."""
 
+    kind: str
     is_environment_only = False
     is_assessed_separately = False
     required_permissions: RequiredPermissions
@@ -245,3 +276,13 @@ class SearchedCallers(ABC):
         Records in `unreadable` the places that cannot be read. `environments` are the environments
         to search, if the kind is in environments.
         """
+
+    def build_place(self, address: str, label: str, manual_reason: str = "") -> Caller:
+        """Return the caller at an address, without ids. A write changes only this address."""
+        return Caller(
+            kind=self.kind,
+            address=address,
+            label=label,
+            resource_id=f"{self.kind}/{address}".lower(),
+            manual_reason=manual_reason,
+        )

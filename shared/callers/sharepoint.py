@@ -110,10 +110,9 @@ class SharePointCallers(JsonServiceCallers):
         async with aclosing(readings):
             async for place, documents in readings:
                 for document in documents:
-                    for caller in find_callers_in_text(
-                        _get_text(document), _build_caller(place, document)
-                    ):
-                        yield caller
+                    caller = self._build_caller(place, document)
+                    for one in find_callers_in_text(_get_text(document), caller):
+                        yield one
 
     async def read(self, caller: Caller) -> CallerContent:
         path, _, identity = caller.address.rpartition("/")
@@ -185,23 +184,15 @@ class SharePointCallers(JsonServiceCallers):
             return [await self._api.get(SHAREPOINT, place.path, {"id": place.script_id})]
         return await self._api.list(SHAREPOINT, place.path, member="value")
 
-
-def _build_caller(place: _Place, document: Mapping[str, object]) -> Caller:
-    identity = place.script_id or text_at(document, "id") or ""
-    address = f"{place.path}/{identity}"
-    if place.script_id:
-        label, reason = place.name, _CHANGE_SCRIPT.format(id=identity)
-    else:
-        label = f"webhook {identity} of the {place.name}"
-        ends = (text_at(document, "expirationDateTime") or "").partition("T")[0]
-        reason = f"{_CHANGE_WEBHOOK} This one ends on {ends}." if ends else _CHANGE_WEBHOOK
-    return Caller(
-        kind=SharePointCallers.kind,
-        address=address,
-        label=label,
-        resource_id=f"{SharePointCallers.kind}/{address}".lower(),
-        manual_reason=reason,
-    )
+    def _build_caller(self, place: _Place, document: Mapping[str, object]) -> Caller:
+        identity = place.script_id or text_at(document, "id") or ""
+        if place.script_id:
+            label, reason = place.name, _CHANGE_SCRIPT.format(id=identity)
+        else:
+            label = f"webhook {identity} of the {place.name}"
+            ends = (text_at(document, "expirationDateTime") or "").partition("T")[0]
+            reason = f"{_CHANGE_WEBHOOK} This one ends on {ends}." if ends else _CHANGE_WEBHOOK
+        return self.build_place(f"{place.path}/{identity}", label, reason)
 
 
 def _get_text(document: Mapping[str, object]) -> str:

@@ -13,15 +13,15 @@ from shared.callers.search import (
     UnreadableCallers,
     build_manual_caller_error,
     find_callers_in_text,
+    get_id,
 )
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.unchanged_content import hash_value
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
-from shared.errors import Conflict, PlatformError
+from shared.errors import Conflict
 from shared.ports import ResourceReader, ResourceWriter
-from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
 
 _HIDDEN = (
     "It has values that Azure does not return, and a write by the app would remove them. Change "
@@ -38,7 +38,6 @@ class WholeResourceCallers(SearchedCallers):
     sets.
     """
 
-    kind: str
     is_json = True
     #: The next use reads the new value. The period without calls covers uses in progress.
     old_value_lifetime = timedelta(0)
@@ -62,24 +61,19 @@ class WholeResourceCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        found: Sequence[Mapping[str, object]] = []
-        locks = ReadOnlyLocks({})
-        try:
-            needs = self.required_permissions
-            found = await unreadable.list_readable(
-                self._reader.list(needs.resource_type, needs.api_version), f"{self.noun}s"
-            )
-            locks = await read_read_only_locks(self._reader) if found else locks
-        except PlatformError as err:
-            unreadable.record_place(f"{self.noun}s", err)
-        for resource in unreadable.search.list_remaining_places(found, _get_id):
+        needs = self.required_permissions
+        found, locks = await unreadable.list_with_locks(
+            self._reader, needs.resource_type, needs.api_version, f"{self.noun}s"
+        )
+        for resource in unreadable.search.list_remaining_places(found, get_id):
             hidden = [*self.find_unreadable_parts(mapping_at(resource, "properties"))]
             for part in hidden:
                 unreadable.record_text(f"{part} of the {self.noun} {text_at(resource, 'name')}")
-            reason = _HIDDEN if hidden else locks.describe(_get_id(resource))
-            caller = self._build_caller(resource, reason)
-            for one in find_callers_in_text(self._format_content(resource), caller):
-                yield one
+            reason = _HIDDEN if hidden else locks.describe(get_id(resource))
+            label = f"{self.noun} {text_at(resource, 'name')}"
+            place = self.build_place(get_id(resource), label, reason)
+            for caller in find_callers_in_text(self._format_content(resource), place):
+                yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
         text = self._format_content(await self._get_resource(caller))
@@ -103,16 +97,6 @@ class WholeResourceCallers(SearchedCallers):
     async def _get_resource(self, caller: Caller) -> Mapping[str, object]:
         return await self._reader.get(caller.address, self.required_permissions.api_version)
 
-    def _build_caller(self, resource: Mapping[str, object], manual_reason: str) -> Caller:
-        resource_id = _get_id(resource)
-        return Caller(
-            kind=self.kind,
-            address=resource_id,
-            label=f"{self.noun} {text_at(resource, 'name')}",
-            resource_id=f"{self.kind}/{resource_id}".lower(),
-            manual_reason=manual_reason,
-        )
-
     def _format_content(self, resource: Mapping[str, object]) -> str:
         """Return what a write sends, as JSON with sorted names.
 
@@ -131,10 +115,6 @@ class WholeResourceCallers(SearchedCallers):
     def _get_parts(self, resource: Mapping[str, object]) -> list[object]:
         properties = mapping_at(resource, "properties")
         return [properties.get(part) or None for part in self.parts]
-
-
-def _get_id(resource: Mapping[str, object]) -> str:
-    return text_at(resource, "id") or ""
 
 
 def _format_identity(identity: Mapping[str, object]) -> Mapping[str, object]:
