@@ -36,7 +36,8 @@ class Shown:
     """The API's answer to a command, and what the command prints."""
 
     answer: Any
-    show: Show
+    #: Formats the answer instead of the command's `show`.
+    show: Show | None = None
     #: Printed on stderr after the text.
     next_commands: Sequence[str] = ()
     #: What the answer lacks; printed on stderr in every format of the output.
@@ -114,9 +115,9 @@ def api_command(
                     err=True,
                 )
                 raise typer.Exit(ExitCode.INTERRUPTED) from None
-            shown_answer = found if isinstance(found, Shown) else Shown(answer=found, show=show)
-            answer = shown_answer.answer
-            printer.print(answer, lambda: shown_answer.show(remove_line_breaks(answer)))
+            shown_answer = found if isinstance(found, Shown) else Shown(answer=found)
+            answer, format_answer = shown_answer.answer, shown_answer.show or show
+            printer.print(answer, lambda: format_answer(remove_line_breaks(answer)))
             for warning in shown_answer.warnings:
                 echo(warning, err=True)
             if printer.is_for_people:

@@ -15,7 +15,7 @@ from cmkflow.api_command import api_command
 from cmkflow.assessment_answer import format_answer
 from cmkflow.assessment_page import build_page, format_reasons
 from cmkflow.listing import Column, Facts, Listing
-from cmkflow.named_files import parse_file_name, write_page
+from cmkflow.named_files import parse_file_name, write_file
 from cmkflow.names import ENVIRONMENTS
 from cmkflow.paragraphs import format_finding, format_number
 from cmkflow.terminal import echo
@@ -110,7 +110,7 @@ def show_assessments(
     if no_wait:
         answer["ordered"] = ordered
     if html and not no_wait:
-        write_page(html, build_page(found))
+        write_file(html, build_page(found).encode())
         answer["page"] = str(html)
     return answer
 

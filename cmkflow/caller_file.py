@@ -1,13 +1,12 @@
 """Read the callers that a YAML, JSON or CSV file declares."""
 
-import json
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from cmkflow.json_file import UnreadableFile, decode_json
+from cmkflow.json_file import UnreadableFile, decode_json, decode_text
 from shared.domain.callers.caller_csv import UnreadableCsv, normalize_entry, parse_csv
 
 #: The member of a file with the callers.
@@ -25,8 +24,8 @@ def parse_callers(data: bytes, suffix: str) -> list[dict[str, Any]]:
     if len(data) > _MAX_BYTES:
         raise UnreadableFile(f"it is larger than {_MAX_BYTES} bytes")
     if suffix == ".csv":
-        return _parse_csv(_decode_text(data))
-    document = decode_json(data) if suffix == ".json" else _parse_yaml(_decode_text(data))
+        return _parse_csv(decode_text(data))
+    document = decode_json(data) if suffix == ".json" else _parse_yaml(decode_text(data))
     if not isinstance(document, dict) or not isinstance(document.get(_CALLERS), list):
         raise UnreadableFile(f"it has no list {_CALLERS} at its beginning")
     if unknown := sorted(str(name) for name in document if name != _CALLERS):
@@ -86,10 +85,3 @@ def _parse_csv(text: str) -> list[dict[str, Any]]:
     if faults:
         raise UnreadableFile("; ".join(f"line {one.line}: {one.text}" for one in faults))
     return [one.build_entry(*one.flows) for one in callers]
-
-
-def _decode_text(data: bytes) -> str:
-    try:
-        return data.decode(json.detect_encoding(data)).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise UnreadableFile(f"the text is not {error.encoding}") from None

@@ -91,19 +91,15 @@ def fix_firewalls(
         body = {"resource": resource, "requested_by": by, "force": force}
         return api.send(ApiCall(method="POST", path=(*_PATH, "revert"), body=body))
     if not apply:
-        return {**_parse_object(api.send(shown)), "language": language}
+        return {**api.send(shown), "language": language}
     if not yes:
-        answer = {**_parse_object(api.send(shown)), "language": language, "applied": []}
+        answer = {**api.send(shown), "language": language, "applied": []}
         Terminal(stderr=True).print(_format_answer(answer), crop=False)
         confirm("Apply this fix?")
     body = {"resource": resource, "requested_by": by}
     if environment:
         body["environment"] = environment
     return api.send(ApiCall(method="POST", path=_PATH, body=body))
-
-
-def _parse_object(answer: Any) -> dict[str, Any]:
-    return dict(answer)
 
 
 def _format_answer(answer: Any) -> RenderableType:

@@ -110,7 +110,6 @@ def show_flow(
     )
     return Shown(
         answer={**found, "callers": callers},
-        show=format_flow,
         next_commands=[f"cmkflow plan show {identity} --flow {found['workflow_id']}"],
     )
 

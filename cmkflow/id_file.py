@@ -1,14 +1,13 @@
 """Read ids of flows from files, such as the output of `cmkflow flow list`."""
 
 import csv
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import typer
 
-from cmkflow.json_file import UnreadableFile, decode_json
+from cmkflow.json_file import UnreadableFile, decode_json, decode_text
 
 #: A trigger URL id, or a workflow id.
 _ID = re.compile(
@@ -33,12 +32,12 @@ def read_flow_ids(file: Path) -> dict[bytes, str]:
     """
     try:
         data = file.read_bytes()
-        text = data.decode(json.detect_encoding(data)).removeprefix("\ufeff")
+        text = decode_text(data)
         is_json = text.lstrip().startswith(("{", "["))
         found = _list_json_ids(decode_json(data)) if is_json else _list_line_ids(text)
     except OSError as error:
         raise typer.BadParameter(f"Cannot read {file}: {error.strerror}.") from None
-    except (UnicodeDecodeError, UnreadableFile, csv.Error):
+    except (UnreadableFile, csv.Error):
         raise typer.BadParameter(f"{file} is not JSON, CSV or TSV.") from None
     ids = {one.replace("-", "").lower().encode(): one.lower() for one in found}
     if not ids:

@@ -21,16 +21,23 @@ _SMALL = 100_000
 _MOST_IN_PATHS = 1_000_000_000
 
 
+def decode_text(data: bytes) -> str:
+    """Return a text in UTF-8, UTF-16 or UTF-32, without its byte order mark. Raises
+    `UnreadableFile` if it is in another encoding.
+    """
+    try:
+        return data.decode(json.detect_encoding(data)).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise UnreadableFile(f"the text is not {error.encoding}") from None
+
+
 def decode_json(data: bytes) -> object:
     """Return the value of a JSON file. Accepts UTF-8, UTF-16 and UTF-32, and line breaks in
     strings. Raises `UnreadableFile` if the file is not valid JSON or is nested too deeply.
     """
+    text = decode_text(data)
     try:
-        text = data.decode(json.detect_encoding(data))
-    except UnicodeDecodeError as error:
-        raise UnreadableFile(f"the text is not {error.encoding}") from None
-    try:
-        document = parse_json_value(text.removeprefix("\ufeff"), strict=False)
+        document = parse_json_value(text, strict=False)
         if len(data) > _SMALL:
             _require_short_paths(document)
         return document

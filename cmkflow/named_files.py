@@ -20,11 +20,6 @@ def format_path(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def write_page(file: Path, page: str) -> None:
-    """Write an HTML page to a file. Raises `BadParameter` if that fails."""
-    write_file(file, page.encode())
-
-
 def write_file(file: Path, content: bytes) -> None:
     """Write bytes to a file. Raises `BadParameter` if that fails."""
     try:

@@ -10,7 +10,7 @@ from rich.text import Text
 from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
 from cmkflow.api_command import Shown, api_command
 from cmkflow.flow_owners import OfOwner
-from cmkflow.named_files import parse_file_name, write_page
+from cmkflow.named_files import parse_file_name, write_file
 from cmkflow.names import FLOWS_OF_PLANS, InEnvironment, RemediationId
 from cmkflow.paragraphs import format_names, format_number
 from cmkflow.plan_text import format_approval, format_plan
@@ -70,7 +70,8 @@ def show_plan(
             "export": "true",
         }
         path = ("dashboard", "remediations", remediation, "plan")
-        write_page(html, api.download_page(ApiCall(method="GET", path=path, query=query)))
+        page = api.download_page(ApiCall(method="GET", path=path, query=query))
+        write_file(html, page.encode())
         echo(f"Wrote {html}.", err=True)
         raise typer.Exit
     answer = api.send(_build_call(remediation, environment, owner))
@@ -122,7 +123,6 @@ def choose_url_secrets(
     body: dict[str, object] = {"flow_ids": flows, "use": str(use)}
     return Shown(
         answer=api.send(ApiCall(method="POST", path=path, body=body)),
-        show=_format_choice,
         next_commands=[f"cmkflow approve {remediation}"],
     )
 
@@ -181,7 +181,6 @@ def approve_plan(
     path = ("remediations", remediation, "approve")
     return Shown(
         answer=api.send(ApiCall(method="POST", path=path, body=body)),
-        show=_format_approval,
         next_commands=[f"cmkflow watch {remediation}"],
     )
 

@@ -187,7 +187,8 @@ def cancel_remediation(
     Examples:
         cmkflow remediation cancel 2dad424e
     """
-    _confirm_unless_sure(yes, "Cancel this remediation and roll back the flows that have started?")
+    if not yes:
+        confirm("Cancel this remediation and roll back the flows that have started?")
     return _send_action(api, remediation, "cancel", {"accept_replay": True} if replay else None)
 
 
@@ -235,7 +236,8 @@ def roll_back_remediation(
         cmkflow rollback 2dad424e --flow "Print labels"
         cmkflow rollback 2dad424e
     """
-    _confirm_unless_sure(yes or bool(flows), "Roll back all flows of this remediation?")
+    if not (yes or flows):
+        confirm("Roll back all flows of this remediation?")
     body: dict[str, object] = {"flow_ids": flows} if flows else {}
     if replay:
         body["accept_replay"] = True
@@ -250,11 +252,6 @@ def register_actions(group: typer.Typer) -> None:
         ends=lambda answer: 0 if answer["flow_count"] else ExitCode.ACTION_REQUIRED,
     )(retry_remediation)
     api_command(group, "rollback", show=_format_rollback)(roll_back_remediation)
-
-
-def _confirm_unless_sure(is_sure: bool, question: str) -> None:
-    if not is_sure:
-        confirm(question)
 
 
 def _send_action(

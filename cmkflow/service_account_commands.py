@@ -56,16 +56,16 @@ def sign_in_service_account(
     Examples:
         cmkflow service-account sign-in
     """
-    from cmkflow.service_account_sign_in import SecretWriterIdentity, ServiceAccountSignIn
+    from cmkflow.service_account_sign_in import ServiceAccountSignIn
     from cmkflow.service_account_sign_in import sign_in as sign_in_account
 
-    identity = SecretWriterIdentity(is_managed=managed_identity, client_id=identity_client_id)
     account = ServiceAccountSignIn(
         tenant_id=tenant,
         client_id=client_id,
         cache_secret=token_cache_secret,
         cloud=CLOUDS[cloud],
-        identity=identity,
+        is_managed_identity=managed_identity,
+        identity_client_id=identity_client_id,
     )
     try:
         asyncio.run(sign_in_account(account, echo))

@@ -22,15 +22,6 @@ from shared.domain.clouds import Cloud
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SecretWriterIdentity:
-    """The Azure identity that writes the service account's token cache to Key Vault."""
-
-    #: True for this machine's managed identity, False for the account of `az login`.
-    is_managed: bool
-    client_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceAccountSignIn:
     """The service account's tenant and client, and the Key Vault secret for its token cache."""
 
@@ -38,7 +29,10 @@ class ServiceAccountSignIn:
     client_id: str
     cache_secret: str
     cloud: Cloud
-    identity: SecretWriterIdentity
+    #: Whether this machine's managed identity writes the secret, and not the account of `az login`.
+    is_managed_identity: bool
+    #: Client id of the managed identity.
+    identity_client_id: str
 
 
 async def sign_in(account: ServiceAccountSignIn, show: Callable[[str], None]) -> None:
@@ -49,8 +43,8 @@ async def sign_in(account: ServiceAccountSignIn, show: Callable[[str], None]) ->
     cloud = account.cloud
     async with AsyncExitStack() as closing:
         credential: AsyncTokenCredential = (
-            build_application_credential(account.identity.client_id)
-            if account.identity.is_managed
+            build_application_credential(account.identity_client_id)
+            if account.is_managed_identity
             else AzureCliCredential(tenant_id=account.tenant_id)
         )
         closing.push_async_callback(credential.close)

@@ -14,6 +14,8 @@ from typing import Any
 from cmkflow.profiles import find_config_folder, read_file, write_file
 from shared.domain.clouds import CLOUDS, CloudName
 
+_FILE = "sign-ins.json"
+
 
 class SignInError(Exception):
     """A sign-in failed. The text says why and what to do."""
@@ -49,7 +51,7 @@ class SignInSession:
 
 def read_sign_in_session(url: str) -> SignInSession | None:
     """Return the stored sign-in for the app at `url`, or None."""
-    found = _read_sign_ins().get(_format_authority(url))
+    found = read_file(_FILE).get(_format_authority(url))
     return SignInSession(**found) if found else None
 
 
@@ -86,7 +88,7 @@ def sign_out(url: str) -> bool:
 
     Raises `SignInError` if the stored tokens cannot be deleted.
     """
-    who, kept = read_sign_in_session(url), _read_sign_ins()
+    who, kept = read_sign_in_session(url), read_file(_FILE)
     if who is None:
         return False
     if not who.is_machine:
@@ -95,7 +97,7 @@ def sign_out(url: str) -> bool:
             for account in client.get_accounts(who.name):
                 client.remove_account(account)
     del kept[_format_authority(url)]
-    _write_sign_ins(kept)
+    write_file(_FILE, kept)
     return True
 
 
@@ -126,7 +128,7 @@ def _store_sign_in(url: str, who: SignInSession, token: str) -> SignInSession:
     claims = parse_claims(token)
     name = claims.get("preferred_username") or f"application {claims.get('azp', '')}"
     known = SignInSession(**{**asdict(who), "name": name})
-    _write_sign_ins({**_read_sign_ins(), _format_authority(url): asdict(known)})
+    write_file(_FILE, {**read_file(_FILE), _format_authority(url): asdict(known)})
     return known
 
 
@@ -197,11 +199,3 @@ def _build_scopes(who: SignInSession) -> list[str]:
 
 def _format_authority(url: str) -> str:
     return url.rstrip("/").removesuffix("/api").lower()
-
-
-def _read_sign_ins() -> dict[str, Any]:
-    return read_file("sign-ins.json")
-
-
-def _write_sign_ins(kept: dict[str, Any]) -> None:
-    write_file("sign-ins.json", kept)
