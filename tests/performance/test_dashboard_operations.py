@@ -61,8 +61,7 @@ async def build_large_remediation() -> tuple[RemediationView, list[FlowView]]:
     scenario = Scenario()
     scenario.build.add_parent("Close of day", scenario.build.add_http_flow("Orders"))
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await scenario.approve(run=timedelta(hours=6))
     shown = await show_remediation(scenario.services, scenario.remediation.id)
     (environment_job,) = shown.environment_jobs
@@ -200,8 +199,7 @@ async def build_audited_tenant(entries: int) -> Grown:
     add_evidence_key(scenario.world)
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await compare_job_index(scenario.services)
     began, services = scenario.services.now, scenario.services
     for number in range(entries):

@@ -28,8 +28,7 @@ async def remediate_forty_flows(limit: BudgetLimit) -> tuple[Meter, Sequence[Flo
     for number in range(FLOWS):
         scenario.build.add_http_flow(f"Flow {number}")
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await scenario.run(timedelta(days=30))
     return meter, list((await scenario.read_jobs()).values())
 

@@ -71,9 +71,7 @@ async def remediate(scenario: Scenario) -> None:
     scenario.build.apply_key()
     scenario.build.share_connections()
     watch(scenario.world)
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
     assert scenario.world.violations == []
 
 
@@ -139,8 +137,7 @@ def test_call_loop_blocks_only_its_flows_and_their_ancestors(
         above = {one for one in family.staying_titles if graph.find_descendants(one) & circle}
         scenario.build.apply_key()
         scenario.build.share_connections()
-        await scenario.opt_in()
-        await scenario.order()
+        await scenario.start_remediation()
 
         plan, free = await scenario.plan(), family.staying_titles - circle - above
         assert {title for title, item in plan.items() if item.action.is_work} == free

@@ -147,9 +147,7 @@ async def test_index_and_rows_give_the_same_answer(seed: int) -> None:
 
 async def test_closed_jobs_are_counted_and_indexed_again_after_a_rollback() -> None:
     scenario = build_scenario()
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
     assert {job.state for job in (await scenario.read_jobs()).values()} == {FlowJobState.RETIRED}
     await compare_twice(scenario.services, scenario)
 
@@ -178,9 +176,7 @@ def _keep_row(job: FlowJob) -> FlowJob:
 
 async def test_job_that_is_indexed_again_during_a_comparison_stays_indexed() -> None:
     scenario = build_scenario()
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
     services = scenario.services
     await compare_job_index(services)
     scenario.world.clock.advance(SETTLED_AFTER)
@@ -214,9 +210,7 @@ async def test_job_that_is_indexed_again_during_a_comparison_stays_indexed() -> 
 async def test_unreadable_index_row_loses_no_job() -> None:
     """The key of an unreadable row still identifies its job."""
     scenario = build_scenario()
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
     await compare_twice(scenario.services, scenario)
     rows = scenario.fakes.store.rows
     for name, row in list(rows.items()):

@@ -148,8 +148,7 @@ def test_run_archives_complete_and_read_no_run_twice(
         flows = [scenario.build.add_http_flow(f"Flow {number}") for number in range(len(runs))]
         scenario.build.apply_key()
         scenario.world.run_page = page
-        await scenario.opt_in()
-        await scenario.order()
+        await scenario.start_remediation()
         await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
         await scenario.run(timedelta(minutes=10))
         for flow, count in zip(flows, runs, strict=True):

@@ -164,8 +164,7 @@ async def test_unknown_fields_survive_a_remediation(hours: int) -> None:
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow("Orders"))
     scenario.build.add_keyword_flow("Keyword")
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await scenario.run(timedelta(hours=hours))
     store = scenario.fakes.store
     names = {table.name for table in scenario.services.tables}

@@ -15,6 +15,7 @@ from tests.fakes import definition_builder as define
 from tests.functional.scenarios.disturbance import disturb
 from tests.functional.scenarios.remediation_scenario import (
     Scenario,
+    plan_and_approve,
     plan_and_run_until,
     plan_remediation,
 )
@@ -138,9 +139,8 @@ async def test_other_flows_are_copied_after_the_pilot_flow_reaches_the_no_call_p
     canary.flow_name = "0d5c9a4e-0000-4000-8000-00000000abcd"
     site = scenario.build.add_app_setting_caller(canary)
     await plan_remediation(scenario, pilot_flows=frozenset({getattr(canary, name)}))
-    await scenario.approve(run=timedelta(0))
 
-    await scenario.run_until("Rest", FlowJobState.COPYING)
+    await scenario.approve_and_run_until("Rest", FlowJobState.COPYING)
 
     assert (await scenario.read_job("Canary")).step is FlowJobState.CHECKING_FOR_CALLS
     assert rest.is_on
@@ -180,9 +180,8 @@ async def test_children_of_a_pilot_flow_are_pilot_flows() -> None:
     scenario = Scenario()
     _, parent, _ = scenario.build.add_family("Billing")
     scenario.build.add_http_flow("Rest")
-    await plan_remediation(scenario, pilot_flows=frozenset({parent.workflow_id}))
 
-    await scenario.approve()
+    await plan_and_approve(scenario, pilot_flows=frozenset({parent.workflow_id}))
 
     jobs = await scenario.read_jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}, [

@@ -68,8 +68,7 @@ async def test_cancel_at_any_stage_reverts_all_changes(stage: FlowJobState) -> N
     scenario.world.traffic.beat(scenario.world)
     await plan_remediation(scenario)
     before = take_snapshot(scenario.world)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until(title, stage)
+    await scenario.approve_and_run_until(title, stage)
 
     await scenario.driver.call(lambda s: change_remediation.cancel(s, scenario.remediation.id))
     await scenario.run(timedelta(days=30))
@@ -132,8 +131,7 @@ async def test_request_between_approval_and_start_of_flow_jobs_cancels_environme
 async def test_request_for_a_blocked_environment_cancels_environment_job(order: Undo) -> None:
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     blocked = (await scenario.read_environment_job()).state
 
     await scenario.driver.call(lambda s: order(s, scenario.remediation.id))
@@ -148,8 +146,7 @@ async def test_request_for_a_blocked_environment_cancels_environment_job(order: 
 async def test_retry_of_a_job_that_is_no_longer_blocked_changes_nothing() -> None:
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     scenario.build.apply_key()
     store: Any = ActionBeforeRead(scenario.services.tables.store, "environmentjobs", scenario.retry)
     late = build_fake_services(replace(scenario.fakes.ports, store=store))

@@ -16,9 +16,8 @@ async def test_called_flow_is_replaced_without_a_lost_call(profile: Profile) -> 
     caller = scenario.build.add_flow_caller(orders)
     old_url = scenario.build.get_trigger_url(orders)
     scenario.build.apply_key()
-    await scenario.opt_in()
 
-    await scenario.order()
+    await scenario.start_remediation()
     scenario.world.traffic.beat(scenario.world)
     await scenario.approve()
     scenario.world.traffic.beat(scenario.world)
@@ -38,9 +37,8 @@ async def test_self_starting_flow_is_cut_over(profile: Profile) -> None:
     keyword = scenario.build.add_keyword_flow("Keyword")
     scenario.build.apply_key()
     scenario.build.share_connections()
-    await scenario.opt_in()
 
-    await scenario.order()
+    await scenario.start_remediation()
     assert (await scenario.plan())["Keyword"].action is PlannedAction.CUT_OVER
     await scenario.approve()
 
@@ -55,10 +53,8 @@ async def test_parent_flows_are_turned_off_before_their_children(profile: Profil
     scenario = Scenario(profile=profile)
     child, parent, grandparent = scenario.build.add_family("Billing")
     scenario.build.apply_key()
-    await scenario.opt_in()
 
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
 
     jobs = await scenario.read_jobs()
     assert {name: job.state for name, job in jobs.items()} == dict.fromkeys(
@@ -90,10 +86,8 @@ async def test_original_that_is_off_is_retired_and_its_copy_stays_off(profile: P
     scenario = Scenario(profile=profile)
     off = scenario.build.add_off_flow("Old form")
     scenario.build.apply_key()
-    await scenario.opt_in()
 
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
 
     job = (await scenario.read_jobs())["Old form"]
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)

@@ -23,8 +23,7 @@ async def test_parent_is_blocked_if_its_child_is_blocked() -> None:
     scenario.build.environment.connections["mail"].owner_id = scenario.build.owner.user_id
     scenario.build.add_parent("Parent", child, trigger=define.build_http_trigger())
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
 
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(hours=1))
@@ -51,9 +50,8 @@ async def test_parent_with_same_child_id_in_another_environment_is_not_changed()
     )
     await scenario.services.tables.environment_settings.upsert(own)
     scenario.build.apply_key()
-    await scenario.opt_in()
 
-    await scenario.order()
+    await scenario.start_remediation()
     planned = (await scenario.plan())["Child"]
     await scenario.approve()
 
@@ -67,10 +65,8 @@ async def test_child_stays_on_until_earlier_runs_of_its_parent_end() -> None:
     child = scenario.build.add_http_flow("Child")
     nightly = scenario.build.add_parent("Nightly", child)
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Nightly", FlowJobState.CUTTING_OVER)
+    await scenario.start_remediation()
+    await scenario.approve_and_run_until("Nightly", FlowJobState.CUTTING_OVER)
     assert (await scenario.read_job("Child")).observation.started_at is not None
     scenario.world.clock.advance(timedelta(minutes=1))
     now, long = scenario.world.clock.now(), timedelta(days=20)

@@ -15,8 +15,7 @@ async def build_dashboard_scenario() -> Scenario:
     scenario.build.add_parent("Close of day", child)
     scenario.build.add_variable_caller(scenario.build.add_http_flow("<b>Invoices</b>"))
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     provide(scenario.services)
     return scenario
 

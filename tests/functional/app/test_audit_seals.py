@@ -31,8 +31,7 @@ async def scenario() -> Scenario:
     add_evidence_key(scenario.world)
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await cancel_remediation(scenario)
     scenario.world.clock.advance(timedelta(days=1))
     return scenario

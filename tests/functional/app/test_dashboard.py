@@ -164,8 +164,7 @@ async def test_control_and_bidirectional_characters_of_names_are_replaced() -> N
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_parent(f"Parent {name}", scenario.build.add_http_flow(name))
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     provide(scenario.services)
     pages = [
         await call(dashboard_api.show_status_page),

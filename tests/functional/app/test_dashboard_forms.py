@@ -46,8 +46,7 @@ async def scenario() -> Scenario:
     scenario.build.add_http_flow("Invoices")
     scenario.build.add_keyword_flow("Keyword")
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     provide(scenario.services)
     return scenario
 

@@ -29,8 +29,7 @@ async def scenario() -> Scenario:
     lee.is_disabled = True
     del world.users[kim.user_id]
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     provide(scenario.services)
     return scenario
 

@@ -37,8 +37,7 @@ async def test_reason_of_a_blocked_flow_links_to_its_fix(code: Reason, link: str
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await scenario.approve(run=timedelta(hours=1))
     job = (await scenario.read_jobs())["Orders"]
     blocked = stop_with_reason(
@@ -75,8 +74,7 @@ async def test_page_of_a_rollback_shows_no_reason_of_the_migration() -> None:
     form = scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, form.workflow_id)
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await scenario.approve(run=timedelta(days=30))
     migrating = await read_flow_page(scenario, "Old form")
     point_app_at(scenario, (await scenario.read_job("Old form")).copy.id)

@@ -292,9 +292,7 @@ async def test_ignored_issue_is_stored_and_jobs_blocked_by_it_are_retried(
 ) -> None:
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
-    await scenario.opt_in(maintenance_window="")
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation(maintenance_window="")
     table = scenario.services.tables.flow_jobs
     environment = scenario.build.environment.id
     (kept,) = [one async for one in table.query(environment)]

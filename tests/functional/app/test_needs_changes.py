@@ -31,8 +31,7 @@ async def scenario() -> Scenario:
     for title in CHANGE_FIRST:
         scenario.build.add_admin_list_flow(title)
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(days=60))
     provide(scenario.services)

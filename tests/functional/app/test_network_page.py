@@ -52,8 +52,7 @@ async def scenario() -> Scenario:
     scenario.world.service_tags = {WEST: ["20.1.0.0/24", "20.3.0.0/24"], NORTH: ["20.2.0.0/24"]}
     scenario.world.firewalls = [build_erp_firewall("20.1.0.0/24")]
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await scenario.approve(run=timedelta(hours=6))
     provide(scenario.services)
     return scenario

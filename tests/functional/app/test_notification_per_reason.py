@@ -189,8 +189,7 @@ async def reach_environment_limit(scenario: Scenario) -> None:
 
 
 async def complete_remediation(scenario: Scenario) -> None:
-    await scenario.opt_in(max_flows=1)
-    await scenario.order()
+    await scenario.start_remediation(max_flows=1)
     await scenario.approve(run=timedelta(hours=1))
     for _ in range(40):
         (job,) = await scenario.services.tables.environment_jobs.read_all()

@@ -29,8 +29,7 @@ async def scenario() -> Scenario:
     scenario.driver.use_cases = TRIGGERS
     flow = scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
-    await scenario.opt_in(observe_callers=True)
-    await scenario.order()
+    await scenario.start_remediation(observe_callers=True)
     await scenario.approve(run=timedelta(hours=3))
     assert (await scenario.read_job("Orders")).step is FlowJobState.CHECKING_FOR_CALLS
     for _ in range(2):

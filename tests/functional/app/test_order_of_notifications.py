@@ -161,8 +161,7 @@ async def test_title_names_a_cancelled_remediation() -> None:
     scenario, heard = Scenario(), RecordingChannel()
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await scenario.driver.call(
         lambda services: change_remediation.cancel(services, scenario.remediation.id)
     )
@@ -178,8 +177,7 @@ async def test_plan_without_changes_causes_one_notification() -> None:
     scenario, heard = Scenario(), RecordingChannel()
     scenario.build.add_admin_list_flow("List of flows")
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     assert (await scenario.read_environment_job()).state is EnvironmentJobState.COMPLETED
 
     await notify_after(scenario, heard)

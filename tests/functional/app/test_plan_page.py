@@ -39,8 +39,7 @@ async def scenario() -> Scenario:
     scenario.build.add_variable_caller(scenario.build.add_http_flow("Invoices"))
     scenario.build.add_keyword_flow("Keyword")
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     provide(scenario.services)
     return scenario
 

@@ -34,10 +34,8 @@ async def test_triggers_run_a_whole_remediation(scenario: Scenario) -> None:
     old_url = scenario.build.get_trigger_url(orders)
     scenario.build.apply_key()
     scenario.driver.use_cases = TRIGGERS
-    await scenario.opt_in()
 
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
 
     assert (await scenario.read_jobs())["Orders"].state is FlowJobState.RETIRED
     assert site.settings["FLOW_URL"] != old_url

@@ -6,7 +6,7 @@ from shared.domain.assessment.estimate import DATAVERSE_CALLS, FLOW_SERVICE_CALL
 from shared.services import Services
 from tests.fakes.ports import Ports
 from tests.fakes.services import build_fake_services
-from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_and_approve
 
 FLOWS = 10
 
@@ -41,8 +41,7 @@ async def test_estimated_requests_are_at_most_twice_the_actual_ones() -> None:
         flow = scenario.build.add_http_flow(f"Flow {number}")
         scenario.build.add_app_setting_caller(flow, setting=f"URL_{number}")
     scenario.world.traffic.beat(scenario.world)
-    await plan_remediation(scenario)
-    await scenario.approve()
+    await plan_and_approve(scenario)
 
     assert count["flow service"] <= FLOW_SERVICE_CALLS * FLOWS < 2 * count["flow service"]
     assert count["Dataverse"] <= DATAVERSE_CALLS * FLOWS < 2 * count["Dataverse"]

@@ -374,8 +374,7 @@ async def test_unknown_environment_policy_and_assessment_are_not_found(scenario:
         await start_assessment(scenario.services, scenario.world.create_guid(), ONE, ANNA)
     with pytest.raises(NotFound, match="policy"):
         await start_background_assessment(scenario, AssessmentRequest(policy="no-such-policy"))
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     with pytest.raises(NotFound, match="No assessment"):
         await show_assessment(scenario.services, scenario.remediation.id)
 

@@ -12,7 +12,7 @@ from shared.errors import JobBlocked
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define
 from tests.fakes.tenant import FakeFlow
-from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_and_approve
 
 DAY = timedelta(days=1)
 
@@ -34,12 +34,6 @@ def point_app_at(scenario: Scenario, *flow_ids: str) -> None:
     apps[0] = replace(apps[0], flow_ids=frozenset(flow_ids))
 
 
-async def run_remediation(scenario: Scenario) -> None:
-    """Start and approve a remediation, and run the app for 60 days."""
-    await plan_remediation(scenario)
-    await scenario.approve()
-
-
 def get_workflow_id(flow: FakeFlow) -> str:
     return flow.workflow_id
 
@@ -54,7 +48,7 @@ async def test_original_is_retired_after_the_maker_changes_the_canvas_app(name: 
     form = scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, name(form))  # type: ignore[operator]  # one of the two functions above
 
-    await run_remediation(scenario)
+    await plan_and_approve(scenario)
     blocked = await scenario.read_job("Old form")
     was_on = form.is_on
     point_app_at(scenario, blocked.copy.id)
@@ -74,7 +68,7 @@ async def test_daily_check_continues_job_after_canvas_app_is_changed() -> None:
     scenario = Scenario()
     form = scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, form.workflow_id)
-    await run_remediation(scenario)
+    await plan_and_approve(scenario)
     before = await scenario.read_job("Old form")
 
     await scenario.driver.call(lambda services: run_daily_check(services, "day-1"))
@@ -96,7 +90,7 @@ async def test_plan_finds_the_canvas_app_of_a_copied_parent() -> None:
     )
     add_app(scenario, parent.workflow_id)
 
-    await run_remediation(scenario)
+    await plan_and_approve(scenario)
 
     jobs = await scenario.read_jobs()
     assert (jobs["Form"].state, jobs["Form"].reason_code) == (FlowJobState.BLOCKED, "manual_caller")
@@ -111,7 +105,7 @@ async def test_plan_names_an_unreadable_canvas_app() -> None:
     scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, gap="Cannot read the document of app Requests (NotFound).")
 
-    await run_remediation(scenario)
+    await plan_and_approve(scenario)
 
     findings = (await scenario.read_environment_job()).findings
     [finding] = [one for one in findings if "canvas_app" in one]
@@ -123,7 +117,7 @@ async def test_rollback_keeps_the_copy_on_until_the_maker_changes_the_app() -> N
     scenario = Scenario()
     form = scenario.build.add_power_apps_v1_flow("Old form")
     add_app(scenario, form.workflow_id)
-    await run_remediation(scenario)
+    await plan_and_approve(scenario)
     copy_id = (await scenario.read_job("Old form")).copy.id
     point_app_at(scenario, copy_id)
     await scenario.retry()

@@ -184,8 +184,7 @@ async def test_caller_edited_before_the_write_keeps_its_edit() -> None:
     orders = scenario.build.add_http_flow("Orders")
     caller = scenario.build.add_flow_caller(orders)
     await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.UPDATING_CALLERS)
+    await scenario.approve_and_run_until("Orders", FlowJobState.UPDATING_CALLERS)
 
     async def edit() -> None:
         caller.client_data = caller.client_data.replace('"number": 1', '"number": 2')
@@ -204,8 +203,7 @@ async def test_job_names_a_caller_whose_save_the_platform_rejects() -> None:
     orders = scenario.build.add_http_flow("Orders")
     caller = scenario.build.add_flow_caller(orders)
     await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.UPDATING_CALLERS)
+    await scenario.approve_and_run_until("Orders", FlowJobState.UPDATING_CALLERS)
 
     code = "WorkflowRunActionInputsInvalidProperty"
 
@@ -249,8 +247,7 @@ async def test_job_waits_for_the_lease_of_an_app_without_a_grant() -> None:
     orders = scenario.build.add_http_flow("Orders")
     site = scenario.build.add_app_setting_caller(orders)
     await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.UPDATING_CALLERS)
+    await scenario.approve_and_run_until("Orders", FlowJobState.UPDATING_CALLERS)
     (record,) = await scenario.services.tables.callers.read_all(
         (await scenario.read_job("Orders")).id
     )
@@ -294,8 +291,7 @@ async def test_rollback_during_the_caller_update_keeps_the_copy_on() -> None:
     scenario.build.add_secret_caller(orders, name="first")
     scenario.build.add_secret_caller(orders, name="second")
     await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.UPDATING_CALLERS)
+    await scenario.approve_and_run_until("Orders", FlowJobState.UPDATING_CALLERS)
 
     async def request_rollback() -> None:
         await change_remediation.roll_back(scenario.services, scenario.remediation.id)

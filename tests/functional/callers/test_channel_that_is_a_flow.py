@@ -39,8 +39,7 @@ async def test_plan_names_the_setting_of_a_channel_that_is_a_flow(
     scenario.settings = scenario.settings.model_copy(update=address)
 
     found = await assess_environment(scenario.services, scenario.build.environment.id)
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     plan = await scenario.plan()
 
     label = f"setting CMK_{setting.upper()} of this app"

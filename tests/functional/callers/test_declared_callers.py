@@ -16,7 +16,11 @@ from shared.use_cases.declare_callers import (
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes.run_jobs import call_url
 from tests.fakes.tenant import FakeFlow
-from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
+from tests.functional.scenarios.remediation_scenario import (
+    Scenario,
+    plan_and_approve,
+    plan_remediation,
+)
 
 DAY = timedelta(days=1)
 
@@ -33,19 +37,13 @@ def build_called_flow_by_url(flow: FakeFlow) -> CalledFlow:
     return CalledFlow(trigger_url_id=flow.trigger_url_id)
 
 
-async def apply_remediation(scenario: Scenario) -> None:
-    """Start and approve a remediation, and run the app for 60 days."""
-    await plan_remediation(scenario)
-    await scenario.approve()
-
-
 @pytest.mark.parametrize("named", [build_called_flow_by_name, build_called_flow_by_url])
 async def test_an_original_stays_on_until_its_caller_is_confirmed(named: object) -> None:
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     await declare_callers(scenario.services, [build_till(named(original))])  # type: ignore[operator]  # one of the two above
 
-    await apply_remediation(scenario)
+    await plan_and_approve(scenario)
     await scenario.run(30 * DAY)
     blocked = await scenario.read_job("Orders")
     was_on = original.is_on
@@ -67,7 +65,7 @@ async def test_a_manual_caller_is_pending_only_until_a_person_has_changed_it() -
         scenario.services,
         [build_till(build_called_flow_by_name(scenario.build.add_http_flow("Orders")))],
     )
-    await apply_remediation(scenario)
+    await plan_and_approve(scenario)
     job = await scenario.read_job("Orders")
 
     async def read_state() -> CallerState:
@@ -93,8 +91,7 @@ async def test_a_confirmation_before_the_job_is_blocked_counts_too() -> None:
     scenario.build.add_app_setting_caller(original)
     await declare_callers(scenario.services, [build_till(build_called_flow_by_name(original))])
     await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    job = await scenario.run_until("Orders", FlowJobState.VERIFIED)
+    job = await scenario.approve_and_run_until("Orders", FlowJobState.VERIFIED)
     confirmed = await confirm_caller(scenario.services, "Till", job.original.id, by="Anna")
 
     await scenario.run(30 * DAY)
@@ -107,7 +104,7 @@ async def test_a_rollback_waits_for_the_owner_before_it_stops_the_copy() -> None
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     await declare_callers(scenario.services, [build_till(build_called_flow_by_name(original))])
-    await apply_remediation(scenario)
+    await plan_and_approve(scenario)
     await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
     await scenario.run(30 * DAY)
     copy_id = (await scenario.read_job("Orders")).copy.id
@@ -132,7 +129,7 @@ async def test_a_confirmation_may_be_repeated_and_is_kept_by_the_next_declaratio
     original = scenario.build.add_http_flow("Orders")
     till = build_till(build_called_flow_by_name(original))
     await declare_callers(scenario.services, [till])
-    await apply_remediation(scenario)
+    await plan_and_approve(scenario)
     await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
     [before] = await list_declared_callers(scenario.services)
 
@@ -151,7 +148,7 @@ async def test_the_next_copy_is_confirmed_like_the_first() -> None:
         scenario.services,
         [build_till(build_called_flow_by_name(scenario.build.add_http_flow("Orders")))],
     )
-    await apply_remediation(scenario)
+    await plan_and_approve(scenario)
     await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
     first = await scenario.read_job("Orders")
     second = replace(
@@ -175,7 +172,7 @@ async def test_the_daily_check_continues_a_job_whose_caller_was_confirmed() -> N
     [till] = await declare_callers(
         scenario.services, [build_till(build_called_flow_by_name(original))]
     )
-    await apply_remediation(scenario)
+    await plan_and_approve(scenario)
     job = await scenario.read_job("Orders")
     moved = replace(till.flows[0], confirmed_flow_id=job.copy.id)
     await scenario.services.tables.declared_callers.upsert(replace(till, flows=(moved,)))
@@ -190,8 +187,7 @@ async def test_a_caller_that_is_declared_later_still_stops_the_job() -> None:
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
+    await scenario.approve_and_run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
     await declare_callers(scenario.services, [build_till(build_called_flow_by_url(original))])
 
     await scenario.run(30 * DAY)
@@ -268,7 +264,7 @@ async def test_a_caller_of_a_flow_that_is_still_called_cannot_be_removed() -> No
     original = scenario.build.add_http_flow("Orders")
     till = build_till(build_called_flow_by_name(original))
     await declare_callers(scenario.services, [till])
-    await apply_remediation(scenario)
+    await plan_and_approve(scenario)
     other = build_till(build_called_flow_by_url(original), name="Other")
     scenario.world.clock.advance(timedelta(minutes=5))
     call_url(scenario.world, scenario.build.get_trigger_url(original))
@@ -287,7 +283,7 @@ async def test_a_caller_that_calls_nothing_can_be_removed() -> None:
     scenario = Scenario()
     original = scenario.build.add_http_flow("Orders")
     await declare_callers(scenario.services, [build_till(build_called_flow_by_name(original))])
-    await apply_remediation(scenario)
+    await plan_and_approve(scenario)
 
     await remove_declared_caller(scenario.services, "TILL ")
     await scenario.run(30 * DAY)
@@ -310,6 +306,6 @@ async def test_what_does_not_exist_is_named() -> None:
         await confirm_caller(scenario.services, "Kiosk", "Orders", by="Anna")
     with pytest.raises(DeclaredCallerNotFound, match="Kiosk"):
         await remove_declared_caller(scenario.services, "Kiosk")
-    await apply_remediation(scenario)
+    await plan_and_approve(scenario)
     with pytest.raises(FlowNotFound, match="Returns"):
         await confirm_caller(scenario.services, "Till", returns.name, by="Anna")

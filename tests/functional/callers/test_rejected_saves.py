@@ -213,8 +213,7 @@ async def test_caller_is_saved_on_behalf_of_its_owner() -> None:
     """The owner of the flow may use its connection."""
     scenario, flow = build_scenario_of_caller()
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
 
     await scenario.approve(run=HOUR)
 

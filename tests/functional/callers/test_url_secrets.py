@@ -514,10 +514,7 @@ async def test_environment_without_url_secrets_keeps_urls() -> None:
     scenario, flow, (site,) = build_scenario(1)
     scenario.build.apply_key()
     scenario.build.share_connections()
-    await scenario.opt_in(has_url_secrets=False)
-    await scenario.order()
-
-    await scenario.approve()
+    await scenario.run_remediation(has_url_secrets=False)
 
     assert site.settings["FLOW_URL"] == scenario.build.get_trigger_url(find_copy(scenario, flow))
     assert (VAULT, format_secret_name(flow)) not in scenario.world.secrets

@@ -24,8 +24,7 @@ async def scenario() -> Scenario:
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_app_setting_caller(scenario.build.add_http_flow(NAME))
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     provide(scenario.services)
     return scenario
 

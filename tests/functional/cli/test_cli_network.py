@@ -121,9 +121,7 @@ async def test_tag_changes_shows_changes_and_affected_firewalls() -> None:
     scenario.world.service_tags = {WEST: ["10.0.0.0/24"]}
     scenario.world.firewalls = [_build_firewall("10.0.0.0/24")]
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
     provide(scenario.services)
     async with serve_app() as cli:
         none = await cli.run("network", "tag-changes")

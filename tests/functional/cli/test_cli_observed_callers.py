@@ -14,8 +14,7 @@ async def test_flow_show_lists_who_still_calls_the_original(cli: CommandLine) ->
     scenario.driver.use_cases = TRIGGERS
     flow = scenario.build.add_http_flow("Sales")
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await scenario.approve(run=timedelta(hours=3))
     provide(scenario.services)
     environment = scenario.build.environment.id

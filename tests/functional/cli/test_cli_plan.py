@@ -101,8 +101,7 @@ async def test_approval_question_counts_only_included_flows(cli: CommandLine) ->
     scenario.build.add_parent("Nightly", orders)
     scenario.build.add_http_flow("Invoices")
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     provide(scenario.services)
     words = ("approve", scenario.remediation.id, "--except", "Orders")
 

@@ -28,8 +28,7 @@ async def scenario() -> Scenario:
     for title in ("Orders", "Returns"):
         scenario.build.add_http_flow(title)
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     provide(scenario.services)
     return scenario
 

@@ -77,8 +77,7 @@ async def scenario() -> Scenario:
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     provide(scenario.services)
     return scenario
 

@@ -58,8 +58,7 @@ async def build_running_scenario() -> Scenario:
     for number in range(3):
         scenario.build.add_app_setting_caller(scenario.build.add_http_flow(f"Flow {number}"))
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await scenario.run(timedelta(days=1))
     await scenario.fakes.store.write(InsertRow(build_row(VERSION, schema_version=1)))
     return scenario

@@ -49,8 +49,7 @@ def add_reference(scenario: Scenario, name: str, connection: str = "mail-1") -> 
 async def run_approved(scenario: Scenario, *, run: timedelta = HOUR) -> FlowJob:
     """Run a remediation, and return the job of Orders."""
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await scenario.approve(run=run)
     return await scenario.read_job("Orders")
 
@@ -81,9 +80,8 @@ async def test_plan_names_the_connection_references_to_create() -> None:
     scenario = Scenario()
     add_mail_flow(scenario)
     scenario.build.apply_key()
-    await scenario.opt_in()
 
-    await scenario.order()
+    await scenario.start_remediation()
 
     item = (await scenario.plan())["Orders"]
     assert item.embedded_connections == ("mail-1 (shared_office365)",)
@@ -239,10 +237,8 @@ async def test_killed_process_creates_one_reference(at: int, moment: Moment) -> 
     scenario = Scenario()
     add_mail_flow(scenario)
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.COPYING)
+    await scenario.start_remediation()
+    await scenario.approve_and_run_until("Orders", FlowJobState.COPYING)
     scenario.driver.plan = Plan(at=at, moment=moment)
     scenario.renew()
 

@@ -84,9 +84,7 @@ def add_complete_flow(scenario: Scenario, *, is_on: bool = True) -> FakeFlow:
 
 async def run_to_retirement(scenario: Scenario) -> FlowJob:
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
     return await scenario.read_job("Orders")
 
 
@@ -142,10 +140,8 @@ async def test_next_invocation_uses_the_converted_copy() -> None:
     add_complete_flow(scenario)
     scenario.world.assumptions.older_host_shapes_refused = True
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve(run=timedelta(0))
-    job = await scenario.run_until("Orders", FlowJobState.COPIED)
+    await scenario.start_remediation()
+    job = await scenario.approve_and_run_until("Orders", FlowJobState.COPIED)
     version = scenario.world.get_workflow(job.environment_id, job.copy.id).version
     kept = await scenario.services.tables.flow_jobs.get(job.environment_id, job.id)
     assert kept is not None

@@ -23,10 +23,8 @@ from tests.functional.scenarios.remediation_scenario import Scenario
 async def test_copy_keeps_owner_description_shares_and_solution() -> None:
     scenario, original = build_team_scenario()
     before = dict(original.shares)
-    await scenario.opt_in()
 
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
 
     job = await scenario.read_job("Orders")
     copy = find_copy(scenario, job)
@@ -51,8 +49,7 @@ async def test_copy_is_shared_once_after_a_kill_at_any_request(moment: Moment) -
         scenario.settings = scenario.settings.model_copy(
             update={"no_call_period": timedelta(hours=1)}
         )
-        await scenario.opt_in()
-        await scenario.order()
+        await scenario.start_remediation()
         await scenario.approve(run=timedelta(0))
         scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=plan)
         await scenario.run(timedelta(days=2))
@@ -77,10 +74,8 @@ async def test_sharing_a_copy_needs_few_requests(*, is_shared: bool, most: int) 
         scenario.build.apply_key()
     plan = Plan(trace=[])
     scenario.driver = Driver(fakes=scenario.fakes, make=scenario.make, plan=plan)
-    await scenario.opt_in()
 
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
 
     ports = ("FakeFlowSharing.", "FakePrincipals.", "FakeSolutions.")
     calls = [name for name in plan.trace or () if name.startswith(ports)]
@@ -91,10 +86,8 @@ async def test_sharing_a_copy_needs_few_requests(*, is_shared: bool, most: int) 
 async def test_existing_shares_are_not_written_again() -> None:
     scenario, _ = build_team_scenario()
     scenario.world.assumptions.shares_let_people_ask = False
-    await scenario.opt_in()
 
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
 
     writes = Counter(write.what for write in scenario.world.writes)
     assert writes["share workflow"] == 2 + 1  # the third is the one try of a grant
@@ -104,10 +97,8 @@ async def test_existing_shares_are_not_written_again() -> None:
 async def test_app_and_granted_service_account_get_no_share_of_the_copy() -> None:
     scenario, original = build_team_scenario()
     scenario.build.share(original, scenario.world.application)
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve(run=timedelta(0))
-    job = await scenario.run_until("Orders", FlowJobState.COPYING)
+    await scenario.start_remediation()
+    job = await scenario.approve_and_run_until("Orders", FlowJobState.COPYING)
     # A delivery that read the URL died before it could step back.
     kept = await scenario.services.tables.flow_jobs.get(job.environment_id, job.id)
     assert kept is not None
@@ -128,10 +119,8 @@ async def test_app_and_granted_service_account_get_no_share_of_the_copy() -> Non
 async def test_service_account_that_a_person_made_co_owner_keeps_its_share() -> None:
     scenario, original = build_team_scenario()
     scenario.build.share(original, scenario.world.operator)
-    await scenario.opt_in()
 
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
 
     copy = find_copy(scenario, await scenario.read_job("Orders"))
     assert build_user_row(scenario.world.operator) in copy.shares
@@ -141,10 +130,8 @@ async def test_changed_rights_of_a_co_owner_are_replaced_on_the_copy() -> None:
     scenario, original = build_team_scenario()
     reader = scenario.world.add_user("Reader")
     scenario.build.share(original, reader, "CanView")
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
+    await scenario.start_remediation()
+    await scenario.approve_and_run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
     scenario.build.share(original, reader, "CanEdit")
 
     await scenario.run(timedelta(days=60))
@@ -155,10 +142,8 @@ async def test_changed_rights_of_a_co_owner_are_replaced_on_the_copy() -> None:
 
 async def test_co_owner_added_in_the_no_call_period_is_added_to_the_copy() -> None:
     scenario, original = build_team_scenario()
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
+    await scenario.start_remediation()
+    await scenario.approve_and_run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
     late = scenario.world.add_user("Late")
     left = next(who for who in original.shares if who.table == USERS)
     del original.shares[left]
@@ -183,10 +168,8 @@ async def test_new_owner_of_the_original_gets_a_share_of_the_copy(*, in_solution
         "Orders", define.build_http_trigger(), {}, in_solution=in_solution
     )
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
+    await scenario.start_remediation()
+    await scenario.approve_and_run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
     heir = scenario.world.add_user("Heir")
     original.owner_id = heir.user_id
 
@@ -208,10 +191,8 @@ async def test_co_owners_of_a_flow_outside_solutions_are_found_in_dataverse() ->
     flow.co_owners |= {person.entra_id: "CanEdit", str(group.entra_id): "CanView"}
     flow.co_owners[stranger] = "CanEdit"
     scenario.build.apply_key()
-    await scenario.opt_in()
 
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
 
     job = await scenario.read_job("App flow")
     copy = find_copy(scenario, job)
@@ -233,10 +214,8 @@ async def test_copy_of_a_flow_without_a_row_keeps_its_shares() -> None:
     person = scenario.world.add_user("Person")
     flow.co_owners[person.entra_id] = "CanEdit"
     scenario.build.apply_key()
-    await scenario.opt_in()
 
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
 
     copy = find_copy(scenario, await scenario.read_job("App flow"))
     assert (copy.owner_id, copy.description) == (flow.owner_id, "For the app")
@@ -248,10 +227,8 @@ async def test_copy_is_not_added_to_built_in_and_managed_solutions() -> None:
     for name in ("Default", "Active", "Basic"):
         scenario.build.add_solution(name, original)
     scenario.build.add_solution("Bought", original, is_managed=True)
-    await scenario.opt_in()
 
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
 
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED
@@ -280,9 +257,7 @@ async def test_plan_names_co_owners_and_solutions() -> None:
 async def test_rollback_keeps_shares_and_solution_of_the_original() -> None:
     scenario, original = build_team_scenario()
     before = dict(original.shares)
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
 
     await scenario.roll_back()
 

@@ -24,10 +24,8 @@ async def test_note_is_removed_when_its_cause_is_fixed() -> None:
     flow.co_owners[late.entra_id] = "CanEdit"
     del scenario.world.users[late.user_id]
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve(run=timedelta(0))
-    job = await scenario.run_until("App flow", FlowJobState.CHECKING_FOR_CALLS)
+    await scenario.start_remediation()
+    job = await scenario.approve_and_run_until("App flow", FlowJobState.CHECKING_FOR_CALLS)
     assert [note for note in job.notes if late.entra_id in note]
     scenario.world.users[late.user_id] = late
 
@@ -41,10 +39,8 @@ async def test_note_is_removed_when_its_cause_is_fixed() -> None:
 
 async def test_original_stays_on_while_its_copy_cannot_be_shared() -> None:
     scenario, original = build_team_scenario()
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
+    await scenario.start_remediation()
+    await scenario.approve_and_run_until("Orders", FlowJobState.CHECKING_FOR_CALLS)
     scenario.build.share(original, scenario.world.add_user("Late"))
     scenario.world.may_share = False
 
@@ -66,10 +62,8 @@ async def test_original_stays_on_while_its_copy_cannot_be_shared() -> None:
 
 async def test_copy_is_not_shared_while_the_kill_switch_is_on() -> None:
     scenario, _ = build_team_scenario()
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.COPYING)
+    await scenario.start_remediation()
+    await scenario.approve_and_run_until("Orders", FlowJobState.COPYING)
     plan = kill_after(scenario, "FakeWorkflows.create")
     await scenario.run(timedelta(0))
     assert plan.has_struck
@@ -88,10 +82,8 @@ async def test_disabled_co_owner_is_noted_and_not_shared_with() -> None:
     leaver = scenario.world.add_user("Leaver")
     scenario.build.share(original, leaver)
     leaver.is_disabled = True
-    await scenario.opt_in()
 
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
 
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED
@@ -102,9 +94,7 @@ async def test_disabled_co_owner_is_noted_and_not_shared_with() -> None:
 async def test_rejected_share_blocks_the_job_until_a_retry() -> None:
     scenario, original = build_team_scenario()
     scenario.world.may_share = False
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
     blocked = await scenario.read_job("Orders")
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "sharing_rejected")
     assert "System Administrator" in blocked.fix
@@ -121,9 +111,7 @@ async def test_rejected_share_blocks_the_job_until_a_retry() -> None:
 async def test_solution_that_rejects_the_copy_blocks_the_job() -> None:
     scenario, _ = build_team_scenario()
     scenario.world.may_change_solutions = False
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
     blocked = await scenario.read_job("Orders")
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "solution_rejected")
     assert "OrdersSolution title" in blocked.fix
@@ -153,9 +141,7 @@ async def test_unavailable_owner_blocks_the_job_with_a_fix(
         del scenario.world.users[owner.user_id]
     else:
         scenario.world.may_act_on_behalf = False
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
     blocked = await scenario.read_job("Orders")
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "owner_unavailable")
     assert says in blocked.message
@@ -181,10 +167,8 @@ async def kill_before_activation(*, is_disabled: bool) -> Scenario:
         connections={"mail-1": "shared_office365"},
     )
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.COPYING)
+    await scenario.start_remediation()
+    await scenario.approve_and_run_until("Orders", FlowJobState.COPYING)
     plan = kill_after(scenario, "FakeWorkflows.create")
     await scenario.run(timedelta(0))
     assert plan.has_struck
@@ -229,9 +213,7 @@ async def test_owner_who_leaves_before_the_copy_is_on_blocks_the_job(
 async def test_rollback_turns_off_the_copy_of_a_disabled_owner() -> None:
     """The app can turn a copy off without the connections of its disabled owner."""
     scenario, original = build_team_scenario()
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
     scenario.build.owner.is_disabled = True
 
     await scenario.roll_back()
@@ -248,9 +230,8 @@ async def test_plan_and_job_note_run_only_users() -> None:
     scenario.build.add_power_apps_v1_flow("App flow")
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
-    await scenario.opt_in()
 
-    await scenario.order()
+    await scenario.start_remediation()
     plan = await scenario.plan()
     await scenario.approve()
 

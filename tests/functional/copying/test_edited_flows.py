@@ -149,8 +149,7 @@ async def test_edited_self_starting_flow_blocks_the_cutover() -> None:
     keyword = scenario.build.add_keyword_flow("Keyword")
     await plan_remediation(scenario)
     watch(scenario.world)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Keyword", FlowJobState.VERIFIED)
+    await scenario.approve_and_run_until("Keyword", FlowJobState.VERIFIED)
     edit(keyword)
 
     await scenario.run(HOUR)

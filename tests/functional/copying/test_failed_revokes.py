@@ -87,8 +87,7 @@ async def test_grant_that_cannot_be_revoked_is_reported(port: str) -> None:
     scenario.build.apply_key()
     kept: Any = KeptRights(getattr(scenario.fakes.ports, port))
     scenario.around = lambda ports: replace(ports, **{port: kept})
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await scenario.approve(run=timedelta(hours=1))
 
     job = await scenario.read_job("Orders")
@@ -194,10 +193,7 @@ async def test_share_without_effect_of_an_earlier_invocation_is_revoked() -> Non
     scenario.build.apply_key()
     access: Any = BusyOnce(scenario)
     scenario.around = lambda ports: replace(ports, flow_access=access)
-    await scenario.opt_in()
-    await scenario.order()
-
-    await scenario.approve()
+    await scenario.run_remediation()
 
     assert not access.is_busy
     job = await scenario.read_job("Orders")
@@ -228,8 +224,7 @@ async def test_revoke_without_effect_is_reported_and_repeated(
     scenario.build.apply_key()
     ignoring: Any = IgnoredFirstRevoke(getattr(scenario.fakes.ports, port))
     scenario.around = lambda ports: replace(ports, **{port: ignoring})
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await scenario.approve(run=timedelta(hours=1))
     assert any(is_co_owned(scenario.world, flow) for flow in scenario.world.list_flows())
 

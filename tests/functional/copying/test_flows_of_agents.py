@@ -4,7 +4,7 @@ from typing import Any, cast
 from shared.domain.flow import WorkflowDraft
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.ports import Workflows
-from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_and_approve
 
 
 class Forgetful:
@@ -24,9 +24,8 @@ async def test_copy_has_the_type_of_its_original() -> None:
     """Copilot Studio bills and lists flows of agents separately."""
     scenario = Scenario()
     scenario.build.add_http_flow("Book").modern_type = 1
-    await plan_remediation(scenario)
 
-    await scenario.approve()
+    await plan_and_approve(scenario)
 
     job = await scenario.read_job("Book")
     assert job.state is FlowJobState.RETIRED, job.message
@@ -40,9 +39,8 @@ async def test_note_names_a_type_that_the_platform_did_not_store() -> None:
     scenario.around = lambda ports: replace(
         ports, workflows=cast("Any", Forgetful(ports.workflows))
     )
-    await plan_remediation(scenario)
 
-    await scenario.approve()
+    await plan_and_approve(scenario)
 
     job = await scenario.read_job("Book")
     assert job.state is FlowJobState.RETIRED, job.message

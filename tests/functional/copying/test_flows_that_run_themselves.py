@@ -12,7 +12,11 @@ from tests.fakes.flow_service import build_trigger_url
 from tests.fakes.snapshot import find_differences, take_snapshot
 from tests.fakes.tenant import FakeFlow
 from tests.functional.assessing.assessed_tenant import Assessed
-from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
+from tests.functional.scenarios.remediation_scenario import (
+    Scenario,
+    plan_and_approve,
+    plan_remediation,
+)
 
 
 def add_call_of_itself(scenario: Scenario | Assessed, flow: FakeFlow, *, by: str) -> None:
@@ -65,9 +69,8 @@ async def test_copy_of_an_off_flow_that_runs_itself_runs_the_copy() -> None:
     scenario = Scenario()
     flow = scenario.build.add_off_flow("Sleeper")
     add_call_of_itself(scenario, flow, by="id")
-    await plan_remediation(scenario)
 
-    await scenario.approve()
+    await plan_and_approve(scenario)
 
     job = await scenario.read_job("Sleeper")
     copy = scenario.world.get_workflow(job.environment_id, job.copy.id)

@@ -5,7 +5,7 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from tests.fakes.definition_builder import build_http_trigger
 from tests.fakes.tenant import FakeFlow
-from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_and_approve
 
 #: The longest names of Dataverse (platform.md#long-names) and of flows in the flow service.
 IN_DATAVERSE = ("Aanvraag naar boekhouding " * 4)[:LIMIT]
@@ -13,8 +13,7 @@ IN_FLOW_SERVICE = [("Bestelling 📦\u200f " * 20)[:255], "x" * 174, "👩‍�
 
 
 async def run_to_retirement(scenario: Scenario) -> FlowJob:
-    await plan_remediation(scenario)
-    await scenario.approve()
+    await plan_and_approve(scenario)
     (job,) = (await scenario.read_jobs()).values()
     assert job.state is FlowJobState.RETIRED, (job.state, job.message)
     return job

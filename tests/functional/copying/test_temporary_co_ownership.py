@@ -38,9 +38,7 @@ async def test_only_a_grant_of_the_app_is_revoked_after_its_delayed_effect(
     scenario.build.apply_key()
     access = delay_rights(scenario, original, refusals=5)
 
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
 
     job = await scenario.read_job("Orders")
     assert access.refusals == 0
@@ -137,8 +135,7 @@ async def test_grant_is_revoked_after_a_platform_migration(port: str) -> None:
     )
     kept: Any = KeptRights(getattr(scenario.fakes.ports, port), migrating)
     scenario.around = lambda ports: replace(ports, **{port: kept})
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await scenario.approve(run=timedelta(hours=1))
     assert is_co_owned(scenario.world, orders)
 

@@ -94,8 +94,7 @@ async def test_too_early_date_is_rejected_with_the_first_possible_date() -> None
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    job = await scenario.run_until("Orders", FlowJobState.RETIRED, days=60)
+    job = await scenario.approve_and_run_until("Orders", FlowJobState.RETIRED, days=60)
     (candidate,) = (
         await show_deletions(scenario.services, scenario.remediation.id)
     ).deletable_originals

@@ -30,7 +30,7 @@ from tests.functional.deleting.deletion_scenario import (
     run_timers,
 )
 from tests.functional.scenarios.disturbance import disturb
-from tests.functional.scenarios.remediation_scenario import Scenario, edit, plan_remediation
+from tests.functional.scenarios.remediation_scenario import Scenario, edit, plan_and_approve
 
 RUNS = 130
 #: More requests than the deletion of an original makes.
@@ -252,9 +252,7 @@ async def test_rollback_restores_a_deleted_flow_outside_solutions() -> None:
     scenario.build.add_app_setting_caller(button)
     scenario.build.apply_key()
     before = take_snapshot(scenario.world)
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
     await request_deletions(scenario)
     await run_on_default_date(scenario)
     was_deleted = button.is_deleted
@@ -310,8 +308,7 @@ async def test_rollback_after_the_last_day_for_a_restore_changes_nothing() -> No
 async def test_rollback_after_a_deletion_completes_after_a_kill(moment: Moment) -> None:
     deleted = Scenario()
     deleted.build.add_flow("Button", define.build_http_trigger(), in_solution=False)
-    await plan_remediation(deleted)
-    await deleted.approve()
+    await plan_and_approve(deleted)
     await request_deletions(deleted)
     await run_on_default_date(deleted)
     deleted.renew()
@@ -336,8 +333,7 @@ async def test_rollback_waits_for_a_deletion_in_flight() -> None:
     scenario = Scenario()
     scenario.build.add_flow("Button", define.build_http_trigger(), in_solution=False)
     button = find_original(scenario, "Button")
-    await plan_remediation(scenario)
-    await scenario.approve()
+    await plan_and_approve(scenario)
     await request_deletions(scenario)
     was_on = []
 

@@ -21,6 +21,7 @@ from tests.fakes import definition_builder as define
 from tests.functional.scenarios.remediation_scenario import (
     Scenario,
     approve_shown,
+    plan_and_approve,
     plan_remediation,
 )
 
@@ -48,8 +49,7 @@ async def scenario() -> Scenario:
     scenario.build.add_http_flow("Orders", {"Call": define.build_http_action(f"https://{HOST}/")})
     scenario.world.service_tags = {WEST: ["20.1.0.0/24", "20.1.1.0/24"], NORTH: ["20.2.0.0/24"]}
     scenario.world.firewalls = [build_erp_firewall("20.1.0.0/23", "20.2.0.0/24")]
-    await plan_remediation(scenario)
-    await scenario.approve()
+    await plan_and_approve(scenario)
     await scenario.driver.call(lambda services: run_daily_check(services, "before"))
     assert scenario.fakes.notices.told == []
     return scenario

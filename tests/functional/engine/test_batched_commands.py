@@ -7,7 +7,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.job_index import SETTLED_AFTER
 from shared.jobs.job_kinds import FLOW
 from shared.use_cases.compare_job_index import compare_job_index
-from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_and_approve
 
 FLOWS = 45
 
@@ -17,8 +17,7 @@ async def build_many_jobs() -> Scenario:
     scenario = Scenario()
     for number in range(FLOWS):
         scenario.build.add_http_flow(f"Flow {number:02}")
-    await plan_remediation(scenario)
-    await scenario.approve()
+    await plan_and_approve(scenario)
     jobs = await scenario.read_jobs()
     assert {job.state for job in jobs.values()} == {FlowJobState.RETIRED}
     await compare_job_index(scenario.services)

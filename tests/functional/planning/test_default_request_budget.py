@@ -67,8 +67,7 @@ async def test_many_changed_flows_await_approval_with_few_requests_a_minute(
     for number in range(12):
         scenario.build.add_http_flow(f"Flow {number}")
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     for flow in list(scenario.world.list_flows()):
         edit(flow)
 
@@ -83,10 +82,8 @@ async def test_flow_is_retired_with_five_requests_a_minute(scenario: Scenario) -
     site = scenario.build.add_app_setting_caller(orders)
     old_url = scenario.build.get_trigger_url(orders)
     scenario.build.apply_key()
-    await scenario.opt_in()
 
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
 
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)
@@ -101,10 +98,8 @@ async def test_flow_with_many_callers_is_retired_with_five_requests_a_minute(
     for number in range(8):
         scenario.build.add_flow_caller(orders, name=f"Caller {number}")
     scenario.build.apply_key()
-    await scenario.opt_in()
 
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
 
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.RETIRED, (job.message, job.history)

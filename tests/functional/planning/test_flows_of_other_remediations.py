@@ -60,8 +60,7 @@ async def build_started_scenario(policy: ApprovalPolicy = ApprovalPolicy.REQUIRE
     scenario.world.service_tags = {"PowerPlatformPlex.WestEurope": ["20.1.0.0/24"]}
     scenario.world.firewalls = [FIREWALL]
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     if policy is ApprovalPolicy.REQUIRED:
         await scenario.approve(run=timedelta())
     await scenario.run(DAY)
@@ -180,8 +179,7 @@ async def test_flow_of_two_plans_that_await_approval_is_counted_once() -> None:
     orders = scenario.build.add_http_flow("Orders")
     scenario.build.add_http_flow("Returns")
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     for cause in ("order-2", "order-3"):
         await scenario.order(RemediationMode.APPLY, orders.workflow_id, cause=cause)
 

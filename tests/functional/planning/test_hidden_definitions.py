@@ -41,8 +41,7 @@ def build_hidden_scenario(
 
 async def test_flow_with_a_hidden_definition_is_planned_and_copied() -> None:
     scenario, flow = build_hidden_scenario()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     item = (await scenario.plan())["Hidden"]
     between = dict(flow.co_owners)
 
@@ -104,9 +103,8 @@ class NoServiceAccount:
 async def test_plan_names_a_missing_service_account() -> None:
     scenario, _ = build_hidden_scenario()
     scenario.around = lambda ports: replace(ports, flow_access=cast("Any", NoServiceAccount()))
-    await scenario.opt_in()
 
-    await scenario.order()
+    await scenario.start_remediation()
 
     item = (await scenario.plan())["Hidden"]
     assert (item.action, item.category) == (PlannedAction.NEEDS_CHANGES, "unknown")
@@ -121,9 +119,8 @@ async def test_plan_waits_until_a_grant_takes_effect() -> None:
         return replace(ports, flow_access=cast("Any", access))
 
     scenario.around = wrap_ports
-    await scenario.opt_in()
 
-    await scenario.order()
+    await scenario.start_remediation()
 
     assert (await scenario.plan())["Hidden"].category == "http"
     assert flow.co_owners == {}
@@ -186,8 +183,7 @@ async def test_grant_is_recorded_while_an_edited_original_is_copied_again() -> N
         update={"on_original_edited": OnOriginalEdited.COPY_AGAIN}
     )
     scenario.renew()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await scenario.approve(run=timedelta(hours=1))
     assert (await scenario.read_job("Hidden")).step is FlowJobState.CHECKING_FOR_CALLS
     edit(flow)

@@ -15,8 +15,7 @@ async def build_waiting_scenario() -> tuple[Scenario, FakeFlow]:
     scenario.build.add_http_flow("Orders")
     stuck = scenario.build.add_polling_flow("Mail")
     scenario.build.apply_key(migrated=False)
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     return scenario, stuck
 
 

@@ -174,8 +174,7 @@ async def test_new_flow_is_not_added_to_an_approved_plan() -> None:
     scenario.build.add_http_flow("Orders")
     scenario.build.apply_key()
     scenario.build.share_connections()
-    await scenario.opt_in(max_flows=1)
-    await scenario.order()
+    await scenario.start_remediation(max_flows=1)
     for name in ("A", "B", "C"):
         scenario.build.add_http_flow(name)
 

@@ -54,8 +54,7 @@ async def test_job_is_blocked_if_the_trigger_becomes_unknown() -> None:
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     await plan_remediation(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.COPYING)
+    await scenario.approve_and_run_until("Orders", FlowJobState.COPYING)
     orders.client_data = orders.client_data.replace('"kind": "Http"', '"kind": "NobodyKnows"')
     orders.version += 1
     await scenario.run(timedelta(hours=1))

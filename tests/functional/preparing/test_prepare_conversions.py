@@ -89,8 +89,7 @@ async def test_action_of_a_named_flow_is_converted_although_a_key_is_applied() -
     scenario = Scenario()
     admin = scenario.build.add_admin_list_flow("Admin")
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     unnamed = (await scenario.plan())["Admin"]
 
     await scenario.order(RemediationMode.APPLY, admin.workflow_id, cause="named")

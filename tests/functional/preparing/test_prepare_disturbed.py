@@ -28,8 +28,7 @@ async def test_edit_after_the_plan_blocks_the_job_until_a_retry() -> None:
     admin = scenario.build.add_admin_list_flow("Admin")
     await scenario.opt_in()
     await scenario.order(PREPARE, admin.workflow_id)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Admin", FlowJobState.PREPARING)
+    await scenario.approve_and_run_until("Admin", FlowJobState.PREPARING)
     edit(admin)
 
     await scenario.run(HOUR)

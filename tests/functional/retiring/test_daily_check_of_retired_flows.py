@@ -23,7 +23,11 @@ from shared.use_cases.set_kill_switch import set_kill_switch
 from tests.fakes import definition_builder as define
 from tests.fakes.driver import USE_CASES
 from tests.functional.rolling_back.frozen_delivery import freeze, make_scenario
-from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
+from tests.functional.scenarios.remediation_scenario import (
+    Scenario,
+    plan_and_approve,
+    plan_remediation,
+)
 from tests.functional.scenarios.two_environments import TwoEnvironments
 
 
@@ -105,8 +109,7 @@ async def build_retired_scenario() -> tuple[Scenario, Services]:
     """Return a scenario whose retired original has no row in Dataverse and is on again."""
     scenario = Scenario()
     form = scenario.build.add_power_apps_v1_flow("Old form")
-    await plan_remediation(scenario)
-    await scenario.approve()
+    await plan_and_approve(scenario)
     assert (await scenario.read_job("Old form")).state is FlowJobState.RETIRED
     form.state = FlowState.ON
     services = scenario.services
@@ -228,8 +231,7 @@ async def build_rolled_back_scenario() -> Scenario:
     """Return a scenario whose job is rolled back and whose copy is on."""
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
-    await plan_remediation(scenario)
-    await scenario.approve()
+    await plan_and_approve(scenario)
     await scenario.roll_back()
     job = await scenario.read_job("Orders")
     assert job.state is FlowJobState.ROLLED_BACK

@@ -351,8 +351,7 @@ async def test_rollback_right_after_a_retirement_turns_the_original_on(lag: floa
     scenario.build.add_app_setting_caller(orders)
     scenario.world.assumptions.read_lag_seconds = (lag, lag)
     await plan(scenario)
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Orders", FlowJobState.RETIRED)
+    await scenario.approve_and_run_until("Orders", FlowJobState.RETIRED)
     scenario.world.traffic.beat(scenario.world)
 
     await scenario.roll_back()

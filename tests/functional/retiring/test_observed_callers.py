@@ -37,8 +37,7 @@ async def build_no_call_scenario(
     for name in more:
         scenario.build.add_http_flow(name)
     scenario.build.apply_key()
-    await scenario.opt_in(observe_callers=observe_callers)
-    await scenario.order()
+    await scenario.start_remediation(observe_callers=observe_callers)
     await scenario.approve(run=timedelta(hours=3))
     assert (await scenario.read_job("Orders")).step is FlowJobState.CHECKING_FOR_CALLS
     return scenario, flow
@@ -285,8 +284,7 @@ async def test_confirmed_caller_that_still_calls_the_original_is_named() -> None
     )
     await declare_callers(scenario.services, [till])
     scenario.build.apply_key()
-    await scenario.opt_in(observe_callers=True)
-    await scenario.order()
+    await scenario.start_remediation(observe_callers=True)
     await scenario.approve(run=timedelta(hours=3))
     await confirm_caller(scenario.services, "Till", "Orders", by="Anna")
     await scenario.run(timedelta(hours=3))
@@ -311,8 +309,7 @@ async def test_known_callers_have_their_names() -> None:
     scenario.build.add_event_grid_caller(flow)
     caller = scenario.build.add_flow_caller(flow, name="Close of day")
     scenario.build.apply_key()
-    await scenario.opt_in(observe_callers=True)
-    await scenario.order()
+    await scenario.start_remediation(observe_callers=True)
     await scenario.approve(run=timedelta(hours=3))
     _, _, subscription, _, group, *_ = resource_id.split("/")
     call_original(

@@ -106,10 +106,8 @@ async def run_until_state(scenario: Scenario, state: FlowJobState) -> None:
     scenario.build.apply_key()
     scenario.build.share_connections()
     gaps = {"service_tag:powerplatformplex": "not in this tenant"}
-    await scenario.opt_in(ignored_issues=gaps)
-    await scenario.order()
-    await scenario.approve(run=timedelta(0))
-    await scenario.run_until("Flow", state)
+    await scenario.start_remediation(ignored_issues=gaps)
+    await scenario.approve_and_run_until("Flow", state)
 
 
 @pytest.mark.parametrize("cause", ALL)
@@ -198,8 +196,9 @@ async def test_flows_share_one_list_of_connections(
     monkeypatch.setattr(FakeConnections, "read_errors", count_and_list)
     scenario.build.apply_key()
     scenario.build.share_connections()
-    await scenario.opt_in(ignored_issues={"service_tag:powerplatformplex": "not in this tenant"})
-    await scenario.order()
+    await scenario.start_remediation(
+        ignored_issues={"service_tag:powerplatformplex": "not in this tenant"}
+    )
     await scenario.approve(run=DAY)
 
     states = {(await scenario.read_job(name)).step for name in names}
@@ -223,8 +222,7 @@ async def test_plan_lists_unknowns_about_a_restart() -> None:
     scenario.build.add_mail_flow("In none")
     scenario.build.add_off_flow("Off")
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
 
     plan = await scenario.plan()
     inside, outside = set(plan["In a solution"].unknowns), set(plan["In none"].unknowns)

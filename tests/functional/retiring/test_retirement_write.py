@@ -9,7 +9,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import PlatformError
 from shared.ports import Workflows
 from tests.fakes.ports import Ports
-from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
+from tests.functional.scenarios.remediation_scenario import Scenario, plan_and_approve
 
 
 class Watched:
@@ -52,8 +52,7 @@ async def test_original_is_turned_off_and_renamed_separately_if_one_write_is_rej
 
     scenario.around = watch_workflows
     scenario.renew()
-    await plan_remediation(scenario)
-    await scenario.approve()
+    await plan_and_approve(scenario)
 
     assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
     assert not original.is_on

@@ -41,8 +41,7 @@ async def freeze(
         if pause.is_asleep:
             raise AsleepError
 
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     scenario.driver.meanwhile = raise_if_asleep
     with pytest.raises(AsleepError):
         await scenario.approve()

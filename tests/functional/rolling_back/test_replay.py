@@ -16,6 +16,7 @@ from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.disturbance import disturb
 from tests.functional.scenarios.remediation_scenario import (
     Scenario,
+    plan_and_approve,
     plan_and_run_until,
     plan_remediation,
 )
@@ -118,8 +119,7 @@ async def test_rollback_of_called_flows_needs_no_consent() -> None:
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     scenario.build.add_keyword_flow("Keyword")
-    await plan_remediation(scenario)
-    await scenario.approve()
+    await plan_and_approve(scenario)
 
     done = await change_remediation.roll_back(scenario.services, scenario.remediation.id)
 

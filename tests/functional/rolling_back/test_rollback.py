@@ -8,7 +8,7 @@ from tests.fakes.tenant import FakeFlow, FakeRun
 from tests.functional.scenarios.remediation_scenario import (
     Scenario,
     on_both_platforms,
-    plan_remediation,
+    plan_and_approve,
 )
 
 #: Longer than the no-call period of a copy.
@@ -33,9 +33,7 @@ async def test_retired_flow_is_rolled_back_exactly(profile: Profile) -> None:
     scenario.build.add_variable_caller(orders)
     scenario.build.apply_key()
     before = take_snapshot(scenario.world)
-    await scenario.opt_in()
-    await scenario.order()
-    await scenario.approve()
+    await scenario.run_remediation()
 
     await scenario.driver.call(lambda s: change_remediation.roll_back(s, scenario.remediation.id))
     await scenario.run(timedelta(days=60))
@@ -52,8 +50,7 @@ async def test_copy_stays_on_while_an_earlier_run_of_a_caller_continues() -> Non
     scenario = Scenario()
     orders = scenario.build.add_http_flow("Orders")
     caller = scenario.build.add_flow_caller(orders)
-    await plan_remediation(scenario)
-    await scenario.approve()
+    await plan_and_approve(scenario)
     begin_run(scenario, caller)
 
     await scenario.roll_back(run=LONG - timedelta(hours=1))
@@ -71,8 +68,7 @@ async def test_copy_stays_on_while_a_run_of_its_parents_copy_continues() -> None
     scenario = Scenario()
     child = scenario.build.add_http_flow("Child")
     scenario.build.add_parent("Nightly", child)
-    await plan_remediation(scenario)
-    await scenario.approve()
+    await plan_and_approve(scenario)
     parent = await scenario.read_job("Nightly")
     begin_run(scenario, scenario.world.get_workflow(child.environment_id, parent.copy.id))
 

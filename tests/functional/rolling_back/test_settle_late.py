@@ -38,8 +38,7 @@ async def test_daily_check_revokes_a_late_grant(number: int) -> None:
 
 async def test_daily_check_cancels_a_late_flow_job() -> None:
     scenario = make_scenario(lambda scenario: scenario.build.add_keyword_flow("Orders"))
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await scenario.approve(run=timedelta(0))
     scenario.renew()
     other = copy.deepcopy(scenario)
@@ -62,8 +61,7 @@ async def test_daily_check_does_not_change_a_job_in_progress() -> None:
     scenario = make_scenario(
         lambda scenario: scenario.build.add_secret_caller(scenario.build.add_http_flow("Orders"))
     )
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await scenario.approve(run=timedelta(0))
 
     await scenario.driver.call(lambda s: run_daily_check(s, "today"))

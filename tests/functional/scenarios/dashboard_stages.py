@@ -264,8 +264,7 @@ async def _migrate_everything() -> Sequence[ShownPage]:
     for title in ("Take bookings", "Book invoice", "Approve travel"):
         scenario.build.add_http_flow(title)
     scenario.build.apply_key()
-    await scenario.opt_in()
-    await scenario.order()
+    await scenario.start_remediation()
     await scenario.approve(run=timedelta(hours=6))
     visitor = Visitor(scenario)
     await visitor.show("status-in-progress", "")

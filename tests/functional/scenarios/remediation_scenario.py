@@ -130,6 +130,16 @@ class Scenario:
         if run:
             await self.run(run)
 
+    async def start_remediation(self, **settings: Any) -> None:
+        """Opt in with these settings, start a remediation, and let 30 minutes pass."""
+        await self.opt_in(**settings)
+        await self.order()
+
+    async def run_remediation(self, **settings: Any) -> None:
+        """Opt in with these settings, start and approve a remediation, and let 60 days pass."""
+        await self.start_remediation(**settings)
+        await self.approve()
+
     async def retry(self, *, run: timedelta = timedelta(days=60)) -> None:
         """Retry blocked and failed jobs, and let time pass."""
         await self.driver.call(lambda s: change_remediation.retry(s, self.remediation.id))
@@ -172,6 +182,13 @@ class Scenario:
             self.driver.meanwhile = meanwhile
         raise AssertionError(f"{title} never came to {state}: {await self.read_jobs()}")
 
+    async def approve_and_run_until(
+        self, title: str, state: FlowJobState, *, days: int = 30
+    ) -> FlowJob:
+        """Approve the plan, and run the app until a job's row has this state. Return the job."""
+        await self.approve(run=timedelta(0))
+        return await self.run_until(title, state, days=days)
+
     async def run(self, time: timedelta) -> None:
         """Let simulated time pass. The app works on what becomes due."""
         await self.driver.run(self.world.clock.now() + time)
@@ -212,8 +229,13 @@ async def plan_remediation(scenario: Scenario, **settings: object) -> None:
     """Apply a key, share the connections, opt in with these settings, and start a remediation."""
     scenario.build.apply_key()
     scenario.build.share_connections()
-    await scenario.opt_in(**settings)
-    await scenario.order()
+    await scenario.start_remediation(**settings)
+
+
+async def plan_and_approve(scenario: Scenario, **settings: object) -> None:
+    """Plan a remediation as `plan_remediation` does, approve it, and let 60 days pass."""
+    await plan_remediation(scenario, **settings)
+    await scenario.approve()
 
 
 async def plan_and_run_until(
@@ -221,8 +243,7 @@ async def plan_and_run_until(
 ) -> FlowJob:
     """Start and approve a remediation, and run it until a job has this state. Return the job."""
     await plan_remediation(scenario, **settings)
-    await scenario.approve(run=timedelta(0))
-    return await scenario.run_until(title, state)
+    return await scenario.approve_and_run_until(title, state)
 
 
 def edit(flow: FakeFlow, action: dict[str, object] | None = None) -> None:

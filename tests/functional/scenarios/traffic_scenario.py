@@ -10,8 +10,7 @@ async def plan_remediation(scenario: Scenario, **settings: object) -> None:
     scenario.build.share_connections()
     scenario.world.traffic.beat(scenario.world)
     watch(scenario.world)
-    await scenario.opt_in(**settings)
-    await scenario.order()
+    await scenario.start_remediation(**settings)
 
 
 def assert_nothing_lost(scenario: Scenario) -> None:
