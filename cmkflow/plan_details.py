@@ -52,7 +52,7 @@ def _format_item(item: Any, *, is_awaiting: bool) -> Iterator[RenderableType]:
         is_manual = caller["manual_reason"] and item["action"] != PlannedAction.ADD_TO_SOLUTION
         manual = f" (manual: {caller['manual_reason']})" if is_manual else ""
         why = caller["by_value_reason"]
-        holds = f" (holds the URL: {why})" if why else ""
+        holds = f" (gets the URL itself, not a reference to the secret: {why})" if why else ""
         yield Paragraph(text=f"Caller: {caller['label']}{manual}{holds}")
     if item["url_secret_use"]:
         yield Paragraph(text=f"URL secret: {URL_SECRET_WORDS[item['url_secret_use']][0]}")

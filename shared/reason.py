@@ -175,8 +175,9 @@ class Reason(StrEnum):
     FLOW_STATE_NOT_CHANGED = (
         "flow_state_not_changed",
         (
-            "The platform accepted a request to turn a flow on or off, but its state did not "
-            "change. In a cutover, the app has turned the original on again."
+            "A flow is on or off contrary to what the job needs: the platform did not apply an "
+            "accepted request, or somebody turned the flow on or off. In a cutover, the app has "
+            "turned the original on again."
         ),
         "Read the flow checker and turn the flow on or off yourself, then retry.",
     )
@@ -208,7 +209,7 @@ class Reason(StrEnum):
     )
     COPY_CHANGED = (
         "copy_changed",
-        "The copy was deleted, or edited before it was verified.",
+        "The copy was deleted, edited before it was verified, or is off.",
         (
             "Repeat any edit of the copy in the original. Roll the job back or cancel it, then "
             "start a new remediation."
@@ -465,8 +466,8 @@ class Reason(StrEnum):
             "URLs only."
         ),
         (
-            "Restore the values that the message names from the secret's earlier versions or "
-            "the app's activity log."
+            "Restore the values that the message names: a secret's from its earlier versions, "
+            "others from your own records."
         ),
     )
     BACKLOG_REPLAY = (

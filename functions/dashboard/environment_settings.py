@@ -264,7 +264,7 @@ def _build_observation_action(one: KnownEnvironment, principal: Principal) -> Pa
             "Stop reading callers",
             [
                 "The app no longer reads the headers of calls.",
-                "It deletes the callers that it has read in this environment.",
+                "It deletes what it has stored about callers in this environment.",
             ],
             fields=(("observe_callers[=]", "false"),),
         )

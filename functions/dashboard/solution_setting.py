@@ -51,7 +51,7 @@ def _build_turn_on_action(one: KnownEnvironment, principal: Principal) -> PageAc
         path=_PATH,
         does=[
             f"New flows of {name} are created in a solution. Existing flows do not change.",
-            "Under your key, apps can use only flows in a solution.",
+            "Under your key, Power Apps can run only flows in a solution.",
         ],
         unavailable_reason=unavailable_reason,
     )

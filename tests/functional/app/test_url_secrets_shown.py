@@ -38,7 +38,7 @@ async def test_plan_page_counts_who_refers_to_the_secret_and_says_why_others_do_
     assert "1 Key Vault secret gets the copy's URL, and 1 caller will refer to it." in text
     assert "1 other caller of a kind that can refer to secrets holds the URL." in text
     assert f"store the copy's URL in the secret {format_secret_name(flow)}" in text
-    assert f"(holds the URL: {REASON})" in text
+    assert f"(gets the URL itself, not a reference to the secret: {REASON})" in text
 
 
 async def test_command_line_says_why_a_caller_holds_the_url(
@@ -46,7 +46,9 @@ async def test_command_line_says_why_a_caller_holds_the_url(
 ) -> None:
     shown = await cli.run("plan", "show", scenario.remediation.id, "--flow", "Orders")
 
-    assert f"(holds the URL: {REASON})" in " ".join(shown.stdout.split())
+    assert f"(gets the URL itself, not a reference to the secret: {REASON})" in " ".join(
+        shown.stdout.split()
+    )
 
 
 @pytest.mark.parametrize(
