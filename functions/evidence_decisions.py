@@ -9,6 +9,7 @@ from shared.domain.audit import AuditEntry
 from shared.domain.audit_text import describe_operation, parse_state
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.display_text import describe_start
+from shared.domain.plans.pending_actions import format_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +40,8 @@ def list_decisions(about: RemediationEvidence) -> Iterator[Decision]:
         name = job.environment_name or job.environment_id
         for one in job.approved_plans:
             but = len(one.excluded_from_approval)
-            flows = "1 flow" if but == 1 else f"{but} flows"
             what = f"Approved version {one.version} for {name}"
-            what += f", excluding {flows}" if but else ""
+            what += f", excluding {format_count(but, 'flow')}" if but else ""
             yield Decision(decided_at=one.approved_at, who=one.approved_by, what=what)
         if job.history and job.state is EnvironmentJobState.CANCELLED:
             last = job.history[-1]

@@ -52,8 +52,6 @@ class FlowLine:
     #: Callers that a person changed.
     changed_callers: int = 0
     pending_callers: int = 0
-    original_digest: str = ""
-    copy_digest: str = ""
     #: The last recorded write that turned the original on or off: the state, and when.
     original_state: str = ""
     original_state_at: datetime | None = None
@@ -137,8 +135,6 @@ class EvidenceReport:
             updated_callers=sum(one.state is CallerState.UPDATED for one in flow.callers),
             changed_callers=sum(one.state is CallerState.CHANGED for one in flow.callers),
             pending_callers=len(flow.pending_callers),
-            original_digest=job.original.digest,
-            copy_digest=job.copy.digest,
             original_state=switch.id_after if switch else "",
             original_state_at=switch.changed_at if switch else None,
             deleted_at=flow.deletion.deleted_at if flow.deletion else None,

@@ -178,7 +178,7 @@ def _build_confirm_action(
     job = view.job
     if job is None:
         return None
-    side = "original" if job.is_rolling_back else "copy"
+    side, other = ("original", "copy") if job.is_rolling_back else ("copy", "original")
     return build_page_action(
         "confirm",
         "Confirm",
@@ -188,13 +188,9 @@ def _build_confirm_action(
         fields=(("name", caller.name), ("flow", job.original.id)),
         does=[
             f"You state that {caller.name} calls the {side} of {job.display_name}.",
-            f"The {_get_other_side(side)} is turned off when it receives no more calls.",
+            f"The {other} is turned off when it receives no more calls.",
         ],
     )
-
-
-def _get_other_side(side: str) -> str:
-    return "original" if side == "copy" else "copy"
 
 
 def _build_remove_action(caller: DeclaredCaller, principal: Principal) -> PageAction:

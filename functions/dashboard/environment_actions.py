@@ -97,26 +97,24 @@ def build_pending_retry_action(one: PendingAction, principal: Principal) -> Page
 
 def list_environment_actions(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
     """Return what a person may start for an environment: assessment, dry run, remediation."""
-    name = one.environment_name or one.environment_id
     return [
-        _build_assess_action(one, name, principal),
-        _build_start_action(one, name, principal, RemediationMode.DRY_RUN),
-        _build_start_action(one, name, principal, RemediationMode.APPLY),
+        _build_assess_action(one, principal),
+        _build_start_action(one, principal, RemediationMode.DRY_RUN),
+        _build_start_action(one, principal, RemediationMode.APPLY),
     ]
 
 
 def list_policy_actions(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
-    name = one.environment_name or one.environment_id
     return [
-        build_policy_action(one.environment_id, name, principal, policy)
+        build_policy_action(one.environment_id, one.name, principal, policy)
         for policy in ApprovalPolicy
         if policy is not one.settings.approval_policy
     ]
 
 
-def _build_assess_action(one: KnownEnvironment, name: str, principal: Principal) -> PageAction:
+def _build_assess_action(one: KnownEnvironment, principal: Principal) -> PageAction:
     does = [
-        f"The app reads flows, callers, keys and firewalls of {name}, and reports what to do.",
+        f"The app reads flows, callers, keys and firewalls of {one.name}, and reports what to do.",
         "It changes nothing.",
     ]
     if one.last_assessment and not one.last_assessment.is_inactive:
@@ -132,18 +130,18 @@ def _build_assess_action(one: KnownEnvironment, name: str, principal: Principal)
 
 
 def _build_start_action(
-    one: KnownEnvironment, name: str, principal: Principal, mode: RemediationMode
+    one: KnownEnvironment, principal: Principal, mode: RemediationMode
 ) -> PageAction:
     does, read_only = [], ""
     if mode is RemediationMode.DRY_RUN:
         does = [
-            f"The app reads the flows of {name} and plans every change.",
+            f"The app reads the flows of {one.name} and plans every change.",
             "It changes nothing. No approval is needed.",
         ]
     else:
-        does = _list_effects_of_remediation(one, name)
+        does = _list_effects_of_remediation(one)
         if one.settings.approval_policy is ApprovalPolicy.READ_ONLY:
-            read_only = f"{name} is read-only. Permit changes first."
+            read_only = f"{one.name} is read-only. Permit changes first."
     return build_page_action(
         "remediations",
         "Start dry run" if mode is RemediationMode.DRY_RUN else "Start remediation",
@@ -156,10 +154,10 @@ def _build_start_action(
     )
 
 
-def _list_effects_of_remediation(one: KnownEnvironment, name: str) -> list[str]:
+def _list_effects_of_remediation(one: KnownEnvironment) -> list[str]:
     settings = one.settings
     most = format_count(settings.max_flows, "flow")
-    does = [f"The app plans the migration of at most {most} of {name}."]
+    does = [f"The app plans the migration of at most {most} of {one.name}."]
     if settings.approval_policy is ApprovalPolicy.AUTOMATIC:
         does.append("It then makes the changes without an approval.")
     else:
@@ -168,12 +166,10 @@ def _list_effects_of_remediation(one: KnownEnvironment, name: str) -> list[str]:
         does.append(f"It changes flows only from {format_maintenance_window(settings)}.")
     if settings.excluded_flows:
         number = len(settings.excluded_flows)
-        does.append(
-            f"{format_count(number, 'excluded flow')} {_choose_stay_verb(number)} "
-            f"as {_choose_subject(number)}."
-        )
+        stays = "stays as it is" if number == 1 else "stay as they are"
+        does.append(f"{format_count(number, 'excluded flow')} {stays}.")
     if not (one.policy_link and one.policy_link.policy_id):
-        does.append(f"No key is known for {name}. Without one, the remediation is blocked.")
+        does.append(f"No key is known for {one.name}. Without one, the remediation is blocked.")
     return does
 
 
@@ -210,11 +206,3 @@ def build_policy_action(
 def format_maintenance_window(settings: EnvironmentSettings) -> str:
     begin, _, end = settings.maintenance_window.partition("-")
     return f"{begin} to {end} UTC" if end else ""
-
-
-def _choose_stay_verb(number: int) -> str:
-    return "stays" if number == 1 else "stay"
-
-
-def _choose_subject(number: int) -> str:
-    return "it is" if number == 1 else "they are"

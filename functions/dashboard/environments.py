@@ -77,7 +77,7 @@ def build_environments_page(
         found.items,
         key=lambda one: (
             order.get(one.environment_id, len(order)),
-            compute_natural_key(_format_name(one)),
+            compute_natural_key(one.name),
         ),
     )
     cards = [
@@ -107,7 +107,7 @@ def _build_card(
     link = one.policy_link
     return EnvironmentCard(
         id=one.environment_id,
-        name=_format_name(one),
+        name=one.name,
         progress=row,
         key=_compute_sort_key(one),
         policy_name=link.policy_id.rpartition("/")[2] if link else "",
@@ -122,10 +122,6 @@ def _build_card(
         summary=_format_summary(one),
         actions=tuple(list_environment_actions(one, view.principal)),
     )
-
-
-def _format_name(one: KnownEnvironment) -> str:
-    return one.environment_name or one.environment_id
 
 
 def _is_linked(one: KnownEnvironment) -> bool:

@@ -21,7 +21,6 @@ from functions.dashboard.support_requests_page import build_draft_url
 from shared.domain.plans.display_text import count_undecided_flows
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind, format_count
 from shared.domain.plans.plan_item import NotMigratedReason
-from shared.domain.principal import Principal
 from shared.html_pages import format_span
 from shared.reason import Reason
 from shared.use_cases.show_status import TenantStatus
@@ -171,7 +170,9 @@ def _build_action_row(one: PendingAction, view: PageContext) -> ActionRow:
         line=tuple(filter(None, (where, f"for the {one.actor}", _format_since(one, view.now)))),
         pending=one,
         link=link,
-        action=None if link[0] else _choose_next_step(one, view.principal),
+        action=build_pending_retry_action(one, view.principal)
+        if one.kind in _RETRIED and not link[0]
+        else None,
     )
 
 
@@ -198,7 +199,3 @@ def _build_link(one: PendingAction) -> tuple[str, str]:
             return "Show firewalls", f"{page}?reason_code={one.reason_code}"
         case _:
             return "", ""
-
-
-def _choose_next_step(one: PendingAction, principal: Principal) -> PageAction | None:
-    return build_pending_retry_action(one, principal) if one.kind in _RETRIED else None

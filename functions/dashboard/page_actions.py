@@ -15,6 +15,7 @@ from functions.routes import ROUTES
 from shared.domain.jobs.backlog_replay import describe_replays, find_replays
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.plans.pending_actions import format_count
 from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
 from shared.domain.principal import Principal, PrincipalKind
 from shared.reason import Reason
@@ -85,7 +86,7 @@ def list_remediation_actions(
         does += [
             f"{job.environment_name} continues at the step {_describe_step(job)}." for job in whole
         ]
-        title = f"Retry {_format_blocked_flows(len(blocked))}" if blocked else "Retry"
+        title = f"Retry {format_count(len(blocked), 'blocked flow')}" if blocked else "Retry"
         found.append(
             build_page_action("retry", title, identity, principal, does=[*does, BLOCKED_AGAIN])
         )
@@ -177,7 +178,7 @@ def build_ignore_action(
         asks=("justification", "Justification (recorded with your name)"),
         does=[
             (
-                f"{_format_flows(issue.flow_count)} in {where} "
+                f"{format_count(issue.flow_count, 'flow')} in {where} "
                 + (
                     "continues. This firewall may deny its calls."
                     if issue.flow_count == 1
@@ -301,7 +302,7 @@ def _describe_rollback(jobs: Sequence[FlowJob]) -> list[str]:
     copies = [job for job in started if job.migration_method.has_copy]
     said = []
     if fresh:
-        said.append(f"{_format_flows(fresh)} not started: cancelled.")
+        said.append(f"{format_count(fresh, 'flow')} not started: cancelled.")
     if off:
         said.append(f"Originals turned on again: {_format_titles(off)}.")
     if copies:
@@ -318,14 +319,6 @@ def _describe_rollback(jobs: Sequence[FlowJob]) -> list[str]:
 
 def _describe_step(job: FlowJob | EnvironmentJob) -> str:
     return str(job.step).replace("_", " ")
-
-
-def _format_flows(number: int) -> str:
-    return "1 flow" if number == 1 else f"{number:,} flows"
-
-
-def _format_blocked_flows(number: int) -> str:
-    return "1 blocked flow" if number == 1 else f"{number:,} blocked flows"
 
 
 def _format_titles(jobs: Sequence[FlowJob]) -> str:

@@ -19,7 +19,7 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow_owner import is_owned_by
 from shared.domain.plans.display_text import URL_SECRET_WORDS
 from shared.domain.plans.plan_item import PlanItem
-from shared.domain.plans.plan_outlook import FlowOutlook, Outlook, build_outlooks
+from shared.domain.plans.plan_outlook import FlowOutlook, build_outlooks
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.html_pages import read_style
 from shared.use_cases.show_remediation import PlanView
@@ -290,7 +290,6 @@ def build_plan_page(
         environment_id=environment_id,
         has_others=len(plans) > 1,
         choice=choice,
-        outlooks=Outlook,
         url_secret_words=URL_SECRET_WORDS,
         stopped=build_banner(view),
         style=read_style() if is_file else "",

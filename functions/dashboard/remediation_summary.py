@@ -11,6 +11,7 @@ from functions.dashboard.display_state import choose_css_class
 from functions.dashboard.flow_parts import PARTS
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.remediation_states import RemediationState
+from shared.domain.plans.pending_actions import format_count
 from shared.html_pages import format_moment
 from shared.use_cases.show_flow import FlowView
 from shared.use_cases.show_remediation import RemediationView
@@ -53,21 +54,23 @@ def summarize(
     """
     total = sum(counts.values()) - counts.get("other_remediation", 0)
     sentences = _list_blocked_environments(shown)
-    if _is_over(shown):
+    if shown.progress.state in {RemediationState.COMPLETED, RemediationState.CANCELLED}:
         return sentences + _format_remaining_work(shown, counts, flows)
     if number := counts.get("awaiting", 0):
         sentences.append(
-            f"{_format_flows(number)} {PARTS['awaiting'].format_words(number)}. "
+            f"{format_count(number, 'flow')} {PARTS['awaiting'].format_words(number)}. "
             "The app does not change them before an approver approves the plan."
         )
     asked = [(flow, part) for flow, part in flows if part in _TO_DO]
     sentences += [*_format_actions(counts), *_format_originals(asked)]
     if number := counts.get("in_progress", 0):
-        sentences.append(f"{_format_flows(number)} {_format_verb(number)} in progress.")
+        sentences.append(f"{format_count(number, 'flow')} {_format_verb(number)} in progress.")
     if not sentences:
         sentences = _format_planning(shown)
     if number := counts.get("migrated", 0):
-        sentences.append(f"{number:,} of {_format_flows(total)} {_format_verb(number)} migrated.")
+        sentences.append(
+            f"{number:,} of {format_count(total, 'flow')} {_format_verb(number)} migrated."
+        )
     return sentences
 
 
@@ -84,7 +87,7 @@ def format_state_chip(shown: RemediationView) -> tuple[str, str, str]:
 def _describe_state(shown: RemediationView) -> tuple[str, str]:
     progress = shown.progress
     if progress.both_off_count:
-        return "person", f"Both off: {_format_flows(progress.both_off_count)}"
+        return "person", f"Both off: {format_count(progress.both_off_count, 'flow')}"
     words = progress.state.replace("_", " ").capitalize()
     if progress.state is RemediationState.COMPLETED and is_dry_run(shown):
         return "over", f"{words} · nothing was changed"
@@ -124,9 +127,9 @@ def _format_actions(counts: Mapping[str, int]) -> list[str]:
     total = sum(number for _, number in parts)
     if len(parts) == 1:
         [(key, number)] = parts
-        return [f"{_format_flows(number)} {_TO_DO[key][number == 1]}."]
+        return [f"{format_count(number, 'flow')} {_TO_DO[key][number == 1]}."]
     said = [f"{number:,} {_TO_DO[key][number == 1]}" for key, number in parts]
-    return [f"{_format_flows(total)} require an action: {', '.join(said)}."] if said else []
+    return [f"{format_count(total, 'flow')} require an action: {', '.join(said)}."] if said else []
 
 
 def _format_originals(asked: Sequence[tuple[FlowView, str]]) -> list[str]:
@@ -151,14 +154,14 @@ def _format_remaining_work(
         words = PARTS["other_remediation"].format_words(continued)
         return [
             *(_format_remaining_work(shown, mine, flows) if total > continued else ()),
-            f"{_format_flows(continued)} {words}.",
+            f"{format_count(continued, 'flow')} {words}.",
         ]
     left = [(key, counts[key]) for key in _LEFT if counts.get(key)]
     if is_dry_run(shown):
         said = [f"{number:,} {_DRY.get(key) or _LEFT[key][number == 1]}" for key, number in left]
         return [
             "Nothing was changed.",
-            f"Of {_format_flows(total)}, {_join_texts(said)}." if said else "",
+            f"Of {format_count(total, 'flow')}, {_join_texts(said)}." if said else "",
         ]
     number = sum(one for _, one in left)
     if counts.get("rolled_back") == total:
@@ -175,7 +178,7 @@ def _format_remaining_work(
     first = "Make the changes, then" if counts.get("needs_changes") else f"To migrate {them},"
     be = _format_verb(number)
     return [
-        f"{number:,} of {_format_flows(total)} {be} not migrated: {_join_texts(said)}.",
+        f"{number:,} of {format_count(total, 'flow')} {be} not migrated: {_join_texts(said)}.",
         *(_format_originals(known) if len(known) == number else ()),
         f"{first} start a new remediation.",
         _format_reached_flows(reached, "migrated" if counts.get("migrated") else "prepared"),
@@ -200,19 +203,8 @@ def _format_planning(shown: RemediationView) -> list[str]:
         return ["The assessment is in progress. It changes nothing."]
     if EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION in states:
         return ["The app waits until the platform has moved the flows that it moves itself."]
-    return ["The app is making the plan."] if _is_planning(states) else []
-
-
-def _is_planning(states: set[EnvironmentJobState]) -> bool:
-    return bool(states & {EnvironmentJobState.DISCOVERING, EnvironmentJobState.PLANNED})
-
-
-def _is_over(shown: RemediationView) -> bool:
-    return shown.progress.state in {RemediationState.COMPLETED, RemediationState.CANCELLED}
-
-
-def _format_flows(number: int) -> str:
-    return "1 flow" if number == 1 else f"{number:,} flows"
+    is_planning = states & {EnvironmentJobState.DISCOVERING, EnvironmentJobState.PLANNED}
+    return ["The app is making the plan."] if is_planning else []
 
 
 def _join_texts(parts: Sequence[str]) -> str:

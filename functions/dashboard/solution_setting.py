@@ -38,11 +38,10 @@ def list_solution_setting_actions(
 
 
 def _build_turn_on_action(one: KnownEnvironment, principal: Principal) -> PageAction:
-    name = one.environment_name or one.environment_id
     policy = one.settings.approval_policy
     unavailable_reason = _explain_read_only(one)
     if policy is ApprovalPolicy.REQUIRED and not principal.has_role(Role.APPROVER):
-        unavailable_reason = f"Changes in {name} need an approver."
+        unavailable_reason = f"Changes in {one.name} need an approver."
     return build_page_action(
         "solution-setting",
         "Create new flows in a solution",
@@ -50,7 +49,7 @@ def _build_turn_on_action(one: KnownEnvironment, principal: Principal) -> PageAc
         principal,
         path=_PATH,
         does=[
-            f"New flows of {name} are created in a solution. Existing flows do not change.",
+            f"New flows of {one.name} are created in a solution. Existing flows do not change.",
             "Under your key, Power Apps can run only flows in a solution.",
         ],
         unavailable_reason=unavailable_reason,
@@ -73,6 +72,5 @@ def _build_revert_action(one: KnownEnvironment, principal: Principal) -> PageAct
 
 
 def _explain_read_only(one: KnownEnvironment) -> str:
-    name = one.environment_name or one.environment_id
     is_read_only = one.settings.approval_policy is ApprovalPolicy.READ_ONLY
-    return f"{name} is read-only. Permit changes first." if is_read_only else ""
+    return f"{one.name} is read-only. Permit changes first." if is_read_only else ""

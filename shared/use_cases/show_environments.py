@@ -52,6 +52,11 @@ class KnownEnvironment:
     #: Names of excluded and pilot flows that its current plan lists, by workflow id.
     flow_names: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """Return the environment's name, or its id if the name is not known."""
+        return self.environment_name or self.environment_id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownEnvironments:
