@@ -1,4 +1,6 @@
+import re
 from datetime import timedelta
+from html import unescape
 
 from functions import dashboard_api
 from shared.bootstrap import provide
@@ -45,10 +47,26 @@ async def run_until_no_call_period(scenario: Scenario) -> None:
     provide(scenario.services)
 
 
-async def block_flow(scenario: Scenario, title: str) -> None:
+async def block_flow(scenario: Scenario, title: str, code: str = "owner_unavailable") -> None:
     job = await scenario.read_job(title)
     blocked = stop_with_reason(
         job, FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
-        code="owner_unavailable", now=scenario.services.now,
+        code=code, now=scenario.services.now,
     )  # fmt: skip
     await scenario.services.tables.flow_jobs.upsert(blocked)
+
+
+def read_hidden_fields(page: Reply, action: str) -> dict[str, str]:
+    """Return the hidden fields of the first form whose URL ends with `action`."""
+    pattern = rf'<form method="post" action="[^"]*{action}"[^>]*>(.*?)</form>'
+    found = re.search(pattern, page.text, re.DOTALL)
+    assert found is not None, action
+    hidden = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', found[1])
+    return {name: unescape(value) for name, value in hidden}
+
+
+def read_text(page: Reply, part: str = "main") -> str:
+    """Return the text of the first element `part` of a page, without markup."""
+    found = re.search(rf"<{part}[ >].*?</{part}>", page.text, re.DOTALL)
+    assert found is not None
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", found[0])).split())

@@ -25,6 +25,7 @@ from shared.use_cases.declare_callers import (
 )
 from shared.use_cases.import_callers import ImportPreview, import_callers, preview_import
 from tests.fakes.fault_injection import Failing
+from tests.functional.app.dashboard_scenario import read_text
 from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
@@ -52,12 +53,6 @@ async def show_page(headers: dict[str, str] = ANNA, /, **query: str) -> Reply:
     reply = await call(callers_page_api.show_callers_page, headers=headers, query=query)
     assert reply.status == 200, reply.text
     return reply
-
-
-def read_text(reply: Reply) -> str:
-    found = re.search(r"<main.*</main>", reply.text, re.DOTALL)
-    assert found
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", found[0])).split())
 
 
 async def send_form(shown: Reply, button: str, **values: str) -> Reply:

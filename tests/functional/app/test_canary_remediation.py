@@ -2,10 +2,9 @@
 
 import io
 import json
-import logging
 import zipfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +22,6 @@ from shared.adapters.state.sqlite_store import SqliteStore
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.notification import Notification
-from shared.logs.redaction import install_redaction
 from shared.queues import POISON
 from shared.use_cases.notify import notify
 from tests.fakes import definition_builder as define
@@ -33,6 +31,8 @@ from tests.functional.app.test_secrets_not_leaked import CANARY, HEX, build_plan
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.app_calls import TRIGGERS
 from tests.functional.scenarios.remediation_scenario import Scenario
+
+pytestmark = pytest.mark.usefixtures("redacting")
 
 ENDPOINTS = list_endpoints()
 
@@ -45,16 +45,6 @@ class Channel:
 
     async def send(self, notification: Notification) -> None:
         self.texts.append(json.dumps([build_cloud_event(notification), build_card(notification)]))
-
-
-@pytest.fixture(autouse=True)
-def redacting(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Log with the redaction filter of the app."""
-    factory = logging.getLogRecordFactory()
-    install_redaction()
-    caplog.set_level("DEBUG")
-    yield
-    logging.setLogRecordFactory(factory)
 
 
 @pytest.fixture

@@ -18,12 +18,11 @@ from functions.dashboard.remediation_page import RemediationPageChoice, build_re
 from functions.forms import FORM
 from shared.bootstrap import provide
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import stop_with_reason
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.use_cases.manage_firewall_fixes import propose_fixes
 from shared.use_cases.show_flow import show_flow
 from shared.use_cases.show_remediation import show_remediation
-from tests.functional.app.dashboard_scenario import run_until_no_call_period
+from tests.functional.app.dashboard_scenario import block_flow, run_until_no_call_period
 from tests.functional.rolling_back.test_replay import build_cut_over_scenario
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
 from tests.functional.scenarios.firewall_scenario import (
@@ -67,15 +66,6 @@ async def send_form(
         }
         | (OWN if headers is None else headers),
     )
-
-
-async def block_flow(scenario: Scenario, title: str) -> None:
-    blocked = stop_with_reason(
-        await scenario.read_job(title),
-        FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
-        code="owner_unavailable", now=scenario.services.now,
-    )  # fmt: skip
-    await scenario.services.tables.flow_jobs.upsert(blocked)
 
 
 async def list_actions(

@@ -15,6 +15,7 @@ from shared.domain.flow import FlowState
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.principal import Role
 from shared.use_cases.compare_job_index import compare_job_index
+from tests.functional.app.dashboard_scenario import read_hidden_fields, read_text
 from tests.functional.deleting.deletion_scenario import (
     BY,
     DAY,
@@ -53,24 +54,9 @@ async def show_page(headers: dict[str, str] = EVE, /, **query: str) -> Reply:
     return reply
 
 
-def read_text(page: Reply, part: str = "main") -> str:
-    found = re.search(rf"<{part}[ >].*?</{part}>", page.text, re.DOTALL)
-    assert found is not None
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", found[0])).split())
-
-
 def list_titles(page: Reply) -> list[str]:
     names = re.findall(r'<(?:th scope="row"|li data-part[^>]*)><a [^>]+>([^<]+)</a>', page.text)
     return [unescape(one) for one in names]
-
-
-def read_hidden_fields(page: Reply, route: str) -> dict[str, str]:
-    form = re.search(
-        rf'<form method="post" action="[^"]*/{route}">.*?</form>', page.text, re.DOTALL
-    )
-    assert form is not None, route
-    found = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form[0])
-    return {name: unescape(value) for name, value in found}
 
 
 async def send_form(handler: object, scenario: Scenario, sent: dict[str, str]) -> Reply:
@@ -192,7 +178,7 @@ async def test_cancel_keeps_the_originals_of_its_group_only(scenario: Scenario) 
     assert "Kept: Orders." in read_text(page)
 
     done = await send_form(
-        deletions_api.cancel_deletions, scenario, read_hidden_fields(page, "deletions/cancel")
+        deletions_api.cancel_deletions, scenario, read_hidden_fields(page, "/deletions/cancel")
     )
 
     assert "Cancelled 1 deletion. The originals are kept." in read_text(done)
@@ -208,7 +194,7 @@ async def test_an_original_without_a_deletion_is_counted_and_can_be_scheduled(
 
     counted = await show_page()
     listed = await show_page(ANNA, environment=environment, undeleted="true")
-    sent = read_hidden_fields(listed, "deletions") | {
+    sent = read_hidden_fields(listed, "/deletions") | {
         "delete_at": f"{scenario.services.now + 2 * DAY:%Y-%m-%d}"
     }
     done = await send_form(deletions_api.schedule_deletions, scenario, sent)

@@ -10,6 +10,7 @@ from shared.bootstrap import provide
 from shared.domain.plans.pending_actions import PendingActionKind
 from shared.domain.plans.remediation import RemediationMode
 from shared.use_cases.notify import notify
+from tests.functional.app.dashboard_scenario import find_flow_id
 from tests.functional.app.notified_scenario import RecordingChannel
 from tests.functional.cli.cli_app import serve_app
 from tests.functional.scenarios.app_calls import TRIGGERS, call
@@ -36,11 +37,6 @@ async def scenario() -> Scenario:
     await scenario.run(timedelta(days=60))
     provide(scenario.services)
     return scenario
-
-
-def find_flow_id(scenario: Scenario, title: str) -> str:
-    flows = scenario.build.environment.flows.values()
-    return next(flow.workflow_id for flow in flows if flow.name == title)
 
 
 async def list_pending_actions() -> list[Any]:

@@ -13,7 +13,6 @@ from functions import dashboard_api, network_api, network_page_api, status_api
 from functions.dashboard.network_page import FIREWALLS_ON_PAGE, MOST_RANGES
 from shared.bootstrap import provide
 from shared.domain.alert import Alert
-from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.plans.remediation import FirewallIssueSummary
 from shared.domain.principal import Role
 from shared.errors import ServiceUnavailable
@@ -23,24 +22,12 @@ from tests.fakes import definition_builder as define
 from tests.fakes.fault_injection import Failing
 from tests.functional.cli.cli_app import serve_app
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, build_sign_in_header, call
+from tests.functional.scenarios.firewall_scenario import ERP_HOST, build_erp_firewall
 from tests.functional.scenarios.remediation_scenario import Scenario
 
-HOST = "erp.contoso.example"
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
 NOTHING: Mapping[str, str] = {}
 HERE = "/api/dashboard/network"
-
-
-def build_erp_firewall(*sources: str) -> Firewall:
-    rule = FirewallRule(name="flows", action=RuleAction.ALLOW, sources=("LogicApps", *sources))
-    return Firewall(
-        kind="app_service",
-        id="/firewalls/erp",
-        name="erp",
-        hosts=frozenset({HOST}),
-        rules=(rule,),
-        default=RuleAction.DENY,
-    )
 
 
 @pytest.fixture
@@ -48,7 +35,9 @@ async def scenario() -> Scenario:
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS
     for title in ("Orders", "Returns"):
-        scenario.build.add_http_flow(title, {"Call": define.build_http_action(f"https://{HOST}/")})
+        scenario.build.add_http_flow(
+            title, {"Call": define.build_http_action(f"https://{ERP_HOST}/")}
+        )
     scenario.world.service_tags = {WEST: ["20.1.0.0/24", "20.3.0.0/24"], NORTH: ["20.2.0.0/24"]}
     scenario.world.firewalls = [build_erp_firewall("20.1.0.0/24")]
     scenario.build.apply_key()

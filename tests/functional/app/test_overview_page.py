@@ -20,8 +20,6 @@ from functions.routes import LISTED, UNKNOWN_PAGE
 from shared.bootstrap import provide
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.environment_states import EnvironmentJobState
-from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import stop_with_reason
 from shared.domain.plans.plan_item import NotMigratedReason
 from shared.domain.plans.remediation import (
     EnvironmentJob,
@@ -34,6 +32,7 @@ from shared.domain.principal import Role
 from shared.services import Services
 from shared.use_cases.set_kill_switch import set_kill_switch
 from shared.use_cases.show_status import show_status
+from tests.functional.app.dashboard_scenario import block_flow, read_hidden_fields
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
@@ -65,14 +64,6 @@ async def start_remediation(scenario: Scenario, *, approve: bool = True) -> None
     provide(scenario.services)
 
 
-async def block_flow(scenario: Scenario, title: str, code: str = "owner_unavailable") -> None:
-    job = stop_with_reason(
-        await scenario.read_job(title), FlowJobState.BLOCKED, "Its owner has left.",
-        "Name another owner.", code=code, now=scenario.services.now,
-    )  # fmt: skip
-    await scenario.services.tables.flow_jobs.upsert(job)
-
-
 async def turn_kill_switch_on(scenario: Scenario) -> None:
     await set_kill_switch(
         scenario.services, is_on=True, by="ada@contoso.example", reason="INC-4411 <b>"
@@ -95,14 +86,6 @@ def find_headline(page: Reply) -> str:
 
 def list_titles(page: Reply) -> list[str]:
     return [unescape(one) for one in re.findall(r"<div><h[23]>([^<]+)</h[23]>", page.text)]
-
-
-def read_hidden_fields(page: Reply, action: str) -> dict[str, str]:
-    pattern = rf'<form method="post" action="{action}"[^>]*>(.*?)</form>'
-    found = re.search(pattern, page.text, re.DOTALL)
-    assert found is not None, action
-    hidden = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', found[1])
-    return {name: unescape(value) for name, value in hidden}
 
 
 async def send_form(handler: Any, fields: Mapping[str, str], identity: str = "") -> Reply:

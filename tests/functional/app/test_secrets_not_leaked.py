@@ -1,5 +1,3 @@
-import logging
-from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -19,7 +17,6 @@ from functions import (
 )
 from functions.message_handling import FIRST
 from shared.bootstrap import provide
-from shared.logs.redaction import install_redaction
 from shared.queues import POISON
 from tests.fakes.services import build_fake_settings
 from tests.functional.scenarios.app_calls import (
@@ -30,6 +27,8 @@ from tests.functional.scenarios.app_calls import (
     call,
 )
 from tests.functional.scenarios.remediation_scenario import Scenario
+
+pytestmark = pytest.mark.usefixtures("redacting")
 
 #: What a search for any of the canaries finds.
 CANARY = "canary"
@@ -43,16 +42,6 @@ def build_planted_url(edge: str) -> str:
         f"https://prod-01.westeurope.logic.azure.com:443/workflows/{HEX}/triggers/manual/paths"
         f"/invoke?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig={signature}"
     )
-
-
-@pytest.fixture(autouse=True)
-def redacting(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Log with the redaction filter of the app."""
-    factory = logging.getLogRecordFactory()
-    install_redaction()
-    caplog.set_level("DEBUG")
-    yield
-    logging.setLogRecordFactory(factory)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.alert import Alert
-from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.service_tag_list_version import AffectedFirewall, AffectedRemediation
 from shared.domain.network.service_tags import AddressRangeChange, ServiceTagList
 from shared.errors import ServiceUnavailable
@@ -18,6 +17,7 @@ from shared.use_cases.record_address_ranges import list_known_versions
 from shared.use_cases.run_daily_check import run_daily_check
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.fakes import definition_builder as define
+from tests.functional.scenarios.firewall_scenario import ERP_HOST, build_erp_firewall
 from tests.functional.scenarios.remediation_scenario import (
     Scenario,
     approve_shown,
@@ -25,28 +25,16 @@ from tests.functional.scenarios.remediation_scenario import (
     plan_remediation,
 )
 
-HOST = "erp.contoso.example"
 WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
 DAY = timedelta(days=1)
-
-
-def build_erp_firewall(*sources: str) -> Firewall:
-    """Return the firewall of the called system, which allows `LogicApps` and these sources."""
-    rule = FirewallRule(name="flows", action=RuleAction.ALLOW, sources=("LogicApps", *sources))
-    return Firewall(
-        kind="app_service",
-        id="/firewalls/erp",
-        name="erp",
-        hosts=frozenset({HOST}),
-        rules=(rule,),
-        default=RuleAction.DENY,
-    )
 
 
 @pytest.fixture
 async def scenario() -> Scenario:
     scenario = Scenario()
-    scenario.build.add_http_flow("Orders", {"Call": define.build_http_action(f"https://{HOST}/")})
+    scenario.build.add_http_flow(
+        "Orders", {"Call": define.build_http_action(f"https://{ERP_HOST}/")}
+    )
     scenario.world.service_tags = {WEST: ["20.1.0.0/24", "20.1.1.0/24"], NORTH: ["20.2.0.0/24"]}
     scenario.world.firewalls = [build_erp_firewall("20.1.0.0/23", "20.2.0.0/24")]
     await plan_and_approve(scenario)
@@ -115,9 +103,11 @@ async def test_changed_ranges_are_reported_with_firewall_and_remediation(
 async def test_approved_flows_without_jobs_are_included_in_the_check() -> None:
     scenario = Scenario()
     for title in ("Orders", "Returns"):
-        scenario.build.add_http_flow(title, {"Call": define.build_http_action(f"https://{HOST}/")})
+        scenario.build.add_http_flow(
+            title, {"Call": define.build_http_action(f"https://{ERP_HOST}/")}
+        )
     left_out = scenario.build.add_http_flow(
-        "Third", {"Call": define.build_http_action(f"https://{HOST}/")}
+        "Third", {"Call": define.build_http_action(f"https://{ERP_HOST}/")}
     )
     scenario.world.service_tags = {WEST: ["20.1.0.0/24"], NORTH: ["20.2.0.0/24"]}
     scenario.world.firewalls = [build_erp_firewall("20.1.0.0/24", "20.2.0.0/24")]

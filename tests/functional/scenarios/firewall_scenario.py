@@ -5,6 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 from shared.domain.environment import ApprovalPolicy
+from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.use_cases.manage_firewall_fixes import (
     FirewallFixInput,
     propose_fixes,
@@ -19,6 +20,7 @@ WEST, NORTH = "PowerPlatformPlex.WestEurope", "PowerPlatformPlex.NorthEurope"
 #: Firewall kinds whose fixes the app can apply.
 APPLIED = ("app_service", "azure_firewall", "network_security_group")
 GROUP = "network_security_group"
+ERP_HOST = "erp.contoso.example"
 SERVICE_TAGS = {
     WEST: ["20.61.88.128/26", "172.199.131.64/26"],
     NORTH: ["4.207.189.192/26"],
@@ -75,3 +77,16 @@ async def list_issue_names(scenario: Scenario) -> list[str]:
 
 def build_faulty_services(scenario: Scenario, plan: Plan) -> Any:
     return scenario.make(scenario.fakes.ports.wrap_with_plan(plan))
+
+
+def build_erp_firewall(*sources: str) -> Firewall:
+    """Return the firewall of `ERP_HOST`, which allows `LogicApps` and these sources."""
+    rule = FirewallRule(name="flows", action=RuleAction.ALLOW, sources=("LogicApps", *sources))
+    return Firewall(
+        kind="app_service",
+        id="/firewalls/erp",
+        name="erp",
+        hosts=frozenset({ERP_HOST}),
+        rules=(rule,),
+        default=RuleAction.DENY,
+    )
