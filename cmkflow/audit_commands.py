@@ -20,10 +20,10 @@ from shared.domain.audit_text import (
     TargetKind,
     describe_operation,
     describe_principal,
-    find_result,
-    find_target,
+    find_audit_result,
+    find_audit_target,
     format_changes,
-    list_operations,
+    map_operations_to_phrases,
     replace_known_ids,
 )
 
@@ -59,12 +59,12 @@ def build_audit_table(answer: Any, names: Mapping[str, str]) -> Listing:
 
 
 def _format_target(entry: Any) -> str:
-    target = find_target(entry["target"], entry["state_after"])
+    target = find_audit_target(entry["target"], entry["state_after"])
     return f"#{target.id}" if target.kind is TargetKind.REMEDIATION else target.id
 
 
 def _format_result(entry: Any) -> Text:
-    result = find_result(entry["status"])
+    result = find_audit_result(entry["status"])
     return Text(result, style=_STYLES.get(result, ""))
 
 
@@ -84,7 +84,7 @@ def list_audit(
         str | None,
         typer.Option(
             help="Only this operation, such as approve_remediation.",
-            autocompletion=lambda: list(list_operations()),
+            autocompletion=lambda: list(map_operations_to_phrases()),
         ),
     ] = None,
     result: Annotated[AuditResult | None, typer.Option(help="Only this result.")] = None,

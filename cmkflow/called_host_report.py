@@ -10,7 +10,7 @@ from shared.domain.network.called_hosts import CalledHost
 from shared.domain.network.firewall_decision import FirewallDecision, RuleSources, evaluate_rules
 from shared.domain.network.network_check import FLOW_TAGS, PROTECTED_TAG
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList, format_as_published
-from shared.domain.network.verdict import Verdict, find_verdict
+from shared.domain.network.verdict import Verdict, compute_verdict
 
 #: Verdicts, worst first.
 _WORST = (Verdict.DENIED, Verdict.PARTLY_ALLOWED, Verdict.UNKNOWN, Verdict.ALLOWED)
@@ -83,8 +83,8 @@ class CalledHostReport:
         }
 
     def _find_worst_verdict(self, admission: FirewallDecision) -> Verdict:
-        unlisted = filter(admission.is_without_addresses, self._by_region)
-        verdicts = [find_verdict(admission, asked) for asked in (self._asked, *unlisted)]
+        unlisted = filter(admission.has_no_reaching_address, self._by_region)
+        verdicts = [compute_verdict(admission, asked) for asked in (self._asked, *unlisted)]
         return min(verdicts, key=_WORST.index)
 
     def build_mail(self, row: CalledHostRow) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from cmkflow.json_file import UnreadableFile, decode_json, decode_text
-from shared.domain.callers.caller_csv import UnreadableCsv, normalize_entry, parse_csv
+from shared.domain.callers.caller_csv import UnreadableCsv, normalize_declaration, parse_csv
 
 #: The member of a file with the callers.
 _CALLERS = "callers"
@@ -34,7 +34,7 @@ def parse_callers(data: bytes, suffix: str) -> list[dict[str, Any]]:
     if wrong := [number for number, one in enumerate(entries, 1) if not isinstance(one, dict)]:
         numbers = ", ".join(map(str, wrong))
         raise UnreadableFile(f"these entries of {_CALLERS} have no name and values: {numbers}")
-    return [normalize_entry(one) for one in entries]
+    return [normalize_declaration(one) for one in entries]
 
 
 def read_callers(file: Path) -> list[dict[str, Any]]:
@@ -84,4 +84,4 @@ def _parse_csv(text: str) -> list[dict[str, Any]]:
         raise UnreadableFile(str(error)) from None
     if faults:
         raise UnreadableFile("; ".join(f"line {one.line}: {one.text}" for one in faults))
-    return [one.build_entry(*one.flows) for one in callers]
+    return [one.build_declaration(*one.flows) for one in callers]

@@ -12,12 +12,12 @@ from shared.domain.audit_seal import (
     SEALS_FILE,
     AuditSeal,
     SealedEntry,
-    build_entries_name,
+    build_entry_list_name,
     find_chain_differences,
-    format_entries,
+    format_sealed_entries,
     hash_text,
-    parse_entries,
     parse_seal,
+    parse_sealed_entries,
 )
 from shared.domain.evidence_file import AUDIT_DIFFERENCES, read_files
 from shared.signatures import compute_fingerprint, is_signature_valid
@@ -72,7 +72,7 @@ def check_seals(file: BufferedReader, manifest: bytes) -> EvidenceFindings:
     notes = [f"Audit log: {len(sealed)} of {len(entries)} entries are sealed, by {span}."]
     for seal in seals:
         statement = seal.statement
-        if statement.is_long and statement.begins_at:
+        if statement.is_longer_than_a_day and statement.begins_at:
             notes.append(
                 f"Seal {seal.number} covers {(statement.ends_at - statement.begins_at).days} days "
                 "instead of one: the app or the key vault was not available, or earlier seals were "
@@ -85,14 +85,14 @@ def check_seals(file: BufferedReader, manifest: bytes) -> EvidenceFindings:
 
 def _list_problems(seals: list[AuditSeal], files: dict[str, bytes]) -> Iterator[str]:
     for seal in seals:
-        name = build_entries_name(seal.statement)
-        content = format_entries(_parse_sealed_entries(seal, files))
+        name = build_entry_list_name(seal.statement)
+        content = format_sealed_entries(_parse_sealed_entries(seal, files))
         if name not in files or hash_text(content.decode()) != seal.statement.entries_sha256:
             yield f"{name} is missing or was changed: it does not match seal {seal.number}"
 
 
 def _parse_sealed_entries(seal: AuditSeal, files: dict[str, bytes]) -> list[SealedEntry]:
-    return parse_entries(files.get(build_entries_name(seal.statement), b""))
+    return parse_sealed_entries(files.get(build_entry_list_name(seal.statement), b""))
 
 
 def _build_sealed_entry(line: bytes) -> SealedEntry:

@@ -15,7 +15,12 @@ from cmkflow.names import REMEDIATIONS, EnvironmentId
 from cmkflow.paragraphs import Command, Headline, Paragraph, shorten_resource_ids
 from cmkflow.terminal import remove_line_breaks
 from cmkflow.timestamps import format_minute, format_time_left_or_date
-from shared.domain.name_lookup import NamedItem, find_by_id_or_name, find_similar, format_suggestion
+from shared.domain.name_lookup import (
+    NamedItem,
+    find_items_by_id_or_name,
+    find_similar_items,
+    format_suggestion,
+)
 
 app = typer.Typer(no_args_is_help=True, help="List flows, and show one flow of a remediation.")
 
@@ -128,7 +133,7 @@ def _require_flow(api: ApiClient, flow: str, remediation: str | None) -> dict[st
             NamedItem(id=key, name=one["display_name"], others=(one["flow_name"],))
             for key, one in flows.items()
         ]
-        found = {one.id for one in find_by_id_or_name(flow, items)}
+        found = {one.id for one in find_items_by_id_or_name(flow, items)}
         if len(found) > 1:
             lines = "\n".join(f"  {one}  {flows[one]['display_name']}" for one in sorted(found))
             text = f"Several flows match {flow!r}. Use an id:\n{lines}"
@@ -146,7 +151,7 @@ def _require_flow(api: ApiClient, flow: str, remediation: str | None) -> dict[st
                 "observed_callers": _find_observed_callers(answer, key),
             }
         seen += items
-    hint = format_suggestion(find_similar(flow, seen)) or (
+    hint = format_suggestion(find_similar_items(flow, seen)) or (
         f"Its plan: cmkflow plan show {remediation or 'REMEDIATION'}. "
         "All flows: cmkflow flow list ENVIRONMENT."
     )

@@ -28,7 +28,7 @@ from cmkflow.desktop_flows import (
 from cmkflow.json_file import UnreadableFile, decode_json
 from cmkflow.named_files import format_path
 from shared.domain.definitions.flow_definition import DefinitionFormat
-from shared.domain.definitions.flow_documents import FlowInDocument, find_flows
+from shared.domain.definitions.flow_documents import FlowInDocument, find_flows_in_document
 
 _GUID_AT_END = re.compile(
     r"^(?P<name>.*?)-?(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$", re.IGNORECASE
@@ -152,7 +152,7 @@ def _read_json(source: _Source) -> Iterator[FlowFile]:
         return
     found = False
     by_file = _GUID_AT_END.match(source.file_name.stem)
-    for flow in find_flows(document := decode_json(source.data)):
+    for flow in find_flows_in_document(document := decode_json(source.data)):
         found = True
         yield FlowFile(
             path=source.path,

@@ -11,7 +11,12 @@ import typer
 from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
 from cmkflow.profiles import find_app_url
 from cmkflow.terminal import remove_line_breaks
-from shared.domain.name_lookup import NamedItem, find_by_id_or_name, find_similar, format_suggestion
+from shared.domain.name_lookup import (
+    NamedItem,
+    find_items_by_id_or_name,
+    find_similar_items,
+    format_suggestion,
+)
 
 _WHOLE = re.compile(r"(default-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -44,14 +49,14 @@ class NameResolver:
     def _resolve_one(self, text: str, known: Iterable[NamedItem]) -> str:
         every = list(known)
         # The same flow may exist in several environments, after a solution was imported twice.
-        found = {one.id: one for one in find_by_id_or_name(text, every)}
+        found = {one.id: one for one in find_items_by_id_or_name(text, every)}
         if len(found) == 1:
             return next(iter(found))
         if found:
             lines = [f"  {one.id}  {one.name}" for one in found.values()]
             text_of_error = f"Several matches for {self.noun} {text!r}. Use an id:"
             raise ApiError("\n".join([text_of_error, *lines]), ExitCode.USAGE_ERROR)
-        hint = format_suggestion(find_similar(text, every)) or f"List them: {self.command}."
+        hint = format_suggestion(find_similar_items(text, every)) or f"List them: {self.command}."
         raise ApiError(f"No {self.noun} matches {text!r}. {hint}", ExitCode.NOT_FOUND)
 
 

@@ -32,7 +32,7 @@ from shared.domain.network.network_check import PROTECTED_TAG
 from shared.domain.network.service_tags import (
     AddressRangeChange,
     ServiceTagList,
-    list_changes,
+    list_tag_changes,
 )
 
 app = typer.Typer(no_args_is_help=True, help="Firewalls, and the addresses that they must allow.")
@@ -171,7 +171,7 @@ def _list_changes(
 ) -> Sequence[AddressRangeChange]:
     if not any(one.find(tag) or one.list_regions(tag) for one in (old, new)):
         raise ValueError(f"neither list contains the service tag {tag}")
-    return list_changes(old, new, tag)
+    return list_tag_changes(old, new, tag)
 
 
 def _format_list_name(tags: ServiceTagList) -> str:

@@ -10,7 +10,7 @@ from rich.text import Text
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.paragraphs import Paragraph
 from cmkflow.timestamps import format_minute
-from shared.domain.plans.display_text import format_state
+from shared.domain.plans.display_text import format_remediation_state
 
 #: At the end of the key of a start without a key.
 _GENERATED_ID = re.compile(r" [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
@@ -68,7 +68,7 @@ def _format_source(item: Any) -> str:
 
 
 def _format_state(item: Any) -> str:
-    return format_state(item["progress"]["state"], item["progress"]["not_migrated"])
+    return format_remediation_state(item["progress"]["state"], item["progress"]["not_migrated"])
 
 
 _COLUMNS = (

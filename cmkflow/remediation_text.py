@@ -21,7 +21,11 @@ from cmkflow.remediation_tables import format_both_off_warning, format_unreadabl
 from cmkflow.run_archive_tables import format_archive_and_deletion_lines
 from cmkflow.timestamps import format_time_left_or_date
 from shared.domain.jobs.flow_states import FLOW_STATES
-from shared.domain.plans.display_text import describe_start, format_not_migrated, format_state
+from shared.domain.plans.display_text import (
+    describe_start,
+    format_not_migrated,
+    format_remediation_state,
+)
 from shared.reason import Reason
 
 #: Most flows of one reason that the short text shows.
@@ -64,7 +68,9 @@ def format_watched_lines(answer: Any) -> dict[str, str]:
     or a job's id and name.
     """
     remediation, progress = answer["remediation"], answer["progress"]
-    lines = {remediation["id"]: format_state(progress["state"], progress["not_migrated"])}
+    lines = {
+        remediation["id"]: format_remediation_state(progress["state"], progress["not_migrated"])
+    }
     for job in [*answer["environment_jobs"], *answer["flow_jobs"]]:
         state = f"{job['state']} ({job['reason_code']})" if job["reason_code"] else job["state"]
         lines[f"{_format_id(job)} {_format_name(job)}"] = (
@@ -78,7 +84,7 @@ def _format_head(answer: Any) -> Iterator[RenderableType]:
     names = [_format_name(job) for job in answer["environment_jobs"]]
     mode = remediation["mode"].replace("_", " ").capitalize()
     left = f"{format_names(names, 2) or 'Remediation'} · #{remediation['id'][:8]} · {mode}"
-    state = format_state(progress["state"], progress["not_migrated"]).replace("_", " ")
+    state = format_remediation_state(progress["state"], progress["not_migrated"]).replace("_", " ")
     is_done = progress["state"] == "completed" and not progress["not_migrated"]
     style = "green" if is_done else "bold red" if progress["state"] == "blocked" else "yellow"
     yield Headline(left=left, right=state[0].upper() + state[1:], style=style)

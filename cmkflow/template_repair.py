@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from cmkflow.template_expressions import Expressions
 from shared.domain.network.firewall_fix import FirewallFix, build_unavailable_fix
-from shared.domain.network.firewall_fix_text import GROUP, SUBSCRIPTION, format_label
+from shared.domain.network.firewall_fix_text import GROUP, SUBSCRIPTION, format_identifier
 from shared.domain.network.firewall_issue import FirewallIssue
 
 _BICEP_TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'")
@@ -95,7 +95,7 @@ def _choose_parameter_names(text: str, known: Mapping[str, _Placeholder]) -> dic
     code = "\n".join(line for line in text.splitlines() if not _is_comment(line))
     names: dict[str, str] = {}
     for placeholder in (one for one in known if one in code):
-        name = format_label(placeholder.strip("<>"))
+        name = format_identifier(placeholder.strip("<>"))
         while name in taken:
             name += "_"
         taken.add(name)

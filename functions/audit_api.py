@@ -18,8 +18,8 @@ from shared.domain.audit import AuditEntry
 from shared.domain.audit_text import (
     describe_operation,
     describe_principal,
-    find_result,
-    find_target,
+    find_audit_result,
+    find_audit_target,
     format_changes,
     replace_known_ids,
 )
@@ -120,13 +120,13 @@ def _list_rows(found: AuditPage, names: Mapping[str, str]) -> Iterator[tuple[obj
 
 
 def _build_row(one: AuditEntry, names: Mapping[str, str]) -> tuple[object, ...]:
-    about = find_target(one.target, one.state_after).id
+    about = find_audit_target(one.target, one.state_after).id
     return (
         one.recorded_at.isoformat(),
         describe_principal(one.kind, one.who),
         describe_operation(one.operation, one.status),
         names.get(about, about),
-        find_result(one.status),
+        find_audit_result(one.status),
         replace_known_ids(format_changes(one.state_before, one.state_after), names),
         one.message,
         one.who_id,

@@ -63,7 +63,7 @@ def parse_caller_lines(text: str) -> CallerLines:
             faults[caller.line] = "No line of this caller names a flow."
         for line in caller.flows:
             try:
-                entry = DeclaredCallerRequest.model_validate(caller.build_entry(line))
+                entry = DeclaredCallerRequest.model_validate(caller.build_declaration(line))
             except ValidationError as err:
                 faults[line] = _describe_error(err)
             else:

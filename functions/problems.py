@@ -10,7 +10,7 @@ import azure.functions as func
 from pydantic import BaseModel, ConfigDict
 
 from shared.domain.name_lookup import NamedItem, format_suggestion
-from shared.domain.platform_errors import find_fix
+from shared.domain.platform_errors import find_error_fix
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     CmkflowError,
@@ -175,7 +175,7 @@ def build_problem_response(err: CmkflowError, *, instance: str, now: datetime) -
                 "Read the item again, then repeat the request if it still applies.",
             )
         case PlatformError():
-            problem = _build_problem("refused", text, find_fix(err.code), err.code)
+            problem = _build_problem("refused", text, find_error_fix(err.code), err.code)
         case MustWait() | PlatformMigrationInProgress() | TransientError():
             seconds = _compute_retry_seconds(err, now)
             headers["Retry-After"] = str(seconds)

@@ -12,12 +12,12 @@ from shared.domain.audit_text import (
     TargetKind,
     describe_operation,
     describe_principal,
-    find_result,
-    find_target,
+    find_audit_result,
+    find_audit_target,
     format_changes,
-    is_page,
-    list_changes,
-    list_operations,
+    is_page_view,
+    list_state_changes,
+    map_operations_to_phrases,
     parse_state,
     replace_known_ids,
 )
@@ -120,7 +120,7 @@ def build_audit_page(
         found=found,
         lines=[_build_line(one, names, seals) for one in found.items],
         environments=environments,
-        operations=list_operations(),
+        operations=map_operations_to_phrases(),
         results=tuple(AuditResult),
         seals=seals,
         sealed_count=sum(seals.find_seal(one.sort_key) is not None for one in found.items),
@@ -131,7 +131,7 @@ def build_audit_page(
 
 
 def _build_line(entry: AuditEntry, names: AuditNames, seals: PageSeals) -> AuditLine:
-    result = find_result(entry.status)
+    result = find_audit_result(entry.status)
     flow_ids = list_flow_ids(entry)
     look, shape = _RESULTS[result]
     change = next((one for one in seals.entries if one.key == entry.sort_key), None)
@@ -172,7 +172,7 @@ def _summarize_changes(entry: AuditEntry) -> str:
     if entry.operation in _SWITCHES:
         justification = parse_state(entry.state_after).get("justification")
         return f"Reason: {justification}" if justification else ""
-    changes = list_changes(entry.state_before, entry.state_after)
+    changes = list_state_changes(entry.state_before, entry.state_after)
     if entry.operation == "approve_remediation":
         return "; ".join(
             f"{one.name.removesuffix(_APPROVED)}: version {one.after}"
@@ -190,7 +190,7 @@ def _format_state(value: str) -> str:
 
 
 def _list_places(entry: AuditEntry, flow_ids: list[str], names: AuditNames) -> list[Place]:
-    target = find_target(entry.target, entry.state_after)
+    target = find_audit_target(entry.target, entry.state_after)
     places, url = list[Place](), ""
     if target.kind is TargetKind.REMEDIATION:
         remediation = names.remediations.get(target.id.lower())
@@ -200,7 +200,7 @@ def _list_places(entry: AuditEntry, flow_ids: list[str], names: AuditNames) -> l
     elif target.kind is TargetKind.ENVIRONMENT:
         title = names.environments.get(target.id, target.id)
         places.append(Place(title=title, url="/api/dashboard/environments", id=target.id))
-    elif entry.operation not in list_operations() and not is_page(entry.operation):
+    elif entry.operation not in map_operations_to_phrases() and not is_page_view(entry.operation):
         places.append(Place(title=target.id))
     body = parse_state(entry.request_body)
     if subject := str(body.get("issue") or body.get("resource") or ""):

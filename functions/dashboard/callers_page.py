@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from functions.dashboard.page_actions import FormInput, PageAction, build_page_action
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.callers.caller_csv import COLUMNS
-from shared.domain.callers.declared_caller import DeclaredCaller, describe_new_url
+from shared.domain.callers.declared_caller import DeclaredCaller, describe_place_of_new_url
 from shared.domain.callers.secret_caller import format_secret
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.pending_actions import format_count
@@ -163,7 +163,7 @@ def _describe_called_flow(view: CalledFlowView) -> str:
             return "It has to call the original again. The copy stays on until then."
         if job.state is FlowJobState.RETIRED:
             return "It has to call the copy. The original is off."
-        where = describe_new_url(flow)
+        where = describe_place_of_new_url(flow)
         return f"It has to call the copy. {where} The original stays on until then."
     if view.state is CalledFlowState.CONFIRMED and flow.confirmed_at:
         return f"Confirmed by {flow.confirmed_by} on {flow.confirmed_at:%Y-%m-%d %H:%M} UTC."

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from functions.dashboard.page_layout import render_page
-from shared.domain.callers.declared_caller import describe_new_url
+from shared.domain.callers.declared_caller import describe_place_of_new_url
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.pending_actions import format_count
 from shared.html_pages import read_style
@@ -54,5 +54,5 @@ def _build_line(services: Services, linked: LinkedFlow) -> ConfirmationLine:
         linked=linked,
         wanted=f"the copy of {name}" if linked.calls_copy else f"the original of {name}",
         kept=f"{left} {kept}",
-        new_url=describe_new_url(linked.flow) if linked.calls_copy else "",
+        new_url=describe_place_of_new_url(linked.flow) if linked.calls_copy else "",
     )

@@ -113,7 +113,7 @@ def _format_duration(age: timedelta | None) -> str:
 def _format_progress(one: EnvironmentStatus) -> str:
     if one.state is EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION:
         return "Waiting for platform migration"
-    return "Planning" if one.is_being_read else "In progress"
+    return "Planning" if one.is_being_assessed_or_planned else "In progress"
 
 
 def count_parts[Why: str](

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from functions.dashboard.page_actions import PageAction, build_ignore_action
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.plans.denying_firewalls import select_open_issues
+from shared.domain.plans.denying_firewalls import select_open_firewall_issues
 from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
 from shared.domain.principal import Principal
 
@@ -45,7 +45,7 @@ def list_issues(
     past_count = 0
     for job in environment_jobs:
         is_current = job.ended_at is None
-        issues = select_open_issues(job, by_plan[job.id], is_current=is_current)
+        issues = select_open_firewall_issues(job, by_plan[job.id], is_current=is_current)
         past_count += len(job.firewall_issues) - len(issues)
         for issue in issues:
             known = [(one, titles[one]) for one in issue.workflow_ids if one in titles]

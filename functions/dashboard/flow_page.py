@@ -20,7 +20,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.denying_firewalls import list_denying_firewalls
 from shared.domain.plans.microsoft_key_reason import MicrosoftKeyReason
 from shared.domain.plans.plan_item import PlanItem, PlannedAction
-from shared.domain.plans.planned_changes import list_completed_changes
+from shared.domain.plans.planned_changes import find_which_changes_were_made
 from shared.domain.plans.remediation import FirewallIssueSummary
 from shared.errors import CmkflowError
 from shared.jobs.request_demands import estimate_flow_job_demand
@@ -68,7 +68,7 @@ def build_flow_page(
     retry, firewalls = _find_retry_action(job, actions), _find_firewall_issues(flow)
     denying = list_denying_firewalls(job, flow.environment_job.firewall_issues)
     past = [one for one in firewalls if job and job.is_verified and one not in denying]
-    made = list_completed_changes(item, job, records) if item else ()
+    made = find_which_changes_were_made(item, job, records) if item else ()
     return render_page(
         "flow",
         view,

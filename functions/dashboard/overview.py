@@ -127,7 +127,7 @@ def _format_lead(status: TenantStatus) -> str:
         return f"{waiting} {'waits' if ongoing == 1 else 'wait'} for the kill switch."
     if ongoing:
         return f"The app continues with {format_count(ongoing, 'flow')}."
-    if planning := sum(one.is_being_read for one in status.environments):
+    if planning := sum(one.is_being_assessed_or_planned for one in status.environments):
         number = format_count(planning, "environment")
         return f"The app is assessing or planning {number}."
     if not status.flow_count:

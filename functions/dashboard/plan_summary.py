@@ -202,7 +202,7 @@ class PlanSummary:
             "callers": len(updated),
             "copied_callers": len(callers) - len(updated),
             "secrets": len({item.url_secret for item in self.included} - {""}),
-            "referring": len({one.label for one in planned if one.is_to_refer}),
+            "referring": len({one.label for one in planned if one.is_to_refer_to_secret}),
             "holding": len({one.label for one in planned if one.by_value_reason}),
             "restarts": sum(kind in RESTARTING_KINDS for kind in updated),
             "kept_on": count(is_updated),

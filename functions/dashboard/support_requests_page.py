@@ -13,7 +13,7 @@ from shared.domain.plans.support_request import (
     SupportRequest,
     SupportRequestKind,
     SupportRequestState,
-    build_request_id,
+    build_support_request_id,
 )
 from shared.domain.principal import Principal
 from shared.use_cases.manage_support_requests import SupportRequestView
@@ -64,7 +64,7 @@ def build_support_requests_page(
 
 
 def build_draft_url(kind: str, environment_id: str) -> str:
-    return f"{PATH}?{urlencode({'request': build_request_id(kind, environment_id)})}"
+    return f"{PATH}?{urlencode({'request': build_support_request_id(kind, environment_id)})}"
 
 
 def _build_line(request: SupportRequest, view: PageContext) -> RequestLine:

@@ -8,8 +8,8 @@ from shared.domain.plans.channel_settings import (
     TEAMS_WEBHOOK,
     WEBHOOK,
     WEBHOOK_SECRET,
-    check_address,
-    check_signing_key,
+    require_usable_address,
+    require_usable_signing_key,
 )
 from shared.errors import UnusableSetting
 from shared.ports import NotificationChannel, UnusableChannel
@@ -31,7 +31,7 @@ def build_channels(ground: CoreServices) -> tuple[NotificationChannel, ...]:
     http = ground.http.without_circuit_breakers()
 
     def build_topic() -> NotificationChannel:
-        address = check_address(
+        address = require_usable_address(
             EVENT_GRID_TOPIC, settings.event_grid_topic, domain=event_grid.DOMAIN
         )
         service = HttpService(
@@ -40,14 +40,14 @@ def build_channels(ground: CoreServices) -> tuple[NotificationChannel, ...]:
         return event_grid.EventGridTopic(http, service, address)
 
     def build_webhook() -> NotificationChannel:
-        address = check_address(WEBHOOK, settings.webhook)
-        key = check_signing_key(WEBHOOK_SECRET, settings.webhook_secret)
+        address = require_usable_address(WEBHOOK, settings.webhook)
+        key = require_usable_signing_key(WEBHOOK_SECRET, settings.webhook_secret)
         return SignedWebhook(
             http, HttpService(name="Webhook", scope="", credential=None), address, key
         )
 
     def build_teams() -> NotificationChannel:
-        address = check_address(TEAMS_WEBHOOK, settings.teams_webhook)
+        address = require_usable_address(TEAMS_WEBHOOK, settings.teams_webhook)
         service = HttpService(name="Teams webhook", scope="", credential=None)
         return TeamsWorkflow(http, service, address)
 

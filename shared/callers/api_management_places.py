@@ -11,9 +11,9 @@ from shared.callers.secret_rights import SecretRights, list_readers
 from shared.concurrency import read_each
 from shared.domain.callers.caller import CallerContent
 from shared.domain.callers.url_secret import (
-    build_reference,
+    build_reference_to_uri,
     find_secret_uri,
-    is_reference,
+    is_url_secret_reference,
     parse_secret_uri,
 )
 from shared.domain.definitions.json_values import mapping_at, text_at
@@ -147,7 +147,7 @@ class NamedValues:
         A reference is always secret. If a value replaces it, `value.text_format` says whether the
         value is secret.
         """
-        if not (is_reference(value.text) or is_reference(before.text)):
+        if not (is_url_secret_reference(value.text) or is_url_secret_reference(before.text)):
             body = {"properties": {"value": value.text}}
             await self._writer.patch(resource_id, API_VERSION, body, etag=before.etag)
             return
@@ -197,7 +197,7 @@ class NamedValues:
         properties = mapping_at(named_value, "properties")
         if "keyVault" in properties:
             uri = text_at(mapping_at(properties, "keyVault"), "secretIdentifier")
-            return build_reference(uri or "")
+            return build_reference_to_uri(uri or "")
         if properties.get("secret"):
             properties = await self._secrets.read(resource_id, "listValue", API_VERSION)
         return text_at(properties, "value") or ""

@@ -19,7 +19,11 @@ from shared.callers.search import (
     read_all,
 )
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.url_secret import build_reference, find_secret_uri, is_reference
+from shared.domain.callers.url_secret import (
+    build_reference_to_uri,
+    find_secret_uri,
+    is_url_secret_reference,
+)
 from shared.domain.definitions.json_values import as_mapping, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
@@ -83,7 +87,7 @@ class AppConfigurationCallers(SearchedCallers):
 
     async def read(self, caller: Caller) -> CallerContent:
         key_value = await self._read_key_value(caller)
-        is_in_vault = is_reference(_get_text(key_value))
+        is_in_vault = is_url_secret_reference(_get_text(key_value))
         return CallerContent(
             text=_get_text(key_value),
             etag=key_value.etag,
@@ -162,14 +166,14 @@ def _is_reference(key_value: KeyValue) -> bool:
 
 
 def _get_text(key_value: KeyValue) -> str:
-    """Return the value of a key-value, or a reference in the format of `build_reference`."""
+    """Return the value of a key-value, or a reference in the format of `build_reference_to_uri`."""
     if not _is_reference(key_value):
         return key_value.value
     try:
         uri = text_at(as_mapping(json.loads(key_value.value)), "uri")
     except ValueError:
         return key_value.value
-    return build_reference(uri) if uri else key_value.value
+    return build_reference_to_uri(uri) if uri else key_value.value
 
 
 def _build_caller(key_value: KeyValue) -> Caller:

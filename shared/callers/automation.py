@@ -19,7 +19,7 @@ from shared.callers.search import (
 )
 from shared.concurrency import read_each
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.unchanged_content import hash_value
+from shared.domain.callers.unchanged_content import hash_texts
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
@@ -108,7 +108,7 @@ class AutomationCallers(SearchedCallers):
             return CallerContent(text=await self._read_runbook(caller.address))
         found = await self._reader.get(caller.address, _VERSION)
         text = text_at(mapping_at(found, "properties"), "value") or ""
-        return CallerContent(text=text, etag=hash_value(caller.address, text))
+        return CallerContent(text=text, etag=hash_texts(caller.address, text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         if _is_runbook(caller.address):

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 
 from shared.domain.callers.caller import CallerContent
-from shared.domain.callers.unchanged_content import hash_value
+from shared.domain.callers.unchanged_content import hash_texts
 from shared.domain.definitions.json_values import as_mapping, mapping_at, objects_at
 
 #: What a write sends of a hook and of a group; Azure DevOps sets the other members.
@@ -34,7 +34,7 @@ def build_content(document: Mapping[str, object]) -> CallerContent:
     Its ETag is a digest of all that a write sends.
     """
     text = json.dumps(mapping_at(document, get_content_member_name(document)), sort_keys=True)
-    digest = hash_value(json.dumps(select_written_members(document), sort_keys=True))
+    digest = hash_texts(json.dumps(select_written_members(document), sort_keys=True))
     return CallerContent(text=text, etag=digest)
 
 

@@ -150,7 +150,7 @@ class ContainerAppCallers(SearchedCallers):
                 if now is None or value.etag not in {"", now.etag}:
                     raise Conflict(f"The app of the {label} was changed")
             identities = await self._find_identities(before, texts)
-            change = before.build_change(texts, identities)
+            change = before.build_patch_body(texts, identities)
             await self._writer.patch(app_id, _VERSION, change)
             if (await self._read_when_ready(app_id, label)).values != wanted:
                 raise Conflict(f"The app of the {label} was changed by somebody else")

@@ -9,7 +9,7 @@ from typing import ClassVar
 from shared.callers.search import SearchedCallers, UnreadableCallers, get_environment_id
 from shared.concurrency import read_each
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.unchanged_content import hash_value
+from shared.domain.callers.unchanged_content import hash_texts
 from shared.domain.environment import Environment
 from shared.domain.permissions import IN_DATAVERSE
 from shared.errors import Conflict, NotFound, PlatformError
@@ -113,4 +113,4 @@ def _format_environment_label(environment: Environment) -> str:
 
 
 def _get_version(row: TextRow) -> str:
-    return row.etag or hash_value(row.text)
+    return row.etag or hash_texts(row.text)

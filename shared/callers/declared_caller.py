@@ -15,7 +15,7 @@ from shared.domain.callers.declared_caller import (
     DECLARED_CALLER,
     CalledFlow,
     DeclaredCaller,
-    build_callers,
+    build_callers_of_declaration,
 )
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
@@ -47,7 +47,7 @@ class DeclaredCallerKind(SearchedCallers):
             else:
                 found.append(row.item)
         for declared in unreadable.search.list_remaining_places(found, lambda one: one.id):
-            for caller in build_callers(declared):
+            for caller in build_callers_of_declaration(declared):
                 yield caller
 
     async def read(self, caller: Caller) -> CallerContent:

@@ -18,7 +18,7 @@ from shared.callers.search import (
     get_id,
 )
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.unchanged_content import hash_value
+from shared.domain.callers.unchanged_content import hash_texts
 from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
@@ -115,7 +115,7 @@ class EventGridSubscriptionCallers(SearchedCallers):
 
     async def read(self, caller: Caller) -> CallerContent:
         text = await self._read_destination(await self._get_subscription(caller))
-        return CallerContent(text=text, etag=hash_value(text))
+        return CallerContent(text=text, etag=hash_texts(text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         """Replace the destination if it is unchanged since the read. Event Grid validates its URL.
@@ -127,7 +127,7 @@ class EventGridSubscriptionCallers(SearchedCallers):
         text = await self._read_destination(before)
         if text == value.text and _get_state(before) != "Failed":
             return
-        if value.etag not in {"", hash_value(text)}:
+        if value.etag not in {"", hash_texts(text)}:
             raise Conflict(f"The {caller.label} was changed")
         if reason := _find_manual_reason(before):  # it may have changed since the search
             raise build_manual_caller_error(caller, reason)

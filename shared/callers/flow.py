@@ -15,7 +15,7 @@ from shared.domain.callers.caller import (
     CallerContent,
     build_flow_caller,
 )
-from shared.domain.callers.caller_edit import FlowReference, FlowReferenceKind, find_references
+from shared.domain.callers.caller_edit import FlowReference, FlowReferenceKind, find_flow_references
 from shared.domain.environment import Environment
 from shared.domain.flow import Workflow, WorkflowUpdate
 from shared.domain.permissions import IN_DATAVERSE
@@ -58,7 +58,7 @@ class FlowCallers(SearchedCallers):
         One caller has the references that the app can replace, the other those that a person must
         replace.
         """
-        references = find_references(workflow.client_data, is_json=True)
+        references = find_flow_references(workflow.client_data, is_json=True)
         filled_in = {reference.id for reference in references if not reference.is_replaceable}
         ours = [reference for reference in references if reference.id not in filled_in]
         theirs = [reference for reference in references if reference.id in filled_in]

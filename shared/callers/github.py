@@ -13,7 +13,7 @@ from typing import override
 from shared.callers.json_service import JsonServiceCallers
 from shared.callers.search import UnreadableCallers, find_callers_in_text
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.unchanged_content import hash_value
+from shared.domain.callers.unchanged_content import hash_texts
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
@@ -97,7 +97,7 @@ class GitHubCallers(JsonServiceCallers):
 
     async def read(self, caller: Caller) -> CallerContent:
         text = _get_text(await self._api.get(GITHUB, caller.address))
-        return CallerContent(text=text, etag=hash_value(caller.address, text))
+        return CallerContent(text=text, etag=hash_texts(caller.address, text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         now = await self.read(caller)

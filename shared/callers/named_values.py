@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.unchanged_content import hash_value
+from shared.domain.callers.unchanged_content import hash_texts
 
 
 def build_contents(
@@ -20,8 +20,8 @@ def build_contents(
     """
     resource_id = get_resource_id(callers)
     addresses = {name: f"{resource_id}|{name}" for name in values}
-    around = {addresses[name]: hash_value(addresses[name], text) for name, text in values.items()}
-    etag = hash_value(json.dumps(around, sort_keys=True))
+    around = {addresses[name]: hash_texts(addresses[name], text) for name, text in values.items()}
+    etag = hash_texts(json.dumps(around, sort_keys=True))
     return {
         caller.address: CallerContent(
             text=values[get_value_name(caller)], etag=etag, surrounding_digests=around

@@ -21,7 +21,7 @@ from shared.callers.search import (
 )
 from shared.callers.whole_resource import order_names_like
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.unchanged_content import hash_value
+from shared.domain.callers.unchanged_content import hash_texts
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
@@ -60,7 +60,7 @@ class PublishedPart:
         """
         kept = {name: one for name, one in self.properties.items() if name not in _SET_BY_AZURE}
         text = json.dumps(kept, sort_keys=True)
-        return CallerContent(text=text, etag=self.etag or hash_value(text))
+        return CallerContent(text=text, etag=self.etag or hash_texts(text))
 
     def find_secure_parameters(self) -> Iterator[str]:
         """Yield the names of secure parameters with a default value, which is hidden."""

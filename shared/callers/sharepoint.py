@@ -26,7 +26,7 @@ from shared.callers.search import (
     find_callers_in_text,
 )
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.unchanged_content import hash_value
+from shared.domain.callers.unchanged_content import hash_texts
 from shared.domain.definitions.json_values import text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
@@ -125,7 +125,7 @@ class SharePointCallers(JsonServiceCallers):
             if found is None:
                 raise NotFound(f"The {caller.label} was deleted")
             text = _get_text(found)
-        return CallerContent(text=text, etag=hash_value(caller.address, text))
+        return CallerContent(text=text, etag=hash_texts(caller.address, text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002
         raise build_manual_caller_error(caller, caller.manual_reason)

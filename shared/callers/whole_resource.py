@@ -16,7 +16,7 @@ from shared.callers.search import (
     get_id,
 )
 from shared.domain.callers.caller import Caller, CallerContent
-from shared.domain.callers.unchanged_content import hash_value
+from shared.domain.callers.unchanged_content import hash_texts
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 from shared.domain.environment import Environment
 from shared.domain.permissions import RequiredPermissions
@@ -77,14 +77,14 @@ class WholeResourceCallers(SearchedCallers):
 
     async def read(self, caller: Caller) -> CallerContent:
         text = self._format_content(await self._get_resource(caller))
-        return CallerContent(text=text, etag=hash_value(text))
+        return CallerContent(text=text, etag=hash_texts(text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         before = await self._get_resource(caller)
         text = self._format_content(before)
         if text == value.text:
             return
-        if value.etag not in {"", hash_value(text)}:
+        if value.etag not in {"", hash_texts(text)}:
             raise Conflict(f"The {caller.label} was changed")
         if any(self.find_unreadable_parts(mapping_at(before, "properties"))):  # since the search
             raise build_manual_caller_error(caller, _HIDDEN)

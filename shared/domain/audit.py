@@ -6,7 +6,7 @@ An entry says who requested what, from where, and with which result.
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from shared.domain.audit_text import AuditResult, describe_principal, find_result
+from shared.domain.audit_text import AuditResult, describe_principal, find_audit_result
 from shared.domain.principal import PrincipalKind
 
 #: Later than any time. Counting down from it sorts the newest entry first.
@@ -60,7 +60,7 @@ class AuditEntry:
             if self.is_rejection
             else self.recorded_at
         )
-        return f"{_count_microseconds_to_end(at):020}-{self.id}-{int(self.status is None)}"
+        return f"{_count_microseconds_to_last_time(at):020}-{self.id}-{int(self.status is None)}"
 
 
 def build_boundary_key(end: datetime) -> str:
@@ -68,7 +68,7 @@ def build_boundary_key(end: datetime) -> str:
 
     A rejection (`is_rejection`) counts as made at the start of its hour.
     """
-    return f"{_count_microseconds_to_end(end) + 1:020}"
+    return f"{_count_microseconds_to_last_time(end) + 1:020}"
 
 
 def parse_key_time(key: str) -> datetime | None:
@@ -80,7 +80,7 @@ def parse_key_time(key: str) -> datetime | None:
         return None
 
 
-def _count_microseconds_to_end(at: datetime) -> int:
+def _count_microseconds_to_last_time(at: datetime) -> int:
     return int((_END - at).total_seconds() * 1_000_000)
 
 
@@ -109,7 +109,7 @@ class AuditFilter:
             return False
         if self.operation and entry.operation != self.operation:
             return False
-        if self.result and find_result(entry.status) is not self.result:
+        if self.result and find_audit_result(entry.status) is not self.result:
             return False
         if not (self.remediation_id or self.environment_id):
             return True

@@ -58,7 +58,7 @@ class SealStatement:
     previous_sha256: str
 
     @property
-    def is_long(self) -> bool:
+    def is_longer_than_a_day(self) -> bool:
         """Return whether the span is longer than a day. Always False for the first seal."""
         return self.begins_at is not None and self.ends_at - self.begins_at > _USUAL_SPAN
 
@@ -94,7 +94,7 @@ def hash_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def format_entries(entries: Sequence[SealedEntry]) -> bytes:
+def format_sealed_entries(entries: Sequence[SealedEntry]) -> bytes:
     """Format the entries of a seal as lines with digest and key, sorted by key.
 
     Keys are JSON strings, so that each key stays in one line.
@@ -102,13 +102,13 @@ def format_entries(entries: Sequence[SealedEntry]) -> bytes:
     return "".join(f"{one.sha256} {json.dumps(one.key)}\n" for one in sorted(entries)).encode()
 
 
-def parse_entries(content: bytes) -> list[SealedEntry]:
+def parse_sealed_entries(content: bytes) -> list[SealedEntry]:
     """Parse the list of entries of a seal. Raises `ValueError` if a line is malformed."""
     lines = (line.partition(" ") for line in content.decode().splitlines())
     return [SealedEntry(key=json.loads(key), sha256=sha256) for sha256, _, key in lines]
 
 
-def build_entries_name(statement: SealStatement) -> str:
+def build_entry_list_name(statement: SealStatement) -> str:
     """Return the file name of a seal's list of entries, in the archive and in an evidence file."""
     number = f"{statement.number:0{_DIGITS}}"
     return f"audit-seals/{number}-{statement.entries_sha256[:16]}.txt"
@@ -149,7 +149,7 @@ def build_statement(
         ends_at=ends_at,
         sealed_at=sealed_at,
         entry_count=len(entries),
-        entries_sha256=hashlib.sha256(format_entries(entries)).hexdigest(),
+        entries_sha256=hashlib.sha256(format_sealed_entries(entries)).hexdigest(),
         previous_sha256=previous.sha256 if previous else "",
     )
 
@@ -211,7 +211,7 @@ def find_entry_differences(
 
     `listed` is the list of entries that was stored with the seal, or None if it is missing.
     """
-    if hashlib.sha256(format_entries(present)).hexdigest() == statement.entries_sha256:
+    if hashlib.sha256(format_sealed_entries(present)).hexdigest() == statement.entries_sha256:
         return
     name = f"Seal {statement.number} of the audit log"
     if listed is None or hashlib.sha256(listed).hexdigest() != statement.entries_sha256:
@@ -220,7 +220,7 @@ def find_entry_differences(
             f"({len(present)}); the list of entries that would name them is missing"
         )
         return
-    for key, change in compare_entries(parse_entries(listed), present):
+    for key, change in compare_entries(parse_sealed_entries(listed), present):
         yield f"Audit entry {key} was {change} after seal {statement.number}"
     if len({one.key for one in present}) != len(present):
         yield f"{name} covers an entry that is in the audit log twice"

@@ -99,17 +99,17 @@ class StateChange:
         return f"{self.name} {self.before} → {after}" if self.before else f"{self.name} {after}"
 
 
-def list_operations() -> dict[str, str]:
+def map_operations_to_phrases() -> dict[str, str]:
     """Return the infinitive phrase of each operation, by the operation's name."""
     return {name: words[0] for name, words in _OPERATIONS.items()}
 
 
-def is_page(operation: str) -> bool:
+def is_page_view(operation: str) -> bool:
     """Return whether an operation opens a page."""
     return bool(_PAGE.fullmatch(operation))
 
 
-def find_result(status: int | None) -> AuditResult:
+def find_audit_result(status: int | None) -> AuditResult:
     """Return a request's result from its HTTP status, or `UNKNOWN` if no status was recorded."""
     if status is None:
         return AuditResult.UNKNOWN
@@ -135,7 +135,7 @@ def describe_operation(operation: str, status: int | None) -> str:
     if page := _PAGE.fullmatch(operation):
         plain = f"open the {_PAGE_TITLES.get(page[1], page[1].replace('_', ' '))} page"
     infinitive, past = _OPERATIONS.get(operation, (plain, f"requested {plain}"))
-    match find_result(status):
+    match find_audit_result(status):
         case AuditResult.DONE:
             words = past
         case AuditResult.UNKNOWN:
@@ -145,7 +145,7 @@ def describe_operation(operation: str, status: int | None) -> str:
     return words[:1].upper() + words[1:]
 
 
-def find_target(path: str, state_after: str) -> AuditTarget:
+def find_audit_target(path: str, state_after: str) -> AuditTarget:
     """Return the object that a request was about, from its path.
 
     The id of a new remediation or assessment is in `state_after`.
@@ -163,7 +163,7 @@ def find_target(path: str, state_after: str) -> AuditTarget:
     return AuditTarget(kind=TargetKind.OTHER, id=found["kind"])
 
 
-def list_changes(state_before: str, state_after: str) -> list[StateChange]:
+def list_state_changes(state_before: str, state_after: str) -> list[StateChange]:
     """Return the members that differ between two states.
 
     Leaves out the members that identify the object. A state that was cut off counts as empty.
@@ -171,7 +171,7 @@ def list_changes(state_before: str, state_after: str) -> list[StateChange]:
     before, after = parse_state(state_before), parse_state(state_after)
     changes = []
     for name in dict.fromkeys((*before, *after)):
-        old, new = _format_values(before.get(name), after.get(name))
+        old, new = _format_changed_values(before.get(name), after.get(name))
         if old != new and name not in _SUBJECTS:
             words = f"{name} version" if name.endswith(" approved") else name.replace("_", " ")
             changes.append(StateChange(name=words, before=old, after=new))
@@ -180,7 +180,7 @@ def list_changes(state_before: str, state_after: str) -> list[StateChange]:
 
 def format_changes(state_before: str, state_after: str) -> str:
     """Return all changes between two states in one line."""
-    return "; ".join(map(str, list_changes(state_before, state_after)))
+    return "; ".join(map(str, list_state_changes(state_before, state_after)))
 
 
 def replace_known_ids(text: str, names: Mapping[str, str]) -> str:
@@ -199,7 +199,7 @@ def parse_state(text: str) -> dict[str, Any]:
     return members if isinstance(members, dict) else {}
 
 
-def _format_values(before: Any, after: Any) -> tuple[str, str]:
+def _format_changed_values(before: Any, after: Any) -> tuple[str, str]:
     if isinstance(before, bool) and isinstance(after, bool):
         return "yes" if before else "no", "yes" if after else "no"
     return _format_value(before), _format_value(after)

@@ -68,7 +68,7 @@ def _parse_event(item: object) -> Event:
     if not isinstance(item, Mapping):
         message = "The body is not a JSON object, as an event is."
         raise UnreadableEvent(message)
-    trimmed = _trim_and_mask(item)
+    trimmed = _trim_and_mask_event(item)
     if "specversion" in trimmed:
         kind, source = trimmed.get("type"), trimmed.get("source")
     else:
@@ -92,12 +92,12 @@ def _parse_event(item: object) -> Event:
     )
 
 
-def _trim_and_mask(item: Mapping[object, object]) -> dict[str, object]:
+def _trim_and_mask_event(item: Mapping[object, object]) -> dict[str, object]:
     result: dict[str, object] = {}
     for key, value in item.items():
         if isinstance(value, str):
             value = mask_signatures(value.strip())
         elif isinstance(value, Mapping) and str(key).strip() == "data":
-            value = _trim_and_mask(value)
+            value = _trim_and_mask_event(value)
         result[str(key).strip()] = value
     return result

@@ -101,8 +101,8 @@ def find_manifest_differences(file: IO[bytes]) -> Iterator[str]:
 
     Raises `ValueError` if the file is not an evidence file.
     """
-    with _open_archive(file) as archive:
-        files = json.loads(_read_member(archive, MANIFEST, _LARGEST_MANIFEST))["files"]
+    with _open_zip(file) as archive:
+        files = json.loads(_read_zip_member(archive, MANIFEST, _LARGEST_MANIFEST))["files"]
         named = {name: (one["sha256"], one["bytes"]) for name, one in files.items()}
         if has_unlisted_bytes(file, archive):
             yield "the zip has bytes that belong to none of its files"
@@ -115,11 +115,11 @@ def read_signature(file: IO[bytes]) -> tuple[bytes, Signature | str]:
     If there is no signature, returns the reason instead. Raises `ValueError` if the file is not an
     evidence file.
     """
-    with _open_archive(file) as archive:
-        manifest = _read_member(archive, MANIFEST, _LARGEST_MANIFEST)
+    with _open_zip(file) as archive:
+        manifest = _read_zip_member(archive, MANIFEST, _LARGEST_MANIFEST)
         if SIGNATURE not in archive.namelist():
             return manifest, "it has no signature file"
-        return manifest, parse_signature(_read_member(archive, SIGNATURE, _LARGEST_SIGNATURE))
+        return manifest, parse_signature(_read_zip_member(archive, SIGNATURE, _LARGEST_SIGNATURE))
 
 
 def read_time_stamp(file: IO[bytes]) -> tuple[bytes, bytes | str]:
@@ -128,13 +128,13 @@ def read_time_stamp(file: IO[bytes]) -> tuple[bytes, bytes | str]:
     If there is no time stamp, returns no bytes and the reason. Raises `ValueError` if the file is
     not an evidence file.
     """
-    with _open_archive(file) as archive:
+    with _open_zip(file) as archive:
         names = archive.namelist()
         if TIME_STAMP in names and SIGNATURE in names:
-            signature = _read_member(archive, SIGNATURE, _LARGEST_SIGNATURE)
-            return signature, _read_member(archive, TIME_STAMP, _LARGEST_TIME_STAMP)
+            signature = _read_zip_member(archive, SIGNATURE, _LARGEST_SIGNATURE)
+            return signature, _read_zip_member(archive, TIME_STAMP, _LARGEST_TIME_STAMP)
         if NO_TIME_STAMP in names:
-            return b"", _read_member(archive, NO_TIME_STAMP, _LARGEST_TIME_STAMP).decode()
+            return b"", _read_zip_member(archive, NO_TIME_STAMP, _LARGEST_TIME_STAMP).decode()
         return b"", "it has no time stamp file"
 
 
@@ -143,13 +143,13 @@ def read_files(file: IO[bytes], names: Callable[[str], bool]) -> dict[str, bytes
 
     Raises `ValueError` if the file is not an evidence file.
     """
-    with _open_archive(file) as archive:
+    with _open_zip(file) as archive:
         wanted = [name for name in archive.namelist() if names(name)]
-        return {name: _read_member(archive, name, _LARGEST_MANIFEST) for name in wanted}
+        return {name: _read_zip_member(archive, name, _LARGEST_MANIFEST) for name in wanted}
 
 
 @contextmanager
-def _open_archive(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
+def _open_zip(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(file) as archive:
             yield archive
@@ -157,7 +157,7 @@ def _open_archive(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
         raise ValueError(f"this is not an evidence file: {err}") from err
 
 
-def _read_member(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
+def _read_zip_member(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
     if archive.getinfo(name).file_size > largest:
         raise ValueError(f"its {name} is too large")
     return archive.read(name)

@@ -28,7 +28,7 @@ class NamedItem:
         return f"{self.name} ({self.id})" if self.name else self.id
 
 
-def find_by_id_or_name(
+def find_items_by_id_or_name(
     wanted: str, items: Iterable[NamedItem], *, by_beginning: bool = True
 ) -> list[NamedItem]:
     """Return the items with this id, or else with this name, or else whose id starts like this.
@@ -46,7 +46,7 @@ def find_by_id_or_name(
     return [one for one in every if any(each.startswith(text) for each in one.ids)]
 
 
-def find_similar(wanted: str, items: Iterable[NamedItem]) -> list[NamedItem]:
+def find_similar_items(wanted: str, items: Iterable[NamedItem]) -> list[NamedItem]:
     """Return the items whose name or id is most similar to a text, the most similar first."""
     text = wanted.strip().casefold()
     by_word: dict[str, NamedItem] = {}
@@ -65,7 +65,7 @@ def format_suggestion(candidates: Sequence[NamedItem]) -> str:
 def shorten_ids(ids: Iterable[str]) -> dict[str, str]:
     """Return the beginning of each id, by id, of a length at which no two are equal.
 
-    `find_by_id_or_name` accepts them.
+    `find_items_by_id_or_name` accepts them.
     """
     every = sorted(set(ids))
     length = 8

@@ -290,7 +290,7 @@ def find_error_code(code: str, message: str = "") -> PlatformErrorCode:
     return next(by_words, _BY_CODE.get(code, OTHER))
 
 
-def find_fix(code: str, message: str = "") -> str:
+def find_error_fix(code: str, message: str = "") -> str:
     """Return what to do about an error with this code and message."""
     return find_error_code(code, message).fix
 

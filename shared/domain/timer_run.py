@@ -39,7 +39,7 @@ class CheckPosition:
     reason_code: str = ""
 
 
-def rotate_to_first(job_ids: Iterable[str], first: str) -> list[str]:
+def rotate_job_ids(job_ids: Iterable[str], first: str) -> list[str]:
     """Return the sorted ids, beginning at `first`. The ids before it come last."""
     ordered = sorted(job_ids)
     return [one for one in ordered if one >= first] + [one for one in ordered if one < first]

@@ -33,11 +33,11 @@ def has_unlisted_bytes(file: IO[bytes], archive: zipfile.ZipFile) -> bool:
         allowed = _DESCRIPTORS if flags & _HAS_DESCRIPTOR else _NOTHING
     if archive.start_dir - end not in allowed:
         return True
-    directory = sum(_ENTRY + _measure_name(one) + len(one.extra) for one in entries)
+    directory = sum(_ENTRY + _measure_entry_name(one) + len(one.extra) for one in entries)
     rest = file.seek(0, 2) - archive.start_dir - directory
     return rest not in {_END, _END_64} or any(one.comment for one in entries)
 
 
-def _measure_name(entry: zipfile.ZipInfo) -> int:
+def _measure_entry_name(entry: zipfile.ZipInfo) -> int:
     is_utf8 = entry.flag_bits & 0x800
     return len(entry.orig_filename.encode("utf-8" if is_utf8 else "cp437"))

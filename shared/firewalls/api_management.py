@@ -16,7 +16,7 @@ from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_filter import (
     IpFilterPolicy,
     build_firewall_from_filters,
-    parse_policy,
+    parse_ip_filter_policy,
 )
 from shared.domain.network.ip_rules import build_firewall_with_ip_rules, build_open_firewall
 from shared.errors import NotFound
@@ -92,7 +92,9 @@ class ApiManagement(AzureResources):
             policy = await self._resources.get(scope_id, API_VERSION, "/policies/policy")
         except NotFound:
             return _NO_POLICY
-        return parse_policy(text_at(mapping_at(policy, "properties"), "value") or "", name)
+        return parse_ip_filter_policy(
+            text_at(mapping_at(policy, "properties"), "value") or "", name
+        )
 
 
 def _format_commands(scope: str, ends: Iterable[tuple[str, str]]) -> str:

@@ -34,7 +34,7 @@ from shared.domain.network.firewall_fix_text import (
     format_terraform_part,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
-from shared.domain.network.host_matching import ClaimedHosts, is_of_microsoft
+from shared.domain.network.host_matching import ClaimedHosts, is_microsoft_host
 from shared.domain.permissions import FIREWALL_GROUP, RequiredPermissions
 from shared.errors import Conflict, JobBlocked
 from shared.firewalls.azure_resources import AzureResources, read_below_each
@@ -330,11 +330,11 @@ def _list_hosts(site: Mapping[str, object]) -> set[str]:
 
 
 def _is_scm(host: str) -> bool:
-    return host.split(".")[1:2] == ["scm"] and is_of_microsoft(host)
+    return host.split(".")[1:2] == ["scm"] and is_microsoft_host(host)
 
 
 def _derive_scm_hosts(main: Firewall) -> frozenset[str]:
-    own = [host for host in main.hosts if is_of_microsoft(host)]
+    own = [host for host in main.hosts if is_microsoft_host(host)]
     own = own or [f"{main.name}.{PUBLIC.app_service_domain}"]
     return frozenset(host.replace(".", ".scm.", 1) for host in own)
 

@@ -14,7 +14,7 @@ from shared.domain.definitions.json_values import (
     objects_at,
     text_at,
 )
-from shared.domain.network.azure_firewall import TrafficRule, split_by_target
+from shared.domain.network.azure_firewall import TrafficRule, split_firewall_by_target
 from shared.domain.network.azure_firewall_fix import User, propose_azure_firewall_fix
 from shared.domain.network.azure_firewall_rules import RuleReader, list_group_addresses
 from shared.domain.network.firewall import (
@@ -162,7 +162,7 @@ class AzureFirewalls(AzureResources):
                 _find_routed_subnets(_find_private_address(resource), context.route_tables)
             ),
         )
-        return split_by_target(whole, rules.nat, rules.network, context.hosts)
+        return split_firewall_by_target(whole, rules.nat, rules.network, context.hosts)
 
     async def _read_groups(
         self, policy_id: str, context: _Context, rules: RuleReader
@@ -173,12 +173,12 @@ class AzureFirewalls(AzureResources):
             policy_id = _get_policy_id(context.policies.get(policy_id, {}), "basePolicy")
         for one in chain:
             if one not in context.policies:
-                rules.record_unread_rules(one, "a policy that cannot be read")
+                rules.collect_unread_rules(one, "a policy that cannot be read")
                 continue
             try:
                 yield await self._resources.list_children(one, "ruleCollectionGroups", API_VERSION)
             except NotFound:
-                rules.record_unread_rules(one, "rule collection groups that do not exist")
+                rules.collect_unread_rules(one, "rule collection groups that do not exist")
 
     async def _list_resources(self, name: str) -> list[Document]:
         return await self._resources.list(f"Microsoft.Network/{name}", API_VERSION)

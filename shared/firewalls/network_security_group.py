@@ -45,11 +45,11 @@ from shared.domain.network.matching import (
     includes_port,
 )
 from shared.domain.network.security_rules import (
-    build_rule,
+    build_security_rule,
     build_terraform_block,
-    format_command,
-    format_existing_rule,
-    format_rule,
+    format_create_rule_command,
+    format_existing_security_rule,
+    format_security_rule,
 )
 from shared.domain.permissions import FIREWALL_GROUP, RequiredPermissions
 from shared.errors import AlreadyExists, Conflict
@@ -114,9 +114,11 @@ class NetworkSecurityGroups(AzureResources):
                     issue, f"priority_taken: no priority below {before} is free"
                 )
             taken.append(priority)
-            rules[name] = build_rule(tag, priority, issue.part)
+            rules[name] = build_security_rule(tag, priority, issue.part)
             # A rule that already allows the tag was added after the issue was found.
-            is_other = same and format_rule(name, rules[name]) != format_existing_rule(same)
+            is_other = same and format_security_rule(
+                name, rules[name]
+            ) != format_existing_security_rule(same)
             if same and (is_other or priority > before):
                 return build_unavailable_fix(
                     issue, f"name_taken: {issue.resource_name} has a different rule named {name}"
@@ -126,7 +128,9 @@ class NetworkSecurityGroups(AzureResources):
             summary=(
                 f"allow {', '.join(issue.missing_tags)} on {issue.resource_name}, each with a rule"
             ),
-            azure_cli="\n".join(format_command(issue, name, rule) for name, rule in rules.items()),
+            azure_cli="\n".join(
+                format_create_rule_command(issue, name, rule) for name, rule in rules.items()
+            ),
             bicep=format_bicep_children(
                 f"{RESOURCE_TYPE}/securityRules@{API_VERSION}", issue.resource_name, rules
             ),
@@ -135,7 +139,7 @@ class NetworkSecurityGroups(AzureResources):
             ),
             added_entries=AddedEntries(
                 resource_id=issue.resource_id,
-                entries=tuple(format_rule(name, rule) for name, rule in rules.items()),
+                entries=tuple(format_security_rule(name, rule) for name, rule in rules.items()),
             ),
         )
 
@@ -255,7 +259,8 @@ def _find_public_interfaces(
 def _list_entries(group: Mapping[str, object]) -> ListEntries:
     listed = objects_at(mapping_at(group, "properties"), "securityRules")
     return ListEntries(
-        texts=frozenset(map(format_existing_rule, listed)), etag=text_at(group, "etag") or "*"
+        texts=frozenset(map(format_existing_security_rule, listed)),
+        etag=text_at(group, "etag") or "*",
     )
 
 

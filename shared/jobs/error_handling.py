@@ -6,7 +6,7 @@ from shared.domain.jobs.backoff import add_jitter, compute_backoff_delay
 from shared.domain.jobs.durable_job import DurableJob
 from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import fill_in_environment, stop_with_reason, wait_until
-from shared.domain.platform_errors import find_fix
+from shared.domain.platform_errors import find_error_fix
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import (
     Conflict,
@@ -36,7 +36,7 @@ def apply_error[J: DurableJob[Any]](services: Services, job: J, err: Exception) 
             return stop_with_reason(job, blocked, err.reason, err.fix, code=err.code, now=now)
         case PlatformError():
             # Before the step started: an error of the environment, not of the flow.
-            fix = find_fix(err.code, redact(err.detail))
+            fix = find_error_fix(err.code, redact(err.detail))
             return stop_with_reason(job, blocked, text, fix, code=err.code, now=now)
         case NotFound():
             fix = "Check whether the environment exists, then retry."
@@ -93,7 +93,7 @@ def _schedule_next_try[J: DurableJob[Any]](
     failures = job.consecutive_failures + 1
     if failures > settings.backoff_max_attempts:
         if isinstance(err, TokenRejected | RefusedForNow):
-            fix = find_fix(err.code)
+            fix = find_error_fix(err.code)
             return stop_with_reason(job, job.blocked_state, text, fix, code=err.code, now=now)
         fix = Reason.RETRIES_EXHAUSTED.fix
         return stop_with_reason(

@@ -14,8 +14,8 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.job_index import (
     IndexRow,
     add_closed_jobs,
-    build_environment_job_row,
-    build_flow_job_row,
+    build_environment_job_index_row,
+    build_flow_job_index_row,
     get_count_key,
     is_closed,
     needs_index_entry,
@@ -37,7 +37,7 @@ async def index_flow_jobs(index: Table[IndexRow], changes: Sequence[_Change[Flow
     reopened = [(before, after) for before, after in named if before and is_closed(before)]
     opened = [after for before, after in named if before is None or not is_closed(before)]
     if opened:
-        await index.upsert(*map(build_flow_job_row, opened))
+        await index.upsert(*map(build_flow_job_index_row, opened))
     # Also those with an entry: a comparison that began earlier must not remove it.
     may_have_names = False
     while reopened:
@@ -60,7 +60,7 @@ async def index_environment_jobs(
     """Write the index entries of new and reopened environment jobs, before the jobs are written."""
     for before, after in changes:
         if before is None or (before.is_inactive and not after.is_inactive):
-            await index.upsert(build_environment_job_row(after))
+            await index.upsert(build_environment_job_index_row(after))
 
 
 async def _list_reopening_operations(
@@ -75,7 +75,7 @@ async def _list_reopening_operations(
     async def read_name(name: IndexRow) -> StoreRow | None:
         return await index.store.get(index.name, *index.get_address(name))
 
-    names = [build_flow_job_row(after) for _, after in changes]
+    names = [build_flow_job_index_row(after) for _, after in changes]
     rows = await read_each(names, read_name) if may_have_names else [None] * len(names)
     operations: list[Operation] = [
         ReplaceRow(index.build_row(name, row.etag)) if row else InsertRow(index.build_row(name))

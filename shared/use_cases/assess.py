@@ -9,7 +9,7 @@ from shared.alerts import alert_unreadable_row, read_readable
 from shared.domain.assessment.assessment import AssessedFlow, EnvironmentAssessment
 from shared.domain.assessment.estimate import ProcessingRates
 from shared.domain.assessment.flows import assess_flows
-from shared.domain.assessment.remediated_flows import add_flow_job
+from shared.domain.assessment.remediated_flows import with_remediation_status
 from shared.domain.assessment.report import add_canvas_app_callers, build_assessment
 from shared.domain.assessment.snapshots import EnvironmentSnapshot, NoAnswer
 from shared.domain.environment import Environment
@@ -142,7 +142,7 @@ async def _add_flow_job_status(
     environment = facts.environment
     rows = read_readable(services, services.tables.deletions.scan(environment.id))
     scheduled = {kept.item.job_id async for kept in rows if kept.item.state not in _NOT_SCHEDULED}
-    found = {flow.workflow_id: add_flow_job(facts, flow, None) for flow in flows}
+    found = {flow.workflow_id: with_remediation_status(facts, flow, None) for flow in flows}
     listed = {flow.workflow_id: flow for flow in flows}
     policy = environment.policy.policy_id if environment.policy else ""
     async for identity, job in read_flow_jobs(services, environment.id, policy, listed):
@@ -151,7 +151,7 @@ async def _add_flow_job_status(
             await alert_unreadable_row(services, job)
             found[identity] = flow
         else:
-            found[identity] = add_flow_job(
+            found[identity] = with_remediation_status(
                 facts, flow, job, is_deletion_scheduled=job.id in scheduled
             )
     return [found[flow.workflow_id] for flow in flows]

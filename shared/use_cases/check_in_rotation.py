@@ -12,7 +12,7 @@ from itertools import batched
 from shared.alerts import read_readable, send_alert
 from shared.domain.environment import Environment
 from shared.domain.flow import WorkflowSummary
-from shared.domain.timer_run import CheckPosition, DailyCheckTarget, rotate_to_first
+from shared.domain.timer_run import CheckPosition, DailyCheckTarget, rotate_job_ids
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.errors import CmkflowError, Conflict, NotFound, ServiceOutage, ThrottledError
 from shared.logs.fields import get_product_log
@@ -45,7 +45,7 @@ async def check_in_rotation(
     table = services.tables.check_positions
     kept = await table.get(environment.id, look)
     before = kept.item if kept else CheckPosition(environment_id=environment.id, check=look)
-    left, missed = rotate_to_first(flows, before.next_job_id), list[str]()
+    left, missed = rotate_job_ids(flows, before.next_job_id), list[str]()
     error: CmkflowError | None = None
     for some in batched(list(left), _AT_A_TIME, strict=False):
         found = await services.workflows.read_summaries(environment, [flows[one] for one in some])

@@ -15,10 +15,10 @@ from shared.domain.audit_seal import (
     EntryChange,
     SealedEntry,
     SealStatement,
-    build_entries_name,
+    build_entry_list_name,
     compare_entries,
     find_chain_differences,
-    parse_entries,
+    parse_sealed_entries,
 )
 from shared.errors import NotFound, UnreadableRow
 from shared.services import Services
@@ -154,9 +154,9 @@ async def _read_entry_list(
     content = b""
     if statement.entry_count:
         try:
-            content = await services.archive.get(build_entries_name(statement))
+            content = await services.archive.get(build_entry_list_name(statement))
         except NotFound:
             return None
     if hashlib.sha256(content).hexdigest() != statement.entries_sha256:
         return None
-    return parse_entries(content)
+    return parse_sealed_entries(content)

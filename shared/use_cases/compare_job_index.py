@@ -14,9 +14,9 @@ from shared.domain.plans.job_index import (
     IndexRow,
     NamedKind,
     add_closed_jobs,
-    build_environment_job_row,
-    build_flow_job_row,
-    build_row_from_key,
+    build_environment_job_index_row,
+    build_flow_job_index_row,
+    build_index_row_from_key,
     correct_index_row,
     find_current_environment_jobs,
     get_count_key,
@@ -54,7 +54,7 @@ async def compare_job_index(services: Services) -> None:
     async for found in index.scan():
         if isinstance(found, UnreadableRow):
             _, environment_id, key = found.row
-            row, etag = build_row_from_key(environment_id, key), None
+            row, etag = build_index_row_from_key(environment_id, key), None
         else:
             environment_id, row, etag = found.item.environment_id, found.item, found.etag
         if row.kind is NamedKind.COUNTS:
@@ -92,7 +92,7 @@ async def _read_flow_jobs(services: Services) -> dict[str, _FlowJobs]:
         if is_closed(row.item):
             jobs.closed[row.item.id] = get_count_key(row.item)
         else:
-            jobs.needed[row.item.id] = build_flow_job_row(row.item)
+            jobs.needed[row.item.id] = build_flow_job_index_row(row.item)
     return found
 
 
@@ -114,7 +114,7 @@ async def _compare_flow_jobs(
     # A job that was named since the first read was named before its row was found.
     async for found in index.scan(environment_id):
         name = found.row[2] if isinstance(found, UnreadableRow) else found.item.key
-        there.add(build_row_from_key(environment_id, name).job_id)
+        there.add(build_index_row_from_key(environment_id, name).job_id)
     kept = await _correct_counts(
         services, environment_id, [jobs.closed[one] for one in jobs.closed.keys() - there], counts
     )
@@ -177,7 +177,7 @@ async def _compare_environment_jobs(
     remediations = read_readable(services, tables.remediations.scan("remediation"))
     created = {one.item.id: one.item.created_at async for one in remediations}
     current = find_current_environment_jobs(jobs, created, now)
-    needed = {identity: build_environment_job_row(job) for identity, job in current.items()}
+    needed = {identity: build_environment_job_index_row(job) for identity, job in current.items()}
     there = {row.job_id for rows in before.values() for row, _ in rows}
     await index.upsert(*(row for identity, row in needed.items() if identity not in there))
     readable_ids = {job.id for job in jobs}

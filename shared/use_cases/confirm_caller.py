@@ -5,12 +5,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from shared.alerts import read_readable
-from shared.domain.callers.caller_records import build_index_entries
+from shared.domain.callers.caller_records import build_caller_index_entries
 from shared.domain.callers.declared_caller import (
     DECLARED_CALLER,
     CalledFlow,
     DeclaredCaller,
-    build_callers,
+    build_callers_of_declaration,
     build_declared_caller_id,
     build_secret_callers,
 )
@@ -135,7 +135,7 @@ async def require_calls_ended(
                     f"{caller.name} may still call {job.display_name}: its last call was at "
                     f"{runs[0].started_at:%Y-%m-%d %H:%M} UTC, after its known callers were "
                     f"updated ({since:%Y-%m-%d %H:%M} UTC).",
-                    fix=build_callers(caller)[0].manual_reason,
+                    fix=build_callers_of_declaration(caller)[0].manual_reason,
                     code=Reason.MANUAL_CALLER,
                 )
 
@@ -152,8 +152,8 @@ async def index_declared_callers(
         {
             (place.held_id, place.id): place
             for declared in callers
-            for caller in (*build_callers(declared), *build_secret_callers(declared))
-            for place in build_index_entries(caller, services.now)
+            for caller in (*build_callers_of_declaration(declared), *build_secret_callers(declared))
+            for place in build_caller_index_entries(caller, services.now)
         }
         for callers in (before, after)
     )

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import batched
 
 from shared.domain.audit import build_boundary_key
-from shared.domain.audit_seal import AuditSeal, build_entries_name
+from shared.domain.audit_seal import AuditSeal, build_entry_list_name
 from shared.errors import Conflict, NotFound
 from shared.logs.fields import get_product_log
 from shared.ports import DeleteRow
@@ -41,7 +41,7 @@ async def delete_old_audit_entries(services: Services) -> int:
         if kept.item.ends_at > ends_at:
             break
         try:
-            await services.archive.delete(build_entries_name(kept.item.statement))
+            await services.archive.delete(build_entry_list_name(kept.item.statement))
         except Conflict:  # a retention policy keeps the list, so the entries stay, too
             break
         with suppress(NotFound):

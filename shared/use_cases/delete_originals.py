@@ -137,7 +137,7 @@ class _DeletionStep:
         if job.requested_command or rules.find_retired_at(job) != deletion.retired_at:
             return await self._cancel_or_complete(work)
         if deletion.state is DeletionState.DELETING and await self._original_exists(work):
-            await self.store(rules.return_to_checks(deletion, now=services.now))
+            await self.store(rules.mark_archiving_again(deletion, now=services.now))
         if deletion.state is DeletionState.SCHEDULED:
             await require_write_allowed(services, job.environment_id)
             await step.require_no_runs(work, self._held)
@@ -273,7 +273,7 @@ def _record_error(services: Services, deletion: Deletion, err: Exception) -> Del
         return replace(deletion, next_check_at=again if passes else None)
     after = apply_error(services, deletion, err)
     if after and after.state is DeletionState.BLOCKED:
-        return rules.mark_blocked(after)
+        return rules.with_rescheduling_fix(after)
     if after and isinstance(err, MustWait) and err.code == Reason.ARCHIVING_FLOW_RUNS:
         return replace(after, archive_runs_from=now)
     return after

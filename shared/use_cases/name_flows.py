@@ -12,7 +12,7 @@ from shared.concurrency import read_each
 from shared.domain.environment import Environment
 from shared.domain.ids import is_identifier
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.name_lookup import NamedItem, find_by_id_or_name, find_similar
+from shared.domain.name_lookup import NamedItem, find_items_by_id_or_name, find_similar_items
 from shared.domain.plans.plan_item import PlanItem
 from shared.errors import FlowNotFound, NotFound, ThrottledError
 from shared.services import Services
@@ -156,7 +156,8 @@ def _find_id(text: str, known: Sequence[NamedItem], where: str) -> str:
     if _is_id(text, known):
         return text.lower()
     found = {
-        one.id.lower(): one.name for one in find_by_id_or_name(text, known, by_beginning=False)
+        one.id.lower(): one.name
+        for one in find_items_by_id_or_name(text, known, by_beginning=False)
     }
     if len(found) > 1:
         message = f"Several flows of {where} are called {text}. Use an id."
@@ -165,7 +166,7 @@ def _find_id(text: str, known: Sequence[NamedItem], where: str) -> str:
 
 
 def _is_named(text: str, known: Sequence[NamedItem]) -> bool:
-    return _is_id(text, known) or bool(find_by_id_or_name(text, known, by_beginning=False))
+    return _is_id(text, known) or bool(find_items_by_id_or_name(text, known, by_beginning=False))
 
 
 def _is_id(text: str, known: Sequence[NamedItem]) -> bool:
@@ -182,5 +183,7 @@ def _build_named_item(item: FlowJob | PlanItem) -> NamedItem:
 
 def _require_found(unknown: Sequence[str], known: Sequence[NamedItem], where: str) -> None:
     if unknown:
-        alike = {found.id: found.name for one in unknown for found in find_similar(one, known)}
+        alike = {
+            found.id: found.name for one in unknown for found in find_similar_items(one, known)
+        }
         raise FlowNotFound(f"No flow of {where} matches {', '.join(unknown)}.", candidates=alike)

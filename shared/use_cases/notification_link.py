@@ -8,7 +8,7 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.denying_firewalls import list_denying_firewalls
 from shared.domain.plans.pending_actions import PendingAction, PendingActionKind
 from shared.domain.plans.remediation import EnvironmentJob
-from shared.domain.plans.support_request import build_request_id
+from shared.domain.plans.support_request import build_support_request_id
 from shared.reason import Reason
 
 _DASHBOARD = "/api/dashboard"
@@ -45,7 +45,7 @@ def build_link(
 ) -> MessageLink:
     """Return a link to the page on which a person does an action."""
     if action.kind in _SUPPORT_REQUESTS:
-        request_id = build_request_id(action.reason_code, action.environment_id)
+        request_id = build_support_request_id(action.reason_code, action.environment_id)
         path = f"{_DASHBOARD}/support-requests?{urlencode({'request': request_id})}"
         return MessageLink(title="Open the support request", path=path)
     if not action.remediation_id:

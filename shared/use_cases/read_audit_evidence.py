@@ -10,10 +10,10 @@ from shared.domain.audit import AuditEntry, build_boundary_key
 from shared.domain.audit_seal import (
     AuditSeal,
     SealedEntry,
-    build_entries_name,
+    build_entry_list_name,
     find_chain_differences,
     find_entry_differences,
-    format_entries,
+    format_sealed_entries,
 )
 from shared.domain.plans.remediation import Remediation
 from shared.domain.trigger_urls.trigger_url import redact
@@ -105,13 +105,13 @@ class AuditReader:
             except ValueError:
                 continue  # it is one of the differences
             present = self._present.get(position, [])
-            content = format_entries(present)
+            content = format_sealed_entries(present)
             if hashlib.sha256(content).hexdigest() != statement.entries_sha256:
-                listed = await self._read_entry_list(build_entries_name(statement))
+                listed = await self._read_entry_list(build_entry_list_name(statement))
                 differences += find_entry_differences(statement, listed, present)
                 content = listed or content
             if self._newest is not None and position >= self._newest:
-                entry_lists[build_entries_name(statement)] = content
+                entry_lists[build_entry_list_name(statement)] = content
         rejected, unconfirmed = await self._compare_public_keys()
         return SealEvidence(
             seals=() if self._newest is None else tuple(self._seals[self._newest :][::-1]),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.domain.audit import AuditEntry
-from shared.domain.audit_text import TargetKind, find_target, parse_state
+from shared.domain.audit_text import TargetKind, find_audit_target, parse_state
 from shared.domain.ids import is_identifier
 from shared.domain.plans.remediation import Remediation, build_environment_job_id
 from shared.services import Services
@@ -31,7 +31,7 @@ class AuditNames:
 async def read_audit_names(services: Services, entries: Sequence[AuditEntry]) -> AuditNames:
     """Return the names of the objects that these entries are about."""
     reading = RowReader()
-    targets = [(find_target(one.target, one.state_after), one) for one in entries]
+    targets = [(find_audit_target(one.target, one.state_after), one) for one in entries]
     ids = {one.id.lower() for one, _ in targets if one.kind is TargetKind.REMEDIATION}
     places = [("remediation", one) for one in sorted(filter(is_identifier, ids))]
     found = await get_rows(services.tables.remediations, places, reading)

@@ -15,7 +15,7 @@ from shared.domain.alert import RowName
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.job_index import (
     NamedKind,
-    build_row_from_key,
+    build_index_row_from_key,
     needs_person,
 )
 from shared.domain.plans.not_migrated import ClosedCounts
@@ -207,7 +207,11 @@ async def _read_names(
     """Return the index rows by environment. Of an unreadable row, only the key is used."""
     names: dict[str, _Names] = defaultdict(_Names)
     async for found in services.tables.job_index.scan(partition, where=where):
-        row = build_row_from_key(*found.row[1:]) if isinstance(found, UnreadableRow) else found.item
+        row = (
+            build_index_row_from_key(*found.row[1:])
+            if isinstance(found, UnreadableRow)
+            else found.item
+        )
         named = names[row.environment_id]
         match row.kind:
             case NamedKind.COUNTS:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from shared.domain.jobs.durable_job import DurableJob
-from shared.domain.plans.environment_status import count_by_state
+from shared.domain.plans.environment_status import count_jobs_by_state
 from shared.errors import CmkflowError
 from shared.logs.fields import get_product_log
 from shared.reason import Reason
@@ -30,7 +30,7 @@ async def report_metrics(services: Services) -> None:
 async def _report_metrics(services: Services) -> None:
     report, now, reading = services.telemetry.report, services.now, RowReader()
     known = await read_known_jobs(services, reading)
-    for state, number in count_by_state(known.flow_jobs, *known.closed.values()).items():
+    for state, number in count_jobs_by_state(known.flow_jobs, *known.closed.values()).items():
         report("cmk.flows", number, {"state": state})
     jobs: list[DurableJob[Any]] = [*known.environment_jobs, *known.flow_jobs]
     begun = [job.history[0].changed_at for job in jobs if job.history and not job.is_inactive]

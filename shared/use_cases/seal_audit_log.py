@@ -11,9 +11,9 @@ from shared.domain.audit import build_boundary_key
 from shared.domain.audit_seal import (
     AuditSeal,
     SealedEntry,
-    build_entries_name,
+    build_entry_list_name,
     build_statement,
-    format_entries,
+    format_sealed_entries,
     format_statement,
     hash_text,
 )
@@ -49,7 +49,7 @@ async def seal_audit_log(services: Services) -> None:
         return
     entries = await _read_entries(services, last.ends_at if last else None, ends_at)
     statement = build_statement(last, entries, ends_at=ends_at, sealed_at=services.now)
-    await services.archive.put(build_entries_name(statement), format_entries(entries))
+    await services.archive.put(build_entry_list_name(statement), format_sealed_entries(entries))
     text = format_statement(statement)
     signature = await sign_content(services, text.encode())
     seal = AuditSeal(number=statement.number, ends_at=ends_at, text=text, signature=signature)

@@ -17,7 +17,7 @@ from shared.domain.plans.environment_status import (
     EnvironmentStatus,
     OngoingFlows,
     build_environment_statuses,
-    count_by_state,
+    count_jobs_by_state,
     list_ongoing_flows,
 )
 from shared.domain.plans.incomplete_firewalls import (
@@ -163,7 +163,7 @@ async def show_status(services: Services) -> TenantStatus:
     return TenantStatus(
         pending_actions=pending.items,
         environments=tuple(environments),
-        flows=count_by_state(known.flow_jobs, *known.closed.values()),
+        flows=count_jobs_by_state(known.flow_jobs, *known.closed.values()),
         not_migrated={why: left[why] for why in NotMigratedReason if left[why]},
         blocking_firewall_count=len(blocking),
         firewall_blocked_flow_count=count_flows_blocked_by(blocking, pending.blocked_jobs),

@@ -11,7 +11,7 @@ from shared.domain.callers.declared_caller import (
     DECLARED_CALLER,
     CalledFlow,
     DeclaredCaller,
-    describe_new_url,
+    describe_place_of_new_url,
 )
 from shared.domain.jobs.called_sides import choose_side_to_leave
 from shared.domain.jobs.flow_job import FlowJob, RollbackStage
@@ -135,7 +135,9 @@ def _build_action(
         filter(None, (find_earliest_turn_off_at(services, job) for job in jobs)), default=None
     )
     least = f", at least until {until:%Y-%m-%d}" if until and until > services.now else ""
-    places = [] if first.is_rolling_back else [*{describe_new_url(one): 0 for _, one in pairs}]
+    places = (
+        [] if first.is_rolling_back else [*{describe_place_of_new_url(one): 0 for _, one in pairs}]
+    )
     where = f" {places[0]}" if len(places) == 1 else ""
     how = "it by the link" if services.settings.own_address else "it: cmkflow caller confirm"
     command = ["cmkflow", "caller", "confirm", caller.name, "--flow", first.display_name]

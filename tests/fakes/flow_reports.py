@@ -7,7 +7,7 @@ from datetime import datetime
 
 from local_cloud.tenant.environments.flow import RUN_HISTORY
 from local_cloud.tenant.flows.saves import convert_to_runtime_shape
-from shared.domain.callers.call_headers import NOT_READ, NOT_SHOWN, parse_traits
+from shared.domain.callers.call_headers import NOT_READ, NOT_SHOWN, parse_call_traits
 from shared.domain.callers.observed_caller import ObservedCall
 from shared.domain.flow import FailedAction, FlowListEntry, FlowRun, FlowServiceFlow
 from shared.errors import NotFound, PlatformError
@@ -129,7 +129,7 @@ class FakeFlowReports:
         }
         for newer, run in reversed([*enumerate(calls)]):
             shown = headers[run.run_id]
-            traits = parse_traits(shown) if shown else NOT_SHOWN
+            traits = parse_call_traits(shown) if shown else NOT_SHOWN
             yield ObservedCall(
                 started_at=run.started_at, traits=NOT_READ if newer >= limit else traits
             )

@@ -13,14 +13,14 @@ from shared.domain.audit import AuditEntry
 from shared.domain.audit_seal import (
     AuditSeal,
     SealedEntry,
-    build_entries_name,
+    build_entry_list_name,
     build_statement,
     find_chain_differences,
     find_entry_differences,
-    format_entries,
+    format_sealed_entries,
     format_statement,
     hash_text,
-    parse_entries,
+    parse_sealed_entries,
 )
 from shared.domain.principal import PrincipalKind
 from shared.domain.signature import Signature
@@ -78,7 +78,7 @@ def test_any_change_of_sealed_entries_is_found(
     """Without the stored list of sealed entries, the check finds only that something changed."""
     entries = build_entries(log)
     statement = build_statement(None, entries, ends_at=MIDNIGHT, sealed_at=MIDNIGHT)
-    listed = format_entries(entries) if is_list_kept else None
+    listed = format_sealed_entries(entries) if is_list_kept else None
     now = dict(log)
     change(now, data.draw(st.sampled_from(sorted(log))), data.draw(st.text(max_size=2)))
     assume(now != log)
@@ -91,7 +91,7 @@ def test_any_change_of_sealed_entries_is_found(
 def test_list_of_entries_is_parsed_as_it_was_formatted(log: dict[str, str]) -> None:
     entries = build_entries(log)
 
-    assert parse_entries(format_entries(entries)) == sorted(entries)
+    assert parse_sealed_entries(format_sealed_entries(entries)) == sorted(entries)
 
 
 def sign(text: str) -> Signature:
@@ -177,9 +177,9 @@ class Log:
         assert list(find_chain_differences(seals, is_signature_valid)) == []
         sealed: list[SealedEntry] = []
         for seal in seals:
-            listed = await services.archive.get(build_entries_name(seal.statement))
+            listed = await services.archive.get(build_entry_list_name(seal.statement))
             assert hashlib.sha256(listed).hexdigest() == seal.statement.entries_sha256
-            sealed += parse_entries(listed)
+            sealed += parse_sealed_entries(listed)
         present = [entry async for entry, _ in read_audit_rows(services)]
         assert len(present) == self.written
         assert sorted(sealed) == sorted(present)[self.written - len(sealed) :]

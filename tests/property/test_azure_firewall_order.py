@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.azure_firewall import split_by_target
+from shared.domain.network.azure_firewall import split_firewall_by_target
 from shared.domain.network.azure_firewall_rules import RuleReader
 from shared.domain.network.firewall import Firewall, RuleAction
 from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
@@ -149,7 +149,7 @@ def test_verdict_follows_the_documented_order_of_rules(base: list[Json], child: 
         rules=(),
         default=RuleAction.DENY,
     )
-    found = [one for one, _ in split_by_target(whole, reader.nat, reader.network, {})]
+    found = [one for one, _ in split_firewall_by_target(whole, reader.nat, reader.network, {})]
 
     for firewall in found:
         target = firewall.id.rpartition("#")[2]

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.callers.call_headers import parse_traits
+from shared.domain.callers.call_headers import parse_call_traits
 from shared.domain.callers.observed_caller import (
     CallerNames,
     ObservedCall,
@@ -48,7 +48,7 @@ def draw_headers_with_a_secret(draw: st.DrawFn) -> tuple[dict[str, str], str]:
 def test_no_secret_is_kept(drawn: tuple[dict[str, str], str]) -> None:
     headers, secret = drawn
 
-    traits = parse_traits(headers)
+    traits = parse_call_traits(headers)
     row = ObservedCallers(environment_id="e", job_id="j", read_until=NOW)
     row = add_calls(row, [ObservedCall(started_at=NOW.replace(hour=1), traits=traits)])
     named = add_caller_names(row, CallerNames(flows={}, known={}))
@@ -59,7 +59,7 @@ def test_no_secret_is_kept(drawn: tuple[dict[str, str], str]) -> None:
 
 @given(st.dictionaries(st.text(max_size=20), st.one_of(st.text(), st.integers(), st.none())))
 def test_any_headers_are_read(headers: dict[str, object]) -> None:
-    traits = parse_traits(headers)
+    traits = parse_call_traits(headers)
 
     text = f"{traits.user_agent}{traits.network}{traits.source_id}"
     assert text.isprintable()
@@ -70,4 +70,4 @@ def test_any_headers_are_read(headers: dict[str, object]) -> None:
 def test_other_headers_change_nothing(name: str, value: str) -> None:
     plain = {"User-Agent": "curl/8.5.0"}
 
-    assert parse_traits({**plain, name: value}) == parse_traits(plain)
+    assert parse_call_traits({**plain, name: value}) == parse_call_traits(plain)

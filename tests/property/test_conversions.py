@@ -10,7 +10,7 @@ from shared.domain.conversions.preview import (
     convert_definition,
     list_possible_conversions,
 )
-from shared.domain.definitions.expressions import find_references
+from shared.domain.definitions.expressions import find_function_calls
 from shared.domain.definitions.flow_definition import parse_client_data
 
 _EXPRESSIONS = st.sampled_from(
@@ -97,5 +97,5 @@ def test_definition_is_converted_completely_or_not_at_all(text: str) -> None:
 
 @given(st.text(alphabet="@{}()[]?.,'abtriggerBody01 ", max_size=40))
 def test_expressions_of_any_text_are_found_at_their_place(text: str) -> None:
-    for found in find_references(text):
+    for found in find_function_calls(text):
         assert text[found.start : found.end] == found.text

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cmkflow.scan_stream import scan_stream
 from shared.domain.callers.scan_document import ReferenceShape
-from shared.domain.trigger_urls.find_ids import find_known_ids, find_last_digits
+from shared.domain.trigger_urls.find_ids import find_known_ids, find_possible_ids
 from shared.domain.trigger_urls.replacement import replace_trigger_urls
 from shared.domain.trigger_urls.trigger_url import parse_trigger_url
 from tests.property.trigger_url_texts import HEX_IDS, WRITINGS, draw_trigger_urls
@@ -125,6 +125,6 @@ def test_fast_search_equals_a_pattern_search(text: str, sought: list[str]) -> No
     digits = {one for one in find_known_ids(data, ids) if one[1] - one[0] == 32}
 
     assert digits == {one.span(1) for one in re.finditer(f"(?=({pattern}))".encode(), data)}
-    assert list(find_last_digits(data)) == [
+    assert list(find_possible_ids(data)) == [
         (one.end() - 32, one.end()) for one in re.finditer(rb"[0-9a-f]{32,}", data)
     ]

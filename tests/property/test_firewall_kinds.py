@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall import Firewall
 from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
-from shared.domain.network.ip_filter import build_firewall_from_filters, parse_policy
+from shared.domain.network.ip_filter import build_firewall_from_filters, parse_ip_filter_policy
 from shared.firewalls import build_firewall_kinds
 from shared.firewalls.api_management import build_open_service_firewall
 from shared.firewalls.app_service import parse_scm_site, parse_site
@@ -170,8 +170,8 @@ def test_api_management_allows_addresses_that_all_filters_allow(
         document: str = api_management.build_policy(*before, *written)["properties"]["value"]
         return document
 
-    outer = parse_policy(build_policy(common), "service")
-    inner = parse_policy(build_policy(own, *(["<base />"] if has_base else [])), "api")
+    outer = parse_ip_filter_policy(build_policy(common), "service")
+    inner = parse_ip_filter_policy(build_policy(own, *(["<base />"] if has_base else [])), "api")
     whole = build_open_service_firewall(api_management.build_service())
     firewall = build_firewall_from_filters(whole, [outer, inner] if inner.has_base else [inner])
 

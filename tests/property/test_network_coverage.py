@@ -8,7 +8,7 @@ from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.firewall_decision import RuleSources, evaluate_rules
 from shared.domain.network.host_matching import ClaimedHosts
 from shared.domain.network.network_check import NetworkCheck
-from shared.domain.network.verdict import Verdict, find_verdict
+from shared.domain.network.verdict import Verdict, compute_verdict
 from tests.unit.uncovered import build_tag_list, find_uncovered_prefixes
 
 #: A neighbourhood small enough to ask about each address, in both versions.
@@ -195,7 +195,7 @@ def test_verdict_agrees_with_a_check_of_each_address(
     tags = build_tag_list({TAG: tag, REGIONAL: tag})
     asked = AddressRanges.parse(tag) & version
 
-    verdict = find_verdict(evaluate_rules(firewall, RuleSources(tags, [TAG])), asked)
+    verdict = compute_verdict(evaluate_rules(firewall, RuleSources(tags, [TAG])), asked)
 
     answers = {
         _decide(firewall, tag, address)

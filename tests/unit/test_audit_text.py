@@ -8,10 +8,10 @@ from shared.domain.audit_text import (
     TargetKind,
     describe_operation,
     describe_principal,
-    find_result,
-    find_target,
+    find_audit_result,
+    find_audit_target,
     format_changes,
-    list_operations,
+    map_operations_to_phrases,
     replace_known_ids,
 )
 
@@ -20,11 +20,11 @@ def test_every_recorded_route_has_an_operation_text() -> None:
     recorded = {one.name for one in list_endpoints().values() if one.is_recorded}
 
     # Nobody signs in to confirm by a link, so the endpoint records the caller's owner itself.
-    assert recorded | {"confirm_by_link"} == list_operations().keys()
+    assert recorded | {"confirm_by_link"} == map_operations_to_phrases().keys()
 
 
 def test_each_choice_of_the_audit_filter_has_other_words() -> None:
-    words = list_operations().values()
+    words = map_operations_to_phrases().values()
 
     assert len(set(words)) == len(words)
 
@@ -41,7 +41,7 @@ def test_each_choice_of_the_audit_filter_has_other_words() -> None:
 def test_words_do_not_claim_more_than_the_result(
     status: int | None, result: AuditResult, words: str
 ) -> None:
-    assert find_result(status) is result
+    assert find_audit_result(status) is result
     assert describe_operation("approve_remediation", status) == words
 
 
@@ -70,7 +70,7 @@ def test_principal_name_from_a_function_key_is_marked() -> None:
 def test_target_is_found_in_the_path_or_the_new_state(
     path: str, after: dict[str, str], kind: TargetKind, identity: str
 ) -> None:
-    target = find_target(path, json.dumps(after))
+    target = find_audit_target(path, json.dumps(after))
 
     assert (target.kind, target.id) == (kind, identity)
 

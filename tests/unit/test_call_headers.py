@@ -10,7 +10,7 @@ from shared.domain.callers.call_headers import (
     CallerSource,
     CallTraits,
     has_matching_claims,
-    parse_traits,
+    parse_call_traits,
 )
 from shared.domain.callers.observed_caller import (
     MOST_LISTED,
@@ -84,7 +84,7 @@ LOGIC_APP_ID = (
     ],
 )
 def test_source_is_read_from_headers(headers: dict[str, object], traits: CallTraits) -> None:
-    assert parse_traits(headers) == traits
+    assert parse_call_traits(headers) == traits
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_source_is_read_from_headers(headers: dict[str, object], traits: CallTra
 )
 def test_only_the_first_product_of_a_user_agent_is_kept(agent: str, product: str) -> None:
     """A text that may be a key is not kept."""
-    assert parse_traits({"User-Agent": agent}).user_agent == product
+    assert parse_call_traits({"User-Agent": agent}).user_agent == product
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_only_the_first_product_of_a_user_agent_is_kept(agent: str, product: str
 )
 def test_forwarded_address_is_kept_as_a_network(forwarded: str, network: str) -> None:
     """Each proxy adds its address behind the caller's."""
-    assert parse_traits({"X-Forwarded-For": forwarded}).network == network
+    assert parse_call_traits({"X-Forwarded-For": forwarded}).network == network
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_forwarded_address_is_kept_as_a_network(forwarded: str, network: str) ->
 def test_caller_is_compared_with_what_was_declared(
     user_agent: str, networks: tuple[str, ...], *, is_same: bool
 ) -> None:
-    caller = parse_traits({"User-Agent": "curl/8.5.0", "X-Forwarded-For": "203.0.113.99"})
+    caller = parse_call_traits({"User-Agent": "curl/8.5.0", "X-Forwarded-For": "203.0.113.99"})
 
     assert has_matching_claims(caller, user_agent, networks) is is_same
     assert not has_matching_claims(NOT_SHOWN, user_agent, networks)

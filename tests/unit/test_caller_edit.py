@@ -8,8 +8,8 @@ from shared.domain.callers.caller_edit import (
     EditConflict,
     FlowReferenceKind,
     contains_reference,
-    find_old_format,
-    find_references,
+    find_flow_references,
+    find_format_before_reference,
     format_edits,
     merge_edits,
     parse_edits,
@@ -178,7 +178,7 @@ def test_every_real_file_is_edited_and_reverted(folder: str) -> None:
         if path.suffix not in {".json", ".xml"}:
             continue
         text, is_json = _read_text(path), path.suffix == ".json"
-        mentions = find_references(text, is_json=is_json)
+        mentions = find_flow_references(text, is_json=is_json)
         urls = {one.id: NEW_URL for one in mentions if one.kind is FlowReferenceKind.TRIGGER_URL}
         flow_ids = {
             one.id: CHILD_COPY for one in mentions if one.kind is FlowReferenceKind.CHILD_FLOW
@@ -187,7 +187,7 @@ def test_every_real_file_is_edited_and_reverted(folder: str) -> None:
         done = replace_references(text, is_json=is_json, urls=urls, flow_ids=flow_ids)
         edited += len(done.edits)
 
-        left = find_references(done.text, is_json=is_json)
+        left = find_flow_references(done.text, is_json=is_json)
         assert {one.id for one in left} <= {NEW_ID, CHILD_COPY} | done.not_replaced, path.name
         assert revert_edits(done.text, done.edits, find_signatures(text)) == text, path.name
     assert edited
@@ -207,7 +207,10 @@ def test_reference_to_a_secret_is_reverted_byte_for_byte() -> None:
     assert OLD_SIGNATURE not in stored
     assert NEW_SIGNATURE not in stored
     assert [revert_edits(text, edits, signatures) for text in (REFERENCE, old)] == [old, old]
-    assert [find_old_format(text, edits) for text in (REFERENCE, old)] == ["text/plain", None]
+    assert [find_format_before_reference(text, edits) for text in (REFERENCE, old)] == [
+        "text/plain",
+        None,
+    ]
     with pytest.raises(EditConflict, match="reference to a secret"):
         revert_edits("another value", edits, signatures)
 

@@ -4,9 +4,9 @@ import pytest
 
 from shared.domain.plans.channel_settings import (
     SHORTEST_KEY,
-    check_address,
-    check_signing_key,
     format_channel_setting_names,
+    require_usable_address,
+    require_usable_signing_key,
 )
 from shared.errors import UnusableSetting
 
@@ -42,7 +42,7 @@ def build_signing_key(length: int) -> str:
 def test_unusable_address_raises_an_error_that_names_its_setting(value: str) -> None:
     """The error does not contain the value, which may be a secret."""
     with pytest.raises(UnusableSetting) as caught:
-        check_address("CMK_TEAMS_WEBHOOK", value)
+        require_usable_address("CMK_TEAMS_WEBHOOK", value)
 
     assert caught.value.reason.startswith("CMK_TEAMS_WEBHOOK is ")
     assert caught.value.fix.endswith(".")
@@ -54,7 +54,7 @@ def test_unusable_address_raises_an_error_that_names_its_setting(value: str) -> 
 )
 def test_https_address_is_used_unchanged(value: str) -> None:
     """The path, port and query of the address belong to the receiver."""
-    assert check_address("CMK_WEBHOOK", value) == value
+    assert require_usable_address("CMK_WEBHOOK", value) == value
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,12 @@ def test_https_address_is_used_unchanged(value: str) -> None:
 def test_topic_outside_the_event_grid_domain_is_rejected(value: str) -> None:
     """Requests to the topic contain the app's access token."""
     topic = "https://t.westeurope-1.eventgrid.azure.net/api/events"
-    assert check_address("CMK_EVENT_GRID_TOPIC", topic, domain="eventgrid.azure.net") == topic
+    assert (
+        require_usable_address("CMK_EVENT_GRID_TOPIC", topic, domain="eventgrid.azure.net") == topic
+    )
 
     with pytest.raises(UnusableSetting, match="eventgrid"):
-        check_address("CMK_EVENT_GRID_TOPIC", value, domain="eventgrid.azure.net")
+        require_usable_address("CMK_EVENT_GRID_TOPIC", value, domain="eventgrid.azure.net")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_topic_outside_the_event_grid_domain_is_rejected(value: str) -> None:
 )
 def test_weak_signing_key_is_rejected(value: str) -> None:
     with pytest.raises(UnusableSetting) as caught:
-        check_signing_key("CMK_WEBHOOK_SECRET", value)
+        require_usable_signing_key("CMK_WEBHOOK_SECRET", value)
 
     assert caught.value.reason.startswith("CMK_WEBHOOK_SECRET is ")
     assert "canary" not in caught.value.reason
@@ -98,11 +100,13 @@ def test_weak_signing_key_is_rejected(value: str) -> None:
 
 def test_a_signing_key_of_24_bytes_is_used() -> None:
     assert (
-        len(check_signing_key("CMK_WEBHOOK_SECRET", build_signing_key(SHORTEST_KEY)))
+        len(require_usable_signing_key("CMK_WEBHOOK_SECRET", build_signing_key(SHORTEST_KEY)))
         == SHORTEST_KEY
     )
     assert (
-        check_signing_key("CMK_WEBHOOK_SECRET", build_signing_key(32).removeprefix("whsec_"))
+        require_usable_signing_key(
+            "CMK_WEBHOOK_SECRET", build_signing_key(32).removeprefix("whsec_")
+        )
         == b"\x07" * 32
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.domain.clouds import CLOUDS, CloudName, find_cloud_of_vault
-from shared.domain.network.host_matching import is_of_microsoft
+from shared.domain.network.host_matching import is_microsoft_host
 
 ROOT = Path(__file__).parents[2]
 #: An example for a person, such as `https://VAULT.vault.azure.net/secrets/NAME`.
@@ -48,9 +48,9 @@ def test_each_host_of_a_cloud_is_microsofts(name: CloudName) -> None:
     """Firewalls of the customer do not protect Microsoft's own hosts."""
     cloud = CLOUDS[name]
 
-    assert is_of_microsoft(cloud.derive_environment_host("6f1c0000-0000-4000-8000-000000000077"))
-    assert is_of_microsoft(f"contoso.crm.{cloud.dataverse_domain}")
-    assert not is_of_microsoft(f"{cloud.sign_in_host}.contoso.example")
+    assert is_microsoft_host(cloud.derive_environment_host("6f1c0000-0000-4000-8000-000000000077"))
+    assert is_microsoft_host(f"contoso.crm.{cloud.dataverse_domain}")
+    assert not is_microsoft_host(f"{cloud.sign_in_host}.contoso.example")
 
 
 def test_environment_host_outside_the_public_cloud_ends_in_one_digit() -> None:

@@ -6,7 +6,7 @@ import pytest
 from shared.domain.definitions.connection_reference import (
     build_logical_name,
     parse_embedded_connections,
-    with_references,
+    with_connection_references,
 )
 
 
@@ -96,7 +96,7 @@ def test_custom_connector_is_recognised_by_its_logical_name_or_id(api: dict[str,
 def test_only_the_connection_of_an_entry_changes() -> None:
     text = build_client_data(mail=build_entry(name="mail-1"), other=build_entry(name="other-1"))
 
-    changed = json.loads(with_references(text, {"mail": "cmk_mail"}))
+    changed = json.loads(with_connection_references(text, {"mail": "cmk_mail"}))
 
     expected = json.loads(text)
     expected["properties"]["connectionReferences"]["mail"]["connection"] = {
@@ -108,7 +108,7 @@ def test_only_the_connection_of_an_entry_changes() -> None:
 def test_without_embedded_connections_not_a_byte_changes() -> None:
     text = build_client_data(mail=build_entry(connectionReferenceLogicalName="cr1_mail"))
 
-    assert with_references(text, {}) is text
+    assert with_connection_references(text, {}) is text
 
 
 def test_a_byte_order_mark_is_no_part_of_the_definition() -> None:
@@ -116,7 +116,7 @@ def test_a_byte_order_mark_is_no_part_of_the_definition() -> None:
     text = "\ufeff" + build_client_data(mail=build_entry(name="mail-1"))
 
     assert len(parse_embedded_connections(text)) == 1
-    assert parse_embedded_connections(with_references(text, {"mail": "cmk_mail"})) == ()
+    assert parse_embedded_connections(with_connection_references(text, {"mail": "cmk_mail"})) == ()
 
 
 def test_logical_name_has_only_characters_that_dataverse_accepts() -> None:

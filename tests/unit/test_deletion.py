@@ -11,10 +11,10 @@ from shared.domain.jobs.deletion import (
     find_earliest_delete_at,
     find_retired_at,
     mark_archiving,
-    mark_blocked,
     mark_cancelled,
     mark_deleted,
     mark_deleting,
+    with_rescheduling_fix,
 )
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.durable_job import HistoryEntry
@@ -110,7 +110,7 @@ def test_restore_period_begins_at_the_first_delete_request() -> None:
 def test_blocked_deletion_has_no_restore_date_and_no_next_check() -> None:
     made = mark_deleting(mark_archiving(build_deletion(), now=NOW), now=NOW)
     text = "Allow it, then retry."
-    row = mark_blocked(
+    row = with_rescheduling_fix(
         stop_with_reason(
             made, DeletionState.BLOCKED, "why", text, code="environment_read_only", now=NOW
         )

@@ -2,7 +2,7 @@ import pytest
 
 from shared.domain.definitions.expressions import (
     ExpressionReference,
-    find_references,
+    find_function_calls,
     find_whole_reference,
 )
 
@@ -10,7 +10,7 @@ from shared.domain.definitions.expressions import (
 def _list_references(text: str) -> list[tuple[str, str | None, list[str | None]]]:
     return [
         (found.function, found.argument, [key.name for key in found.keys])
-        for found in find_references(text)
+        for found in find_function_calls(text)
     ]
 
 
@@ -47,7 +47,7 @@ def test_literal_text_is_no_expression(text: str) -> None:
 
 def test_path_behind_first_or_last_is_parsed() -> None:
     """`first(…)?['name']` reads the member `name` of an item of the list."""
-    (_, found) = list(find_references("@first(body('List')?['value'])?['name']"))
+    (_, found) = list(find_function_calls("@first(body('List')?['value'])?['name']"))
 
     assert (found.function, found.argument) == ("body", "List")
     assert [(key.name, key.is_index) for key in found.keys] == [
@@ -64,7 +64,7 @@ def test_key_that_is_an_expression_is_unknown() -> None:
 
 
 def test_enclosing_function_of_a_reference_is_parsed() -> None:
-    found = {one.function: one.inside for one in find_references("@length(body('List'))")}
+    found = {one.function: one.inside for one in find_function_calls("@length(body('List'))")}
 
     assert found["body"] == "length"
 
@@ -89,6 +89,6 @@ def test_only_a_whole_value_is_a_whole_reference(text: str, is_whole: bool) -> N
     "text", ["@body('List'", "@{body('List)", "@", "@{", "@body(", "@a[", "@a."]
 )
 def test_invalid_expression_raises_no_error(text: str) -> None:
-    found = list(find_references(text))
+    found = list(find_function_calls(text))
 
     assert len(found) <= 1

@@ -7,7 +7,7 @@ from shared.domain.callers.unchanged_content import (
     UnchangedContentDigests,
     find_changed_digests,
     hash_surroundings,
-    hash_value,
+    hash_texts,
 )
 
 URL = (
@@ -105,4 +105,4 @@ def test_digest_of_a_text_does_not_depend_on_its_trigger_urls() -> None:
 
     assert hash_text(f"pw=1;{original};") == hash_text(f"pw=1;{copy};")
     assert hash_text(f"pw=1;{original};") != hash_text(f"pw=2;{original};")
-    assert hash_value("one", "value") != hash_value("two", "value")
+    assert hash_texts("one", "value") != hash_texts("two", "value")

@@ -2,8 +2,8 @@ import pytest
 
 from shared.domain.name_lookup import (
     NamedItem,
-    find_by_id_or_name,
-    find_similar,
+    find_items_by_id_or_name,
+    find_similar_items,
     format_suggestion,
     shorten_ids,
 )
@@ -34,19 +34,19 @@ def test_find_by_id_or_name_prefers_id_then_name_then_id_prefix(
     wanted: str, found: list[NamedItem]
 ) -> None:
     """A part of a name matches nothing: an item that is added later may have it as its name."""
-    assert find_by_id_or_name(wanted, FLOWS) == found
+    assert find_items_by_id_or_name(wanted, FLOWS) == found
 
 
 def test_name_that_looks_like_a_short_id_matches_the_name() -> None:
     odd = NamedItem(id="1111", name="8c2e3f7a")
 
-    assert find_by_id_or_name("8c2e3f7a", [*FLOWS, odd]) == [odd]
+    assert find_items_by_id_or_name("8c2e3f7a", [*FLOWS, odd]) == [odd]
 
 
 def test_find_similar_returns_the_closest_item_first() -> None:
-    assert find_similar("Retruns", FLOWS)[0] == RETURNS
-    assert find_similar(ORDERS.id[:-1] + "2", FLOWS)[0] == ORDERS
-    assert find_similar("nothing like these", FLOWS) == []
+    assert find_similar_items("Retruns", FLOWS)[0] == RETURNS
+    assert find_similar_items(ORDERS.id[:-1] + "2", FLOWS)[0] == ORDERS
+    assert find_similar_items("nothing like these", FLOWS) == []
     assert format_suggestion([RETURNS]) == f"Did you mean Returns ({RETURNS.id})?"
     assert format_suggestion([]) == ""
 
@@ -57,6 +57,6 @@ def test_short_ids_are_as_long_as_needed() -> None:
 
     assert shown[ORDERS.id] == "8c2e3f7a"
     assert all(
-        find_by_id_or_name(short, FLOWS) == [one] for one in FLOWS if (short := shown[one.id])
+        find_items_by_id_or_name(short, FLOWS) == [one] for one in FLOWS if (short := shown[one.id])
     )
     assert len(set(alike.values())) == 3

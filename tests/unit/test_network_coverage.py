@@ -7,7 +7,7 @@ import pytest
 
 from shared.domain.network.address_ranges import AddressRanges
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
-from shared.domain.network.geographies import GEOGRAPHIES, list_regions
+from shared.domain.network.geographies import GEOGRAPHIES, list_regions_of_geography
 from shared.domain.network.host_matching import ClaimedHosts
 from shared.domain.network.network_check import PROTECTED_TAG, NetworkCheck
 from shared.domain.network.service_tags import ServiceTagList, parse_service_tags
@@ -293,7 +293,7 @@ def test_every_geography_has_its_regions_in_microsofts_list() -> None:
             )
             == []
         )
-    own = (f"PowerPlatformPlex.{one}" for one in list_regions("europe", regions))
+    own = (f"PowerPlatformPlex.{one}" for one in list_regions_of_geography("europe", regions))
     europe = build_group(build_rule(*own), hosts=HOST)
     assert find_required_issues([europe], "europe", [HOST], tags) == []
     assert find_required_issues([europe], "unitedkingdom", [HOST], tags) != []

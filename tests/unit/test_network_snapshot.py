@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
-from shared.domain.network.snapshot import NetworkSnapshot, build_snapshot
+from shared.domain.network.snapshot import NetworkSnapshot, build_network_snapshot
 from shared.state.rows import get_type_adapter
 
 HOST = "erp.contoso.example"
@@ -54,7 +54,7 @@ def test_stored_snapshot_yields_the_same_issues() -> None:
     ]
     answers = []
     for wall in walls:
-        snapshot = store_and_read(build_snapshot([wall], LISTED))
+        snapshot = store_and_read(build_network_snapshot([wall], LISTED))
         whole = NetworkCheck([wall], "europe", LISTED).find_issues([HOST])
         part = NetworkCheck(snapshot.firewalls, "europe", snapshot.service_tags).find_issues([HOST])
         assert part == whole
@@ -63,14 +63,14 @@ def test_stored_snapshot_yields_the_same_issues() -> None:
 
 
 def test_snapshot_is_read_back_unchanged() -> None:
-    snapshot = build_snapshot([build_firewall("Sql", beyond=build_firewall("*"))], LISTED)
+    snapshot = build_network_snapshot([build_firewall("Sql", beyond=build_firewall("*"))], LISTED)
 
     assert store_and_read(snapshot) == snapshot
 
 
 def test_snapshot_contains_only_relevant_tags() -> None:
     """Microsoft's whole list has 3,000 tags in 4 MB."""
-    names = {tag.name for tag in build_snapshot([build_firewall("Sql")], LISTED).tags}
+    names = {tag.name for tag in build_network_snapshot([build_firewall("Sql")], LISTED).tags}
 
     assert names == {
         "PowerPlatformPlex",

@@ -13,7 +13,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.grants import Grants
 from shared.domain.jobs.unconfirmed_writes import FlowStateWrite
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
-from shared.domain.plans.planned_changes import list_completed_changes, list_planned_changes
+from shared.domain.plans.planned_changes import find_which_changes_were_made, list_planned_changes
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 SETTING, SECRET = "setting URL of the app shop", "secret url of the vault kv"
@@ -82,7 +82,7 @@ def build_caller_record(label: str, state: CallerState) -> CallerRecord:
 def find_completed_changes(
     plan: PlanItem, work: FlowJob | None, *callers: CallerRecord
 ) -> set[str]:
-    done = list_completed_changes(plan, work, callers)
+    done = find_which_changes_were_made(plan, work, callers)
     return {text for text, is_made in zip(plan.planned_changes, done, strict=True) if is_made}
 
 
@@ -183,4 +183,4 @@ def test_unknown_planned_change_is_not_shown_as_completed() -> None:
     """This version of the app cannot know whether such a change is made."""
     plan = replace(build_item(), planned_changes=("paint the flow blue",))
 
-    assert list_completed_changes(plan, build_job(FlowJobState.RETIRED), ()) == (False,)
+    assert find_which_changes_were_made(plan, build_job(FlowJobState.RETIRED), ()) == (False,)

@@ -4,7 +4,7 @@ from shared.domain.platform_errors import (
     OTHER,
     REFUSALS,
     find_error_code,
-    find_fix,
+    find_error_fix,
     find_most_specific_code,
     parse_connection,
     parse_quoted_id,
@@ -68,7 +68,7 @@ def test_specific_code_overrides_the_message() -> None:
 def test_unknown_error_keeps_its_code_and_has_a_fix() -> None:
     assert find_error_code("SomethingNew", "text") is OTHER
     assert find_most_specific_code("SomethingNew", "text") == "SomethingNew"
-    assert "retry" in find_fix("SomethingNew")
+    assert "retry" in find_error_fix("SomethingNew")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from shared.domain.network.service_tags import (
     AddressRangeChange,
     ServiceTag,
     ServiceTagList,
-    list_changes,
+    list_tag_changes,
     parse_service_tags,
 )
 
@@ -54,14 +54,14 @@ def test_unreadable_tag_has_unknown_addresses_and_cannot_be_compared() -> None:
 
     assert broken.find_addresses(f"{PLEX}.WestEurope") is None
     with pytest.raises(ValueError, match=r"PowerPlatformPlex\.WestEurope"):
-        list_changes(build_list(WestEurope="20.61.88.128/26"), broken, PLEX)
+        list_tag_changes(build_list(WestEurope="20.61.88.128/26"), broken, PLEX)
 
 
 def test_changes_list_published_prefixes_by_region() -> None:
     before = build_list(WestEurope="10.0.0.0/25 10.9.0.0/24", EastUS="10.3.0.0/24")
     after = build_list(WestEurope="10.0.0.0/24 10.1.0.0/24 10.1.1.0/24", ItalyNorth="fd00::/57")
 
-    assert list_changes(before, after, PLEX) == [
+    assert list_tag_changes(before, after, PLEX) == [
         build_change("EastUS", removed="10.3.0.0/24"),
         build_change("ItalyNorth", added="fd00::/57"),
         build_change(
@@ -74,14 +74,14 @@ def test_equal_addresses_in_other_prefixes_are_not_a_change() -> None:
     before = build_list(WestEurope="10.0.0.0/24 10.1.0.0/24")
     after = build_list(WestEurope="10.1.0.0/24 10.0.0.0/25 10.0.0.128/25")
 
-    assert list_changes(before, after, PLEX) == []
+    assert list_tag_changes(before, after, PLEX) == []
 
 
 def test_changed_prefixes_in_no_region_are_listed_separately() -> None:
     before = build_list(whole="10.0.0.0/24 10.7.0.0/24", WestEurope="10.0.0.0/24")
     after = build_list(whole="10.0.0.0/23 10.8.0.0/16", WestEurope="10.0.0.0/23")
 
-    assert list_changes(before, after, PLEX) == [
+    assert list_tag_changes(before, after, PLEX) == [
         build_change("WestEurope", added="10.0.1.0/24"),
         build_change("", added="10.8.0.0/16", removed="10.7.0.0/24"),
     ]

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from shared.adapters.flow_service.service import FlowService
 from shared.adapters.flow_service.wire import RunEntity
 from shared.adapters.http.client import ServiceRequest, is_within
-from shared.domain.callers.call_headers import NOT_SHOWN, CallTraits, parse_traits
+from shared.domain.callers.call_headers import NOT_SHOWN, CallTraits, parse_call_traits
 from shared.domain.definitions.json_values import mapping_at
 from shared.errors import CmkflowError, ServiceOutage, ThrottledError
 
@@ -44,7 +44,7 @@ async def read_call_traits(service: FlowService, run: RunEntity) -> CallTraits:
     except CmkflowError:
         return NOT_SHOWN
     headers = mapping_at(outputs or {}, "headers")
-    return parse_traits(headers) if headers else NOT_SHOWN
+    return parse_call_traits(headers) if headers else NOT_SHOWN
 
 
 def _is_expected(uri: str, run_id: str, domains: tuple[str, ...]) -> bool:

@@ -19,7 +19,7 @@ from shared.domain.keys.environment_checks import (
     ENVIRONMENT_WARNING,
     check_environment_type,
     check_geography,
-    check_managed,
+    check_managed_environment,
 )
 from shared.domain.network.firewall_issue import NOT_REQUIRED, FirewallIssue
 from shared.domain.plans.flow_facts import FlowFacts
@@ -42,7 +42,7 @@ def list_eligibility_findings(facts: EnvironmentSnapshot) -> Iterator[Finding]:
     If one is applied, a finding also says whether the environment's link to its policy works.
     """
     environment = facts.environment
-    yield check_managed(environment)
+    yield check_managed_environment(environment)
     yield check_environment_type(environment)
     yield _build_geography_finding(facts)
     yield _build_environment_limit_finding(facts)
@@ -215,17 +215,17 @@ def _list_unrequired_firewall_findings(issues: Iterable[FirewallIssue]) -> Itera
         if len(equal) == 1:
             yield warning("firewall", equal[0].message, equal[0].fix, equal[0].name)
         elif equal[0].firewall_id:
-            names = _format_names([one.firewall_name for one in equal])
+            names = _format_first_names([one.firewall_name for one in equal])
             text = f"{len(equal)} firewalls do not surely allow {', '.join(tags)}: {names}."
             fix = f"Allow inbound HTTPS from these service tags on each of them.{NOT_REQUIRED}"
             yield warning("firewall", text, fix)
         else:
-            names = _format_names([one.name.partition(":")[2] for one in equal])
+            names = _format_first_names([one.name.partition(":")[2] for one in equal])
             text = f"The app reads no firewall of {len(equal)} called hosts: {names}."
             yield warning("firewall", text, equal[0].fix.replace("its owner", "their owners"))
 
 
-def _format_names(names: Sequence[str]) -> str:
+def _format_first_names(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"{', '.join(names[:_NAMED])}{more}"
 

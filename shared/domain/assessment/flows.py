@@ -54,12 +54,12 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
     if isinstance(facts.flows, NoAnswer):
         return ()
     answers = _evaluate_all_flows(facts, facts.flows)
-    graph = _build_graph(facts.flows)
+    graph = _build_dependency_graph(facts.flows)
     is_before = find_phase(facts) is AssessmentPhase.BEFORE_KEY
     found = []
     for flow in facts.flows.values():
         answer = answers[flow.workflow_id]
-        if answer.stays_on_microsoft_key is False or _is_protected(facts, flow):
+        if answer.stays_on_microsoft_key is False or _was_moved_to_key(facts, flow):
             continue
         summary = flow.summary
         chains = [
@@ -79,7 +79,7 @@ def assess_flows(facts: EnvironmentSnapshot) -> tuple[AssessedFlow, ...]:
                 category=summary.category if summary else TriggerCategory.UNKNOWN,
                 has_trigger_url=bool(summary and summary.category.has_callback_url),
                 stays_on_microsoft_key=answer.stays_on_microsoft_key,
-                is_on_microsoft_key_list=_is_listed(facts, flow),
+                is_on_microsoft_key_list=_is_on_microsoft_key_list(facts, flow),
                 microsoft_key_reasons=tuple(str(reason) for reason in answer.microsoft_key_reasons),
                 message=answer.message,
                 blocked_by_flows=chains[0] if chains else (),
@@ -145,7 +145,7 @@ def _list_definition_findings(
 def _list_call_loop_findings(
     flows: Mapping[str, FlowFacts], to_migrate: Collection[str]
 ) -> Iterator[Finding]:
-    for cycle in _build_graph(flows).call_loops:
+    for cycle in _build_dependency_graph(flows).call_loops:
         if set(cycle).isdisjoint(to_migrate):
             continue
         names = ", ".join(_list_display_names(flows, cycle))
@@ -199,15 +199,15 @@ def _list_reconciliation_findings(
     differences = list(facts.differences)
     if not facts.microsoft_key_lists.is_matched:
         differences.append("The list has flow ids that Dataverse does not have.")
-    by_rule = _evaluate_by_rule(flows, listed=())
+    by_rule = _evaluate_flows_by_rule(flows, listed=())
     for flow in flows.values():
-        answer, listed = by_rule[flow.workflow_id], _is_listed(facts, flow)
+        answer, listed = by_rule[flow.workflow_id], _is_on_microsoft_key_list(facts, flow)
         if listed and answer.stays_on_microsoft_key is False:
             differences.append(
                 f"The platform lists {flow.display_name} as a flow that stays, but its "
                 "definition shows no reason."
             )
-        if listed is False and answer.stays_on_microsoft_key and not _is_protected(facts, flow):
+        if listed is False and answer.stays_on_microsoft_key and not _was_moved_to_key(facts, flow):
             differences.append(
                 f"By Microsoft's documents {flow.display_name} stays "
                 f"({answer.microsoft_key_reasons[0]}), but the platform does not list it."
@@ -222,8 +222,8 @@ def _evaluate_all_flows(
     facts: EnvironmentSnapshot, flows: Mapping[str, FlowFacts]
 ) -> dict[str, MicrosoftKeyEvaluation]:
     if isinstance(facts.microsoft_key_lists, NoAnswer):
-        return _evaluate_by_rule(flows, listed=())
-    answers = _evaluate_by_rule(flows, listed=facts.microsoft_key_lists.not_movable)
+        return _evaluate_flows_by_rule(flows, listed=())
+    answers = _evaluate_flows_by_rule(flows, listed=facts.microsoft_key_lists.not_movable)
     for key in facts.microsoft_key_lists.on_microsoft_key - facts.microsoft_key_lists.not_movable:
         if key in flows and flows[key].summary is None:
             answers[key] = MicrosoftKeyEvaluation(
@@ -237,7 +237,7 @@ def _evaluate_all_flows(
     return answers
 
 
-def _evaluate_by_rule(
+def _evaluate_flows_by_rule(
     flows: Mapping[str, FlowFacts], *, listed: Collection[str]
 ) -> dict[str, MicrosoftKeyEvaluation]:
     summaries = {key: flow.summary for key, flow in flows.items() if flow.summary}
@@ -257,13 +257,13 @@ def _evaluate_by_rule(
     return answers
 
 
-def _build_graph(flows: Mapping[str, FlowFacts]) -> DependencyGraph:
+def _build_dependency_graph(flows: Mapping[str, FlowFacts]) -> DependencyGraph:
     return DependencyGraph(
         {key: flow.summary.children if flow.summary else () for key, flow in flows.items()}
     )
 
 
-def _is_listed(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool | None:
+def _is_on_microsoft_key_list(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool | None:
     if isinstance(facts.microsoft_key_lists, NoAnswer):
         return None
     if flow.workflow_id in facts.microsoft_key_lists.not_movable:
@@ -271,7 +271,7 @@ def _is_listed(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool | None:
     return False if facts.microsoft_key_lists.is_matched else None
 
 
-def _is_protected(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool:
+def _was_moved_to_key(facts: EnvironmentSnapshot, flow: FlowFacts) -> bool:
     """Return whether the platform is known to have moved the flow to the key."""
     if isinstance(facts.microsoft_key_lists, NoAnswer) or not facts.environment.is_linked:
         return False

@@ -11,7 +11,7 @@ from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 
 
-def add_flow_job(
+def with_remediation_status(
     facts: EnvironmentSnapshot,
     flow: AssessedFlow,
     job: FlowJob | None,

@@ -68,15 +68,15 @@ NOT_READ = CallTraits(source=CallerSource.NOT_READ)
 NOT_LISTED = CallTraits(source=CallerSource.NOT_LISTED)
 
 
-def parse_traits(headers: Mapping[str, object]) -> CallTraits:
+def parse_call_traits(headers: Mapping[str, object]) -> CallTraits:
     """Return what the headers of a call show about its caller. Ignores the case of header names."""
     named = {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
-    if workflow := _parse_workflow(named):
+    if workflow := _parse_calling_workflow(named):
         return workflow
     if "aeg-event-type" in named or "aeg-subscription-name" in named:
-        name = _accept_if_matching(_SUBSCRIPTION_NAME, named.get("aeg-subscription-name", ""))
+        name = _get_text_if_matching(_SUBSCRIPTION_NAME, named.get("aeg-subscription-name", ""))
         return CallTraits(source=CallerSource.EVENT_GRID, source_id=name.lower())
-    if hook := _accept_if_matching(_ID, named.get("x-vss-subscriptionid", "")):
+    if hook := _get_text_if_matching(_ID, named.get("x-vss-subscriptionid", "")):
         return CallTraits(source=CallerSource.AZURE_DEVOPS, source_id=hook.lower())
     return CallTraits(
         source=CallerSource.OTHER,
@@ -85,18 +85,18 @@ def parse_traits(headers: Mapping[str, object]) -> CallTraits:
     )
 
 
-def _parse_workflow(named: Mapping[str, str]) -> CallTraits | None:
+def _parse_calling_workflow(named: Mapping[str, str]) -> CallTraits | None:
     in_agent = _WORKFLOW_IN_AGENT.match(named.get("user-agent", ""))
     found = (
-        _accept_if_matching(_URL_ID, named.get("x-ms-workflow-id", ""))
+        _get_text_if_matching(_URL_ID, named.get("x-ms-workflow-id", ""))
         or (in_agent and in_agent[1])
         or ""
     )
-    if not found and not _accept_if_matching(_RUN_ID, named.get("x-ms-client-tracking-id", "")):
+    if not found and not _get_text_if_matching(_RUN_ID, named.get("x-ms-client-tracking-id", "")):
         return None
     name = named.get("x-ms-workflow-name", "")
     group = named.get("x-ms-workflow-resourcegroup-name", "")
-    subscription = _accept_if_matching(_ID, named.get("x-ms-workflow-subscription-id", ""))
+    subscription = _get_text_if_matching(_ID, named.get("x-ms-workflow-subscription-id", ""))
     source, source_id = CallerSource.WORKFLOW, ""
     if found and _FLOW_GROUP.fullmatch(group) and _ID.fullmatch(name):
         source, source_id = CallerSource.FLOW, name
@@ -114,7 +114,7 @@ def _parse_workflow(named: Mapping[str, str]) -> CallTraits | None:
     return CallTraits(source=source, source_id=source_id.lower(), workflow_url_id=found.lower())
 
 
-def _accept_if_matching(pattern: re.Pattern[str], text: str) -> str:
+def _get_text_if_matching(pattern: re.Pattern[str], text: str) -> str:
     return text if pattern.fullmatch(text) else ""
 
 

@@ -46,9 +46,9 @@ class CsvCaller:
     #: The values of each flow, by line.
     flows: dict[int, dict[str, str]] = field(default_factory=dict)
 
-    def build_entry(self, *lines: int) -> dict[str, Any]:
+    def build_declaration(self, *lines: int) -> dict[str, Any]:
         """Return the caller in the form that the API accepts, with the flows of these lines."""
-        return normalize_entry({**self.values, "flows": [self.flows[line] for line in lines]})
+        return normalize_declaration({**self.values, "flows": [self.flows[line] for line in lines]})
 
 
 def parse_csv(text: str) -> tuple[list[CsvCaller], list[CsvFault]]:
@@ -59,7 +59,7 @@ def parse_csv(text: str) -> tuple[list[CsvCaller], list[CsvFault]]:
     found: dict[str, CsvCaller] = {}
     faults: list[CsvFault] = []
     for line, row in _parse_rows(text):
-        if fault := row if isinstance(row, str) else _add_row(found, line, row):
+        if fault := row if isinstance(row, str) else _add_line_to_caller(found, line, row):
             faults.append(CsvFault(line=line, text=fault))
         if len(faults) == _MOST_FAULTS:
             text = f"{_MOST_FAULTS} lines are wrong. The lines after this one were not read"
@@ -68,7 +68,7 @@ def parse_csv(text: str) -> tuple[list[CsvCaller], list[CsvFault]]:
     return [*found.values()], faults
 
 
-def normalize_entry(entry: Mapping[Any, Any]) -> dict[str, Any]:
+def normalize_declaration(entry: Mapping[Any, Any]) -> dict[str, Any]:
     """Remove empty values from a caller, and convert texts to numbers, lists and URL ids."""
     found = _remove_empty_values(entry)
     number, flows = found.get(_NUMBER), found.get("flows")
@@ -82,7 +82,7 @@ def normalize_entry(entry: Mapping[Any, Any]) -> dict[str, Any]:
     return found
 
 
-def _add_row(found: dict[str, CsvCaller], line: int, row: Mapping[str, str]) -> str:
+def _add_line_to_caller(found: dict[str, CsvCaller], line: int, row: Mapping[str, str]) -> str:
     """Add the values of a line to its caller. Returns what is wrong with the line, or ""."""
     name = row.get("name", "")
     if not name:
@@ -113,7 +113,7 @@ def _parse_rows(text: str) -> Iterator[tuple[int, dict[str, str] | str]]:
             for cells in reader:
                 if header is None:
                     header = _parse_header(cells)
-                elif row := _build_row(header, cells):
+                elif row := _map_cells_to_columns(header, cells):
                     yield start + reader.line_num, row
                 before = reader.line_num
         except csv.Error as error:
@@ -138,7 +138,7 @@ def _parse_header(cells: list[str]) -> list[str]:
     return header
 
 
-def _build_row(header: list[str], cells: list[str]) -> dict[str, str] | str:
+def _map_cells_to_columns(header: list[str], cells: list[str]) -> dict[str, str] | str:
     if len(cells) > len(header):
         return "it has more values than columns"
     values = zip(header, (one.strip() for one in cells), strict=False)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 
-from shared.domain.callers.url_secret import is_reference
+from shared.domain.callers.url_secret import is_url_secret_reference
 from shared.domain.definitions.json_literals import list_json_strings_around
 from shared.domain.trigger_urls.replacement import replace_in_json, replace_trigger_urls
 from shared.domain.trigger_urls.signatures import (
@@ -93,7 +93,7 @@ class RewrittenText:
     not_replaced: frozenset[str] = frozenset()
 
 
-def find_references(text: str, *, is_json: bool) -> tuple[FlowReference, ...]:
+def find_flow_references(text: str, *, is_json: bool) -> tuple[FlowReference, ...]:
     """Return the trigger URLs in a text, in order. In JSON, also returns the child flow ids."""
     return tuple(_find_json_references(text) if is_json else _find_url_references(text))
 
@@ -105,7 +105,7 @@ def contains_reference(
     wanted = {FlowReferenceKind.TRIGGER_URL: urls, FlowReferenceKind.CHILD_FLOW: flow_ids}
     return any(
         reference.id in wanted[reference.kind]
-        for reference in find_references(text, is_json=is_json)
+        for reference in find_flow_references(text, is_json=is_json)
     )
 
 
@@ -114,9 +114,9 @@ def split_at_references(text: str, *, is_json: bool) -> list[str]:
 
     For a reference to a secret, returns two empty parts, as for a URL alone.
     """
-    if is_reference(text):
+    if is_url_secret_reference(text):
         return ["", ""]  # as for the URL that it replaces
-    return _split_at_references(text, find_references(text, is_json=is_json))
+    return _split_text_around(text, find_flow_references(text, is_json=is_json))
 
 
 def replace_references(
@@ -134,10 +134,10 @@ def replace_references(
     else:
         new_text = replace_trigger_urls(text, urls)
     before, after = (
-        find_references(text, is_json=is_json),
-        find_references(new_text, is_json=is_json),
+        find_flow_references(text, is_json=is_json),
+        find_flow_references(new_text, is_json=is_json),
     )
-    if _split_at_references(text, before) != _split_at_references(new_text, after):
+    if _split_text_around(text, before) != _split_text_around(new_text, after):
         raise EditConflict("The change would affect more than trigger URLs and flow ids")
     masked = [mask_signatures(new_text[reference.start : reference.end]) for reference in after]
     totals, seen = Counter(masked), Counter[str]()
@@ -186,7 +186,7 @@ def is_secret_reference(text: str, edits: Iterable[CallerEdit]) -> bool:
     )
 
 
-def find_old_format(text: str, edits: Iterable[CallerEdit]) -> str | None:
+def find_format_before_reference(text: str, edits: Iterable[CallerEdit]) -> str | None:
     """Return the format of the text that an edit replaced by a reference to a secret.
 
     Returns None if `text` is not such a reference, or if its caller's texts have no format.
@@ -217,7 +217,7 @@ def revert_edits(text: str, edits: Sequence[CallerEdit], signatures: Mapping[str
             return unmask_signatures(edit.old, signatures)
     if not edits:
         return text
-    references = find_references(text, is_json=edits[0].is_json)
+    references = find_flow_references(text, is_json=edits[0].is_json)
     masked = [mask_signatures(text[reference.start : reference.end]) for reference in references]
     edits = _select_edits_to_revert(edits, masked)
     restored: dict[int, str] = {}
@@ -328,7 +328,7 @@ def _find_json_references(text: str) -> list[FlowReference]:
     return references
 
 
-def _split_at_references(text: str, references: Sequence[FlowReference]) -> list[str]:
+def _split_text_around(text: str, references: Sequence[FlowReference]) -> list[str]:
     starts = [reference.start for reference in references]
     ends = [reference.end for reference in references]
     return [text[end:start] for end, start in zip([0, *ends], [*starts, len(text)], strict=True)]

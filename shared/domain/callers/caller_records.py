@@ -104,7 +104,7 @@ class CallerIndexEntry:
     found_at: datetime
 
 
-def build_index_entries(
+def build_caller_index_entries(
     caller: Caller, seen: datetime, *, is_shared: bool = False
 ) -> list[CallerIndexEntry]:
     """Return the index entries of a caller, one for each flow or trigger URL id that it holds.

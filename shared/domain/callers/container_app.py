@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.domain.callers.url_secret import build_reference, find_secret_uri
+from shared.domain.callers.url_secret import build_reference_to_uri, find_secret_uri
 from shared.domain.definitions.json_values import mapping_at, objects_at, text_at
 
 #: How the names of places begin.
@@ -58,7 +58,7 @@ class ContainerApp:
             name.startswith(VARIABLE) and values.get(name) != text for name, text in texts.items()
         )
 
-    def build_change(
+    def build_patch_body(
         self, texts: Mapping[str, str], identities: Mapping[str, str]
     ) -> dict[str, object]:
         """Return the body of the PATCH that writes `texts`.
@@ -70,7 +70,7 @@ class ContainerApp:
         """
         properties: dict[str, object] = {}
         if any(name.startswith(SECRET) for name in texts):
-            secrets = [self._change_secret(one, texts, identities) for one in self.secrets]
+            secrets = [self._build_changed_secret(one, texts, identities) for one in self.secrets]
             properties["configuration"] = {"secrets": secrets}
         if self.changes_variable(texts):
             template = self._copy_template()
@@ -92,7 +92,7 @@ class ContainerApp:
                 del variable["value"]
         return template
 
-    def _change_secret(
+    def _build_changed_secret(
         self,
         secret: Mapping[str, object],
         texts: Mapping[str, str],
@@ -112,7 +112,7 @@ class ContainerApp:
 
 def _format_secret_text(secret: Mapping[str, object]) -> str:
     uri = text_at(secret, "keyVaultUrl")
-    return build_reference(uri) if uri else text_at(secret, "value") or ""
+    return build_reference_to_uri(uri) if uri else text_at(secret, "value") or ""
 
 
 def describe_place(name: str) -> str:

@@ -80,7 +80,7 @@ def build_declared_caller_id(name: str) -> str:
     return hash_key(DECLARED_CALLER, name.strip().casefold())
 
 
-def build_callers(declared: DeclaredCaller) -> list[Caller]:
+def build_callers_of_declaration(declared: DeclaredCaller) -> list[Caller]:
     """Return a caller for each flow that a declared caller calls."""
     return [_build_caller(declared, flow) for flow in declared.flows]
 
@@ -102,7 +102,7 @@ def build_secret_callers(declared: DeclaredCaller) -> list[Caller]:
     ]
 
 
-def describe_new_url(flow: CalledFlow) -> str:
+def describe_place_of_new_url(flow: CalledFlow) -> str:
     """Return a text that says where the owner of a caller finds the copy's URL."""
     if flow.new_url_secret:
         return f"The new URL is in the {format_secret(flow.new_url_secret)}."
@@ -123,7 +123,7 @@ def _build_caller(declared: DeclaredCaller, flow: CalledFlow) -> Caller:
         environment_id=flow.environment_id or None,
         trigger_url_ids=frozenset({flow.current_trigger_url_id} - {""}),
         child_flow_ids=frozenset({flow.current_flow_id} - {""}),
-        manual_reason=f"{ask} copy. {describe_new_url(flow)} {confirm}",
+        manual_reason=f"{ask} copy. {describe_place_of_new_url(flow)} {confirm}",
         revert_reason=f"{ask} original again. {confirm}",
         max_url_length=declared.max_url_length,
         allowed_hosts=declared.allowed_hosts,

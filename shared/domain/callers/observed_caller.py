@@ -100,7 +100,10 @@ class NamedCaller:
             return unidentified
         if self.is_known:
             return self.name
-        who = self.name or _KINDS.get(traits.source, "").format(_shorten_id(traits)).strip()
+        who = (
+            self.name
+            or _KINDS.get(traits.source, "").format(_format_short_caller_id(traits)).strip()
+        )
         return f"unknown caller: {who}" if who else "unknown caller"
 
     @property
@@ -192,7 +195,7 @@ def _add_caller_name(caller: ObservedCaller, names: CallerNames) -> NamedCaller:
     return NamedCaller(name=known or title, is_known=bool(known), observed=caller)
 
 
-def _shorten_id(traits: CallTraits) -> str:
+def _format_short_caller_id(traits: CallTraits) -> str:
     if traits.source is CallerSource.LOGIC_APP:
         group, _, name = traits.source_id.partition("/providers/microsoft.logic/workflows/")
         return f"{name} in {group.rpartition('/')[2]}"

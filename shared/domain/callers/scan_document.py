@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from shared.domain.callers.caller_edit import CHILD_REFERENCE
-from shared.domain.trigger_urls.find_ids import find_known_ids, find_last_digits
+from shared.domain.trigger_urls.find_ids import find_known_ids, find_possible_ids
 from shared.domain.trigger_urls.trigger_url import RETIRED_HOST
 from shared.domain.trigger_urls.url_layout import (
     UrlLayout,
@@ -115,7 +115,7 @@ def scan_document_part(
     without dashes: each occurrence of one is a reference. If `ids` is None, each trigger URL is a
     reference.
     """
-    found = find_last_digits(part) if ids is None else find_known_ids(part, ids)
+    found = find_possible_ids(part) if ids is None else find_known_ids(part, ids)
     for first, last in found:
         if not start <= first < end:
             continue
@@ -132,7 +132,7 @@ def scan_document_part(
 def _build_reference(text: str, id_start: int, id_end: int) -> ScannedReference:
     start, host, reason = id_start, None, ""
     if layout := find_layout_around(text, id_start):
-        start, host, shape = layout.start, layout.host, _detect_shape(text, layout)
+        start, host, shape = layout.start, layout.host, _detect_reference_shape(text, layout)
         reason = _MANUAL_REASONS.get(shape, "" if layout.is_replaceable else _INCOMPLETE)
     elif path := _find_url_start(text, id_start, id_end):
         (start, host), shape = path, ReferenceShape.PATH
@@ -162,7 +162,7 @@ def _find_url_start(text: str, id_start: int, id_end: int) -> tuple[int, str | N
     return (before.start("path"), None) if host is None else (before.start(), host.lower())
 
 
-def _detect_shape(text: str, layout: UrlLayout) -> ReferenceShape:
+def _detect_reference_shape(text: str, layout: UrlLayout) -> ReferenceShape:
     if is_inside_another(text, layout):
         return ReferenceShape.NESTED_URL
     if layout.has_version:

@@ -14,14 +14,14 @@ from shared.domain.callers.caller_edit import split_at_references
 from shared.domain.callers.caller_records import CallerEditIntent
 
 
-def hash_value(*parts: str) -> str:
+def hash_texts(*parts: str) -> str:
     """Return the SHA-256 of these texts, such as an address and its value."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def hash_surroundings(place: str, text: str, *, is_json: bool) -> str:
     """Return one digest of a caller's address and its text, without trigger URLs and flow ids."""
-    return hash_value(place, *split_at_references(text, is_json=is_json))
+    return hash_texts(place, *split_at_references(text, is_json=is_json))
 
 
 def find_changed_digests(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:

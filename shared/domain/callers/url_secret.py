@@ -32,13 +32,13 @@ def build_url_secret(address: str, environment_id: str, workflow_id: str) -> Cal
     return replace(secret, is_created_if_missing=True, tags=tags)
 
 
-def format_reference(address: str) -> str:
+def build_reference_to_address(address: str) -> str:
     """Return the app setting text that refers to the secret at this address."""
     vault_url, _, name = address.partition("|")
-    return build_reference(f"{vault_url}/secrets/{name}")
+    return build_reference_to_uri(f"{vault_url}/secrets/{name}")
 
 
-def build_reference(uri: str) -> str:
+def build_reference_to_uri(uri: str) -> str:
     """Return the app setting text that refers to the secret with this URI."""
     return f"@Microsoft.KeyVault(SecretUri={uri})"
 
@@ -61,6 +61,6 @@ def format_url_secret(address: str) -> str:
     return f"{name} in {vault_url}"
 
 
-def is_reference(text: str) -> bool:
+def is_url_secret_reference(text: str) -> bool:
     """Return whether the whole text is a reference to a URL secret."""
     return bool(find_secret_uri(text))

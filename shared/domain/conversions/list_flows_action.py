@@ -20,7 +20,7 @@ from shared.domain.definitions.connector_operations import is_list_flows_as_admi
 from shared.domain.definitions.expressions import (
     ExpressionReference,
     PathSegment,
-    find_references,
+    find_function_calls,
     find_whole_reference,
 )
 from shared.domain.definitions.flow_definition import find_definition_place
@@ -109,18 +109,18 @@ def _find_action_obstacles(step: ActionNode) -> Iterator[str]:
 def _find_reader_obstacles(
     definition: Mapping[str, object], steps: list[ActionNode], lists: list[ActionNode]
 ) -> Iterator[str]:
-    flow = _follow_results(steps, lists)
+    flow = _find_result_shapes(steps, lists)
     around = {name.lower() for step in lists for name in step.path.split("/")[:-1]}
     for step in steps:
         for text in _list_own_texts(step):
-            for found in find_references(text):
-                if not _is_supported(found, text, step, flow):
+            for found in find_function_calls(text):
+                if not _is_supported_use(found, text, step, flow):
                     yield f"{step.name} reads what V2 does not return: {found.text[:_LONGEST]}"
                 elif found.function == "result" and (found.argument or "").lower() in around:
                     yield f"{step.name} reads all results of its scope: {found.text[:_LONGEST]}"
     for text in list_texts(definition.get("outputs")):
-        for found in find_references(text):
-            if _find_shape(found, flow, _FOREIGN) is not _FOREIGN:
+        for found in find_function_calls(text):
+            if _find_call_shape(found, flow, _FOREIGN) is not _FOREIGN:
                 yield f"The flow's outputs contain the list: {found.text[:_LONGEST]}"
 
 
@@ -131,18 +131,18 @@ def _list_own_texts(step: ActionNode) -> Iterator[str]:
             yield from list_texts(value)
 
 
-def _follow_results(steps: list[ActionNode], lists: list[ActionNode]) -> _Found:
+def _find_result_shapes(steps: list[ActionNode], lists: list[ActionNode]) -> _Found:
     loops = frozenset(step.name.lower() for step in steps if step.type == "Foreach")
     flow = _Found({step.name.lower(): _Result(_OUTPUTS, _BODY) for step in lists}, {}, loops)
     known = -1
     while known != len(flow.results) + len(flow.items):
         known = len(flow.results) + len(flow.items)
         for step in steps:
-            _record_result(step, flow)
+            _note_result_shape(step, flow)
     return flow
 
 
-def _record_result(step: ActionNode, flow: _Found) -> None:
+def _note_result_shape(step: ActionNode, flow: _Found) -> None:
     shape = _find_passed_shape(step, flow)
     if shape is _FOREIGN:
         return
@@ -176,24 +176,28 @@ def _find_passed_input(step: ActionNode) -> object:
 
 def _find_passed_shape(step: ActionNode, flow: _Found) -> _Shape:
     found = find_whole_reference(_find_passed_input(step))
-    shape = _find_shape(found, flow, _find_enclosing_item_shape(step, flow)) if found else _FOREIGN
+    shape = (
+        _find_call_shape(found, flow, _find_enclosing_item_shape(step, flow)) if found else _FOREIGN
+    )
     if found is None or shape is _FOREIGN:
         return _FOREIGN
-    reached = _find_shape_at(shape, found.keys)
+    reached = _find_shape_at_path(shape, found.keys)
     return _FOREIGN if reached is _MISSING else reached
 
 
-def _is_supported(found: ExpressionReference, text: str, step: ActionNode, flow: _Found) -> bool:
+def _is_supported_use(
+    found: ExpressionReference, text: str, step: ActionNode, flow: _Found
+) -> bool:
     handed_on = _find_passed_input(step)
     item = (
         _find_enclosing_item_shape(step, flow)
         if text == handed_on
         else _find_item_shape(step, flow)
     )
-    shape = _find_shape(found, flow, item)
+    shape = _find_call_shape(found, flow, item)
     if shape is _FOREIGN:
         return True
-    reached = _find_shape_at(shape, found.keys)
+    reached = _find_shape_at_path(shape, found.keys)
     if reached is None:
         return True
     if reached is _MISSING:
@@ -206,7 +210,7 @@ def _is_supported(found: ExpressionReference, text: str, step: ActionNode, flow:
     return text == handed_on and find_whole_reference(text) is not None and not is_auto_table
 
 
-def _find_shape(found: ExpressionReference, flow: _Found, item: _Shape) -> _Shape:
+def _find_call_shape(found: ExpressionReference, flow: _Found, item: _Shape) -> _Shape:
     """Return the shape of what a function call returns.
 
     `item` is the shape of `item()` where the function is called.
@@ -240,7 +244,7 @@ def _find_enclosing_item_shape(step: ActionNode, flow: _Found) -> _Shape:
     return flow.items.get(loop, _FOREIGN) if loop else _FOREIGN
 
 
-def _find_shape_at(shape: _Shape, keys: tuple[PathSegment, ...]) -> _Shape:
+def _find_shape_at_path(shape: _Shape, keys: tuple[PathSegment, ...]) -> _Shape:
     """Return the shape at the end of a path.
 
     Returns `_MISSING` if V2 does not return that member.

@@ -10,7 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from shared.domain.conversions.conversion import ConversionResult
-from shared.domain.definitions.expressions import ExpressionReference, PathSegment, find_references
+from shared.domain.definitions.expressions import (
+    ExpressionReference,
+    PathSegment,
+    find_function_calls,
+)
 from shared.domain.definitions.flow_definition import find_definition_place
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
 
@@ -45,7 +49,7 @@ def convert_power_apps_trigger(client_data: str) -> ConversionResult:
         document: _Json = json.loads(client_data.removeprefix("\ufeff"))
         definition: Any = mapping_at(document, *(find_definition_place(document) or ()))
         every: _Json = definition.get("triggers") or {}
-        triggers = [one for one in every.values() if _is_v1(one)]
+        triggers = [one for one in every.values() if _is_v1_trigger(one)]
         if not triggers:
             return ConversionResult(client_data=client_data)
         if len(every) != 1:
@@ -60,7 +64,7 @@ def convert_power_apps_trigger(client_data: str) -> ConversionResult:
     return ConversionResult(client_data=text)
 
 
-def _is_v1(trigger: object) -> bool:
+def _is_v1_trigger(trigger: object) -> bool:
     raw = as_mapping(trigger)
     return text_at(raw, "type") == "Request" and text_at(raw, "kind") == "PowerApp"
 
@@ -72,9 +76,11 @@ def _convert_trigger(trigger: _Json) -> dict[str, str]:
     names: dict[str, str] = {}
     counts: dict[str, int] = {}
     converted: _Json = {}
-    titles = {name: _choose_title(name, as_mapping(value)) for name, value in properties.items()}
+    titles = {
+        name: _choose_input_title(name, as_mapping(value)) for name, value in properties.items()
+    }
     for name, value in properties.items():
-        base, hint, kind = _parse_input(name, as_mapping(value))
+        base, hint, kind = _parse_trigger_input(name, as_mapping(value))
         count = counts[base] = counts.get(base, -1) + 1
         names[name] = f"{base}_{count}" if count else base
         is_taken = list(titles.values()).count(titles[name]) > 1
@@ -103,7 +109,7 @@ def _convert_trigger(trigger: _Json) -> dict[str, str]:
     return names
 
 
-def _parse_input(name: str, value: Mapping[str, object]) -> tuple[str, str, str]:
+def _parse_trigger_input(name: str, value: Mapping[str, object]) -> tuple[str, str, str]:
     kind = text_at(value, "type") or ""
     if kind not in _INPUTS:
         raise _Obstacle(
@@ -116,7 +122,7 @@ def _parse_input(name: str, value: Mapping[str, object]) -> tuple[str, str, str]
     return _INPUTS[kind]
 
 
-def _choose_title(name: str, value: Mapping[str, object]) -> str:
+def _choose_input_title(name: str, value: Mapping[str, object]) -> str:
     return text_at(value, "title") or name.removesuffix(_SUFFIX) or name
 
 
@@ -143,13 +149,15 @@ def _rewrite_texts(value: Any, rewrite: Callable[[str], str]) -> Any:
 
 
 def _rewrite_expressions(text: str, names: Mapping[str, str]) -> str:
-    edits = [edit for found in find_references(text) for edit in _find_edits(found, names)]
+    edits = [
+        edit for found in find_function_calls(text) for edit in _find_input_renames(found, names)
+    ]
     for start, end, name in sorted(edits, reverse=True):
         text = text[:start] + name + text[end:]
     return text
 
 
-def _find_edits(
+def _find_input_renames(
     found: ExpressionReference, names: Mapping[str, str]
 ) -> Iterator[tuple[int, int, str]]:
     """Yield the start, the end and the new text of an input's name in a function call.
@@ -160,31 +168,31 @@ def _find_edits(
         return
     keys, member = found.keys, ""
     if found.function == "trigger":
-        member, keys = _find_first_name(keys) or "", keys[1:]
+        member, keys = _get_first_name(keys) or "", keys[1:]
         if member in _ABOUT_RUN:
             return
     elif found.function == "triggerbody":
-        yield from _find_input_edits(found, keys, names)
+        yield from _find_input_name_edit(found, keys, names)
         return
     if member not in {"", "outputs"} or found.function not in {"trigger", "triggeroutputs"}:
         raise _build_whole_trigger_obstacle(found)
-    first, slash, rest = (_find_first_name(keys) or "").partition("/")
+    first, slash, rest = (_get_first_name(keys) or "").partition("/")
     if first in _BESIDE_BODY:
         return
     if first != "body":
         raise _build_whole_trigger_obstacle(found)
     if not slash:
-        yield from _find_input_edits(found, keys[1:], names)
+        yield from _find_input_name_edit(found, keys[1:], names)
     elif rest in names:
         yield keys[0].start, keys[0].end, f"body/{names[rest]}"
     else:
         raise _build_undeclared_input_obstacle(rest)
 
 
-def _find_input_edits(
+def _find_input_name_edit(
     found: ExpressionReference, keys: tuple[PathSegment, ...], names: Mapping[str, str]
 ) -> Iterator[tuple[int, int, str]]:
-    name = _find_first_name(keys)
+    name = _get_first_name(keys)
     if name is None:
         raise _build_whole_trigger_obstacle(found)
     if name not in names:
@@ -192,7 +200,7 @@ def _find_input_edits(
     yield keys[0].start, keys[0].end, names[name]
 
 
-def _find_first_name(keys: tuple[PathSegment, ...]) -> str | None:
+def _get_first_name(keys: tuple[PathSegment, ...]) -> str | None:
     return keys[0].name if keys else None
 
 

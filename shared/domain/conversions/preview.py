@@ -84,7 +84,11 @@ def build_unified_diff(old: str, new: str) -> str:
     """
     lines = list(
         difflib.unified_diff(
-            _format_lines(old), _format_lines(new), "as it is", "as proposed", lineterm=""
+            _format_definition_lines(old),
+            _format_definition_lines(new),
+            "as it is",
+            "as proposed",
+            lineterm="",
         )
     )
     text = mask_signatures("\n".join(lines))
@@ -95,6 +99,6 @@ def build_unified_diff(old: str, new: str) -> str:
     return f"{shown}\n… {left} more lines are not shown."
 
 
-def _format_lines(client_data: str) -> list[str]:
+def _format_definition_lines(client_data: str) -> list[str]:
     definition = parse_client_data(client_data).definition
     return json.dumps(definition, indent=2, ensure_ascii=False).splitlines()

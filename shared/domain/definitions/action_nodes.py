@@ -22,7 +22,7 @@ class ActionNode(NamedTuple):
 
 def walk_actions(definition: Mapping[str, object]) -> Iterator[ActionNode]:
     """Yield every action in the order of the definition. A container comes before its actions."""
-    stack: list[tuple[str, str, object]] = _list_entries("", definition.get("actions"))
+    stack: list[tuple[str, str, object]] = _list_action_entries("", definition.get("actions"))
     while stack:
         name, path, raw = stack.pop()
         if not isinstance(raw, dict):
@@ -30,7 +30,7 @@ def walk_actions(definition: Mapping[str, object]) -> Iterator[ActionNode]:
         yield ActionNode(name=name, path=path, type=text_at(raw, "type") or "", raw=raw)
         if not _CONTAINING.isdisjoint(raw):
             for prefix, actions in reversed(list(_list_branches(path, raw))):
-                stack.extend(_list_entries(prefix, actions))
+                stack.extend(_list_action_entries(prefix, actions))
 
 
 #: Members that contain further actions. Most actions have none of them.
@@ -51,7 +51,7 @@ def _list_branches(path: str, raw: Mapping[str, object]) -> Iterator[tuple[str, 
         yield f"{path}/tool:{name}", as_mapping(tool).get("actions")
 
 
-def _list_entries(prefix: str, actions: object) -> list[tuple[str, str, object]]:
+def _list_action_entries(prefix: str, actions: object) -> list[tuple[str, str, object]]:
     """Return the entries of an `actions` object in reverse order, for a stack."""
     entries = [
         (name, f"{prefix}/{name}" if prefix else name, raw)

@@ -52,7 +52,7 @@ def build_canonical_definition(text: str) -> str:
 
     Text that is not JSON, or nests too deeply, is returned unchanged.
     """
-    return DefinitionText(text).build_canonical()
+    return DefinitionText(text).build_canonical_text()
 
 
 class DefinitionText:
@@ -63,13 +63,14 @@ class DefinitionText:
         self._text = text
         self._definitions: list[dict[str, object]] = []
         #: The decoded object without the ids and empty members that the platform adds to actions;
-        #: None: the text is no JSON object. Valid until `digest` or `build_canonical` is called.
+        #: None: the text is no JSON object. Valid until `digest` or `build_canonical_text`
+        #: is called.
         self.document: dict[str, object] | None = None
         self._decoded: object = None
         self._is_json = True
         try:
             self._decoded = json.loads(
-                text, object_hook=self._remove_additions, parse_float=_parse_number
+                text, object_hook=self._remove_platform_additions, parse_float=_parse_number
             )
         except (ValueError, RecursionError):
             self._is_json = False
@@ -78,9 +79,11 @@ class DefinitionText:
 
     def digest(self) -> str:
         """Return the digest of the text; see `hash_definition`."""
-        return hashlib.sha256(self.build_canonical().encode("utf-8", "surrogatepass")).hexdigest()
+        return hashlib.sha256(
+            self.build_canonical_text().encode("utf-8", "surrogatepass")
+        ).hexdigest()
 
-    def build_canonical(self) -> str:
+    def build_canonical_text(self) -> str:
         """Return the canonical text; see `build_canonical_definition`."""
         document, self.document = self._decoded, None
         for definition in self._definitions:
@@ -93,7 +96,7 @@ class DefinitionText:
         except (ValueError, RecursionError):
             return self._text
 
-    def _remove_additions(self, value: dict[str, object]) -> dict[str, object]:
+    def _remove_platform_additions(self, value: dict[str, object]) -> dict[str, object]:
         """Remove members that the platform adds to an object.
 
         The JSON decoder calls this method, for inner objects first.

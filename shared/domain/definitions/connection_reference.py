@@ -94,7 +94,9 @@ def list_embedded_connections(references: Mapping[str, object]) -> tuple[Embedde
         name = text_at(connection, "name") or text_at(entry, "connectionName") or ""
         source = text_at(entry, "runtimeSource") or text_at(entry, "source") or "embedded"
         is_invokers = source.lower() == "invoker"
-        is_referenced = _find_logical_name(entry) or _find_logical_name(connection)
+        is_referenced = _get_reference_logical_name(entry) or _get_reference_logical_name(
+            connection
+        )
         if is_referenced or not (name or is_invokers):
             continue
         connector = text_at(api, "name") or text_at(api, "id") or text_at(entry, "id") or key
@@ -125,24 +127,26 @@ class ConnectionUse:
 def list_connections_used(client_data: str) -> tuple[ConnectionUse, ...]:
     """Return, in order, the connections that a flow needs when it is turned on."""
     found = []
-    for key, value in _get_references(_decode_client_data(client_data)).items():
+    for key, value in _get_connection_references(_decode_client_data(client_data)).items():
         entry = as_mapping(value)
         connection = mapping_at(entry, "connection")
         source = text_at(entry, "runtimeSource") or text_at(entry, "source") or "embedded"
         if source.lower() == "invoker":
             continue
         name = text_at(connection, "name") or text_at(entry, "connectionName") or ""
-        logical_name = _find_logical_name(entry) or _find_logical_name(connection) or ""
+        logical_name = (
+            _get_reference_logical_name(entry) or _get_reference_logical_name(connection) or ""
+        )
         found.append(ConnectionUse(key=key, logical_name=logical_name, connection_id=name))
     return tuple(found)
 
 
 def parse_embedded_connections(client_data: str) -> tuple[EmbeddedConnection, ...]:
     """Return the embedded connections of a definition, or none if the text has no definition."""
-    return list_embedded_connections(_get_references(_decode_client_data(client_data)))
+    return list_embedded_connections(_get_connection_references(_decode_client_data(client_data)))
 
 
-def with_references(client_data: str, logical_names: Mapping[str, str]) -> str:
+def with_connection_references(client_data: str, logical_names: Mapping[str, str]) -> str:
     """Return a definition in which some connections use a connection reference.
 
     `logical_names` contains the connection reference for each key of `connectionReferences` to
@@ -151,7 +155,7 @@ def with_references(client_data: str, logical_names: Mapping[str, str]) -> str:
     if not logical_names:
         return client_data
     document = _decode_client_data(client_data)
-    references = _get_references(document)
+    references = _get_connection_references(document)
     for key, logical_name in logical_names.items():
         entry = references[key]
         entry.pop("connectionName", None)
@@ -189,7 +193,7 @@ def build_logical_name(connection: EmbeddedConnection, reference: str) -> str:
     return f"cmk_{connector}_{reference.replace('-', '')[:12]}"
 
 
-def _find_logical_name(holder: Mapping[str, object]) -> str | None:
+def _get_reference_logical_name(holder: Mapping[str, object]) -> str | None:
     return text_at(holder, "connectionReferenceLogicalName")
 
 
@@ -197,7 +201,7 @@ def _decode_client_data(client_data: str) -> object:
     return json.loads(client_data.removeprefix("\ufeff"))
 
 
-def _get_references(document: object) -> dict[str, dict[str, object]]:
+def _get_connection_references(document: object) -> dict[str, dict[str, object]]:
     place = find_definition_place(as_mapping(document)) or ()
     found = mapping_at(as_mapping(document), *place[:-1], "connectionReferences")
     return {key: value for key, value in found.items() if isinstance(value, dict)}

@@ -21,7 +21,7 @@ class ConnectorOperation:
     operation_id: str | None
 
 
-def get_operation(
+def get_connector_operation(
     step: Mapping[str, object], connection_references: Mapping[str, object]
 ) -> ConnectorOperation:
     """Return the connector and the operation id of a trigger or action, as far as it names them."""
@@ -29,7 +29,7 @@ def get_operation(
     host = mapping_at(inputs, "host")
     metadata = mapping_at(step, "metadata", "flowSystemMetadata")
     return ConnectorOperation(
-        connector=_find_connector(host, connection_references),
+        connector=_find_connector_name(host, connection_references),
         # In older connector actions, only the metadata has the operation id
         # (platform.md#list-flows-as-admin).
         operation_id=text_at(host, "operationId")
@@ -43,9 +43,9 @@ def is_list_flows_as_admin_v1(
 ) -> bool:
     """Return whether an action is *List flows as Admin (V1)* (platform.md#list-flows-as-admin)."""
     host = mapping_at(step, "inputs", "host")
-    if not host or _find_connector(host, connection_references) != _MANAGEMENT_CONNECTOR:
+    if not host or _find_connector_name(host, connection_references) != _MANAGEMENT_CONNECTOR:
         return False
-    operation = get_operation(step, connection_references)
+    operation = get_connector_operation(step, connection_references)
     if operation.operation_id:
         return operation.operation_id == "ListFlowsInEnvironment"
     inputs = mapping_at(step, "inputs")
@@ -70,7 +70,7 @@ def find_connection_key(host: Mapping[str, object]) -> str | None:
     return found[1] if found else None
 
 
-def _find_connector(
+def _find_connector_name(
     host: Mapping[str, object], connection_references: Mapping[str, object]
 ) -> str | None:
     if api_id := text_at(host, "apiId"):

@@ -18,7 +18,9 @@ NOT_ANSWERED = (
 )
 
 
-def answers_validation(definition: Mapping[str, object], action_types: Collection[str]) -> bool:
+def answers_event_grid_validation(
+    definition: Mapping[str, object], action_types: Collection[str]
+) -> bool:
     """Return whether a flow's actions seem to return the code of a validation event, or call its
     URL.
 

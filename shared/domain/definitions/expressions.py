@@ -53,12 +53,12 @@ class _Token:
     end: int
 
 
-def find_references(text: str) -> Iterator[ExpressionReference]:
+def find_function_calls(text: str) -> Iterator[ExpressionReference]:
     """Yield every function call in the expressions of a text."""
     for start, end in _find_expression_spans(text):
         tokens = _tokenize(text, start, end)
         for place, token in enumerate(tokens):
-            if token.kind == "name" and _get_mark(tokens, place + 1) == "(":
+            if token.kind == "name" and _get_mark_at(tokens, place + 1) == "(":
                 yield _parse_call(text, tokens, place)
 
 
@@ -66,7 +66,7 @@ def find_whole_reference(value: object) -> ExpressionReference | None:
     """Return the function call if the value consists of exactly one, else None."""
     if not isinstance(value, str) or not value.startswith("@"):
         return None
-    found = next(find_references(value), None)
+    found = next(find_function_calls(value), None)
     return found if found and (found.start, found.end) == (1, len(value.rstrip())) else None
 
 
@@ -141,14 +141,14 @@ def _parse_path(tokens: Sequence[_Token], place: int) -> tuple[tuple[PathSegment
     """Parse the path that starts at `place`. Returns its segments and the place after it."""
     keys: list[PathSegment] = []
     while True:
-        step = place + 1 if _get_mark(tokens, place) == "?" else place
-        if _get_mark(tokens, step) == ".":
+        step = place + 1 if _get_mark_at(tokens, place) == "?" else place
+        if _get_mark_at(tokens, step) == ".":
             step += 1
             if step == len(tokens) or tokens[step].kind != "name":
                 return tuple(keys), place
             keys.append(_parse_segment(tokens[step : step + 1]))
             place = step + 1
-        elif _get_mark(tokens, step) == "[":
+        elif _get_mark_at(tokens, step) == "[":
             closing = _find_closing_index(tokens, step)
             keys.append(_parse_segment(tokens[step + 1 : closing]))
             place = closing + 1
@@ -181,13 +181,13 @@ def _find_closing_index(tokens: Sequence[_Token], place: int) -> int:
 
 def _find_wrapping_function(tokens: Sequence[_Token], first: int, end: int) -> str:
     """Return the function whose only argument is the tokens from `first` to `end`, or ""."""
-    if first < 2 or _get_mark(tokens, first - 1) != "(" or _get_mark(tokens, end) != ")":
+    if first < 2 or _get_mark_at(tokens, first - 1) != "(" or _get_mark_at(tokens, end) != ")":
         return ""
     before = tokens[first - 2]
     return before.text.lower() if before.kind == "name" else ""
 
 
-def _get_mark(tokens: Sequence[_Token], place: int) -> str:
+def _get_mark_at(tokens: Sequence[_Token], place: int) -> str:
     found = 0 <= place < len(tokens) and tokens[place].kind == "mark"
     return tokens[place].text if found else ""
 

@@ -11,8 +11,11 @@ from functools import cached_property
 from urllib.parse import urlsplit
 
 from shared.domain.definitions.action_nodes import ActionNode, walk_actions
-from shared.domain.definitions.connector_operations import get_operation, is_list_flows_as_admin_v1
-from shared.domain.definitions.event_grid_validation import answers_validation
+from shared.domain.definitions.connector_operations import (
+    get_connector_operation,
+    is_list_flows_as_admin_v1,
+)
+from shared.domain.definitions.event_grid_validation import answers_event_grid_validation
 from shared.domain.definitions.json_values import as_mapping, mapping_at, parse_json_value, text_at
 from shared.domain.definitions.trigger_kinds import TriggerCategory, classify_trigger
 from shared.errors import InvalidInput
@@ -132,7 +135,7 @@ class FlowDefinition:
     @cached_property
     def answers_event_grid(self) -> bool:
         """Return whether the flow answers Event Grid's validation of its trigger URL."""
-        return answers_validation(self.definition, {step.type for step in self._steps})
+        return answers_event_grid_validation(self.definition, {step.type for step in self._steps})
 
     @cached_property
     def environment_variables(self) -> tuple[str, ...]:
@@ -168,7 +171,7 @@ class FlowDefinition:
         return tuple(walk_actions(self.definition))
 
     def _parse_trigger(self, name: str, raw: Mapping[str, object]) -> Trigger:
-        operation = get_operation(raw, self.connection_references)
+        operation = get_connector_operation(raw, self.connection_references)
         inputs = mapping_at(raw, "inputs")
         kind = text_at(raw, "kind")
         type_ = text_at(raw, "type") or ""

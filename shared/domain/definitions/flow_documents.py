@@ -29,7 +29,7 @@ class FlowInDocument:
     resource: Mapping[str, object] = field(repr=False)
 
 
-def find_flows(document: object) -> Iterator[FlowInDocument]:
+def find_flows_in_document(document: object) -> Iterator[FlowInDocument]:
     """Yield the flows of a document in order. Does not search inside a flow."""
     stack: list[tuple[str, object]] = [("$", document)]
     while stack:

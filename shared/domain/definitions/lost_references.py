@@ -22,8 +22,10 @@ def list_unresolved_references(client_data: str) -> tuple[str, ...]:
     `connectionReferences` does not contain.
     """
     document = _decode_client_data(client_data)
-    known = _get_references(document)
-    return tuple(dict.fromkeys(key for key in _find_keys_used(document) if key not in known))
+    known = _get_connection_references(document)
+    return tuple(
+        dict.fromkeys(key for key in _find_reference_keys_used(document) if key not in known)
+    )
 
 
 def find_lost_references(before: str, now: str) -> References:
@@ -33,11 +35,13 @@ def find_lost_references(before: str, now: str) -> References:
     else differs. A person who removes an entry also changes what used it.
     """
     old, new = _decode_client_data(before), _decode_client_data(now)
-    kept = _get_references(new)
-    missing = {key: entry for key, entry in _get_references(old).items() if key not in kept}
-    if not kept and _without_references(old) == _without_references(new):
+    kept = _get_connection_references(new)
+    missing = {
+        key: entry for key, entry in _get_connection_references(old).items() if key not in kept
+    }
+    if not kept and _format_without_references(old) == _format_without_references(new):
         return missing
-    used = set(_find_keys_used(new))
+    used = set(_find_reference_keys_used(new))
     return {key: entry for key, entry in missing.items() if key in used}
 
 
@@ -52,7 +56,7 @@ def with_lost_references(before: str, now: str) -> str:
         return now
     holder = mapping_at(document, *place[:-1])
     assert isinstance(holder, dict)
-    holder["connectionReferences"] = {**_get_references(document), **lost}
+    holder["connectionReferences"] = {**_get_connection_references(document), **lost}
     if json.dumps(document, sort_keys=True) == json.dumps(
         _decode_client_data(before), sort_keys=True
     ):
@@ -60,7 +64,7 @@ def with_lost_references(before: str, now: str) -> str:
     return json.dumps(document, separators=(",", ":"))
 
 
-def describe_references(references: References) -> str:
+def describe_connection_references(references: References) -> str:
     """Return the connection references in one line for people: each key, and what it refers to."""
     uses = {
         use.key: use.logical_name or use.connection_id
@@ -76,12 +80,12 @@ def _decode_client_data(client_data: str) -> Mapping[str, object]:
         return {}
 
 
-def _get_references(document: Mapping[str, object]) -> References:
+def _get_connection_references(document: Mapping[str, object]) -> References:
     place = find_definition_place(document) or ("",)
     return mapping_at(document, *place[:-1], "connectionReferences")
 
 
-def _find_keys_used(document: Mapping[str, object]) -> Iterator[str]:
+def _find_reference_keys_used(document: Mapping[str, object]) -> Iterator[str]:
     place = find_definition_place(document)
     definition = mapping_at(document, *place) if place else {}
     steps = [*map(as_mapping, mapping_at(definition, "triggers").values())]
@@ -91,6 +95,6 @@ def _find_keys_used(document: Mapping[str, object]) -> Iterator[str]:
             yield key
 
 
-def _without_references(document: Mapping[str, object]) -> str:
+def _format_without_references(document: Mapping[str, object]) -> str:
     place = find_definition_place(document)
     return json.dumps(mapping_at(document, *place) if place else document, sort_keys=True)

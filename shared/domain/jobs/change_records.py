@@ -136,7 +136,10 @@ def _list_caller_changes(
             before = () if intent.is_first_edit else active[intent.caller_id]
             active[intent.caller_id] = caller_edit.merge_edits(before, edits)
         for edit in edits:
-            old, new = (_hash_text(edit.old), edit.old_id), (_hash_text(edit.new), edit.new_id)
+            old, new = (
+                (_hash_masked_definition(edit.old), edit.old_id),
+                (_hash_masked_definition(edit.new), edit.new_id),
+            )
             if is_revert:
                 old, new = new, old
             yield ChangeRecord(
@@ -162,5 +165,5 @@ def _list_deletion_changes(job: FlowJob, deletion: Deletion | None) -> Iterator[
         )
 
 
-def _hash_text(masked: str) -> str:
+def _hash_masked_definition(masked: str) -> str:
     return hashlib.sha256(masked.encode("utf-8", "surrogatepass")).hexdigest()

@@ -187,7 +187,7 @@ def mark_deleting(deletion: Deletion, *, now: datetime) -> Deletion:
     return replace(changed, deleted_at=deletion.deleted_at or now)
 
 
-def return_to_checks(deletion: Deletion, *, now: datetime) -> Deletion:
+def mark_archiving_again(deletion: Deletion, *, now: datetime) -> Deletion:
     """Return the deletion in the state `archiving`, because its original still exists.
 
     The time of the delete request stays: the platform may have accepted the request and show the
@@ -208,7 +208,7 @@ def mark_deleted(deletion: Deletion, *, now: datetime) -> Deletion:
     return _with_state(deletion, DeletionState.DELETED, text, now, due=now)
 
 
-def mark_blocked(deletion: Deletion) -> Deletion:
+def with_rescheduling_fix(deletion: Deletion) -> Deletion:
     """Remove the time of the delete request from a blocked deletion, and change its fix.
 
     The fix asks a person to schedule the deletion again instead of to retry.

@@ -16,12 +16,12 @@ ENVIRONMENT_WARNING = 20
 _UNSUPPORTED_SKUS = frozenset({"trial", "subscriptionbasedtrial", "teams"})
 
 
-def assess_environments(facts: KeySnapshot) -> Iterator[Finding]:
+def list_environment_findings(facts: KeySnapshot) -> Iterator[Finding]:
     """Yield findings about the policy's environments and the number of environments on keys."""
     assert facts.policy
     for environment in facts.environments_on_policy:
         yield check_geography(facts.policy, environment)
-        yield check_managed(environment)
+        yield check_managed_environment(environment)
         yield check_environment_type(environment)
         yield _check_link(environment)
     count = sum(environment.policy is not None for environment in facts.environments)
@@ -49,7 +49,7 @@ def check_geography(policy: EnterprisePolicy, environment: Environment) -> Findi
     return problem(code, text, "Use a policy in the environment's geography.", subject)
 
 
-def check_managed(environment: Environment) -> Finding:
+def check_managed_environment(environment: Environment) -> Finding:
     """Return a finding on whether the environment is a Managed Environment, which a key
     requires.
     """

@@ -17,7 +17,7 @@ from shared.domain.finding import (
     unknown,
     warning,
 )
-from shared.domain.keys.environment_checks import assess_environments
+from shared.domain.keys.environment_checks import list_environment_findings
 from shared.domain.keys.key import EnterprisePolicy, KeySnapshot
 from shared.domain.keys.vault_checks import ROLE, list_vault_findings
 from shared.domain.keys.version_checks import list_version_findings
@@ -115,7 +115,7 @@ def check_key(facts: KeySnapshot) -> KeyCheckResult:
         vault_id=facts.vault_id,
         key_name=facts.key_name,
         environments=tuple(sorted(one.display_name for one in facts.environments_on_policy)),
-        findings=(*list_key_findings(facts), *(assess_environments(facts) if policy else ())),
+        findings=(*list_key_findings(facts), *(list_environment_findings(facts) if policy else ())),
         policy_replacement_steps=list_policy_replacement_steps(facts),
     )
 

@@ -70,7 +70,7 @@ class TrafficRule:
         )
 
 
-def split_by_target(
+def split_firewall_by_target(
     whole: Firewall,
     nat: Sequence[TrafficRule],
     network: Sequence[TrafficRule],
@@ -93,7 +93,7 @@ def split_by_target(
         if rule.access is RuleAction.ALLOW
         and _may_match_https(rule)
         and not includes_every_destination(rule.destinations)
-        and not _is_private(rule.sources)
+        and not _is_only_private_addresses(rule.sources)
     }
     found += [
         _build_network_rule_firewall(
@@ -104,7 +104,9 @@ def split_by_target(
     everywhere = _build_network_rule_firewall(
         whole, ("*",), [rule for rule in network if includes_every_destination(rule.destinations)]
     )
-    if not found or any(not _is_private(rule.sources) for rule in everywhere[0].rules):
+    if not found or any(
+        not _is_only_private_addresses(rule.sources) for rule in everywhere[0].rules
+    ):
         found.insert(0, everywhere)
     return found
 
@@ -128,8 +130,8 @@ def _build_public_address_firewall(
         hosts=whole.hosts | hosts.get(address, frozenset()),
         rules=(
             *whole.rules,
-            *(_build_rule(rule, None) for rule in refusing),
-            *(_build_rule(rule, answer) for rule, answer in leading),
+            *(_build_firewall_rule(rule, None) for rule in refusing),
+            *(_build_firewall_rule(rule, answer) for rule, answer in leading),
         ),
     )
     return found, (*refusing, *(rule for rule, _ in leading))
@@ -141,7 +143,7 @@ def _build_network_rule_firewall(
     found = [
         *_find_matching_rules([TrafficDestination(addresses=destinations, port=HTTPS)], network)
     ]
-    rules = (*firewall.rules, *(_build_rule(rule, answer) for rule, answer in found))
+    rules = (*firewall.rules, *(_build_firewall_rule(rule, answer) for rule, answer in found))
     return replace(firewall, rules=rules), tuple(rule for rule, _ in found)
 
 
@@ -161,7 +163,7 @@ def _find_matching_rules(
             yield rule, all_match(answers)
 
 
-def _build_rule(rule: TrafficRule, answer: bool | None) -> FirewallRule:
+def _build_firewall_rule(rule: TrafficRule, answer: bool | None) -> FirewallRule:
     return FirewallRule(
         name=rule.name, action=rule.access, sources=rule.sources, is_certain=answer is True
     )
@@ -177,7 +179,7 @@ def _is_tcp(protocol: str) -> bool | None:
     return None if protocol.startswith("<") else False
 
 
-def _is_private(sources: Iterable[str]) -> bool:
+def _is_only_private_addresses(sources: Iterable[str]) -> bool:
     try:
         return not AddressRanges.parse(sources) - _PRIVATE
     except ValueError:

@@ -29,9 +29,9 @@ from shared.domain.network.firewall_fix_text import (
     format_bicep_part,
     format_bicep_resource,
     format_extension_comment,
-    format_label,
+    format_identifier,
     format_terraform,
-    format_toset,
+    format_terraform_set,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.matching import HTTPS, includes_every_destination
@@ -125,10 +125,10 @@ def _propose_group_entries(
     more = {member: group[member] for member in ("location", "tags") if group.get(member)}
     block = TerraformBlock(
         "resource",
-        ("azurerm_ip_group_cidr", format_label(own)),
+        ("azurerm_ip_group_cidr", format_identifier(own)),
         [
             _ONE_BY_ONE,
-            ("for_each", format_toset(new)),
+            ("for_each", format_terraform_set(new)),
             ("ip_group_id", fill_id_placeholders(group_id)),
             ("cidr", RawText("each.value")),
         ],
@@ -167,7 +167,7 @@ def _propose_group_and_rule(
     )
     terraform_group = TerraformBlock(
         "resource",
-        ("azurerm_ip_group", format_label(group)),
+        ("azurerm_ip_group", format_identifier(group)),
         [
             ("name", group),
             ("resource_group_name", place.group),
@@ -188,10 +188,13 @@ def _propose_group_and_rule(
         ),
         azure_cli="\n".join(commands),
         bicep="\n".join(
-            (bicep_group, _format_bicep_rule(rule, RawText(f"{format_label(group)}.id"), version))
+            (
+                bicep_group,
+                _format_bicep_rule(rule, RawText(f"{format_identifier(group)}.id"), version),
+            )
         ),
         terraform=format_terraform(
-            terraform_group, _build_terraform_rule(rule, format_label(group))
+            terraform_group, _build_terraform_rule(rule, format_identifier(group))
         ),
         notes=(
             *notes,
@@ -215,7 +218,7 @@ def _format_rule_name(rule: TrafficRule) -> str:
     return f"{PREFIX}{rule.name}"
 
 
-def _build_document(rule: TrafficRule, group_id: object) -> Document:
+def _build_rule_document(rule: TrafficRule, group_id: object) -> Document:
     is_policy = _is_policy_rule(rule)
     kinds = {"ruleType": "NatRule" if rule.translated else "NetworkRule"} if is_policy else {}
     document: dict[str, object] = {
@@ -233,7 +236,7 @@ def _build_document(rule: TrafficRule, group_id: object) -> Document:
 
 
 def _format_bicep_rule(rule: TrafficRule, group_id: RawText, version: str) -> str:
-    place, rules = ResourceIdParts.parse(rule.place), [_build_document(rule, group_id)]
+    place, rules = ResourceIdParts.parse(rule.place), [_build_rule_document(rule, group_id)]
     if not _is_policy_rule(rule):
         member = f"{'nat' if rule.translated else 'network'}RuleCollections"
         part = {member: [{"name": rule.collection, "properties": {"rules": rules}}]}
@@ -251,7 +254,7 @@ def _format_bicep_rule(rule: TrafficRule, group_id: RawText, version: str) -> st
 
 
 def _format_rule_command(rule: TrafficRule, group_id: str) -> str:
-    place, document = ResourceIdParts.parse(rule.place), _build_document(rule, group_id)
+    place, document = ResourceIdParts.parse(rule.place), _build_rule_document(rule, group_id)
     where: dict[str, object] = {**place.options, "collection-name": rule.collection}
     if _is_policy_rule(rule):
         command = "network firewall policy rule-collection-group collection rule add"
@@ -292,7 +295,7 @@ def _build_terraform_rule(rule: TrafficRule, group: str) -> TerraformBlock:
     if not is_policy:
         kind = f"azurerm_firewall_{word}_rule_collection"
         return TerraformBlock(
-            "resource", (kind, format_label(rule.collection)), ["beside its rules:", own]
+            "resource", (kind, format_identifier(rule.collection)), ["beside its rules:", own]
         )
     collection = TerraformBlock(
         f"{word}_rule_collection",

@@ -52,7 +52,7 @@ class RuleReader:
             properties = mapping_at(group, "properties")
             if "ruleCollections" not in properties and properties.get("rules"):
                 # An older API version, which templates still use, has another format.
-                self.record_unread_rules(f"{text_at(group, 'name')}/rules", "older rules")
+                self.collect_unread_rules(f"{text_at(group, 'name')}/rules", "older rules")
             own = text_at(group, "name") or ""
             for collection in self._sort_by_priority(properties, "ruleCollections", own):
                 name = text_at(collection, "name") or own
@@ -61,18 +61,18 @@ class RuleReader:
     def _sort_by_priority(self, properties: Document, member: str, owner: str) -> list[Document]:
         listed = properties.get(member)
         if not isinstance(listed, list | None):
-            self.record_unread_rules(f"{owner}/{member}", listed)
+            self.collect_unread_rules(f"{owner}/{member}", listed)
             return []
         return sorted(map(as_mapping, listed or ()), key=_get_priority)
 
     def _collect_rules(self, collection: Document, kind: str | None, name: str, place: str) -> None:
         listed = collection.get("rules")
         if not isinstance(listed, list | None):
-            self.record_unread_rules(f"{name}/rules", listed)
+            self.collect_unread_rules(f"{name}/rules", listed)
         action = (text_at(mapping_at(collection, "action"), "type") or "").lower()
         for rule in map(as_mapping, listed if isinstance(listed, list) else ()):
             rule_kind = kind or text_at(rule, "ruleType")
-            self._record_ip_groups(rule, place, name)
+            self._collect_ip_group_users(rule, place, name)
             if rule_kind == "NatRule":
                 found = self._parse_rule(
                     rule, RuleAction.ALLOW, _build_translated_destination(rule)
@@ -82,7 +82,7 @@ class RuleReader:
                 found = self._parse_rule(rule, _ACCESS[action], None)
                 self.network.append(replace(found, place=place, collection=name))
             elif rule_kind != "ApplicationRule":
-                self.record_unread_rules(f"{name}/{text_at(rule, 'name')}", action or rule_kind)
+                self.collect_unread_rules(f"{name}/{text_at(rule, 'name')}", action or rule_kind)
 
     def _parse_rule(
         self, rule: Document, access: RuleAction, translated: TrafficDestination | None
@@ -90,21 +90,21 @@ class RuleReader:
         return TrafficRule(
             name=text_at(rule, "name") or "",
             access=access,
-            sources=tuple(self._list_addresses(rule, "source")),
-            destinations=tuple(self._list_addresses(rule, "destination")),
+            sources=tuple(self._list_rule_addresses(rule, "source")),
+            destinations=tuple(self._list_rule_addresses(rule, "destination")),
             ports=tuple(_list_texts(rule, "destinationPorts")),
             protocols=tuple(_list_texts(rule, "ipProtocols") or _list_texts(rule, "protocols")),
             translated=translated,
             ip_groups=tuple(map(str.lower, _list_texts(rule, "sourceIpGroups"))),
         )
 
-    def _record_ip_groups(self, rule: Document, place: str, collection: str) -> None:
+    def _collect_ip_group_users(self, rule: Document, place: str, collection: str) -> None:
         for end in ("source", "destination"):
             for group_id in _list_texts(rule, f"{end}IpGroups"):
                 user = (place, collection, text_at(rule, "name") or "")
                 self.users.setdefault(group_id.lower(), set()).add(user)
 
-    def _list_addresses(self, rule: Document, end: str) -> Iterator[str]:
+    def _list_rule_addresses(self, rule: Document, end: str) -> Iterator[str]:
         for text in _list_texts(rule, f"{end}Addresses"):
             yield from format_prefixes(text)
         for group_id in _list_texts(rule, f"{end}IpGroups"):
@@ -112,7 +112,7 @@ class RuleReader:
         if end == "destination":
             yield from _list_texts(rule, "destinationFqdns")
 
-    def record_unread_rules(self, name: str, text: object) -> None:
+    def collect_unread_rules(self, name: str, text: object) -> None:
         """Record that some rules cannot be read, so that they may allow or deny anything."""
         self.unread += build_unread_rules(name, text)
 

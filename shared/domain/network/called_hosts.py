@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.domain.network.firewall import Firewall
-from shared.domain.network.host_matching import is_of_microsoft, protects_host
+from shared.domain.network.host_matching import is_microsoft_host, protects_host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,4 +40,4 @@ def list_called_hosts(
         )
         for host in sorted(hosts, key=lambda host: (host is None, host))
     ]
-    return [one for one in found if one.firewalls or not is_of_microsoft(one.host)]
+    return [one for one in found if one.firewalls or not is_microsoft_host(one.host)]

@@ -56,7 +56,7 @@ class FirewallDecision:
         """
         return asked & IPV4 if self.is_ipv4_only else asked
 
-    def is_without_addresses(self, asked: AddressRanges) -> bool:
+    def has_no_reaching_address(self, asked: AddressRanges) -> bool:
         """Return whether none of these addresses can reach the host, so that the real ones are
         unknown.
         """

@@ -43,7 +43,7 @@ class ResourceIdParts:
     @property
     def label(self) -> str:
         """Return the resource's name as an identifier of Bicep and Terraform."""
-        return format_label(self.names[-1])
+        return format_identifier(self.names[-1])
 
 
 def fill_id_placeholders(resource_id: str) -> str:
@@ -54,7 +54,7 @@ def fill_id_placeholders(resource_id: str) -> str:
     return f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}{place}"
 
 
-def format_label(name: str) -> str:
+def format_identifier(name: str) -> str:
     """Return a name as an identifier of Bicep and Terraform: letters, digits and underscores."""
     plain = re.sub(r"\W", "_", name, flags=re.ASCII)
     return plain if _WORD.fullmatch(plain) else f"_{plain}"
@@ -85,7 +85,7 @@ def format_bicep_resource(
 ) -> str:
     """Return a complete resource in Bicep. `kind` is its type and version."""
     body = {"name": name, **more, "properties": properties}
-    return f"resource {format_label(name)} '{kind}' = {_format_bicep_value(body)}\n"
+    return f"resource {format_identifier(name)} '{kind}' = {_format_bicep_value(body)}\n"
 
 
 def format_bicep_part(
@@ -102,11 +102,11 @@ def format_bicep_children(
     own_type, _, version = kind.partition("@")
     above = f"{own_type.rpartition('/')[0]}@{version}"
     existing = _format_bicep_value({"name": parent})
-    declared = [f"resource {format_label(parent)} '{above}' existing = {existing}\n"]
+    declared = [f"resource {format_identifier(parent)} '{above}' existing = {existing}\n"]
     declared += [
-        f"resource {format_label(f'{parent}_{name}')} '{kind}' = "
+        f"resource {format_identifier(f'{parent}_{name}')} '{kind}' = "
         + _format_bicep_value(
-            {"parent": RawText(format_label(parent)), "name": name, "properties": one}
+            {"parent": RawText(format_identifier(parent)), "name": name, "properties": one}
         )
         + "\n"
         for name, one in properties.items()
@@ -165,10 +165,12 @@ def format_terraform(*blocks: TerraformBlock) -> str:
 
 def format_terraform_part(kind: str, name: str, part: "tuple[str, object] | TerraformBlock") -> str:
     """Return a part of a resource in Terraform."""
-    return format_terraform(TerraformBlock("resource", (kind, format_label(name)), [MERGED, part]))
+    return format_terraform(
+        TerraformBlock("resource", (kind, format_identifier(name)), [MERGED, part])
+    )
 
 
-def format_toset(values: Sequence[str]) -> RawText:
+def format_terraform_set(values: Sequence[str]) -> RawText:
     """Return a list as a set of Terraform, as `for_each` requires."""
     return RawText(f"toset({_format_hcl_value(values, _STEP)})")
 

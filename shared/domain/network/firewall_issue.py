@@ -86,7 +86,7 @@ def find_firewall_issue(
     unlisted = tuple(
         tag
         for tag, whole in asked.items()
-        if admission.is_without_addresses(whole) and IPV4 - admission.allowed
+        if admission.has_no_reaching_address(whole) and IPV4 - admission.allowed
     )
     if not lacking and not unlisted:
         return None

@@ -55,7 +55,7 @@ def find_geography(region: str) -> str:
     return _SHORT.get(name, name)
 
 
-def list_regions(geography: str, regions: Iterable[str]) -> tuple[str, ...]:
+def list_regions_of_geography(geography: str, regions: Iterable[str]) -> tuple[str, ...]:
     """Return which of these regions belong to a geography, sorted.
 
     Returns none for an unknown geography.

@@ -49,7 +49,7 @@ class ClaimedHosts:
     def list_unchecked_hosts(self, hosts: Iterable[str | None]) -> tuple[str, ...]:
         """Return which of these hosts are not Microsoft's and have no known firewall."""
         return tuple(
-            host for host in hosts if host and not is_of_microsoft(host) and host not in self
+            host for host in hosts if host and not is_microsoft_host(host) and host not in self
         )
 
 
@@ -66,7 +66,7 @@ class HostMatcher:
         self._has_unclaimed = bool(claimed.list_unchecked_hosts(hosts))
         # One of Microsoft's hosts can deny a flow only if a known firewall protects it.
         self.may_be_refused = any(
-            not is_of_microsoft(host) or (host and host in claimed) for host in hosts
+            not is_microsoft_host(host) or (host and host in claimed) for host in hosts
         )
 
     def may_pass_through(self, firewall: Firewall, *, is_for_flows: bool) -> bool:
@@ -81,7 +81,7 @@ class HostMatcher:
         return is_for_flows and (self._may_be_any or (self._has_unclaimed and not firewall.hosts))
 
 
-def is_of_microsoft(host: str | None) -> bool:
+def is_microsoft_host(host: str | None) -> bool:
     """Return whether a host belongs to one of Microsoft's services. False for an expression."""
     labels = (host or "").lower().rstrip(".").split(".")
     return any(".".join(labels[first:]) in MICROSOFT_HOSTS for first in range(len(labels)))

@@ -22,7 +22,7 @@ class IpFilterPolicy:
     has_base: bool
 
 
-def parse_policy(xml: str, name: str) -> IpFilterPolicy:
+def parse_ip_filter_policy(xml: str, name: str) -> IpFilterPolicy:
     """Parse the filters of a policy document. Names of rules begin with `name`, its scope."""
     try:
         inbound = ET.fromstring(xml).find("inbound")  # noqa: S314 – expat bounds entities
@@ -62,7 +62,7 @@ def _parse_filter(
     element: ET.Element, name: str, *, is_certain: bool
 ) -> tuple[tuple[FirewallRule, ...], RuleAction]:
     action = element.get("action", "")
-    sources = tuple(source for child in element for source in _parse_sources(child))
+    sources = tuple(source for child in element for source in _parse_filter_sources(child))
     title = f"{name}: ip-filter {action}"
     if action not in {"allow", "forbid"}:
         return build_unread_rules(title, action), RuleAction.ALLOW
@@ -81,7 +81,7 @@ def _parse_filter(
     return (listed, others), RuleAction.ALLOW
 
 
-def _parse_sources(element: ET.Element) -> tuple[str, ...]:
+def _parse_filter_sources(element: ET.Element) -> tuple[str, ...]:
     if element.tag == "address-range":
         return format_prefixes(f"{element.get('from', '').strip()}-{element.get('to', '').strip()}")
     return ((element.text or "").strip() or "an empty address",)

@@ -25,7 +25,7 @@ from shared.domain.network.firewall_issue import (
     build_issue_for_unknown_tag,
     find_firewall_issue,
 )
-from shared.domain.network.geographies import list_regions, normalize_geography
+from shared.domain.network.geographies import list_regions_of_geography, normalize_geography
 from shared.domain.network.host_matching import ClaimedHosts, HostMatcher
 from shared.domain.network.service_tags import ServiceTagList
 
@@ -67,7 +67,9 @@ class NetworkCheck:
 
         `also_required` are those of `TAGS_BESIDE` that firewalls must allow too.
         """
-        listed = {tag: list_regions(geography, tags.list_regions(tag)) for tag in FLOW_TAGS}
+        listed = {
+            tag: list_regions_of_geography(geography, tags.list_regions(tag)) for tag in FLOW_TAGS
+        }
         by_tag = {tag: _list_regional_tags(tag, regions) for tag, regions in listed.items()}
         required = [PROTECTED_TAG, *also_required]
         beside = [tag for tag in TAGS_BESIDE if tag not in required]
@@ -82,9 +84,9 @@ class NetworkCheck:
         evaluated: dict[_Rules, _EvaluatedRules] = {}
         self._evaluated: list[tuple[Firewall, _EvaluatedRules]] = []
         for firewall in firewalls:
-            rules = _get_rules(firewall)
+            rules = _build_rules_key(firewall)
             if rules not in evaluated:
-                evaluated[rules] = _evaluate_rules(
+                evaluated[rules] = _build_evaluated_rules(
                     firewall, evaluate_rules(firewall, sources), of_flows, called
                 )
             self._evaluated.append((firewall, evaluated[rules]))
@@ -162,13 +164,13 @@ def _list_covering_names(regions: Iterable[Iterable[str]]) -> set[str]:
     return {called for name in regional for called in list_tag_names_covering(name)}
 
 
-def _get_rules(firewall: Firewall) -> _Rules:
+def _build_rules_key(firewall: Firewall) -> _Rules:
     """Return what two firewalls must have in common to share their evaluated rules."""
-    beyond = _get_rules(firewall.behind) if firewall.behind else ()
+    beyond = _build_rules_key(firewall.behind) if firewall.behind else ()
     return (firewall.rules, firewall.default, firewall.is_ipv4_only, beyond)
 
 
-def _evaluate_rules(
+def _build_evaluated_rules(
     firewall: Firewall, admission: FirewallDecision, of_flows: AddressRanges, called: Container[str]
 ) -> _EvaluatedRules:
     names_them = any(

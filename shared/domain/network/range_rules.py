@@ -10,7 +10,7 @@ from shared.domain.network.firewall_fix_text import (
     fill_id_placeholders,
     format_az_command,
     format_bicep_children,
-    format_label,
+    format_identifier,
     format_terraform,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
@@ -58,7 +58,7 @@ def format_range_blocks(resource: str, issue: FirewallIssue) -> str:
         *(
             TerraformBlock(
                 "resource",
-                (resource, format_label(name)),
+                (resource, format_identifier(name)),
                 [
                     ("name", name),
                     *owner,

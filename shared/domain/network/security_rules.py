@@ -9,7 +9,7 @@ from shared.domain.network.firewall_fix_text import (
     TerraformBlock,
     fill_id_placeholders,
     format_az_command,
-    format_label,
+    format_identifier,
 )
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.matching import HTTPS
@@ -28,7 +28,7 @@ _WRITTEN = (
 )
 
 
-def build_rule(tag: str, priority: int, destination: str) -> Mapping[str, object]:
+def build_security_rule(tag: str, priority: int, destination: str) -> Mapping[str, object]:
     """Return a rule that allows HTTPS from a service tag to a destination; "" is every
     destination.
     """
@@ -50,18 +50,18 @@ def build_rule(tag: str, priority: int, destination: str) -> Mapping[str, object
     }
 
 
-def format_rule(name: str, rule: Mapping[str, object]) -> str:
+def format_security_rule(name: str, rule: Mapping[str, object]) -> str:
     """Return a rule as JSON, with only the members that the app writes."""
     own = {member: rule[member] for member in _WRITTEN if rule.get(member)}
     return json.dumps({"name": name, **own}, sort_keys=True)
 
 
-def format_existing_rule(rule: Mapping[str, object]) -> str:
-    """Return an existing rule of a group in the format of `format_rule`."""
-    return format_rule(str(rule.get("name")), mapping_at(rule, "properties"))
+def format_existing_security_rule(rule: Mapping[str, object]) -> str:
+    """Return an existing rule of a group in the format of `format_security_rule`."""
+    return format_security_rule(str(rule.get("name")), mapping_at(rule, "properties"))
 
 
-def format_command(issue: FirewallIssue, name: str, rule: Mapping[str, object]) -> str:
+def format_create_rule_command(issue: FirewallIssue, name: str, rule: Mapping[str, object]) -> str:
     """Return the Azure CLI command that creates a rule."""
     groups = [group["id"] for group in objects_at(rule, "destinationApplicationSecurityGroups")]
     return format_az_command(
@@ -91,7 +91,7 @@ def build_terraform_block(
     groups = [group["id"] for group in objects_at(rule, "destinationApplicationSecurityGroups")]
     return TerraformBlock(
         "resource",
-        ("azurerm_network_security_rule", format_label(name)),
+        ("azurerm_network_security_rule", format_identifier(name)),
         [
             ("resource_group_name", ResourceIdParts.parse(issue.resource_id).group),
             ("network_security_group_name", issue.resource_name),

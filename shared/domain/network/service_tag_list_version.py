@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.network.address_ranges import AddressRanges
-from shared.domain.network.geographies import list_regions
+from shared.domain.network.geographies import list_regions_of_geography
 from shared.domain.network.network_check import PROTECTED_TAG, TAGS_BESIDE
 from shared.domain.network.service_tags import (
     AddressRangeChange,
     ServiceTag,
     ServiceTagList,
-    list_changes,
+    list_tag_changes,
 )
 
 #: The tags whose changes are reported.
@@ -93,8 +93,8 @@ def list_changes_in_use(
     return tuple(
         change
         for tag in WATCHED_TAGS
-        for change in list_changes(before, after, tag)
-        if any(list_regions(geography, [change.region]) for geography in geographies)
+        for change in list_tag_changes(before, after, tag)
+        if any(list_regions_of_geography(geography, [change.region]) for geography in geographies)
     )
 
 

@@ -72,14 +72,14 @@ def parse_service_tags(document: object) -> ServiceTagList:
 
     The list may be nested at any depth, as in a recording. Raises `ValueError` if there is none.
     """
-    found = next(_find_lists(document), None)
+    found = next(_find_tag_lists(document), None)
     if found is None:
         raise ValueError("it contains no service tag list in Microsoft's format")
     number, values = found
     return ServiceTagList([_parse_tag(value) for value in values], number)
 
 
-def list_changes(
+def list_tag_changes(
     before: ServiceTagList, after: ServiceTagList, tag: str
 ) -> list[AddressRangeChange]:
     """Return the changes of a tag between two lists, by region in alphabetical order.
@@ -136,20 +136,20 @@ def _parse_addresses(prefixes: Sequence[str]) -> AddressRanges | None:
         return None
 
 
-def _find_lists(value: object) -> Iterator[tuple[int, list[Mapping[str, object]]]]:
+def _find_tag_lists(value: object) -> Iterator[tuple[int, list[Mapping[str, object]]]]:
     if isinstance(value, list):
         for item in value:
-            yield from _find_lists(item)
+            yield from _find_tag_lists(item)
     elif isinstance(value, dict):
         listed = value.get("values")
         entries = [as_mapping(one) for one in listed] if isinstance(listed, list) else []
         if entries and all("addressPrefixes" in mapping_at(one, "properties") for one in entries):
-            yield _parse_number(value.get("changeNumber")), entries
+            yield _parse_change_number(value.get("changeNumber")), entries
         for member in value.values():
-            yield from _find_lists(member)
+            yield from _find_tag_lists(member)
 
 
-def _parse_number(written: object) -> int:
+def _parse_change_number(written: object) -> int:
     text = str(written)
     return int(text) if text.isascii() and text.isdigit() else 0
 
@@ -158,11 +158,11 @@ def _parse_tag(value: Mapping[str, object]) -> ServiceTag:
     properties = mapping_at(value, "properties")
     return ServiceTag(
         name=text_at(value, "name") or "",
-        prefixes=_list_texts(properties, "addressPrefixes"),
-        features=_list_texts(properties, "networkFeatures"),
+        prefixes=_list_text_property(properties, "addressPrefixes"),
+        features=_list_text_property(properties, "networkFeatures"),
     )
 
 
-def _list_texts(properties: Mapping[str, object], name: str) -> tuple[str, ...]:
+def _list_text_property(properties: Mapping[str, object], name: str) -> tuple[str, ...]:
     listed = properties.get(name)
     return tuple(map(str, listed)) if isinstance(listed, list) else ()

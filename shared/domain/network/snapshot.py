@@ -29,7 +29,7 @@ class NetworkSnapshot:
         return ServiceTagList(self.tags)
 
 
-def build_snapshot(firewalls: Sequence[Firewall], tags: ServiceTagList) -> NetworkSnapshot:
+def build_network_snapshot(firewalls: Sequence[Firewall], tags: ServiceTagList) -> NetworkSnapshot:
     """Return a snapshot with the firewalls and the service tags that rules or flow traffic use."""
     used_names = {source.strip().lower() for one in firewalls for source in _list_sources(one)}
     flows = {tag.lower() for tag in FLOW_TAGS}

@@ -43,8 +43,8 @@ _REASONS_WITHOUT_ADDRESSES = {
 
 def check_firewall(admission: FirewallDecision, asked: AddressRanges) -> TagVerdict:
     """Return whether a firewall allows the addresses of a tag, and what it denies."""
-    verdict = find_verdict(admission, asked)
-    if admission.is_without_addresses(asked):
+    verdict = compute_verdict(admission, asked)
+    if admission.has_no_reaching_address(asked):
         return TagVerdict(
             verdict=verdict,
             by_version={"ipv4": verdict},
@@ -56,19 +56,21 @@ def check_firewall(admission: FirewallDecision, asked: AddressRanges) -> TagVerd
     versions = {"ipv4": asked & IPV4, "ipv6": asked & IPV6}
     return TagVerdict(
         verdict=verdict,
-        by_version={name: find_verdict(admission, part) for name, part in versions.items() if part},
+        by_version={
+            name: compute_verdict(admission, part) for name, part in versions.items() if part
+        },
         missing_prefixes=missing.list_prefixes(),
         message=_explain_denial(admission, missing),
     )
 
 
-def find_verdict(admission: FirewallDecision, asked: AddressRanges) -> Verdict:
+def compute_verdict(admission: FirewallDecision, asked: AddressRanges) -> Verdict:
     """Return whether a firewall allows these addresses.
 
     If none of them can reach the firewall, the real ones are unknown. The verdict is then certain
     only if the firewall allows all of IPv4, or denies all of it.
     """
-    if admission.is_without_addresses(asked):
+    if admission.has_no_reaching_address(asked):
         if not IPV4 - admission.allowed:
             return Verdict.ALLOWED
         return Verdict.UNKNOWN if IPV4 - admission.denied else Verdict.DENIED

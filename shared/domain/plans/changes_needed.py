@@ -34,7 +34,7 @@ def _build_pending_action(plan: CurrentPlan) -> PendingAction:
         message=items[0].message
         if len(reasons) == 1
         else "The app cannot migrate these flows as they are.",
-        fix=format_instructions(items, "the plan"),
+        fix=format_needed_changes(items, "the plan"),
         next_command=command,
         pending_since=min(
             (one.planned_at for one, _ in plan.needs_changes if one.planned_at), default=None
@@ -42,7 +42,7 @@ def _build_pending_action(plan: CurrentPlan) -> PendingAction:
     )
 
 
-def format_instructions(items: Sequence[PlanItem], where: str) -> str:
+def format_needed_changes(items: Sequence[PlanItem], where: str) -> str:
     """Return what to change in each flow. Flows with the same fix are named together.
 
     Only the first fixes are in the text, which refers to `where` for the other flows.

@@ -23,7 +23,7 @@ _KEY_PREFIX = "whsec_"
 _REFERENCE = "@microsoft.keyvault("
 
 
-def check_address(setting: str, value: str, *, domain: str = "") -> str:
+def require_usable_address(setting: str, value: str, *, domain: str = "") -> str:
     """Return the URL if it is usable.
 
     Raises `UnusableSetting` if it is not an HTTPS URL, is not in the domain, or is a reference to
@@ -45,7 +45,7 @@ def check_address(setting: str, value: str, *, domain: str = "") -> str:
     return value
 
 
-def check_signing_key(setting: str, value: str) -> bytes:
+def require_usable_signing_key(setting: str, value: str) -> bytes:
     """Return the decoded signing key.
 
     Raises `UnusableSetting` if it is empty, too short or not base64, or is a reference to Key

@@ -16,10 +16,11 @@ def choose_url_secret(item: PlanItem, use: UrlSecretUse) -> PlanItem:
     The planned changes and unknowns of the item are computed again.
     """
     callers = tuple(
-        replace(caller, by_value_reason=_find_reason(caller, use)) for caller in item.callers
+        replace(caller, by_value_reason=_find_reason_against_reference(caller, use))
+        for caller in item.callers
     )
-    is_used = any(caller.is_to_refer for caller in callers)
-    is_risky = any(one.is_to_refer and one.has_unknown_readers for one in callers)
+    is_used = any(caller.is_to_refer_to_secret for caller in callers)
+    is_risky = any(one.is_to_refer_to_secret and one.has_unknown_readers for one in callers)
     risk = READERS_OF_APP_CONFIGURATION.text
     unknowns = [text for text in item.unknowns if text != risk]
     item = replace(
@@ -46,7 +47,7 @@ def apply_url_secret_choices(job: EnvironmentJob, items: Iterable[PlanItem]) -> 
     ]
 
 
-def _find_reason(caller: PlannedCaller, use: UrlSecretUse) -> str | None:
+def _find_reason_against_reference(caller: PlannedCaller, use: UrlSecretUse) -> str | None:
     if use is UrlSecretUse.NONE:
         return None
     if caller.has_unknown_readers and use is not UrlSecretUse.WITH_APP_CONFIGURATION:

@@ -69,7 +69,7 @@ def list_remaining_flows(
     found = {
         item.workflow_id: RemainingFlow(why, item.display_name, item.workflow_id)
         for item in items
-        if (why := _find_reason(job, item))
+        if (why := _find_not_migrated_reason(job, item))
     }
     for one in flow_jobs:
         if why := find_reason_for_job(one):
@@ -80,7 +80,7 @@ def list_remaining_flows(
     )
 
 
-def _find_reason(job: EnvironmentJob, item: PlanItem) -> NotMigratedReason | None:
+def _find_not_migrated_reason(job: EnvironmentJob, item: PlanItem) -> NotMigratedReason | None:
     if job.state is EnvironmentJobState.CANCELLED and job.mode.writes:
         never_started = item.action.is_work and not job.may_have_flow_jobs
         if never_started or item.awaits_approval:

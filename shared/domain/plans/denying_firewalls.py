@@ -8,7 +8,7 @@ from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
 from shared.reason import Reason
 
 
-def select_open_issues(
+def select_open_firewall_issues(
     job: EnvironmentJob, flow_jobs: Collection[FlowJob], *, is_current: bool
 ) -> list[FirewallIssueSummary]:
     """Return the firewall issues of a plan that may still deny its flows.

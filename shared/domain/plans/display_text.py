@@ -102,7 +102,7 @@ def describe_why_not_migrated(why: str, number: int) -> tuple[str, str]:
     return _LEFT_WORDS_OF_ONE.get(why, words) if number == 1 else words
 
 
-def format_state(state: str, left: Mapping[str, int]) -> str:
+def format_remediation_state(state: str, left: Mapping[str, int]) -> str:
     """Return the state of a remediation.
 
     If it is `completed`, adds how many flows are not migrated.

@@ -61,7 +61,7 @@ class EnvironmentStatus:
         return ENVIRONMENT_STATES[self.state].is_over
 
     @property
-    def is_being_read(self) -> bool:
+    def is_being_assessed_or_planned(self) -> bool:
         """Return whether the app assesses the environment, or makes its plan."""
         return ENVIRONMENT_STATES[self.state].remediation_state is RemediationState.PLANNING
 
@@ -91,7 +91,7 @@ def build_environment_statuses(
     for job in jobs:
         by_environment[job.environment_id].append(job)
     return [
-        _build_status(
+        _build_environment_status(
             one,
             plans.get(one.environment_id),
             by_environment[one.environment_id],
@@ -101,10 +101,10 @@ def build_environment_statuses(
     ]
 
 
-def _build_status(
+def _build_environment_status(
     newest: EnvironmentJob, plan: CurrentPlan | None, jobs: Sequence[FlowJob], closed: ClosedCounts
 ) -> EnvironmentStatus:
-    flows = count_by_state(jobs, closed)
+    flows = count_jobs_by_state(jobs, closed)
     blocked = [job.reason_since for job in (newest, *jobs) if job.needs_action]
     return EnvironmentStatus(
         environment_id=newest.environment_id,
@@ -133,7 +133,7 @@ def _count_not_migrated(
     return count_not_migrated(planned, counted, [closed.get(one, {}) for one in ids])
 
 
-def count_by_state(jobs: Iterable[FlowJob], *closed: ClosedCounts) -> dict[str, int]:
+def count_jobs_by_state(jobs: Iterable[FlowJob], *closed: ClosedCounts) -> dict[str, int]:
     """Return the number of jobs in each state. Blocked jobs come first, completed ones last."""
     count = Counter(job.state for job in jobs)
     for states in (states for counts in closed for states in counts.values()):

@@ -11,7 +11,10 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.network.firewall_fix_record import FirewallFixRecord, FirewallFixState
 from shared.domain.network.service_tag_list_version import ServiceTagListVersion
 from shared.domain.plans.current_plan import find_newest_plans
-from shared.domain.plans.denying_firewalls import list_denying_firewall_names, select_open_issues
+from shared.domain.plans.denying_firewalls import (
+    list_denying_firewall_names,
+    select_open_firewall_issues,
+)
 from shared.domain.plans.remediation import (
     MOST_PREFIXES_OF_ISSUE,
     EnvironmentJob,
@@ -100,7 +103,7 @@ def find_incomplete_firewalls(facts: FirewallFacts) -> list[IncompleteFirewall]:
     """Return each incomplete firewall once. Those that block the most flows come first."""
     blocked = _count_blocked_flows(facts)
     places: dict[str, list[tuple[EnvironmentJob, FirewallIssueSummary]]] = defaultdict(list)
-    for job, issue in _select_issues(facts):
+    for job, issue in _select_denying_issues(facts):
         known = {one.environment_id for one, _ in places[issue.name]}
         if job.environment_id not in known:
             places[issue.name].append((job, issue))
@@ -139,11 +142,11 @@ def select_firewalls(
         one
         for one in firewalls
         if (not status or one.status == status)
-        and any(wanted in each.casefold() for each in _list_names(one))
+        and any(wanted in each.casefold() for each in _list_searchable_names(one))
     ]
 
 
-def _list_names(one: IncompleteFirewall) -> list[str]:
+def _list_searchable_names(one: IncompleteFirewall) -> list[str]:
     names = [one.name, one.issue, one.kind.replace("_", " ")]
     for each in one.environments:
         names += [each.environment_name, each.environment_id]
@@ -171,7 +174,7 @@ def _count_blocked_flows(facts: FirewallFacts) -> Counter[tuple[str, str]]:
     )
 
 
-def _select_issues(
+def _select_denying_issues(
     facts: FirewallFacts,
 ) -> Iterator[tuple[EnvironmentJob, FirewallIssueSummary]]:
     """Yield the firewall issues that may still deny flows. Those of the newest plan come first."""
@@ -185,7 +188,9 @@ def _select_issues(
         facts.environment_jobs, key=lambda one: str(one.planned_at or ""), reverse=True
     ):
         is_current = job.id in current
-        for issue in select_open_issues(job, flow_jobs[job.environment_id], is_current=is_current):
+        for issue in select_open_firewall_issues(
+            job, flow_jobs[job.environment_id], is_current=is_current
+        ):
             yield job, issue
 
 

@@ -54,20 +54,20 @@ class NamedKind(StrEnum):
     FLOW_JOB = "flow"
 
 
-def build_row_from_key(environment_id: str, key: str) -> IndexRow:
+def build_index_row_from_key(environment_id: str, key: str) -> IndexRow:
     """Return the index row with this key, with only the fields that the key contains."""
     remediation_id, _, job_id = key.partition("~")[2].partition("~")
     return IndexRow(environment_id=environment_id, job_id=job_id, remediation_id=remediation_id)
 
 
-def build_flow_job_row(job: FlowJob) -> IndexRow:
+def build_flow_job_index_row(job: FlowJob) -> IndexRow:
     """Return an index row that names a flow job."""
     return IndexRow(
         environment_id=job.environment_id, job_id=job.id, needs_person=needs_person(job)
     )
 
 
-def build_environment_job_row(job: EnvironmentJob) -> IndexRow:
+def build_environment_job_index_row(job: EnvironmentJob) -> IndexRow:
     """Return an index row that names an environment job."""
     return IndexRow(
         environment_id=job.environment_id, job_id=job.id, remediation_id=job.remediation_id

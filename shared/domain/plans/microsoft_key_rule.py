@@ -93,7 +93,7 @@ def evaluate_flows(
     listed = frozenset(listed)
     found: dict[str, MicrosoftKeyEvaluation] = {}
 
-    def evaluate_one(
+    def evaluate_single_flow(
         flow: str, held_back: Collection[str], unknown: Collection[str]
     ) -> MicrosoftKeyEvaluation:
         one = evaluate_flow(
@@ -105,14 +105,16 @@ def evaluate_flows(
         return explain_listed_flow(definitions[flow], one) if flow in listed else one
 
     for flow in definitions:
-        found[flow] = evaluate_one(flow, listed - definitions.keys(), ())
+        found[flow] = evaluate_single_flow(flow, listed - definitions.keys(), ())
     held_back = {flow for flow, one in found.items() if one.stays_on_microsoft_key} | listed
     held_back |= graph.find_ancestors(*held_back)
     unknown = {flow for flow, one in found.items() if one.stays_on_microsoft_key is None}
     unknown |= frozenset().union(*graph.missing.values()) - listed
     unknown |= graph.find_ancestors(*unknown) | graph.find_ancestors(*graph.missing)
     unknown |= graph.missing.keys()
-    return {flow: evaluate_one(flow, held_back, unknown - held_back) for flow in definitions}
+    return {
+        flow: evaluate_single_flow(flow, held_back, unknown - held_back) for flow in definitions
+    }
 
 
 def _build_evaluation_that_stays(reasons: Sequence[MicrosoftKeyReason]) -> MicrosoftKeyEvaluation:

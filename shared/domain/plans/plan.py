@@ -18,11 +18,11 @@ from shared.domain.plans.microsoft_key_rule import evaluate_flow, explain_listed
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
 from shared.domain.plans.preparation import (
     mark_as_needing_changes,
-    plan_edit,
-    plan_preparation,
-    with_proposal,
+    with_conversion_preview,
+    with_planned_edit,
+    with_planned_preparation,
 )
-from shared.domain.platform_errors import DEFINITION_NOT_SHOWN, find_fix
+from shared.domain.platform_errors import DEFINITION_NOT_SHOWN, find_error_fix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,15 +94,15 @@ def build_plan_items(
         if workflow_id not in scope:
             continue
         candidate = by_id[workflow_id]
-        item = _build_item(request, candidate, graph, by_id)
-        item = _choose_action(request, candidate, item, in_loop, by_id)
+        item = _build_plan_item(request, candidate, graph, by_id)
+        item = _with_chosen_action(request, candidate, item, in_loop, by_id)
         item = (
-            with_proposal(item, candidate.flow.conversion_preview)
+            with_conversion_preview(item, candidate.flow.conversion_preview)
             if candidate.flow.conversion_preview
             else item
         )
         items[workflow_id] = _mark_if_child_is_not_copied(item, items, by_id)
-    return _apply_limit(request, items, graph)
+    return _exclude_flows_beyond_limit(request, items, graph)
 
 
 def _find_flows_in_scope(
@@ -140,7 +140,7 @@ def _select_candidates(flows: Iterable[str], by_id: Mapping[str, PlanCandidate])
     return tuple(sorted(flow for flow in flows if flow in by_id))
 
 
-def _build_item(
+def _build_plan_item(
     request: PlanRequest,
     candidate: PlanCandidate,
     graph: DependencyGraph,
@@ -194,14 +194,14 @@ def _list_bindable_connections(definition: DefinitionSummary | None) -> tuple[st
     return tuple(label for label in definition.embedded_connections if label not in custom)
 
 
-def _choose_action(
+def _with_chosen_action(
     request: PlanRequest,
     candidate: PlanCandidate,
     item: PlanItem,
     in_loop: Mapping[str, tuple[str, ...]],
     by_id: Mapping[str, PlanCandidate],
 ) -> PlanItem:
-    job, named = candidate.job, _is_named(request, candidate)
+    job, named = candidate.job, _is_named_in_request(request, candidate)
     if candidate.ids & request.excluded:
         return _exclude_item(item, "An administrator excluded it.", NotMigratedReason.EXCLUDED)
     if candidate.is_replaced:
@@ -228,11 +228,11 @@ def _choose_action(
             fix=fix,
         )
     if request.is_prepare:
-        return plan_preparation(item, request.format_command(item), is_named=named)
+        return with_planned_preparation(item, request.format_command(item), is_named=named)
     if ConversionKind.LIST_FLOWS_ACTION in item.possible_conversions:
         only_action = replace(item, possible_conversions=(ConversionKind.LIST_FLOWS_ACTION,))
         return (
-            plan_edit(only_action)
+            with_planned_edit(only_action)
             if named
             else mark_as_needing_changes(item, request.format_command(item))
         )
@@ -261,7 +261,7 @@ def _find_needed_changes(
     if definition is None:
         fix = "Open the flow in Power Automate and save it once. Then start a new remediation."
         if candidate.flow.unreadable_reason.startswith(NOT_SHOWN):
-            fix = find_fix(DEFINITION_NOT_SHOWN)
+            fix = find_error_fix(DEFINITION_NOT_SHOWN)
         return (f"Its definition cannot be read: {candidate.flow.unreadable_reason}", fix)
     if candidate.flow.is_managed:
         return (
@@ -286,7 +286,7 @@ def _find_needed_changes(
         )
     if request.is_prepare:
         return None
-    if TriggerCategory.UNKNOWN in definition.trigger_categories and not _is_named(
+    if TriggerCategory.UNKNOWN in definition.trigger_categories and not _is_named_in_request(
         request, candidate
     ):
         return (
@@ -297,7 +297,7 @@ def _find_needed_changes(
                 f"(`{request.format_command(item)}`). Otherwise exclude it and copy it yourself."
             ),
         )
-    if candidate.is_off_and_has_lost_job and not _is_named(request, candidate):
+    if candidate.is_off_and_has_lost_job and not _is_named_in_request(request, candidate):
         command = request.format_command(item)
         return (
             "The flow and its copy are off, and the copy's job is lost.",
@@ -343,7 +343,7 @@ def _mark_if_child_is_not_copied(
     return item
 
 
-def _apply_limit(
+def _exclude_flows_beyond_limit(
     request: PlanRequest, items: Mapping[str, PlanItem], graph: DependencyGraph
 ) -> list[PlanItem]:
     """Exclude the flows beyond the flow limit, and every flow that runs one of them."""
@@ -366,5 +366,5 @@ def _exclude_item(item: PlanItem, why: str, left: NotMigratedReason | None = Non
     return replace(item, action=PlannedAction.NO_CHANGE, message=why, not_migrated_reason=left)
 
 
-def _is_named(request: PlanRequest, candidate: PlanCandidate) -> bool:
+def _is_named_in_request(request: PlanRequest, candidate: PlanCandidate) -> bool:
     return bool(candidate.ids & request.flow_ids)

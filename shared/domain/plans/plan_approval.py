@@ -59,10 +59,10 @@ def format_plan_text(job: EnvironmentJob, items: Iterable[PlanItem]) -> str:
         ],
     }
     # `asdict` of a whole item would copy each of its values.
-    return json.dumps(shown, sort_keys=True, default=_list_members)
+    return json.dumps(shown, sort_keys=True, default=_list_shown_members)
 
 
-def _list_members(value: Any) -> dict[str, object]:
+def _list_shown_members(value: Any) -> dict[str, object]:
     members = asdict(value)
     if isinstance(value, PlannedCaller):
         del members["reference_obstacle"], members["reader_evidence"]
@@ -155,7 +155,7 @@ def apply_approval(
         {
             item.workflow_id
             for item in concerned
-            if _get_ids(item) & decision.excluded_from_approval
+            if _list_flow_ids(item) & decision.excluded_from_approval
         },
         {item.workflow_id: item.children for item in concerned},
     )
@@ -217,7 +217,7 @@ def _exclude_by_approver(
     item: PlanItem, below: Sequence[str], decision: ApprovalDecision
 ) -> PlanItem:
     item = replace(item, approval_number=decision.number)
-    if _get_ids(item) & decision.excluded_from_approval:
+    if _list_flow_ids(item) & decision.excluded_from_approval:
         return _exclude_item(
             item,
             f"{decision.approved_by} excluded it from the approval.",
@@ -263,5 +263,5 @@ def _can_start(item: PlanItem) -> bool:
     return item.action.has_job and not item.changed_since_approval
 
 
-def _get_ids(item: PlanItem) -> set[str]:
+def _list_flow_ids(item: PlanItem) -> set[str]:
     return {item.workflow_id, item.flow_name.lower()}

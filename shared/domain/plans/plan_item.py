@@ -96,7 +96,7 @@ class PlannedCaller:
         return self.kind in UNKNOWN_READER_KINDS and self.reference_obstacle == ""
 
     @property
-    def is_to_refer(self) -> bool:
+    def is_to_refer_to_secret(self) -> bool:
         """Return whether the app makes the caller refer to the flow's URL secret."""
         return self.by_value_reason == ""
 

@@ -45,9 +45,11 @@ def build_outlooks(job: EnvironmentJob, items: Sequence[PlanItem]) -> dict[str, 
     stopped = {
         flow: Outlook.FIREWALL for flow, found in issues.items() if _needs_change_by_person(found)
     }
-    stopped |= {flow: Outlook.OWNER for flow, item in included.items() if _lacks_owner(item)}
+    stopped |= {
+        flow: Outlook.OWNER for flow, item in included.items() if _needs_another_owner(item)
+    }
     paused_by_person = [flow for flow, callers in manual.items() if callers]
-    pauses = _with_dependent_flows(included, stopped, paused_by_person)
+    pauses = _find_paused_flows(included, stopped, paused_by_person)
     is_undecided = job.awaits_approval
     found = {}
     for item in items:
@@ -73,11 +75,11 @@ def _needs_change_by_person(issues: Iterable[FirewallIssueSummary]) -> bool:
     return any(not issue.fix_by_app for issue in issues)
 
 
-def _lacks_owner(item: PlanItem) -> bool:
+def _needs_another_owner(item: PlanItem) -> bool:
     return item.action.is_copy and item.owner is not None and item.owner.status.has_left
 
 
-def _with_dependent_flows(
+def _find_paused_flows(
     included: Mapping[str, PlanItem],
     stopped: Mapping[str, Outlook],
     paused_by_person: Collection[str],

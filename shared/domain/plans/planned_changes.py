@@ -40,17 +40,17 @@ class PlannedChange:
 
 def list_planned_changes(item: PlanItem) -> tuple[PlannedChange, ...]:
     """Return the writes that a plan announces for a flow, in order."""
-    return tuple(_list_planned_changes(item))
+    return tuple(_iterate_planned_changes(item))
 
 
 def describe_caller_update(caller: PlannedCaller) -> str:
     """Return in words how the app will change a caller."""
-    if caller.is_to_refer:
+    if caller.is_to_refer_to_secret:
         return f"make the {caller.label} refer to the secret"
     return f"update {caller.label}" + (", unless it is copied first" if caller.is_copied else "")
 
 
-def list_completed_changes(
+def find_which_changes_were_made(
     item: PlanItem, job: FlowJob | None, callers: Iterable[CallerRecord]
 ) -> tuple[bool, ...]:
     """Return for each planned change of a flow whether the flow's rows show that it was made.
@@ -62,8 +62,8 @@ def list_completed_changes(
         return (False,) * len(item.planned_changes)
     pending = {one.caller.label for one in callers if one.state not in _UPDATED}
     updated = {one.caller.label for one in callers if one.state in _UPDATED} - pending
-    evidence = _list_evidence(job)
-    known = {one.text: one for one in _list_planned_changes(item)}
+    evidence = _list_change_evidence(job)
+    known = {one.text: one for one in _iterate_planned_changes(item)}
     made = []
     for text in item.planned_changes:
         change = known.get(text)  # None: another version of the app has planned it
@@ -73,7 +73,7 @@ def list_completed_changes(
     return tuple(made)
 
 
-def _list_evidence(job: FlowJob) -> set[ChangeEvidence]:
+def _list_change_evidence(job: FlowJob) -> set[ChangeEvidence]:
     found = {
         ChangeEvidence.COPIED: job.state_properties.has_complete_copy,
         ChangeEvidence.GRANTED: bool(job.grants.past),
@@ -89,7 +89,7 @@ def _has_confirmed(write: FlowStateWrite | None, state: FlowState) -> bool:
     return write is not None and write.state is state and write.is_confirmed
 
 
-def _list_planned_changes(item: PlanItem) -> Iterator[PlannedChange]:
+def _iterate_planned_changes(item: PlanItem) -> Iterator[PlannedChange]:
     if not item.action.is_work:
         return
     if not item.action.is_copy:

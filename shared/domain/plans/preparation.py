@@ -22,15 +22,15 @@ RECONNECT_APPS = (
 )
 
 
-def plan_preparation(item: PlanItem, command: str, *, is_named: bool) -> PlanItem:
+def with_planned_preparation(item: PlanItem, command: str, *, is_named: bool) -> PlanItem:
     """Return the item with the change that is possible before a key is applied, if there is one.
 
     `command` starts a remediation that names the flow.
     """
     if ConversionKind.LIST_FLOWS_ACTION in item.possible_conversions:
-        return plan_edit(item) if is_named else mark_as_needing_changes(item, command)
+        return with_planned_edit(item) if is_named else mark_as_needing_changes(item, command)
     if ConversionKind.POWER_APPS_TRIGGER in item.possible_conversions:
-        return plan_edit(item) if is_named else _plan_solution(item)
+        return with_planned_edit(item) if is_named else _with_planned_addition_to_solution(item)
     why = next(reason for reason in MicrosoftKeyReason if reason in item.microsoft_key_reasons)
     unprepared = why.category.unprepared
     return replace(
@@ -41,7 +41,7 @@ def plan_preparation(item: PlanItem, command: str, *, is_named: bool) -> PlanIte
     )
 
 
-def plan_edit(item: PlanItem) -> PlanItem:
+def with_planned_edit(item: PlanItem) -> PlanItem:
     """Return the item with an edit of the flow's definition as its planned action."""
     is_trigger = ConversionKind.POWER_APPS_TRIGGER in item.possible_conversions
     action = PlannedAction.CONVERT_TRIGGER if is_trigger else PlannedAction.EDIT_ACTION
@@ -66,7 +66,7 @@ def mark_as_needing_changes(item: PlanItem, command: str) -> PlanItem:
     )
 
 
-def with_proposal(item: PlanItem, proposal: ConversionPreview) -> PlanItem:
+def with_conversion_preview(item: PlanItem, proposal: ConversionPreview) -> PlanItem:
     """Return the item with the preview of a conversion.
 
     If the conversion was planned and has obstacles, the item needs changes first.
@@ -109,7 +109,7 @@ _EDITS: Mapping[ConversionKind, str] = {
 }
 
 
-def _plan_solution(item: PlanItem) -> PlanItem:
+def _with_planned_addition_to_solution(item: PlanItem) -> PlanItem:
     return _without_dependents(
         replace(
             item,

@@ -67,7 +67,7 @@ def compute_progress(
         job.needs_action for job in jobs
     )
     return RemediationProgress(
-        state=_find_state(environment_jobs, jobs),
+        state=_compute_remediation_state(environment_jobs, jobs),
         environment_states=dict(
             sorted(Counter(str(job.state) for job in environment_jobs).items())
         ),
@@ -83,7 +83,7 @@ def compute_progress(
     )
 
 
-def _find_state(
+def _compute_remediation_state(
     environment_jobs: Sequence[EnvironmentJob], jobs: Sequence[FlowJob]
 ) -> RemediationState:
     shown = {job.state_properties.remediation_state for job in environment_jobs}

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.plans.changes_needed import format_instructions
+from shared.domain.plans.changes_needed import format_needed_changes
 from shared.domain.plans.display_text import ACTION_WORDS, describe_why_not_migrated
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem
 
@@ -13,7 +13,7 @@ def explain_empty_retry(
     remediation_id: str, found: Sequence[FlowJob | PlanItem], code: str = ""
 ) -> tuple[str, str]:
     """Return why a retry continues no flow, and what to do. `found` are the flows that it names."""
-    states = Counter(map(_find_state, found))
+    states = Counter(map(_find_state_or_reason, found))
     with_code = f" with the code {code}" if code else ""
     counts = ", ".join(
         f"{number} {describe_why_not_migrated(state, number)[0]}"
@@ -25,13 +25,13 @@ def explain_empty_retry(
     show = f"cmkflow remediation show {remediation_id}"
     items = [one for one in found if isinstance(one, PlanItem) and one.needs_changes]
     if items:
-        changes = format_instructions(items, f"cmkflow plan show {remediation_id}")
+        changes = format_needed_changes(items, f"cmkflow plan show {remediation_id}")
         then = "" if "start a new remediation" in changes else " Then start a new remediation."
         return reason, f"{changes}{then}"
     return reason, f"See the state of each flow: {show}"
 
 
-def _find_state(one: FlowJob | PlanItem) -> str:
+def _find_state_or_reason(one: FlowJob | PlanItem) -> str:
     """Return the job's state, or the `NotMigratedReason` of a plan item."""
     if isinstance(one, FlowJob):
         return one.state

@@ -27,7 +27,7 @@ def find_superseded_jobs(
         if (ended := job.ended_at)
         and job.id not in current
         and job.id not in with_flow_jobs
-        and not _was_used(job)
+        and not _was_plan_used(job)
         and not job.has_grants_to_check
         and (last := newest.get(job.environment_id))
         and last > ended
@@ -50,7 +50,7 @@ def mark_removal_started(job: EnvironmentJob, now: datetime) -> EnvironmentJob:
     )
 
 
-def _was_used(job: EnvironmentJob) -> bool:
+def _was_plan_used(job: EnvironmentJob) -> bool:
     has_work = any(
         (job.planned_action_counts or {}).get(action) for action in PlannedAction if action.is_work
     )

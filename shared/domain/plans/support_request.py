@@ -24,7 +24,7 @@ class SupportRequestKind(StrEnum):
     ENVIRONMENT_LIMIT = "environment_limit"  #: permit more environments on customer-managed keys
 
 
-def build_request_id(kind: str, environment_id: str) -> str:
+def build_support_request_id(kind: str, environment_id: str) -> str:
     """Return the id of the support request of this kind for an environment."""
     return "-".join(filter(None, (kind.replace("_", "-"), environment_id)))
 
@@ -62,7 +62,7 @@ class SupportRequest:
     @property
     def id(self) -> str:
         """Return the request's id, which is valid in the path of a route."""
-        return build_request_id(self.kind, self.environment_id)
+        return build_support_request_id(self.kind, self.environment_id)
 
     @property
     def closes_at(self) -> datetime | None:

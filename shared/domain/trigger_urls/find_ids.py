@@ -42,7 +42,7 @@ def find_known_ids(data: bytes, ids: Collection[bytes]) -> Iterator[tuple[int, i
         yield from ((start + first, start + last) for first, last in sorted(found))
 
 
-def find_last_digits(data: bytes) -> Iterator[tuple[int, int]]:
+def find_possible_ids(data: bytes) -> Iterator[tuple[int, int]]:
     """Yield the start and end of the last 32 digits of each hex number with at least 32 digits, in
     order.
 

@@ -95,15 +95,15 @@ def _find_url_edits(text: str, replacements: Mapping[str, _NewUrl]) -> list[_Spl
         for old in find_layouts(text):
             new = replacements.get(old.trigger_url_id)
             if new and old.is_replaceable:
-                edits += _replace_url(text, old, new)
+                edits += _build_url_edits(text, old, new)
     return edits
 
 
-def _replace_url(text: str, old: UrlLayout, new: _NewUrl) -> Iterator[_Splice]:
+def _build_url_edits(text: str, old: UrlLayout, new: _NewUrl) -> Iterator[_Splice]:
     head = _encode_part(new.head, old)
     # Hosts of environments double a leading slash that the classic hosts ignore
     # (platform.md#double-slash).
-    if new.has_double_slash and _count_slashes_at(text, old) == 1:
+    if new.has_double_slash and _count_leading_slashes(text, old) == 1:
         head += old.slash
     yield _Splice(old.start, old.head_end, head)
     values = {name.lower(): value for name, value in new.parameters.items()}
@@ -111,7 +111,7 @@ def _replace_url(text: str, old: UrlLayout, new: _NewUrl) -> Iterator[_Splice]:
     kept = [one for one in ours if one.name in values]
     for one in kept:
         yield _Splice(one.value_start, one.end, _encode_part(values[one.name], old))
-    yield from _remove_parameters(old, [one for one in ours if one.name not in values])
+    yield from _build_parameter_removals(old, [one for one in ours if one.name not in values])
     # Parameters that only the new URL has, such as a signature where the original required a token.
     # Every replaceable URL has an `api-version`, so there is a last parameter.
     last = kept[-1].end
@@ -121,12 +121,12 @@ def _replace_url(text: str, old: UrlLayout, new: _NewUrl) -> Iterator[_Splice]:
             yield _Splice(last, last, added)
 
 
-def _count_slashes_at(text: str, old: UrlLayout) -> int:
+def _count_leading_slashes(text: str, old: UrlLayout) -> int:
     path = text[old.head_end : old.path_end]
     return 2 if path.startswith(old.slash * 2) else int(path.startswith(old.slash))
 
 
-def _remove_parameters(old: UrlLayout, dropped: Sequence[UrlParameter]) -> Iterator[_Splice]:
+def _build_parameter_removals(old: UrlLayout, dropped: Sequence[UrlParameter]) -> Iterator[_Splice]:
     is_first = True
     for index, one in enumerate(old.parameters):
         if one not in dropped:

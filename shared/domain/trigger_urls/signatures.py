@@ -77,7 +77,7 @@ def unmask_signatures(text: str, signatures: Mapping[str, str]) -> str:
 
 def find_signatures(text: str) -> dict[str, str]:
     """Return every signature in a text, by its SHA-256."""
-    found = (_decode_value(match) for match in _SIGNATURE.finditer(text))
+    found = (_decode_signature(match) for match in _SIGNATURE.finditer(text))
     return {hash_signature(signature): signature for signature, _ in found}
 
 
@@ -89,13 +89,13 @@ def encode_percent_signs(value: str, level: int) -> str:
 
 
 def _mask_signature(match: re.Match[str]) -> str:
-    signature, level = _decode_value(match)
+    signature, level = _decode_signature(match)
     suffix = f":{level}" if level else ""
     before = match[0][: match.start("value") - match.start()]
     return f"{before}«sig:sha256:{hash_signature(signature)}{suffix}»"
 
 
-def _decode_value(match: re.Match[str]) -> tuple[str, int]:
+def _decode_signature(match: re.Match[str]) -> tuple[str, int]:
     """Return a signature without the percent-encoding of its text, and how often it was encoded.
 
     If decoding is not exactly reversible, the signature stays encoded.

@@ -171,7 +171,7 @@ def is_inside_another(text: str, layout: UrlLayout) -> bool:
 
 
 def _build_layout(text: str, head: re.Match[str]) -> UrlLayout:
-    level, is_partly_encoded = _find_level(head)
+    level, is_partly_encoded = _find_encoding_level(head)
     syntax = _build_percent_syntax(level) if level else _PLAIN
     end = head.end() + len(_get_path_and_query(text, head.end(), syntax))
     # Same length, so that offsets stay; a question mark inside an expression starts no query.
@@ -205,12 +205,12 @@ def _build_layout(text: str, head: re.Match[str]) -> UrlLayout:
         trigger=head["trigger"],
         has_version=head["version"] is not None,
         is_partly_encoded=is_partly_encoded,
-        is_replaceable=_is_complete(parameters)
+        is_replaceable=_has_all_parameters(parameters)
         and not (text.startswith("{", end) or head["version"] or is_partly_encoded),
     )
 
 
-def _find_level(head: re.Match[str]) -> tuple[int, bool]:
+def _find_encoding_level(head: re.Match[str]) -> tuple[int, bool]:
     """Return how often the path and query are percent-encoded, and whether the rest differs."""
     colon, slash = (
         (len(one) - 1) // 2 if one.startswith("%") else 0 for one in (head["colon"], head["slash"])
@@ -220,7 +220,7 @@ def _find_level(head: re.Match[str]) -> tuple[int, bool]:
     return slash, True
 
 
-def _is_complete(parameters: tuple[UrlParameter, ...]) -> bool:
+def _has_all_parameters(parameters: tuple[UrlParameter, ...]) -> bool:
     """Return whether a URL has all the parameters that it needs.
 
     If not, an expression or a template adds them. Every trigger URL has an `api-version`, and a

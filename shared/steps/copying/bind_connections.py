@@ -16,7 +16,7 @@ from shared.domain.definitions.connection_reference import (
     derive_reference_id,
     is_bound_to,
     parse_embedded_connections,
-    with_references,
+    with_connection_references,
 )
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.platform_errors import CONNECTION_REFUSED, NOT_ON_BEHALF
@@ -43,7 +43,7 @@ async def bind_connections(work: StepContext, original: OriginalFlow, client_dat
         row = row or await _create_reference(work, original, connection)
         await _record_reference(work, row, connection)
         bound[connection.key] = row.logical_name
-    return with_references(client_data, bound)
+    return with_connection_references(client_data, bound)
 
 
 def _find_reference(

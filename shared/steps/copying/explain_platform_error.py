@@ -9,7 +9,7 @@ import contextlib
 from shared.domain.flow import FlowState, Workflow
 from shared.domain.platform_errors import (
     find_error_code,
-    find_fix,
+    find_error_fix,
     parse_connection,
     parse_quoted_id,
 )
@@ -55,7 +55,7 @@ async def _explain_error(work: StepContext, error: PlatformError) -> JobBlocked:
     item = await _describe_item(work, find_error_code(error.code, message).code, message)
     return JobBlocked(
         f"{work.job.display_name}: {message} ({error.code}){item}",
-        fix=find_fix(error.code, message),
+        fix=find_error_fix(error.code, message),
         code=error.code,
     )
 
@@ -73,7 +73,7 @@ async def explain_unchanged_state(
     )
     reason = await _read_suspension_reason(work, copy)
     if reason not in _NO_REASON:
-        return JobBlocked(f"{text}: {reason}.", fix=find_fix(reason), code=reason)
+        return JobBlocked(f"{text}: {reason}.", fix=find_error_fix(reason), code=reason)
     return JobBlocked(
         f"{text}.",
         fix=(

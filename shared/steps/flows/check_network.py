@@ -10,7 +10,7 @@ from shared.domain.network.firewall import Firewall
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.network_check import NetworkCheck
 from shared.domain.network.service_tags import ServiceTagList
-from shared.domain.network.snapshot import NetworkSnapshot, build_snapshot
+from shared.domain.network.snapshot import NetworkSnapshot, build_network_snapshot
 from shared.errors import TransientError
 from shared.logs.fields import get_product_log
 from shared.ports import FirewallKind, ReadsByHost
@@ -69,7 +69,7 @@ async def read_all_firewalls(
     async with reading.open():
         firewalls = await read_firewalls(services)
         tags = await services.service_tags.get_list()
-        await reading.store(build_snapshot(firewalls, tags))
+        await reading.store(build_network_snapshot(firewalls, tags))
     return firewalls, tags
 
 
@@ -137,7 +137,7 @@ async def _read_network(
             log.info("remaining firewalls not read: %s", err)
         else:
             everything = [firewall for kind in found for firewall in kind]
-            await reading.store(build_snapshot(everything, tags))
+            await reading.store(build_network_snapshot(everything, tags))
     firewalls = [firewall for kind in found for firewall in kind]
     return build_network_view(services, environment, firewalls, tags)
 

@@ -1,7 +1,7 @@
 """Read who still calls an original after its callers were updated, and the names of those callers.
 
 An environment's settings have to permit that, because trigger outputs contain what callers sent.
-Only what `parse_traits` accepts is stored.
+Only what `parse_call_traits` accepts is stored.
 """
 
 from contextlib import aclosing, suppress

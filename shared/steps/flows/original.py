@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from shared.domain.environment import Environment
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.platform_errors import DEFINITION_NOT_SHOWN, find_fix
+from shared.domain.platform_errors import DEFINITION_NOT_SHOWN, find_error_fix
 from shared.errors import InvalidInput, JobBlocked, NotFound
 from shared.reason import Reason
 from shared.services import Services
@@ -38,7 +38,7 @@ class OriginalFlow:
         if self.shown is None:
             raise JobBlocked(
                 f"The platform does not show the definition of {self.name} to the app.",
-                fix=find_fix(DEFINITION_NOT_SHOWN),
+                fix=find_error_fix(DEFINITION_NOT_SHOWN),
                 code=DEFINITION_NOT_SHOWN,
             )
         return self.shown

@@ -16,7 +16,7 @@ from shared.domain.definitions.comparison import is_same_definition
 from shared.domain.definitions.connector_hosts import SHAPE_REFUSED, with_reference_hosts
 from shared.domain.definitions.lost_references import (
     References,
-    describe_references,
+    describe_connection_references,
     find_lost_references,
     list_unresolved_references,
     with_lost_references,
@@ -25,7 +25,7 @@ from shared.domain.environment_records import ShapeDemand
 from shared.domain.platform_errors import (
     REFERENCE_NOT_FOUND,
     find_error_code,
-    find_fix,
+    find_error_fix,
     is_temporary_error,
 )
 from shared.errors import JobBlocked, NotFound, PlatformError, RefusedForNow
@@ -129,11 +129,12 @@ async def _restore_references(work: StepContext, flow: SavedFlow, error: Refusal
     lost = find_lost_references(flow.before, await flow.read()) if flow.before else {}
     if not lost:
         return _build_retry_error(error, "")
-    missing = f"The {flow.title} has lost its connection references: {describe_references(lost)}."
+    names = describe_connection_references(lost)
+    missing = f"The {flow.title} has lost its connection references: {names}."
     try:
         await perform(_build_save_in_either_format(work.services, flow, flow.before))
     except (PlatformError, NotFound, JobBlocked) as err:
-        more = find_fix(err.code, err.detail) if isinstance(err, PlatformError) else ""
+        more = find_error_fix(err.code, err.detail) if isinstance(err, PlatformError) else ""
         return _build_retry_error(err, missing) or _build_lost_references_error(
             flow, lost, str(err), more
         )
@@ -165,10 +166,10 @@ def _build_lost_references_error(
 ) -> JobBlocked:
     return JobBlocked(
         f"The platform rejected a save of the {flow.title} and removed its connection references: "
-        f"{describe_references(lost)}. They could not be restored: {why}",
+        f"{describe_connection_references(lost)}. They could not be restored: {why}",
         fix=(
             f"Open the {flow.title} in Power Automate, and choose a connection for each of these: "
-            f"{describe_references(lost)}. Save it, then retry. {more}"
+            f"{describe_connection_references(lost)}. Save it, then retry. {more}"
         ).strip(),
         code=Reason.CONNECTION_REFERENCES_LOST,
     )

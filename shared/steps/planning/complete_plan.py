@@ -23,7 +23,7 @@ from shared.domain.environment import Environment
 from shared.domain.plans.choose_url_secret import choose_url_secret
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
 from shared.domain.plans.planned_changes import list_planned_changes
-from shared.domain.plans.preparation import with_proposal
+from shared.domain.plans.preparation import with_conversion_preview
 from shared.domain.plans.row_limits import select_fitting_callers
 from shared.domain.plans.unknowns import (
     OF_EVERY_COPY,
@@ -173,7 +173,7 @@ async def _read_proposals(
     except (PlatformError, NotFound) as err:
         why = redact(str(err))
     return [
-        with_proposal(item, _preview_conversion(rows.get(item.workflow_id), item, why))
+        with_conversion_preview(item, _preview_conversion(rows.get(item.workflow_id), item, why))
         for item in items
     ]
 

@@ -17,7 +17,7 @@ from shared.domain.jobs.flow_job import FlowJob, MigrationMethod
 from shared.domain.jobs.flow_pair import Copy, Original
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.transitions import move_to_state
-from shared.domain.plans.job_index import build_flow_job_row
+from shared.domain.plans.job_index import build_flow_job_index_row
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import AlreadyExists, UnreadableRow
@@ -49,7 +49,7 @@ async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -
     are_new = await read_each([job for _, job in work], partial(_is_new_job, services))
     new = [job for (_, job), is_new in zip(work, are_new, strict=True) if is_new]
     # All names in one write: a write per job would double the writes.
-    await services.tables.job_index.upsert(*map(build_flow_job_row, new))
+    await services.tables.job_index.upsert(*map(build_flow_job_index_row, new))
     await services.tables.expected_caller_updates.upsert(
         *(
             ExpectedCallerUpdate(

@@ -11,7 +11,7 @@ from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlanItem
 from shared.ports import HasUnknownReaders, RefersToSecrets
 from shared.services import Services
-from shared.steps.updating_callers.refer_to_secret import find_obstacles
+from shared.steps.updating_callers.refer_to_secret import find_reading_obstacles
 from shared.steps.write_permission import read_environment_settings
 
 
@@ -68,7 +68,7 @@ async def propose_url_secrets(
         found[item.workflow_id] = ProposedSecret(
             address=address, default_use=default_use, obstacles=obstacles
         )
-    answers = await find_obstacles(services, wanted)
+    answers = await find_reading_obstacles(services, wanted)
     evidence = await _find_reader_evidence(services, wanted)
     return {
         flow: replace(

@@ -92,7 +92,9 @@ async def _revert_caller(
             if value.surrounding_digests is not None:
                 await require_caller_write_allowed(work, caller)
                 await log.append(record, value)
-            text_format = caller_edit.find_old_format(value.text, edits) or value.text_format
+            text_format = (
+                caller_edit.find_format_before_reference(value.text, edits) or value.text_format
+            )
             old = replace(value, text=text, text_format=text_format)
             try:
                 await write_places(work, resource, kind, [(caller, old)], current)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from shared.domain.callers.caller_records import (
     CallerIndexEntry,
     CallerSearchProgress,
-    build_index_entries,
+    build_caller_index_entries,
 )
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.environment import Environment
@@ -76,7 +76,7 @@ async def index_callers_in_flows(
         for kind in kinds
         for flow in flows
         for caller in kind.find_callers_in_flow(environment, flow)
-        for place in build_index_entries(
+        for place in build_caller_index_entries(
             caller, services.now, is_shared=isinstance(kind, WritesWholeResource)
         )
     ]
@@ -125,7 +125,7 @@ async def search_kind(
 
     try:
         async for caller in kind.find(where, search):
-            places += build_index_entries(caller, services.now, is_shared=is_shared)
+            places += build_caller_index_entries(caller, services.now, is_shared=is_shared)
             if len(places) >= _BATCH_SIZE:
                 await keep()
     except PermanentError as err:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from shared.domain.callers.caller import Caller, build_flow_caller
 from shared.domain.callers.caller_edit import contains_reference
 from shared.domain.callers.caller_records import CallerRecord, CallerState
-from shared.domain.callers.url_secret import format_reference
+from shared.domain.callers.url_secret import build_reference_to_address
 from shared.domain.definitions.event_grid_validation import NOT_ANSWERED
 from shared.domain.definitions.flow_definition import UnreadableDefinition, parse_client_data
 from shared.domain.ids import hash_key
@@ -203,7 +203,7 @@ async def holds_copy(services: Services, job: FlowJob, caller: Caller) -> bool:
     A reference to the secret with the copy's URL counts.
     """
     flow_ids = set(job.copy.ids) if is_child_reference(job, caller) else set()
-    reference = format_reference(job.url_secret) if job.url_secret else ""
+    reference = build_reference_to_address(job.url_secret) if job.url_secret else ""
     return await _holds_reference(services, caller, {job.copy.url_id}, flow_ids, reference)
 
 

@@ -9,7 +9,11 @@ from dataclasses import replace
 from shared.domain.callers.caller import UNKNOWN_READER_KINDS, Caller, CallerContent
 from shared.domain.callers.caller_edit import contains_reference
 from shared.domain.callers.caller_records import CallerRecord, CallerState
-from shared.domain.callers.url_secret import build_url_secret, format_reference, is_reference
+from shared.domain.callers.url_secret import (
+    build_reference_to_address,
+    build_url_secret,
+    is_url_secret_reference,
+)
 from shared.domain.ids import hash_key
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.transitions import add_notes
@@ -20,7 +24,9 @@ from shared.steps.flows.read_back import poll
 from shared.steps.step_context import StepContext
 
 
-async def find_obstacles(services: Services, secrets: Mapping[Caller, str]) -> dict[Caller, str]:
+async def find_reading_obstacles(
+    services: Services, secrets: Mapping[Caller, str]
+) -> dict[Caller, str]:
     """Return why each caller may be unable to read its secret, or "".
 
     Callers whose kind cannot refer to secrets are omitted. `secrets` contains the address of each
@@ -55,7 +61,7 @@ async def record_secret(work: StepContext, records: Sequence[CallerRecord]) -> N
         return
     found = [record.caller for record in records if record.state is CallerState.FOUND]
     wanted = dict.fromkeys(_select_permitted_callers(job, found), job.url_secret)
-    if "" not in (await find_obstacles(work.services, wanted)).values():
+    if "" not in (await find_reading_obstacles(work.services, wanted)).values():
         return
     text = await _read_secret(work)
     urls = {job.original.url_id, job.copy.url_id} - {""}
@@ -92,7 +98,7 @@ async def _read_secret(work: StepContext) -> str | None:
         return None
 
 
-async def find_references(
+async def find_usable_references(
     work: StepContext, records: Sequence[CallerRecord], urls: Mapping[str, str]
 ) -> dict[str, str]:
     """Return, by address, the reference that each caller may get in place of the copy's URL.
@@ -107,8 +113,8 @@ async def find_references(
         return {}
     callers = _select_permitted_callers(job, (record.caller for record in records))
     wanted = dict.fromkeys(callers, job.url_secret)
-    obstacles = await find_obstacles(work.services, wanted)
-    reference = format_reference(job.url_secret)
+    obstacles = await find_reading_obstacles(work.services, wanted)
+    reference = build_reference_to_address(job.url_secret)
     return {caller.address: reference for caller, why in obstacles.items() if not why}
 
 
@@ -116,7 +122,7 @@ async def find_unresolved_references(
     work: StepContext, kind: CallerKind, values: Sequence[tuple[Caller, CallerContent]]
 ) -> Mapping[str, str]:
     """Return, by address, the status of each written Key Vault reference that is not resolved."""
-    referring = [caller.address for caller, value in values if is_reference(value.text)]
+    referring = [caller.address for caller, value in values if is_url_secret_reference(value.text)]
     unresolved: Mapping[str, str] = {}
     if referring and isinstance(kind, RefersToSecrets):
         async for _ in poll(work):

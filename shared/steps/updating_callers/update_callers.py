@@ -36,7 +36,7 @@ from shared.steps.updating_callers.record_callers import (
     read_job_of_flow,
     record_callers,
 )
-from shared.steps.updating_callers.refer_to_secret import find_references, record_secret
+from shared.steps.updating_callers.refer_to_secret import find_usable_references, record_secret
 from shared.steps.updating_callers.write_callers import CallerWriter, write_callers
 from shared.steps.write_permission import reject_excluded_flow
 
@@ -76,7 +76,7 @@ async def write_new_urls(work: StepContext) -> FlowJob:
             await require_unleased_resource(work, resource)
             await work.require_write_allowed()
             urls = await read_new_urls(work)
-        references = await find_references(work, left, urls)
+        references = await find_usable_references(work, left, urls)
         own = CallerWriter(work=work, log=log, urls=urls, records=left, references=references)
         async with lease_resource(work, resource) as held, AsyncExitStack() as stack:
             batch = CallerWriteBatch(work, resource, stack)
@@ -125,7 +125,7 @@ async def _build_writer(work: StepContext, plans: PlansInProgress, resource: str
     records = _group_by_resource(await work.callers.read_all()).get(resource, [])
     left = await _find_unwritten_callers(work, plans, records)
     urls = await read_new_urls(work) if left else {}
-    references = await find_references(work, left, urls)
+    references = await find_usable_references(work, left, urls)
     log = await CallerEditLog.open(work)
     return CallerWriter(work=work, log=log, urls=urls, records=left, references=references)
 

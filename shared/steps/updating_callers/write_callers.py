@@ -12,7 +12,7 @@ from shared.domain.callers import caller_edit
 from shared.domain.callers.caller import FILLED_IN, Caller, CallerContent
 from shared.domain.callers.caller_edit import CallerEdit, RewrittenText
 from shared.domain.callers.caller_records import CallerRecord, CallerState
-from shared.domain.callers.url_secret import is_reference
+from shared.domain.callers.url_secret import is_url_secret_reference
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.transitions import add_notes
 from shared.errors import CmkflowError, Conflict, JobBlocked
@@ -135,7 +135,7 @@ class CallerWriter:
         if record.caller.address not in self.unresolved:
             return rewritten
         address = record.caller.address
-        self.old_formats[address] = caller_edit.find_old_format(rewritten.text, edits)
+        self.old_formats[address] = caller_edit.find_format_before_reference(rewritten.text, edits)
         url = self.urls[self.work.job.original.url_id]
         return caller_edit.replace_secret_reference(rewritten.text, edits, url)
 
@@ -231,7 +231,9 @@ def _build_content(
     text, text_format = texts[caller.address], present.text_format
     for writer in writers:
         text_format = writer.old_formats.get(caller.address) or text_format
-    return replace(present, text=text, text_format=None if is_reference(text) else text_format)
+    return replace(
+        present, text=text, text_format=None if is_url_secret_reference(text) else text_format
+    )
 
 
 async def _read_content_of_new_places(
@@ -315,7 +317,9 @@ def _reject_references(values: Values, writers: Sequence[CallerWriter], status: 
 
     Return whether there are any.
     """
-    rejected = {caller.address: status for caller, value in values if is_reference(value.text)}
+    rejected = {
+        caller.address: status for caller, value in values if is_url_secret_reference(value.text)
+    }
     for writer in writers:
         writer.add_notes_for_unresolved(rejected)
     return bool(rejected)

@@ -26,7 +26,7 @@ from shared.domain.plans.remediation import RemediationMode
 from shared.domain.plans.support_request import (
     SupportRequest,
     SupportRequestKind,
-    build_request_id,
+    build_support_request_id,
 )
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.errors import JobBlocked, UnreadableRow
@@ -235,7 +235,7 @@ async def test_damaged_row_stops_only_its_own_flow_and_is_reported(name: str) ->
         "dashboard": jobs["Orders"].remediation_id,
         "environments": jobs["Orders"].environment_id,
         "flow": jobs["Orders"].original.id,
-        "support-requests": build_request_id(
+        "support-requests": build_support_request_id(
             SupportRequestKind.RUN_HISTORY, jobs["Orders"].environment_id
         ),
         "name": next(iter(read_assets())),

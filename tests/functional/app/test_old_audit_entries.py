@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.audit_seal import build_entries_name
+from shared.domain.audit_seal import build_entry_list_name
 from shared.errors import UnreadableRow
 from shared.ports import UpsertRow
 from shared.use_cases import delete_old_audit_entries as deletion
@@ -59,7 +59,7 @@ async def test_old_entries_and_their_seals_are_deleted(scenario: Scenario) -> No
     assert (deleted, again) == (32, 0)
     assert [seal.number for seal in seals] == list(range(20, 15, -1))
     assert await scenario.services.archive.list_names("audit-seals/") == sorted(
-        build_entries_name(seal.statement) for seal in seals
+        build_entry_list_name(seal.statement) for seal in seals
     )
     begins_at = seals[-1].statement.begins_at
     assert begins_at

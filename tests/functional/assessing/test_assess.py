@@ -7,7 +7,7 @@ import pytest
 from functions.assessments_api import show_assessment
 from shared.bootstrap import provide
 from shared.domain.assessment.assessment import AssessmentPhase, AssessmentTopic
-from shared.domain.callers.url_secret import format_reference
+from shared.domain.callers.url_secret import build_reference_to_address
 from shared.domain.finding import FindingLevel
 from shared.errors import NotFound, ThrottledError
 from tests.fakes.app_configuration import REFERENCE_TYPE
@@ -88,7 +88,7 @@ async def test_assessment_counts_callers_that_hold_the_url(tenant: Assessed) -> 
     secret.vault_url = secret.vault_url.rstrip("/")
     tenant.world.secrets[secret.vault_url, secret.name] = tenant.world.secrets.pop(place)
     site = tenant.build.add_app_setting_caller(flow, site="referring")
-    site.settings["FLOW_URL"] = format_reference(f"{secret.vault_url}|{secret.name}")
+    site.settings["FLOW_URL"] = build_reference_to_address(f"{secret.vault_url}|{secret.name}")
     for name in ("held", "referring"):
         tenant.build.add_key_value_caller(flow, key=name)
         tenant.build.add_named_value_caller(flow, name=name)

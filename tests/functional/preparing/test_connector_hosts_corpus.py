@@ -9,7 +9,7 @@ import pytest
 from local_cloud.tenant.flows.saves import require_reference_hosts
 from shared.domain.definitions.action_nodes import walk_actions
 from shared.domain.definitions.connector_hosts import with_reference_hosts
-from shared.domain.definitions.connector_operations import get_operation
+from shared.domain.definitions.connector_operations import get_connector_operation
 from shared.domain.definitions.flow_definition import (
     DefinitionFormat,
     FlowDefinition,
@@ -51,10 +51,11 @@ def test_every_public_flow_can_be_converted_for_a_strict_platform() -> None:
         assert with_reference_hosts(converted) is converted
         before, after = parse_client_data(text), parse_client_data(converted)
         operations = [
-            get_operation(step, before.connection_references) for step in list_steps(before)
+            get_connector_operation(step, before.connection_references)
+            for step in list_steps(before)
         ]
         assert operations == [
-            get_operation(step, after.connection_references) for step in list_steps(after)
+            get_connector_operation(step, after.connection_references) for step in list_steps(after)
         ]
 
 

@@ -12,7 +12,7 @@ from local_cloud.tenant.power_platform import environments as admin_api
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
-from shared.domain.platform_errors import find_fix
+from shared.domain.platform_errors import find_error_fix
 from shared.use_cases.check_health import check_health
 from tests.functional.wire.wire_scenario import (
     SHORT,
@@ -178,7 +178,7 @@ async def test_app_without_registration_blocks_the_environment_job(
         job = await scenario.read_environment_job()
         assert job.state is EnvironmentJobState.BLOCKED
         assert "UserMissingRequiredPermission" in job.message
-        assert job.fix == find_fix("UserMissingRequiredPermission")
+        assert job.fix == find_error_fix("UserMissingRequiredPermission")
         app.is_admin = True
         await scenario.retry()
         await require_retired(scenario)
@@ -214,7 +214,7 @@ async def test_unreadable_flow_needs_changes_and_the_others_are_copied(
         )
         (item,) = [one for one in items if one.workflow_id == CHILD]
         assert (item.action, item.category) == (PlannedAction.NEEDS_CHANGES, "unknown")
-        assert item.fix == find_fix("DefinitionNotShown")
+        assert item.fix == find_error_fix("DefinitionNotShown")
         assert "nor to the service account" in item.message
         assert ORDERS in await scenario.read_jobs()
 

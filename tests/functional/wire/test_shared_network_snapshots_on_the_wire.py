@@ -5,7 +5,7 @@ import pytest
 from local_cloud.tenant.seed.azure import seed_azure
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.network.network_check import FLOW_TAGS
-from shared.domain.network.snapshot import build_snapshot
+from shared.domain.network.snapshot import build_network_snapshot
 from shared.steps.flows.check_network import read_firewalls, read_network
 from shared.steps.flows.network_snapshot import NetworkReading
 from tests.functional.wire.test_address_ranges_on_the_wire import (
@@ -94,4 +94,6 @@ async def test_snapshot_keeps_firewalls_of_every_kind(
         firewalls = await read_firewalls(services)
 
         assert {one.kind for one in firewalls} == {*FIREWALL_KINDS}
-        assert await NetworkReading(services).read_cached() == build_snapshot(firewalls, tags)
+        assert await NetworkReading(services).read_cached() == build_network_snapshot(
+            firewalls, tags
+        )

@@ -39,7 +39,7 @@ from shared.domain.plans.remediation import (
     RemediationMode,
     StartSource,
 )
-from shared.domain.platform_errors import find_fix
+from shared.domain.platform_errors import find_error_fix
 from shared.services import Services
 from shared.settings import Settings
 from shared.use_cases import change_remediation
@@ -308,7 +308,7 @@ async def require_blocked(
     """
     job = await scenario.read_job(flow_id)
     assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, code), job
-    assert job.fix == find_fix(code)
+    assert job.fix == find_error_fix(code)
     for name in (job.display_name, *names):
         assert name in job.message
     assert scenario.find_flow(flow_id).state == SimulatedFlowState.STARTED
