@@ -28,7 +28,7 @@ from shared.use_cases import show_remediation as shown
 from shared.use_cases.audit_state import read_new_remediation
 from shared.use_cases.start_remediation import (
     choose_form_idempotency_key,
-    resolve_flow_ids,
+    resolve_workflow_ids,
     start_manual_remediation,
 )
 
@@ -67,7 +67,7 @@ async def start_remediation(
     )
     flows = tuple(one.lower() for one in body.flow_ids)
     if flows != started.flow_ids:  # an earlier request with this key may have given names
-        flows = await resolve_flow_ids(services(), started.environment_ids, body.flow_ids)
+        flows = await resolve_workflow_ids(services(), started.environment_ids, body.flow_ids)
     _require_same_request(body, flows, started)
     location = f"/api/remediations/{started.id}"
     answer = RemediationResponse.model_validate(started)

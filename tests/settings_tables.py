@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 
 from shared.settings import Settings, get_setting_name
-from shared.use_cases.show_settings import format_default, read_meanings
+from shared.use_cases.show_settings import format_default, read_setting_meanings
 from tests.generated_tables import with_tables
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
@@ -22,7 +22,7 @@ def with_table(text: str) -> str:
 def _format_rows() -> Iterator[str]:
     yield "| Setting | Default | Meaning |"
     yield "|---|---|---|"
-    meaning = read_meanings()
+    meaning = read_setting_meanings()
     for name, field in Settings.model_fields.items():
         yield f"| `{get_setting_name(name)}` | {_format_default(field)} | {meaning[name]} |"
 

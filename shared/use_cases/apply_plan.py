@@ -32,7 +32,7 @@ from shared.steps.write_permission import (
 _CHANGED = ("have changed and await approval", "has changed and awaits approval")
 
 
-def await_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:
+def mark_awaiting_approval(services: Services, job: EnvironmentJob) -> EnvironmentJob:
     """Return the environment job as awaiting approval, to be checked when its plan expires."""
     until = (
         f" until {job.approval_expires_at:%Y-%m-%d %H:%M} UTC" if job.approval_expires_at else ""
@@ -54,7 +54,7 @@ def describe_continued_flows(job: EnvironmentJob) -> str:
     return f" {flows} to another remediation." if count else ""
 
 
-async def expire_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+async def cancel_expired_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Return the environment job, cancelled if its plan has expired."""
     services, job = leased.services, leased.job
     if job.approval_expires_at and job.approval_expires_at > services.now:
@@ -77,7 +77,7 @@ async def compare_with_approval(leased: LeasedJob[EnvironmentJob]) -> Environmen
     await (remove_all_but_flows(rows) if job.awaiting_approval_count else rows.clear())
     unchanged = await read_planned_work(services, job)
     if job.awaiting_approval_count and not unchanged and not await list_open_jobs(services, job):
-        return await_approval(services, job)
+        return mark_awaiting_approval(services, job)
     number = len(unchanged)
     text = "1 flow is" if number == 1 else f"{number:,} flows are"
     text += " unchanged since the approval"

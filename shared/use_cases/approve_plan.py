@@ -103,7 +103,7 @@ async def approve_plans(
     reject_self_approval(
         services, await get_remediation(services, remediation_id), approval.approved_by_id
     )
-    approval = await _resolve_excluded_flows(services, remediation_id, approval)
+    approval = await _with_excluded_workflow_ids(services, remediation_id, approval)
     while True:
         approved_jobs = await _read_already_approved_jobs(services, remediation_id, approval)
         left = [version for version in approval.versions if version not in approved_jobs]
@@ -181,7 +181,7 @@ async def _require_approvable_plan(services: Services, job: EnvironmentJob) -> N
         )
 
 
-async def _resolve_excluded_flows(
+async def _with_excluded_workflow_ids(
     services: Services, remediation_id: str, approval: ApprovalInput
 ) -> ApprovalInput:
     if not approval.excluded_flow_ids:
@@ -263,11 +263,11 @@ async def _read_already_approved_jobs(
         and job.state is not EnvironmentJobState.CANCELLED
         and not job.awaits_approval
         and job.excluded_from_approval
-        == approval.list_excluded_among(await _read_approved_flows(services, job, approval))
+        == approval.list_excluded_among(await _read_approved_workflow_ids(services, job, approval))
     }
 
 
-async def _read_approved_flows(
+async def _read_approved_workflow_ids(
     services: Services, job: EnvironmentJob, approval: ApprovalInput
 ) -> frozenset[str]:
     if approval.included_flow_ids is None:

@@ -64,7 +64,7 @@ async def show_run_archives(services: Services, remediation_id: str) -> RunArchi
         archives=tuple(
             [kept.item for kept in await _read_archives(services, remediation_id, jobs)]
         ),
-        support_windows=tuple(find_support_window(job) for job in jobs),
+        support_windows=tuple(build_support_window(job) for job in jobs),
     )
 
 
@@ -87,14 +87,14 @@ async def archive_runs(
                 missing.pop(row.item.job_id, None)
     new = (build_run_archive(services, job, remediation_id) for job in missing.values())
     await rows.upsert(*new)
-    wait = await _archive_parts(services, remediation_id)
+    wait = await _archive_run_parts(services, remediation_id)
     shown = await show_run_archives(services, remediation_id)
     return RunArchiveStatus(
         archives=shown.archives, support_windows=shown.support_windows, retry_after=wait
     )
 
 
-async def _archive_parts(services: Services, remediation_id: str) -> timedelta | None:
+async def _archive_run_parts(services: Services, remediation_id: str) -> timedelta | None:
     """Archive some parts of a remediation's runs.
 
     Returns how long to wait if the request budget is used up.
@@ -141,7 +141,7 @@ def build_run_archive(services: Services, job: FlowJob, remediation_id: str) -> 
     )
 
 
-def find_support_window(job: EnvironmentJob) -> SupportWindow:
+def build_support_window(job: EnvironmentJob) -> SupportWindow:
     """Return the support window of an environment job's environment.
 
     It is counted from the start of the discovery, before which the platform migration had ended.

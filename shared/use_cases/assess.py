@@ -89,7 +89,9 @@ async def assess_environment(
     )
     flows = await find_assessed_callers(services, environment, searched, flows)
     flows = add_canvas_app_callers(flows, facts.canvas_apps)
-    names = await _read_names(services, environment, {flow.owner for flow in flows}, shares)
+    names = await _read_principal_names(
+        services, environment, {flow.owner for flow in flows}, shares
+    )
     flows = with_co_owners(flows, shares, names)
     flows = [replace(flow, owner=names.get(flow.owner, flow.owner)) for flow in flows]
     retired = await read_callers_on_retired_host(services, searched)
@@ -119,7 +121,7 @@ async def read_named_policy(
     return None
 
 
-async def _read_names(
+async def _read_principal_names(
     services: Services, environment: Environment, owners: set[str], shares: ReadShares
 ) -> dict[str, str]:
     ids = sorted((owners | list_principal_ids(shares)) - {""})

@@ -16,7 +16,7 @@ from shared.services import Services
 from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.change_remediation import retry_job
 from shared.use_cases.known_issues import RESOLVED_BY_NAME, require_known_issues
-from shared.use_cases.name_flows import require_flows
+from shared.use_cases.name_flows import require_workflow_ids
 
 log = get_product_log(__name__)
 
@@ -73,7 +73,7 @@ async def change_environment(
             there = getattr(accepted, field)
             new = [one for one in changes[field] if one.lower() not in there]
             kept = there & {one.lower() for one in changes[field]}
-            added = await require_flows(services, [environment], new)
+            added = await require_workflow_ids(services, [environment], new)
             changes = {**changes, field: kept | frozenset(added.values())}
 
     def apply_changes(old: EnvironmentSettings) -> EnvironmentSettings:
@@ -82,7 +82,7 @@ async def change_environment(
 
     settings = await _change_settings(services, environment, apply_changes)
     if "maintenance_window" in changes:
-        await _wake_up_for_window(services, environment.id)
+        await _wake_up_jobs_outside_window(services, environment.id)
     if changes.get("observe_callers") is False:
         await services.tables.observed_callers.clear(environment.id)
     if changes.get("report_failed_runs") is False:
@@ -97,7 +97,7 @@ async def _delete_failed_run_report(services: Services, environment_id: str) -> 
             await table.delete(kept)
 
 
-async def _wake_up_for_window(services: Services, environment_id: str) -> None:
+async def _wake_up_jobs_outside_window(services: Services, environment_id: str) -> None:
     where = [Condition("reason_code", "eq", Reason.OUTSIDE_MAINTENANCE_WINDOW)]
     tables = services.tables
     async for job in read_readable(services, tables.flow_jobs.scan(environment_id, where=where)):

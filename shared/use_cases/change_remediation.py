@@ -17,7 +17,7 @@ from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.reason import Reason
 from shared.services import Services
 from shared.state.rows import StoredItem
-from shared.use_cases.deletion_rows import cancel_all_allowed, cancel_if_allowed
+from shared.use_cases.deletion_rows import cancel_deletion_if_allowed, cancel_deletions_if_allowed
 from shared.use_cases.read_remediation_rows import (
     RowReader,
     get_remediation,
@@ -25,7 +25,7 @@ from shared.use_cases.read_remediation_rows import (
     select_named_jobs,
 )
 from shared.use_cases.set_kill_switch import is_switch_on
-from shared.use_cases.start_remediation import complete_start
+from shared.use_cases.start_remediation import create_missing_jobs_of_remediation
 
 _ROLLED_BACK = "Cancelled because the job is rolled back."
 
@@ -160,19 +160,21 @@ async def _cancel_environment_jobs(
     interrupted start cannot continue later.
     """
 
-    def cancel(job: EnvironmentJob) -> EnvironmentJob | None:
+    def with_cancellation(job: EnvironmentJob) -> EnvironmentJob | None:
         if job.can_start_more_flows:
             text = "Cancelled on request."
             return move_to_state(job, EnvironmentJobState.CANCELLED, text, now=services.now)
         return None
 
-    await complete_start(services, await get_remediation(services, remediation_id))
+    await create_missing_jobs_of_remediation(
+        services, await get_remediation(services, remediation_id)
+    )
     return [
         job.environment_name or job.environment_id
         for job in await reading.list_readable(
             services.tables.environment_jobs.scan(remediation_id)
         )
-        if await _change_environment_job(services, job, cancel)
+        if await _apply_command_to_environment_job(services, job, with_cancellation)
     ]
 
 
@@ -191,7 +193,7 @@ async def retry(
     job nor a plan item.
     """
 
-    def resume_blocked(job: EnvironmentJob) -> EnvironmentJob | None:
+    def resume_blocked_job(job: EnvironmentJob) -> EnvironmentJob | None:
         return resume(job, "Retried on request.", now=services.now) if job.needs_action else None
 
     def is_selected(job: FlowJob | EnvironmentJob) -> bool:
@@ -213,7 +215,9 @@ async def retry(
         for one in await reading.list_readable(
             services.tables.environment_jobs.scan(remediation_id)
         ):
-            if is_selected(one) and await _change_environment_job(services, one, resume_blocked):
+            if is_selected(one) and await _apply_command_to_environment_job(
+                services, one, resume_blocked_job
+            ):
                 titles.append(one.environment_name or one.environment_id)
     # Taking over the lease of a stopped job is safe: the next step revokes its grants.
     retried = await FLOW.apply_command_to_each(
@@ -222,7 +226,7 @@ async def retry(
         partial(_resume_interrupted_job, now=services.now),
         takes_over=True,
     )
-    titles += _list_names(rows, retried)
+    titles += _list_flow_names(rows, retried)
     why = ("", "") if titles else explain_empty_retry(remediation_id, found, code)
     return ActionResult(
         flow_count=len(titles),
@@ -268,15 +272,15 @@ def _resume_interrupted_job(job: FlowJob, *, now: datetime) -> FlowJob | None:
     return move_to_state(job, back, "Retried on request.", now=now)
 
 
-def _list_names(rows: Sequence[_JobRow], changed: Sequence[FlowJob]) -> list[str]:
+def _list_flow_names(rows: Sequence[_JobRow], changed: Sequence[FlowJob]) -> list[str]:
     ids = {job.id for job in changed}
     return [row.item.display_name for row in rows if row.item.id in ids]
 
 
 async def cancel_job(services: Services, job: FlowJob) -> bool:
     """Cancel one flow job. Returns False if it was already cancelled or rolled back."""
-    await cancel_if_allowed(services, job, _ROLLED_BACK)
-    request = _build_request(services, JobCommand.CANCEL, replay=False)
+    await cancel_deletion_if_allowed(services, job, _ROLLED_BACK)
+    request = _build_command_request(services, JobCommand.CANCEL, replay=False)
     return await FLOW.apply_command(services, (job.environment_id, job.id), request) is not None
 
 
@@ -311,10 +315,10 @@ async def _request_rollback(
 ) -> RollbackResult:
     replays = _require_replay_accepted(services, rows, replay=replay)
     jobs = [row.item for row in rows]
-    left_out = await cancel_all_allowed(services, jobs, _ROLLED_BACK, reading)
-    request = _build_request(services, command, replay=replay)
+    left_out = await cancel_deletions_if_allowed(services, jobs, _ROLLED_BACK, reading)
+    request = _build_command_request(services, command, replay=replay)
     ours = [row for row in rows if row.item.id not in left_out]
-    titles = _list_names(rows, await FLOW.apply_command_to_each(services, ours, request))
+    titles = _list_flow_names(rows, await FLOW.apply_command_to_each(services, ours, request))
     return RollbackResult(
         flow_count=len(titles),
         flow_names=tuple(titles),
@@ -325,7 +329,7 @@ async def _request_rollback(
     )
 
 
-def _build_request(
+def _build_command_request(
     services: Services, command: JobCommand, *, replay: bool
 ) -> Callable[[FlowJob], FlowJob | None]:
     def with_requested_command(job: FlowJob) -> FlowJob | None:
@@ -343,7 +347,7 @@ def _build_request(
     return with_requested_command
 
 
-async def _change_environment_job(
+async def _apply_command_to_environment_job(
     services: Services,
     job: EnvironmentJob,
     requested: Callable[[EnvironmentJob], EnvironmentJob | None],

@@ -185,10 +185,12 @@ async def complete_or_report_unfinished_changes(services: Services) -> None:
     async for kept in read_readable(services, rows):
         if kept.item.is_under_way and services.now - kept.item.changed_at >= _UNFINISHED:
             with suppress(Conflict, NotFound):  # a request has changed the row
-                await _complete_or_report(services, kept)
+                await _complete_or_report_change(services, kept)
 
 
-async def _complete_or_report(services: Services, kept: StoredItem[SolutionSettingChange]) -> None:
+async def _complete_or_report_change(
+    services: Services, kept: StoredItem[SolutionSettingChange]
+) -> None:
     change, table = kept.item, services.tables.solution_setting_changes
     try:
         environment = await services.environments.get(change.environment_id)
@@ -226,7 +228,7 @@ async def _write_setting(
     services = record.services
     since, deadline = change.unseen_since, services.settings.read_back_timeout
     if since and services.now - since >= deadline:
-        raise await _record_not_kept(record, environment, change)
+        raise await _record_change_not_kept(record, environment, change)
 
     async def record_change_if_allowed() -> None:
         await require_write_allowed(services, environment.id)
@@ -250,7 +252,7 @@ async def _write_setting(
     raise WriteNotVisible(services, _format_title(environment), since=since)
 
 
-async def _record_not_kept(
+async def _record_change_not_kept(
     record: _Record, environment: Environment, change: SolutionSettingChange
 ) -> JobBlocked:
     """Store that Dataverse did not keep the change, and return the error for that."""

@@ -167,7 +167,7 @@ def check_settings(services: Services) -> list[Finding]:
     if not settings.subscription_ids:
         text = "CMK_SUBSCRIPTION_IDS is empty, so the app finds no key, caller or firewall."
         found = [problem("settings", text, "Set it to the subscriptions to watch.")]
-    found += _find_other_clouds(settings)
+    found += _check_hosts_in_cloud(settings)
     if settings.storage_account and not settings.client_id:
         text = "CMK_CLIENT_ID is empty, so the app uses the system-assigned identity."
         fix = "Deploy again (azd up), which sets it to the identity that has the roles."
@@ -198,7 +198,7 @@ def check_settings(services: Services) -> list[Finding]:
     return found
 
 
-def _find_other_clouds(settings: Settings) -> list[Finding]:
+def _check_hosts_in_cloud(settings: Settings) -> list[Finding]:
     """Return findings about settings whose host does not belong to the cloud in CMK_CLOUD."""
     cloud = settings.cloud
     token_cache, namespace = (
@@ -238,7 +238,7 @@ async def _check_function_key_validation(services: Services) -> list[Finding]:
     return [passed("sign_in", "The Functions host checks function keys.")]
 
 
-async def _check_state(services: Services) -> list[Finding]:
+async def _check_store(services: Services) -> list[Finding]:
     switch = await find_kill_switch(services)
     found = [passed("state", "The store is available.")]
     if switch and switch.is_on:
@@ -305,7 +305,7 @@ async def _check_power_platform(services: Services) -> list[Finding]:
     return found + await _run_checks(
         _check_environment(services, one)
         for one in environments
-        if _is_in_use(one, decided.get(one.id))
+        if _is_environment_in_use(one, decided.get(one.id))
     )
 
 
@@ -318,7 +318,7 @@ async def _check_environment(services: Services, environment: Environment) -> li
     return found
 
 
-def _is_in_use(environment: Environment, settings: EnvironmentSettings | None) -> bool:
+def _is_environment_in_use(environment: Environment, settings: EnvironmentSettings | None) -> bool:
     is_opted_in = settings is not None and settings.approval_policy is not ApprovalPolicy.READ_ONLY
     return environment.policy is not None or is_opted_in
 
@@ -402,7 +402,7 @@ async def _check_callers(services: Services) -> list[Finding]:
     """Return findings about the caller kinds outside Power Platform."""
     checks = []
     if vault := services.settings.trigger_url_vault:
-        checks.append(_run_check("callers", _find_trigger_url_vault(services, vault), vault))
+        checks.append(_run_check("callers", _check_trigger_url_vault(services, vault), vault))
     for kind in services.callers.values():
         if isinstance(kind, SearchesScopes):
             fix = kind.required_permissions.fix
@@ -427,7 +427,7 @@ async def _check_scope(kind: SearchesScopes, scope: str) -> list[Finding]:
     return [passed("callers", "The app can search it.", scope)]
 
 
-async def _find_trigger_url_vault(services: Services, vault: str) -> list[Finding]:
+async def _check_trigger_url_vault(services: Services, vault: str) -> list[Finding]:
     needs = next(
         kind.required_permissions
         for kind in services.callers.values()
@@ -458,7 +458,7 @@ async def _check_firewall_kind(kind: FirewallKind) -> list[Finding]:
 #: In the order in which a deployment is set up.
 _CHECKS: Mapping[str, Callable[[Services], Awaitable[list[Finding]]]] = {
     "sign_in": _check_function_key_validation,
-    "state": _check_state,
+    "state": _check_store,
     "archive": _check_archive,
     "queues": _check_queues,
     "timers": _check_timers,

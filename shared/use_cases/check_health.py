@@ -19,7 +19,11 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.state.circuit_breakers import read_open_circuit_breakers
 from shared.steps.write_permission import find_kill_switch
-from shared.use_cases.read_job_index import NeedsPeople, count_overdue, read_jobs_needing_people
+from shared.use_cases.read_job_index import (
+    NeedsPeople,
+    count_overdue_jobs,
+    read_jobs_needing_people,
+)
 from shared.use_cases.read_remediation_rows import RowReader
 from shared.use_cases.run_daily_check import QUEUES, SWEEP
 
@@ -125,7 +129,7 @@ async def check_health(
 
 async def _count_rows_without_wake_up(services: Services) -> int:
     late = services.now - SOON - services.settings.overdue_delay
-    return await count_overdue(services, late, await read_rows_with_wake_up(services))
+    return await count_overdue_jobs(services, late, await read_rows_with_wake_up(services))
 
 
 def _list_alerts_of_unreadable_rows(
@@ -170,7 +174,7 @@ async def read_failing_channels(
                 failing_since=min(
                     (one.failing_since for one in mine if one.failing_since), default=None
                 ),
-                fix=wrong.fix if wrong else _format_fix(settings),
+                fix=wrong.fix if wrong else _format_channel_fix(settings),
                 is_unusable=wrong is not None,
             )
         )
@@ -183,7 +187,7 @@ def _is_waiting(delivery: NotificationDelivery, now: datetime) -> bool:
     )
 
 
-def _format_fix(settings: str) -> str:
+def _format_channel_fix(settings: str) -> str:
     where = (
         f"the address in {settings.partition(' ')[0]} and the service behind it"
         if settings

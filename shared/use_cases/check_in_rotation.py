@@ -102,7 +102,7 @@ async def store_check_result(
         not_checked_count=not_checked_count,
         reason_code=code,
     )
-    await _store_result(services, ended)
+    await _store_changed_position(services, ended)
     if not_checked_count:
         text = (
             f"{not_checked_count} of {of} {_WORDS[look]} in {environment.display_name} were not "
@@ -129,7 +129,7 @@ async def delete_unused_results(
                 await table.delete(kept)
 
 
-async def _store_result(services: Services, ended: CheckPosition) -> None:
+async def _store_changed_position(services: Services, ended: CheckPosition) -> None:
     table = services.tables.check_positions
     kept = await table.get(*table.get_address(ended))
     nothing = CheckPosition(environment_id=ended.environment_id, check=ended.check)

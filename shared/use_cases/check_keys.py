@@ -168,7 +168,7 @@ async def _store_findings(
 ) -> None:
     table = services.tables.key_alerts
     open_findings = _select_causes(findings)
-    identities = {_get_identity(one) for one in open_findings}
+    identities = {_get_finding_identity(one) for one in open_findings}
     for finding in open_findings:
         is_problem = finding.level is FindingLevel.PROBLEM
         row = KeyAlert(
@@ -178,10 +178,10 @@ async def _store_findings(
             first_seen_at=services.now,
             reason_code=Reason.KEY_PROBLEM if is_problem else Reason.KEY_WARNING,
         )
-        await table.change(*table.get_address(row), partial(_replace_unless_unchanged, row))
-        await _send_alert(services, row)
+        await table.change(*table.get_address(row), partial(_build_changed_alert, row))
+        await _send_key_alert(services, row)
     async for old in read_readable(services, table.scan(hash_key(policy_id.lower()))):
-        if _get_identity(old.item.finding) not in identities:
+        if _get_finding_identity(old.item.finding) not in identities:
             with suppress(Conflict, NotFound):
                 await table.delete(old)
 
@@ -198,11 +198,11 @@ def _select_causes(findings: Collection[Finding]) -> list[Finding]:
     return [one for one in found if not (has_cause and one.code == POLICY_HEALTH)]
 
 
-def _get_identity(finding: Finding) -> tuple[str, str, str]:
+def _get_finding_identity(finding: Finding) -> tuple[str, str, str]:
     return finding.code, finding.subject, finding.level
 
 
-def _replace_unless_unchanged(new: KeyAlert, old: KeyAlert | None) -> KeyAlert | None:
+def _build_changed_alert(new: KeyAlert, old: KeyAlert | None) -> KeyAlert | None:
     if old is None:
         return new
     row = replace(new, first_seen_at=old.first_seen_at)
@@ -230,7 +230,7 @@ async def _record_not_checked(
 
     kept = await table.change(*table.get_address(row), with_later_check)
     if kept and kept.item.reason_code:
-        await _send_alert(services, kept.item)
+        await _send_key_alert(services, kept.item)
     return row.finding
 
 
@@ -240,7 +240,7 @@ async def has_key_problem(services: Services) -> bool:
     return any([kept.item.reason_code == Reason.KEY_PROBLEM async for kept in rows])
 
 
-async def _send_alert(services: Services, row: KeyAlert) -> None:
+async def _send_key_alert(services: Services, row: KeyAlert) -> None:
     finding = row.finding
     cause = f"policy {row.policy_name}: {finding.message}"
     name = services.tables.key_alerts.get_row_name(row)

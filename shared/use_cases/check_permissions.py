@@ -167,15 +167,15 @@ async def _read_permissions(services: Services, group: str) -> list[RolePermissi
     found = await services.assessment.resources.list_children(group, _PERMISSIONS, _VERSION)
     return [
         RolePermissions(
-            actions=_list_texts(one, "actions"),
-            not_actions=_list_texts(one, "notActions"),
-            data_actions=_list_texts(one, "dataActions"),
-            not_data_actions=_list_texts(one, "notDataActions"),
+            actions=_list_permission_texts(one, "actions"),
+            not_actions=_list_permission_texts(one, "notActions"),
+            data_actions=_list_permission_texts(one, "dataActions"),
+            not_data_actions=_list_permission_texts(one, "notDataActions"),
         )
         for one in found
     ]
 
 
-def _list_texts(permission: Mapping[str, object], name: str) -> tuple[str, ...]:
+def _list_permission_texts(permission: Mapping[str, object], name: str) -> tuple[str, ...]:
     found = permission.get(name)
     return tuple(map(str, found)) if isinstance(found, list) else ()

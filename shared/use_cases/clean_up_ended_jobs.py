@@ -124,7 +124,7 @@ async def _revoke_grants_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
     grants = (*job.grants.active, *job.grants.past) if job.has_grants else ()
     flows = dict.fromkeys((*grants, *kept))
     for flow_name in flows:
-        await revoke_grant_of_plan(held, flow_name)
+        await revoke_planning_grant(held, flow_name)
     if kept:
         row = services.tables.environment_jobs.get_row_name(job)
         await send_alert(services, Reason.GRANT_NOT_REVOKED, row, format_grants_not_revoked(kept))
@@ -134,7 +134,7 @@ async def _revoke_grants_of_plan(held: LeasedJob[EnvironmentJob]) -> None:
     await held.save(replace(held.job, grants=after, in_flight_until=None))
 
 
-async def revoke_grant_of_plan(held: LeasedJob[EnvironmentJob], flow_name: str) -> None:
+async def revoke_planning_grant(held: LeasedJob[EnvironmentJob], flow_name: str) -> None:
     """Revoke the grant for a flow that an environment job needed for its plan."""
     services, home = held.services, held.job.environment_id
 
@@ -159,13 +159,13 @@ async def turn_off_orphaned_copies(services: Services, environment: Environment)
             if kept.item.migration_method.has_copy:
                 copies[kept.item.id] = kept.item.copy.id
 
-    async def turn_off_existing(job_id: str, known: WorkflowSummary | None) -> None:
+    async def turn_off_copy_if_found(job_id: str, known: WorkflowSummary | None) -> None:
         if known is not None:
             async with catch_row_errors(services, (table.name, environment.id, job_id)):
                 await _turn_off_orphaned_copy(services, environment, job_id, known)
 
     return await check_in_rotation(
-        services, environment, DailyCheckTarget.WITHDRAWN, copies, turn_off_existing
+        services, environment, DailyCheckTarget.WITHDRAWN, copies, turn_off_copy_if_found
     )
 
 

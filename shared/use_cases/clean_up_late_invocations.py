@@ -20,7 +20,7 @@ from shared.state.rows import StoredItem
 from shared.steps.flows.temporary_co_ownership import revoke_grant
 from shared.steps.step_context import StepContext
 from shared.use_cases.change_remediation import cancel_job
-from shared.use_cases.clean_up_ended_jobs import is_busy, lease_ended_job, revoke_grant_of_plan
+from shared.use_cases.clean_up_ended_jobs import is_busy, lease_ended_job, revoke_planning_grant
 
 log = get_product_log(__name__)
 
@@ -43,7 +43,7 @@ async def clean_up_late_invocations(services: Services) -> None:
             async with catch_row_errors(services, services.tables.flow_jobs.get_row_name(job.item)):
                 if (job.item.remediation_id, job.item.environment_job_id) in ended:
                     await _cancel_orphaned_job(services, job.item)
-                await _revoke_grants(services, job)
+                await _revoke_grants_of_flow_job(services, job)
 
 
 def _has_ended(job: EnvironmentJob) -> bool:
@@ -59,7 +59,7 @@ async def _cancel_orphaned_job(services: Services, job: FlowJob) -> None:
     await cancel_job(services, job)
 
 
-def _may_still_continue(services: Services, job: FlowJob | EnvironmentJob) -> bool:
+def _may_invocation_continue(services: Services, job: FlowJob | EnvironmentJob) -> bool:
     since = job.unended_at
     return since is not None and services.now - since < _LOOKED_AT_FOR
 
@@ -67,21 +67,26 @@ def _may_still_continue(services: Services, job: FlowJob | EnvironmentJob) -> bo
 async def _revoke_grants_of_plan(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
     job = kept.item
     rests = job.has_stopped_planning and not job.lease.is_held(services.now)
-    if not _may_still_continue(services, job) or not job.grants.past or job.has_grants or not rests:
+    if (
+        not _may_invocation_continue(services, job)
+        or not job.grants.past
+        or job.has_grants
+        or not rests
+    ):
         return
     async with lease_ended_job(ENVIRONMENT, services, kept) as held:
         try:
             for name in job.grants.past:
-                await revoke_grant_of_plan(held, name)
+                await revoke_planning_grant(held, name)
         except (JobBlocked, PlatformError) as err:
             row = services.tables.environment_jobs.get_row_name(job)
             await send_alert(services, Reason.GRANT_NOT_REVOKED, row, redact(str(err)))
             raise
 
 
-async def _revoke_grants(services: Services, kept: StoredItem[FlowJob]) -> None:
+async def _revoke_grants_of_flow_job(services: Services, kept: StoredItem[FlowJob]) -> None:
     job = kept.item
-    may_wake = _may_still_continue(services, job)
+    may_wake = _may_invocation_continue(services, job)
     if not may_wake or not job.grants.past or job.has_grants or is_busy(services, job):
         return
     environment = await services.environments.get(job.environment_id)

@@ -125,9 +125,9 @@ class EvidenceReader:
         tables, reading = self.services.tables, self.reading
         callers = await reading.list_readable(tables.callers.scan(job.id))
         intents = await reading.list_readable(tables.caller_edit_intents.scan(job.id))
-        return callers, intents, await self._read_converted_digest(job)
+        return callers, intents, await self._compute_digest_of_converted_definition(job)
 
-    async def _read_converted_digest(self, job: FlowJob) -> str:
+    async def _compute_digest_of_converted_definition(self, job: FlowJob) -> str:
         if job.migration_method is not MigrationMethod.EDIT_DEFINITION or not job.archive_name:
             return ""
         try:

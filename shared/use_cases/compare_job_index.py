@@ -151,10 +151,10 @@ async def _correct_counts(
     index = services.tables.job_index
     right = replace(build_empty_counts(environment_id), closed=add_closed_jobs({}, closed))
     if counts is None:
-        return await _write_row(services, InsertRow(index.build_row(right)))
+        return await _write_index_row(services, InsertRow(index.build_row(right)))
     if isinstance(counts, UnreadableRow):
         row = await index.store.get(*counts.row)
-        return await _write_row(
+        return await _write_index_row(
             services, ReplaceRow(index.build_row(right, row.etag if row else ""))
         )
     if counts.item == right:
@@ -162,7 +162,9 @@ async def _correct_counts(
     return await index.replace(counts, right)
 
 
-async def _write_row(services: Services, operation: InsertRow | ReplaceRow) -> StoredItem[IndexRow]:
+async def _write_index_row(
+    services: Services, operation: InsertRow | ReplaceRow
+) -> StoredItem[IndexRow]:
     (row,) = await services.tables.store.write(operation)
     return services.tables.job_index.parse_row(row)
 

@@ -57,7 +57,7 @@ async def read_completion_messages(
             continue
         if job.id in blocked:
             held.append(action)
-        elif _is_sent(services, rows):
+        elif _is_sent_to_all_channels(services, rows):
             ready.append(action)
         else:
             left = await _count_not_migrated(services, job)
@@ -69,7 +69,7 @@ async def read_completion_messages(
     return CompletionMessages(ready=tuple(ready), held=tuple(held))
 
 
-def _is_sent(services: Services, rows: Iterable[NotificationDelivery]) -> bool:
+def _is_sent_to_all_channels(services: Services, rows: Iterable[NotificationDelivery]) -> bool:
     sent = {one.channel for one in rows if one.sent_count}
     return all(channel.name in sent for channel in services.channels)
 

@@ -16,7 +16,7 @@ from shared.domain.jobs.called_sides import choose_side_to_leave
 from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import AlreadyExists, LinkRejected, UnreadableRow
 from shared.services import Services
-from shared.use_cases.confirm_caller import confirm_caller_of_job, find_jobs_of_flow
+from shared.use_cases.confirm_caller import confirm_caller_of_job, read_jobs_of_called_flow
 
 #: Path of the page that a link opens.
 CONFIRMATION_PATH = "/api/declared-callers/confirmation"
@@ -55,7 +55,7 @@ class LinkedCaller:
     flows: tuple[LinkedFlow, ...]
 
 
-async def build_link_path(services: Services, caller: DeclaredCaller, remediation_id: str) -> str:
+async def create_link_path(services: Services, caller: DeclaredCaller, remediation_id: str) -> str:
     """Return the path of a new confirmation link, with its token.
 
     The first link creates the key that signs links. Raises `LinkRejected` if the key cannot be
@@ -66,7 +66,7 @@ async def build_link_path(services: Services, caller: DeclaredCaller, remediatio
         remediation_id=remediation_id,
         expires_at=services.now + LINK_LIFETIME,
     )
-    return f"{CONFIRMATION_PATH}?token={sign_link(link, await _read_key(services))}"
+    return f"{CONFIRMATION_PATH}?token={sign_link(link, await _ensure_link_key(services))}"
 
 
 async def open_link(services: Services, token: str) -> LinkedCaller:
@@ -74,7 +74,7 @@ async def open_link(services: Services, token: str) -> LinkedCaller:
 
     Raises `LinkRejected` if the link is not valid, or nothing can be confirmed with it.
     """
-    link = verify_link_token(token, await _read_key(services), services.now)
+    link = verify_link_token(token, await _ensure_link_key(services), services.now)
     kept = await services.tables.declared_callers.get(DECLARED_CALLER, link.caller_id)
     if kept is None:
         raise LinkRejected("The system is no longer declared as a caller.", fix=_NOTHING_TO_DO)
@@ -83,7 +83,7 @@ async def open_link(services: Services, token: str) -> LinkedCaller:
             job=job, flow=flow, environment_name=await _read_environment_name(services, job)
         )
         for flow in kept.item.flows
-        for job in await find_jobs_of_flow(services, flow)
+        for job in await read_jobs_of_called_flow(services, flow)
         if job.remediation_id == link.remediation_id
     }
     if not found:
@@ -126,7 +126,7 @@ async def _read_environment_name(services: Services, job: FlowJob) -> str:
     return kept.item.environment_name if kept else ""
 
 
-async def _read_key(services: Services) -> LinkKey:
+async def _ensure_link_key(services: Services) -> LinkKey:
     """Return the key that signs links; create it if there is none.
 
     Raises `LinkRejected` if the stored key cannot be read.

@@ -44,7 +44,7 @@ async def confirm_caller(services: Services, name: str, flow: str, *, by: str) -
     """
     kept = await read_declared_caller(services, name)
     called = kept.item.flows
-    jobs = {job.id: job for one in called for job in await find_jobs_of_flow(services, one)}
+    jobs = {job.id: job for one in called for job in await read_jobs_of_called_flow(services, one)}
     where = f"{kept.item.name} with a verified copy"
     open_jobs = [job for job in jobs.values() if choose_side_to_leave(job).is_called(called)]
     try:
@@ -83,7 +83,7 @@ async def confirm_caller_of_job(
         caller=caller,
         display_name=job.display_name,
         calls_copy=not job.is_rolling_back,
-        retried_count=await retry_waiting_jobs(services, [job]),
+        retried_count=await retry_jobs_blocked_by_callers(services, [job]),
     )
 
 
@@ -96,7 +96,7 @@ async def read_declared_caller(services: Services, name: str) -> StoredItem[Decl
     return kept
 
 
-async def find_jobs_of_flow(services: Services, flow: CalledFlow) -> list[FlowJob]:
+async def read_jobs_of_called_flow(services: Services, flow: CalledFlow) -> list[FlowJob]:
     """Return the flow jobs whose original or copy is a flow that a declared caller calls.
 
     Only jobs in a rollback count, and live jobs with a verified copy.
@@ -119,7 +119,7 @@ async def require_calls_ended(
     """
     left = {one.id for one in but_not}
     for flow in (one for one in caller.flows if one.id not in left):
-        for job in await find_jobs_of_flow(services, flow):
+        for job in await read_jobs_of_called_flow(services, flow):
             since = job.observation.started_at
             if since is None or job.is_rolling_back or job.has_succeeded:
                 continue
@@ -163,7 +163,7 @@ async def index_declared_callers(
             await services.tables.store.write(index.build_removal(old[key]))
 
 
-async def retry_waiting_jobs(services: Services, jobs: Collection[FlowJob]) -> int:
+async def retry_jobs_blocked_by_callers(services: Services, jobs: Collection[FlowJob]) -> int:
     """Retry the given jobs that a manual caller blocks, and return their number."""
     blocked = [one for one in jobs if one.needs_action and one.reason_code == Reason.MANUAL_CALLER]
     for job in blocked:

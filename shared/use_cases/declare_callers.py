@@ -11,13 +11,13 @@ from shared.errors import FlowNotFound, JobBlocked, NotFound, UnreadableRow
 from shared.reason import Reason
 from shared.services import Services
 from shared.use_cases.confirm_caller import (
-    find_jobs_of_flow,
     index_declared_callers,
     read_declared_caller,
+    read_jobs_of_called_flow,
     require_calls_ended,
-    retry_waiting_jobs,
+    retry_jobs_blocked_by_callers,
 )
-from shared.use_cases.name_flows import require_flows
+from shared.use_cases.name_flows import require_workflow_ids
 
 
 async def list_declared_callers(services: Services) -> list[DeclaredCaller]:
@@ -76,13 +76,15 @@ async def store_declared_caller(
     With `keeps_others`, other flows that the row has now stay.
     """
 
-    def change(old: DeclaredCaller | None) -> DeclaredCaller:
+    def build_stored_caller(old: DeclaredCaller | None) -> DeclaredCaller:
         known = {one.id for one in caller.flows}
         others = [one for one in old.flows if one.id not in known] if old and keeps_others else []
-        return _keep_confirmations(replace(caller, flows=(*caller.flows, *others)), old)
+        return _with_known_confirmations(replace(caller, flows=(*caller.flows, *others)), old)
 
     try:
-        stored = await services.tables.declared_callers.change(DECLARED_CALLER, caller.id, change)
+        stored = await services.tables.declared_callers.change(
+            DECLARED_CALLER, caller.id, build_stored_caller
+        )
     except UnreadableRow:
         await services.tables.declared_callers.upsert(caller)
         return caller
@@ -102,7 +104,7 @@ def with_flow_ids(caller: DeclaredCaller, ids: Mapping[tuple[str, str], str]) ->
     return replace(caller, flows=tuple({one.id: one for one in flows}.values()))
 
 
-def _keep_confirmations(caller: DeclaredCaller, old: DeclaredCaller | None) -> DeclaredCaller:
+def _with_known_confirmations(caller: DeclaredCaller, old: DeclaredCaller | None) -> DeclaredCaller:
     known = {flow.id: flow for flow in old.flows} if old else {}
     return replace(
         caller,
@@ -145,10 +147,12 @@ async def remove_declared_caller(services: Services, name: str) -> None:
     """
     kept = await read_declared_caller(services, name)
     await require_calls_ended(services, kept.item)
-    jobs = [job for flow in kept.item.flows for job in await find_jobs_of_flow(services, flow)]
+    jobs = [
+        job for flow in kept.item.flows for job in await read_jobs_of_called_flow(services, flow)
+    ]
     await services.tables.declared_callers.delete(kept)
     await index_declared_callers(services, [kept.item], [])
-    await retry_waiting_jobs(services, jobs)
+    await retry_jobs_blocked_by_callers(services, jobs)
 
 
 async def _find_flow_ids(
@@ -165,7 +169,7 @@ async def _find_flow_ids(
     for environment_id, wanted in flows.items():
         try:
             environment = await services.environments.get(environment_id)
-            ids = await require_flows(services, [environment], wanted)
+            ids = await require_workflow_ids(services, [environment], wanted)
         except FlowNotFound as err:
             message = f"{err} {_format_callers(callers[environment_id])}"
             raise FlowNotFound(message, candidates=err.candidates) from err

@@ -34,10 +34,10 @@ async def delete_old_assessments(
         async with catch_row_errors(services, services.tables.environment_jobs.get_row_name(job)):
             with suppress(Conflict):  # a retention policy keeps the file, so its row stays
                 if job.answer and age >= settings.plans_kept:
-                    kept = await _delete_result(services, kept)
+                    kept = await _delete_assessment_result(services, kept)
                 is_old = settings.remediations_kept and age >= settings.remediations_kept
                 if is_old and not kept.item.answer:
-                    await _delete_rows(services, kept)
+                    await _delete_assessment_rows(services, kept)
 
 
 def _get_newest_end_times(jobs: Iterable[EnvironmentJob]) -> dict[str, datetime]:
@@ -49,7 +49,7 @@ def _get_newest_end_times(jobs: Iterable[EnvironmentJob]) -> dict[str, datetime]
     return newest
 
 
-async def _delete_result(
+async def _delete_assessment_result(
     services: Services, kept: StoredItem[EnvironmentJob]
 ) -> StoredItem[EnvironmentJob]:
     await services.archive.delete(kept.item.answer)
@@ -61,7 +61,7 @@ async def _delete_result(
     return await services.tables.environment_jobs.replace(kept, job)
 
 
-async def _delete_rows(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
+async def _delete_assessment_rows(services: Services, kept: StoredItem[EnvironmentJob]) -> None:
     """Delete the row of the remediation before that of the job, which leads to it."""
     tables, job = services.tables, kept.item
     if remediation := await tables.remediations.get("remediation", job.remediation_id):

@@ -23,7 +23,7 @@ from shared.use_cases.delete_old_assessments import delete_old_assessments
 log = get_product_log(__name__)
 
 #: How long a plan that nobody requested is kept complete. Longer than incomplete starts are
-#: completed (`complete_recent_starts`), which would create a deleted job again.
+#: completed (`create_missing_jobs_of_recent_remediations`), which would create a deleted job again.
 _WHOLE_FOR = timedelta(days=3)
 #: Time limit; the daily check must complete within ten minutes, so the rest waits for the next.
 _LONGEST = timedelta(minutes=2)
@@ -66,8 +66,8 @@ async def delete_old_plans(services: Services) -> int:
                 await _delete_environment_job(services, kept)
                 found.count[job.remediation_id] -= 1
     await delete_old_assessments(services, found.jobs.values(), until)
-    await _remove_remediations(services, found)
-    await _remove_known_urls(services, found)
+    await _remove_old_remediations(services, found)
+    await _remove_old_known_urls(services, found)
     await _remove_expected_caller_updates(services)
     return 0
 
@@ -136,7 +136,7 @@ async def _delete_environment_job(services: Services, kept: StoredItem[Environme
     await tables.environment_jobs.delete(kept)
 
 
-async def _remove_remediations(services: Services, found: _Found) -> None:
+async def _remove_old_remediations(services: Services, found: _Found) -> None:
     table = services.tables.remediations
     kept_for = max(services.settings.plans_kept, _WHOLE_FOR)
     for identity, kept in found.remediations.items():
@@ -150,7 +150,7 @@ async def _remove_remediations(services: Services, found: _Found) -> None:
                 await table.delete(kept)
 
 
-async def _remove_known_urls(services: Services, found: _Found) -> None:
+async def _remove_old_known_urls(services: Services, found: _Found) -> None:
     tables = services.tables
     planned = {row.key async for row in tables.store.query(tables.plan_items.name)}
     async for kept in read_readable(services, tables.known_urls.scan()):

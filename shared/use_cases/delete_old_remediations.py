@@ -49,7 +49,7 @@ async def delete_old_remediations(services: Services) -> int:
             break
         row = (services.tables.remediations.name, "remediation", remediation_id)
         async with catch_row_errors(services, row):
-            if await _is_over(services, remediation_id):
+            if await _is_remediation_over(services, remediation_id):
                 some = deletions[: _MOST - count]
                 files = files or await services.archive.list_names()
                 try:
@@ -84,7 +84,7 @@ async def _find_remediations_in_use(
     return in_use, originals
 
 
-async def _is_over(services: Services, remediation_id: str) -> bool:
+async def _is_remediation_over(services: Services, remediation_id: str) -> bool:
     tables = services.tables
     if await tables.remediations.get("remediation", remediation_id) is None:
         return True  # an earlier check has begun to delete it

@@ -88,7 +88,7 @@ async def delete_originals(services: Services) -> DeletionRunResult:
         place = table.get_address(deletion)
         async with catch_row_errors(services, table.get_row_name(deletion)):
             before, after = await DELETION.run_due_step(
-                services, place, step_function, outcome=_record_error
+                services, place, step_function, outcome=_build_row_after_error
             )
             deleted += after.state is DeletionState.DELETED is not before.state
             if after.state is DeletionState.BLOCKED is not before.state:
@@ -104,7 +104,7 @@ async def _run_step(held: LeasedJob[Deletion], *, listed: _MicrosoftKeyLists) ->
     try:
         return await step_function.run()
     finally:
-        await step_function.release()
+        await step_function.release_flow_job()
 
 
 class _DeletionStep:
@@ -241,7 +241,7 @@ class _DeletionStep:
     def _mark_cancelled(self, text: str) -> Deletion:
         return rules.mark_cancelled(self.deletion, text, now=self._services.now)
 
-    async def release(self) -> None:
+    async def release_flow_job(self) -> None:
         """Release the lease of the flow job.
 
         If an action was requested meanwhile, sends the job's message.
@@ -261,7 +261,9 @@ def _with_deletion_entry(job: FlowJob, deletion: Deletion) -> FlowJob:
     return with_history(job, FlowJobState.RETIRED, text, now=at)
 
 
-def _record_error(services: Services, deletion: Deletion, err: Exception) -> Deletion | None:
+def _build_row_after_error(
+    services: Services, deletion: Deletion, err: Exception
+) -> Deletion | None:
     """Return the row to store after an error, or None after an internal error."""
     now = services.now
     if isinstance(err, Conflict):

@@ -28,7 +28,7 @@ async def read_deletions(
     return found
 
 
-async def cancel_if_allowed(services: Services, job: FlowJob, text: str) -> bool:
+async def cancel_deletion_if_allowed(services: Services, job: FlowJob, text: str) -> bool:
     """Cancel the scheduled deletion of a job's original, and return whether it was cancelled.
 
     In the state `deleting` the request may have been sent, so the deletion is not cancelled.
@@ -38,10 +38,10 @@ async def cancel_if_allowed(services: Services, job: FlowJob, text: str) -> bool
     return await DELETION.apply_command(services, place, cancel, takes_over=True) is not None
 
 
-async def cancel_all_allowed(
+async def cancel_deletions_if_allowed(
     services: Services, jobs: Iterable[FlowJob], text: str, reading: RowReader
 ) -> frozenset[str]:
-    """Cancel the scheduled deletions of these jobs' originals, as `cancel_if_allowed` does.
+    """Cancel the deletions of these jobs' originals, as `cancel_deletion_if_allowed` does.
 
     Returns the ids of jobs whose deletion is unreadable.
     """

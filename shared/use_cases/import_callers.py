@@ -24,7 +24,7 @@ from shared.use_cases.declare_callers import (
     store_declared_caller,
     with_flow_ids,
 )
-from shared.use_cases.name_flows import find_each_flow
+from shared.use_cases.name_flows import find_each_workflow_id
 
 #: What a changed caller shows, by member.
 _MEMBERS = {
@@ -134,7 +134,7 @@ async def _find_flow_ids(
         answers: Mapping[str, str | FlowNotFound] = {}
         try:
             names = dict.fromkeys(by_line.values())
-            answers = await find_each_flow(services, environment_id, names)
+            answers = await find_each_workflow_id(services, environment_id, names)
         except NotFound:
             missing = f"No environment has the id {environment_id}."
             faults |= dict.fromkeys(by_line, missing)

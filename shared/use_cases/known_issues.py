@@ -28,7 +28,7 @@ async def require_known_issues(
 
     Reads firewalls only for names that no row contains.
     """
-    recorded = [name async for name in _read_recorded_names(services, environment.id)]
+    recorded = [name async for name in _read_recorded_issue_names(services, environment.id)]
     texts = [text async for text in _read_texts_of_blocked_jobs(services, environment.id)]
     said = "\n".join(texts)
     left = [one for one in names if one not in recorded and not _contains_name(one, said)]
@@ -50,7 +50,7 @@ def _contains_name(name: str, text: str) -> bool:
     return bool(re.search(rf"(?<![\w./#:-]){re.escape(name)}(?![\w/#:-]|\.\w)", text))
 
 
-async def _read_recorded_names(services: Services, environment_id: str) -> AsyncIterator[str]:
+async def _read_recorded_issue_names(services: Services, environment_id: str) -> AsyncIterator[str]:
     where = [Condition("environment_id", "eq", environment_id)]
     rows = read_readable(services, services.tables.environment_jobs.scan(where=where))
     async for job in rows:

@@ -83,7 +83,9 @@ async def propose_fixes(
         found = _find_issues(resource, surveys)
     return [
         FirewallFixView(
-            issue=issue, fix=await _propose_fix_if_known(services, issue), environment_ids=ids
+            issue=issue,
+            fix=await _propose_fix_of_known_firewall(services, issue),
+            environment_ids=ids,
         )
         for issue, ids in _merge_issues(found, surveys)
     ]
@@ -120,7 +122,7 @@ async def revert_fix(services: Services, request: FirewallFixInput) -> list[Fire
         for one in await list_applied_fixes(services)
         if one.state is not FirewallFixState.REVERTED
     ]
-    selected = [one for one in open_fixes if request.resource.lower() in _list_names(one)]
+    selected = [one for one in open_fixes if request.resource.lower() in _list_names_of_fix(one)]
     if not selected:
         names = suggest_issue_names(request.resource, (one.issue for one in open_fixes))
         raise JobBlocked(
@@ -147,7 +149,7 @@ async def _read_fixes_in_progress(services: Services, resource: str) -> list[Fir
     return [
         one
         for one in await list_applied_fixes(services)
-        if one.state.is_under_way and resource.lower() in _list_names(one)
+        if one.state.is_under_way and resource.lower() in _list_names_of_fix(one)
     ]
 
 
@@ -247,7 +249,7 @@ def _merge_issues(
     ]
 
 
-async def _propose_fix_if_known(services: Services, issue: FirewallIssue) -> FirewallFix:
+async def _propose_fix_of_known_firewall(services: Services, issue: FirewallIssue) -> FirewallFix:
     if not issue.firewall_id:
         return build_unavailable_fix(issue, f"no_firewall: {issue.message}")
     return await propose_fix(services, issue)
@@ -274,7 +276,7 @@ def _build_permission_check(
     return require_writes_allowed
 
 
-def _list_names(record: FirewallFixRecord) -> set[str]:
+def _list_names_of_fix(record: FirewallFixRecord) -> set[str]:
     resource_id = record.issue.partition(":")[2].partition("#")[0]
     return {
         record.issue.lower(),

@@ -35,12 +35,12 @@ async def list_flows(services: Services, environment_id: str) -> list[NamedItem]
     environment does not exist.
     """
     environment = await services.environments.get(environment_id)
-    found = {one.id: one for one in await _read_dataverse(services, environment)}
+    found = {one.id: one for one in await _read_dataverse_flows(services, environment)}
     found |= {one.id: one for one in await _read_microsoft_key_list(services, environment)}
     return sorted(found.values(), key=lambda one: (one.name.casefold(), one.id))
 
 
-async def _read_dataverse(services: Services, environment: Environment) -> list[NamedItem]:
+async def _read_dataverse_flows(services: Services, environment: Environment) -> list[NamedItem]:
     if not environment.dataverse_url:
         return []
     read = partial(services.flow_pages.read_workflow_summaries, environment)
@@ -56,7 +56,7 @@ async def _read_microsoft_key_list(services: Services, environment: Environment)
         ]
 
 
-async def require_flows(
+async def require_workflow_ids(
     services: Services, environments: Sequence[Environment], flows: Collection[str]
 ) -> dict[str, str]:
     """Return the workflow id for each id or name in `flows`.
@@ -68,30 +68,30 @@ async def require_flows(
     where = " or ".join(one.display_name for one in environments)
     known: list[NamedItem] = []
     wanted, found = set(flows), dict[str, str]()
-    for read in (_read_dataverse, _read_microsoft_key_list):
+    for read in (_read_dataverse_flows, _read_microsoft_key_list):
         unknown = wanted - found.keys()
         for environment in environments if unknown else ():
             known += await read(services, environment)
         found |= {one: one.lower() for one in unknown if _is_id(one, known)}
     for one in wanted - found.keys():
-        if named := _find_id(one, known, where):
+        if named := _find_workflow_id(one, known, where):
             found[one] = named
     missing: list[str] = []
     for one in sorted(wanted - found.keys()):
         try:
             is_there = await _has_flow(services, environments, one)
         except ThrottledError:
-            _require_found(missing, known, where)  # a retry would not come further
+            _require_no_unknown_flow(missing, known, where)  # a retry would not come further
             raise
         if is_there:
             found[one] = one.lower()
         else:
             missing.append(one)
-    _require_found(missing, known, where)
+    _require_no_unknown_flow(missing, known, where)
     return found
 
 
-async def find_each_flow(
+async def find_each_workflow_id(
     services: Services, environment_id: str, flows: Collection[str]
 ) -> dict[str, str | FlowNotFound]:
     """Return, for each id or name in `flows`, the workflow id or the error.
@@ -100,7 +100,7 @@ async def find_each_flow(
     """
     environment = await services.environments.get(environment_id)
     known, where = await list_flows(services, environment_id), environment.display_name
-    unlisted = [one for one in flows if is_identifier(one) and not _is_named(one, known)]
+    unlisted = [one for one in flows if is_identifier(one) and not _is_id_or_name(one, known)]
     every: list[NamedItem] = []
     if len(unlisted) > _MOST_SINGLE:
         with suppress(ThrottledError):
@@ -110,10 +110,10 @@ async def find_each_flow(
 
     async def find_flow(one: str) -> str | FlowNotFound:
         try:
-            found = _find_id(one, known, where) or _find_id(one, every, where)
+            found = _find_workflow_id(one, known, where) or _find_workflow_id(one, every, where)
             if not found and await _has_flow(services, [environment], one):
                 found = one.lower()
-            _require_found([] if found else [one], known, where)
+            _require_no_unknown_flow([] if found else [one], known, where)
         except FlowNotFound as err:
             return err
         except ThrottledError:  # the budget is smaller than the list of unknown ids
@@ -142,13 +142,13 @@ def select_flows[T: FlowJob | PlanItem](
     `where` describes the searched items in messages.
     """
     named = list(map(_build_named_item, items))
-    ids = {one: _find_id(one, named, where) for one in flows}
-    _require_found(sorted(one for one, found in ids.items() if not found), named, where)
+    ids = {one: _find_workflow_id(one, named, where) for one in flows}
+    _require_no_unknown_flow(sorted(one for one, found in ids.items() if not found), named, where)
     wanted = set(ids.values())
     return [item for one, item in zip(named, items, strict=True) if wanted.intersection(one.ids)]
 
 
-def _find_id(text: str, known: Sequence[NamedItem], where: str) -> str:
+def _find_workflow_id(text: str, known: Sequence[NamedItem], where: str) -> str:
     """Return the id of the flow that a text names, or "" if it names none.
 
     Raises `FlowNotFound` if the text names several flows.
@@ -165,7 +165,7 @@ def _find_id(text: str, known: Sequence[NamedItem], where: str) -> str:
     return next(iter(found), "")
 
 
-def _is_named(text: str, known: Sequence[NamedItem]) -> bool:
+def _is_id_or_name(text: str, known: Sequence[NamedItem]) -> bool:
     return _is_id(text, known) or bool(find_items_by_id_or_name(text, known, by_beginning=False))
 
 
@@ -181,7 +181,9 @@ def _build_named_item(item: FlowJob | PlanItem) -> NamedItem:
     return NamedItem(id=identity, name=item.display_name, others=(flow_name,))
 
 
-def _require_found(unknown: Sequence[str], known: Sequence[NamedItem], where: str) -> None:
+def _require_no_unknown_flow(
+    unknown: Sequence[str], known: Sequence[NamedItem], where: str
+) -> None:
     if unknown:
         alike = {
             found.id: found.name for one in unknown for found in find_similar_items(one, known)

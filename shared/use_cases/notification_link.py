@@ -38,7 +38,7 @@ class MessageLink:
     flow_urls: tuple[str, ...] = ()
 
 
-def build_link(
+def build_message_link(
     action: PendingAction,
     environment_jobs: Sequence[EnvironmentJob],
     blocked_jobs: Sequence[FlowJob],

@@ -51,8 +51,8 @@ from shared.services import Services
 from shared.state.rows import StoredItem
 from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.completed_remediations import read_completion_messages
-from shared.use_cases.confirm_by_link import build_link_path
-from shared.use_cases.notification_link import MessageLink, build_link, list_flow_paths
+from shared.use_cases.confirm_by_link import create_link_path
+from shared.use_cases.notification_link import MessageLink, build_message_link, list_flow_paths
 from shared.use_cases.show_status import FIRST_LOOK, read_pending_actions
 from shared.use_cases.unconfirmed_callers import (
     UnconfirmedCaller,
@@ -92,7 +92,9 @@ async def notify(services: Services) -> int:
         async for kept in read_readable(services, table.scan("notification_delivery"))
     }
     waits = await read_pending_actions(services)
-    completed = await read_completion_messages(services, waits, _group_by_action(known))
+    completed = await read_completion_messages(
+        services, waits, _group_notification_deliveries(known)
+    )
     names = {job.environment_id: job.environment_name for job in waits.environment_jobs}
     unconfirmed = await find_unconfirmed_callers(services, names)
     pending = replace_blocked_actions(waits.items, waits.blocked_jobs, unconfirmed)
@@ -104,7 +106,7 @@ async def notify(services: Services) -> int:
         causes=causes,
         held=held,
         links={
-            one.id: build_link(one, waits.environment_jobs, waits.blocked_jobs)
+            one.id: build_message_link(one, waits.environment_jobs, waits.blocked_jobs)
             for one in causes.values()
         }
         | {action.id: link for action, link in failed}
@@ -146,7 +148,7 @@ async def _build_confirmation_link(
 ) -> MessageLink | None:
     remediation_id = unconfirmed.action.remediation_id
     try:
-        path = await build_link_path(services, unconfirmed.caller, remediation_id)
+        path = await create_link_path(services, unconfirmed.caller, remediation_id)
     except LinkRejected:
         return None
     return MessageLink(title="Confirm the change", path=path)
@@ -209,17 +211,18 @@ async def _read_deliveries(
     found = {name: known[name, channel.name] for name in causes if (name, channel.name) in known}
     together = services.settings.notification_grouping_period
 
-    def build_first(cause: PendingAction) -> NotificationDelivery:
+    def build_notification_delivery(cause: PendingAction) -> NotificationDelivery:
         return build_first_delivery(cause, channel.name, services.now, together)
 
     again = {name: kept for name, kept in found.items() if kept.item.is_outdated(causes[name])}
     new = [
-        _insert_first(services, build_first(one))
+        _insert_notification_delivery(services, build_notification_delivery(one))
         for name, one in causes.items()
         if name not in found
     ]
     new += [
-        _replace_delivery(services, kept, build_first(causes[name])) for name, kept in again.items()
+        _replace_delivery(services, kept, build_notification_delivery(causes[name]))
+        for name, kept in again.items()
     ]
     for kept in await _run_concurrently(new):
         if kept:
@@ -227,7 +230,7 @@ async def _read_deliveries(
     return found
 
 
-async def _insert_first(
+async def _insert_notification_delivery(
     services: Services, delivery: NotificationDelivery
 ) -> StoredItem[NotificationDelivery] | None:
     try:
@@ -335,7 +338,7 @@ def _build_notification(
     else:
         cause = build_digest([one for one, _ in sent])
         identity = f"digest-{hash_key(*sorted(names))}"
-    link = links.get(cause.id) or build_link(cause, (), ())
+    link = links.get(cause.id) or build_message_link(cause, (), ())
     address = services.settings.own_address
     return Notification(
         id=identity,
@@ -360,7 +363,7 @@ async def _read_recipients(services: Services, notification: Notification) -> tu
     return tuple(sorted(settings.notification_recipients))
 
 
-def _group_by_action(
+def _group_notification_deliveries(
     known: Mapping[tuple[str, str], StoredItem[NotificationDelivery]],
 ) -> dict[str, list[NotificationDelivery]]:
     found: dict[str, list[NotificationDelivery]] = {}

@@ -42,7 +42,7 @@ async def read_observed_callers(
     by_id = {job.id: job for job in jobs if job.environment_id == environment_id}
     rows = await reading.list_readable(services.tables.observed_callers.scan(environment_id))
     return [
-        await _build_callers_of_original(services, by_id[row.job_id], row)
+        await _read_callers_of_original(services, by_id[row.job_id], row)
         for row in rows
         if row.job_id in by_id
     ]
@@ -55,10 +55,10 @@ async def read_observed_callers_of_job(
     kept = None
     with reading.collect_unreadable():
         kept = await services.tables.observed_callers.get(job.environment_id, job.id)
-    return await _build_callers_of_original(services, job, kept.item) if kept else None
+    return await _read_callers_of_original(services, job, kept.item) if kept else None
 
 
-async def _build_callers_of_original(
+async def _read_callers_of_original(
     services: Services, job: FlowJob, row: ObservedCallers
 ) -> CallersOfOriginal:
     return CallersOfOriginal(

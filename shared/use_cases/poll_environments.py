@@ -32,11 +32,11 @@ async def poll_environments(services: Services) -> int:
     for environment in environments:
         async with catch_row_errors(services, ("policylinks", "link", environment.id)):
             changed += await _poll_environment(services, environment)
-    await _record_checks_of_lost_keys(services, environments)
+    await _check_keys_if_any_is_lost(services, environments)
     return changed
 
 
-async def _record_checks_of_lost_keys(
+async def _check_keys_if_any_is_lost(
     services: Services, environments: Sequence[Environment]
 ) -> None:
     """Check all keys if a key may be lost.

@@ -80,7 +80,7 @@ async def read_known_jobs(services: Services, reading: RowReader) -> KnownJobs:
             flow_jobs=await reading.list_readable(tables.flow_jobs.scan()),
             closed={},
         )
-    names = await _read_names(services)
+    names = await _read_index_by_environment(services)
     return KnownJobs(
         environment_jobs=await _read_environment_jobs(services, names, reading),
         flow_jobs=[
@@ -104,7 +104,9 @@ async def read_known_flow_jobs(
     flow_jobs: list[FlowJob] = []
     closed: dict[str, ClosedCounts] = {}
     for one in environment_jobs:
-        names = (await _read_names(services, partition=one.environment_id))[one.environment_id]
+        names = (await _read_index_by_environment(services, partition=one.environment_id))[
+            one.environment_id
+        ]
         if names.closed is None:
             return None
         found = await _read_flow_jobs(services, one.environment_id, names, reading)
@@ -117,7 +119,9 @@ async def read_jobs_needing_people(services: Services, reading: RowReader) -> Ne
     """Return the current environment jobs, and the flow jobs that require an action."""
     if await _is_trusted(services):
         environment_jobs = await _read_current_environment_jobs(services, reading)
-        marked = await _read_names(services, [Condition("needs_person", "eq", "yes")])
+        marked = await _read_index_by_environment(
+            services, [Condition("needs_person", "eq", "yes")]
+        )
         places = [(one, job_id) for one, named in marked.items() for job_id in named.flow_jobs]
         flow_jobs: Sequence[FlowJob] = await get_rows(services.tables.flow_jobs, places, reading)
     else:
@@ -136,7 +140,7 @@ async def count_closed_jobs(services: Services, state: str) -> dict[str, int] | 
     is_count = [Condition("kind", "eq", NamedKind.COUNTS)]
     return {
         environment_id: sum(by.get(state, 0) for by in (named.closed or {}).values())
-        for environment_id, named in (await _read_names(services, is_count)).items()
+        for environment_id, named in (await _read_index_by_environment(services, is_count)).items()
     }
 
 
@@ -158,11 +162,11 @@ async def _read_current_environment_jobs(
 ) -> list[EnvironmentJob]:
     is_environment = [Condition("kind", "eq", NamedKind.ENVIRONMENT_JOB)]
     return await _read_environment_jobs(
-        services, await _read_names(services, is_environment), reading
+        services, await _read_index_by_environment(services, is_environment), reading
     )
 
 
-async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -> int:
+async def count_overdue_jobs(services: Services, late: datetime, but: Set[RowName]) -> int:
     """Return how many jobs were due before `late` and are not in `but`."""
     tables, where = services.tables, [Condition("next_check_at", "lt", format_sortable_time(late))]
     overdue = set[RowName]()
@@ -185,7 +189,7 @@ async def count_overdue(services: Services, late: datetime, but: Set[RowName]) -
             if job.next_check_at and job.next_check_at < late
         )
 
-    for environment_id, named in (await _read_names(services)).items():
+    for environment_id, named in (await _read_index_by_environment(services)).items():
         name = tables.flow_jobs.name
         ids = {one for one in named.flow_jobs if (name, environment_id, one) not in but}
         if named.is_scan_faster(ids):
@@ -201,7 +205,7 @@ async def _is_trusted(services: Services) -> bool:
     return run is not None and services.now - run.item.completed_at < _TRUSTED_FOR
 
 
-async def _read_names(
+async def _read_index_by_environment(
     services: Services, where: Sequence[Condition] = (), *, partition: str | None = None
 ) -> dict[str, _Names]:
     """Return the index rows by environment. Of an unreadable row, only the key is used."""
@@ -253,13 +257,13 @@ async def get_rows[T](
     """
     found: list[T] = []
 
-    async def get(place: tuple[str, str]) -> StoredItem[T] | None:
+    async def get_row(place: tuple[str, str]) -> StoredItem[T] | None:
         with reading.collect_unreadable():
             return await table.get(*place)
         return None
 
     for some in batched(places, _AT_ONCE, strict=False):
         async with run_concurrently() as group:
-            tasks = [group.create_task(get(place)) for place in some]
+            tasks = [group.create_task(get_row(place)) for place in some]
         found += [kept.item for task in tasks if (kept := task.result())]
     return found

@@ -53,7 +53,7 @@ async def record_address_ranges(services: Services, environments: Sequence[Envir
     in_use = [one for one in environments if one.policy is not None]
     try:
         tags = await services.service_tags.get_list()
-        await _store_if_new(services, last, tags, in_use)
+        await _store_list_or_check_time(services, last, tags, in_use)
     except CmkflowError as err:
         checked_at = last.item.last_checked_at if last else services.now
         if last and services.now - checked_at > UNREAD:
@@ -95,7 +95,7 @@ async def _scan_versions(services: Services) -> AsyncIterator[StoredItem[Service
         yield kept
 
 
-async def _store_if_new(
+async def _store_list_or_check_time(
     services: Services,
     last: StoredItem[ServiceTagListVersion] | None,
     tags: ServiceTagList,
@@ -128,7 +128,7 @@ async def _send_or_delete_alert(
     in_use: Sequence[Environment],
 ) -> None:
     table = services.tables.service_tag_list_versions
-    version = await _add_effects(services, kept.item, tags, in_use)
+    version = await _with_effects(services, kept.item, tags, in_use)
     if version.affected_firewalls or services.now - version.first_seen_at < SHOWN:
         await send_alert(
             services,
@@ -150,7 +150,7 @@ async def _send_alert_of_outdated_list(
     )
 
 
-async def _add_effects(
+async def _with_effects(
     services: Services,
     version: ServiceTagListVersion,
     tags: ServiceTagList,

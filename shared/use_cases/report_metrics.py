@@ -22,12 +22,12 @@ async def report_metrics(services: Services) -> None:
     if not services.telemetry.is_recorded:
         return
     try:
-        await _report_metrics(services)
+        await _report_gauges(services)
     except CmkflowError as err:
         log.warning("metrics not recorded", extra={"text": err})
 
 
-async def _report_metrics(services: Services) -> None:
+async def _report_gauges(services: Services) -> None:
     report, now, reading = services.telemetry.report, services.now, RowReader()
     known = await read_known_jobs(services, reading)
     for state, number in count_jobs_by_state(known.flow_jobs, *known.closed.values()).items():

@@ -53,7 +53,10 @@ from shared.use_cases.record_blocked_calls import record_blocked_calls
 from shared.use_cases.report_failed_runs import report_failed_runs
 from shared.use_cases.report_reactivated_originals import report_reactivated_originals
 from shared.use_cases.seal_audit_log import seal_audit_log
-from shared.use_cases.start_remediation import complete_recent_starts, start_remediation
+from shared.use_cases.start_remediation import (
+    create_missing_jobs_of_recent_remediations,
+    start_remediation,
+)
 
 log = get_product_log(__name__)
 
@@ -83,21 +86,21 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     Starts only one for each `date`, and none while a plan of the environment awaits a decision.
     """
     await correct_damaged_rows(services)
-    async with _log_errors(services, "seal of the audit log"):
+    async with _log_or_alert_error(services, "seal of the audit log"):
         await seal_audit_log(services)
-    async with _log_errors(services, "deletion of old audit entries"):
+    async with _log_or_alert_error(services, "deletion of old audit entries"):
         await delete_old_audit_entries(services)
     await delete_stale_discoveries(services)
     await delete_stale_readings(services)
     await delete_stale_searches(services)
     await restore_wake_ups(services)
-    async with _log_errors(services, "deletion of old remediations"):
+    async with _log_or_alert_error(services, "deletion of old remediations"):
         await delete_old_remediations(services)
-    async with _log_errors(services, "deletion of old snapshots"):
+    async with _log_or_alert_error(services, "deletion of old snapshots"):
         await delete_old_snapshots(services)
     async with catch_row_errors(services, (services.tables.timer_runs.name, "timer", COMPARED)):
         await compare_job_index(services)
-    await complete_recent_starts(services)
+    await create_missing_jobs_of_recent_remediations(services)
     environments = await services.environments.list()
     linked = [env for env in environments if env.is_linked]
     undecided = await _read_undecided_environments(services)
@@ -118,22 +121,22 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
                     environment_ids=(environment.id,),
                 ),
             )
-    async with _log_errors(services, "check of keys"):
+    async with _log_or_alert_error(services, "check of keys"):
         await record_key_checks(services, environments)
-    async with _log_errors(services, "check of the limit of environments"):
+    async with _log_or_alert_error(services, "check of the limit of environments"):
         await update_environment_limit_request(services, environments)
-    async with _log_errors(services, "check of address ranges"):
+    async with _log_or_alert_error(services, "check of address ranges"):
         await record_address_ranges(services, environments)
-    async with _log_errors(services, "check of firewall fixes"):
+    async with _log_or_alert_error(services, "check of firewall fixes"):
         await complete_or_report_unfinished_fixes(services)
-    async with _log_errors(services, "check of solution settings"):
+    async with _log_or_alert_error(services, "check of solution settings"):
         await complete_or_report_unfinished_changes(services)
-    async with _log_errors(services, "check of late invocations"):
+    async with _log_or_alert_error(services, "check of late invocations"):
         await clean_up_late_invocations(services)
     came_back: list[str] = []
     not_checked_count = 0
     for environment in linked:
-        async with _log_errors(
+        async with _log_or_alert_error(
             services, f"check of retired originals in {environment.display_name}"
         ):
             retired = await report_reactivated_originals(services, environment)
@@ -141,14 +144,18 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
             not_checked_count += retired.not_checked_count
     unblocked = 0
     for environment in linked:
-        async with _log_errors(services, f"check of blocked calls in {environment.display_name}"):
+        async with _log_or_alert_error(
+            services, f"check of blocked calls in {environment.display_name}"
+        ):
             unblocked += await record_blocked_calls(services, environment)
-        async with _log_errors(services, f"check of callers in {environment.display_name}"):
+        async with _log_or_alert_error(services, f"check of callers in {environment.display_name}"):
             await record_observed_callers(services, environment)
     for environment in environments:
-        async with _log_errors(services, f"check of orphaned copies in {environment.display_name}"):
+        async with _log_or_alert_error(
+            services, f"check of orphaned copies in {environment.display_name}"
+        ):
             not_checked_count += await turn_off_orphaned_copies(services, environment)
-    async with _log_errors(services, "deletion of old plans"):
+    async with _log_or_alert_error(services, "deletion of old plans"):
         await index_trigger_urls_of_plans(services)
         await delete_old_plans(services)
     await delete_unused_results(
@@ -176,7 +183,7 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
         )
         + await _retry_changed_callers(services)
         + await _retry_blocked_jobs(services, _read_jobs_with_changed_channel(services))
-        + await _retry_if_both_off(services, environments),
+        + await _retry_cutovers_with_both_off(services, environments),
     )
     if result.poison_messages or any(result.dead_letters.values()):
         log.error(
@@ -191,12 +198,14 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     run = TimerRun(timer=SWEEP, completed_at=services.now)
     await services.tables.timer_runs.upsert(run)
     if services.settings.service_account_client_id:
-        async with _log_errors(services, "renewal of the service account's sign-in"):
+        async with _log_or_alert_error(services, "renewal of the service account's sign-in"):
             await _renew_sign_in(services, run)
     # Last, because it takes the time that is left.
     started_at, first = services.now, services.now.toordinal() % max(len(linked), 1)
     for environment in (*linked[first:], *linked[:first]):
-        async with _log_errors(services, f"report of failed runs in {environment.display_name}"):
+        async with _log_or_alert_error(
+            services, f"report of failed runs in {environment.display_name}"
+        ):
             await report_failed_runs(services, environment, started_at=started_at)
     return result
 
@@ -228,7 +237,7 @@ async def _read_undecided_environments(services: Services) -> set[str]:
 
 
 @asynccontextmanager
-async def _log_errors(services: Services, what: str) -> AsyncGenerator[None]:
+async def _log_or_alert_error(services: Services, what: str) -> AsyncGenerator[None]:
     """Log an error of the block, or send an alert if it is a bug."""
     try:
         yield
@@ -247,7 +256,7 @@ async def _retry_blocked_jobs(services: Services, jobs: AsyncIterator[FlowJob]) 
     count = 0
     async for job in jobs:
         if job.needs_action:
-            async with _log_errors(services, f"retry of {job.display_name}"):
+            async with _log_or_alert_error(services, f"retry of {job.display_name}"):
                 await retry_job(services, job)
                 count += 1
     return count
@@ -257,7 +266,9 @@ async def _retry_changed_callers(services: Services) -> int:
     """Retry jobs whose manual callers were changed, although nobody has reported that."""
     count = 0
     async for job in _read_jobs_with_code(services, Reason.MANUAL_CALLER):
-        async with _log_errors(services, f"check of the manual callers of {job.display_name}"):
+        async with _log_or_alert_error(
+            services, f"check of the manual callers of {job.display_name}"
+        ):
             if not await has_manual_caller(services, job):
                 await retry_job(services, job)
                 count += 1
@@ -270,7 +281,9 @@ async def _read_jobs_with_changed_channel(services: Services) -> AsyncIterator[F
             yield job
 
 
-async def _retry_if_both_off(services: Services, environments: Sequence[Environment]) -> int:
+async def _retry_cutovers_with_both_off(
+    services: Services, environments: Sequence[Environment]
+) -> int:
     """Retry failed cutovers after which both flows are off. They may have read an old state."""
     count, by_id = 0, {environment.id: environment for environment in environments}
     for state in (FlowJobState.BLOCKED, FlowJobState.FAILED):
@@ -279,7 +292,7 @@ async def _retry_if_both_off(services: Services, environments: Sequence[Environm
             job, environment = kept.item, by_id.get(kept.item.environment_id)
             if environment is None or not job.needs_action or job.both_off_since:
                 continue
-            async with _log_errors(services, f"check of {job.display_name} and its copy"):
+            async with _log_or_alert_error(services, f"check of {job.display_name} and its copy"):
                 if await are_both_off(services, environment, job):
                     log.warning(
                         "original and copy are both off", extra={"display_name": job.display_name}

@@ -25,10 +25,10 @@ from shared.steps.planning.trigger_urls import MOST_LOOKS, find_unmatched_caller
 from shared.steps.planning.wait_for_migration import wait_for_migration
 from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.apply_plan import (
-    await_approval,
+    cancel_expired_plan,
     compare_with_approval,
     describe_continued_flows,
-    expire_plan,
+    mark_awaiting_approval,
     start_and_watch_flow_jobs,
 )
 from shared.use_cases.start_assessment import continue_assessment
@@ -55,7 +55,7 @@ async def _discover_and_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJo
     stay = len(items)
     for item in items:
         if item.is_retired and item.is_on:
-            await _alert_original_on(leased, item)
+            await _alert_reactivated_original(leased, item)
     if not leased.job.flow_ids:  # a request that names flows gets a plan item for each of them
         items = [item for item in items if item.is_on or not item.is_retired]
         findings = (*findings, *describe_retired_originals(stay - len(items)))
@@ -71,7 +71,7 @@ async def _discover_and_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJo
     return move_to_state(job, EnvironmentJobState.PLANNED, text, now=services.now)
 
 
-async def _alert_original_on(leased: LeasedJob[EnvironmentJob], item: PlanItem) -> None:
+async def _alert_reactivated_original(leased: LeasedJob[EnvironmentJob], item: PlanItem) -> None:
     """Send an alert about a retired original that is on again.
 
     The daily check may not reach the original.
@@ -132,7 +132,7 @@ async def _move_to_next_state(
         text = "The environment has approval policy automatic, so no approval is needed."
         job = replace(job, approved_by="approval policy automatic")
         return move_to_state(job, EnvironmentJobState.RUNNING_FLOW_JOBS, text, now=services.now)
-    return await_approval(services, replace(job, awaiting_approval_count=len(work)))
+    return mark_awaiting_approval(services, replace(job, awaiting_approval_count=len(work)))
 
 
 STEPS: dict[EnvironmentJobState, Step] = {
@@ -140,7 +140,7 @@ STEPS: dict[EnvironmentJobState, Step] = {
     EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION: wait_for_migration,
     EnvironmentJobState.DISCOVERING: _discover_and_plan,
     EnvironmentJobState.PLANNED: _complete_plan,
-    EnvironmentJobState.AWAITING_APPROVAL: expire_plan,
+    EnvironmentJobState.AWAITING_APPROVAL: cancel_expired_plan,
     EnvironmentJobState.APPROVED: compare_with_approval,
     EnvironmentJobState.RUNNING_FLOW_JOBS: start_and_watch_flow_jobs,
 }

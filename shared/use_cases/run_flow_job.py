@@ -127,15 +127,15 @@ async def run_flow_job_step(services: Services, environment_id: str, job_id: str
         services,
         place,
         _run_steps,
-        outcome=_record_error,
-        waits=_require_key_list,
-        begun=lambda job: _start_invocation(job, services),
+        outcome=_build_row_after_error,
+        waits=_require_no_wait_for_key_list,
+        begun=lambda job: _apply_request_at_start(job, services),
     )
     await _wake_up_waiting_jobs(services, before, after)
     return after.state
 
 
-async def _require_key_list(services: Services, job: FlowJob) -> None:
+async def _require_no_wait_for_key_list(services: Services, job: FlowJob) -> None:
     """Raise `MustWait` if the verification must wait for the Microsoft-key list.
 
     A job in the request queue has already waited, and keeps its place there.
@@ -151,7 +151,7 @@ async def _run_steps(leased: LeasedJob[FlowJob]) -> FlowJob:
     job = _apply_request(leased.job, services)
     if job.is_inactive:
         return await _complete_cancellation(leased, job)
-    work = StepContext(leased, await _read_environment(leased, job))
+    work = StepContext(leased, await _read_environment_or_save_failure(leased, job))
     try:
         is_settled = job.in_flight_until is not None and job.in_flight_until <= services.now
         if is_settled and not job.is_rolling_back and job.both_off_since is None:
@@ -164,7 +164,7 @@ async def _run_steps(leased: LeasedJob[FlowJob]) -> FlowJob:
             job = await work.save(job) if _changes_more_than_copy(job) else work.stage(job)
             if job.requested_command:
                 break
-            await _require_key_list(services, job)
+            await _require_no_wait_for_key_list(services, job)
             job = await _run_step(work)
     except CmkflowError as err:
         final = await _revoke_before_stop(work, err)
@@ -207,7 +207,9 @@ async def _complete_cancellation(leased: LeasedJob[FlowJob], job: FlowJob) -> Fl
     return replace(job, grants=grants, in_flight_until=None)
 
 
-async def _read_environment(leased: LeasedJob[FlowJob], job: FlowJob) -> Environment:
+async def _read_environment_or_save_failure(
+    leased: LeasedJob[FlowJob], job: FlowJob
+) -> Environment:
     services = leased.services
     if job.policy_id:
         try:
@@ -239,7 +241,7 @@ async def _revoke_before_stop(work: StepContext, err: CmkflowError) -> CmkflowEr
     return err
 
 
-def _start_invocation(job: FlowJob, services: Services) -> FlowJob:
+def _apply_request_at_start(job: FlowJob, services: Services) -> FlowJob:
     """Return the row at the start of an invocation, with a requested action applied.
 
     An action that ends the job is applied later, because the job then needs no environment.
@@ -267,21 +269,21 @@ def _apply_request(job: FlowJob, services: Services) -> FlowJob:
     )
 
 
-def _record_error(services: Services, job: FlowJob, err: Exception) -> FlowJob | None:
+def _build_row_after_error(services: Services, job: FlowJob, err: Exception) -> FlowJob | None:
     """Return the row to store after an error, or None after an internal error."""
     after = apply_error(services, job, err)
     if after is None:
         return None
     if job.both_off_since:
-        return _record_error_while_both_off(services, job, after, err)
+        return _with_error_while_both_off(services, job, after, err)
     if after.next_check_at is not None:
-        return _make_due_for_grants(services, after)
+        return _with_check_of_grants(services, after)
     if not isinstance(err, TransientError | InternalErrorRepeated):
         return after
     return replace(after, message=f"{job.display_name}: {after.message}")
 
 
-def _make_due_for_grants(services: Services, job: FlowJob) -> FlowJob:
+def _with_check_of_grants(services: Services, job: FlowJob) -> FlowJob:
     """Return the row with its next check early enough to check its grants.
 
     Grants that could not be revoked are checked soon. Grants that an interrupted invocation may
@@ -302,7 +304,7 @@ def _make_due_for_grants(services: Services, job: FlowJob) -> FlowJob:
     return replace(job, next_check_at=min(looks))
 
 
-def _record_error_while_both_off(
+def _with_error_while_both_off(
     services: Services, job: FlowJob, after: FlowJob, err: Exception
 ) -> FlowJob:
     """Return the row of a job whose flows are both off, to be checked again soon.

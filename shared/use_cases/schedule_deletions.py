@@ -20,7 +20,7 @@ from shared.errors import Conflict, JobBlocked
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.write_permission import read_environment_settings, reject_excluded_flow
-from shared.use_cases.deletion_rows import cancel_if_allowed, read_deletions
+from shared.use_cases.deletion_rows import cancel_deletion_if_allowed, read_deletions
 from shared.use_cases.read_remediation_rows import (
     RowReader,
     get_remediation,
@@ -95,7 +95,7 @@ async def schedule_deletions(
     )
     jobs = await read_jobs(services, remediation_id)
     earlier = await read_deletions(services, jobs)
-    chosen = _select_jobs(jobs, earlier, request.flow_ids)
+    chosen = _select_jobs_to_delete(jobs, earlier, request.flow_ids)
     settings = {
         environment_id: await read_environment_settings(services, environment_id)
         for environment_id in {job.environment_id for job in chosen}
@@ -117,7 +117,7 @@ async def cancel_deletions(
     """
     jobs = select_named_jobs(await read_jobs(services, remediation_id), flow_ids)
     text = f"Cancelled by {by}. The original is kept."
-    count = sum(await read_each(jobs, lambda job: cancel_if_allowed(services, job, text)))
+    count = sum(await read_each(jobs, lambda job: cancel_deletion_if_allowed(services, job, text)))
     left = await read_deletions(services, jobs)
     too_late = [
         job.display_name
@@ -131,7 +131,7 @@ async def cancel_deletions(
     return count
 
 
-def _select_jobs(
+def _select_jobs_to_delete(
     jobs: list[FlowJob], earlier: dict[str, Deletion], flow_ids: tuple[str, ...]
 ) -> Sequence[FlowJob]:
     if flow_ids:

@@ -35,7 +35,7 @@ async def send_due_and_overdue_messages(services: Services) -> int:
     """
     await delete_settled_alerts(services)
     await _alert_outages(services)
-    await _alert_request_queue(services, await promote_waiters(services))
+    await _alert_request_queue_problems(services, await promote_waiters(services))
     scanned = await send_due_messages(services)
     for plan in scanned.expiring_plans:
         async with catch_row_errors(
@@ -43,7 +43,7 @@ async def send_due_and_overdue_messages(services: Services) -> int:
         ):
             await _wake_up_waiting_environment_job(services, plan.item)
     count = scanned.overdue + await create_missing_jobs(services, scanned.unstarted_remediations)
-    count += await _wake_up_unblocked(services, scanned.flows)
+    count += await _wake_up_unblocked_jobs(services, scanned.flows)
     await revoke_leftover_grants(
         services, scanned.expiring_plans, scanned.flows
     )  # last, because it may wait for requests or be denied some
@@ -77,7 +77,7 @@ async def _alert_outages(services: Services) -> None:
         )
 
 
-async def _alert_request_queue(services: Services, queue: RequestQueueStatus) -> None:
+async def _alert_request_queue_problems(services: Services, queue: RequestQueueStatus) -> None:
     causes = {
         row: f"The row {'/'.join(row)} was unreadable, so its budget was reset."
         for row in queue.reset
@@ -103,13 +103,13 @@ async def _wake_up_waiting_environment_job(services: Services, job: EnvironmentJ
         await ENVIRONMENT.wake_up(services, (job.remediation_id, job.id))
 
 
-async def _wake_up_unblocked(services: Services, jobs: Sequence[StoredItem[FlowJob]]) -> int:
+async def _wake_up_unblocked_jobs(services: Services, jobs: Sequence[StoredItem[FlowJob]]) -> int:
     count, table = 0, services.tables.flow_jobs
     for job in (kept.item for kept in jobs):
         async with catch_row_errors(services, table.get_row_name(job)):
             if job.reason_code in Reason.list_cleared_by(
                 ClearedBy.DEPENDENT_FLOW
-            ) and await _is_unblocked(services, job):
+            ) and await _can_continue(services, job):
                 await FLOW.wake_up(
                     services, table.get_address(job), code=job.reason_code, even_blocked=True
                 )
@@ -117,19 +117,21 @@ async def _wake_up_unblocked(services: Services, jobs: Sequence[StoredItem[FlowJ
     return count
 
 
-def _waits_for_blocked(job: FlowJob, other: FlowJob) -> bool:
+def _needs_report_about_blocked(job: FlowJob, other: FlowJob) -> bool:
     """Return whether a job must report that another, for which it waits, requires an action."""
     return other.needs_action and not (
         job.reason_code == Reason.CHILD_FLOW_NOT_READY and other.is_verified
     )
 
 
-async def _is_unblocked(services: Services, job: FlowJob) -> bool:
+async def _can_continue(services: Services, job: FlowJob) -> bool:
     related = job.children if job.reason_code == Reason.CHILD_FLOW_NOT_READY else job.parents
     places = [parse_job_reference(name, job.environment_id) for name in related]
     rows = [await services.tables.flow_jobs.get(*place) for place in places]
     jobs = [kept.item for kept in rows if kept]
-    if job.state is FlowJobState.WAITING and any(_waits_for_blocked(job, other) for other in jobs):
+    if job.state is FlowJobState.WAITING and any(
+        _needs_report_about_blocked(job, other) for other in jobs
+    ):
         return True
     if job.reason_code == Reason.CHILD_FLOW_NOT_READY:
         if job.is_rolling_back:

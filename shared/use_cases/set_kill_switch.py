@@ -34,12 +34,14 @@ async def set_kill_switch(
         name=KILL_SWITCH, is_on=is_on, changed_by=by, changed_at=services.now, justification=reason
     )
 
-    def replace_checked(old: KillSwitch | None) -> KillSwitch:
+    def check_and_replace_switch(old: KillSwitch | None) -> KillSwitch:
         check(old)
         return flag
 
     try:
-        await services.tables.kill_switch.change("kill_switch", KILL_SWITCH, replace_checked)
+        await services.tables.kill_switch.change(
+            "kill_switch", KILL_SWITCH, check_and_replace_switch
+        )
     except UnreadableRow:
         check(await find_kill_switch(services))
         await services.tables.kill_switch.upsert(flag)

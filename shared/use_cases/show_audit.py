@@ -67,7 +67,7 @@ async def show_audit(
     read = _Reading(key=begin)
     is_whole = True
     async for sealed, row in read_audit_rows(services, after=begin, before=end):
-        found = _read_entry(services, row)
+        found = _parse_entry(services, row)
         begins_entry = isinstance(found, UnreadableRow) or found.id != read.entry_id
         if begins_entry and (read.shown_count >= limit or len(read.rows) >= row_limit):
             is_whole = False
@@ -91,7 +91,7 @@ async def show_audit(
     )
 
 
-def _read_entry(services: Services, row: StoreRow) -> AuditEntry | UnreadableRow:
+def _parse_entry(services: Services, row: StoreRow) -> AuditEntry | UnreadableRow:
     try:
         return services.tables.audit_log.parse_row(row).item
     except UnreadableRow as err:

@@ -100,7 +100,7 @@ async def show_environments(services: Services, *, with_platform: bool) -> Known
     }
     assessments = await _read_last_assessments(services, jobs, reading)
     elsewhere = await services.environments.list() if with_platform else []
-    names = _read_names([*settings.values()], [*links.values()], jobs, elsewhere)
+    names = _get_environment_names([*settings.values()], [*links.values()], jobs, elsewhere)
     flow_names = await _read_flow_names(services, settings.values(), statuses, reading)
     ids = {*settings, *links, *statuses, *assessments, *names}
     return KnownEnvironments(
@@ -123,7 +123,7 @@ async def show_environments(services: Services, *, with_platform: bool) -> Known
     )
 
 
-def _read_names(
+def _get_environment_names(
     settings: Sequence[EnvironmentSettings],
     links: Sequence[PolicyLinkRecord],
     jobs: Sequence[EnvironmentJob],

@@ -88,7 +88,7 @@ async def show_network(services: Services) -> NetworkStatus:
     found = find_incomplete_firewalls(facts)
     firewalls = tuple(one for one in found if one.is_firewall)
     return NetworkStatus(
-        tags=_list_tags(services.settings.additional_required_tags, versions),
+        tags=_list_watched_tags(services.settings.additional_required_tags, versions),
         versions=tuple(versions),
         firewalls=firewalls,
         unknowns=tuple(one for one in found if not one.is_firewall),
@@ -105,7 +105,7 @@ async def show_network(services: Services) -> NetworkStatus:
     )
 
 
-def _list_tags(
+def _list_watched_tags(
     additional: Sequence[str], versions: Sequence[ServiceTagListVersion]
 ) -> tuple[WatchedTag, ...]:
     listed = versions[0].prefixes if versions else {}

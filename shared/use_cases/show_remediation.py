@@ -21,7 +21,7 @@ from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.write_permission import read_environment_settings
-from shared.use_cases.archive_runs import SupportWindow, find_support_window
+from shared.use_cases.archive_runs import SupportWindow, build_support_window
 from shared.use_cases.observed_callers import CallersOfOriginal, read_observed_callers
 from shared.use_cases.read_current_plans import read_items_needing_changes
 from shared.use_cases.read_job_index import KnownJobs, get_rows, read_known_jobs
@@ -137,7 +137,7 @@ async def list_remediations(
     """
     tables, reading = services.tables, RowReader()
     known = await read_known_jobs(services, reading)
-    ids = await _read_sorted_ids(services, known)
+    ids = await _read_sorted_remediation_ids(services, known)
     start = begin(ids)
     environment_jobs: dict[str, list[EnvironmentJob]] = {}
     if takes:
@@ -181,7 +181,7 @@ async def list_remediations(
     )
 
 
-async def _read_sorted_ids(services: Services, known: KnownJobs) -> list[str]:
+async def _read_sorted_remediation_ids(services: Services, known: KnownJobs) -> list[str]:
     """Return the ids of all remediations, newest first. Reads only columns.
 
     Remediations with a flow whose original and copy are both off come first.
@@ -233,7 +233,7 @@ async def show_remediation(services: Services, remediation_id: str) -> Remediati
             ]
         ),
         run_archives=tuple(one for one in archives if one.remediation_id == remediation_id),
-        support_windows=tuple(map(find_support_window, environment_jobs)),
+        support_windows=tuple(map(build_support_window, environment_jobs)),
         deletions=tuple(one for one in deletions if one.job_id in ids),
         observed_callers=tuple(observed),
         unreadable_rows=tuple(reading.unreadable),

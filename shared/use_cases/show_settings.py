@@ -80,7 +80,7 @@ def show_settings(services: Services) -> Configuration:
     values += [_describe_unknown_variable(name) for name in find_unknown_settings()]
     order = list(SettingStatus)
     return Configuration(
-        build=compute_build(),
+        build=compute_build_hash(),
         channels=tuple(one.name for one in services.channels),
         settings=tuple(sorted(values, key=lambda one: order.index(one.status))),
         findings=tuple(one for one in check_settings(services) if one.level is not FindingLevel.OK),
@@ -109,7 +109,7 @@ def format_default(field: FieldInfo) -> str:
 
 
 @cache
-def compute_build() -> str:
+def compute_build_hash() -> str:
     """Return a hash of the app's source files, which identifies the deployed code."""
     found = sha256()
     for folder in ("functions", "shared"):
@@ -121,7 +121,7 @@ def compute_build() -> str:
 
 
 @cache
-def read_meanings() -> dict[str, str]:
+def read_setting_meanings() -> dict[str, str]:
     """Return the meaning of each setting: the `#:` comment above its field."""
     source = Path(inspect.getfile(Settings)).read_text()
     lines = source.splitlines()
@@ -155,7 +155,7 @@ def _build_setting_value(
     is_hidden = is_secret or problem is not None
     return SettingValue(
         name=name,
-        meaning=read_meanings()[field_name],
+        meaning=read_setting_meanings()[field_name],
         status=SettingStatus.PROBLEM if problem else status,
         value="" if is_hidden else redact(_format_value(value)),
         default=format_default(field),

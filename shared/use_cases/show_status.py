@@ -120,7 +120,7 @@ async def read_pending_actions(services: Services) -> PendingActions:
     health = await check_health(services, known, reading)
     plans = await read_current_plans(services, environment_jobs, reading)
     waiting = [
-        *list_pending_flow_actions(flow_jobs, _read_names(environment_jobs)),
+        *list_pending_flow_actions(flow_jobs, _get_environment_names(environment_jobs)),
         *list_pending_environment_actions(environment_jobs),
         *list_pending_flow_changes(plans.values()),
         *list_pending_deletion_actions(
@@ -167,7 +167,7 @@ async def show_status(services: Services) -> TenantStatus:
         not_migrated={why: left[why] for why in NotMigratedReason if left[why]},
         blocking_firewall_count=len(blocking),
         firewall_blocked_flow_count=count_flows_blocked_by(blocking, pending.blocked_jobs),
-        ongoing=tuple(list_ongoing_flows(known.flow_jobs, _read_names(jobs))),
+        ongoing=tuple(list_ongoing_flows(known.flow_jobs, _get_environment_names(jobs))),
         health=pending.health,
         unreadable_rows=tuple(
             {row.row: row for row in (*pending.unreadable_rows, *reading.unreadable)}.values()
@@ -232,7 +232,7 @@ async def _read_blocked_deletions(
     return [one for one in found if one.state is DeletionState.BLOCKED]
 
 
-def _read_names(environment_jobs: Sequence[EnvironmentJob]) -> dict[str, str]:
+def _get_environment_names(environment_jobs: Sequence[EnvironmentJob]) -> dict[str, str]:
     return {job.environment_id: job.environment_name for job in environment_jobs}
 
 

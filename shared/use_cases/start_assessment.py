@@ -86,7 +86,7 @@ async def _claim_idempotency_key(services: Services, started: Remediation, key: 
     readings = services.tables.shared_snapshots
     while True:
         kept = await readings.get(TOPIC, key)
-        if kept and not await _is_over(
+        if kept and not await _is_assessment_over(
             services, replace(started, idempotency_key=kept.item.archive_name)
         ):
             return kept.item.archive_name
@@ -95,7 +95,7 @@ async def _claim_idempotency_key(services: Services, started: Remediation, key: 
             await (readings.replace(kept, row) if kept else readings.insert(row))
 
 
-async def _is_over(services: Services, started: Remediation) -> bool:
+async def _is_assessment_over(services: Services, started: Remediation) -> bool:
     (environment_id,) = started.environment_ids
     place = (started.id, build_environment_job_id(started.id, environment_id))
     kept = await services.tables.environment_jobs.get(*place)
@@ -125,7 +125,7 @@ async def continue_assessment(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob
     """Continue an assessment, and return its completed job when the result is stored."""
     services = held.services
     if not held.job.answer:
-        found = await _assess_environment(held, await read_environment_of_job(services, held.job))
+        found = await _assess_in_parts(held, await read_environment_of_job(services, held.job))
         content = get_type_adapter(EnvironmentAssessment).dump_json(found)
         name = f"assessments/{held.job.id}"
         await services.archive.put(name, content)
@@ -137,7 +137,7 @@ async def continue_assessment(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob
     return move_to_state(held.job, EnvironmentJobState.COMPLETED, text, now=services.now)
 
 
-async def _assess_environment(
+async def _assess_in_parts(
     held: LeasedJob[EnvironmentJob], environment: Environment
 ) -> EnvironmentAssessment:
     services, request = held.services, held.job.assessment
@@ -147,7 +147,7 @@ async def _assess_environment(
     power_apps = await read_power_apps_parts(held, environment)
     everywhere = await services.environments.list()
 
-    async def read(_services: Services, _environment: Environment) -> FlowReadResult:
+    async def return_read_flows(_services: Services, _environment: Environment) -> FlowReadResult:
         return flows
 
     async def search_for_callers(where: Sequence[Environment]) -> CallerSearchResult:
@@ -172,7 +172,7 @@ async def _assess_environment(
             policy=request.policy,
             key=(request.vault, request.key) if request.key else None,
             callers_since=request.callers_since,
-            read=read,
+            read=return_read_flows,
             search=search_with_unknown_urls,
             network=network,
             power_apps=power_apps,

@@ -29,7 +29,7 @@ from shared.reason import Reason
 from shared.services import Services
 from shared.state.rows import format_sortable_time
 from shared.steps.write_permission import read_environment_settings
-from shared.use_cases.name_flows import require_flows
+from shared.use_cases.name_flows import require_workflow_ids
 
 _RECENT = timedelta(days=2)
 #: Seconds.
@@ -62,7 +62,7 @@ async def start_manual_remediation(services: Services, request: Remediation) -> 
                 code=Reason.ENVIRONMENT_READ_ONLY,
             )
     if request.flow_ids and not await services.tables.remediations.get("remediation", request.id):
-        ids = await _resolve_ids(services, environments, request.flow_ids)
+        ids = await _read_workflow_ids(services, environments, request.flow_ids)
         request = replace(request, flow_ids=ids)
     return await start_remediation(services, request)
 
@@ -105,7 +105,7 @@ async def _has_been_decided(services: Services, remediation_id: str, *, must_be_
     )
 
 
-async def resolve_flow_ids(
+async def resolve_workflow_ids(
     services: Services, environment_ids: Sequence[str], flows: Sequence[str]
 ) -> tuple[str, ...]:
     """Return the workflow ids of flows given by id or name.
@@ -113,13 +113,13 @@ async def resolve_flow_ids(
     Raises `FlowNotFound` for an unknown flow and for a name that several have.
     """
     environments = [await services.environments.get(one) for one in environment_ids]
-    return await _resolve_ids(services, environments, flows)
+    return await _read_workflow_ids(services, environments, flows)
 
 
-async def _resolve_ids(
+async def _read_workflow_ids(
     services: Services, environments: Sequence[Environment], flows: Sequence[str]
 ) -> tuple[str, ...]:
-    ids = await require_flows(services, environments, flows)
+    ids = await require_workflow_ids(services, environments, flows)
     return tuple(dict.fromkeys(ids[one] for one in flows))
 
 
@@ -138,11 +138,11 @@ async def start_remediation(services: Services, request: Remediation) -> Remedia
         remediation = kept.item if kept else request
     # Also if it exists: the process may have crashed between the row and its messages.
     for environment_id in remediation.environment_ids:
-        await _start_environment(services, remediation, environment_id)
+        await _start_environment_job(services, remediation, environment_id)
     return remediation
 
 
-async def complete_start(services: Services, remediation: Remediation) -> int:
+async def create_missing_jobs_of_remediation(services: Services, remediation: Remediation) -> int:
     """Create the missing environment jobs of a remediation, and return their number."""
     there = {  # includes rows that this version cannot read
         row.row[2] if isinstance(row, UnreadableRow) else row.item.id
@@ -155,7 +155,7 @@ async def complete_start(services: Services, remediation: Remediation) -> int:
     ]
     await ENVIRONMENT.schedule_wake_up(services, *(_build_job(remediation, one) for one in missing))
     for environment_id in missing:
-        await _start_environment(services, remediation, environment_id)
+        await _start_environment_job(services, remediation, environment_id)
     return len(missing)
 
 
@@ -165,17 +165,17 @@ async def create_missing_jobs(services: Services, remediation_ids: Iterable[str]
     for remediation_id in remediation_ids:
         async with catch_row_errors(services, (table.name, "remediation", remediation_id)):
             if kept := await table.get("remediation", remediation_id):
-                count += await complete_start(services, kept.item)
+                count += await create_missing_jobs_of_remediation(services, kept.item)
     return count
 
 
-async def complete_recent_starts(services: Services) -> None:
+async def create_missing_jobs_of_recent_remediations(services: Services) -> None:
     """Create the missing environment jobs of remediations of the last days."""
     where = [Condition("created_at", "gt", format_sortable_time(services.now - _RECENT))]
     table = services.tables.remediations
     async for kept in read_readable(services, table.scan("remediation", where=where)):
         async with catch_row_errors(services, table.get_row_name(kept.item)):
-            await complete_start(services, kept.item)
+            await create_missing_jobs_of_remediation(services, kept.item)
 
 
 def _build_job(remediation: Remediation, environment_id: str) -> EnvironmentJob:
@@ -191,7 +191,7 @@ def _build_job(remediation: Remediation, environment_id: str) -> EnvironmentJob:
     )
 
 
-async def _start_environment(
+async def _start_environment_job(
     services: Services, remediation: Remediation, environment_id: str
 ) -> None:
     job = _build_job(remediation, environment_id)

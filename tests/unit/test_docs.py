@@ -19,7 +19,7 @@ from shared.kind_discovery import find_kinds
 from shared.reason import Reason
 from shared.settings import Settings
 from shared.state.tables import Tables
-from shared.use_cases.show_settings import read_meanings
+from shared.use_cases.show_settings import read_setting_meanings
 from tests import documented_commands, runbook_tables, settings_tables
 from tests.pins import read_requirements
 
@@ -60,7 +60,7 @@ def test_settings_table_is_generated_from_the_code() -> None:
 
     assert text == settings_tables.with_table(text)
     for name in Settings.model_fields:
-        assert re.fullmatch(r"[A-Z][^|\n]+\.", read_meanings()[name]), name
+        assert re.fullmatch(r"[A-Z][^|\n]+\.", read_setting_meanings()[name]), name
 
 
 def test_every_schedule_is_documented() -> None:

@@ -156,7 +156,7 @@ async def test_store_of_an_earlier_version_is_shown_by_health_and_doctor(
         await find_inner_store(built).write(InsertRow(old))
 
         health = await call(health_api.show_health, headers=build_sign_in_header("Anna"))
-        environ.setattr(check_deployment, "_CHECKS", {"state": check_deployment._check_state})
+        environ.setattr(check_deployment, "_CHECKS", {"state": check_deployment._check_store})
         found = await check_deployment.check_deployment(built)
 
         assert health.status == 409

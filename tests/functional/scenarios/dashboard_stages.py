@@ -18,7 +18,7 @@ from local_cloud.demo.flow_results import FlowResult
 from local_cloud.demo.report_page import render_report_page
 from local_cloud.tenant.core.profiles import Profile
 from shared.domain.timer_run import TimerRun
-from shared.use_cases.confirm_by_link import build_link_path
+from shared.use_cases.confirm_by_link import create_link_path
 from shared.use_cases.declare_callers import list_declared_callers
 from shared.use_cases.poll_environments import poll_environments
 from shared.use_cases.record_address_ranges import record_address_ranges
@@ -154,7 +154,7 @@ async def _declare_callers(visitor: Visitor) -> None:
     confirmed = {"name": erp["name"], "flow": jobs[0].original.id}
     await visitor.send_api_request("POST", "declared-callers/confirm", confirmed)
     [caller, _] = await list_declared_callers(scenario.services)
-    path = await build_link_path(scenario.services, caller, visitor.remediation_id)
+    path = await create_link_path(scenario.services, caller, visitor.remediation_id)
     route = ROUTES["GET", "declared-callers/confirmation"]
     query = {"token": path.partition("token=")[2]}
     visitor.record_page("confirmation", path, await visitor.send(route, headers={}, query=query))
