@@ -36,7 +36,7 @@ from cmkflow.terminal import echo
 _HEADING = "\n\nExamples:\n"
 
 
-def move_examples(app: typer.Typer) -> None:
+def move_examples_to_epilogs(app: typer.Typer) -> None:
     """Move the examples of each command from its help to its epilog.
 
     Raises `ValueError` if a command has no examples.
@@ -50,7 +50,7 @@ def move_examples(app: typer.Typer) -> None:
         command.epilog = "\b\nExamples:\n" + textwrap.indent(textwrap.dedent(examples), "  ")
     for group in app.registered_groups:
         if group.typer_instance is not None:
-            move_examples(group.typer_instance)
+            move_examples_to_epilogs(group.typer_instance)
 
 
 app = typer.Typer(
@@ -78,15 +78,15 @@ app.add_typer(run_archive_commands.app, name="run-archive")
 app.add_typer(deletion_commands.app, name="deletion")
 app.add_typer(state_commands.app, name="state")
 app.add_typer(support_request_commands.app, name="support-request")
-plan_commands.register_approve(app)
-remediation_commands.register_actions(app)
-watch_command.register(app)
-kill_switch_commands.register_health(app)
-status_command.register(app)
-doctor_command.register(app)
-settings_command.register(app)
-login_commands.register(app)
-move_examples(app)
+plan_commands.add_approve_command(app)
+remediation_commands.add_retry_and_rollback_commands(app)
+watch_command.add_watch_command(app)
+kill_switch_commands.add_health_command(app)
+status_command.add_status_command(app)
+doctor_command.add_doctor_command(app)
+settings_command.add_settings_command(app)
+login_commands.add_login_commands(app)
+move_examples_to_epilogs(app)
 
 
 def _print_version(is_asked: bool) -> None:

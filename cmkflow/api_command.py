@@ -80,7 +80,7 @@ def api_command(
     printed and ends the command with its exit code.
     """
 
-    def register(call: Callable[..., object]) -> Callable[..., object]:
+    def add_command(call: Callable[..., object]) -> Callable[..., object]:
         signature = inspect.signature(call, eval_str=True)
         options = _build_options()
 
@@ -130,7 +130,7 @@ def api_command(
         group.command(name)(run_command)
         return call
 
-    return register
+    return add_command
 
 
 def _with_options(signature: inspect.Signature, options: Mapping[str, Any]) -> inspect.Signature:

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
 from cmkflow.api_command import api_command
-from cmkflow.assessment_answer import format_answer
-from cmkflow.assessment_page import build_page, format_reasons
+from cmkflow.assessment_answer import format_answer_about_key
+from cmkflow.assessment_page import build_assessment_page, format_reasons
 from cmkflow.listing import Column, Facts, Listing
 from cmkflow.named_files import parse_file_name, write_file
 from cmkflow.names import ENVIRONMENTS
@@ -31,10 +31,13 @@ LOOKS = (1.0, 2.0, 3.0, 5.0)
 _ENDED = frozenset({"completed", "blocked", "failed", "cancelled"})
 
 
-def _format_answer(answer: Any) -> RenderableType:
+def _format_assess_output(answer: Any) -> RenderableType:
     if "ordered" in answer:
         return Text("\n").join(
-            Text(f"Assessment of {one['environment_id']} started. Show it: {_format_command(one)}")
+            Text(
+                f"Assessment of {one['environment_id']} started. "
+                f"Show it: {_format_resume_command(one)}"
+            )
             for one in answer["ordered"]
         )
     if "page" in answer:
@@ -42,7 +45,9 @@ def _format_answer(answer: Any) -> RenderableType:
     return Group(*map(_format_assessment, answer["items"]))
 
 
-@api_command(app, "show", show=_format_answer, ends=lambda answer: int(bool(answer["failed"])))
+@api_command(
+    app, "show", show=_format_assess_output, ends=lambda answer: int(bool(answer["failed"]))
+)
 def show_assessments(
     api: ApiClient,
     environments: Annotated[
@@ -110,7 +115,7 @@ def show_assessments(
     if no_wait:
         answer["ordered"] = ordered
     if html and not no_wait:
-        write_file(html, build_page(found).encode())
+        write_file(html, build_assessment_page(found).encode())
         answer["page"] = str(html)
     return answer
 
@@ -137,9 +142,9 @@ def _wait_for_assessment(api: ApiClient, order: Any) -> Any:
                 echo(text, err=True)
             said = text
             time.sleep(next(looks, LOOKS[-1]))
-            order = _read_progress(api, order)
+            order = _try_to_read_progress(api, order)
     except KeyboardInterrupt:
-        text = f"Interrupted. The assessment continues. Show it: {_format_command(order)}"
+        text = f"Interrupted. The assessment continues. Show it: {_format_resume_command(order)}"
         raise ApiError(text, ExitCode.INTERRUPTED) from None
     if order["assessment"] is None:
         text = f"The assessment is {order['state']}: {order['message']} {order['fix']}"
@@ -147,7 +152,7 @@ def _wait_for_assessment(api: ApiClient, order: Any) -> Any:
     return order["assessment"]
 
 
-def _read_progress(api: ApiClient, order: Any) -> Any:
+def _try_to_read_progress(api: ApiClient, order: Any) -> Any:
     try:
         return _read_assessment_job(api, order["id"])
     except ApiError as err:
@@ -169,7 +174,7 @@ def _format_progress(order: Any) -> str:
     return f"{order['environment_id']}: {text}{why}"
 
 
-def _format_command(order: Any) -> str:
+def _format_resume_command(order: Any) -> str:
     return f"cmkflow assess show --resume {order['id']}"
 
 
@@ -179,7 +184,7 @@ def _format_assessment(assessment: Any) -> RenderableType:
         {
             "Environment": f"{assessment['display_name']} ({assessment['environment_id']})",
             "Key": assessment["phase"],
-            "Answer": format_answer(assessment),
+            "Answer": format_answer_about_key(assessment),
             "Effort": (
                 f"{format_number(effort['copies'], 'flow')} to copy, "
                 f"{format_number(effort['callers'], 'caller')} to change, "

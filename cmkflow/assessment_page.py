@@ -5,13 +5,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cmkflow.assessment_answer import LEVELS, PHASES, build_answer, count_levels
+from cmkflow.assessment_answer import (
+    LEVELS,
+    PHASES,
+    build_answer_about_key,
+    count_findings_by_level,
+)
 from cmkflow.assessment_to_do import (
     build_to_do_list,
-    filter_by_status,
+    can_be_changed_without_copy,
+    filter_flows_by_status,
     filter_retired_originals,
     filter_unstarted_flows,
-    is_changed_without_copy,
 )
 from shared.domain.assessment.assessment import RemediationStatus
 from shared.domain.display_names import RETIRED_SUFFIX
@@ -66,7 +71,7 @@ _MOST_UNFOLDED, _MOST_RETIRED = 100, 10
 _LOOKS = {"warning": "wait", "ok": "done", "problem": "person", "unknown": "unknown"}
 
 
-def build_page(assessments: Sequence[Any]) -> str:
+def build_assessment_page(assessments: Sequence[Any]) -> str:
     """Return the HTML page for the API's assessments. Names from the tenant are escaped."""
     return render_template(
         Path(__file__).with_name("assessment.html.j2"),
@@ -87,22 +92,26 @@ def build_page(assessments: Sequence[Any]) -> str:
 
 def _build_page_values(assessment: Any) -> dict[str, Any]:
     sections = [
-        {**one, "levels": count_levels([one]), "findings": _sort_by_level(one["findings"])}
+        {
+            **one,
+            "levels": count_findings_by_level([one]),
+            "findings": _sort_by_level(one["findings"]),
+        }
         for one in assessment["sections"]
     ]
     return {
         **assessment,
         "assessed_at": datetime.fromisoformat(assessment["assessed_at"]),
         "sections": sections,
-        "answer": build_answer(assessment),
+        "answer": build_answer_about_key(assessment),
         "to_do": build_to_do_list(assessment),
         "parts": _build_bar_parts(assessment),
-        **_build_lists(assessment["flows"]),
+        **_build_flow_lists(assessment["flows"]),
     }
 
 
-def _build_lists(flows: Sequence[Any]) -> dict[str, Any]:
-    rest = filter_by_status(flows, *(one for one in RemediationStatus if not one.is_retired))
+def _build_flow_lists(flows: Sequence[Any]) -> dict[str, Any]:
+    rest = filter_flows_by_status(flows, *(one for one in RemediationStatus if not one.is_retired))
     return {
         "groups": _group_flows(rest),
         "retired_groups": _group_flows(filter_retired_originals(flows)),
@@ -157,7 +166,7 @@ def _build_bar_parts(assessment: Any) -> list[tuple[str, int, str, str, str]]:
     doubtful = [flow for flow in flows if flow["stays_on_microsoft_key"] is None]
     sure = [flow for flow in flows if flow["stays_on_microsoft_key"] is not None]
     managed = [flow for flow in sure if flow["is_managed"]]
-    now = [flow for flow in sure if is_changed_without_copy(assessment, flow)]
+    now = [flow for flow in sure if can_be_changed_without_copy(assessment, flow)]
     copied = len(sure) - len(managed) - len(now)
     is_before = assessment["phase"] == "before_key"
     parts = (
@@ -168,13 +177,13 @@ def _build_bar_parts(assessment: Any) -> list[tuple[str, int, str, str, str]]:
         ("wait", len(doubtful), "may stay on Microsoft's key", "unknown"),
         (
             "work",
-            len(filter_by_status(every, RemediationStatus.IN_PROGRESS)),
+            len(filter_flows_by_status(every, RemediationStatus.IN_PROGRESS)),
             "are in progress",
             "clock",
         ),
         (
             "person",
-            len(filter_by_status(every, RemediationStatus.ACTION_REQUIRED)),
+            len(filter_flows_by_status(every, RemediationStatus.ACTION_REQUIRED)),
             "need an action",
             "stop",
         ),

@@ -67,7 +67,7 @@ def build_to_do_list(assessment: Any) -> list[ToDo]:
     return [*first, *rest, *_build_to_do_for_unknown_facts(found), *last]
 
 
-def filter_by_status(flows: Iterable[Any], *statuses: str) -> list[Any]:
+def filter_flows_by_status(flows: Iterable[Any], *statuses: str) -> list[Any]:
     """Return the flows with one of these statuses. A flow without a status counts as `unknown`."""
     return [flow for flow in flows if flow.get("remediation_status", "unknown") in statuses]
 
@@ -75,15 +75,15 @@ def filter_by_status(flows: Iterable[Any], *statuses: str) -> list[Any]:
 def filter_unstarted_flows(flows: Iterable[Any]) -> list[Any]:
     """Return the flows whose status says that they need a remediation."""
     statuses = [one for one in RemediationStatus if one.needs_remediation]
-    return filter_by_status(flows, *statuses)
+    return filter_flows_by_status(flows, *statuses)
 
 
 def filter_retired_originals(flows: Iterable[Any]) -> list[Any]:
     """Return the retired originals with a working copy."""
-    return filter_by_status(flows, *(one for one in RemediationStatus if one.is_retired))
+    return filter_flows_by_status(flows, *(one for one in RemediationStatus if one.is_retired))
 
 
-def is_changed_without_copy(assessment: Any, flow: Any) -> bool:
+def can_be_changed_without_copy(assessment: Any, flow: Any) -> bool:
     """Return whether the flow needs no copy if it is changed now."""
     reasons = set(flow["microsoft_key_reasons"])
     if flow["is_managed"] or not reasons:
@@ -92,7 +92,7 @@ def is_changed_without_copy(assessment: Any, flow: Any) -> bool:
     return needs_only_an_edit(reasons) or (is_before and reasons <= _REMOVABLE)
 
 
-def is_firewall(finding: Any) -> bool:
+def is_about_one_firewall(finding: Any) -> bool:
     """Return whether a finding is about one firewall, which it names."""
     return finding.get("code") == _FIREWALL and bool(finding.get("subject"))
 
@@ -128,7 +128,7 @@ def _build_to_do_for_broken_callers(
 
 
 def _build_to_do_for_flows(assessment: Any) -> Iterable[ToDo]:
-    mine = filter_by_status(assessment["flows"], RemediationStatus.ACTION_REQUIRED)
+    mine = filter_flows_by_status(assessment["flows"], RemediationStatus.ACTION_REQUIRED)
     if mine:
         title = f"Act on {format_number(len(mine), 'flow')} of a remediation"
         names = _format_names(flow["display_name"] for flow in mine)
@@ -139,7 +139,7 @@ def _build_to_do_for_flows(assessment: Any) -> Iterable[ToDo]:
 
 
 def _build_to_do_for_firewalls(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
-    mine = [finding for _, finding in found if is_firewall(finding)]
+    mine = [finding for _, finding in found if is_about_one_firewall(finding)]
     if mine:
         title = f"Allow the new addresses in {format_number(len(mine), 'firewall')}"
         names = _format_names(one["subject"] for one in mine)
@@ -158,7 +158,7 @@ def _build_to_do_for_canvas_apps(problems: Sequence[tuple[str, Any]]) -> Iterabl
 
 def _build_to_do_for_makers(assessment: Any) -> Iterable[ToDo]:
     flows = filter_unstarted_flows(assessment["flows"])
-    mine = [flow for flow in flows if is_changed_without_copy(assessment, flow)]
+    mine = [flow for flow in flows if can_be_changed_without_copy(assessment, flow)]
     if mine:
         when = " before the key is applied" if assessment["phase"] == "before_key" else ""
         title = f"Change {format_number(len(mine), 'flow')}{when}"
@@ -183,7 +183,7 @@ def _build_to_do_for_other_findings(problems: Sequence[tuple[str, Any]]) -> Iter
         finding
         for topic, finding in problems
         if topic not in {*DECIDING, "canvas_apps"}
-        and not is_firewall(finding)
+        and not is_about_one_firewall(finding)
         and finding.get("code") not in {_RETIRED_URL, IN_REMEDIATION}
     ]
     if mine:
@@ -192,7 +192,7 @@ def _build_to_do_for_other_findings(problems: Sequence[tuple[str, Any]]) -> Iter
 
 
 def _build_to_do_for_unknown_facts(found: Sequence[tuple[str, Any]]) -> Iterable[ToDo]:
-    mine = [one for _, one in found if one["level"] == "unknown" and not is_firewall(one)]
+    mine = [one for _, one in found if one["level"] == "unknown" and not is_about_one_firewall(one)]
     if mine:
         title = f"Check {format_number(len(mine), 'fact')} yourself"
         text = "The platform did not answer, so the app does not know them."
@@ -219,7 +219,7 @@ def _build_to_do_for_copies(assessment: Any) -> Iterable[ToDo]:
 
 
 def _build_to_do_for_deletions(assessment: Any) -> Iterable[ToDo]:
-    mine = filter_by_status(assessment["flows"], RemediationStatus.RETIRED)
+    mine = filter_flows_by_status(assessment["flows"], RemediationStatus.RETIRED)
     if mine:
         number = format_number(len(mine), "retired original")
         advices = Counter(flow["recommendations"][0] for flow in mine)

@@ -11,7 +11,7 @@ from cmkflow.api_client import ApiCall, ApiClient, ApiError
 from cmkflow.api_command import Shown, api_command
 from cmkflow.listing import After, Column, Kind, Listing
 from cmkflow.names import ENVIRONMENTS, InEnvironment, InRemediation
-from cmkflow.paragraphs import shorten_command, shorten_resource_ids
+from cmkflow.paragraphs import shorten_ids_in_command, shorten_resource_ids
 from cmkflow.remediation_tables import list_unreadable_rows
 from cmkflow.terminal import remove_line_breaks
 from cmkflow.timestamps import format_minute
@@ -37,20 +37,20 @@ _STYLES = {
 def build_audit_table(answer: Any, names: Mapping[str, str]) -> Listing:
     """Return the audit log as a table. `names` contains names by the ids that they replace."""
 
-    def format_name(text: str) -> str:
-        return shorten_command(shorten_resource_ids(replace_known_ids(text, names)))
+    def replace_id_with_name(text: str) -> str:
+        return shorten_ids_in_command(shorten_resource_ids(replace_known_ids(text, names)))
 
     columns = (
         Column("Time (UTC)", lambda one: format_minute(one["recorded_at"]), Kind.WORD),
         Column("Who", lambda one: describe_principal(one["kind"], one["who"])),
         Column("Action", lambda one: describe_operation(one["operation"], one["status"])),
-        Column("About", lambda one: format_name(_format_target(one))),
+        Column("About", lambda one: replace_id_with_name(_format_target(one))),
         Column("Result", _format_result, Kind.WORD),
     )
     return Listing(
         columns=columns,
         items=answer["items"],
-        note=lambda one: format_name(
+        note=lambda one: replace_id_with_name(
             one["message"] or format_changes(one["state_before"], one["state_after"])
         ),
         # A warning has the next page if the search ended early.

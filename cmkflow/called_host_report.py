@@ -69,7 +69,7 @@ class CalledHostReport:
     def build_row(self, target: CalledHost) -> CalledHostRow:
         """Return what the report says about a host."""
         admissions = [evaluate_rules(firewall, self._sources) for firewall in target.firewalls]
-        verdicts = [self._find_worst_verdict(one) for one in admissions]
+        verdicts = [self._compute_worst_verdict(one) for one in admissions]
         lacking = unite_ranges(
             one.find_reaching_addresses(self._asked) - one.allowed for one in admissions
         )
@@ -82,12 +82,12 @@ class CalledHostReport:
             "prefixes": format_as_published(lacking if verdicts else self._asked, self._published),
         }
 
-    def _find_worst_verdict(self, admission: FirewallDecision) -> Verdict:
+    def _compute_worst_verdict(self, admission: FirewallDecision) -> Verdict:
         unlisted = filter(admission.has_no_reaching_address, self._by_region)
         verdicts = [compute_verdict(admission, asked) for asked in (self._asked, *unlisted)]
         return min(verdicts, key=_WORST.index)
 
-    def build_mail(self, row: CalledHostRow) -> bytes:
+    def build_email_to_host_owner(self, row: CalledHostRow) -> bytes:
         """Return an e-mail that asks the owner of a host to allow the addresses.
 
         It names no flow, because its reader may be outside the company.

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cmkflow import declared_caller_commands
-from cmkflow.documents import READ_ERRORS, Document, describe_error, open_documents
+from cmkflow.documents import READ_ERRORS, Document, describe_read_error, open_documents
 from cmkflow.id_file import read_flow_ids
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.named_files import parse_file_name
@@ -29,7 +29,7 @@ _BROKEN = (
 app = typer.Typer(
     no_args_is_help=True, help="Declare callers of flows, and search files for callers."
 )
-declared_caller_commands.register(app)
+declared_caller_commands.add_declared_caller_commands(app)
 
 
 @dataclass(slots=True)
@@ -42,21 +42,21 @@ class _Scan:
     skipped: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
-    def search(self, document: Document) -> None:
+    def search_document(self, document: Document) -> None:
         if document.stream is None:
             reasons = self.skipped if document.skipped else self.problems
             reasons[document.path] = document.skipped or document.problem
             return
         try:
             for one in scan_stream(document.stream, self.ids):
-                self.items.append(self._build_item(document.path, one))
+                self.items.append(self._build_reference_item(document.path, one))
             self.file_count += 1
         except BinaryFile:
             self.skipped[document.path] = "binary"
         except READ_ERRORS as error:
-            self.problems[document.path] = describe_error(error)
+            self.problems[document.path] = describe_read_error(error)
 
-    def _build_item(self, path: str, found: LocatedReference) -> dict[str, Any]:
+    def _build_reference_item(self, path: str, found: LocatedReference) -> dict[str, Any]:
         reference = found.reference
         identity = reference.id
         if self.ids and reference.shape in _WITH_ANY_ID:
@@ -111,7 +111,7 @@ def scan_files(
     printer = AnswerPrinter(output, query, no_pager=no_pager)
     scan = _Scan(None if ids is None else read_flow_ids(ids))
     for document in open_documents(paths):
-        scan.search(document)
+        scan.search_document(document)
     if scan.items or not printer.is_for_people:
         listing = Listing(columns=_COLUMNS, items=scan.items, note=_format_note, is_full=full)
         printer.print({"items": scan.items}, lambda: listing)

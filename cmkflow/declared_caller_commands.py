@@ -22,11 +22,11 @@ _PATH = "declared-callers"
 _INDEX = re.compile(r"^( *)callers\.(\d+)", re.MULTILINE)
 
 
-def register(app: typer.Typer) -> None:
-    api_command(app, "declare", show=_build_listing)(declare_callers)
-    api_command(app, "list", show=_build_listing)(list_callers)
+def add_declared_caller_commands(app: typer.Typer) -> None:
+    api_command(app, "declare", show=_build_caller_listing)(declare_callers)
+    api_command(app, "list", show=_build_caller_listing)(list_callers)
     api_command(app, "confirm", show=_format_confirmation)(confirm_caller)
-    api_command(app, "remove", show=_build_listing)(remove_caller)
+    api_command(app, "remove", show=_build_caller_listing)(remove_caller)
 
 
 CallerName = Annotated[str, typer.Argument(metavar="CALLER", help="Name of the declared caller.")]
@@ -40,7 +40,7 @@ _COLUMNS = (
 )
 
 
-def _build_listing(answer: Any) -> Listing:
+def _build_caller_listing(answer: Any) -> Listing:
     return Listing(columns=_COLUMNS, items=answer["items"])
 
 
@@ -119,9 +119,9 @@ def remove_caller(api: ApiClient, name: CallerName) -> object:
 
 
 def _replace_indexes_with_names(text: str, callers: list[dict[str, Any]]) -> str:
-    def name_caller(match: re.Match[str]) -> str:
+    def replace_index_with_name(match: re.Match[str]) -> str:
         number = int(match[2])
         name = callers[number].get("name") if number < len(callers) else None
         return f"{match[1]}caller {number + 1}" + (f" ({name})" if isinstance(name, str) else "")
 
-    return _INDEX.sub(name_caller, text)
+    return _INDEX.sub(replace_index_with_name, text)

@@ -13,8 +13,8 @@ from cmkflow.api_command import Shown, api_command
 from cmkflow.deletion_tables import (
     build_deletion_table,
     build_tenant_deletion_table,
-    describe_originals,
-    format_deletions,
+    describe_originals_to_delete,
+    format_deletions_of_remediation,
 )
 from cmkflow.listing import After
 from cmkflow.names import (
@@ -22,7 +22,7 @@ from cmkflow.names import (
     Flows,
     InEnvironment,
     RemediationId,
-    build_completion,
+    build_name_completion,
 )
 from cmkflow.remediation_commands import Yes
 from cmkflow.remediation_tables import format_count_sentence, list_unreadable_rows
@@ -41,7 +41,7 @@ def _is_scheduled(deletion: Any) -> bool:
     return facts.can_be_cancelled and not facts.needs_action
 
 
-@api_command(app, "list", show=format_deletions)
+@api_command(app, "list", show=format_deletions_of_remediation)
 def list_deletions(
     api: ApiClient,
     remediation: Annotated[
@@ -49,7 +49,7 @@ def list_deletions(
         typer.Argument(
             metavar="REMEDIATION",
             help="Name, id, or the beginning of an id. Default: the deletions of all remediations.",
-            autocompletion=build_completion(REMEDIATIONS),
+            autocompletion=build_name_completion(REMEDIATIONS),
         ),
         REMEDIATIONS,
     ] = None,
@@ -117,7 +117,7 @@ def schedule_deletions(
     _require_allowed_date(chosen, moment)
     if not yes:
         replaced = [one for one in shown["items"] if _is_scheduled(one)]
-        Terminal(stderr=True).print(Group(*describe_originals(chosen, replaced)))
+        Terminal(stderr=True).print(Group(*describe_originals_to_delete(chosen, replaced)))
         names = ", ".join(one["display_name"] for one in chosen)
         confirm(f"Delete {names} on {day}?")
     body = {

@@ -71,14 +71,14 @@ def _format_deletion_result(deletion: Any) -> str:
     )
 
 
-def format_deletions(answer: Any) -> RenderableType:
+def format_deletions_of_remediation(answer: Any) -> RenderableType:
     """Return what `cmkflow deletion list` shows for one remediation."""
     parts: list[RenderableType] = []
     if answer["items"]:
         parts.append(build_deletion_table(answer["items"]))
     if answer["deletable_originals"]:
         parts.append(Text("Retired originals that can be deleted:", style="bold"))
-        parts += describe_originals(answer["deletable_originals"])
+        parts += describe_originals_to_delete(answer["deletable_originals"])
         parts.append(Text(WHY_DELETE, style="yellow"))
     if not parts:
         parts.append(Text("This remediation has no retired original yet."))
@@ -86,7 +86,9 @@ def format_deletions(answer: Any) -> RenderableType:
     return Group(*parts, format_archive_table(archived))
 
 
-def describe_originals(candidates: Iterable[Any], replaced: Iterable[Any] = ()) -> Iterable[Text]:
+def describe_originals_to_delete(
+    candidates: Iterable[Any], replaced: Iterable[Any] = ()
+) -> Iterable[Text]:
     """Yield the lines about each original and the consequences of its deletion. `replaced` contains
     scheduled deletions that get another date.
     """

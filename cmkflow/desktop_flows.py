@@ -24,10 +24,10 @@ _MOST_BYTES = 64 * 1024 * 1024
 def is_unpacked_desktop_flow(file: Path) -> bool:
     """Return whether the XML file beside this file describes a desktop flow."""
     beside = file.with_name(file.name + _DATA)
-    return beside.is_file() and bool(_find_desktop_flows(beside.read_bytes()))
+    return beside.is_file() and bool(_find_desktop_flow_ids(beside.read_bytes()))
 
 
-def find_customizations(archive: zipfile.ZipFile) -> zipfile.ZipInfo | None:
+def find_customizations_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo | None:
     """Return the archive member `customizations.xml`, which lists the workflows of a solution.
     Returns None if it is missing, encrypted or too large.
     """
@@ -38,16 +38,18 @@ def find_customizations(archive: zipfile.ZipFile) -> zipfile.ZipInfo | None:
     return None
 
 
-def find_packed_desktop_flows(
+def find_packed_desktop_flow_ids(
     archive: zipfile.ZipFile, customizations: zipfile.ZipInfo | None
 ) -> frozenset[str]:
     """Return the workflow ids of a packed solution's desktop flows, in lower case."""
     return (
-        _find_desktop_flows(read_member(archive, customizations)) if customizations else frozenset()
+        _find_desktop_flow_ids(read_member(archive, customizations))
+        if customizations
+        else frozenset()
     )
 
 
-def _find_desktop_flows(xml: bytes) -> frozenset[str]:
+def _find_desktop_flow_ids(xml: bytes) -> frozenset[str]:
     found = set()
     # Split at tags, so that the time is linear in the length for any content.
     for element in _WORKFLOW.split(xml)[1:]:

@@ -24,7 +24,7 @@ _TITLES = {
 }
 
 
-def register(group: typer.Typer) -> None:
+def add_doctor_command(group: typer.Typer) -> None:
 
     @api_command(group, "doctor", show=format_doctor, ends=_choose_exit_code)
     def check_deployment(

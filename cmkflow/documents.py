@@ -69,11 +69,11 @@ def open_documents(paths: Iterable[Path]) -> Iterator[Document]:
                 yield from _open_path(file)
         for error in closed:
             yield Document(
-                path=format_path(Path(str(error.filename))), problem=describe_error(error)
+                path=format_path(Path(str(error.filename))), problem=describe_read_error(error)
             )
 
 
-def describe_error(error: Exception) -> str:
+def describe_read_error(error: Exception) -> str:
     """Return why a file cannot be read. The text of an unknown exception is not shown, because it
     may quote the file.
     """
@@ -95,7 +95,7 @@ def _open_path(path: Path) -> Iterator[Document]:
             allowance = ArchiveAllowance(bytes=_MOST_UNPACKED)
             yield from _open_stream(shown, stream, allowance, nested=0)
     except OSError as error:
-        yield Document(path=shown, problem=describe_error(error))
+        yield Document(path=shown, problem=describe_read_error(error))
 
 
 def _open_stream(
@@ -109,13 +109,13 @@ def _open_stream(
     try:
         if nested >= MOST_NESTED:
             raise UnreadableFile("too many nested archives")
-        with open_archive(_read_nested(stream) if nested else stream) as archive:
+        with open_archive(_read_nested_archive(stream) if nested else stream) as archive:
             yield from _open_members(path, archive, allowance, nested=nested + 1)
     except READ_ERRORS as error:
-        yield Document(path=path, problem=describe_error(error))
+        yield Document(path=path, problem=describe_read_error(error))
 
 
-def _read_nested(stream: IO[bytes]) -> IO[bytes]:
+def _read_nested_archive(stream: IO[bytes]) -> IO[bytes]:
     """Read a nested archive into memory. Raises `UnreadableFile` if it is too large."""
     content = stream.read(_MOST_IN_MEMORY + 1)
     if len(content) > _MOST_IN_MEMORY:

@@ -46,7 +46,7 @@ _CACHED = (f"{NETWORK_SNAPSHOTS}/", f"{MICROSOFT_KEY_LISTS}/")
 _REMOVED = 100
 
 
-async def require_empty(place: "StatePlace", schema: str, *, is_used: bool) -> None:
+async def require_empty_place(place: "StatePlace", schema: str, *, is_used: bool) -> None:
     """Raise `InvalidInput` if a place has more than the first start of an app writes.
 
     `schema` is the table with the version of the store. `is_used` says whether an app has written
@@ -68,7 +68,7 @@ def _describe_used_table(table: str, *, is_used: bool) -> str:
     )
 
 
-async def remove_first_start(store: "ListedStore") -> None:
+async def delete_first_start_rows(store: "ListedStore") -> None:
     """Delete the rows that the first start of an app wrote, except the version of the store."""
     for table in sorted(FIRST_START_TABLES):
         rows = [row async for row in store.query(table)]

@@ -7,21 +7,21 @@ import typer
 
 from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
-from cmkflow.failed_runs_command import register as register_failed_runs
+from cmkflow.failed_runs_command import add_failed_runs_command
 from cmkflow.listing import Column, Facts, Kind, Listing
 from cmkflow.names import FLOWS_OF_ENVIRONMENTS, EnvironmentId
 from cmkflow.remediation_tables import format_count_sentence
-from cmkflow.solution_setting_command import register as register_solution_setting
+from cmkflow.solution_setting_command import add_solution_setting_command
 from shared.domain.environment import ApprovalPolicy
 
 app = typer.Typer(no_args_is_help=True, help="Environments and what the app may do in each.")
 
 
-def _build_listing(answer: Any) -> Listing:
+def _build_environment_listing(answer: Any) -> Listing:
     return Listing(columns=_COLUMNS, items=answer["items"])
 
 
-def _format_policy(policy: Any) -> str:
+def _format_enterprise_policy(policy: Any) -> str:
     if not policy:
         return "none"
     return f"{policy['policy_id'].rsplit('/', 1)[-1]} ({policy['status']})"
@@ -30,7 +30,7 @@ def _format_policy(policy: Any) -> str:
 _COLUMNS = (
     Column("Environment", itemgetter("display_name")),
     Column("Id", itemgetter("id"), Kind.ID),
-    Column("Policy", lambda one: _format_policy(one["policy"])),
+    Column("Policy", lambda one: _format_enterprise_policy(one["policy"])),
     Column("Approval policy", lambda one: one["settings"]["approval_policy"], Kind.WORD),
     Column("Max flows", lambda one: one["settings"]["max_flows"], Kind.NUMBER),
 )
@@ -66,7 +66,7 @@ def _format_environment(answer: Any) -> Facts:
     )
 
 
-@api_command(app, "list", show=_build_listing)
+@api_command(app, "list", show=_build_environment_listing)
 def list_environments(api: ApiClient) -> object:
     """List the environments of the tenant with their settings.
 
@@ -191,12 +191,12 @@ def set_environment(
         "approval_policy": approval_policy,
         "max_flows": max_flows,
         "maintenance_window": maintenance_window,
-        "excluded_flows": _parse_ids(exclude),
-        "pilot_flows": _parse_ids(pilot),
-        "writable_firewalls": _parse_ids(writable_firewall),
+        "excluded_flows": _remove_empty_values(exclude),
+        "pilot_flows": _remove_empty_values(pilot),
+        "writable_firewalls": _remove_empty_values(writable_firewall),
         "observe_callers": observe_callers,
         "report_failed_runs": report_failed_runs,
-        "notification_recipients": _parse_ids(notification_recipient),
+        "notification_recipients": _remove_empty_values(notification_recipient),
         "has_url_secrets": url_secrets,
         "has_url_secrets_in_app_configuration": app_configuration,
     }
@@ -230,10 +230,10 @@ def ignore_issue(
     )
 
 
-register_failed_runs(app)
-register_solution_setting(app)
+add_failed_runs_command(app)
+add_solution_setting_command(app)
 
 
-def _parse_ids(given: list[str] | None) -> list[str] | None:
+def _remove_empty_values(given: list[str] | None) -> list[str] | None:
     """Return the values of an option without empty ones, so that `--exclude ""` means no flow."""
     return None if given is None else [one for one in given if one]

@@ -64,9 +64,9 @@ def check_evidence(file: BufferedReader, expected: ExpectedEvidence) -> Evidence
     manifest, signature = read_signature(file)
     if not check.problems:
         check.notes.append("All files match the manifest.")
-    _check_signature(check, manifest, signature, expected)
-    check.add(check_time_stamp(file, expected.tsa_certificates))
-    check.add(check_seals(file, manifest))
+    _collect_signature_findings(check, manifest, signature, expected)
+    check.merge_findings(check_time_stamp(file, expected.tsa_certificates))
+    check.merge_findings(check_seals(file, manifest))
     file.seek(0)
     digest = hashlib.file_digest(file, "sha256").hexdigest()
     check.notes.append(f"SHA-256 of the evidence file: {digest}")
@@ -75,7 +75,7 @@ def check_evidence(file: BufferedReader, expected: ExpectedEvidence) -> Evidence
     return check
 
 
-def _check_signature(
+def _collect_signature_findings(
     check: EvidenceFindings, manifest: bytes, signature: Signature | str, expected: ExpectedEvidence
 ) -> None:
     if isinstance(signature, str):

@@ -26,11 +26,11 @@ app = typer.Typer(no_args_is_help=True, help="Export the evidence for a remediat
 _SECONDS = 240
 
 
-def _format_result(answer: dict[str, str]) -> RenderableType:
+def _format_export_result(answer: dict[str, str]) -> RenderableType:
     return Text(f"Wrote {answer['file']}. SHA-256: {answer['sha256']}")
 
 
-@api_command(app, "export", show=_format_result)
+@api_command(app, "export", show=_format_export_result)
 def export_evidence(
     api: ApiClient,
     remediation: RemediationId,
@@ -111,7 +111,7 @@ def check_evidence_file(
     try:
         expected = ExpectedEvidence(
             sha256=sha256,
-            fingerprints=frozenset(map(_read_fingerprint, public_key or ())),
+            fingerprints=frozenset(map(_read_key_fingerprint, public_key or ())),
             key_id=key_id,
             tsa_certificates=_read_certificates(tsa_certificates),
             read_public_key=_read_public_key,
@@ -128,7 +128,7 @@ def check_evidence_file(
         raise typer.Exit(1)
 
 
-def _read_fingerprint(path: Path) -> str:
+def _read_key_fingerprint(path: Path) -> str:
     from shared.signatures import compute_fingerprint
 
     try:

@@ -33,7 +33,7 @@ class EvidenceFindings:
     #: What the checks show together; they hold only if nothing is wrong.
     conclusions: list[str] = field(default_factory=list)
 
-    def add(self, more: "EvidenceFindings") -> None:
+    def merge_findings(self, more: "EvidenceFindings") -> None:
         self.problems += more.problems
         self.notes += more.notes
         self.conclusions += more.conclusions
@@ -60,7 +60,7 @@ def check_seals(file: BufferedReader, manifest: bytes) -> EvidenceFindings:
     seals = [parse_seal(line) for line in files.get(SEALS_FILE, b"").splitlines()]
     entries = [_build_sealed_entry(line) for line in files.get(_AUDIT_FILE, b"").splitlines()]
     problems += find_chain_differences(seals, is_signature_valid)
-    problems += _list_problems(seals, files)
+    problems += _find_seal_problems(seals, files)
     if not seals:
         notes = [f"Audit log: none of its {len(entries)} entries in this file is sealed."]
         return EvidenceFindings(problems=problems, notes=notes if entries else [])
@@ -83,7 +83,7 @@ def check_seals(file: BufferedReader, manifest: bytes) -> EvidenceFindings:
     return EvidenceFindings(problems=problems, notes=notes)
 
 
-def _list_problems(seals: list[AuditSeal], files: dict[str, bytes]) -> Iterator[str]:
+def _find_seal_problems(seals: list[AuditSeal], files: dict[str, bytes]) -> Iterator[str]:
     for seal in seals:
         name = build_entry_list_name(seal.statement)
         content = format_sealed_entries(_parse_sealed_entries(seal, files))

@@ -35,7 +35,7 @@ def list_resources(
         for data in _parse_recorded_answers(members["interactions"]):
             yield from list_resources(data, scope, expressions)
     elif "resources" in members and ("$schema" in members or "contentVersion" in members):
-        yield from _read_deployed_resources(members, scope, expressions)
+        yield from _resolve_template(members, scope, expressions)
     elif text_at(members, "id") and "/" in (text_at(members, "type") or ""):
         yield members if "properties" in members else _nest_properties(members)
     elif isinstance(members.get("value"), list):
@@ -78,7 +78,7 @@ def _parse_recorded_answers(interactions: object) -> Iterator[object]:
             continue  # not every response is JSON
 
 
-def _read_deployed_resources(
+def _resolve_template(
     document: Mapping[str, object], scope: str, expressions: Expressions
 ) -> Iterator[Mapping[str, object]]:
     parameters = mapping_at(document, "parameters")
@@ -93,10 +93,10 @@ def _read_deployed_resources(
         types={name: text_at(as_mapping(one), "type") or "" for name, one in parameters.items()},
         expressions=expressions,
     )
-    yield from _list_template_resources(document.get("resources"), template, parent=None)
+    yield from _resolve_template_resources(document.get("resources"), template, parent=None)
 
 
-def _list_template_resources(
+def _resolve_template_resources(
     resources: object, template: ArmTemplate, parent: tuple[str, str] | None
 ) -> Iterator[Mapping[str, object]]:
     # Templates with language version 2 write resources as an object, by symbolic name.
@@ -109,33 +109,35 @@ def _list_template_resources(
             resource_type, name = f"{parent[0]}/{resource_type}", f"{parent[1]}/{name}"
         resource_type = _OLDER_TYPES.get(resource_type.lower(), resource_type)
         yield {
-            "id": template.format_id(resource_type, name),
+            "id": template.format_resource_id(resource_type, name),
             "name": name.rpartition("/")[2],
             "type": resource_type,
             "tags": template.resolve_value(members.get("tags")),
-            "properties": _read_properties(members, template),
+            "properties": _resolve_properties(members, template),
         }
         inner = mapping_at(members, "properties", "template")
         if inner:
             place = f"{template.scope}{name}!"
-            yield from _read_deployed_resources(inner, place, template.expressions)
-        yield from _list_template_resources(
+            yield from _resolve_template(inner, place, template.expressions)
+        yield from _resolve_template_resources(
             members.get("resources"), template, (resource_type, name)
         )
 
 
-def _read_properties(members: Mapping[str, object], template: ArmTemplate) -> Mapping[str, object]:
+def _resolve_properties(
+    members: Mapping[str, object], template: ArmTemplate
+) -> Mapping[str, object]:
     properties = {**as_mapping(template.resolve_value(members.get("properties")))}
     copies = properties.pop("copy", None)
     for copied in copies if isinstance(copies, list) else ():
-        properties[str(as_mapping(copied).get("name"))] = template.build_placeholder("[copy()]")
+        properties[str(as_mapping(copied).get("name"))] = template.record_placeholder("[copy()]")
     condition = members.get("condition", True)
     if condition is not True and "ruleCollections" in properties:
         properties["ruleCollections"] = template.resolve_value(condition, "condition")
     return properties
 
 
-def describe_document(document: object) -> str:
+def describe_document_without_resource(document: object) -> str:
     """Return what a document without a resource is, such as `a policy definition`."""
     if "policyRule" in mapping_at(as_mapping(document), "properties"):
         return "a policy definition"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cmkflow.exported_documents import describe_document, list_resources
+from cmkflow.exported_documents import describe_document_without_resource, list_resources
 from cmkflow.json_file import UnreadableFile, decode_json
 from cmkflow.template_expressions import Expressions
 from shared.domain.definitions.json_values import as_mapping, mapping_at, text_at
@@ -107,12 +107,12 @@ def read_exported_resources(paths: Iterable[Path]) -> ExportedResources:
     for path in paths:
         files = sorted(path.rglob("*.json*")) if path.is_dir() else [path]
         for file in files:
-            _add_file(file, resources)
+            _add_resources_of_file(file, resources)
     _merge_child_resources(resources)
     return resources
 
 
-def _add_file(file: Path, resources: ExportedResources) -> None:
+def _add_resources_of_file(file: Path, resources: ExportedResources) -> None:
     try:
         document = decode_json(file.read_bytes())
     except OSError as error:
@@ -133,7 +133,7 @@ def _add_file(file: Path, resources: ExportedResources) -> None:
         if key.startswith(scope.lower()):
             resources.deployed.add(key)
     if not found:
-        reason = f"no_resource: {describe_document(document)}"
+        reason = f"no_resource: {describe_document_without_resource(document)}"
         resources.unread.append(UnreadableFirewallFile(place=str(file), reason=reason))
 
 

@@ -14,7 +14,7 @@ from cmkflow.names import EnvironmentId
 from cmkflow.timestamps import format_minute
 
 
-def register(app: typer.Typer) -> None:
+def add_failed_runs_command(app: typer.Typer) -> None:
     api_command(app, "failed-runs", show=_format_report)(show_failed_runs)
 
 

@@ -44,8 +44,8 @@ def format_fix(fix: Any, language: FixLanguage) -> str:
 _PATH = ("network", "firewall-fixes")
 
 
-def register(app: typer.Typer) -> None:
-    api_command(app, "fix", show=_format_answer)(fix_firewalls)
+def add_firewall_fix_command(app: typer.Typer) -> None:
+    api_command(app, "fix", show=_format_proposed_and_applied_fixes)(fix_firewalls)
 
 
 def fix_firewalls(
@@ -94,7 +94,7 @@ def fix_firewalls(
         return {**api.send(shown), "language": language}
     if not yes:
         answer = {**api.send(shown), "language": language, "applied": []}
-        Terminal(stderr=True).print(_format_answer(answer), crop=False)
+        Terminal(stderr=True).print(_format_proposed_and_applied_fixes(answer), crop=False)
         confirm("Apply this fix?")
     body = {"resource": resource, "requested_by": by}
     if environment:
@@ -102,7 +102,7 @@ def fix_firewalls(
     return api.send(ApiCall(method="POST", path=_PATH, body=body))
 
 
-def _format_answer(answer: Any) -> RenderableType:
+def _format_proposed_and_applied_fixes(answer: Any) -> RenderableType:
     if "language" not in answer:
         return Listing(columns=_RECORD_COLUMNS, items=answer["items"])
     language = FixLanguage(answer["language"])

@@ -48,8 +48,8 @@ def format_flow(answer: Any) -> RenderableType:
     flow, identity = answer["flow"], answer["workflow_id"]
     return Group(
         Headline(left=f"{flow['display_name']} · #{identity[:8]}", right=_format_state(flow)),
-        *_format_actions(answer),
-        *_format_tables(answer),
+        *_format_reason_and_next_command(answer),
+        *_format_callers_and_history(answer),
     )
 
 
@@ -59,7 +59,7 @@ def _format_state(flow: Any) -> str:
     return f"{state}: {code}" if code else state
 
 
-def _format_actions(answer: Any) -> Iterator[RenderableType]:
+def _format_reason_and_next_command(answer: Any) -> Iterator[RenderableType]:
     flow, remediation = answer["flow"], answer["remediation_id"]
     yield Text(f"{answer['environment_name']} · remediation #{remediation[:8]}")
     if flow.get("next_check_at"):
@@ -74,7 +74,7 @@ def _format_actions(answer: Any) -> Iterator[RenderableType]:
             yield Command(label="Then", command=command, indent=0)
 
 
-def _format_tables(answer: Any) -> Iterator[RenderableType]:
+def _format_callers_and_history(answer: Any) -> Iterator[RenderableType]:
     if answer["callers"]:
         yield Text()
         yield Listing(columns=_CALLER_COLUMNS, items=answer["callers"], is_full=True)
@@ -106,7 +106,7 @@ def show_flow(
         cmkflow flow show "Post to ERP"
         cmkflow flow show "Post to ERP" --remediation 2dad424e
     """
-    found = _require_flow(api, flow, remediation)
+    found = _read_flow(api, flow, remediation)
     identity = found["remediation_id"]
     plans = api.send(ApiCall(method="GET", path=("remediations", identity, "plan")))
     items = [item for plan in plans["items"] for item in plan["items"]]
@@ -119,9 +119,9 @@ def show_flow(
     )
 
 
-def _require_flow(api: ApiClient, flow: str, remediation: str | None) -> dict[str, Any]:
+def _read_flow(api: ApiClient, flow: str, remediation: str | None) -> dict[str, Any]:
     seen: list[NamedItem] = []
-    for identity in [remediation] if remediation else _read_newest_remediations(api):
+    for identity in [remediation] if remediation else _read_newest_remediation_ids(api):
         query = {"include_history": "true"}
         path = ("remediations", identity)
         answer = remove_line_breaks(api.send(ApiCall(method="GET", path=path, query=query)))
@@ -148,7 +148,7 @@ def _require_flow(api: ApiClient, flow: str, remediation: str | None) -> dict[st
                 "environment_name": names.get(environment) or environment,
                 "workflow_id": key,
                 "flow": flows[key],
-                "observed_callers": _find_observed_callers(answer, key),
+                "observed_callers": _list_observed_callers(answer, key),
             }
         seen += items
     hint = format_suggestion(find_similar_items(flow, seen)) or (
@@ -158,7 +158,7 @@ def _require_flow(api: ApiClient, flow: str, remediation: str | None) -> dict[st
     raise ApiError(f"No remediation has a job for the flow {flow!r}. {hint}", ExitCode.NOT_FOUND)
 
 
-def _find_observed_callers(answer: Any, workflow_id: str) -> list[Any]:
+def _list_observed_callers(answer: Any, workflow_id: str) -> list[Any]:
     return [
         caller
         for one in answer["observed_callers"]
@@ -172,7 +172,7 @@ def _format_observed_caller(one: Any) -> str:
     return f"{one['label']}{claims}"
 
 
-def _read_newest_remediations(api: ApiClient) -> list[str]:
+def _read_newest_remediation_ids(api: ApiClient) -> list[str]:
     query = {"limit": _SEARCHED}
     answer = api.send(ApiCall(method="GET", path=("remediations",), query=query))
     return [str(one["remediation"]["id"]) for one in answer["items"]]

@@ -21,8 +21,8 @@ from cmkflow.archives import (
     read_member,
 )
 from cmkflow.desktop_flows import (
-    find_customizations,
-    find_packed_desktop_flows,
+    find_customizations_member,
+    find_packed_desktop_flow_ids,
     is_unpacked_desktop_flow,
 )
 from cmkflow.json_file import UnreadableFile, decode_json
@@ -137,7 +137,7 @@ def _read_source(source: _Source) -> Iterator[FlowFile]:
             for member in _list_archive_members(source):
                 yield from _read_source(member)
         else:
-            yield from _read_json(source)
+            yield from _parse_json_source(source)
     except UnreadableFile as error:
         if source.nested and isinstance(error, TooMuchUnpacked):
             raise  # the limit applies to the whole file
@@ -146,7 +146,7 @@ def _read_source(source: _Source) -> Iterator[FlowFile]:
         yield FlowFile(path=source.path, problem=DAMAGED)
 
 
-def _read_json(source: _Source) -> Iterator[FlowFile]:
+def _parse_json_source(source: _Source) -> Iterator[FlowFile]:
     if source.is_desktop_flow:
         yield FlowFile(path=source.path, skipped="a desktop flow")
         return
@@ -158,11 +158,11 @@ def _read_json(source: _Source) -> Iterator[FlowFile]:
             path=source.path,
             flow=flow,
             workflow_id=flow.workflow_id or (by_file["id"].lower() if by_file else None),
-            name=flow.name or (by_file["name"] if by_file else _derive_name(source, flow)),
+            name=flow.name or (by_file["name"] if by_file else _derive_flow_name(source, flow)),
             in_solution=source.in_solution,
         )
     if source.is_expected and not found:
-        if _is_in_workflows(source.file_name) and isinstance(document, dict):
+        if _is_in_workflows_folder(source.file_name) and isinstance(document, dict):
             # Not every export identifies its desktop flows.
             yield FlowFile(path=source.path, skipped="not a cloud flow; possibly a desktop flow")
             return
@@ -176,9 +176,9 @@ def _list_archive_members(archive: _Source) -> Iterator[_Source]:
         archive.allowance.subtract(entries=len(content.infolist()))
         names = {name.lower().replace("\\", "/") for name in content.namelist()}
         in_solution = True if names & _SOLUTION_FILES else None
-        customizations = find_customizations(content)
+        customizations = find_customizations_member(content)
         archive.allowance.subtract(size=customizations.file_size if customizations else 0)
-        desktop_flows = find_packed_desktop_flows(content, customizations)
+        desktop_flows = find_packed_desktop_flow_ids(content, customizations)
         for info in sorted(content.infolist(), key=lambda one: one.filename):
             name = PurePosixPath(info.filename.replace("\\", "/"))
             if info.is_dir() or name.suffix.lower() not in {".json", ".zip"}:
@@ -195,13 +195,13 @@ def _list_archive_members(archive: _Source) -> Iterator[_Source]:
                 data=read_member(content, info),
                 in_solution=in_solution,
                 is_expected=_is_path_of_flow(name),
-                is_desktop_flow=_find_flow_id(name) in desktop_flows,
+                is_desktop_flow=_get_workflow_id_in_name(name) in desktop_flows,
                 nested=archive.nested + 1,
                 allowance=archive.allowance,
             )
 
 
-def _find_flow_id(name: PurePosixPath) -> str:
+def _get_workflow_id_in_name(name: PurePosixPath) -> str:
     by_file = _GUID_AT_END.match(name.stem)
     return by_file["id"].lower() if by_file else ""
 
@@ -210,10 +210,10 @@ def _is_path_of_flow(name: PurePosixPath) -> bool:
     """Return whether a file with this path must be a flow (platform.md#client-data)."""
     if name.suffix.lower() != ".json":
         return False
-    return _is_in_workflows(name) or name.name.lower() in _FLOW_FILE_NAMES
+    return _is_in_workflows_folder(name) or name.name.lower() in _FLOW_FILE_NAMES
 
 
-def _is_in_workflows(name: PurePosixPath) -> bool:
+def _is_in_workflows_folder(name: PurePosixPath) -> bool:
     return name.parent.name.lower() == "workflows"
 
 
@@ -225,7 +225,7 @@ def _is_unpacked_solution(folder: Path) -> bool:
     )
 
 
-def _derive_name(source: _Source, flow: FlowInDocument) -> str:
+def _derive_flow_name(source: _Source, flow: FlowInDocument) -> str:
     is_standard = source.file_name.name.lower() == "workflow.json"
     if is_standard and flow.definition.format is DefinitionFormat.LOGIC_APP:
         return source.file_name.parent.name or source.file_name.stem

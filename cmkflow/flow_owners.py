@@ -15,7 +15,7 @@ OfOwner = Annotated[
 ]
 
 
-def format_owner_of(item: Any) -> str:
+def format_flow_owner(item: Any) -> str:
     """Return the owner of a flow in an answer of the API, as text."""
     owner = item.get("owner")
     if owner is None:

@@ -70,7 +70,9 @@ def inspect_flows(files: Iterable[FlowFile]) -> list[Inspection]:
     """Return whether each flow in the files stays on Microsoft's key. The flows are evaluated
     together, because the result of a parent depends on its children.
     """
-    flows = {_choose_identity(index, file): file for index, file in _pair_numbers_with_files(files)}
+    flows = {
+        _choose_flow_identity(index, file): file for index, file in _pair_numbers_with_files(files)
+    }
     found = {key: file.flow for key, file in flows.items() if file.flow}
     assessments = evaluate_flows(
         {key: flow.definition for key, flow in found.items()},
@@ -95,7 +97,7 @@ def _pair_numbers_with_files(files: Iterable[FlowFile]) -> Iterable[tuple[int, F
         yield number, file
 
 
-def _choose_identity(number: int, file: FlowFile) -> str:
+def _choose_flow_identity(number: int, file: FlowFile) -> str:
     if file.workflow_id and number == 0:
         return file.workflow_id
     return f"{file.workflow_id or file.path}#{number}"

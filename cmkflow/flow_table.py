@@ -27,7 +27,7 @@ _NAMED = 3
 def build_flow_table(inspections: Sequence[Inspection], *, is_full: bool = False) -> Listing:
     return Listing(
         columns=_COLUMNS,
-        items=sorted(inspections, key=_compute_rank),
+        items=sorted(inspections, key=_compute_sort_key),
         note=_format_note,
         is_full=is_full,
     )
@@ -35,7 +35,7 @@ def build_flow_table(inspections: Sequence[Inspection], *, is_full: bool = False
 
 def format_summary(inspections: Sequence[Inspection], *, skipped: int = 0) -> str:
     """Return the number of flows by result, and the number of skipped files, as text."""
-    count = Counter(_compute_rank(one)[0] for one in inspections)
+    count = Counter(_compute_sort_key(one)[0] for one in inspections)
     parts = [f"{count[rank]} {words[count[rank] != 1]}" for rank, words in _TOTALS if count[rank]]
     text = f"{format_number(len(inspections), 'flow')}: {', '.join(parts)}."
     return text + (f" {format_number(skipped, 'file')} of other types skipped." if skipped else "")
@@ -45,7 +45,7 @@ def _format_name(one: Inspection) -> str:
     return one.file.name or one.file.workflow_id or one.file.path
 
 
-def _compute_rank(one: Inspection) -> tuple[int, str]:
+def _compute_sort_key(one: Inspection) -> tuple[int, str]:
     return 3 if _is_logic_app(one) else _RANKS[one.assessment.stays_on_microsoft_key], _format_name(
         one
     )
@@ -55,7 +55,7 @@ def _is_logic_app(one: Inspection) -> bool:
     return one.definition.format is DefinitionFormat.LOGIC_APP
 
 
-def _format_key(one: Inspection) -> Text:
+def _format_encryption_key(one: Inspection) -> Text:
     if _is_logic_app(one):
         return Text("No key")
     return Text(*_WORDS[one.assessment.stays_on_microsoft_key])
@@ -86,5 +86,5 @@ def _format_remarks(one: Inspection) -> Iterator[str]:
 _COLUMNS = (
     Column("Flow", _format_name),
     Column("Trigger", _format_triggers, Kind.WORD),
-    Column("Key", _format_key, Kind.WORD),
+    Column("Key", _format_encryption_key, Kind.WORD),
 )

@@ -34,7 +34,7 @@ def read_flow_ids(file: Path) -> dict[bytes, str]:
         data = file.read_bytes()
         text = decode_text(data)
         is_json = text.lstrip().startswith(("{", "["))
-        found = _list_json_ids(decode_json(data)) if is_json else _list_line_ids(text)
+        found = _list_ids_in_json(decode_json(data)) if is_json else _list_ids_in_table(text)
     except OSError as error:
         raise typer.BadParameter(f"Cannot read {file}: {error.strerror}.") from None
     except (UnreadableFile, csv.Error):
@@ -46,26 +46,26 @@ def read_flow_ids(file: Path) -> dict[bytes, str]:
     return ids
 
 
-def _list_json_ids(document: object) -> list[str]:
-    values = list(_list_texts(document, ""))
+def _list_ids_in_json(document: object) -> list[str]:
+    values = list(_list_texts_with_member_names(document, ""))
     for names in (_NAMES, _NAME_IN_FLOW_LIST):
         if found := [one for name, text in values if name in names for one in _ID.findall(text)]:
             return found
     return [text for name, text in values if not name and _ID.fullmatch(text)]
 
 
-def _list_texts(value: object, name: str) -> Iterator[tuple[str, str]]:
+def _list_texts_with_member_names(value: object, name: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         yield name, value
     elif isinstance(value, list):
         for item in value:
-            yield from _list_texts(item, name)
+            yield from _list_texts_with_member_names(item, name)
     elif isinstance(value, Mapping):
         for key, member in value.items():
-            yield from _list_texts(member, str(key))
+            yield from _list_texts_with_member_names(member, str(key))
 
 
-def _list_line_ids(text: str) -> list[str]:
+def _list_ids_in_table(text: str) -> list[str]:
     lines = text.splitlines()
     is_tabbed = bool(lines) and "\t" in lines[0]
     rows = [*csv.reader(lines, delimiter="\t" if is_tabbed else ",")]

@@ -19,7 +19,7 @@ Justification = Annotated[
 ]
 
 
-def _format_switch(answer: Any) -> Text:
+def _format_kill_switch(answer: Any) -> Text:
     if not answer["changed_at"]:
         return Text("The kill switch is off. It was never used.")
     state = f"on. {EFFECT}" if answer["is_on"] else "off. Writes are allowed."
@@ -72,7 +72,7 @@ def _format_health(answer: Any) -> Facts:
     )
 
 
-@api_command(app, "show", show=_format_switch)
+@api_command(app, "show", show=_format_kill_switch)
 def show_kill_switch(api: ApiClient) -> object:
     """Show whether the kill switch is on, who changed it, and why.
 
@@ -82,7 +82,7 @@ def show_kill_switch(api: ApiClient) -> object:
     return api.send(ApiCall(method="GET", path=("kill-switch",)))
 
 
-@api_command(app, "on", show=_format_switch)
+@api_command(app, "on", show=_format_kill_switch)
 def turn_kill_switch_on(api: ApiClient, justification: Justification, by: Name) -> object:
     """Stop the app's writes, except those that turn on a flow that a cutover left off.
 
@@ -94,7 +94,7 @@ def turn_kill_switch_on(api: ApiClient, justification: Justification, by: Name) 
     return _set_kill_switch(api, is_on=True, justification=justification, by=by)
 
 
-@api_command(app, "off", show=_format_switch)
+@api_command(app, "off", show=_format_kill_switch)
 def turn_kill_switch_off(api: ApiClient, justification: Justification, by: Name) -> object:
     """Allow writes again. Waiting jobs continue within CMK_WAIT_POLL_INTERVAL (default: five
     minutes).
@@ -105,7 +105,7 @@ def turn_kill_switch_off(api: ApiClient, justification: Justification, by: Name)
     return _set_kill_switch(api, is_on=False, justification=justification, by=by)
 
 
-def register_health(group: typer.Typer) -> None:
+def add_health_command(group: typer.Typer) -> None:
 
     @api_command(group, "health", show=_format_health)
     def show_health(api: ApiClient) -> object:

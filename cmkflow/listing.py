@@ -22,7 +22,7 @@ from shared.domain.jobs.state_machine import NextActor, StateProperties
 from shared.domain.name_lookup import shorten_ids
 
 
-def _find_style(facts: StateProperties) -> str:
+def _choose_state_style(facts: StateProperties) -> str:
     if facts.next_actor is NextActor.PERSON:
         return "bold red" if facts.needs_action else "bold yellow"
     if facts.resumes_later:
@@ -31,7 +31,7 @@ def _find_style(facts: StateProperties) -> str:
 
 
 _STYLES = {
-    str(state): _find_style(facts)
+    str(state): _choose_state_style(facts)
     for table in (FLOW_STATES, ENVIRONMENT_STATES, DELETION_STATES, REMEDIATION_STATES)
     for state, facts in table.items()
 }
@@ -100,17 +100,18 @@ class Listing:
 
     def _format_tabbed_lines(self) -> Iterator[Segment]:
         values = [
-            [_format_plain(column.of(item)) for item in self.items] for column in self.columns
+            [_format_unstyled_value(column.of(item)) for item in self.items]
+            for column in self.columns
         ]
         notes = list(map(self.note, self.items))
         shown = [*zip((one.title for one in self.columns), values, strict=True), ("Note", notes)]
         filled = [(title, texts) for title, texts in shown if any(texts) or not self.items]
-        yield _format_tabs(title for title, _ in filled)
+        yield _join_with_tabs(title for title, _ in filled)
         for row in zip(*(texts for _, texts in filled), strict=True):
-            yield _format_tabs(row)
+            yield _join_with_tabs(row)
 
     def _format_lines(self, width: int) -> Iterator[Text]:
-        drawn = [(one, self._format_column(one)) for one in self.columns]
+        drawn = [(one, self._format_column_values(one)) for one in self.columns]
         drawn = [one for one in drawn if not self.items or any(text.plain for text in one[1])]
         widths = _measure_widths(drawn)
         if not self.is_full:
@@ -125,16 +126,16 @@ class Listing:
         for number, item in enumerate(self.items):
             yield _format_line(sizes, [texts[number] for _, texts in drawn])
             if note := self.note(item):
-                yield from self._format_second_line(note, width)
+                yield from self._format_note_line(note, width)
 
-    def _format_column(self, column: Column) -> list[Text]:
+    def _format_column_values(self, column: Column) -> list[Text]:
         values = [column.of(item) for item in self.items]
         if column.kind is Kind.ID:
             ids = shorten_ids(map(str, values))
             values = [ids[str(one)] for one in values]
-        return [_format_text(one) for one in values]
+        return [_format_styled_value(one) for one in values]
 
-    def _format_second_line(self, note: str, width: int) -> Iterator[Text]:
+    def _format_note_line(self, note: str, width: int) -> Iterator[Text]:
         second = Text(f"  {remove_unprintable(note)}", style="dim", no_wrap=not self.is_full)
         if not self.is_full:
             second.truncate(width, overflow="ellipsis")
@@ -151,13 +152,15 @@ class Facts:
         """Yield a line for each value that is not empty, or a grid for a terminal."""
         shown = [(name, value) for name, value in self.items.items() if value]
         if not console.is_terminal:
-            yield from (_format_tabs((name, _format_plain(value))) for name, value in shown)
+            yield from (
+                _join_with_tabs((name, _format_unstyled_value(value))) for name, value in shown
+            )
             return
         grid = Table.grid(padding=(0, _SPACING))
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
         for name, value in shown:
-            grid.add_row(Text(name, "bold"), _format_text(value))
+            grid.add_row(Text(name, "bold"), _format_styled_value(value))
         yield grid
 
 
@@ -193,18 +196,18 @@ def _format_cell(cell: Text, kind: Kind, width: int) -> Text:
     return part
 
 
-def _format_plain(cell: Cell) -> str:
+def _format_unstyled_value(cell: Cell) -> str:
     return "" if cell == 0 else str(cell)
 
 
-def _format_text(cell: Cell) -> Text:
+def _format_styled_value(cell: Cell) -> Text:
     if isinstance(cell, Text):
         return Text(remove_unprintable(cell.plain), style=cell.style)
-    text = remove_unprintable(_format_plain(cell))
+    text = remove_unprintable(_format_unstyled_value(cell))
     return Text(text, style=_STYLES.get(text, ""))
 
 
-def _format_tabs(texts: Iterable[str]) -> Segment:
+def _join_with_tabs(texts: Iterable[str]) -> Segment:
     """Return the texts separated by tabs, which a rich `Text` would turn into spaces."""
     return Segment(
         "\t".join(

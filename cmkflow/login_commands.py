@@ -20,10 +20,10 @@ from cmkflow.profiles import (
     Profile,
     ProfileName,
     find_app_url,
+    make_profile_current,
     read_current_profile,
     read_profiles,
-    store_profile,
-    use_profile,
+    store_profile_as_current,
 )
 from cmkflow.sign_in import (
     SignInError,
@@ -48,7 +48,7 @@ Url = Annotated[
 ]
 
 
-def register(group: typer.Typer) -> None:
+def add_login_commands(group: typer.Typer) -> None:
     group.command("login")(login)
     group.command("logout")(logout)
     group.command("whoami")(show_signed_in_user)
@@ -101,11 +101,11 @@ def login(
     """
     with _exit_on_error():
         is_new = bool(profile) and profile not in read_profiles()
-        url = add_scheme(address) or _read_app_url(api, "" if is_new and api else profile)
+        url = add_scheme(address) or _find_or_ask_app_url(api, "" if is_new and api else profile)
         ApiClient(url=url).require_encrypted_address()
         chosen = Profile(api=url, tenant_id=tenant, client_id=client_id)
         if not (tenant and client_id):
-            chosen = _find_known_profile(url) or _read_profile_from_app(
+            chosen = _find_profile_of_app(url) or _read_and_confirm_profile(
                 url, is_sure=yes, debug=debug
             )
         who = SignInSession(
@@ -121,7 +121,7 @@ def login(
             if managed_identity
             else sign_in_person(url, who, show=echo if device_code else None)
         )
-        store_profile(
+        store_profile_as_current(
             profile or read_current_profile() or DEFAULT,
             Profile(
                 api=url,
@@ -150,7 +150,7 @@ def logout(api: Address = "", profile: ProfileName = "") -> None:
         cmkflow logout
     """
     with _exit_on_error():
-        url = _read_app_url(api, profile)
+        url = _find_or_ask_app_url(api, profile)
         was_signed_in = sign_out(url)
     if was_signed_in:
         echo(f"Signed out from {url}.")
@@ -165,7 +165,7 @@ def show_signed_in_user(api: Address = "", profile: ProfileName = "") -> None:
         cmkflow whoami
     """
     with _exit_on_error():
-        url = _read_app_url(api, profile)
+        url = _find_or_ask_app_url(api, profile)
         who = read_sign_in_session(url)
         if who is None:
             raise SignInError(f"You are not signed in to {url}. Sign in: cmkflow login.")
@@ -198,10 +198,10 @@ def configure_profiles(
     with _exit_on_error():
         if address:
             found = read_sign_in_configuration(add_scheme(address), debug=debug)
-            store_profile(profile or DEFAULT, found)
+            store_profile_as_current(profile or DEFAULT, found)
         elif profile:
             find_app_url("", profile)
-            use_profile(profile)
+            make_profile_current(profile)
     items = [
         {
             "profile": name,
@@ -235,18 +235,18 @@ def _exit_on_error() -> Iterator[None]:
         raise typer.Exit(code) from None
 
 
-def _read_app_url(api: str, profile: str) -> str:
+def _find_or_ask_app_url(api: str, profile: str) -> str:
     url = find_app_url(api, profile)
     if not url and sys.stdin.isatty():
         url = add_scheme(ask("Address of the app"))
     return url
 
 
-def _find_known_profile(url: str) -> Profile | None:
+def _find_profile_of_app(url: str) -> Profile | None:
     return next((one for one in read_profiles().values() if one.api == url), None)
 
 
-def _read_profile_from_app(url: str, *, is_sure: bool, debug: bool) -> Profile:
+def _read_and_confirm_profile(url: str, *, is_sure: bool, debug: bool) -> Profile:
     found = read_sign_in_configuration(url, debug=debug)
     echo(f"Found the app at {url}", err=True)
     echo(f"  Tenant   {found.tenant_id}\n  Client   {found.client_id}", err=True)

@@ -42,11 +42,11 @@ class NameResolver:
         for text in texts:
             if text and not _WHOLE.fullmatch(text):
                 known = list(self.listed(api, arguments)) if known is None else known
-                text = self._resolve_one(text, known)
+                text = self._resolve_name(text, known)
             found.append(text)
         return found
 
-    def _resolve_one(self, text: str, known: Iterable[NamedItem]) -> str:
+    def _resolve_name(self, text: str, known: Iterable[NamedItem]) -> str:
         every = list(known)
         # The same flow may exist in several environments, after a solution was imported twice.
         found = {one.id: one for one in find_items_by_id_or_name(text, every)}
@@ -147,12 +147,12 @@ FLOWS_OF_PLANS = NameResolver(
 )
 
 
-def build_completion(resolver: NameResolver) -> Callable[[typer.Context, str], list[str]]:
+def build_name_completion(resolver: NameResolver) -> Callable[[typer.Context, str], list[str]]:
     """Return a function that completes names and ids. It completes nothing if the app does not
     answer.
     """
 
-    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
+    def complete_name(ctx: typer.Context, incomplete: str) -> list[str]:
         given = ctx.params
         try:
             url = find_app_url(given.get("api") or "", given.get("profile") or "")
@@ -163,13 +163,15 @@ def build_completion(resolver: NameResolver) -> Callable[[typer.Context, str], l
         texts = [text for one in found for text in (one.name, one.id)]
         return [text for text in texts if text and text.startswith(incomplete)]
 
-    return complete
+    return complete_name
 
 
 _BY = "Name, id, or the beginning of an id."
 EnvironmentId = Annotated[
     str,
-    typer.Argument(metavar="ENVIRONMENT", help=_BY, autocompletion=build_completion(ENVIRONMENTS)),
+    typer.Argument(
+        metavar="ENVIRONMENT", help=_BY, autocompletion=build_name_completion(ENVIRONMENTS)
+    ),
     ENVIRONMENTS,
 ]
 InEnvironment = Annotated[
@@ -177,7 +179,7 @@ InEnvironment = Annotated[
     typer.Option(
         "--environment",
         help="Only this environment, by name or id.",
-        autocompletion=build_completion(ENVIRONMENTS),
+        autocompletion=build_name_completion(ENVIRONMENTS),
     ),
     ENVIRONMENTS,
 ]
@@ -186,7 +188,7 @@ InRemediation = Annotated[
     typer.Option(
         "--remediation",
         help="Only this remediation, by name or id.",
-        autocompletion=build_completion(REMEDIATIONS),
+        autocompletion=build_name_completion(REMEDIATIONS),
     ),
     REMEDIATIONS,
 ]
@@ -195,7 +197,7 @@ RemediationId = Annotated[
     typer.Argument(
         metavar="REMEDIATION",
         help=f"{_BY} The name is the `--name` of `cmkflow remediation start`.",
-        autocompletion=build_completion(REMEDIATIONS),
+        autocompletion=build_name_completion(REMEDIATIONS),
     ),
     REMEDIATIONS,
 ]
@@ -204,7 +206,7 @@ SupportRequestId = Annotated[
     typer.Argument(
         metavar="REQUEST",
         help="Id, the beginning of an id, or name of the environment.",
-        autocompletion=build_completion(SUPPORT_REQUESTS),
+        autocompletion=build_name_completion(SUPPORT_REQUESTS),
     ),
     SUPPORT_REQUESTS,
 ]

@@ -73,9 +73,9 @@ def show_called_hosts(
     answers = CalledHostReport(tags, [resolve_region(one, tags) for one in region])
     read = asyncio.run(read_exported_firewalls(read_exported_resources(firewalls or ())))
     rows = [answers.build_row(one) for one in list_called_hosts(_group_hosts_by_flow(files), read)]
-    printer.print({"items": rows}, lambda: _format_rows(rows))
+    printer.print({"items": rows}, lambda: _format_host_rows(rows))
     if email_folder:
-        _write_mails(email_folder, rows, answers)
+        _write_emails_to_host_owners(email_folder, rows, answers)
     problems = [file for file in files if file.problem]
     for file in problems:
         echo(f"{file.path}: {file.problem}", err=True)
@@ -92,12 +92,14 @@ def _group_hosts_by_flow(files: Sequence[FlowFile]) -> dict[str, set[str | None]
     return hosts
 
 
-def _write_mails(folder: Path, rows: Sequence[CalledHostRow], answers: CalledHostReport) -> None:
+def _write_emails_to_host_owners(
+    folder: Path, rows: Sequence[CalledHostRow], answers: CalledHostReport
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for row in rows:
         if row["verdict"] == "external":
             file = folder / f"{_UNSAFE.sub('_', row['host'] or '')}.eml"
-            file.write_bytes(answers.build_mail(row))
+            file.write_bytes(answers.build_email_to_host_owner(row))
             echo(str(file), err=True)
 
 
@@ -113,7 +115,7 @@ _COLUMNS = (
 )
 
 
-def _format_rows(rows: Sequence[CalledHostRow]) -> Group:
+def _format_host_rows(rows: Sequence[CalledHostRow]) -> Group:
     asked = [row for row in rows if row["verdict"] == "external"]
     parts: list[RenderableType] = (
         [Listing(columns=_COLUMNS, items=rows, note=lambda row: ", ".join(row["flows"]))]

@@ -86,7 +86,7 @@ class Question:
         """Return a tag's name in the service tag list, such as `PowerPlatformPlex.WestEurope`."""
         return f"{tag}.{region}" if region else tag
 
-    def list_tags(self) -> Iterator[tuple[str, str, AddressRanges | None]]:
+    def list_tags_with_addresses(self) -> Iterator[tuple[str, str, AddressRanges | None]]:
         """Yield each tag and region with its addresses, or with None if the list lacks them."""
         for region in self.regions or ("",):
             for tag in (PROTECTED_TAG, *TAGS_BESIDE):
@@ -105,7 +105,7 @@ async def check_network(
     sources = RuleSources(question.tags, FLOW_TAGS)
     rows: list[FirewallCheckRow] = []
     for firewall in firewalls:
-        own = [*_build_rows(firewall, sources, question)]
+        own = [*_build_rows_of_firewall(firewall, sources, question)]
         if with_fixes:
             fix = await _propose_fix(kinds, firewall, sources, question)
             expressions = resources.find_expressions(firewall.id)
@@ -113,7 +113,7 @@ async def check_network(
                 fix = with_parameters(fix, expressions)
             own = [{**row, "fix": fix if is_firewall_issue(row) else None} for row in own]
         rows += own
-    return [*rows, *_build_other_rows(resources, firewalls, read_types)]
+    return [*rows, *_build_rows_of_unchecked_resources(resources, firewalls, read_types)]
 
 
 def is_firewall_issue(row: FirewallCheckRow) -> bool:
@@ -127,7 +127,7 @@ async def _propose_fix(
     """Return one fix for all regions, because fixes for separate regions could conflict."""
     named = {
         question.format_tag_name(tag, region): addresses
-        for tag, region, addresses in question.list_tags()
+        for tag, region, addresses in question.list_tags_with_addresses()
         if question.is_required(tag) and addresses is not None
     }
     issue = find_firewall_issue(firewall, evaluate_rules(firewall, sources), named)
@@ -144,14 +144,14 @@ async def read_exported_firewalls(resources: ExportedResources) -> list[Firewall
     return [one for kind in build_firewall_kinds(resources).values() for one in await kind.read()]
 
 
-def _build_rows(
+def _build_rows_of_firewall(
     firewall: Firewall, sources: RuleSources, question: Question
 ) -> Iterator[FirewallCheckRow]:
     admission = evaluate_rules(firewall, sources)
-    for tag, region, addresses in question.list_tags():
+    for tag, region, addresses in question.list_tags_with_addresses():
         name = question.format_tag_name(tag, region)
         checked = (
-            _build_unknown_verdict(name)
+            _build_verdict_of_unknown_tag(name)
             if addresses is None
             else check_firewall(admission, addresses)
         )
@@ -168,7 +168,7 @@ def _build_rows(
         }
 
 
-def _build_unknown_verdict(name: str) -> TagVerdict:
+def _build_verdict_of_unknown_tag(name: str) -> TagVerdict:
     return TagVerdict(
         verdict=Verdict.UNKNOWN,
         by_version={},
@@ -177,24 +177,28 @@ def _build_unknown_verdict(name: str) -> TagVerdict:
     )
 
 
-def _build_other_rows(
+def _build_rows_of_unchecked_resources(
     resources: ExportedResources, firewalls: Iterable[Firewall], read_types: Collection[str]
 ) -> Iterator[FirewallCheckRow]:
     checked = {firewall.id.partition("#")[0].lower() for firewall in firewalls}
     for resource_id, resource in resources.by_id.items():
         if resource_id not in checked:
             resource_type = str(resource["type"])
-            verdict, message = _judge_by_type(resource_type.lower(), read_types)
+            verdict, message = _judge_unchecked_resource_by_type(resource_type.lower(), read_types)
             if verdict and "properties" not in resource:
                 message = "no_properties: export the resource from Azure Resource Manager"
             if any(resource_id.startswith(f"{one}/") for one in checked):
                 verdict, message = None, PART_OF_A_FIREWALL
-            yield _build_row(str(resource["id"]), resource_type, verdict, message)
+            yield _build_row_of_unchecked_resource(
+                str(resource["id"]), resource_type, verdict, message
+            )
     for unread in resources.unread:
-        yield _build_row(unread.place, "file", None, unread.reason)
+        yield _build_row_of_unchecked_resource(unread.place, "file", None, unread.reason)
 
 
-def _judge_by_type(resource_type: str, read_types: Collection[str]) -> tuple[Verdict | None, str]:
+def _judge_unchecked_resource_by_type(
+    resource_type: str, read_types: Collection[str]
+) -> tuple[Verdict | None, str]:
     if resource_type in read_types:
         return (
             Verdict.UNKNOWN,
@@ -207,7 +211,9 @@ def _judge_by_type(resource_type: str, read_types: Collection[str]) -> tuple[Ver
     return None, "not_a_firewall"
 
 
-def _build_row(resource: str, kind: str, verdict: Verdict | None, message: str) -> FirewallCheckRow:
+def _build_row_of_unchecked_resource(
+    resource: str, kind: str, verdict: Verdict | None, message: str
+) -> FirewallCheckRow:
     return {
         "resource": resource,
         "kind": kind,

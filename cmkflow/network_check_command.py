@@ -112,7 +112,8 @@ def check_exported_firewalls(
     exported = read_exported_resources(firewalls)
     rows = asyncio.run(check_network(exported, question, with_fixes=show_fix is not None))
     printer.print(
-        {"items": [_build_json_row(row) for row in rows]}, lambda: _format_text(rows, show_fix)
+        {"items": [_build_json_row(row) for row in rows]},
+        lambda: _format_table_and_fixes(rows, show_fix),
     )
     echo(_format_summary(rows), err=True)
     if fail_on:
@@ -126,10 +127,14 @@ def _build_json_row(row: FirewallCheckRow) -> dict[str, object]:
     }
 
 
-def _format_text(rows: Sequence[FirewallCheckRow], language: FixLanguage | None) -> Group:
+def _format_table_and_fixes(
+    rows: Sequence[FirewallCheckRow], language: FixLanguage | None
+) -> Group:
     shown = [row for row in rows if row["kind"] == "file" or (row["verdict"] and row["required"])]
     table = Listing(
-        columns=_build_columns(shown), items=sorted(shown, key=_compute_rank), note=_format_note
+        columns=_build_columns(shown),
+        items=sorted(shown, key=_compute_verdict_rank),
+        note=_format_note,
     )
     found = {row["resource"]: one for row in rows if language and (one := row.get("fix"))}
     fixes = [
@@ -140,14 +145,14 @@ def _format_text(rows: Sequence[FirewallCheckRow], language: FixLanguage | None)
     return Group(*([table] if shown else []), *fixes)
 
 
-def _compute_rank(row: FirewallCheckRow) -> int:
+def _compute_verdict_rank(row: FirewallCheckRow) -> int:
     return list(_STYLES).index(row["verdict"])
 
 
 def _build_columns(rows: Sequence[FirewallCheckRow]) -> tuple[Column, ...]:
     names = Counter(_format_short_name(one) for one in {row["resource"] for row in rows})
 
-    def choose_name(row: FirewallCheckRow) -> str:
+    def choose_firewall_name(row: FirewallCheckRow) -> str:
         short = _format_short_name(row["resource"])
         if names[short] == 1:
             return short
@@ -156,7 +161,7 @@ def _build_columns(rows: Sequence[FirewallCheckRow]) -> tuple[Column, ...]:
 
     tags = {row["tag"] for row in rows if row["verdict"]}
     return (
-        Column("Firewall", choose_name, Kind.PATH),
+        Column("Firewall", choose_firewall_name, Kind.PATH),
         Column("Kind", lambda row: row["kind"].replace("_", " ")),
         Column("Region", lambda row: row["region"] or "", Kind.WORD),
         Column("Tag", lambda row: row["tag"] if len(tags) > 1 else "", Kind.WORD),

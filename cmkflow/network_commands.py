@@ -16,13 +16,13 @@ from rich.text import Text
 
 from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
-from cmkflow.firewall_fix_command import register as register_fix
+from cmkflow.firewall_fix_command import add_firewall_fix_command
 from cmkflow.json_file import read_service_tag_list
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.names import InEnvironment, RemediationId
 from cmkflow.network_called_hosts_command import show_called_hosts
 from cmkflow.network_check_command import check_exported_firewalls
-from cmkflow.network_firewalls_command import register as register_firewalls
+from cmkflow.network_firewalls_command import add_network_firewalls_command
 from cmkflow.output import Output, OutputFormat, Query
 from cmkflow.printing import AnswerPrinter, NoPager
 from cmkflow.terminal import echo
@@ -38,8 +38,8 @@ from shared.domain.network.service_tags import (
 app = typer.Typer(no_args_is_help=True, help="Firewalls, and the addresses that they must allow.")
 app.command("check")(check_exported_firewalls)
 app.command("called-hosts")(show_called_hosts)
-register_fix(app)
-register_firewalls(app)
+add_firewall_fix_command(app)
+add_network_firewalls_command(app)
 
 
 @app.command("diff")
@@ -61,7 +61,7 @@ def show_service_tag_changes(
     printer = AnswerPrinter(output, query, no_pager=no_pager)
     old, new = read_service_tag_list(before), read_service_tag_list(after)
     try:
-        found = _list_changes(old, new, tag)
+        found = _list_changes_of_known_tag(old, new, tag)
     except ValueError as err:
         echo(f"{before}, {after}: {err}", err=True)
         raise typer.Exit(1) from None
@@ -70,7 +70,7 @@ def show_service_tag_changes(
         {"items": items}, lambda: _build_change_table(_REGION, items) if items else Text("")
     )
     lists = f"from {_format_list_name(old)} to {_format_list_name(new)}"
-    echo(f"{tag}, {lists}: {_format_totals(found)}.", err=True)
+    echo(f"{tag}, {lists}: {_format_change_counts(found)}.", err=True)
 
 
 def _build_change_table(name: Column, changes: Sequence[Any]) -> Listing:
@@ -166,7 +166,7 @@ def show_trigger_hosts(
     return {"items": plans}
 
 
-def _list_changes(
+def _list_changes_of_known_tag(
     old: ServiceTagList, new: ServiceTagList, tag: str
 ) -> Sequence[AddressRangeChange]:
     if not any(one.find(tag) or one.list_regions(tag) for one in (old, new)):
@@ -178,7 +178,7 @@ def _format_list_name(tags: ServiceTagList) -> str:
     return f"list {tags.change_number}" if tags.change_number else "a list without a number"
 
 
-def _format_totals(found: Sequence[AddressRangeChange]) -> str:
+def _format_change_counts(found: Sequence[AddressRangeChange]) -> str:
     added = sum(len(one.added) for one in found)
     removed = sum(len(one.removed) for one in found)
     return f"{added} added, {removed} removed" if found else "nothing changed"

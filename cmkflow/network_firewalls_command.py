@@ -11,7 +11,7 @@ from cmkflow.api_command import api_command
 from cmkflow.listing import Column, Kind, Listing
 
 
-def register(group: typer.Typer) -> None:
+def add_network_firewalls_command(group: typer.Typer) -> None:
 
     @api_command(group, "firewalls", show=_format_firewalls)
     def list_firewalls(

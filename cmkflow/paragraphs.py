@@ -26,7 +26,7 @@ def shorten_resource_ids(text: str) -> str:
     return _RESOURCE.sub(r"\1", text)
 
 
-def shorten_command(command: str) -> str:
+def shorten_ids_in_command(command: str) -> str:
     """Shorten each id in a command to its first characters."""
     return _ID.sub(r"\1", command)
 
@@ -100,7 +100,7 @@ class Command:
     indent: int = 2
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        command = Text(remove_unprintable(shorten_command(self.command)), style="cyan")
+        command = Text(remove_unprintable(shorten_ids_in_command(self.command)), style="cyan")
         lead = f"{' ' * self.indent}{self.label:<{_LABEL}}"
         yield Text.assemble(lead, command, no_wrap=True, overflow="ignore")
 

@@ -74,9 +74,9 @@ def show_plan(
         write_file(html, page.encode())
         echo(f"Wrote {html}.", err=True)
         raise typer.Exit
-    answer = api.send(_build_call(remediation, environment, owner))
+    answer = api.send(_build_plan_call(remediation, environment, owner))
     if only or flows or owner:
-        answer = _select_items(remove_line_breaks(answer), only, flows)
+        answer = _select_plan_items(remove_line_breaks(answer), only, flows)
     is_full = full or needs_changes or bool(flows)
     return Shown(
         answer=answer,
@@ -85,12 +85,12 @@ def show_plan(
     )
 
 
-def _format_choice(answer: Any) -> Text:
+def _format_url_secret_choice(answer: Any) -> Text:
     changed = format_count_sentence(answer["flow_count"], "flow", "changed")
     return Text("\n").join([changed, Text(f"Plan version: {', '.join(answer['versions'])}")])
 
 
-@api_command(app, "url-secrets", show=_format_choice)
+@api_command(app, "url-secrets", show=_format_url_secret_choice)
 def choose_url_secrets(
     api: ApiClient,
     remediation: RemediationId,
@@ -133,7 +133,7 @@ def _format_next_commands(answer: Any, remediation: str) -> list[str]:
     return [*([f"cmkflow approve {remediation}"] if waits else []), *shows]
 
 
-def _format_approval(answer: Any) -> Text:
+def _format_approval_result(answer: Any) -> Text:
     lines = [format_count_sentence(answer["flow_count"], "plan", "approved")]
     if answer["kill_switch_on"]:
         flow_names = format_names(answer["flow_names"], 5)
@@ -173,7 +173,7 @@ def approve_plan(
         cmkflow approve 2dad424e --version 3f9c1b2a7d604e51
     """
     if not versions:
-        plans = remove_line_breaks(api.send(_build_call(remediation, environment)))
+        plans = remove_line_breaks(api.send(_build_plan_call(remediation, environment)))
         versions = _confirm_and_return_versions(plans, remediation, except_flows or [], yes=yes)
     body: dict[str, object] = {"versions": versions, "approved_by": by}
     if except_flows:
@@ -185,16 +185,18 @@ def approve_plan(
     )
 
 
-def register_approve(group: typer.Typer) -> None:
-    api_command(group, "approve", show=_format_approval)(approve_plan)
+def add_approve_command(group: typer.Typer) -> None:
+    api_command(group, "approve", show=_format_approval_result)(approve_plan)
 
 
-def _build_call(remediation: str, environment: str | None, owner: str | None = None) -> ApiCall:
+def _build_plan_call(
+    remediation: str, environment: str | None, owner: str | None = None
+) -> ApiCall:
     path = ("remediations", remediation, "plan")
     return ApiCall(method="GET", path=path, query={"environment": environment, "owner": owner})
 
 
-def _select_items(answer: Any, action: str | None, flows: Sequence[str] | None) -> object:
+def _select_plan_items(answer: Any, action: str | None, flows: Sequence[str] | None) -> object:
     named = {one.lower() for one in flows or ()}
 
     def is_selected(item: Any) -> bool:
@@ -221,7 +223,7 @@ def _confirm_and_return_versions(
         console.print(format_plan({"items": waiting}, remediation), Text(), crop=False)
     number = 0
     for plan in waiting:
-        excluded = _find_excluded_flows(plan, except_flows)
+        excluded = _list_excluded_flow_ids(plan, except_flows)
         number += len(plan["awaiting_flow_ids"]) - len(excluded)
         console.print(format_approval(plan, remediation, excluded), crop=False)
     if not yes:
@@ -229,7 +231,7 @@ def _confirm_and_return_versions(
     return [plan["version"] for plan in waiting]
 
 
-def _find_excluded_flows(plan: Any, except_flows: Sequence[str]) -> frozenset[str]:
+def _list_excluded_flow_ids(plan: Any, except_flows: Sequence[str]) -> frozenset[str]:
     named = {one.lower() for one in except_flows}
     waiting = [one for one in plan["items"] if one["workflow_id"] in plan["awaiting_flow_ids"]]
     flows = [

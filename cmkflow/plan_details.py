@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from cmkflow.flow_owners import format_owner_of
+from cmkflow.flow_owners import format_flow_owner
 from cmkflow.paragraphs import Paragraph, format_number
 from shared.domain.plans.display_text import ACTION_WORDS, CONVERSION_WORDS, URL_SECRET_WORDS
 from shared.domain.plans.plan_item import PlannedAction
@@ -21,10 +21,12 @@ def format_plan_details(plan: Any, items: Sequence[Any]) -> Iterator[RenderableT
     """Yield the planned changes of these items, then the firewalls and hosts of the plan."""
     for item in items:
         yield Text()
-        yield from _format_item(item, is_awaiting=item["workflow_id"] in plan["awaiting_flow_ids"])
+        yield from _format_planned_changes(
+            item, is_awaiting=item["workflow_id"] in plan["awaiting_flow_ids"]
+        )
     flow_ids = {item["workflow_id"] for item in items}
     issues = plan["environment_job"]["firewall_issues"]
-    yield from _format_network([one for one in issues if _may_block(one, flow_ids)])
+    yield from _format_firewall_issues([one for one in issues if _may_block_a_flow(one, flow_ids)])
     for one in plan["trigger_hosts"]:
         doubt = "" if one["is_confirmed"] else " (expected, not yet confirmed by a copy)"
         flows = format_number(len(one["flows"]), "flow")
@@ -36,7 +38,7 @@ def format_plan_details(plan: Any, items: Sequence[Any]) -> Iterator[RenderableT
         yield Paragraph(text=", ".join(one["prefixes"]))
 
 
-def _format_item(item: Any, *, is_awaiting: bool) -> Iterator[RenderableType]:
+def _format_planned_changes(item: Any, *, is_awaiting: bool) -> Iterator[RenderableType]:
     action = ACTION_WORDS.get(item["action"], item["action"])
     style = _STYLES.get(item["action"], "bold")
     mark = ("  awaits approval", "yellow") if is_awaiting else ""
@@ -47,7 +49,7 @@ def _format_item(item: Any, *, is_awaiting: bool) -> Iterator[RenderableType]:
     yield Paragraph(text=item["message"])
     if item["fix"]:
         yield Paragraph(label="Fix:", text=item["fix"], style="yellow")
-    yield Paragraph(text=f"Owner: {format_owner_of(item)}")
+    yield Paragraph(text=f"Owner: {format_flow_owner(item)}")
     for caller in item["callers"]:
         is_manual = caller["manual_reason"] and item["action"] != PlannedAction.ADD_TO_SOLUTION
         manual = f" (manual: {caller['manual_reason']})" if is_manual else ""
@@ -69,12 +71,12 @@ def _format_item(item: Any, *, is_awaiting: bool) -> Iterator[RenderableType]:
         )
 
 
-def _may_block(issue: Any, flow_ids: Set[str]) -> bool:
+def _may_block_a_flow(issue: Any, flow_ids: Set[str]) -> bool:
     named = issue["workflow_ids"]
     return not named or issue["flow_count"] > len(named) or not flow_ids.isdisjoint(named)
 
 
-def _format_network(issues: Any) -> Iterator[RenderableType]:
+def _format_firewall_issues(issues: Any) -> Iterator[RenderableType]:
     for issue in issues:
         yield Text()
         count = max(issue["flow_count"], len(issue["workflow_ids"]))

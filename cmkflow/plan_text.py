@@ -80,7 +80,7 @@ class PlanSummary:
         manual = list_manual_callers(item)
         if item["changed_since_approval"]:
             return "changed since the approval"
-        if _lacks_owner(item):
+        if _needs_another_owner(item):
             return f"owner {item['owner']['status']}".replace("_", " ")
         if firewalls:
             return (
@@ -97,7 +97,7 @@ class PlanSummary:
             )
             firewalls = format_names(names, _NAMED)
             yield f"{_format_flows(denied)} may be blocked by firewalls: {firewalls}"
-        if left := [one for one in flows if _lacks_owner(one)]:
+        if left := [one for one in flows if _needs_another_owner(one)]:
             yield f"{_format_flows(left)} whose owner is disabled or not found: give another owner"
         if manual := [one for one in flows if list_manual_callers(one)]:
             yield f"{_format_flows(manual)} with callers that only a person can change"
@@ -147,7 +147,7 @@ def list_manual_callers(item: Any) -> list[Any]:
     return [one for one in item["callers"] if one["manual_reason"]]
 
 
-def _lacks_owner(item: Any) -> bool:
+def _needs_another_owner(item: Any) -> bool:
     owner = item.get("owner")
     return (
         bool(owner)

@@ -17,7 +17,7 @@ def find_config_folder() -> Path:
     return Path(typer.get_app_dir("cmkflow"))
 
 
-def read_file(name: str) -> dict[str, Any]:
+def read_config_file(name: str) -> dict[str, Any]:
     """Return the JSON object in a file of the configuration folder, or an empty mapping if it
     cannot be read.
     """
@@ -28,7 +28,7 @@ def read_file(name: str) -> dict[str, Any]:
     return content
 
 
-def write_file(name: str, content: dict[str, Any]) -> None:
+def write_config_file(name: str, content: dict[str, Any]) -> None:
     """Write a JSON object to a file of the configuration folder, which only the user may read."""
     find_config_folder().mkdir(parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -55,22 +55,24 @@ class Profile:
 
 def read_profiles() -> dict[str, Profile]:
     """Return the profiles by name."""
-    return {name: Profile(**one) for name, one in read_file(_FILE).get("profiles", {}).items()}
+    return {
+        name: Profile(**one) for name, one in read_config_file(_FILE).get("profiles", {}).items()
+    }
 
 
 def read_current_profile() -> str:
     """Return the name of the current profile, or "" if there is none."""
-    return str(read_file(_FILE).get("current", ""))
+    return str(read_config_file(_FILE).get("current", ""))
 
 
-def store_profile(name: str, profile: Profile) -> None:
+def store_profile_as_current(name: str, profile: Profile) -> None:
     every = {**read_profiles(), name: profile}
     kept = {name: asdict(one) for name, one in every.items()}
-    write_file(_FILE, {"current": name, "profiles": kept})
+    write_config_file(_FILE, {"current": name, "profiles": kept})
 
 
-def use_profile(name: str) -> None:
-    write_file(_FILE, {**read_file(_FILE), "current": name})
+def make_profile_current(name: str) -> None:
+    write_config_file(_FILE, {**read_config_file(_FILE), "current": name})
 
 
 def find_app_url(api: str, profile: str) -> str:

@@ -16,7 +16,7 @@ from cmkflow.names import (
     Flows,
     InEnvironment,
     RemediationId,
-    build_completion,
+    build_name_completion,
 )
 from cmkflow.paragraphs import format_names
 from cmkflow.remediation_tables import (
@@ -42,24 +42,24 @@ Replay = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
-def _format_start(answer: Any) -> Text:
+def _format_start_result(answer: Any) -> Text:
     identity = answer["id"]
     return Text(
         f"Remediation {identity} started ({answer['mode']}).\nNext: cmkflow watch {identity}"
     )
 
 
-def _format_rollback(answer: Any) -> RenderableType:
+def _format_rollback_result(answer: Any) -> RenderableType:
     plans = answer["cancelled_plans"]
     lines = [Text(f"The plan for {name} is cancelled: it starts no more flows.") for name in plans]
     if not (answer["flow_count"] or plans or answer["unreadable_rows"]):
         return Text("Nothing was changed: no flow is left to cancel or roll back.")
     if plans and not answer["flow_count"]:
         return Group(*lines, *format_unreadable_rows(answer))
-    return Group(*lines, _format_action(answer, "cancelled or rolled back"))
+    return Group(*lines, _format_action_result(answer, "cancelled or rolled back"))
 
 
-def _format_action(answer: Any, done: str) -> RenderableType:
+def _format_action_result(answer: Any, done: str) -> RenderableType:
     lines = [
         format_count_sentence(answer["flow_count"], "job", done),
         *format_unreadable_rows(answer),
@@ -78,7 +78,7 @@ def _format_action(answer: Any, done: str) -> RenderableType:
     return Group(*lines)
 
 
-@api_command(app, "start", show=_format_start)
+@api_command(app, "start", show=_format_start_result)
 def start_remediation(
     api: ApiClient,
     environments: Annotated[
@@ -86,7 +86,7 @@ def start_remediation(
         typer.Argument(
             metavar="ENVIRONMENT…",
             help="Environments, by name or id.",
-            autocompletion=build_completion(ENVIRONMENTS),
+            autocompletion=build_name_completion(ENVIRONMENTS),
         ),
         ENVIRONMENTS,
     ],
@@ -178,7 +178,7 @@ def show_remediation(
     )
 
 
-@api_command(app, "cancel", show=_format_rollback)
+@api_command(app, "cancel", show=_format_rollback_result)
 def cancel_remediation(
     api: ApiClient, remediation: RemediationId, replay: Replay = False, yes: Yes = False
 ) -> object:
@@ -192,9 +192,9 @@ def cancel_remediation(
     return _send_action(api, remediation, "cancel", {"accept_replay": True} if replay else None)
 
 
-def _format_retry(answer: Any) -> RenderableType:
+def _format_retry_result(answer: Any) -> RenderableType:
     if answer["flow_count"]:
-        return _format_action(answer, "retried")
+        return _format_action_result(answer, "retried")
     lines = [Text(f"Nothing was retried. {answer['message']}", style="bold yellow")]
     if answer["fix"]:
         lines.append(Text(f"Fix: {answer['fix']}"))
@@ -244,14 +244,14 @@ def roll_back_remediation(
     return _send_action(api, remediation, "rollback", body or None)
 
 
-def register_actions(group: typer.Typer) -> None:
+def add_retry_and_rollback_commands(group: typer.Typer) -> None:
     api_command(
         group,
         "retry",
-        show=_format_retry,
+        show=_format_retry_result,
         ends=lambda answer: 0 if answer["flow_count"] else ExitCode.ACTION_REQUIRED,
     )(retry_remediation)
-    api_command(group, "rollback", show=_format_rollback)(roll_back_remediation)
+    api_command(group, "rollback", show=_format_rollback_result)(roll_back_remediation)
 
 
 def _send_action(

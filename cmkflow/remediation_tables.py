@@ -59,7 +59,7 @@ def _format_note(item: Any) -> str:
     return format_both_off_warning(item["progress"]["both_off_count"], "cmkflow remediation show")
 
 
-def _format_source(item: Any) -> str:
+def _format_start_source(item: Any) -> str:
     remediation = item["remediation"]
     idempotency_key, source = remediation["idempotency_key"], str(remediation["start_source"])
     if source != "api_request":
@@ -75,7 +75,7 @@ _COLUMNS = (
     Column("Remediation", lambda one: one["remediation"]["id"], Kind.ID),
     Column("Created (UTC)", lambda one: format_minute(one["remediation"]["created_at"]), Kind.WORD),
     Column("Mode", lambda one: one["remediation"]["mode"], Kind.WORD),
-    Column("Source", _format_source, is_optional=True),
+    Column("Source", _format_start_source, is_optional=True),
     Column("State", _format_state, Kind.WORD),
     Column("Blocked", lambda one: one["progress"]["action_required_count"], Kind.NUMBER),
 )

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cmkflow.flow_owners import format_owner_of
+from cmkflow.flow_owners import format_flow_owner
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.paragraphs import (
     Command,
@@ -208,7 +208,7 @@ def _format_history(answer: Any) -> list[RenderableType]:
     return lines
 
 
-_OWNER = Column("Owner", lambda job: format_owner_of(job) if "original_id" in job else "")
+_OWNER = Column("Owner", lambda job: format_flow_owner(job) if "original_id" in job else "")
 _COLUMNS = (
     Column("Environment / flow", _format_name),
     Column("Id", _format_id, Kind.ID),

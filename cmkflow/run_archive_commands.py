@@ -13,7 +13,7 @@ from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import api_command
 from cmkflow.listing import Column, Kind, Listing
 from cmkflow.names import Flows, RemediationId
-from cmkflow.run_archive_tables import format_window
+from cmkflow.run_archive_tables import format_support_window
 from cmkflow.terminal import Terminal
 from cmkflow.timestamps import format_minute
 
@@ -36,7 +36,7 @@ def format_archive_table(answer: Any) -> RenderableType:
         if archives
         else Text("No run history is archived yet.")
     )
-    return Group(shown, *(Text(format_window(one)) for one in answer["support_windows"]))
+    return Group(shown, *(Text(format_support_window(one)) for one in answer["support_windows"]))
 
 
 @api_command(app, "list", show=format_archive_table)

@@ -13,7 +13,7 @@ from shared.domain.jobs.run_archive import RunArchiveState
 _ARCHIVED = {RunArchiveState.COMPLETED, RunArchiveState.TRUNCATED}
 
 
-def format_window(window: Any) -> str:
+def format_support_window(window: Any) -> str:
     """Return until when Microsoft's support can restore an environment's earlier run history."""
     name = window["environment_name"] or window["environment_id"]
     if window["closes_at"] is None:
@@ -40,7 +40,7 @@ def format_archive_and_deletion_lines(answer: Any) -> Iterable[RenderableType]:
         f"Archived: {format_number(definitions, 'definition')}, "
         f"run summaries of {format_number(archived, 'original')} (details: cmkflow deletion list)."
     )
-    yield from (Text(format_window(one)) for one in answer["support_windows"])
+    yield from (Text(format_support_window(one)) for one in answer["support_windows"])
     counts = Counter(one["state"] for one in answer["deletions"])
     deletes = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
     none = "none scheduled; the admin center's warning may remain until originals are deleted"

@@ -57,7 +57,7 @@ def scan_stream(stream: IO[bytes], ids: Collection[bytes] | None) -> Iterator[Lo
     while True:
         is_last = len(chunk) < _AT_ONCE
         data += decoder.decode(chunk, is_last).encode() if decoder else chunk
-        end = len(data) if is_last else _find_boundary(data, len(data) - BYTES_AFTER)
+        end = len(data) if is_last else _find_character_boundary(data, len(data) - BYTES_AFTER)
         for found in scan_document_part(data, ids, start=start, end=end):
             position.move_to(data, found.start)
             yield LocatedReference(offset=position.offset, line=position.line, reference=found)
@@ -109,7 +109,7 @@ def _detect_encoding(sample: bytes) -> str | None:
     raise BinaryFile
 
 
-def _find_boundary(data: bytes, end: int) -> int:
+def _find_character_boundary(data: bytes, end: int) -> int:
     for start in range(end, end - _MOST_CONTINUED - 1, -1):
         if data[start] & 0xC0 != 0x80:
             return start

@@ -56,8 +56,7 @@ def sign_in_service_account(
     Examples:
         cmkflow service-account sign-in
     """
-    from cmkflow.service_account_sign_in import ServiceAccountSignIn
-    from cmkflow.service_account_sign_in import sign_in as sign_in_account
+    from cmkflow.service_account_sign_in import ServiceAccountSignIn, sign_in_and_store_tokens
 
     account = ServiceAccountSignIn(
         tenant_id=tenant,
@@ -68,7 +67,7 @@ def sign_in_service_account(
         identity_client_id=identity_client_id,
     )
     try:
-        asyncio.run(sign_in_account(account, echo))
+        asyncio.run(sign_in_and_store_tokens(account, echo))
     except (CmkflowError, ValueError) as err:
         echo(str(err), err=True)
         raise typer.Exit(1) from None

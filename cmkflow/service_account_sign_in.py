@@ -35,7 +35,9 @@ class ServiceAccountSignIn:
     identity_client_id: str
 
 
-async def sign_in(account: ServiceAccountSignIn, show: Callable[[str], None]) -> None:
+async def sign_in_and_store_tokens(
+    account: ServiceAccountSignIn, show: Callable[[str], None]
+) -> None:
     """Sign in the service account with a device code, and store its tokens. `show` prints the
     instructions. Raises `CmkflowError` if a request fails, and `ValueError` if a setting is not
     valid.

@@ -19,7 +19,7 @@ class _Status(StrEnum):
     DEFAULT = "default"
 
 
-def register(group: typer.Typer) -> None:
+def add_settings_command(group: typer.Typer) -> None:
 
     @api_command(group, "settings", show=format_settings)
     def show_settings(

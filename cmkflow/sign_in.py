@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cmkflow.profiles import find_config_folder, read_file, write_file
+from cmkflow.profiles import find_config_folder, read_config_file, write_config_file
 from shared.domain.clouds import CLOUDS, CloudName
 
 _FILE = "sign-ins.json"
@@ -51,7 +51,7 @@ class SignInSession:
 
 def read_sign_in_session(url: str) -> SignInSession | None:
     """Return the stored sign-in for the app at `url`, or None."""
-    found = read_file(_FILE).get(_format_authority(url))
+    found = read_config_file(_FILE).get(_normalize_app_url(url))
     return SignInSession(**found) if found else None
 
 
@@ -63,7 +63,7 @@ def sign_in_person(
     `show` prints the instructions of a device code. Without it, a browser opens.
     """
     with _convert_msal_errors(who):
-        client, scopes = _build_client(who), _build_scopes(who)
+        client, scopes = _build_msal_client(who), _build_scopes(who)
         if show:
             flow = client.initiate_device_flow(scopes)
             if "user_code" not in flow:
@@ -88,16 +88,16 @@ def sign_out(url: str) -> bool:
 
     Raises `SignInError` if the stored tokens cannot be deleted.
     """
-    who, kept = read_sign_in_session(url), read_file(_FILE)
+    who, kept = read_sign_in_session(url), read_config_file(_FILE)
     if who is None:
         return False
     if not who.is_machine:
         with _convert_msal_errors(who):
-            client = _build_client(who)
+            client = _build_msal_client(who)
             for account in client.get_accounts(who.name):
                 client.remove_account(account)
-    del kept[_format_authority(url)]
-    write_file(_FILE, kept)
+    del kept[_normalize_app_url(url)]
+    write_config_file(_FILE, kept)
     return True
 
 
@@ -111,7 +111,7 @@ def request_token(url: str) -> str | None:
     if who.is_machine:
         return _request_machine_token(who)
     with _convert_msal_errors(who):
-        client = _build_client(who)
+        client = _build_msal_client(who)
         accounts = client.get_accounts(who.name)
         answer = client.acquire_token_silent(_build_scopes(who), accounts[0]) if accounts else None
     return _require_token(answer or {"error_description": "the session has expired"})
@@ -128,7 +128,7 @@ def _store_sign_in(url: str, who: SignInSession, token: str) -> SignInSession:
     claims = parse_claims(token)
     name = claims.get("preferred_username") or f"application {claims.get('azp', '')}"
     known = SignInSession(**{**asdict(who), "name": name})
-    write_file(_FILE, {**read_file(_FILE), _format_authority(url): asdict(known)})
+    write_config_file(_FILE, {**read_config_file(_FILE), _normalize_app_url(url): asdict(known)})
     return known
 
 
@@ -151,7 +151,7 @@ def _convert_msal_errors(who: SignInSession) -> Iterator[None]:
         raise SignInError(text) from None
 
 
-def _build_client(who: SignInSession) -> Any:
+def _build_msal_client(who: SignInSession) -> Any:
     import msal
     from msal_extensions import FilePersistence, PersistedTokenCache, build_encrypted_persistence
 
@@ -197,5 +197,5 @@ def _build_scopes(who: SignInSession) -> list[str]:
     return [f"{who.audience or who.client_id}/.default"]
 
 
-def _format_authority(url: str) -> str:
+def _normalize_app_url(url: str) -> str:
     return url.rstrip("/").removesuffix("/api").lower()

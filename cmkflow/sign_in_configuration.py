@@ -28,15 +28,15 @@ def read_sign_in_configuration(url: str, *, debug: bool = False) -> Profile:
     except ApiError as err:
         if err.exit_code in (ExitCode.SERVICE_UNAVAILABLE, ExitCode.USAGE_ERROR):
             raise
-        raise _build_no_answer_error(url) from None
+        raise _build_unknown_sign_in_error(url) from None
     except (KeyError, TypeError, ValueError):
-        raise _build_no_answer_error(url) from None
+        raise _build_unknown_sign_in_error(url) from None
     if not profile.tenant_id or not profile.client_id:
-        raise _build_no_answer_error(url)
+        raise _build_unknown_sign_in_error(url)
     return profile
 
 
-def _build_no_answer_error(url: str) -> ApiError:
+def _build_unknown_sign_in_error(url: str) -> ApiError:
     return ApiError(
         f"{url} does not say how to sign in: sign-in is off, or it is another app. Set "
         "--tenant and --client-id (CMKFLOW_TENANT_ID, CMKFLOW_CLIENT_ID).",

@@ -16,7 +16,7 @@ from cmkflow.timestamps import format_minute
 _VALUES = {True: "created in a solution", False: "not created in a solution", None: "never set"}
 
 
-def register(app: typer.Typer) -> None:
+def add_solution_setting_command(app: typer.Typer) -> None:
     api_command(app, "solution-setting", show=_format_setting)(change_solution_setting)
 
 

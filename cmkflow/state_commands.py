@@ -82,9 +82,9 @@ def export_state_file(
     from cmkflow.state_file import StateFile
     from cmkflow.state_transfer import export_state
 
-    place = _choose_place(storage_account, state_folder, archive_key, cloud, managed_identity)
+    place = _choose_state_place(storage_account, state_folder, archive_key, cloud, managed_identity)
     is_new = not file.exists()
-    secret = _read_secret(key_file, passphrase, is_new=is_new)
+    secret = _read_or_ask_secret(key_file, passphrase, is_new=is_new)
     opened = StateFile.create if is_new else StateFile.open
     found = _run_transfer(place, lambda: opened(file, secret), export_state)
     echo(f"Exported {_describe_contents(found)}.")
@@ -114,29 +114,29 @@ def import_state_file(
     from cmkflow.state_file import StateFile
     from cmkflow.state_transfer import import_state
 
-    place = _choose_place(storage_account, state_folder, archive_key, cloud, managed_identity)
+    place = _choose_state_place(storage_account, state_folder, archive_key, cloud, managed_identity)
     if not file.is_file():
         raise typer.BadParameter(f"There is no file {file}.", param_hint="FILE")
-    secret = _read_secret(key_file, passphrase, is_new=False)
+    secret = _read_or_ask_secret(key_file, passphrase, is_new=False)
     found = _run_transfer(place, lambda: StateFile.open(file, secret), import_state)
     echo(f"Imported {_describe_contents(found)}.")
 
 
-def _choose_place(
+def _choose_state_place(
     account: str, folder: Path | None, archive_key: str, cloud: CloudName, is_managed: bool
 ) -> "Callable[[], AbstractAsyncContextManager[StatePlace]]":
-    from cmkflow.state_place import open_account, open_folder
+    from cmkflow.state_place import open_state_in_account, open_state_in_folder
 
     if bool(account) == bool(folder):
         raise typer.BadParameter("Give either --storage-account or --state-folder.")
     if folder and not archive_key:
         raise typer.BadParameter("Set CMK_ARCHIVE_KEY to the key of the folder's archive.")
     if folder:
-        return lambda: open_folder(folder, archive_key)
-    return lambda: open_account(account, CLOUDS[cloud], is_managed_identity=is_managed)
+        return lambda: open_state_in_folder(folder, archive_key)
+    return lambda: open_state_in_account(account, CLOUDS[cloud], is_managed_identity=is_managed)
 
 
-def _read_secret(key_file: Path | None, passphrase: str, *, is_new: bool) -> "StateSecret":
+def _read_or_ask_secret(key_file: Path | None, passphrase: str, *, is_new: bool) -> "StateSecret":
     from cmkflow.state_file import StateSecret
 
     if key_file:

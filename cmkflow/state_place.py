@@ -21,7 +21,7 @@ from shared.domain.clouds import Cloud
 
 
 @asynccontextmanager
-async def open_account(
+async def open_state_in_account(
     account: str, cloud: Cloud, *, is_managed_identity: bool
 ) -> AsyncIterator[StatePlace]:
     """Open the state in a storage account. Signs in as the account of `az login` or the managed
@@ -43,7 +43,7 @@ async def open_account(
 
 
 @asynccontextmanager
-async def open_folder(folder: Path, archive_key: str) -> AsyncIterator[StatePlace]:
+async def open_state_in_folder(folder: Path, archive_key: str) -> AsyncIterator[StatePlace]:
     """Open the state in a folder. Raises `ValueError` if the archive key is not valid."""
     archive = FolderArchive(folder / "archive", archive_key)
     store = SqliteStore(folder / "state.db")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import batched
 from typing import Any, Protocol
 
-from cmkflow.empty_place import remove_first_start, require_empty
+from cmkflow.empty_place import delete_first_start_rows, require_empty_place
 from cmkflow.state_file import Record, StateFile
 from shared.adapters.state.versioned_store import IMPORT, SCHEMA, VERSION
 from shared.concurrency import do_each, read_each
@@ -49,7 +49,7 @@ class Contents:
     digests: dict[str, int] = field(default_factory=dict)
     files: int = 0
 
-    def add_rows(self, table: str, rows: Iterable[StoreRow]) -> None:
+    def count_and_digest_rows(self, table: str, rows: Iterable[StoreRow]) -> None:
         for row in rows:
             self.rows[table] += 1
             text = json.dumps([row.partition, row.key, dict(row.columns)], sort_keys=True)
@@ -68,18 +68,18 @@ async def export_state(place: StatePlace, file: StateFile) -> Contents:
     for record in file.read_records():
         match record.head:
             case {"table": str(table)}:
-                rows = read_rows(record)
-                found.add_rows(table, rows)
+                rows = parse_rows(record)
+                found.count_and_digest_rows(table, rows)
                 position = (table, rows[-1].partition, rows[-1].key)
             case {"file": str(name)}:
                 names.add(name)
             case {"contents": _}:
-                exported = read_contents(record)
+                exported = parse_contents(record)
                 await _require_same_contents(place, exported, _ANOTHER_FILE)
                 return exported
-    async for rows in _read_store(place.store, position):
+    async for rows in _read_rows_after(place.store, position):
         table = rows[0].table
-        found.add_rows(table, rows)
+        found.count_and_digest_rows(table, rows)
         body = json.dumps([[row.partition, row.key, dict(row.columns)] for row in rows])
         file.append_record(Record({"table": table}, body.encode()))
     all_names = await place.archive.list_names()
@@ -95,7 +95,7 @@ async def export_state(place: StatePlace, file: StateFile) -> Contents:
     return found
 
 
-async def _read_store(
+async def _read_rows_after(
     store: ListedStore, position: tuple[str, str, str]
 ) -> AsyncIterator[list[StoreRow]]:
     for table in sorted(await store.list_tables()):
@@ -117,12 +117,12 @@ async def import_state(place: StatePlace, file: StateFile) -> Contents:
     file is not complete, the place is not empty, or the stored rows differ from the file.
     """
     expected = _require_complete_file(file)
-    done = await _prepare_place(place, file.id)
+    done = await _begin_or_continue_import(place, file.id)
     schema: list[StoreRow] = []
     numbered = enumerate(file.read_records())
     for some in batched(numbered, _RECORDS, strict=False):
         records = [record for _, record in some]
-        schema += [row for one in records for row in read_rows(one) if row.table == SCHEMA]
+        schema += [row for one in records for row in parse_rows(one) if row.table == SCHEMA]
         if some[-1][0] < done:
             continue
         await do_each(records, lambda record: _store_record(place, record))
@@ -137,15 +137,15 @@ async def import_state(place: StatePlace, file: StateFile) -> Contents:
 def _require_complete_file(file: StateFile) -> Contents:
     for record in file.read_records():
         if "contents" in record.head:
-            return read_contents(record)
+            return parse_contents(record)
     raise InvalidInput(f"{file.path} is incomplete. Run the export again: it continues.")
 
 
-async def _prepare_place(place: StatePlace, export_id: str) -> int:
+async def _begin_or_continue_import(place: StatePlace, export_id: str) -> int:
     mark = await place.store.get(*IMPORT)
     if mark is None:
         version = await place.store.get(*VERSION)
-        await require_empty(place, SCHEMA, is_used=version is not None)
+        await require_empty_place(place, SCHEMA, is_used=version is not None)
         mark = _build_import_mark({"export_id": export_id, "records": 0})
         # In one transaction: an app that starts from now on rejects the store.
         removals = [DeleteRow(version)] if version else []
@@ -154,7 +154,7 @@ async def _prepare_place(place: StatePlace, export_id: str) -> int:
         raise InvalidInput("The store contains an incomplete import of another file.")
     done = int(mark.columns["records"])
     if done == 0:
-        await remove_first_start(place.store)
+        await delete_first_start_rows(place.store)
     return done
 
 
@@ -166,7 +166,7 @@ async def _store_record(place: StatePlace, record: Record) -> None:
                 raise InvalidInput(f"The archive has another file {name}.")
         case {"table": str(table)} if table != SCHEMA:
             partitions: dict[str, list[StoreRow]] = {}
-            for row in read_rows(record):
+            for row in parse_rows(record):
                 partitions.setdefault(row.partition, []).append(row)
             batches = [one for rows in partitions.values() for one in split_into_batches(rows)]
             await do_each(batches, lambda rows: place.store.write(*map(UpsertRow, rows)))
@@ -176,13 +176,13 @@ async def _require_same_contents(place: StatePlace, expected: Contents, remedy: 
     for table in sorted({*expected.digests, *await place.store.list_tables()} - {SCHEMA}):
         found = Contents()
         async for row in place.store.query(table):
-            found.add_rows(table, [row])
+            found.count_and_digest_rows(table, [row])
         if found.digests.get(table) != expected.digests.get(table):
             text = f"Table {table} differs from the file: something else wrote to it."
             raise InvalidInput(f"{text}{remedy}")
 
 
-def read_rows(record: Record) -> Sequence[StoreRow]:
+def parse_rows(record: Record) -> Sequence[StoreRow]:
     table = record.head.get("table")
     if table is None:
         return []
@@ -192,7 +192,7 @@ def read_rows(record: Record) -> Sequence[StoreRow]:
     ]
 
 
-def read_contents(record: Record) -> Contents:
+def parse_contents(record: Record) -> Contents:
     contents = record.head["contents"]
     return Contents(Counter(contents["rows"]), contents["digests"], contents["files"])
 

@@ -11,7 +11,13 @@ from cmkflow import timestamps
 from cmkflow.api_client import ApiCall, ApiClient
 from cmkflow.api_command import Shown, api_command
 from cmkflow.listing import Column, Kind, Listing
-from cmkflow.paragraphs import Command, Headline, Paragraph, shorten_command, shorten_resource_ids
+from cmkflow.paragraphs import (
+    Command,
+    Headline,
+    Paragraph,
+    shorten_ids_in_command,
+    shorten_resource_ids,
+)
 from cmkflow.remediation_tables import format_unreadable_rows
 from cmkflow.timestamps import format_minute, format_time_left, format_time_left_or_date
 from shared.domain.plans.display_text import count_undecided_flows, format_not_migrated
@@ -22,7 +28,7 @@ _URGENT = {"both_off"}
 _LINES = 2
 
 
-def register(group: typer.Typer) -> None:
+def add_status_command(group: typer.Typer) -> None:
 
     @api_command(group, "status", show=format_status)
     def show_status(
@@ -89,7 +95,9 @@ def _format_pending_actions(answer: Any, *, is_full: bool) -> Iterable[Renderabl
         if is_full or not one["fix"]:
             yield Paragraph(label="Why", text=one["message"], indent=3)
         if one["fix"]:
-            fix = one["fix"] if is_full else shorten_resource_ids(shorten_command(one["fix"]))
+            fix = (
+                one["fix"] if is_full else shorten_resource_ids(shorten_ids_in_command(one["fix"]))
+            )
             lines = None if is_full else _LINES
             yield Paragraph(label="Fix", text=fix, indent=3, max_lines=lines)
         yield Command(label="Then", command=one["next_command"], indent=3)

@@ -34,7 +34,7 @@ _COLUMNS = (
 )
 
 
-def _build_listing(answer: Any) -> Listing:
+def _build_support_request_listing(answer: Any) -> Listing:
     return Listing(columns=_COLUMNS, items=answer["items"])
 
 
@@ -58,7 +58,7 @@ def _format_draft(answer: Any) -> RenderableType:
     return Group(head, Text(), Text(answer["subject"]), Text(), *lines)
 
 
-@api_command(app, "list", show=_build_listing)
+@api_command(app, "list", show=_build_support_request_listing)
 def list_requests(api: ApiClient) -> object:
     """List the support requests, and how many days are left to file them.
 

@@ -67,11 +67,11 @@ class ArmTemplate:
         if not isinstance(value, str) or not is_expression(value):
             return value
         try:
-            return self.evaluate(value, takes_defaults=_is_identity(name, value))
+            return self.evaluate_expression(value, takes_defaults=_is_id_or_name(name, value))
         except (UnresolvedExpression, RecursionError):
-            return self.build_placeholder(value)
+            return self.record_placeholder(value)
 
-    def build_placeholder(self, expression: str) -> str:
+    def record_placeholder(self, expression: str) -> str:
         """Return a placeholder for an expression, such as `<name>`, and record its meaning."""
         parameter = _PARAMETER.fullmatch(expression)
         declared = (self.types.get(parameter[1]) if parameter else None) or "string"
@@ -85,7 +85,7 @@ class ArmTemplate:
             wanted = f"<{name or 'value'}-{number}>"
         return wanted
 
-    def evaluate(self, text: str, *, takes_defaults: bool, nested: int = 0) -> object:
+    def evaluate_expression(self, text: str, *, takes_defaults: bool, nested: int = 0) -> object:
         """Return the value of an expression. `takes_defaults` uses default values of parameters.
         Raises `UnresolvedExpression` if the template does not determine the value.
         """
@@ -95,7 +95,7 @@ class ArmTemplate:
             raise UnresolvedExpression
         return value
 
-    def format_id(self, resource_type: str, name: str) -> str:
+    def format_resource_id(self, resource_type: str, name: str) -> str:
         """Return the id of a resource."""
         provider, *types = resource_type.split("/")
         pairs = zip(types, name.split("/") + [""] * len(types), strict=False)
@@ -110,7 +110,7 @@ def is_expression(text: str) -> bool:
     return text.startswith("[") and text.endswith("]") and not text.startswith("[[")
 
 
-def _is_identity(name: str, text: str) -> bool:
+def _is_id_or_name(name: str, text: str) -> bool:
     lowered = name.lower()
     return (
         lowered in {"id", "name"}
@@ -134,7 +134,7 @@ class _Reader:
             else:
                 value = self._get_member(value, self.parse_expression())
                 self._require_token("]")
-            value = self._evaluate(value)
+            value = self._evaluate_if_expression(value)
         return value
 
     def _parse_primary(self) -> object:
@@ -170,11 +170,11 @@ class _Reader:
             raise UnresolvedExpression
         defaults = self._template.defaults
         if name in defaults:
-            return self._evaluate(defaults[name])
-        return self._template.build_placeholder(f"[parameters('{name}')]")
+            return self._evaluate_if_expression(defaults[name])
+        return self._template.record_placeholder(f"[parameters('{name}')]")
 
     def _get_variable_value(self, name: str) -> object:
-        return self._evaluate(self._template.variables[name])
+        return self._evaluate_if_expression(self._template.variables[name])
 
     def _build_resource_id(self, *arguments: str) -> str:
         before = [*takewhile(lambda one: "/" not in one, arguments)]
@@ -183,14 +183,16 @@ class _Reader:
         if before:
             subscription, group = (SUBSCRIPTION, *before)[-2:]
             scope = f"/subscriptions/{subscription}/resourceGroups/{group}"
-        return replace(self._template, scope=scope).format_id(resource_type, "/".join(names))
+        return replace(self._template, scope=scope).format_resource_id(
+            resource_type, "/".join(names)
+        )
 
-    def _evaluate(self, value: object) -> object:
+    def _evaluate_if_expression(self, value: object) -> object:
         if not isinstance(value, str) or not is_expression(value):
             return value
         if self._nested > _MOST_NESTED:
             raise UnresolvedExpression
-        return self._template.evaluate(
+        return self._template.evaluate_expression(
             value, takes_defaults=self._takes_defaults, nested=self._nested + 1
         )
 
@@ -198,8 +200,8 @@ class _Reader:
         whole = self._template.expressions.get(value) if isinstance(value, str) else None
         if whole:
             wanted = f"[{name}]" if isinstance(name, int) else "." + str(name).removeprefix("'")
-            return self._template.build_placeholder(f"{whole.text[:-1]}{wanted}]")
-        return _get_member(value, name)
+            return self._template.record_placeholder(f"{whole.text[:-1]}{wanted}]")
+        return _get_known_member(value, name)
 
     def _take_token(self) -> "str | int":
         if not self.tokens:
@@ -228,7 +230,7 @@ def _split_tokens(text: str) -> "list[str | int]":
     return found
 
 
-def _get_member(value: object, name: object) -> object:
+def _get_known_member(value: object, name: object) -> object:
     if isinstance(value, list) and isinstance(name, int) and 0 <= name < len(value):
         return value[name]
     members = as_mapping(value)

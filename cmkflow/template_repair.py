@@ -57,18 +57,18 @@ def with_parameters(fix: FirewallFix, expressions: Expressions) -> FirewallFix:
         known[placeholder] = _Placeholder(said=f"{shown} of the template", type=one.type)
     return replace(
         fix,
-        azure_cli=_format_commands(fix.azure_cli, known),
-        bicep=_format_bicep(fix.bicep, known),
-        terraform=_format_terraform(fix.terraform, known),
+        azure_cli=_with_placeholder_comments(fix.azure_cli, known),
+        bicep=_with_bicep_parameters(fix.bicep, known),
+        terraform=_with_terraform_variables(fix.terraform, known),
     )
 
 
-def _format_commands(text: str, known: Mapping[str, _Placeholder]) -> str:
+def _with_placeholder_comments(text: str, known: Mapping[str, _Placeholder]) -> str:
     used = [one for one in known if one in text]
     return "\n".join([*(f"# {one}: {known[one].said}" for one in used), text])
 
 
-def _format_bicep(text: str, known: Mapping[str, _Placeholder]) -> str:
+def _with_bicep_parameters(text: str, known: Mapping[str, _Placeholder]) -> str:
     names = _choose_parameter_names(text.replace(_HERE, ""), known)
     body = _replace_placeholders(text, _BICEP_TEXT, {_HERE: "resourceGroup().id", **names})
     declared = (
@@ -77,7 +77,7 @@ def _format_bicep(text: str, known: Mapping[str, _Placeholder]) -> str:
     return "\n".join([*declared, body])
 
 
-def _format_terraform(text: str, known: Mapping[str, _Placeholder]) -> str:
+def _with_terraform_variables(text: str, known: Mapping[str, _Placeholder]) -> str:
     names = _choose_parameter_names(text, known)
     body = _replace_placeholders(
         text, _TERRAFORM_TEXT, {key: f"var.{name}" for key, name in names.items()}

@@ -10,10 +10,10 @@ def format_trigger_hosts(answer: Any) -> Text:
     hosts = [host for plan in answer["items"] for host in plan["trigger_hosts"]]
     if not hosts:
         return Text("This remediation creates no copy with a trigger URL.")
-    return Text("\n".join(_format_lines(hosts)))
+    return Text("\n".join(_format_host_lines(hosts)))
 
 
-def _format_lines(hosts: Any) -> Iterator[str]:
+def _format_host_lines(hosts: Any) -> Iterator[str]:
     yield "Subject: Please allow outbound calls to new hosts of our Power Automate flows"
     yield ""
     yield "Power Automate flows are replaced by copies with new URLs. Systems that call"

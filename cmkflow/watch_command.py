@@ -15,7 +15,7 @@ from shared.domain.jobs.remediation_states import REMEDIATION_STATES
 from shared.domain.jobs.state_machine import NextActor
 
 
-def register(group: typer.Typer) -> None:
+def add_watch_command(group: typer.Typer) -> None:
     @api_command(
         group,
         "watch",

@@ -1,7 +1,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from cmkflow.assessment_answer import format_answer
+from cmkflow.assessment_answer import format_answer_about_key
 from functions.assessments_api import show_assessment
 from shared.bootstrap import provide
 from shared.domain.assessment.assessment import (
@@ -62,7 +62,7 @@ async def test_api_and_answer_after_a_complete_remediation() -> None:
     assert flow["remediation_status"] == "retired"
     assert flow["remediation_id"] == scenario.remediation.id
     assert reply.document["estimate"]["copies"] == 0
-    answer = format_answer(reply.document)
+    answer = format_answer_about_key(reply.document)
     assert "no flow needs a remediation; 1 retired original remains on Microsoft's key" in answer
     assert "flow stays" not in answer
 

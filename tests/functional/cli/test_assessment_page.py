@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cmkflow.assessment_page import build_page
+from cmkflow.assessment_page import build_assessment_page
 from tests.functional.cli.test_cli_assess import FLOW, RETIRED
 
 
@@ -34,7 +34,7 @@ def build_unread_assessment(**more: Any) -> dict[str, Any]:
 
 
 def test_page_of_an_unread_environment_shows_no_zero() -> None:
-    page = build_page([build_unread_assessment(phase="unknown")])
+    page = build_assessment_page([build_unread_assessment(phase="unknown")])
 
     assert "could not be read" in page
     assert "<dt>Work</dt><dd>unknown</dd>" in page
@@ -72,7 +72,7 @@ def test_page_begins_with_the_answer_whether_the_key_can_be_applied(
         for topic, levels in found.items()
     ]
 
-    page = build_page([build_unread_assessment(sections=sections, flow_count=3)])
+    page = build_assessment_page([build_unread_assessment(sections=sections, flow_count=3)])
 
     assert find_answer(page).startswith(answer)
 
@@ -114,10 +114,10 @@ def test_answer_counts_flows_firewalls_and_problems() -> None:
         FLOW | {"stays_on_microsoft_key": None}
     ]
 
-    before = build_page(
+    before = build_assessment_page(
         [build_unread_assessment(sections=[*READY, network], flows=flows, flow_count=41)]
     )
-    after = build_page(
+    after = build_assessment_page(
         [build_unread_assessment(phase="after_key", sections=[], flows=flows[:1], flow_count=41)]
     )
 
@@ -175,7 +175,7 @@ def test_answer_counts_retired_originals_apart(
 ) -> None:
     sections = [build_section("network", *findings)] if findings else []
 
-    page = build_page(
+    page = build_assessment_page(
         [build_unread_assessment(phase="after_key", sections=sections, flows=flows, flow_count=60)]
     )
 
@@ -193,7 +193,7 @@ def test_deletion_of_retired_originals_is_the_last_and_optional_to_do() -> None:
     found = build_unread_assessment(phase="after_key", flows=flows, flow_count=64)
     found["estimate"] = found["estimate"] | {"unknown_reason": ""}
 
-    page = build_page([found])
+    page = build_assessment_page([found])
 
     assert re.findall(r"<h3>(\d+\. [^<]+)</h3>", page) == [
         "1. Act on 1 flow of a remediation",
@@ -216,7 +216,7 @@ def test_deletion_of_retired_originals_is_the_last_and_optional_to_do() -> None:
 def test_answer_is_not_a_plain_yes_while_something_is_unknown() -> None:
     sections = [*READY, build_section("connections", build_finding("unknown"))]
 
-    page = build_page([build_unread_assessment(sections=sections, flow_count=3)])
+    page = build_assessment_page([build_unread_assessment(sections=sections, flow_count=3)])
 
     assert find_answer(page).startswith("Yes, but 1 fact is unknown. ")
 
@@ -240,7 +240,7 @@ def test_to_dos_are_numbered_and_broken_callers_are_first() -> None:
     found = build_unread_assessment(sections=sections, flows=flows, flow_count=5)
     found["estimate"] = found["estimate"] | {"copies": 3, "no_call_days": 7}
 
-    page = build_page([found])
+    page = build_assessment_page([found])
 
     assert re.findall(r"<h3>(\d+\. [^<]+)</h3>", page) == [
         "1. 1 caller is broken today",
@@ -267,7 +267,7 @@ def test_problem_of_the_key_is_the_first_to_do() -> None:
         build_section("key", build_finding("problem", message="The key is disabled.")),
     ]
 
-    page = build_page([build_unread_assessment(sections=sections, flow_count=0)])
+    page = build_assessment_page([build_unread_assessment(sections=sections, flow_count=0)])
 
     assert "1. Fix 1 problem of the environment or the key" in page
     assert "The key is disabled. <b>Do it.</b>" in page
@@ -277,7 +277,7 @@ def test_flows_with_the_same_reason_and_recommendation_share_one_text() -> None:
     alike = FLOW | {"stays_on_microsoft_key": True, "recommendations": ["Copy it with care."]}
     flows = [alike | {"display_name": f"Flow {number}"} for number in range(12)]
 
-    page = build_page([build_unread_assessment(flows=flows, flow_count=12)])
+    page = build_assessment_page([build_unread_assessment(flows=flows, flow_count=12)])
 
     assert page.count("Copy it with care.") == 1
     assert "No reason found: 12 flows" in page
@@ -286,7 +286,7 @@ def test_flows_with_the_same_reason_and_recommendation_share_one_text() -> None:
 def test_each_environment_has_its_answer_and_every_link_has_a_target() -> None:
     sections = [build_section("key", build_finding("problem"))]
 
-    page = build_page(
+    page = build_assessment_page(
         [
             build_unread_assessment(sections=sections),
             build_unread_assessment(phase="after_key", display_name="B"),
@@ -310,8 +310,8 @@ def test_page_of_two_thousand_flows_is_one_file_with_a_folded_table() -> None:
         for number in range(2_000)
     ]
 
-    page = build_page([build_unread_assessment(flows=flows, flow_count=2_000)])
-    few = build_page([build_unread_assessment(flows=flows[:20], flow_count=20)])
+    page = build_assessment_page([build_unread_assessment(flows=flows, flow_count=2_000)])
+    few = build_assessment_page([build_unread_assessment(flows=flows[:20], flow_count=20)])
 
     assert page.count("It starts from an HTTP request.") == 1
     assert page.count("the platform has no API for it") == 1
@@ -334,8 +334,8 @@ def test_page_of_two_thousand_retired_originals_names_each_without_details() -> 
         for number in range(2_000)
     ]
 
-    page = build_page([build_unread_assessment(flows=flows, flow_count=2_000)])
-    few = build_page([build_unread_assessment(flows=flows[:10], flow_count=10)])
+    page = build_assessment_page([build_unread_assessment(flows=flows, flow_count=2_000)])
+    few = build_assessment_page([build_unread_assessment(flows=flows[:10], flow_count=10)])
 
     assert "It starts from an HTTP request." not in page
     assert page.count("<code>w") == 2_000

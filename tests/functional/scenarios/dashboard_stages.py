@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from cmkflow.assessment_page import build_page
+from cmkflow.assessment_page import build_assessment_page
 from functions.forms import FORM
 from functions.routes import ROUTES
 from local_cloud.demo.call_log import LoggedCall
@@ -208,8 +208,10 @@ async def _add_reports(visitor: Visitor) -> None:
         )
         assessments.append(json.loads(reply.get_body()))
     for assessment in assessments[:2]:
-        visitor.record_report(f"assessment-{assessment['phase']}", build_page([assessment]))
-    visitor.record_report("assessment-all", build_page(assessments))
+        visitor.record_report(
+            f"assessment-{assessment['phase']}", build_assessment_page([assessment])
+        )
+    visitor.record_report("assessment-all", build_assessment_page(assessments))
     visitor.record_report("demo", await _build_demo_report(visitor.scenario))
     reply = await visitor.send_api_request(
         "GET", "remediations/{id}/evidence", id=visitor.remediation_id
