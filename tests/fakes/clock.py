@@ -1,5 +1,7 @@
 """A clock that advances only when a test advances it."""
 
+from bisect import bisect_right
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from types import SimpleNamespace
@@ -33,6 +35,18 @@ class ManualClock:
     async def sleep(self, time: timedelta) -> None:
         """Advance the clock at once by the time to sleep."""
         self.advance(time)
+
+
+def count_most_within(times: Iterable[datetime], length: timedelta) -> int:
+    """Return the highest number of these times in any period of this length."""
+    ordered = sorted(times)
+    return max(
+        (
+            count - bisect_right(ordered, moment - length)
+            for count, moment in enumerate(ordered, start=1)
+        ),
+        default=0,
+    )
 
 
 def build_store_clock(store_time: datetime, *, local: datetime) -> StoreClock:

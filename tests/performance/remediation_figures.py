@@ -40,6 +40,7 @@ from shared.ports import DeleteRow, Operation, Store, StoreRow
 from shared.state.rows import format_sortable_time
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from shared.use_cases.start_remediation import start_manual_remediation
+from tests.fakes.clock import count_most_within
 from tests.fakes.driver import USE_CASES
 from tests.fakes.observed_store import ObservedStore
 from tests.functional.scenarios.remediation_scenario import approve_shown
@@ -168,12 +169,6 @@ class FlowServiceCalls:
         """Return the number of requests to the flow service after `since` and up to `until`."""
         return bisect_right(self.made, until) - bisect_right(self.made, since)
 
-    def count_most_in(self, window: timedelta) -> int:
-        """Return the highest number of requests to the flow service in any period of this
-        length.
-        """
-        return max((self.count_between(moment - window, moment) for moment in self.made), default=0)
-
 
 class SimulatedTime:
     """Runs the app in simulated time: delivers messages, runs the timer, and advances the clock to
@@ -295,7 +290,7 @@ class SimulatedRun:
             minutes_to_first_quiet=_convert_to_minutes(cut_over[0] - approved),
             minutes_to_last_quiet=to_last_quiet,
             share=self.wire.count_between(approved, cut_over[-1]) / allowed,
-            most_in_a_minute=self.wire.count_most_in(timedelta(minutes=1)),
+            most_in_a_minute=count_most_within(self.wire.made, timedelta(minutes=1)),
         )
 
 

@@ -1,19 +1,14 @@
 from collections import Counter
 from dataclasses import replace
-from datetime import datetime
 
 import pytest
 
+from tests.fakes.clock import count_most_within
 from tests.performance.test_request_queue import LIMIT, MINUTE, Queue
 
 HOUR = 60 * MINUTE
 #: Without an attempt to send more.
 FIXED = replace(LIMIT, calls=20, most=None)
-
-
-def count_most_in_a_minute(times: list[datetime]) -> int:
-    """Return the highest number of requests of all instances in any minute."""
-    return max(sum(one - MINUTE < other <= one for other in times) for one in times)
 
 
 @pytest.mark.parametrize("instances", [2, 4])
@@ -29,4 +24,4 @@ async def test_instances_share_a_budget(instances: int) -> None:
     assert counts.total() >= 0.95 * sum(map(len, alone.requests.values()))
     assert len(counts) == instances
     assert all(abs(count - mean) <= 0.2 * mean for count in counts.values()), counts
-    assert count_most_in_a_minute(made) <= FIXED.calls
+    assert count_most_within(made, MINUTE) <= FIXED.calls

@@ -12,7 +12,7 @@ from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.request_demand import RequestDemand
 from shared.errors import MustWait, ServiceUnavailable, ThrottledError
 from shared.ports import Operation, StoreRow
-from tests.fakes.clock import ManualClock
+from tests.fakes.clock import ManualClock, count_most_within
 from tests.fakes.memory_store import MemoryStore
 from tests.property.examples import count_examples
 
@@ -107,11 +107,6 @@ class Instances:
             self.writes.append(moment)
 
 
-def count_most_requests(length: timedelta, made: list[datetime]) -> int:
-    """Return the highest number of requests in any period of this length."""
-    return max((sum(one - length < other <= one for other in made) for one in made), default=0)
-
-
 @settings(max_examples=count_examples(150))
 @given(steps=st.lists(STEPS, min_size=40, max_size=120), calls=st.sampled_from([5, 20]))
 def test_no_24_hours_have_more_requests_than_the_limit(steps: list[Step], calls: int) -> None:
@@ -119,10 +114,10 @@ def test_no_24_hours_have_more_requests_than_the_limit(steps: list[Step], calls:
 
     asyncio.run(here.play(steps))
 
-    assert count_most_requests(DAY, here.made) <= A_DAY
+    assert count_most_within(here.made, DAY) <= A_DAY
     assert max(here.at_looks, default=0) <= A_DAY - RESERVE
-    assert count_most_requests(HOUR, here.writes) <= AN_HOUR
-    assert count_most_requests(HOUR / 60, here.made) <= calls
+    assert count_most_within(here.writes, HOUR) <= AN_HOUR
+    assert count_most_within(here.made, HOUR / 60) <= calls
 
 
 @settings(max_examples=count_examples(100))
@@ -133,4 +128,4 @@ def test_daily_limit_holds_for_requests_in_slices(steps: list[Step]) -> None:
 
     asyncio.run(here.play(steps))
 
-    assert count_most_requests(DAY, here.made) <= A_DAY
+    assert count_most_within(here.made, DAY) <= A_DAY

@@ -11,7 +11,7 @@ from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.request_demand import QueuedJob, RequestDemand
 from shared.errors import MustWait, ThrottledError
 from shared.ports import Scalar, StoreRow
-from tests.fakes.clock import ManualClock
+from tests.fakes.clock import ManualClock, count_most_within
 from tests.fakes.memory_store import MemoryStore
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
@@ -68,13 +68,10 @@ class Work:
     def damage_member(self, member: str, value: object) -> None:
         self.damage(ROW, "ledger", lambda text: json.dumps(json.loads(str(text)) | {member: value}))
 
-    def find_most_in_a_minute(self) -> int:
-        return max(sum(one - MINUTE < other <= one for other in self.made) for one in self.made)
-
     async def assert_continues_within_budget(self) -> None:
         before = len(self.made)
         await self.send_requests_for(MINUTE * 15)
-        assert self.find_most_in_a_minute() <= 5
+        assert count_most_within(self.made, MINUTE) <= 5
         assert len(self.made) - before >= 5 * 9
         assert (await self.budgets[1].promote_waiters(report_waiting)).reset == (ROW,)
         self.clock.advance(DAY)
@@ -120,7 +117,7 @@ async def test_reservation_in_use_while_the_row_is_damaged_stays_within_the_budg
             work.made.append(work.clock.now())
         await work.send_requests_for(MINUTE * 5)
 
-    assert work.find_most_in_a_minute() <= 5
+    assert count_most_within(work.made, MINUTE) <= 5
     assert len(work.made) > 5
 
 

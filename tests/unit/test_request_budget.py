@@ -7,7 +7,7 @@ from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.errors import ThrottledError
 from shared.ports import Operation, StoreRow
-from tests.fakes.clock import ManualClock
+from tests.fakes.clock import ManualClock, count_most_within
 from tests.fakes.memory_store import MemoryStore
 
 MINUTE = timedelta(minutes=1)
@@ -45,16 +45,6 @@ async def take_all_requests(
     return made
 
 
-def compute_most_in_any_window(made: list[datetime]) -> int:
-    """Return the highest number of requests within a minute."""
-    most = first = 0
-    for last, moment in enumerate(made):
-        while made[first] <= moment - MINUTE:
-            first += 1
-        most = max(most, last - first + 1)
-    return most
-
-
 @pytest.mark.parametrize(("calls", "instances"), [(5, 1), (5, 4), (1000, 1), (1000, 3)])
 async def test_requests_stay_within_the_budget_and_use_90_percent_of_it(
     calls: int, instances: int
@@ -63,7 +53,7 @@ async def test_requests_stay_within_the_budget_and_use_90_percent_of_it(
 
     made = await take_all_requests(clock, build_budgets(clock, calls, instances), 10 * MINUTE)
 
-    assert compute_most_in_any_window(made) <= calls
+    assert count_most_within(made, MINUTE) <= calls
     assert len(made) >= 0.9 * calls * 10
 
 
@@ -89,7 +79,7 @@ async def test_slice_lasts_longer_while_most_requests_are_free() -> None:
     assert store.writes == 1
 
     made = await take_all_requests(clock, [budget], 3 * MINUTE)
-    assert compute_most_in_any_window(made) <= 1000
+    assert count_most_within(made, MINUTE) <= 1000
 
 
 async def test_unused_requests_of_a_slice_are_free_when_the_next_slice_is_taken() -> None:
@@ -140,7 +130,7 @@ async def test_an_unused_slice_is_not_used_later() -> None:
     clock.advance(timedelta(seconds=50))
     made = await take_all_requests(clock, [budget], 5 * MINUTE)
 
-    assert compute_most_in_any_window(made) <= 1000
+    assert count_most_within(made, MINUTE) <= 1000
 
 
 def test_budget_of_zero_requests_raises_value_error() -> None:

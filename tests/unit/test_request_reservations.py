@@ -9,7 +9,7 @@ from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.domain.request_demand import QueuedJob, RequestDemand
 from shared.errors import MustWait, ThrottledError
-from tests.fakes.clock import ManualClock
+from tests.fakes.clock import ManualClock, count_most_within
 from tests.fakes.memory_store import MemoryStore
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
@@ -51,9 +51,6 @@ class Instances:
         rows = [row.key async for row in self.store.query("requestbudgets", "flow-service")]
         return [key for key in rows if key != "leases"]
 
-    def find_most_in_a_minute(self) -> int:
-        return max(sum(one - MINUTE < other <= one for other in self.made) for one in self.made)
-
 
 def build_demand(whose: str, calls: int = 3, rank: str = "1") -> RequestDemand:
     return RequestDemand(job_id=whose, requests=calls, priority=rank)
@@ -71,7 +68,7 @@ async def test_rejected_job_is_accepted_at_the_time_that_it_was_given() -> None:
     async with other.reserve(build_demand("b")):
         await here.send_requests(other, 3)
     assert comes - here.made[0] < 1.1 * MINUTE
-    assert here.find_most_in_a_minute() == CALLS
+    assert count_most_within(here.made, MINUTE) == CALLS
 
 
 async def test_job_with_the_furthest_step_is_accepted_first() -> None:
@@ -120,7 +117,7 @@ async def test_reservation_begins_with_fewer_requests_than_needed_and_its_reads_
         await here.send_requests(other, 3)
         assert here.clock.now() - begun > MINUTE * 0.9
 
-    assert here.find_most_in_a_minute() == CALLS
+    assert count_most_within(here.made, MINUTE) == CALLS
 
 
 async def test_incomplete_reservation_is_filled_before_another_job_is_accepted() -> None:
@@ -160,7 +157,7 @@ async def test_job_without_a_queue_place_begins_at_once_and_waits_for_its_reques
             here.made.append(here.clock.now())
 
     assert MINUTE * 0.9 < here.clock.now() - begun < 1.1 * MINUTE
-    assert here.find_most_in_a_minute() <= CALLS
+    assert count_most_within(here.made, MINUTE) <= CALLS
 
 
 async def test_queue_place_of_a_dead_job_expires() -> None:
@@ -217,7 +214,7 @@ async def test_many_jobs_use_the_budget_and_never_exceed_it(seed: int) -> None:
         most_begun = max(most_begun, sum(0 < step[one] < 4 for one in step))
 
     waited = here.made[-5] - here.made[0]
-    assert here.find_most_in_a_minute() <= CALLS
+    assert count_most_within(here.made, MINUTE) <= CALLS
     assert len(here.made) >= 0.95 * CALLS * (waited / MINUTE)
     assert most_begun <= 2 * CALLS
     assert asked <= 20 * 40
@@ -335,4 +332,4 @@ async def test_job_whose_requests_are_due_within_seconds_waits_without_a_queue_p
         await here.send_requests(other, CALLS)
 
     assert SECOND < here.clock.now() - began < 10 * SECOND
-    assert here.find_most_in_a_minute() == CALLS
+    assert count_most_within(here.made, MINUTE) == CALLS

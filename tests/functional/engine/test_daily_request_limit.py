@@ -13,6 +13,7 @@ from shared.reason import Reason
 from shared.use_cases.check_health import check_health
 from shared.use_cases.send_due_and_overdue_messages import send_due_and_overdue_messages
 from tests.fakes import definition_builder as define
+from tests.fakes.clock import count_most_within
 from tests.functional.cli.cli_app import CommandLine
 from tests.functional.scenarios.remediation_scenario import (
     Scenario,
@@ -24,12 +25,6 @@ from tests.functional.scenarios.request_meter import Meter, put_on_budget
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 A_DAY = 40
 LIMIT = BudgetLimit(name="flow-service", calls=5, window=HOUR / 60, calls_a_day=A_DAY)
-
-
-def count_most_in_a_day(meter: Meter) -> int:
-    """Return the highest number of requests to the flow service within 24 hours."""
-    made = meter.flow_service_requests
-    return max(sum(one - DAY < other <= one for other in made) for one in made)
 
 
 async def list_waiting_flows(scenario: Scenario) -> dict[str, datetime | None]:
@@ -87,7 +82,7 @@ async def test_jobs_continue_the_next_day_after_the_daily_limit(cli: CommandLine
     await scenario.run(40 * DAY)
 
     assert {job.state for job in (await scenario.read_jobs()).values()} == {FlowJobState.RETIRED}
-    assert count_most_in_a_day(meter) <= A_DAY
+    assert count_most_within(meter.flow_service_requests, DAY) <= A_DAY
     assert (await check_health(services)).alert_counts == {}
 
 

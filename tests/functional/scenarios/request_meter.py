@@ -9,6 +9,7 @@ from typing import Any
 from shared.adapters.state.request_budget import StoredRequestBudget
 from shared.adapters.state.request_ledger import BudgetLimit
 from shared.services import Services
+from tests.fakes.clock import count_most_within
 from tests.fakes.ports import Ports
 from tests.functional.scenarios.remediation_scenario import Scenario
 
@@ -33,8 +34,7 @@ class Meter:
         return sorted(moment for name in SCARCE for moment in self.made[name])
 
     def find_most_in_a_minute(self) -> int:
-        made = self.flow_service_requests
-        return max(sum(one - MINUTE < other <= one for other in made) for one in made)
+        return count_most_within(self.flow_service_requests, MINUTE)
 
     def count_requests(self) -> Counter[str]:
         """Return how many requests went to the flow service (`scarce`) and to other services
