@@ -4,8 +4,6 @@ from html import unescape
 
 from functions import dashboard_api
 from shared.bootstrap import provide
-from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import stop_with_reason
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
@@ -45,15 +43,6 @@ async def run_until_no_call_period(scenario: Scenario) -> None:
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(hours=6))
     provide(scenario.services)
-
-
-async def block_flow(scenario: Scenario, title: str, code: str = "owner_unavailable") -> None:
-    job = await scenario.read_job(title)
-    blocked = stop_with_reason(
-        job, FlowJobState.BLOCKED, "Its owner has left.", "Name another owner.",
-        code=code, now=scenario.services.now,
-    )  # fmt: skip
-    await scenario.services.tables.flow_jobs.upsert(blocked)
 
 
 def read_hidden_fields(page: Reply, action: str) -> dict[str, str]:

@@ -1,8 +1,6 @@
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import stop_with_reason
 from shared.domain.plans.notification import Notification
 from shared.domain.plans.pending_actions import PendingActionKind
 from shared.errors import CmkflowError, ServiceUnavailable
@@ -63,16 +61,7 @@ async def notify_after(
 
 async def block_flows(scenario: Scenario, *titles: str) -> None:
     for title in titles:
-        job = await scenario.read_job(title)
-        blocked = stop_with_reason(
-            job,
-            FlowJobState.BLOCKED,
-            f"{title} {SIGNED}",
-            "Name another owner.",
-            code="owner_unavailable",
-            now=scenario.services.now,
-        )
-        await scenario.services.tables.flow_jobs.upsert(blocked)
+        await scenario.block_flow(title, message=f"{title} {SIGNED}")
 
 
 async def run_to_no_call_period(scenario: Scenario) -> None:

@@ -11,7 +11,6 @@ from functions import dashboard_api, plan_page_api
 from functions.dashboard.page_layout import read_assets
 from shared.bootstrap import provide
 from tests.functional.app.dashboard_scenario import (
-    block_flow,
     build_dashboard_scenario,
     find_flow_id,
     run_until_no_call_period,
@@ -53,7 +52,7 @@ async def test_remediation_page_lists_blocked_flows_first_and_filters_by_query(
 ) -> None:
     """Blocked flows are first. The filter is in the address, so it survives a reload."""
     await run_until_no_call_period(scenario)
-    await block_flow(scenario, "Orders")
+    await scenario.block_flow("Orders")
 
     everything = list_flows(await show_remediation_page(scenario, state="all"))
     blocked = list_flows(await show_remediation_page(scenario, state="blocked"))
@@ -77,7 +76,7 @@ async def test_live_sections_exist_from_the_start(scenario: Scenario) -> None:
 
     before = await list_live_parts()
     await run_until_no_call_period(scenario)
-    await block_flow(scenario, "Orders")
+    await scenario.block_flow("Orders")
 
     assert await list_live_parts() == before
     assert all(before)
@@ -110,7 +109,7 @@ async def test_live_update_gets_the_changed_sections_or_an_empty_response(
         assert (same.status, same.content) == (204, b"")
         assert same.headers["Cache-Control"] == "no-store"
 
-    await block_flow(scenario, "Orders")
+    await scenario.block_flow("Orders")
     for (show, where), page in zip(pages, before, strict=True):
         sections = await call(show, **where, headers=build_hashes_header(page))
         assert sections.status == 200

@@ -22,7 +22,7 @@ from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.use_cases.manage_firewall_fixes import propose_fixes
 from shared.use_cases.show_flow import show_flow
 from shared.use_cases.show_remediation import show_remediation
-from tests.functional.app.dashboard_scenario import block_flow, run_until_no_call_period
+from tests.functional.app.dashboard_scenario import run_until_no_call_period
 from tests.functional.rolling_back.test_replay import build_cut_over_scenario
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
 from tests.functional.scenarios.firewall_scenario import (
@@ -168,7 +168,7 @@ async def test_form_redirects_to_the_list_of_remediations(scenario: Scenario) ->
 
 async def test_retry_does_what_its_form_announces(scenario: Scenario) -> None:
     await run_until_no_call_period(scenario)
-    await block_flow(scenario, "Invoices")
+    await scenario.block_flow("Invoices")
 
     retry = (await list_actions(scenario))["retry"]
     done = await send_form(scenario, remediation_actions_api.retry_remediation)
@@ -244,7 +244,7 @@ async def test_form_asks_for_consent_to_the_backlog_replay() -> None:
 
 async def test_actions_name_the_required_role(scenario: Scenario) -> None:
     await run_until_no_call_period(scenario)
-    await block_flow(scenario, "Invoices")
+    await scenario.block_flow("Invoices")
     reader = Principal(name="r", roles=frozenset({Role.READER}), kind=PrincipalKind.USER)
 
     found = await list_actions(scenario, reader)

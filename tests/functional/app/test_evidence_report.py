@@ -11,8 +11,6 @@ from functions import (
     remediation_actions_api,
 )
 from shared.bootstrap import provide
-from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import stop_with_reason
 from shared.reason import Reason
 from shared.use_cases.archive_runs import archive_runs
 from tests.functional.app.evidence_scenario import (
@@ -90,13 +88,8 @@ async def test_report_of_two_thousand_flows_is_one_small_file_with_folded_tables
 async def test_report_groups_flows_with_the_same_reason(scenario: Scenario) -> None:
     await scenario.order()
     await scenario.approve(run=timedelta(hours=6))
-    for job in (await scenario.read_jobs()).values():
-        text = f"The owner of {job.display_name} has left."
-        blocked = stop_with_reason(
-            job, FlowJobState.BLOCKED, text, "Name another owner.",
-            code=Reason.OWNER_UNAVAILABLE, now=scenario.services.now,
-        )  # fmt: skip
-        await scenario.services.tables.flow_jobs.upsert(blocked)
+    for title in await scenario.read_jobs():
+        await scenario.block_flow(title, message=f"The owner of {title} has left.")
 
     page = extract_files(await export_evidence(scenario))["report.html"]
 

@@ -8,13 +8,11 @@ from shared.domain.callers.caller_records import CallerState
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import Observation
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import stop_with_reason
 from shared.domain.jobs.unconfirmed_writes import FlowStateWrite
 from shared.domain.plans.remediation import FirewallIssueSummary
 from shared.jobs.request_demands import estimate_flow_job_demand
 from shared.reason import Reason
 from tests.functional.app.dashboard_scenario import (
-    block_flow,
     build_dashboard_scenario,
     find_flow_id,
     run_until_no_call_period,
@@ -91,7 +89,7 @@ async def test_flow_page_of_blocked_flow_shows_fix_button_and_that_original_is_o
     scenario: Scenario,
 ) -> None:
     await run_until_no_call_period(scenario)
-    await block_flow(scenario, "Orders")
+    await scenario.block_flow("Orders")
 
     page = await show_flow_page(scenario, "Orders")
 
@@ -136,13 +134,10 @@ async def test_flow_page_links_firewall_issue_to_its_fix(scenario: Scenario) -> 
     await scenario.services.tables.environment_jobs.upsert(
         replace(environment_job, firewall_issues=(issue,))
     )
-    job = await scenario.read_job("Orders")
     message = "These firewalls deny the copy of Orders: nsg, erp."
-    denied = stop_with_reason(
-        job, FlowJobState.BLOCKED, message, "Allow them.",
-        code=Reason.FIREWALL_DENIES, now=scenario.services.now,
-    )  # fmt: skip
-    await scenario.services.tables.flow_jobs.upsert(denied)
+    await scenario.block_flow(
+        "Orders", message=message, fix="Allow them.", code=Reason.FIREWALL_DENIES
+    )
 
     named = await show_flow_page(scenario, "Close of day")
     blocked = await show_flow_page(scenario, "Orders")

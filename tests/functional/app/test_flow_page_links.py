@@ -5,8 +5,6 @@ import pytest
 
 from functions import dashboard_api
 from shared.bootstrap import provide
-from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import stop_with_reason
 from shared.reason import Reason
 from tests.functional.callers.test_canvas_apps import add_app, point_app_at
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
@@ -39,11 +37,7 @@ async def test_reason_of_a_blocked_flow_links_to_its_fix(code: Reason, link: str
     scenario.build.apply_key()
     await scenario.start_remediation()
     await scenario.approve(run=timedelta(hours=1))
-    job = (await scenario.read_jobs())["Orders"]
-    blocked = stop_with_reason(
-        job, FlowJobState.BLOCKED, "It is blocked.", "Fix it.", code=code, now=scenario.services.now
-    )
-    await scenario.services.tables.flow_jobs.upsert(blocked)
+    await scenario.block_flow("Orders", message="It is blocked.", fix="Fix it.", code=code)
 
     page = await read_flow_page(scenario, "Orders")
 

@@ -32,7 +32,7 @@ from shared.domain.principal import Role
 from shared.services import Services
 from shared.use_cases.set_kill_switch import set_kill_switch
 from shared.use_cases.show_status import show_status
-from tests.functional.app.dashboard_scenario import block_flow, read_hidden_fields
+from tests.functional.app.dashboard_scenario import read_hidden_fields
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
@@ -143,8 +143,8 @@ async def test_action_for_a_plan_links_to_the_plan(scenario: Scenario) -> None:
 
 async def test_blocked_flow_is_retried_from_its_line(scenario: Scenario) -> None:
     await start_remediation(scenario)
-    await block_flow(scenario, "Orders")
-    await block_flow(scenario, "Returns", code="sharing_rejected")
+    await scenario.block_flow("Orders")
+    await scenario.block_flow("Returns", code="sharing_rejected")
     before = await show_page()
 
     fields = read_hidden_fields(before, f"/api/remediations/{scenario.remediation.id}/retry")
@@ -313,7 +313,7 @@ async def test_page_of_two_hundred_environments_shows_urgent_actions_and_all_tot
 
 async def test_reader_sees_the_required_role_instead_of_a_form(scenario: Scenario) -> None:
     await start_remediation(scenario)
-    await block_flow(scenario, "Orders")
+    await scenario.block_flow("Orders")
     await turn_kill_switch_on(scenario)
     provide(scenario.services)
 

@@ -9,7 +9,6 @@ from functions import health_api, remediation_actions_api, remediations_api, sta
 from shared.bootstrap import provide
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.transitions import stop_with_reason
 from shared.domain.kill_switch import KillSwitch
 from shared.domain.timer_run import TimerRun
 from shared.steps.write_permission import KILL_SWITCH
@@ -51,21 +50,6 @@ async def store_settings(scenario: Scenario, **settings: Any) -> None:
     await scenario.services.tables.environment_settings.upsert(decided)
 
 
-async def block_flows(scenario: Scenario, *titles: str, fix: str = "Name another owner.") -> None:
-    for kept in [row async for row in scenario.services.tables.flow_jobs.scan()]:
-        job = kept.item  # type: ignore[union-attr]  # every row can be read
-        if job.display_name in titles:
-            blocked = stop_with_reason(
-                job,
-                FlowJobState.BLOCKED,
-                "Its owner has left.",
-                fix,
-                code="owner_unavailable",
-                now=scenario.services.now,
-            )
-            await scenario.services.tables.flow_jobs.upsert(blocked)
-
-
 async def run_app(scenario: Scenario, time: timedelta) -> None:
     await scenario.run(time)
     provide(scenario.services)
@@ -94,7 +78,8 @@ async def test_flows_with_one_reason_are_one_action_and_others_are_ongoing(
     provide(scenario.services)
     await approve_shown(scenario.services, scenario.remediation.id)
     await run_app(scenario, timedelta(hours=6))
-    await block_flows(scenario, "Orders", "Stock")
+    await scenario.block_flow("Orders")
+    await scenario.block_flow("Stock")
 
     answer = await read_status()
 
@@ -125,8 +110,8 @@ async def test_action_with_different_fixes_names_the_flow_of_the_shown_fix(
     provide(scenario.services)
     await approve_shown(scenario.services, scenario.remediation.id)
     await run_app(scenario, timedelta(hours=6))
-    await block_flows(scenario, "Stock", fix="Open the firewall south.")
-    await block_flows(scenario, "Orders", fix="Open the firewall north.")
+    await scenario.block_flow("Stock", fix="Open the firewall south.")
+    await scenario.block_flow("Orders", fix="Open the firewall north.")
 
     (blocked,) = (await read_status())["pending_actions"]
 

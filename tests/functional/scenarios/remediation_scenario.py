@@ -12,6 +12,7 @@ from local_cloud.tenant.core.profiles import PROFILES, Profile
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
+from shared.domain.jobs.transitions import stop_with_reason
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import (
     EnvironmentJob,
@@ -197,6 +198,25 @@ class Scenario:
         """Return the environment's flow jobs by the names of their originals."""
         jobs = await self.services.tables.flow_jobs.read_all(self.build.environment.id)
         return {job.display_name: job for job in jobs}
+
+    async def block_flow(
+        self,
+        title: str,
+        *,
+        message: str = "Its owner has left.",
+        fix: str = "Name another owner.",
+        code: str = "owner_unavailable",
+    ) -> None:
+        """Block a flow job for this reason."""
+        job = stop_with_reason(
+            await self.read_job(title),
+            FlowJobState.BLOCKED,
+            message,
+            fix,
+            code=code,
+            now=self.services.now,
+        )
+        await self.services.tables.flow_jobs.upsert(job)
 
     async def read_environment_job(self) -> EnvironmentJob:
         (job,) = await self.services.tables.environment_jobs.read_all(self.remediation.id)
