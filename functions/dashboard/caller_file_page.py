@@ -13,11 +13,9 @@ def build_caller_file_page(view: PageContext, found: CallerLines, preview: Impor
     changes = [one for one in preview.changes if one.texts]
     kept = [one for one in found.lines if one.line not in preview.faults]
     apply = build_page_action(
-        "import",
+        "declared-callers/import",
         f"Declare {format_count(len(changes), 'caller')}",
-        "",
         view.principal,
-        path="declared-callers/import",
         fields=(("file", format_caller_lines(kept)),),
         does=[
             "Flows that the file does not name stay declared.",

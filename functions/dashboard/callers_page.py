@@ -180,11 +180,9 @@ def _build_confirm_action(
         return None
     side, other = ("original", "copy") if job.is_rolling_back else ("copy", "original")
     return build_page_action(
-        "confirm",
+        "declared-callers/confirm",
         "Confirm",
-        "",
         principal,
-        path="declared-callers/confirm",
         fields=(("name", caller.name), ("flow", job.original.id)),
         does=[
             f"You state that {caller.name} calls the {side} of {job.display_name}.",
@@ -195,11 +193,9 @@ def _build_confirm_action(
 
 def _build_remove_action(caller: DeclaredCaller, principal: Principal) -> PageAction:
     return build_page_action(
-        "remove",
+        "declared-callers/remove",
         "Remove",
-        "",
         principal,
-        path="declared-callers/remove",
         fields=(("name", caller.name),),
         does=[
             f"No remediation waits for {caller.name} any longer.",
@@ -210,11 +206,9 @@ def _build_remove_action(caller: DeclaredCaller, principal: Principal) -> PageAc
 
 def _build_add_flow_action(caller: DeclaredCaller, principal: Principal) -> PageAction:
     return build_page_action(
-        "flows",
+        "declared-callers/flows",
         "Add a flow or change",
-        "",
         principal,
-        path="declared-callers/flows",
         fields=(("name", caller.name),),
         inputs=(*_build_flow_inputs(), *_build_caller_inputs(caller)),
         does=["The other flows and their confirmations stay."],
@@ -224,11 +218,9 @@ def _build_add_flow_action(caller: DeclaredCaller, principal: Principal) -> Page
 def _build_declare_action(principal: Principal) -> PageAction:
     name = FormInput(name="name", label="Name of the system", is_required=True)
     return build_page_action(
-        "flows",
+        "declared-callers/flows",
         "Declare a caller",
-        "",
         principal,
-        path="declared-callers/flows",
         inputs=(name, *_build_flow_inputs(), *_build_caller_inputs(None)),
         does=[
             "Remediations of this flow keep the original on until the system is confirmed.",
@@ -238,11 +230,9 @@ def _build_declare_action(principal: Principal) -> PageAction:
 
 def _build_upload_action(principal: Principal) -> PageAction:
     return build_page_action(
-        "file",
+        "dashboard/callers/file",
         "Upload a CSV file",
-        "",
         principal,
-        path="dashboard/callers/file",
         inputs=(FormInput(name="file", label="CSV file", kind="file", is_required=True),),
         does=[
             "The next page shows what would change. Nothing is stored before you confirm it there.",

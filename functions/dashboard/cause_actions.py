@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from functions.dashboard.page_actions import (
     BLOCKED_AGAIN,
+    RETRY,
     PageAction,
     build_page_action,
     describe_early_check,
@@ -38,10 +39,10 @@ def build_cause_retry_action(
         else f"Check {format_count(looks, 'flow')} now"
     )
     return build_page_action(
-        "retry",
+        RETRY,
         title,
-        shown.remediation.id,
         principal,
+        identity=shown.remediation.id,
         fields=(("reason_code", code),),
         does=[*does, BLOCKED_AGAIN],
     )
@@ -65,9 +66,7 @@ def build_new_start_action(
     return build_page_action(
         "remediations",
         title,
-        "",
         principal,
-        path="remediations",
         fields=(
             ("mode", mode),
             *(("environment_ids[]", one) for one in environments),

@@ -217,11 +217,10 @@ def _build_cancel_action(group: DeletionGroup, principal: Principal) -> PageActi
     if not kept:
         return None
     return build_page_action(
-        "cancel",
+        "remediations/{id}/deletions/cancel",
         f"Cancel {format_count(len(kept), 'deletion')}",
-        group.remediation_id,
         principal,
-        path="remediations/{id}/deletions/cancel",
+        identity=group.remediation_id,
         fields=(("flow_ids[,]", ",".join(one.original_id for one in kept)),),
         does=[
             f"Kept: {_format_names([one.display_name for one in kept])}.",
@@ -247,10 +246,10 @@ def _build_undeleted_groups(
             originals=tuple(found),
             earliest_delete_at=first,
             schedule=build_page_action(
-                "deletions",
+                "remediations/{id}/deletions",
                 f"Schedule {format_count(len(found), 'deletion')}",
-                identity,
                 principal,
+                identity=identity,
                 fields=(("flow_ids[,]", ",".join(one.job.original.id for one in found)),),
                 unavailable_reason=undeleted.not_permitted.get(identity, ""),
                 asks=("delete_at", f"Date (UTC), {first:%Y-%m-%d %H:%M} or later"),

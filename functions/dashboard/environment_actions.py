@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from functions.dashboard.page_actions import PageAction, build_page_action
+from functions.dashboard.page_actions import RETRY, PageAction, build_page_action
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.plans.environment_status import OngoingFlows
 from shared.domain.plans.pending_actions import PendingAction, format_count
@@ -41,11 +41,9 @@ def build_kill_switch_off_action(
     ]
     none = "Flows that wait for it continue." if ongoing is None else "No flow waits for it now."
     return build_page_action(
-        "off",
+        "kill-switch/off",
         "Turn off kill switch",
-        "",
         principal,
-        path="kill-switch/off",
         asks=_JUSTIFICATION,
         does=[
             *(does[:5] or [none]),
@@ -62,11 +60,9 @@ def build_kill_switch_off_action(
 def build_kill_switch_on_action(principal: Principal) -> PageAction:
     """Return the action that stops the app's writes."""
     return build_page_action(
-        "on",
+        "kill-switch/on",
         "Stop changes",
-        "",
         principal,
-        path="kill-switch/on",
         asks=_JUSTIFICATION,
         does=[
             "The app makes no further change in any environment. A change in progress completes.",
@@ -83,10 +79,10 @@ def build_pending_retry_action(one: PendingAction, principal: Principal) -> Page
         format_count(one.count, "flow") if one.flows else one.environment_name or one.environment_id
     )
     return build_page_action(
-        "retry",
+        RETRY,
         "After the fix: Retry",
-        one.remediation_id,
         principal,
+        identity=one.remediation_id,
         fields=tuple((name, value) for name, value in fields if value),
         does=[
             f"Fix first: {one.fix}" if one.fix else "Fix the reason first.",
@@ -120,12 +116,7 @@ def _build_assess_action(one: KnownEnvironment, principal: Principal) -> PageAct
     if one.last_assessment and not one.last_assessment.is_inactive:
         does.append("An assessment is in progress. No second one is started.")
     return build_page_action(
-        "assessment",
-        "Assess",
-        one.environment_id,
-        principal,
-        path="environments/{id}/assessment",
-        does=does,
+        "environments/{id}/assessment", "Assess", principal, identity=one.environment_id, does=does
     )
 
 
@@ -145,9 +136,7 @@ def _build_start_action(
     return build_page_action(
         "remediations",
         "Start dry run" if mode is RemediationMode.DRY_RUN else "Start remediation",
-        "",
         principal,
-        path="remediations",
         fields=(("mode", mode), ("environment_ids[]", one.environment_id)),
         does=does,
         unavailable_reason=read_only,
@@ -193,11 +182,10 @@ def build_policy_action(
                 "The daily check and a change of the policy also start remediations.",
             ]
     return build_page_action(
-        "settings",
+        "environments/{id}/settings",
         _POLICY_TITLES[policy],
-        environment_id,
         principal,
-        path="environments/{id}/settings",
+        identity=environment_id,
         fields=(("approval_policy", policy),),
         does=does,
     )

@@ -147,11 +147,10 @@ def _build_change_action(
     setting was changed after the page was read.
     """
     return build_page_action(
-        "settings",
+        "environments/{id}/settings",
         title,
-        one.environment_id,
         principal,
-        path="environments/{id}/settings",
+        identity=one.environment_id,
         fields=(("seen_version", one.settings.version), *fields),
         inputs=inputs,
         does=does,

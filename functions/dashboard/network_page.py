@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 from functions.csv_file import build_csv
 from functions.dashboard.kill_switch import adapt_to_kill_switch, build_banner
 from functions.dashboard.overview import Headline
-from functions.dashboard.page_actions import BLOCKED_AGAIN, PageAction, build_page_action
+from functions.dashboard.page_actions import BLOCKED_AGAIN, RETRY, PageAction, build_page_action
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.network.service_tag_list_version import ServiceTagListVersion
 from shared.domain.plans.incomplete_firewalls import (
@@ -169,7 +169,9 @@ def _list_retries(status: NetworkStatus, principal: Principal) -> list[PageActio
         ]
         fields = (("reason_code", str(Reason.FIREWALL_DENIES)),)
         retries.append(
-            build_page_action("retry", title, remediation_id, principal, fields=fields, does=does)
+            build_page_action(
+                RETRY, title, principal, identity=remediation_id, fields=fields, does=does
+            )
         )
     return retries
 

@@ -25,6 +25,8 @@ from shared.use_cases.show_remediation import RemediationView
 
 #: Maximum number of flow names in a text; the remaining flows are counted.
 _NAMED = 8
+#: Path of the route that retries jobs of a remediation.
+RETRY = "remediations/{id}/retry"
 #: The consequence of a retry whose cause is not fixed.
 BLOCKED_AGAIN = "A flow whose reason is not fixed is blocked again."
 
@@ -88,7 +90,9 @@ def list_remediation_actions(
         ]
         title = f"Retry {format_count(len(blocked), 'blocked flow')}" if blocked else "Retry"
         found.append(
-            build_page_action("retry", title, identity, principal, does=[*does, BLOCKED_AGAIN])
+            build_page_action(
+                RETRY, title, principal, identity=identity, does=[*does, BLOCKED_AGAIN]
+            )
         )
     if not is_whole:
         return found
@@ -129,7 +133,7 @@ def list_flow_actions(
         does = [describe_retry([job])]
         title = "Retry" if job.needs_action else "Check now"
         retry = build_page_action(
-            "retry", title, job.remediation_id, principal, does=does, fields=this
+            RETRY, title, principal, identity=job.remediation_id, does=does, fields=this
         )
         found.append(retry)
     if _can_roll_back(job):
@@ -154,10 +158,10 @@ def build_approval_action(
     approval includes to the form.
     """
     return build_page_action(
-        "approve",
+        "remediations/{id}/approve",
         "Approve",
-        remediation_id,
         principal,
+        identity=remediation_id,
         fields=(("versions[]", version),),
         does=["A flow that changes after the approval needs another approval."],
         unavailable_reason=unavailable_reason,
@@ -169,11 +173,10 @@ def build_ignore_action(
 ) -> PageAction:
     where = job.environment_name or job.environment_id
     return build_page_action(
-        "ignored-issues",
+        "environments/{id}/ignored-issues",
         "Ignore this firewall",
-        job.environment_id,
         principal,
-        path="environments/{id}/ignored-issues",
+        identity=job.environment_id,
         fields=(("issue", issue.name),),
         asks=("justification", "Justification (recorded with your name)"),
         does=[
@@ -198,11 +201,9 @@ def build_fix_action(
         return None
     name, where = shown.issue.name, job.environment_name or job.environment_id
     return build_page_action(
-        "firewall-fixes",
+        "network/firewall-fixes",
         "Apply fix",
-        "",
         principal,
-        path="network/firewall-fixes",
         fields=(("resource", name), ("environment", job.environment_id)),
         does=[
             f"The app will {shown.fix.summary}, for the flows of {where}.",
@@ -214,26 +215,23 @@ def build_fix_action(
 
 
 def build_page_action(
-    what: str,
+    path: str,
     title: str,
-    identity: str,
     principal: Principal,
     *,
     does: Sequence[str],
-    path: str = "",
+    identity: str = "",
     fields: tuple[tuple[str, str], ...] = (),
     accepts: tuple[str, str] = ("", ""),
     asks: tuple[str, str] = ("", ""),
     inputs: tuple[FormInput, ...] = (),
     unavailable_reason: str = "",
 ) -> PageAction:
-    """Return the action that posts a form to `path`, or to a route of a remediation if `path` is
-    empty.
+    """Return the action that posts a form to the route with this path.
 
     `identity` is the `{id}` of the path. A reader without the role for the route gets the reason
     instead of a button.
     """
-    path = path or f"remediations/{{id}}/{what}"
     route = find_endpoint(ROUTES["POST", path])
     if route.role and not principal.has_role(route.role):
         unavailable_reason = f"You need the role {route.role}. Ask an administrator to assign it."
@@ -246,7 +244,7 @@ def build_page_action(
         asks=asks,
         inputs=inputs,
         unavailable_reason=unavailable_reason,
-        is_danger=what == "rollback",
+        is_danger=path.endswith("/rollback"),
         name_field=find_requester_member(route.body)
         if principal.kind is PrincipalKind.FUNCTION_KEY
         else "",
@@ -267,7 +265,13 @@ def _build_rollback_action(
     replays = find_replays(jobs)
     accepts = ("accept_replay", describe_replays(replays, now)) if replays else ("", "")
     return build_page_action(
-        what, title, identity, principal, does=does, fields=fields, accepts=accepts
+        f"remediations/{{id}}/{what}",
+        title,
+        principal,
+        identity=identity,
+        does=does,
+        fields=fields,
+        accepts=accepts,
     )
 
 

@@ -43,11 +43,10 @@ def _build_turn_on_action(one: KnownEnvironment, principal: Principal) -> PageAc
     if policy is ApprovalPolicy.REQUIRED and not principal.has_role(Role.APPROVER):
         unavailable_reason = f"Changes in {one.name} need an approver."
     return build_page_action(
-        "solution-setting",
+        _PATH,
         "Create new flows in a solution",
-        one.environment_id,
         principal,
-        path=_PATH,
+        identity=one.environment_id,
         does=[
             f"New flows of {one.name} are created in a solution. Existing flows do not change.",
             "Under your key, Power Apps can run only flows in a solution.",
@@ -58,11 +57,10 @@ def _build_turn_on_action(one: KnownEnvironment, principal: Principal) -> PageAc
 
 def _build_revert_action(one: KnownEnvironment, principal: Principal) -> PageAction:
     return build_page_action(
-        "solution-setting",
+        f"{_PATH}/revert",
         "Restore the former setting",
-        one.environment_id,
         principal,
-        path=f"{_PATH}/revert",
+        identity=one.environment_id,
         does=[
             "The setting gets the value that it had before the app changed it.",
             "If somebody has turned it off since, nothing changes.",

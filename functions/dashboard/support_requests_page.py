@@ -103,19 +103,17 @@ def describe_support_request(request: SupportRequest, now: datetime) -> str:
 def _build_action(request: SupportRequest, principal: Principal) -> PageAction:
     if request.filed_at:
         return build_page_action(
-            "reopen",
+            "support-requests/{id}/reopen",
             "Reopen",
-            request.id,
             principal,
-            path="support-requests/{id}/reopen",
+            identity=request.id,
             does=["The request counts as not filed. Its ticket number is removed here."],
         )
     return build_page_action(
-        "filed",
+        "support-requests/{id}/filed",
         "Mark as filed",
-        request.id,
         principal,
-        path="support-requests/{id}/filed",
+        identity=request.id,
         asks=("ticket_number", "Ticket number"),
         does=["The request counts as filed. Your name and the ticket number are recorded."],
     )
