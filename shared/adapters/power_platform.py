@@ -59,7 +59,7 @@ class _Properties(Wire):
 
     @field_validator("enterprise_policies", mode="before")
     @classmethod
-    def _ignore_case(cls, value: object) -> object:
+    def _lower_keys(cls, value: object) -> object:
         """Convert the keys to lower case, because Microsoft's scripts ignore their case.
 
         See platform.md#property-case.

@@ -122,7 +122,7 @@ def _build_store(
             settings.storage_account,
             settings.cloud.storage_domain,
             credential,
-            clock.record_time,
+            clock.note_time,
         )
         tables = TableStore(account)
         closing.push_async_callback(tables.close)

@@ -58,11 +58,11 @@ def build_channels(ground: CoreServices) -> tuple[NotificationChannel, ...]:
     ]
     return (
         LogNotificationChannel(),
-        *(_build_or_mark_unusable(name, build) for name, value, build in wanted if value),
+        *(_build_channel_or_unusable(name, build) for name, value, build in wanted if value),
     )
 
 
-def _build_or_mark_unusable(
+def _build_channel_or_unusable(
     name: str, build: Callable[[], NotificationChannel]
 ) -> NotificationChannel:
     try:

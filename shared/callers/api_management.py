@@ -129,7 +129,7 @@ class ApiManagementCallers(SearchedCallers):
             raise Conflict(f"The {caller.label} was changed")
         await self._find_places(caller).write(caller.address, now, value)
 
-    async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
+    async def find_secret_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
         """Return, by address, why a service may be unable to read its secret.
 
         The reason is "" if the service can read it. Only a named value can refer to a secret.
@@ -147,7 +147,7 @@ class ApiManagementCallers(SearchedCallers):
                     service = await self._reader.get(service_id, API_VERSION)
                     readers[service_id] = list_readers(service, describe_place(service_id))
                 reader = await rights.find_reader(secret, readers[service_id])
-                found[address] = await rights.find_obstacle(secret, [reader])
+                found[address] = await rights.find_secret_obstacle(secret, [reader])
             except (NotFound, PlatformError) as err:
                 found[address] = f"The app cannot check who may read the secret: {err}"
         return found
@@ -169,7 +169,7 @@ class ApiManagementCallers(SearchedCallers):
     async def _list_parents(
         self, unreadable: UnreadableCallers
     ) -> tuple[list[Mapping[str, object]], ReadOnlyLocks]:
-        services, locks = await unreadable.list_with_locks(
+        services, locks = await unreadable.list_resources_with_locks(
             self._reader, _SERVICES, API_VERSION, "API Management services"
         )
         parents: list[Mapping[str, object]] = []

@@ -40,9 +40,9 @@ class Policies:
         parent_id, scopes, fragments = get_id(parent), [get_id(parent)], list[str]()
         match get_collection_name(parent):
             case "apis":
-                scopes += await self._list_ids(parent_id, "operations")
+                scopes += await self._read_child_ids(parent_id, "operations")
             case "service":
-                fragments = await self._list_ids(parent_id, "policyFragments")
+                fragments = await self._read_child_ids(parent_id, "policyFragments")
         policies = [f"{scope}/policies/policy" for scope in scopes]
         return await read_each([*policies, *fragments], self._read_place)
 
@@ -62,7 +62,7 @@ class Policies:
         body = {"properties": properties}
         await self._writer.put(resource_id, API_VERSION, body, etag=before.etag)
 
-    async def _list_ids(self, parent_id: str, collection: str) -> list[str]:
+    async def _read_child_ids(self, parent_id: str, collection: str) -> list[str]:
         return [
             get_id(one)
             for one in await self._reader.list_children(parent_id, collection, API_VERSION)
@@ -78,14 +78,14 @@ class Policies:
         try:
             text = _get_policy_text(await self._get_policy(resource_id))
             is_shared = "/policyFragments/" in resource_id and find_trigger_urls(text)
-            users = await self._describe_users(resource_id) if is_shared else ""
+            users = await self._describe_using_policies(resource_id) if is_shared else ""
         except NotFound:
             return place  # most scopes have no policy
         except PlatformError as err:
             return replace(place, error=err)
         return replace(place, label=f"{place.label}{users}", text=text)
 
-    async def _describe_users(self, fragment_id: str) -> str:
+    async def _describe_using_policies(self, fragment_id: str) -> str:
         answer = await self._secrets.read(fragment_id, "listReferences", API_VERSION)
         users = sorted(
             describe_place(get_id(one)).partition(" in the API ")[0]

@@ -13,10 +13,10 @@ from shared.callers.search import (
     SearchedCallers,
     UnreadableCallers,
     build_manual_caller_error,
+    collect_items,
     compute_max_url_length,
     convert_long_outages,
     find_callers_in_text,
-    read_all,
 )
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.url_secret import (
@@ -72,7 +72,7 @@ class AppConfigurationCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        stores = read_all(self._stores.read_stores())
+        stores = collect_items(self._stores.read_stores())
         urls = await unreadable.list_readable(stores, "App Configuration stores")
         for url in unreadable.search.list_remaining_places(urls, str):
             try:
@@ -119,7 +119,7 @@ class AppConfigurationCallers(SearchedCallers):
                 raise
             raise build_manual_caller_error(caller, _TOO_LONG) from err
 
-    async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
+    async def find_secret_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
         """Return "" for each address, because it is unknown which apps read the references."""
         return dict.fromkeys(secrets, "")
 

@@ -17,9 +17,9 @@ from shared.callers.named_values import build_contents, get_resource_id, get_val
 from shared.callers.search import (
     SearchedCallers,
     UnreadableCallers,
+    collect_items,
     convert_long_outages,
     find_callers_in_text,
-    read_all,
 )
 from shared.callers.secret_rights import SecretRights
 from shared.domain.callers.caller import Caller, CallerContent
@@ -165,7 +165,7 @@ class AppSettingCallers(SearchedCallers):
         if await self._settings.read(site_id) != wanted:
             raise Conflict(f"The settings beside the {label} were changed by somebody else")
 
-    async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
+    async def find_secret_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
         """Return, by address, why an app or a slot of it may be unable to read its secret.
 
         The reason is "" if all can read it. Slots are checked because they can exchange their
@@ -179,7 +179,7 @@ class AppSettingCallers(SearchedCallers):
             try:
                 if site_id not in readers:
                     readers[site_id] = await self._settings.read_secret_readers(site_id)
-                found[address] = await rights.find_obstacle(secret, readers[site_id])
+                found[address] = await rights.find_secret_obstacle(secret, readers[site_id])
             except (NotFound, PlatformError) as err:
                 found[address] = f"The app cannot check who may read the secret: {err}"
         return found
@@ -218,7 +218,7 @@ class AppSettingCallers(SearchedCallers):
         places: dict[tuple[str, str], tuple[str, str]] = {}
         closed: dict[str, PlatformError] = {}
         try:
-            vaults = await read_all(self._secrets.read_vault_urls())
+            vaults = await collect_items(self._secrets.read_vault_urls())
         except SubscriptionsUnread as err:  # the search for secrets reports it
             vaults = [*err.found]
         for vault_url in vaults:

@@ -86,7 +86,7 @@ class AutomationCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        accounts, locks = await unreadable.list_with_locks(
+        accounts, locks = await unreadable.list_resources_with_locks(
             self._reader, _ACCOUNTS, _VERSION, "Automation accounts"
         )
         readings = unreadable.read_readable_places(
@@ -95,7 +95,9 @@ class AutomationCallers(SearchedCallers):
         async with aclosing(readings):
             async for account, found in readings:
                 if found.encrypted:
-                    unreadable.record_text(_describe_encrypted_variables(account, found.encrypted))
+                    unreadable.record_unsearched(
+                        _describe_encrypted_variables(account, found.encrypted)
+                    )
                 for place in found.places:
                     reason = place.manual_reason or locks.describe(place.resource_id)
                     caller = self.build_place(place.resource_id, place.label, reason)
@@ -105,7 +107,7 @@ class AutomationCallers(SearchedCallers):
     async def read(self, caller: Caller) -> CallerContent:
         """Return the value of a variable, or the text of a published runbook."""
         if _is_runbook(caller.address):
-            return CallerContent(text=await self._read_runbook(caller.address))
+            return CallerContent(text=await self._read_runbook_text(caller.address))
         found = await self._reader.get(caller.address, _VERSION)
         text = text_at(mapping_at(found, "properties"), "value") or ""
         return CallerContent(text=text, etag=hash_texts(caller.address, text))
@@ -134,7 +136,7 @@ class AutomationCallers(SearchedCallers):
             # A runbook that was never published has no content.
             if text_at(mapping_at(runbook, "properties"), "state") != "New":
                 try:
-                    text = await self._read_runbook(identity)
+                    text = await self._read_runbook_text(identity)
                 except NotFound:
                     text = ""
             label = f"runbook {text_at(runbook, 'name')} of the {where}"
@@ -152,7 +154,7 @@ class AutomationCallers(SearchedCallers):
                 found.append(_Place(get_id(variable), label, text))
         return _AccountReading([*found, *await read_each(runbooks, read_runbook)], encrypted)
 
-    async def _read_runbook(self, resource_id: str) -> str:
+    async def _read_runbook_text(self, resource_id: str) -> str:
         return await self._reader.get_text(f"{resource_id}/content", _VERSION)
 
 

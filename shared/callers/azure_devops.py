@@ -98,7 +98,9 @@ class AzureDevOpsCallers(JsonServiceCallers):
                 for document in documents:
                     caller = _build_caller(place, document)
                     if secrets := format_secret_names(document):
-                        unreadable.record_text(f"secret variables {secrets} of the {caller.label}")
+                        unreadable.record_unsearched(
+                            f"secret variables {secrets} of the {caller.label}"
+                        )
                     for one in find_callers_in_text(build_content(document).text, caller):
                         yield one
 
@@ -133,7 +135,9 @@ class AzureDevOpsCallers(JsonServiceCallers):
                     AZURE_DEVOPS, f"{organization}/{_PROJECTS}", member="value"
                 )
             except NotFound:
-                unreadable.record_text(f"Azure DevOps organization {organization} (not found)")
+                unreadable.record_unsearched(
+                    f"Azure DevOps organization {organization} (not found)"
+                )
             except PlatformError as err:
                 unreadable.record_place(
                     f"projects of the Azure DevOps organization {organization}", err

@@ -57,11 +57,13 @@ class CanvasAppCallers(SearchedCallers):
                 unreadable.record_place(f"canvas apps of {environment.display_name}", err)
                 continue
             except NotFound:
-                unreadable.record_text(f"canvas apps of {environment.display_name} (no such list)")
+                unreadable.record_unsearched(
+                    f"canvas apps of {environment.display_name} (no such list)"
+                )
                 continue
             for app in apps:
                 if app.unknown_reason:
-                    unreadable.record_text(app.unknown_reason)
+                    unreadable.record_unsearched(app.unknown_reason)
                 yield _build_caller(environment.id, app)
 
     async def read(self, caller: Caller) -> CallerContent:
@@ -78,7 +80,7 @@ class CanvasAppCallers(SearchedCallers):
                 fix=f"{BY_ITS_MAKER} Then retry.",
                 code=Reason.MANUAL_CALLER,
             ) from err
-        return CallerContent(text=_format_calls(app.flow_ids))
+        return CallerContent(text=_format_flow_references(app.flow_ids))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002 -- nothing is written
         raise JobBlocked(
@@ -102,5 +104,5 @@ def _build_caller(home: str, app: CanvasApp) -> Caller:
     )
 
 
-def _format_calls(flow_ids: Collection[str]) -> str:
+def _format_flow_references(flow_ids: Collection[str]) -> str:
     return json.dumps([{CHILD_REFERENCE: one} for one in sorted(flow_ids)])

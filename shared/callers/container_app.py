@@ -15,7 +15,7 @@ from shared.callers.search import (
     UnreadableCallers,
     find_callers_in_text,
     get_id,
-    read_remaining_ahead,
+    read_remaining_places_ahead,
 )
 from shared.callers.secret_rights import SecretRights, list_readers
 from shared.domain.callers.caller import Caller, CallerContent
@@ -92,10 +92,12 @@ class ContainerAppCallers(SearchedCallers):
     async def find_callers(
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
-        found, locks = await unreadable.list_with_locks(
+        found, locks = await unreadable.list_resources_with_locks(
             self._reader, _NEEDS.resource_type, _VERSION, "container apps"
         )
-        readings = read_remaining_ahead(unreadable.search, found, get_id, self._read_container_app)
+        readings = read_remaining_places_ahead(
+            unreadable.search, found, get_id, self._read_container_app
+        )
         async with aclosing(readings):
             async for resource, reading in readings:
                 try:
@@ -140,7 +142,7 @@ class ContainerAppCallers(SearchedCallers):
         """
         callers = [caller for caller, _ in values]
         app_id, label = get_resource_id(callers), callers[0].label
-        before = await self._read_when_ready(app_id, label)
+        before = await self._read_app_when_ready(app_id, label)
         texts = {get_value_name(caller): value.text for caller, value in values}
         wanted = before.values | texts
         if wanted != before.values:
@@ -149,17 +151,17 @@ class ContainerAppCallers(SearchedCallers):
                 now = current.get(caller.address)
                 if now is None or value.etag not in {"", now.etag}:
                     raise Conflict(f"The app of the {label} was changed")
-            identities = await self._find_identities(before, texts)
+            identities = await self._find_reading_identities(before, texts)
             change = before.build_patch_body(texts, identities)
             await self._writer.patch(app_id, _VERSION, change)
-            if (await self._read_when_ready(app_id, label)).values != wanted:
+            if (await self._read_app_when_ready(app_id, label)).values != wanted:
                 raise Conflict(f"The app of the {label} was changed by somebody else")
         if any(name.startswith(SECRET) for name in texts) and not before.changes_variable(texts):
             for revision in await self._list_active_revisions(app_id):
                 path = f"{app_id}/revisions/{text_at(revision, 'name')}"
                 await self._writer.restart(path, _VERSION)
 
-    async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
+    async def find_secret_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
         """Return, by address, why a container app may be unable to read its secret.
 
         The reason is "" if the app can read it. Only a secret of the app can refer to Key Vault.
@@ -177,12 +179,12 @@ class ContainerAppCallers(SearchedCallers):
                     app = await self._reader.get(app_id, _VERSION)
                     readers[app_id] = list_readers(app, _format_app_label(app))
                 reader = await rights.find_reader(secret, readers[app_id])
-                found[address] = await rights.find_obstacle(secret, [reader])
+                found[address] = await rights.find_secret_obstacle(secret, [reader])
             except (NotFound, PlatformError) as err:
                 found[address] = f"The app cannot check who may read the secret: {err}"
         return found
 
-    async def _find_identities(
+    async def _find_reading_identities(
         self, app: ContainerApp, texts: Mapping[str, str]
     ) -> Mapping[str, str]:
         """Return, by place, the id of the identity that reads the secret.
@@ -201,7 +203,7 @@ class ContainerAppCallers(SearchedCallers):
         del addresses
         return {}
 
-    async def _read_when_ready(self, app_id: str, label: str) -> ContainerApp:
+    async def _read_app_when_ready(self, app_id: str, label: str) -> ContainerApp:
         app = await self._get_app(app_id)
         if text_at(mapping_at(app.resource, "properties"), "provisioningState") == "InProgress":
             text = f"Azure is applying a change to the app of the {label}"

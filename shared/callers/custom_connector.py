@@ -50,17 +50,17 @@ class CustomConnectorCallers(DataverseRowCallers):
             label=f"custom connector {name}",
             manual_reason=MANAGED if row.others.get("ismanaged") else _BY_HAND,
         )
-        yield from find_callers_in_text(_add_urls(row.text), place)
+        yield from find_callers_in_text(_format_with_urls(row.text), place)
 
     async def read(self, caller: Caller) -> CallerContent:
         found = await super().read(caller)
-        return replace(found, text=_add_urls(found.text))
+        return replace(found, text=_format_with_urls(found.text))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002
         raise build_manual_caller_error(caller, caller.manual_reason)
 
 
-def _add_urls(definition: str) -> str:
+def _format_with_urls(definition: str) -> str:
     """Return a definition, followed by the URL of each of its paths without the query."""
     try:
         document = as_mapping(parse_json_value(definition))

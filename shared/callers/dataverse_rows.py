@@ -61,13 +61,13 @@ class DataverseRowCallers(SearchedCallers):
 
     async def read(self, caller: Caller) -> CallerContent:
         _, row = await self._read_row(caller)
-        return CallerContent(text=row.text, etag=_get_version(row))
+        return CallerContent(text=row.text, etag=_get_etag_or_hash(row))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         environment, row = await self._read_row(caller)
         if row.text == value.text:
             return
-        if value.etag != _get_version(row):
+        if value.etag != _get_etag_or_hash(row):
             raise Conflict(f"The {caller.label} was changed")
         await self._rows.write(environment, row, value.text)
 
@@ -85,13 +85,13 @@ class DataverseRowCallers(SearchedCallers):
         Raises `PlatformError` if no column can be read.
         """
 
-        async def read(column: TextColumn) -> _Reading:
+        async def read_column(column: TextColumn) -> _Reading:
             try:
                 return column, await self._rows.list(environment, column)
             except PlatformError as err:
                 return column, err
 
-        found = await read_each(self.columns, read)
+        found = await read_each(self.columns, read_column)
         errors = [rows for _, rows in found if isinstance(rows, PlatformError)]
         if len(errors) == len(found):
             raise errors[0]
@@ -112,5 +112,5 @@ def _format_environment_label(environment: Environment) -> str:
     return f"environment {environment.display_name}"
 
 
-def _get_version(row: TextRow) -> str:
+def _get_etag_or_hash(row: TextRow) -> str:
     return row.etag or hash_texts(row.text)

@@ -43,7 +43,7 @@ class DeclaredCallerKind(SearchedCallers):
         found: list[DeclaredCaller] = []
         async for row in self._declared.scan():
             if isinstance(row, UnreadableRow):
-                unreadable.record_text(f"a declared caller ({row})")
+                unreadable.record_unsearched(f"a declared caller ({row})")
             else:
                 found.append(row.item)
         for declared in unreadable.search.list_remaining_places(found, lambda one: one.id):
@@ -61,13 +61,13 @@ class DeclaredCallerKind(SearchedCallers):
         flow = next((one for one in flows if one.id == flow_id), None)
         if flow is None:
             raise NotFound(f"The {caller.label} is no longer declared to call this flow.")
-        return CallerContent(text=_format_reference(flow))
+        return CallerContent(text=_format_flow_reference(flow))
 
     async def write(self, caller: Caller, value: CallerContent) -> None:  # noqa: ARG002 -- nothing is written
         raise build_manual_caller_error(caller, caller.manual_reason)
 
 
-def _format_reference(flow: CalledFlow) -> str:
+def _format_flow_reference(flow: CalledFlow) -> str:
     """Return a text in which a search finds the ids of the flow. Its URL does not work."""
     url, flow_id = flow.current_trigger_url_id, flow.current_flow_id
     path = f"workflows/{url}/triggers/any/paths/invoke"

@@ -63,7 +63,7 @@ class EnvironmentVariableCallers(SearchedCallers):
             if environment.dataverse_url is None:
                 continue
             try:
-                for caller in await self._find_in_environment(environment):
+                for caller in await self._read_callers_in_environment(environment):
                     yield caller
             except PlatformError as err:
                 unreadable.record_place(f"environment {environment.display_name}", err)
@@ -98,11 +98,11 @@ class EnvironmentVariableCallers(SearchedCallers):
             flows=[workflow for workflow in users if not workflow.is_managed],
         )
 
-    async def _find_in_environment(self, environment: Environment) -> list[Caller]:
+    async def _read_callers_in_environment(self, environment: Environment) -> list[Caller]:
         holding = [
             variable
             for variable in await self._variables.list(environment)
-            if any(find_trigger_urls(text) for _, text in _list_parts(variable))
+            if any(find_trigger_urls(text) for _, text in _list_texts_by_part(variable))
         ]
         users = (
             await self._read_flows_by_variable(environment, managed_only=True) if holding else {}
@@ -120,7 +120,7 @@ class EnvironmentVariableCallers(SearchedCallers):
     ) -> dict[str, list[Workflow]]:
         users: defaultdict[str, list[Workflow]] = defaultdict(list)
         async for workflow in self._workflows.list(environment, managed_only=managed_only):
-            for name in _find_variables(workflow):
+            for name in _find_variable_names(workflow):
                 users[name].append(workflow)
         return users
 
@@ -137,7 +137,7 @@ def _build_callers(
     environment: Environment, variable: EnvironmentVariable, managed_users: Iterable[Workflow]
 ) -> Iterator[Caller]:
     managed = sorted(workflow.name for workflow in managed_users)
-    for part, text in _list_parts(variable):
+    for part, text in _list_texts_by_part(variable):
         place = Caller(
             kind=EnvironmentVariableCallers.kind,
             address=f"{environment.id}/{part}/{variable.definition_id}",
@@ -158,7 +158,7 @@ def _find_manual_reason(managed: Sequence[str]) -> str:
     )
 
 
-def _list_parts(variable: EnvironmentVariable) -> list[tuple[str, str]]:
+def _list_texts_by_part(variable: EnvironmentVariable) -> list[tuple[str, str]]:
     both = ((VALUE, variable.value), (DEFAULT, variable.default_value))
     return [(part, text) for part, text in both if text]
 
@@ -171,7 +171,7 @@ def _build_content(variable: EnvironmentVariable, part: str) -> CallerContent:
     raise NotFound(f"The environment variable {variable.schema_name} no longer has a {part}")
 
 
-def _find_variables(workflow: Workflow) -> set[str]:
+def _find_variable_names(workflow: Workflow) -> set[str]:
     if "schemaName" not in workflow.client_data:
         return set()
     try:

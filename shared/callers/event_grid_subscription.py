@@ -125,7 +125,7 @@ class EventGridSubscriptionCallers(SearchedCallers):
         """
         before = await self._get_applied_subscription(caller)
         text = await self._read_destination(before)
-        if text == value.text and _get_state(before) != "Failed":
+        if text == value.text and _get_provisioning_state(before) != "Failed":
             return
         if value.etag not in {"", hash_texts(text)}:
             raise Conflict(f"The {caller.label} was changed")
@@ -137,7 +137,7 @@ class EventGridSubscriptionCallers(SearchedCallers):
 
     async def _get_applied_subscription(self, caller: Caller) -> Mapping[str, object]:
         resource = await self._get_subscription(caller)
-        state = _get_state(resource)
+        state = _get_provisioning_state(resource)
         if state in {"Creating", "Updating"}:
             raise TransientError(
                 f"Azure is applying a change to the {caller.label}",
@@ -200,7 +200,7 @@ def _format_label(subscription: Mapping[str, object]) -> str:
     return f"URL of the event subscription {text_at(subscription, 'name')}"
 
 
-def _get_state(resource: Mapping[str, object]) -> str | None:
+def _get_provisioning_state(resource: Mapping[str, object]) -> str | None:
     return text_at(mapping_at(resource, "properties"), "provisioningState")
 
 

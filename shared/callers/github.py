@@ -86,7 +86,7 @@ class GitHubCallers(JsonServiceCallers):
             async for place, documents in readings:
                 if place.list_name == _SECRETS:
                     if names := ", ".join(str(one.get("name")) for one in documents):
-                        unreadable.record_text(
+                        unreadable.record_unsearched(
                             f"secrets {names} of the GitHub repository {place.repository}"
                         )
                     continue

@@ -30,7 +30,9 @@ class JsonServiceCallers(SearchedCallers):
         scopes = await self.read_scopes()
         for scope in scopes:
             if not self._is_well_formed(scope):
-                unreadable.record_text(f"{redact(scope)} (malformed: {self.service.scope_hint})")
+                unreadable.record_unsearched(
+                    f"{redact(scope)} (malformed: {self.service.scope_hint})"
+                )
         return [scope for scope in scopes if self._is_well_formed(scope)]
 
     async def require_searchable_scope(self, scope: str) -> None:

@@ -12,10 +12,10 @@ from typing import override
 from shared.callers.search import (
     SearchedCallers,
     UnreadableCallers,
+    collect_items,
     convert_long_outages,
     find_callers_in_text,
-    read_all,
-    read_remaining_ahead,
+    read_remaining_places_ahead,
 )
 from shared.domain.callers.caller import Caller, CallerContent
 from shared.domain.callers.declared_caller import build_secret_callers
@@ -70,7 +70,7 @@ class KeyVaultSecretCallers(SearchedCallers):
         it.
         """
         places = {one.resource_id: one for one in await self._read_declared_secrets()}
-        vaults = read_all(self._secrets.read_vault_urls())
+        vaults = collect_items(self._secrets.read_vault_urls())
         for vault_url in await unreadable.list_readable(vaults, "vaults"):
             try:
                 with convert_long_outages():
@@ -79,7 +79,7 @@ class KeyVaultSecretCallers(SearchedCallers):
                         places.setdefault(place.resource_id, place)
             except PlatformError as err:
                 unreadable.record_place(f"secrets in {vault_url}", err)
-        readings = read_remaining_ahead(
+        readings = read_remaining_places_ahead(
             unreadable.search,
             [*places.values()],
             lambda place: place.address,
@@ -95,7 +95,7 @@ class KeyVaultSecretCallers(SearchedCallers):
                     pass  # deleted after it was listed, or not created yet
                 except PlatformError as err:
                     unreadable.record_place("secret {1} in {0}".format(*_parse_address(place)), err)
-                for caller in _find_callers(value, place):
+                for caller in _find_callers_in_value(value, place):
                     yield caller
 
     async def _read_declared_secrets(self) -> list[Caller]:
@@ -155,7 +155,7 @@ class KeyVaultSecretCallers(SearchedCallers):
         return await self._secrets.read_values_since(*_parse_address(caller), since)
 
 
-def _find_callers(value: str, place: Caller) -> list[Caller]:
+def _find_callers_in_value(value: str, place: Caller) -> list[Caller]:
     """Return the callers that a secret's value contains.
 
     A secret that a declared caller names is always one caller, even without a URL.

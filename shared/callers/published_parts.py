@@ -128,7 +128,7 @@ class PublishedPartCallers(SearchedCallers):
                 for part in parts:
                     label = f"{part.title} of the {self._format_owner_label(owner)}"
                     for name in part.find_secure_parameters():
-                        unreadable.record_text(f"secure parameter {name} of the {label}")
+                        unreadable.record_unsearched(f"secure parameter {name} of the {label}")
                     reason = self._find_manual_reason(owner, part) or locks.describe(part.address)
                     place = self.build_place(part.address, label, reason)
                     for caller in find_callers_in_text(part.content.text, place):

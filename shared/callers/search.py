@@ -50,7 +50,7 @@ _ANY_URL = (
 _LOCKED = "read-only lock at"
 
 
-async def read_remaining_ahead[T, R](
+async def read_remaining_places_ahead[T, R](
     search: CallerSearchPosition,
     places: Sequence[T],
     key: Callable[[T], str],
@@ -76,7 +76,7 @@ async def read_remaining_ahead[T, R](
         await asyncio.gather(*readings, return_exceptions=True)
 
 
-async def read_all[T](items: AsyncIterator[T]) -> list[T]:
+async def collect_items[T](items: AsyncIterator[T]) -> list[T]:
     """Return all items.
 
     A raised `SubscriptionsUnread` has the items of the other subscriptions in `found`.
@@ -171,7 +171,7 @@ class UnreadableCallers:
         if why == SCOPE_LOCKED:
             scope = parse_locked_scope(str(error))
             why = f"{_LOCKED} {scope}"
-        self.record_text(f"{place} ({why})")
+        self.record_unsearched(f"{place} ({why})")
 
     async def read_readable_places[T, R](
         self,
@@ -185,7 +185,9 @@ class UnreadableCallers:
         Records the places that cannot be read, under the text that `name` returns. Omits deleted
         places. Close the generator to cancel the reads in progress.
         """
-        async with aclosing(read_remaining_ahead(self.search, places, key, read)) as readings:
+        async with aclosing(
+            read_remaining_places_ahead(self.search, places, key, read)
+        ) as readings:
             async for place, reading in readings:
                 try:
                     found = await reading
@@ -210,7 +212,7 @@ class UnreadableCallers:
             self.record_place(what, err)
             return ()
 
-    async def list_with_locks(
+    async def list_resources_with_locks(
         self, resources: ResourceReader, resource_type: str, api_version: str, what: str
     ) -> tuple[Sequence[Mapping[str, object]], ReadOnlyLocks]:
         """Return the resources of a type, as far as they can be read, and the read-only locks.
@@ -231,7 +233,7 @@ class UnreadableCallers:
             self.record_place(what, err)
             return ReadOnlyLocks({})
 
-    def record_text(self, text: str) -> None:
+    def record_unsearched(self, text: str) -> None:
         """Record a text about what was not searched, unless it is recorded already."""
         if text not in self.search.unreadable:
             self.search.unreadable.append(text)

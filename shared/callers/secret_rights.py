@@ -16,7 +16,7 @@ class SecretRights:
         self._vaults: dict[str, KeyVault] = {}
         self._roles: dict[tuple[str, str], Sequence[RoleAssignment]] = {}
 
-    async def find_obstacle(self, secret: str, readers: Sequence[SecretReader]) -> str:
+    async def find_secret_obstacle(self, secret: str, readers: Sequence[SecretReader]) -> str:
         """Return why one of the readers may be unable to read a secret, or "" if all can.
 
         `secret` is its address. Raises `NotFound` if the vault does not exist, and `PlatformError`
@@ -36,10 +36,10 @@ class SecretRights:
     async def find_reader(self, secret: str, readers: Sequence[SecretReader]) -> SecretReader:
         """Return the first reader that can read a secret, or the first of all if none can.
 
-        Raises the errors of `find_obstacle`.
+        Raises the errors of `find_secret_obstacle`.
         """
         for reader in readers if len(readers) > 1 else ():
-            if not await self.find_obstacle(secret, [reader]):
+            if not await self.find_secret_obstacle(secret, [reader]):
                 return reader
         return readers[0]
 

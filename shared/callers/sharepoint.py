@@ -147,11 +147,11 @@ class SharePointCallers(JsonServiceCallers):
                         places += await self._read_scripts(site)
                         searched_hosts.add(host)
             except NotFound:
-                unreadable.record_text(f"SharePoint site {site} (not found)")
+                unreadable.record_unsearched(f"SharePoint site {site} (not found)")
             except PlatformError as err:
                 unreadable.record_place(f"SharePoint site {site}", err)
         for host in sorted(hosts - searched_hosts):
-            unreadable.record_text(f"site scripts of {host}")
+            unreadable.record_unsearched(f"site scripts of {host}")
         return places
 
     async def _read_lists(self, site: str) -> Sequence[_Place]:

@@ -62,13 +62,15 @@ class WholeResourceCallers(SearchedCallers):
         self, environments: Sequence[Environment], unreadable: UnreadableCallers
     ) -> AsyncGenerator[Caller]:
         needs = self.required_permissions
-        found, locks = await unreadable.list_with_locks(
+        found, locks = await unreadable.list_resources_with_locks(
             self._reader, needs.resource_type, needs.api_version, f"{self.noun}s"
         )
         for resource in unreadable.search.list_remaining_places(found, get_id):
             hidden = [*self.find_unreadable_parts(mapping_at(resource, "properties"))]
             for part in hidden:
-                unreadable.record_text(f"{part} of the {self.noun} {text_at(resource, 'name')}")
+                unreadable.record_unsearched(
+                    f"{part} of the {self.noun} {text_at(resource, 'name')}"
+                )
             reason = _HIDDEN if hidden else locks.describe(get_id(resource))
             label = f"{self.noun} {text_at(resource, 'name')}"
             place = self.build_place(get_id(resource), label, reason)
@@ -91,7 +93,9 @@ class WholeResourceCallers(SearchedCallers):
         wanted = as_mapping(order_names_like(before, json.loads(value.text)))
         version = self.required_permissions.api_version
         await self._writer.put(caller.address, version, wanted, etag="*")
-        if self._get_parts(await self._get_resource(caller)) != self._get_parts(wanted):
+        if self._list_part_values(await self._get_resource(caller)) != self._list_part_values(
+            wanted
+        ):
             raise Conflict(f"The {caller.label} was changed by somebody else")
 
     async def _get_resource(self, caller: Caller) -> Mapping[str, object]:
@@ -109,15 +113,15 @@ class WholeResourceCallers(SearchedCallers):
             if key not in self.properties_set_by_azure
         }
         if identity := mapping_at(resource, "identity"):
-            content["identity"] = _format_identity(identity)
+            content["identity"] = _build_written_identity(identity)
         return json.dumps(content, sort_keys=True)
 
-    def _get_parts(self, resource: Mapping[str, object]) -> list[object]:
+    def _list_part_values(self, resource: Mapping[str, object]) -> list[object]:
         properties = mapping_at(resource, "properties")
         return [properties.get(part) or None for part in self.parts]
 
 
-def _format_identity(identity: Mapping[str, object]) -> Mapping[str, object]:
+def _build_written_identity(identity: Mapping[str, object]) -> Mapping[str, object]:
     assigned = mapping_at(identity, "userAssignedIdentities")
     chosen: dict[str, object] = {"type": identity.get("type")}
     return chosen | ({"userAssignedIdentities": {one: {} for one in assigned}} if assigned else {})

@@ -37,7 +37,7 @@ from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.host_matching import ClaimedHosts, is_microsoft_host
 from shared.domain.permissions import FIREWALL_GROUP, RequiredPermissions
 from shared.errors import Conflict, JobBlocked
-from shared.firewalls.azure_resources import AzureResources, read_below_each
+from shared.firewalls.azure_resources import AzureResources, read_children_of_each
 from shared.ports import ResourceWriter
 from shared.reason import Reason
 
@@ -74,7 +74,7 @@ class AppServices(AzureResources):
         return await self._read_sites(site for site in sites if _serves_any_host(site, hosts))
 
     async def _read_sites(self, sites: Iterable[Mapping[str, object]]) -> list[Firewall]:
-        configured = await read_below_each(sites, self._read_config)
+        configured = await read_children_of_each(sites, self._read_config)
         return [read(*one) for one in configured for read in (parse_site, parse_scm_site)]
 
     async def propose_fix(self, issue: FirewallIssue) -> FirewallFix:
@@ -197,7 +197,7 @@ def parse_site(site: Mapping[str, object], config: Mapping[str, object]) -> Fire
         kind=AppServices.kind,
         id=text_at(site, "id") or name,
         name=name,
-        hosts=frozenset(host for host in _list_hosts(site) if not _is_scm(host)),
+        hosts=frozenset(host for host in _list_site_hosts(site) if not _is_scm_host(host)),
         rules=(),
         default=RuleAction.DENY,
     )
@@ -217,7 +217,7 @@ def parse_scm_site(site: Mapping[str, object], config: Mapping[str, object]) -> 
         main,
         id=f"{main.id}#scm",
         name=f"{main.name} (scm)",
-        hosts=frozenset(filter(_is_scm, _list_hosts(site))) or _derive_scm_hosts(main),
+        hosts=frozenset(filter(_is_scm_host, _list_site_hosts(site))) or _derive_scm_hosts(main),
     )
     if properties.get("scmIpSecurityRestrictionsUseMain") or _is_closed(site, properties):
         return scm
@@ -320,7 +320,7 @@ def _is_closed(site: Mapping[str, object], properties: Mapping[str, object]) -> 
     return any((text_at(part, "publicNetworkAccess") or "").lower() == "disabled" for part in shown)
 
 
-def _list_hosts(site: Mapping[str, object]) -> set[str]:
+def _list_site_hosts(site: Mapping[str, object]) -> set[str]:
     properties = mapping_at(site, "properties")
     names: list[object] = [properties.get("defaultHostName")]
     for member in ("hostNames", "enabledHostNames"):
@@ -329,7 +329,7 @@ def _list_hosts(site: Mapping[str, object]) -> set[str]:
     return {name.lower() for name in names if isinstance(name, str) and name}
 
 
-def _is_scm(host: str) -> bool:
+def _is_scm_host(host: str) -> bool:
     return host.split(".")[1:2] == ["scm"] and is_microsoft_host(host)
 
 

@@ -87,7 +87,8 @@ class AzureFirewalls(AzureResources):
         """Return the addresses of an IP group."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
         return ListEntries(
-            texts=frozenset(map(json.dumps, _list_addresses(group))), etag=_get_version(group)
+            texts=frozenset(map(json.dumps, _list_group_addresses(group))),
+            etag=_get_group_version(group),
         )
 
     async def update_list(
@@ -95,9 +96,9 @@ class AzureFirewalls(AzureResources):
     ) -> Sequence[str]:
         """Replace all addresses of an IP group, because Azure cannot add or remove one alone."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
-        if _get_version(group) != change.present.etag:
+        if _get_group_version(group) != change.present.etag:
             raise Conflict(f"{opening.resource_id} has changed")
-        kept = [one for one in _list_addresses(group) if json.dumps(one) not in change.remove]
+        kept = [one for one in _list_group_addresses(group) if json.dumps(one) not in change.remove]
         body = {
             **{member: group[member] for member in ("location", "tags") if member in group},
             "properties": {"ipAddresses": [*kept, *map(json.loads, change.add)]},
@@ -122,7 +123,9 @@ class AzureFirewalls(AzureResources):
             route_tables=await self._list_resources("routeTables"),
         )
         alone = [
-            one for key, one in policies.items() if key not in _find_used_policies(listed, policies)
+            one
+            for key, one in policies.items()
+            if key not in _find_used_policy_ids(listed, policies)
         ]
         for resource in listed:
             policy_id = _get_policy_id(resource, "firewallPolicy")
@@ -144,7 +147,7 @@ class AzureFirewalls(AzureResources):
     ) -> list[tuple[Firewall, tuple[TrafficRule, ...]]]:
         rules = RuleReader(ip_groups=context.ip_groups, users=users)
         if policy_id:
-            async for groups in self._read_groups(policy_id, context, rules):
+            async for groups in self._read_rule_collection_groups(policy_id, context, rules):
                 rules.collect_rule_groups(groups)
         else:
             rules.collect_classic_rules(resource)
@@ -164,7 +167,7 @@ class AzureFirewalls(AzureResources):
         )
         return split_firewall_by_target(whole, rules.nat, rules.network, context.hosts)
 
-    async def _read_groups(
+    async def _read_rule_collection_groups(
         self, policy_id: str, context: _Context, rules: RuleReader
     ) -> AsyncIterator[list[Document]]:
         chain: list[str] = []
@@ -184,14 +187,14 @@ class AzureFirewalls(AzureResources):
         return await self._resources.list(f"Microsoft.Network/{name}", API_VERSION)
 
 
-def _list_addresses(group: Document) -> list[str]:
+def _list_group_addresses(group: Document) -> list[str]:
     listed = mapping_at(group, "properties").get("ipAddresses")
     return [*map(str, listed)] if isinstance(listed, list) else []
 
 
-def _get_version(group: Document) -> str:
+def _get_group_version(group: Document) -> str:
     """Return a value that changes when the group's addresses change."""
-    return text_at(group, "etag") or json.dumps(_list_addresses(group))
+    return text_at(group, "etag") or json.dumps(_list_group_addresses(group))
 
 
 def _get_id(resource: Document) -> str:
@@ -202,7 +205,7 @@ def _get_policy_id(resource: Document, member: str) -> str:
     return _get_id(mapping_at(resource, "properties", member))
 
 
-def _find_used_policies(listed: Sequence[Document], policies: Mapping[str, Document]) -> set[str]:
+def _find_used_policy_ids(listed: Sequence[Document], policies: Mapping[str, Document]) -> set[str]:
     """Return the ids of the policies that are not read without a firewall.
 
     These are the policies that a firewall or another policy names, and those with a list of their

@@ -17,7 +17,7 @@ class AzureResources:
         self._resources = resources
 
 
-async def read_below_each[R](
+async def read_children_of_each[R](
     resources: Iterable[Resource], read: Callable[[str], Coroutine[Any, Any, R]]
 ) -> list[tuple[Resource, R]]:
     """Return each resource with the result of `read` for its id.
@@ -26,11 +26,11 @@ async def read_below_each[R](
     listed.
     """
 
-    async def read_one(resource: Resource) -> list[tuple[Resource, R]]:
+    async def read_children(resource: Resource) -> list[tuple[Resource, R]]:
         try:
             return [(resource, await read(str(resource.get("id"))))]
         except NotFound:
             return []
 
-    found = await read_each(resources, read_one)
+    found = await read_each(resources, read_children)
     return [one for some in found for one in some]

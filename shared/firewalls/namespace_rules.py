@@ -19,7 +19,7 @@ from shared.domain.network.firewall_fix_text import (
 )
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.ip_rules import MOST_RULES, build_namespace_firewall
-from shared.firewalls.azure_resources import AzureResources, read_below_each
+from shared.firewalls.azure_resources import AzureResources, read_children_of_each
 
 API_VERSION = "2024-01-01"
 
@@ -41,7 +41,7 @@ class NamespaceRules(AzureResources, ABC):
 
     async def read(self) -> list[Firewall]:
         listed = await self._resources.list(self.resource_type, API_VERSION)
-        found = await read_below_each(listed, self._read_rule_set)
+        found = await read_children_of_each(listed, self._read_rule_set)
         return [build_namespace_firewall(self.kind, one, rules) for one, rules in found]
 
     async def _read_rule_set(self, namespace_id: str) -> Mapping[str, object]:

@@ -319,13 +319,15 @@ def _covers_destination(rule: Mapping[str, object], destination: str | None) -> 
 def _parse_rule(rule: Mapping[str, object], *, is_whole: bool) -> FirewallRule:
     properties = mapping_at(rule, "properties")
     access = (text_at(properties, "access") or "").lower()
-    source_ports = _list_texts(properties, "sourcePortRange", "sourcePortRanges")
+    source_ports = _list_property_texts(properties, "sourcePortRange", "sourcePortRanges")
     # Members of an application security group are inside the network, where no flow is. So a rule
     # with such a source has no source here and matches nothing.
     return FirewallRule(
         name=text_at(rule, "name") or "",
         action=RuleAction.ALLOW if access == "allow" else RuleAction.DENY,
-        sources=tuple(_list_texts(properties, "sourceAddressPrefix", "sourceAddressPrefixes")),
+        sources=tuple(
+            _list_property_texts(properties, "sourceAddressPrefix", "sourceAddressPrefixes")
+        ),
         is_certain=is_whole
         and (not source_ports or "*" in source_ports)
         and access in {"allow", "deny"}
@@ -336,9 +338,9 @@ def _parse_rule(rule: Mapping[str, object], *, is_whole: bool) -> FirewallRule:
 def _list_destinations(rule: Mapping[str, object]) -> list[str]:
     properties = mapping_at(rule, "properties")
     groups = objects_at(properties, "destinationApplicationSecurityGroups")
-    return _list_texts(properties, "destinationAddressPrefix", "destinationAddressPrefixes") + [
-        text_at(group, "id") or "" for group in groups
-    ]
+    return _list_property_texts(
+        properties, "destinationAddressPrefix", "destinationAddressPrefixes"
+    ) + [text_at(group, "id") or "" for group in groups]
 
 
 def _has_any_destination(rule: Mapping[str, object]) -> bool:
@@ -358,11 +360,11 @@ def _is_about_inbound_https(rule: Mapping[str, object]) -> bool:
 
 def _matches_https(properties: Mapping[str, object]) -> bool | None:
     """Return whether a rule covers port 443, or None if that is unknown."""
-    ports = _list_texts(properties, "destinationPortRange", "destinationPortRanges")
+    ports = _list_property_texts(properties, "destinationPortRange", "destinationPortRanges")
     return includes_port(ports, HTTPS)
 
 
-def _list_texts(properties: Mapping[str, object], single: str, several: str) -> list[str]:
+def _list_property_texts(properties: Mapping[str, object], single: str, several: str) -> list[str]:
     listed = properties.get(several)
     values: list[object] = [properties.get(single)]
     # A template may have `[parameters('…')]` instead of a list.

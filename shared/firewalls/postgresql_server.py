@@ -13,7 +13,7 @@ from shared.domain.network.range_rules import (
     format_range_children,
     format_range_commands,
 )
-from shared.firewalls.azure_resources import AzureResources, read_below_each
+from shared.firewalls.azure_resources import AzureResources, read_children_of_each
 
 
 class PostgresqlServers(AzureResources):
@@ -29,7 +29,7 @@ class PostgresqlServers(AzureResources):
         for resource_type, version in self._types:
             listed = await self._resources.list(resource_type, version)
             rules_of = partial(self._read_rules, version)
-            for server, rules in await read_below_each(listed, rules_of):
+            for server, rules in await read_children_of_each(listed, rules_of):
                 properties = mapping_at(server, "properties")
                 network = mapping_at(properties, "network") or properties
                 access = network.get("publicNetworkAccess")

@@ -17,7 +17,7 @@ from shared.domain.network.range_rules import (
     format_range_commands,
     list_missing_ranges,
 )
-from shared.firewalls.azure_resources import AzureResources, read_below_each
+from shared.firewalls.azure_resources import AzureResources, read_children_of_each
 
 API_VERSION = "2021-11-01"
 #: Most rules of a server.
@@ -33,7 +33,7 @@ class SqlServers(AzureResources):
     async def read(self) -> list[Firewall]:
         listed = await self._resources.list(self.resource_type, API_VERSION)
         found: list[Firewall] = []
-        for server, rules in await read_below_each(listed, self._read_rules):
+        for server, rules in await read_children_of_each(listed, self._read_rules):
             access = mapping_at(server, "properties").get("publicNetworkAccess")
             found.append(build_database_server_firewall(self.kind, server, rules, access))
         return found

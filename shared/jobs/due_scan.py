@@ -130,7 +130,7 @@ async def restore_wake_ups(services: Services) -> None:
         await kind.schedule_wake_up(services, *missing)
 
 
-async def promote_waiters(services: Services) -> RequestQueueStatus:
+async def wake_up_next_jobs(services: Services) -> RequestQueueStatus:
     """Make jobs in the request queue due earlier if requests will be available earlier. Return the
     status of the queue.
 
@@ -146,7 +146,7 @@ async def promote_waiters(services: Services) -> RequestQueueStatus:
             return await _make_due(services, kinds[table], (place[0], place[1]), turn)
         return True
 
-    return await services.request_budget.promote_waiters(make_turn_due)
+    return await services.request_budget.wake_up_next_jobs(make_turn_due)
 
 
 async def _make_due[J: DurableJob[Any]](

@@ -106,7 +106,7 @@ class KeepsVersions(Protocol):
 class RefersToSecrets(Protocol):
     """A `CallerKind` whose places can contain a reference to a Key Vault secret."""
 
-    async def find_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
+    async def find_secret_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
         """Return, by the place's address, why a place may be unable to read its secret.
 
         The reason is "" if the place can read it. `secrets` maps the address of each place to that

@@ -89,7 +89,7 @@ class RequestBudget(Protocol):
     async def read_queue_status(self) -> RequestQueueStatus:
         """Return how many jobs wait in the queue, and for how long."""
 
-    async def promote_waiters(
+    async def wake_up_next_jobs(
         self, wake: Callable[[QueuedJob], Awaitable[bool]]
     ) -> RequestQueueStatus:
         """Wake the jobs whose turn comes within the next minutes.

@@ -15,7 +15,7 @@ class FlowSharing(Protocol):
     async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
         """Return all shares of a flow. Raises `NotFound` if the flow does not exist."""
 
-    async def list_each(
+    async def list_shares_by_flow(
         self, environment: Environment, workflow_ids: Sequence[str]
     ) -> dict[str, Sequence[Share] | CmkflowError]:
         """Return all shares, or an error, by flow id. One request reads many flows."""

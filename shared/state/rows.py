@@ -189,9 +189,9 @@ class Table[T]:
         by_partition = groupby(
             self.split_into_batches(*items), key=lambda batch: batch[0].row.partition
         )
-        await do_each([list(batches) for _, batches in by_partition], self._write_each)
+        await do_each([list(batches) for _, batches in by_partition], self._write_batches)
 
-    async def _write_each(self, batches: Iterable[Sequence[UpsertRow]]) -> None:
+    async def _write_batches(self, batches: Iterable[Sequence[UpsertRow]]) -> None:
         for batch in batches:
             await self.store.write(*batch)
 
@@ -319,7 +319,7 @@ class Table[T]:
         partition, key = self._address(item)
         text = self._adapter.dump_json(item).decode()
         if unknown:
-            text = unknown.add_to(text)
+            text = unknown.add_to_json(text)
         # Inputs are already redacted; this covers the rest, as for logs and responses.
         text = mask_signatures(text)
         chunks = {

@@ -18,7 +18,7 @@ class UnknownFields:
     #: The JSON that this release writes for the same item.
     known: str
 
-    def add_to(self, text: str) -> str:
+    def add_to_json(self, text: str) -> str:
         """Return the JSON of a changed item with the unknown fields of the stored one."""
         merged = _merge_unknown_members(*map(json.loads, (self.stored, self.known, text)))
         return json.dumps(merged, ensure_ascii=False, separators=(",", ":"))

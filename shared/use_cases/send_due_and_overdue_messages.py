@@ -11,7 +11,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.domain.request_demand import RequestQueueStatus
 from shared.errors import Conflict, NotFound
-from shared.jobs.due_scan import promote_waiters, send_due_messages
+from shared.jobs.due_scan import send_due_messages, wake_up_next_jobs
 from shared.jobs.job_kinds import ENVIRONMENT, FLOW
 from shared.reason import ClearedBy, Reason
 from shared.services import Services
@@ -35,7 +35,7 @@ async def send_due_and_overdue_messages(services: Services) -> int:
     """
     await delete_settled_alerts(services)
     await _alert_outages(services)
-    await _alert_request_queue_problems(services, await promote_waiters(services))
+    await _alert_request_queue_problems(services, await wake_up_next_jobs(services))
     scanned = await send_due_messages(services)
     for plan in scanned.expiring_plans:
         async with catch_row_errors(

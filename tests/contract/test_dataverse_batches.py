@@ -50,7 +50,7 @@ async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
 async def test_many_flows_are_read_in_few_batches(app: Adapters) -> None:
     environment, ids = await app.read_environment(), [build_id(number) for number in range(MANY)]
 
-    shares = await app.flow_sharing.list_each(environment, ids)
+    shares = await app.flow_sharing.list_shares_by_flow(environment, ids)
     held = await app.solutions.read_solution_ids(environment, ids)
 
     assert shares == {one: [] for one in ids}
@@ -99,7 +99,7 @@ async def test_single_read_is_not_sent_as_a_batch(app: Adapters) -> None:
     calls.reset()
 
     await app.workflows.get(environment, build_id(0))
-    await app.flow_sharing.list_each(environment, [build_id(0)])
+    await app.flow_sharing.list_shares_by_flow(environment, [build_id(0)])
 
     assert BATCHES not in calls.routes
     assert calls.routes.total() == 2
@@ -110,7 +110,7 @@ async def test_rejected_read_does_not_affect_other_reads_of_the_batch(app: Adapt
         Fault(route=SHARES, status=429, headers={"Retry-After": "7"}, skip=2)
     )
 
-    found = await app.flow_sharing.list_each(
+    found = await app.flow_sharing.list_shares_by_flow(
         await app.read_environment(), [HTTP_FLOW, GONE, PARENT_FLOW, build_id(1)]
     )
 
@@ -144,7 +144,7 @@ async def test_failed_batch_does_not_affect_other_batches(app: Adapters) -> None
     app.world.tenant.faults.add(Fault(route=BATCHES, status=503, times=10))
     ids = [build_id(number) for number in range(MANY)]
 
-    found = await app.flow_sharing.list_each(await app.read_environment(), ids)
+    found = await app.flow_sharing.list_shares_by_flow(await app.read_environment(), ids)
 
     silent = [one for one in found.values() if isinstance(one, CmkflowError)]
     assert all(isinstance(one, ServiceUnavailable) for one in silent)

@@ -28,7 +28,7 @@ ADAPTERS = Path(__file__).parents[2] / "shared" / "adapters"
 #: A call of a function that reads a list by pages.
 PAGED = re.compile(
     r"(_http|http|service|_service|_contents|_application)\.(read_items|read_page)\("
-    r"|_dataverse\.(read_rows|read_page|read_rows_of_all|read_rows_or_errors)\(|read_page_at\("
+    r"|_dataverse\.(read_rows|read_page|read_rows_of_all_queries|read_rows_or_errors)\(|read_page_at\("
 )
 #: Modules that pass pages on; the reads of others go through them.
 CLIENTS = {

@@ -404,7 +404,7 @@ async def test_every_answer_of_a_storage_account_corrects_the_clock() -> None:
     async def read_time_after(ask: Callable[[Store], Awaitable[object]]) -> datetime:
         clock = StoreClock(wrong)
         async with TableServiceClient.from_connection_string(
-            get_azurite_address(), raw_response_hook=clock.record_time
+            get_azurite_address(), raw_response_hook=clock.note_time
         ) as service:
             assert clock.now() == wrong.now()
             with suppress(Conflict):

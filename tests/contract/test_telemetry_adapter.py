@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from local_cloud.collector import Collector
-from shared.adapters.telemetry.exporters import build_for_insights, build_telemetry
+from shared.adapters.telemetry.exporters import build_telemetry, build_telemetry_for_insights
 from shared.adapters.telemetry.open_telemetry import OpenTelemetry
 from shared.bootstrap import core_services
 from shared.errors import JobBlocked, MustWait
@@ -186,7 +186,7 @@ def test_application_insights_gets_dependencies_and_metrics_only(
     monkeypatch.setattr(Ingestion, "received", [], raising=False)
     with ThreadingHTTPServer(("127.0.0.1", 0), Ingestion) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        telemetry = build_for_insights(
+        telemetry = build_telemetry_for_insights(
             "InstrumentationKey=00000000-0000-4000-8000-000000000000;"
             f"IngestionEndpoint=http://127.0.0.1:{server.server_port}/",
             None,

@@ -55,5 +55,5 @@ def build_store_clock(store_time: datetime, *, local: datetime) -> StoreClock:
     """
     clock = StoreClock(ManualClock(local), lambda: 0.0)
     headers = {"Date": format_datetime(store_time, usegmt=True), "x-ms-request-id": "1"}
-    clock.record_time(SimpleNamespace(http_response=SimpleNamespace(headers=headers)))
+    clock.note_time(SimpleNamespace(http_response=SimpleNamespace(headers=headers)))
     return clock

@@ -36,7 +36,7 @@ class UnlimitedRequests:
     async def read_queue_status(self) -> RequestQueueStatus:
         return RequestQueueStatus(row=("", "", ""), waiting=0, requests_per_minute=1_000)
 
-    async def promote_waiters(
+    async def wake_up_next_jobs(
         self, wake: Callable[[QueuedJob], Awaitable[bool]]
     ) -> RequestQueueStatus:
         return await self.read_queue_status()

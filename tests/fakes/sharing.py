@@ -88,7 +88,7 @@ class FakeFlowSharing:
             for principal, rights in list_shares(self._world, flow).items()
         ]
 
-    async def list_each(
+    async def list_shares_by_flow(
         self, environment: Environment, workflow_ids: Sequence[str]
     ) -> dict[str, Sequence[Share] | CmkflowError]:
         found: dict[str, Sequence[Share] | CmkflowError] = {}

@@ -65,7 +65,7 @@ class Queue:
             job = min(self.due, key=self.due.__getitem__)
             if timer <= self.due[job]:
                 self.clock.advance_to(timer)
-                await self.budget.promote_waiters(self.promote_job)
+                await self.budget.wake_up_next_jobs(self.promote_job)
                 self.readings += 1
                 timer += MINUTE
                 continue

@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 import pytest
 
-from shared.callers.search import UnreadableCallers, read_remaining_ahead
+from shared.callers.search import UnreadableCallers, read_remaining_places_ahead
 from shared.concurrency import MOST_CONCURRENT
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.errors import Conflict, NotFound, PlatformError
@@ -38,7 +38,7 @@ async def run_search(
 ) -> list[str]:
     """Search the places, and stop before `stop_at`, as a search without remaining requests does."""
     answers: list[str] = []
-    readings = read_remaining_ahead(search, PLACES[::-1], str, reader.read)
+    readings = read_remaining_places_ahead(search, PLACES[::-1], str, reader.read)
     async with aclosing(readings):
         async for place, reading in readings:
             if place == stop_at:

@@ -73,9 +73,9 @@ class Work:
         await self.send_requests_for(MINUTE * 15)
         assert count_most_within(self.made, MINUTE) <= 5
         assert len(self.made) - before >= 5 * 9
-        assert (await self.budgets[1].promote_waiters(report_waiting)).reset == (ROW,)
+        assert (await self.budgets[1].wake_up_next_jobs(report_waiting)).reset == (ROW,)
         self.clock.advance(DAY)
-        assert (await self.budgets[1].promote_waiters(report_waiting)).reset == ()
+        assert (await self.budgets[1].wake_up_next_jobs(report_waiting)).reset == ()
 
 
 async def report_waiting(_: QueuedJob) -> bool:
@@ -133,7 +133,7 @@ async def test_damaged_place_in_the_line_is_removed_by_the_timer(garbage: str) -
     await work.send_requests_for(MINUTE * 3)
     assert len(work.made) >= 5
     assert (await work.budgets[0].read_queue_status()).waiting <= 1
-    line = await work.budgets[0].promote_waiters(report_waiting)
+    line = await work.budgets[0].wake_up_next_jobs(report_waiting)
 
     assert line.removed == (PLACE,)
     assert PLACE not in work.store.rows
@@ -146,4 +146,4 @@ async def test_pause_requested_by_a_service_ends_within_a_day() -> None:
     await work.send_requests_for(MINUTE * 3)
 
     assert work.made
-    assert (await work.budgets[0].promote_waiters(report_waiting)).reset == ()
+    assert (await work.budgets[0].wake_up_next_jobs(report_waiting)).reset == ()

@@ -270,9 +270,9 @@ async def test_jobs_whose_turn_comes_within_two_minutes_are_promoted_once() -> N
         return True
 
     here.clock.advance(MINUTE * 5)
-    await here.budgets[0].promote_waiters(record_promotion)
+    await here.budgets[0].wake_up_next_jobs(record_promotion)
     first = [*called]
-    await here.budgets[1].promote_waiters(record_promotion)
+    await here.budgets[1].wake_up_next_jobs(record_promotion)
 
     assert called == first
     assert [turn.queue_position for turn in first] == [f"3-{number:04}" for number in range(5, 20)]
@@ -292,7 +292,7 @@ async def test_last_job_of_a_long_queue_is_promoted_when_earlier_jobs_give_up() 
         return turn.queue_position == last.queue_position
 
     here.clock.advance(MINUTE * 4)
-    await here.budgets[0].promote_waiters(record_promotion)
+    await here.budgets[0].wake_up_next_jobs(record_promotion)
 
     assert comes - here.made[0] > timedelta(hours=7)
     assert called[-1] == last.queue_position
@@ -313,7 +313,7 @@ async def test_job_that_starts_during_its_promotion_leaves_no_queue_place() -> N
         return True
 
     here.clock.advance(MINUTE * 5)
-    await one.promote_waiters(record_promotion)
+    await one.wake_up_next_jobs(record_promotion)
 
     assert (await here.list_queued_jobs())[0] == "3-0006"
 

@@ -81,6 +81,6 @@ def test_app_resolves_references_with_the_chosen_identity(
         "properties": {"keyVaultReferenceIdentity": chosen},
     }
 
-    assert SiteEntity.model_validate(site).to_reader() == SecretReader(
+    assert SiteEntity.model_validate(site).to_secret_reader() == SecretReader(
         name="shop", principal_id=principal
     )

@@ -46,7 +46,7 @@ class Machine(ObservedStore):
         """Record the date of a response, which is in whole seconds and up to a second old."""
         sent = self.world.now() - self.random.random() * SECOND
         date = format_datetime(sent.replace(microsecond=0), usegmt=True)
-        self.clock.record_time(build_answer(date))
+        self.clock.note_time(build_answer(date))
 
     def observe(self, *_request: object) -> None:
         self.record_store_time()
@@ -117,11 +117,11 @@ async def test_clock_uses_the_machine_time_until_the_store_answers() -> None:
     clock = StoreClock(local, lambda: 0.0)
     date = format_datetime(START + 60 * MINUTE, usegmt=True)
     for one in (build_answer(None), build_answer("yesterday"), build_answer(date, is_store=False)):
-        clock.record_time(one)
+        clock.note_time(one)
 
     assert clock.now() == local.now()
 
-    clock.record_time(build_answer(date))
+    clock.note_time(build_answer(date))
 
     assert clock.now() == START + 60 * MINUTE
 
@@ -130,7 +130,7 @@ async def test_one_wrong_date_is_discarded() -> None:
     """The clock forgets a date far in the future within twenty minutes."""
     world = ManualClock()
     one = Machine(world, MemoryStore(), timedelta(0), 1)
-    one.clock.record_time(build_answer(format_datetime(START + timedelta(days=1), usegmt=True)))
+    one.clock.note_time(build_answer(format_datetime(START + timedelta(days=1), usegmt=True)))
     for _ in range(21):
         world.advance(MINUTE)
         one.record_store_time()

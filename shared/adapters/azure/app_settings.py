@@ -53,7 +53,7 @@ class SiteEntity(Wire):
         is_workflow_app = "workflowapp" in (self.kind or "").lower().split(",")
         return Site(id=self.id, name=self.name, hosts=tuple(hosts), is_workflow_app=is_workflow_app)
 
-    def to_reader(self) -> SecretReader:
+    def to_secret_reader(self) -> SecretReader:
         """Return the app or slot with the identity that resolves its Key Vault references."""
         identity = self.identity or _Identity()
         chosen = self.properties.key_vault_reference_identity or _SYSTEM_ASSIGNED
@@ -126,7 +126,7 @@ class SiteAppSettings(AppSettings):
         app_id = "/".join(site_id.split("/")[:9])
         app = await self._resources.get(app_id, _VERSION)
         slots = await self._resources.list_children(app_id, "slots", _VERSION)
-        return [parse_wire(SiteEntity, one).to_reader() for one in (app, *slots)]
+        return [parse_wire(SiteEntity, one).to_secret_reader() for one in (app, *slots)]
 
     async def read_reference_statuses(self, site_id: str) -> Mapping[str, str]:
         found = await self._resources.list_children(site_id, self._references, _VERSION)

@@ -73,5 +73,5 @@ class VaultClient:
 
         credential = self._service.credential
         assert credential is not None  # required by KeyClient, although the pipeline signs requests
-        async with self._http.open_request(self._service, vault_url) as pipeline:
+        async with self._http.open_pipeline(self._service, vault_url) as pipeline:
             yield KeyClient(vault_url, credential, api_version=_API_VERSION, pipeline=pipeline)

@@ -11,7 +11,7 @@ from shared.adapters.http.client import (
     HttpService,
     ServiceRequest,
     parse_object,
-    require_next_on_service,
+    require_next_page_on_service,
 )
 from shared.domain.clouds import Cloud
 from shared.domain.definitions.json_values import as_mapping
@@ -160,7 +160,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
             params={} if url else {"api-version": api_version},
         )
         if url:  # it was stored in a row
-            require_next_on_service(self._service, self._url + path, url)
+            require_next_page_on_service(self._service, self._url + path, url)
         items, following = await self._http.read_page(self._service, call)
         return ResultPage(items=tuple(map(as_mapping, items)), cursor=following)
 

@@ -13,7 +13,7 @@ from shared.adapters.http.client import (
     ServiceRequest,
     parse_object,
     parse_page,
-    require_next_on_service,
+    require_next_page_on_service,
 )
 from shared.domain.clouds import Cloud
 from shared.domain.network.service_tags import ServiceTagList, parse_service_tags
@@ -49,7 +49,7 @@ class DiscoveredServiceTags(ServiceTags):
         first = parse_object(self._service, await self._http.send(self._service, call))
         entries, following = parse_page(self._service, first, member="values", link="nextLink")
         if following:
-            require_next_on_service(self._service, call.url, following)
+            require_next_page_on_service(self._service, call.url, following)
             rest = ServiceRequest(method="GET", url=following)
             more = self._http.read_items(self._service, rest, member="values")
             entries = [*entries, *[item async for item in more]]

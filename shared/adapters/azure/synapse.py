@@ -65,7 +65,7 @@ class WorkspaceArtifacts(SynapseArtifacts):
 
     async def _read_object_id(self, url: str) -> str:
         credential, token = self._service.credential, ""
-        async with self._http.open_request(self._service, url):
+        async with self._http.open_pipeline(self._service, url):
             if credential:
                 token = (await credential.get_token(self._service.scope)).token
         payload = token.partition(".")[2].partition(".")[0]
@@ -111,7 +111,7 @@ class WorkspaceArtifacts(SynapseArtifacts):
                 raise ServiceUnavailable(text) from err
         if answer.status == _ACCEPTED:
             raise ServiceUnavailable(f"{self._service.name}: still saving", retry_after=later)
-        await self._require_success(answer)
+        await self._require_saved(answer)
 
     def _build_status_request(
         self, call: ServiceRequest, answer: ServiceResponse
@@ -126,7 +126,7 @@ class WorkspaceArtifacts(SynapseArtifacts):
             raise ServiceUnavailable(f"{self._service.name}: no state of the save")
         return ServiceRequest(method="GET", url=location)
 
-    async def _require_success(self, answer: ServiceResponse) -> None:
+    async def _require_saved(self, answer: ServiceResponse) -> None:
         """Raise an error if the workspace could not save, which it reports with status 200."""
         body = parse_object(self._service, answer)
         error = mapping_at(body, "error")
@@ -139,7 +139,7 @@ class WorkspaceArtifacts(SynapseArtifacts):
                 headers=answer.headers,
                 body=answer.body,
             )
-            raise await self._http.convert_failed_response(self._service, failed)
+            raise await self._http.handle_failed_response(self._service, failed)
 
     def _build_request(self, workspace: str, path: str) -> ServiceRequest:
         url = f"https://{workspace}.{self._domain}/{path}"

@@ -75,7 +75,7 @@ def build_card(notification: Notification) -> dict[str, Any]:
                     color=_choose_colour(waiting.kind),
                 )
             ),
-            *_build_flow_names(notification),
+            *_build_flow_paragraph(notification),
             *(
                 _build_paragraph(
                     _build_text_run(f"{name}: ", weight="Bolder"), _build_text_run(text)
@@ -85,7 +85,7 @@ def build_card(notification: Notification) -> dict[str, Any]:
             ),
         ],
     }
-    if _are_safe([notification.link]):
+    if _are_https_links([notification.link]):
         action = {
             "type": "Action.OpenUrl",
             "title": notification.link_title,
@@ -95,9 +95,9 @@ def build_card(notification: Notification) -> dict[str, Any]:
     return content
 
 
-def _build_flow_names(notification: Notification) -> Iterator[dict[str, Any]]:
+def _build_flow_paragraph(notification: Notification) -> Iterator[dict[str, Any]]:
     action, links = notification.pending_action, notification.flow_links
-    if not action.flows or len(links) != len(action.flows) or not _are_safe(links):
+    if not action.flows or len(links) != len(action.flows) or not _are_https_links(links):
         if text := describe_flows(action):
             yield _build_paragraph(
                 _build_text_run("Flows: ", weight="Bolder"), _build_text_run(text)
@@ -116,7 +116,7 @@ def _build_flow_names(notification: Notification) -> Iterator[dict[str, Any]]:
     yield _build_paragraph(*runs)
 
 
-def _are_safe(links: Iterable[str]) -> bool:
+def _are_https_links(links: Iterable[str]) -> bool:
     """Return whether all links are HTTPS, because Teams rejects a card with any other link."""
     return all(link.startswith("https://") for link in links)
 

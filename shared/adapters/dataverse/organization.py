@@ -72,11 +72,11 @@ class DataverseOrganization(DataverseAdapter, Organization):
         await self._dataverse.send(environment, call)
 
     async def read_names(self, environment: Environment, ids: Sequence[str]) -> dict[str, str]:
-        names = await self._read_names(environment, _USERS, ids)
+        names = await self._read_names_in_table(environment, _USERS, ids)
         others = {one.lower() for one in ids} - names.keys()
-        return names | await self._read_names(environment, _TEAMS, others)
+        return names | await self._read_names_in_table(environment, _TEAMS, others)
 
-    async def _read_names(
+    async def _read_names_in_table(
         self, environment: Environment, table: _People, ids: Collection[str]
     ) -> dict[str, str]:
         names: dict[str, str] = {}

@@ -52,7 +52,7 @@ class DataverseSharing(DataverseAdapter, FlowSharing):
             await self._dataverse.read(environment, _build_shares_request(workflow_id))
         )
 
-    async def list_each(
+    async def list_shares_by_flow(
         self, environment: Environment, workflow_ids: Sequence[str]
     ) -> dict[str, Sequence[Share] | CmkflowError]:
         calls = [_build_shares_request(workflow_id) for workflow_id in workflow_ids]

@@ -56,7 +56,7 @@ class DataverseSolutions(DataverseAdapter, Solutions):
             }
             for ids in batched(sorted(found), IDS_IN_A_FILTER, strict=False)
         ]
-        for row in await self._dataverse.read_rows_of_all(
+        for row in await self._dataverse.read_rows_of_all_queries(
             environment, "solutioncomponents", queries
         ):
             component = parse_wire(_Component, row)
@@ -71,7 +71,7 @@ class DataverseSolutions(DataverseAdapter, Solutions):
             }
             for ids in batched(sorted(set(solution_ids)), IDS_IN_A_FILTER, strict=False)
         ]
-        rows = await self._dataverse.read_rows_of_all(environment, "solutions", queries)
+        rows = await self._dataverse.read_rows_of_all_queries(environment, "solutions", queries)
         return [parse_wire(_Solution, row).to_domain() for row in rows]
 
     async def add_flow(

@@ -15,7 +15,9 @@ class DataverseTextRows(DataverseAdapter, TextRows):
     async def list(self, environment: Environment, column: TextColumn) -> list[TextRow]:
         query = {**_build_query(column), "$filter": column.condition}
         try:
-            rows = await self._dataverse.read_rows_of_all(environment, column.entity_set, [query])
+            rows = await self._dataverse.read_rows_of_all_queries(
+                environment, column.entity_set, [query]
+            )
         except TableNotFound:
             return []
         return [_build_row(column, row) for row in rows]

@@ -17,10 +17,10 @@ from shared.adapters.http.client import (
     HttpService,
     ServiceRequest,
     ServiceResponse,
+    note_new_page_url,
     parse_object,
     parse_page,
-    record_next_page,
-    require_next_on_service,
+    require_next_page_on_service,
 )
 from shared.adapters.http.errors import FailedResponse
 from shared.adapters.http.policies import RequestLimiter
@@ -81,7 +81,10 @@ class Dataverse:
         url = _require_dataverse_url(environment)
         if url not in self._asked:
             calls: list[ServiceRequest] = []
-            self._asked[url] = calls, asyncio.create_task(self._send_reads(environment, calls))
+            self._asked[url] = (
+                calls,
+                asyncio.create_task(self._send_gathered_reads(environment, calls)),
+            )
         calls, answers = self._asked[url]
         calls.append(call)
         number = len(calls) - 1
@@ -91,7 +94,7 @@ class Dataverse:
             raise answer
         return answer
 
-    async def _send_reads(
+    async def _send_gathered_reads(
         self, environment: Environment, calls: Sequence[ServiceRequest]
     ) -> list[_Read]:
         for _ in range(_TURNS):
@@ -113,7 +116,7 @@ class Dataverse:
         size = min(_IN_A_BATCH, max(_FEW, -(-len(calls) // _AT_A_TIME)))
         gate = asyncio.Semaphore(_AT_A_TIME)
 
-        async def read(some: Sequence[ServiceRequest]) -> list[_Read]:
+        async def send_one_batch(some: Sequence[ServiceRequest]) -> list[_Read]:
             async with gate:
                 try:
                     return await self._send_batch(environment, some)
@@ -121,10 +124,13 @@ class Dataverse:
                     return [err] * len(some)
 
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(read(some)) for some in batched(calls, size, strict=False)]
+            tasks = [
+                group.create_task(send_one_batch(some))
+                for some in batched(calls, size, strict=False)
+            ]
         return [answer for task in tasks for answer in task.result()]
 
-    async def read_rows_of_all(
+    async def read_rows_of_all_queries(
         self, environment: Environment, table: str, queries: Sequence[Mapping[str, str]]
     ) -> list[object]:
         """Return the rows of several queries of one table in one list."""
@@ -135,7 +141,7 @@ class Dataverse:
             ]
         rows: list[object] = []
         for query, answer in zip(queries, pages, strict=True):
-            rows += await self._add_next_pages(environment, table, query, answer.result())
+            rows += await self._read_all_pages(environment, table, query, answer.result())
         return rows
 
     async def read_rows_or_errors(
@@ -149,12 +155,12 @@ class Dataverse:
             try:
                 if isinstance(answer, CmkflowError):
                     raise answer
-                found.append(await self._add_next_pages(environment, table, query, answer))
+                found.append(await self._read_all_pages(environment, table, query, answer))
             except CmkflowError as err:
                 found.append(err)
         return found
 
-    async def _add_next_pages(
+    async def _read_all_pages(
         self,
         environment: Environment,
         table: str,
@@ -164,7 +170,7 @@ class Dataverse:
         service, read = self._get_service(environment), set[str]()
         rows, cursor = parse_page(service, first, member="value", link=_LINK)
         while cursor:
-            record_next_page(service, cursor, read)
+            note_new_page_url(service, cursor, read)
             items, cursor = await self.read_page(environment, table, query, cursor)
             rows = [*rows, *items]
         return rows
@@ -185,9 +191,9 @@ class Dataverse:
             raise ServiceUnavailable(
                 f"{service.name}: {len(parts)} responses for {len(reads)} reads"
             )
-        return [await self._read_part(service, part) for part in parts]
+        return [await self._parse_part(service, part) for part in parts]
 
-    async def _read_part(self, service: HttpService, part: BatchResponsePart) -> _Read:
+    async def _parse_part(self, service: HttpService, part: BatchResponsePart) -> _Read:
         if part.status >= 400:
             failed = FailedResponse(
                 service=service.name,
@@ -197,7 +203,7 @@ class Dataverse:
                 headers=part.headers,
                 body=part.body,
             )
-            return await self._http.convert_failed_response(service, failed)
+            return await self._http.handle_failed_response(service, failed)
         try:
             answer = ServiceResponse(status=part.status, headers=part.headers, body=part.body)
             return parse_object(service, answer)
@@ -217,7 +223,7 @@ class Dataverse:
         service = self._get_service(environment)
         call = self._with_absolute_url(environment, _build_list_request(table, params, size))
         if cursor:
-            require_next_on_service(service, call.url, cursor)
+            require_next_page_on_service(service, call.url, cursor)
             call = replace(call, url=cursor, params={})
         return await self._http.read_page(service, call, link=_LINK)
 

@@ -179,7 +179,7 @@ class DataverseWorkflows(DataverseAdapter, Workflows):
                 method="PATCH",
                 url=_format_row_path(workflow_id),
                 headers=headers,
-                body=_build_body(change),
+                body=_build_update_body(change),
             ),
         )
 
@@ -214,7 +214,7 @@ def _format_row_path(workflow_id: str) -> str:
     return f"{TABLE}({workflow_id})"
 
 
-def _build_body(change: WorkflowUpdate) -> dict[str, object]:
+def _build_update_body(change: WorkflowUpdate) -> dict[str, object]:
     body: dict[str, object] = {}
     if change.name is not None:
         body["name"] = change.name

@@ -237,14 +237,14 @@ class ServiceAccountCredential:
         return self._build_sign_in_error(error)
 
     def _build_sign_in_error(self, why: str) -> JobBlocked:
-        other = self._find_other_setting()
+        other = self._describe_other_setting()
         return JobBlocked(
             f"The service account is not signed in ({other or why}).",
             fix=f"Correct that setting. Otherwise: {_SIGN_IN}" if other else _SIGN_IN,
             code=Reason.SERVICE_ACCOUNT_SIGNED_OUT,
         )
 
-    def _find_other_setting(self) -> str:
+    def _describe_other_setting(self) -> str:
         """Return which setting differs from the stored sign-in, and how, or "" if none differs."""
         from msal import TokenCache
 

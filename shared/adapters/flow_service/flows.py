@@ -173,7 +173,7 @@ class FlowServiceReports(FlowReports):
         page = await self.read_run_page(environment_id, flow_name, since=since, until=until)
         runs = [*page.items]
         if page.cursor:
-            running = await self._read_running(environment_id, flow_name, since, until)
+            running = await self._read_running_runs(environment_id, flow_name, since, until)
             is_filtered = running is not None and all(run.is_running for run in running)
             runs += running or ()
             for _ in range(0 if is_filtered else _MOST_PAGES):
@@ -186,7 +186,7 @@ class FlowServiceReports(FlowReports):
         found = {run.run_id: run for run in runs if run.is_running and run.started_at <= until}
         return [*found.values()]
 
-    async def _read_running(
+    async def _read_running_runs(
         self, environment_id: str, flow_name: str, since: datetime, until: datetime
     ) -> list[FlowRun] | None:
         """Return the runs with status `Running`, or None if the platform rejects the filter."""

@@ -66,7 +66,7 @@ class ServiceFlowPages(FlowPages):
             }
             for ids in batched(sorted(workflow_ids), IDS_IN_A_FILTER, strict=False)
         ]
-        rows = await self._dataverse.read_rows_of_all(environment, TABLE, queries)
+        rows = await self._dataverse.read_rows_of_all_queries(environment, TABLE, queries)
         return [parse_wire(WorkflowEntity, row).to_domain() for row in rows]
 
     async def read_flows(self, environment_id: str, cursor: str = "") -> ResultPage[FlowListEntry]:

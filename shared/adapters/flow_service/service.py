@@ -22,7 +22,7 @@ from shared.adapters.http.client import (
     ServiceResponse,
     is_within,
     parse_object,
-    require_next_on_service,
+    require_next_page_on_service,
 )
 from shared.domain.clouds import Cloud
 from shared.errors import NotFound
@@ -146,7 +146,7 @@ class FlowService:
         """Return the items of a page and the cursor of the next, or "" after the last."""
         call = await self._with_absolute_url(environment_id, call)
         if cursor:
-            require_next_on_service(self._service, call.url, cursor)
+            require_next_page_on_service(self._service, call.url, cursor)
             call = replace(call, url=cursor, params={})
         return await self._http.read_page(self._service, call)
 

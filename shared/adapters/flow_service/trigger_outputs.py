@@ -31,7 +31,7 @@ async def read_call_traits(service: FlowService, run: RunEntity) -> CallTraits:
     link = run.properties.trigger.outputs_link
     if (
         link is None
-        or not _is_expected(link.uri, run.name, service.content_domains)
+        or not _is_link_to_outputs(link.uri, run.name, service.content_domains)
         or _is_too_long(link.content_size)
     ):
         return NOT_SHOWN
@@ -47,7 +47,7 @@ async def read_call_traits(service: FlowService, run: RunEntity) -> CallTraits:
     return parse_call_traits(headers) if headers else NOT_SHOWN
 
 
-def _is_expected(uri: str, run_id: str, domains: tuple[str, ...]) -> bool:
+def _is_link_to_outputs(uri: str, run_id: str, domains: tuple[str, ...]) -> bool:
     """Return whether a link leads to the outputs of this run on a host of the platform."""
     found = _PATH.fullmatch(urlsplit(uri).path)
     is_of_run = found is not None and found["run"] == run_id

@@ -182,13 +182,13 @@ class HttpClient:
                     response = ran.http_response
                     body = await _read_beginning(response, call.longest_answer)
                     if response.status_code >= 300:
-                        raise await self._build_error(service, response, body)
+                        raise await self._handle_error_response(service, response, body)
             except (TimeoutError, AzureError) as err:
                 raise await self._explain_missing_answer(service, call.url, err) from None
         return ServiceResponse(status=response.status_code, headers=response.headers, body=body)
 
     @asynccontextmanager
-    async def open_request(
+    async def open_pipeline(
         self, service: HttpService, url: str
     ) -> AsyncGenerator[AsyncPipeline[HttpRequest, AsyncHttpResponse]]:
         """Provide the service's pipeline for a request, with a timeout.
@@ -238,7 +238,7 @@ class HttpClient:
                 else ServiceUnavailable(text)
             )
         if response is not None and status >= 400:
-            return await self._build_error(service, response, response.content)
+            return await self._handle_error_response(service, response, response.content)
         return ServiceUnavailable(redact(f"{service.name}: {err.message}"))
 
     async def read_items(
@@ -271,7 +271,7 @@ class HttpClient:
                 yield item
             if not following:
                 return
-            record_next_page(service, following, read)
+            note_new_page_url(service, following, read)
             call = replace(call, url=following, params={})
             is_first = False
 
@@ -289,10 +289,10 @@ class HttpClient:
         if following:
             if following.startswith("/") and not following.startswith("//"):
                 following = urljoin(call.url, following)  # platform.md#app-configuration
-            require_next_on_service(service, call.url, following)
+            require_next_page_on_service(service, call.url, following)
         return items, following
 
-    async def _build_error(
+    async def _handle_error_response(
         self, service: HttpService, response: AsyncHttpResponse, body: bytes
     ) -> CmkflowError:
         request = response.request
@@ -304,9 +304,9 @@ class HttpClient:
             headers=response.headers,
             body=body,
         )
-        return await self.convert_failed_response(service, failed)
+        return await self.handle_failed_response(service, failed)
 
-    async def convert_failed_response(
+    async def handle_failed_response(
         self, service: HttpService, failed: FailedResponse
     ) -> CmkflowError:
         """Return the error for a failed response.
@@ -357,20 +357,20 @@ def parse_page(
     return items, following if isinstance(following, str) else ""
 
 
-def require_next_on_service(service: HttpService, url: str, following: str) -> None:
+def require_next_page_on_service(service: HttpService, url: str, following: str) -> None:
     """Raise `ServiceUnavailable` if the URL of a next page is not on a host of the service.
 
     A next page can be on another host of the same service (a regional one, or Resource Manager's,
     as recorded responses of Power Apps show). Hosts of other services must not get the access
     token. Anyone can have a host in Microsoft's domains (`*.cloudapp.azure.com`).
     """
-    record_next_page(service, following, {url})
+    note_new_page_url(service, following, {url})
     asked = urlsplit(url).hostname or ""
     if not any(is_within(following, one) for one in (asked, *service.domains)):
         raise ServiceUnavailable(f"{service.name}: the next page is on an unexpected host")
 
 
-def record_next_page(service: HttpService, following: str, read: set[str]) -> None:
+def note_new_page_url(service: HttpService, following: str, read: set[str]) -> None:
     """Add the URL of a next page to the URLs in `read`.
 
     Raises `ServiceUnavailable` if it is already there, because the list would never end.

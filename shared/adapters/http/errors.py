@@ -202,10 +202,10 @@ def _parse_envelope(body: bytes) -> tuple[str, str]:
     error = mapping_at(document, "error") or document
     code = text_at(error, "code") or text_at(error, "Code") or ""
     message = text_at(error, "message") or text_at(error, "Message") or ""
-    return _find_first_detail(error) or (code, message + _describe_policies(error))
+    return _find_first_detail(error) or (code, message + _describe_denying_policies(error))
 
 
-def _describe_policies(error: Mapping[str, object]) -> str:
+def _describe_denying_policies(error: Mapping[str, object]) -> str:
     """Return the policy assignments that deny a request.
 
     Newer messages of Azure do not name them. See platform.md#azure-policy.

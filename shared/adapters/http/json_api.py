@@ -19,9 +19,9 @@ from shared.adapters.http.client import (
     HttpService,
     ServiceRequest,
     ServiceResponse,
+    note_new_page_url,
     parse_object,
-    record_next_page,
-    require_next_on_service,
+    require_next_page_on_service,
 )
 from shared.domain.definitions.json_values import as_mapping, parse_json_value, text_at
 from shared.errors import PlatformError, ServiceUnavailable, TokenRejected
@@ -90,7 +90,7 @@ class HttpJsonApi(JsonApi):
         arguments: Mapping[str, str] | None = None,
     ) -> builtins.list[Mapping[str, object]]:
         first = _build_read_request(service, path, arguments)
-        http = self._find_http_service(service, first.url)
+        http = self._get_http_service(service, first.url)
         call = replace(first, params=dict(query or {}))
         found, read = list[Mapping[str, object]](), set[str]()
         while True:
@@ -98,11 +98,11 @@ class HttpJsonApi(JsonApi):
             document = _parse_json(http, answer)
             found += map(as_mapping, _get_items(http, document, member))
             if position := answer.headers.get(_POSITION):
-                record_next_page(http, position, read)
+                note_new_page_url(http, position, read)
                 call = replace(call, params={**call.params, "continuationToken": position})
             elif following := _find_next_url(answer, document):
-                record_next_page(http, following, read)
-                require_next_on_service(http, first.url, following)
+                note_new_page_url(http, following, read)
+                require_next_page_on_service(http, first.url, following)
                 call = replace(call, url=following, params={})
             else:
                 return found
@@ -111,7 +111,7 @@ class HttpJsonApi(JsonApi):
         self, service: JsonService, path: str, arguments: Mapping[str, str] | None = None
     ) -> Mapping[str, object]:
         call = _build_read_request(service, path, arguments)
-        http = self._find_http_service(service, call.url)
+        http = self._get_http_service(service, call.url)
         return parse_object(http, await self._send_request(http, call))
 
     async def put(self, service: JsonService, path: str, body: Mapping[str, object]) -> None:
@@ -125,9 +125,9 @@ class HttpJsonApi(JsonApi):
     ) -> None:
         url = _build_url(service, path)
         call = ServiceRequest(method=method, url=url, headers=service.headers, body=body)
-        await self._send_request(self._find_http_service(service, url), call)
+        await self._send_request(self._get_http_service(service, url), call)
 
-    def _find_http_service(self, service: JsonService, url: str) -> HttpService:
+    def _get_http_service(self, service: JsonService, url: str) -> HttpService:
         host = urlsplit(url).hostname or ""
         if (service.name, host) not in self._services:
             token = service.token

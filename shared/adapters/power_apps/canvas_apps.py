@@ -66,11 +66,11 @@ class _AppEntity(Wire):
         return self.properties.display_name or self.name
 
     @property
-    def listed_ids(self) -> frozenset[str]:
+    def listed_flow_ids(self) -> frozenset[str]:
         return find_ids_in_text(json.dumps(self.properties.connection_references))
 
     @property
-    def document(self) -> str:
+    def document_url(self) -> str:
         uris = self.properties.app_uris
         return uris.document_uri.readonly_value if uris and uris.document_uri else ""
 
@@ -132,14 +132,14 @@ class PowerAppsCanvasApps(CanvasApps):
             return _build_canvas_app(app, await self._read_flow_ids(app))
         except (NotFound, PlatformError, TransientError, InvalidInput) as err:
             gap = f"Cannot read the document of app {app.title}: {_describe_error(err)}"
-        return replace(_build_canvas_app(app, app.listed_ids), unknown_reason=gap)
+        return replace(_build_canvas_app(app, app.listed_flow_ids), unknown_reason=gap)
 
     async def _read_flow_ids(self, app: _AppEntity) -> frozenset[str]:
-        if urlsplit(app.document).scheme != "https":
+        if urlsplit(app.document_url).scheme != "https":
             raise InvalidInput("The platform returned no URL of the document.")
         call = ServiceRequest(
             method="GET",
-            url=app.document,
+            url=app.document_url,
             headers={"Accept-Encoding": "identity"},  # compressed bytes would pass the limit
             longest_answer=_LARGEST_DOCUMENT + 1,
         )
@@ -147,7 +147,7 @@ class PowerAppsCanvasApps(CanvasApps):
             answer = await self._http.send(DOCUMENTS, call)
             if len(answer.body) > _LARGEST_DOCUMENT:
                 raise InvalidInput(f"The app's document has more than {_LARGEST_DOCUMENT} bytes.")
-            return app.listed_ids | find_flow_ids(answer.body)
+            return app.listed_flow_ids | find_flow_ids(answer.body)
 
 
 def _describe_error(err: NotFound | PlatformError | TransientError | InvalidInput) -> str:

@@ -11,7 +11,7 @@ from shared.adapters.http.client import (
     HttpService,
     ServiceRequest,
     parse_object,
-    require_next_on_service,
+    require_next_page_on_service,
 )
 from shared.adapters.http.wire import Wire, parse_wire
 from shared.concurrency import read_each
@@ -41,7 +41,7 @@ class Creator(Wire):
 
     @property
     def name(self) -> str:
-        """Return the display name of the creator."""
+        """Return the display name, or else the user principal name, email address or id."""
         return self.display_name or self.user_principal_name or self.email or self.id or ""
 
 
@@ -147,6 +147,6 @@ async def read_page_at(
     host is checked before the token is sent to it.
     """
     if cursor:
-        require_next_on_service(service, call.url, cursor)
+        require_next_page_on_service(service, call.url, cursor)
         call = replace(call, url=cursor, params={})
     return await http.read_page(service, call)

@@ -24,9 +24,9 @@ from shared.adapters.state.request_ledger import (
 from shared.adapters.state.request_queue import (
     QueueView,
     RequestQueueEntry,
+    build_waiter_removal,
     count_waiters,
-    has_seen_enough,
-    remove_waiters,
+    has_read_enough_entries,
 )
 from shared.domain.alert import RowName
 from shared.errors import AlreadyExists, Conflict, NotFound, ThrottledError
@@ -82,9 +82,9 @@ class BudgetState:
     async def read(self) -> RequestLedger:
         """Return the budget's ledger, with the totals of the queue."""
         while True:
-            ledger = await self._read_ledger(await self.store.get(*self.name))
+            ledger = await self._parse_or_reset_ledger(await self.store.get(*self.name))
             if ledger:
-                return await self._with_totals(ledger)
+                return await self._with_queue_totals(ledger)
 
     async def read_entries(self) -> AsyncGenerator[RequestQueueEntry | StoreRow]:
         """Yield the entries of the queue in order. For an unreadable entry, yields its row."""
@@ -101,16 +101,16 @@ class BudgetState:
     ) -> None:
         """Remove entries from the queue, or none of them if one has changed."""
 
-        def remove_waiting(ledger: RequestLedger, _: QueueView) -> Decision[None]:
-            ledger, removals = remove_waiters(ledger, gone)
+        def remove_waiting_jobs(ledger: RequestLedger, _: QueueView) -> Decision[None]:
+            ledger, removals = build_waiter_removal(ledger, gone)
             if unreadable:  # what they counted is not known
                 ledger = replace(ledger, queue=None)
             return ledger, None, [*removals, *(DeleteRow(row) for row in unreadable)]
 
         with suppress(ThrottledError):
-            await self.write_queue_decision(remove_waiting, "")
+            await self.write_queue_decision(remove_waiting_jobs, "")
 
-    async def read_resets(self) -> list[RowName]:
+    async def read_reset_rows(self) -> list[RowName]:
         """Return the names of the budget rows that were reset within the last day."""
         since = (self.clock.now() - _SHOWN_FOR).isoformat()
         found = self.store.query(_TABLE, _RESETS, where=[Condition(_RESET_AT, "gt", since)])
@@ -134,7 +134,7 @@ class BudgetState:
                     continue
                 self._known = row
                 raise
-            changes = [self._build_change(row, ledger)] if ledger != before else []
+            changes = [self._build_row_write(row, ledger)] if ledger != before else []
             if await self._write_operations(row, [*changes, *operations]):
                 return answer
         raise build_exhausted_error(self.limit, RECHECK_DELAY)
@@ -151,11 +151,11 @@ class BudgetState:
             row, before = await self._read_known_row()
             if before is None:
                 continue
-            before = await self._with_totals(before)
+            before = await self._with_queue_totals(before)
             ledger, answer, operations = decide(
                 before, await self._read_queue_view(before, position)
             )
-            if await self._write_operations(row, [self._build_change(row, ledger), *operations]):
+            if await self._write_operations(row, [self._build_row_write(row, ledger), *operations]):
                 return answer
         raise build_exhausted_error(self.limit, RECHECK_DELAY)
 
@@ -163,9 +163,9 @@ class BudgetState:
         """Return the row that this instance last read or wrote, or else the stored one."""
         row, self._known = self._known, None
         row = row or await self.store.get(*self.name)
-        return row, await self._read_ledger(row)
+        return row, await self._parse_or_reset_ledger(row)
 
-    def _build_change(self, row: StoreRow | None, ledger: RequestLedger) -> Operation:
+    def _build_row_write(self, row: StoreRow | None, ledger: RequestLedger) -> Operation:
         new = replace(row or self.build_empty_row(_KEY), columns=build_ledger_columns(ledger))
         return ReplaceRow(new) if row else InsertRow(new)
 
@@ -180,7 +180,7 @@ class BudgetState:
         self._known = next((one for one in written if one.key == _KEY), row)
         return True
 
-    async def _with_totals(self, ledger: RequestLedger) -> RequestLedger:
+    async def _with_queue_totals(self, ledger: RequestLedger) -> RequestLedger:
         if ledger.queue is not None:
             return ledger
         entries = [one async for one in self.read_entries() if isinstance(one, RequestQueueEntry)]
@@ -199,7 +199,7 @@ class BudgetState:
                     return QueueView(place=place, first=first, own=own)
                 first.append(one)
                 ahead += 0 if one.is_dead(ledger) else one.request_count
-                if has_seen_enough(ledger, first, ahead):
+                if has_read_enough_entries(ledger, first, ahead):
                     own = await self._read_entry(position)
                     return QueueView(place=place, first=first, has_all=False, own=own)
         return QueueView(place=place, first=first)
@@ -210,7 +210,7 @@ class BudgetState:
             return RequestQueueEntry.parse(row) if row else None
         return None
 
-    async def _read_ledger(self, row: StoreRow | None) -> RequestLedger | None:
+    async def _parse_or_reset_ledger(self, row: StoreRow | None) -> RequestLedger | None:
         """Return the ledger of a row, or reset the row and return None if it is unreadable.
 
         Resets at once, so that the pause starts at the same time for all instances.

@@ -34,11 +34,11 @@ class QueueTotals:
     @property
     def total(self) -> Waiting:
         """Return the totals of the whole queue."""
-        return self._add_parts("~")
+        return self._sum_parts("~")
 
     def sum_up_to(self, position: str) -> Waiting:
         """Return the totals of all parts up to the one of this position, inclusive."""
-        return self._add_parts(position[:_PART])
+        return self._sum_parts(position[:_PART])
 
     def with_waiting_job(self, position: str, waiting: Waiting) -> Self:
         """Return the totals with one more job at this position."""
@@ -55,7 +55,7 @@ class QueueTotals:
         others = {name: count for name, count in self.parts.items() if name != part}
         return type(self)(parts={**others, part: after} if after.waiters > 0 else others)
 
-    def _add_parts(self, last: str) -> Waiting:
+    def _sum_parts(self, last: str) -> Waiting:
         total = Waiting()
         for part, waiting in self.parts.items():
             if part <= last:

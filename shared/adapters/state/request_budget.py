@@ -103,7 +103,7 @@ class StoredRequestBudget(RequestBudget):
             except ThrottledError as err:
                 wait = err.retry_after or RECHECK_DELAY
                 invocation.add_wait(self._clock.now(), wait)
-                if invocation.waited > self._estimate_patience():
+                if invocation.waited > self._compute_longest_wait():
                     raise
             await self._clock.sleep(wait)
 
@@ -118,7 +118,7 @@ class StoredRequestBudget(RequestBudget):
     async def read_queue_status(self) -> RequestQueueStatus:
         return self._build_queue_status(await self._row.read())
 
-    async def promote_waiters(
+    async def wake_up_next_jobs(
         self, wake: Callable[[QueuedJob], Awaitable[bool]]
     ) -> RequestQueueStatus:
         ledger = await self._row.read()
@@ -141,14 +141,14 @@ class StoredRequestBudget(RequestBudget):
                 if is_late:
                     returns.append(one.build_earlier_return(comes))
                 ahead += one.request_count
-        await self._write_changes(returns, gone, unreadable)
+        await self._write_queue_changes(returns, gone, unreadable)
         return replace(
             self._build_queue_status(ledger),
-            reset=tuple(await self._row.read_resets()),
+            reset=tuple(await self._row.read_reset_rows()),
             removed=tuple((row.table, row.partition, row.key) for row in unreadable),
         )
 
-    async def _write_changes(
+    async def _write_queue_changes(
         self,
         returns: Sequence[Operation],
         gone: Sequence[RequestQueueEntry],
@@ -199,11 +199,11 @@ class StoredRequestBudget(RequestBudget):
         invocation, reservation = _invocation.get(), self._get_current_reservation()
         is_urgent = is_urgent or (invocation.is_urgent if invocation else is_write)
         if reservation:
-            await reservation.take(calls, is_urgent=is_urgent)
+            await reservation.ensure_reserved(calls, is_urgent=is_urgent)
         else:
-            await self._slice.take(calls, is_urgent=is_urgent, is_write=is_write)
+            await self._slice.ensure_leased(calls, is_urgent=is_urgent, is_write=is_write)
 
-    def _estimate_patience(self) -> timedelta:
+    def _compute_longest_wait(self) -> timedelta:
         reservation = self._get_current_reservation()
         calls = reservation.most if reservation and reservation.most else self._limit.calls
         # The first window may be used up already, and each wait lasts `UNDERWAY` longer.
@@ -214,7 +214,7 @@ class StoredRequestBudget(RequestBudget):
         if need is None or not need.requests:  # it waited for nothing, and has no requests yet
             return ReservedRequests(row=self._row)
         async with self._lock:
-            return await ReservedRequests.begin(self._row, need)
+            return await ReservedRequests.reserve_or_queue(self._row, need)
 
     async def _end_reservation(self, reservation: ReservedRequests) -> None:
         try:

@@ -107,26 +107,32 @@ class RequestLedger:
         Returns None if there is no limit.
         """
         return (
-            max(self.day.count_left(self.reserved_count, is_urgent=False), 0) if self.day else None
+            max(self.day.count_requests_left(self.reserved_count, is_urgent=False), 0)
+            if self.day
+            else None
         )
 
-    def count_free(self, *, kept: int = 0, is_urgent: bool, may_write: bool = True) -> int:
+    def count_free_requests(self, *, kept: int = 0, is_urgent: bool, may_write: bool = True) -> int:
         """Return how many requests can be reserved now, if `kept` must stay for others."""
         if self.paused_until > self.now:
             return 0
         free = self.unreserved_count - kept
         if self.day:
-            free = min(free, self.day.count_left(self.reserved_count, is_urgent=is_urgent) - kept)
+            free = min(
+                free, self.day.count_requests_left(self.reserved_count, is_urgent=is_urgent) - kept
+            )
         if self.writes and may_write:
-            free = min(free, self.writes.count_left(self.reserved_count, is_urgent=is_urgent))
+            free = min(
+                free, self.writes.count_requests_left(self.reserved_count, is_urgent=is_urgent)
+            )
         return max(free, 0)
 
-    def require_free(self, *, is_urgent: bool, may_write: bool = True) -> int:
+    def require_free_requests(self, *, is_urgent: bool, may_write: bool = True) -> int:
         """Return how many requests can be reserved now.
 
         Raises `ThrottledError` if the number is zero.
         """
-        if free := self.count_free(is_urgent=is_urgent, may_write=may_write):
+        if free := self.count_free_requests(is_urgent=is_urgent, may_write=may_write):
             return free
         opens = self.estimate_free_at(1, is_urgent=is_urgent, may_write=may_write)
         raise build_exhausted_error(

@@ -130,7 +130,7 @@ def count_waiters(entries: Iterable[RequestQueueEntry]) -> QueueTotals:
     return totals
 
 
-def remove_waiters(
+def build_waiter_removal(
     ledger: RequestLedger, gone: Sequence[RequestQueueEntry]
 ) -> tuple[RequestLedger, Sequence[Operation]]:
     """Return the ledger without these jobs, and the operations that remove their entries."""
@@ -155,13 +155,13 @@ def admit_or_queue(
     soon = ledger.now + ledger.window * _KEPT_FOR
     expected = sum(one.request_count for one in first if one.returns_at <= soon)
     kept = ledger.owed_count + expected
-    count = min(ledger.count_free(kept=kept, is_urgent=need.is_urgent), calls)
+    count = min(ledger.count_free_requests(kept=kept, is_urgent=need.is_urgent), calls)
     opens = ledger.estimate_free_at(kept + 1, is_urgent=need.is_urgent)
     if count or not (expected or opens > soon):
-        ledger, removals = remove_waiters(ledger, left)
+        ledger, removals = build_waiter_removal(ledger, left)
         return count, ledger, removals
     comes = _estimate_return(ledger, line, first, is_urgent=need.is_urgent)
-    after, _ = remove_waiters(ledger, left)
+    after, _ = build_waiter_removal(ledger, left)
     stored = _Stored(comes=comes, calls=calls, later=need.later_requests, row=need.row)
     waiter = RequestQueueEntry(replace(line.place, columns=_build_columns(stored)), stored)
     totals = (after.queue or QueueTotals()).with_waiting_job(waiter.key, waiter.waiting)
@@ -193,7 +193,9 @@ def _estimate_return(
     return ledger.estimate_free_at(ahead + 1, is_urgent=is_urgent)
 
 
-def has_seen_enough(ledger: RequestLedger, first: Sequence[RequestQueueEntry], calls: int) -> bool:
+def has_read_enough_entries(
+    ledger: RequestLedger, first: Sequence[RequestQueueEntry], calls: int
+) -> bool:
     """Return whether the entries after `first`, which need `calls` requests, need no reading."""
     return calls > ledger.calls * (_NEAR + 1) and len(first) >= _READ_EXACTLY
 

@@ -31,7 +31,7 @@ class RequestTally:
         count = max(self.counts.get(until, 0) + calls, 0)
         return replace(self, counts={**self.counts, until: count})
 
-    def count_left(self, held: int, *, is_urgent: bool) -> int:
+    def count_requests_left(self, held: int, *, is_urgent: bool) -> int:
         """Return how many requests are left beside the `held` ones.
 
         A tenth of the limit is kept for urgent requests.
@@ -44,7 +44,7 @@ class RequestTally:
         Returns None if that depends on when reserved requests are released.
         """
         rounds, last = divmod(number - 1, self._count_usable_requests(is_urgent=is_urgent))
-        left, until = self.count_left(held, is_urgent=is_urgent), self.now
+        left, until = self.count_requests_left(held, is_urgent=is_urgent), self.now
         for end, count in sorted(self.counts.items()):
             if left > last:
                 break

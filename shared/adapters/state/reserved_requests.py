@@ -43,16 +43,18 @@ class ReservedRequests:
     used: list[tuple[datetime, bool]] = field(default_factory=list)
 
     @classmethod
-    async def begin(cls, row: BudgetState, need: RequestDemand) -> Self:
+    async def reserve_or_queue(cls, row: BudgetState, need: RequestDemand) -> Self:
         """Return the reservation of an invocation that may start.
 
         Raises `MustWait` if the invocation has to wait in the queue.
         """
         block = cls(row=row, whose=need.job_id)
 
-        def begin(ledger: RequestLedger, line: QueueView) -> Decision[Reservation | MustWait]:
+        def admit_invocation(
+            ledger: RequestLedger, line: QueueView
+        ) -> Decision[Reservation | MustWait]:
             answer, ledger, operations = admit_or_queue(
-                ledger.with_reservation(block._next_name, None), line, need
+                ledger.with_reservation(block._name_of_next, None), line, need
             )
             if isinstance(answer, datetime):
                 return ledger, _build_must_wait(ledger, answer), operations
@@ -60,13 +62,13 @@ class ReservedRequests:
             ledger = ledger.with_higher_limit() if hold.owed else ledger
             return ledger.with_reservation(block.name, hold), hold, operations
 
-        answer = await row.write_queue_decision(begin, need.queue_position)
+        answer = await row.write_queue_decision(admit_invocation, need.queue_position)
         if isinstance(answer, MustWait):
             raise answer
         block._apply_reservation(answer)
         return block
 
-    async def take(self, calls: int, *, is_urgent: bool) -> None:
+    async def ensure_reserved(self, calls: int, *, is_urgent: bool) -> None:
         """Make sure that this many requests are reserved, at most as many as a window has.
 
         Raises `ThrottledError` if too few are available.
@@ -89,7 +91,7 @@ class ReservedRequests:
     async def end(self) -> None:
         """Report the used requests, and keep the unused ones for the job's next step."""
 
-        def report_and_keep(ledger: RequestLedger) -> Decision[None]:
+        def settle_reservation(ledger: RequestLedger) -> Decision[None]:
             until = ledger.now + ledger.window * _KEPT_FOR_NEXT
             kept = (
                 Reservation(held=0, owed=self.left, until=until)
@@ -97,13 +99,13 @@ class ReservedRequests:
                 else None
             )
             return (
-                self._report_used_requests(ledger).with_reservation(self._next_name, kept),
+                self._report_used_requests(ledger).with_reservation(self._name_of_next, kept),
                 None,
                 (),
             )
 
         if self.until > NEVER:
-            await self.row.write_decision(report_and_keep)
+            await self.row.write_decision(settle_reservation)
 
     async def _refill_requests(self, calls: int, *, is_urgent: bool) -> None:
         """Add available requests to the reservation, and report the used ones.
@@ -111,12 +113,12 @@ class ReservedRequests:
         The available requests include those owed to other reservations, because all were admitted.
         """
 
-        def fill(ledger: RequestLedger) -> Decision[tuple[Reservation, int]]:
+        def fill_reservation(ledger: RequestLedger) -> Decision[tuple[Reservation, int]]:
             ledger = self._report_used_requests(ledger).with_reservation(
                 self.name, _build_reservation(ledger, self.left, 0)
             )
             wanted = max(self.left + self.owed, min(calls, ledger.calls))
-            held = min(self.left + ledger.require_free(is_urgent=is_urgent), wanted)
+            held = min(self.left + ledger.require_free_requests(is_urgent=is_urgent), wanted)
             hold = _build_reservation(ledger, held, wanted - held)
             return (
                 ledger.with_higher_limit().with_reservation(self.name, hold),
@@ -124,7 +126,7 @@ class ReservedRequests:
                 (),
             )
 
-        hold, self.most = await self.row.write_decision(fill)
+        hold, self.most = await self.row.write_decision(fill_reservation)
         self._apply_reservation(hold)
         self.used.clear()
 
@@ -137,7 +139,7 @@ class ReservedRequests:
         return ledger.with_reservation(self.name, None)
 
     @property
-    def _next_name(self) -> str:
+    def _name_of_next(self) -> str:
         return f"{self.whose}{_NEXT}"
 
 

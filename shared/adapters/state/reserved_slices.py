@@ -27,7 +27,7 @@ class ReservedSlice:
         self._leased = (NEVER, 0)
         self._used_at = NEVER
 
-    async def take(self, calls: int, *, is_urgent: bool, is_write: bool) -> None:
+    async def ensure_leased(self, calls: int, *, is_urgent: bool, is_write: bool) -> None:
         """Lease another slice if the current one is expired or has too few requests.
 
         Raises `ThrottledError` if too few are available.
@@ -51,7 +51,7 @@ class ReservedSlice:
         window = self._row.limit.window
         used = (self._used_at + UNDERWAY + window, self._leased[1] - self._left)
 
-        def lease(ledger: RequestLedger) -> Decision[tuple[int, datetime]]:
+        def take_slice(ledger: RequestLedger) -> Decision[tuple[int, datetime]]:
             ledger = ledger.with_sent_requests(self._leased, used)
             ledger = (
                 ledger.without_unsent_requests(self._use_until, self._left)
@@ -59,14 +59,17 @@ class ReservedSlice:
                 else ledger
             )
             count = min(
-                ledger.count_free(is_urgent=False, may_write=may_write), max(self.size, calls)
+                ledger.count_free_requests(is_urgent=False, may_write=may_write),
+                max(self.size, calls),
             )
             if not count:
-                count = min(ledger.require_free(is_urgent=is_urgent, may_write=may_write), calls)
+                count = min(
+                    ledger.require_free_requests(is_urgent=is_urgent, may_write=may_write), calls
+                )
             is_quiet = self.size > 1 and ledger.unreserved_count - count > ledger.calls / 2
             until = ledger.now + ledger.window * (_LONG_USE_SHARE if is_quiet else _USE_SHARE)
             ledger = ledger.with_higher_limit() if count < self.size else ledger
             return ledger.with_requests(until, count, is_write=may_write), (count, until), ()
 
-        self._left, self._use_until = await self._row.write_decision(lease)
+        self._left, self._use_until = await self._row.write_decision(take_slice)
         self._leased = (self._use_until + window, self._left)

@@ -154,13 +154,13 @@ class SqliteStore(Store):
 
     async def _select_rows(self, sql: str, values: Sequence[Scalar]) -> list[StoreRow]:
         try:
-            return _build_rows(self._reader, sql, values)
+            return _execute_select(self._reader, sql, values)
         except sqlite3.OperationalError:  # another process recovers the file: wait in a thread
             return await asyncio.to_thread(self._select_in_thread, sql, values)
 
     def _select_in_thread(self, sql: str, values: Sequence[Scalar]) -> list[StoreRow]:
         with self._lock, _translate_errors():
-            return _build_rows(self._database, sql, values)
+            return _execute_select(self._database, sql, values)
 
     def _run_writes(self, writes: Sequence[_Write]) -> list[_Outcome]:
         """Run all writes in one transaction, each completely or not at all."""
@@ -223,7 +223,9 @@ def _open_connection(file: Path, timeout: float) -> sqlite3.Connection:
     return sqlite3.connect(file, timeout=timeout, isolation_level=None, check_same_thread=False)
 
 
-def _build_rows(database: sqlite3.Connection, sql: str, values: Sequence[Scalar]) -> list[StoreRow]:
+def _execute_select(
+    database: sqlite3.Connection, sql: str, values: Sequence[Scalar]
+) -> list[StoreRow]:
     return [
         StoreRow(table=table, partition=partition, key=key, etag=etag, columns=json.loads(columns))
         for table, partition, key, etag, columns in database.execute(sql, values)

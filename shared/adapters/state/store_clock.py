@@ -41,7 +41,7 @@ class StoreClock(Clock):
         self._offsets: tuple[float, ...] = ()
         self._period_ends = 0.0
 
-    def record_time(self, response: Any) -> None:
+    def note_time(self, response: Any) -> None:
         """Record the time of a response. The SDK calls this as `raw_response_hook`."""
         headers = response.http_response.headers
         if _OF_THE_STORE not in headers:

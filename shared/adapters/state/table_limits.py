@@ -54,7 +54,7 @@ def require_valid_entity_key(table: str, partition: str, key: str | None = None)
     for text in (partition,) if key is None else (partition, key):
         if _NO_KEY.search(text):
             raise ValueError(f"the key {text!r} contains a character that Table storage rejects")
-        if _count_units(text) > LONGEST_KEY:
+        if _count_utf16_units(text) > LONGEST_KEY:
             raise ValueError(f"a key has at most {LONGEST_KEY} characters")
 
 
@@ -73,7 +73,7 @@ def require_valid_conditions(where: Sequence[Condition]) -> None:
 def _require_valid_columns(row: StoreRow) -> None:
     if len(row.columns) > MOST_COLUMNS:
         raise ValueError(f"a row has at most {MOST_COLUMNS} columns")
-    size = 4 + 2 * (_count_units(row.partition) + _count_units(row.key))
+    size = 4 + 2 * (_count_utf16_units(row.partition) + _count_utf16_units(row.key))
     for name, value in row.columns.items():
         _require_valid_column_name(name)
         size += 8 + 2 * len(name) + _measure_size(name, value)
@@ -99,7 +99,7 @@ def _measure_size(name: str, value: Scalar) -> int:
         case float():
             return 8
         case str():
-            units = _count_units(value)
+            units = _count_utf16_units(value)
             if units > LONGEST_TEXT:
                 raise ValueError(f"column {name!r} has {units} characters, more than 64 KiB")
             return 4 + 2 * units
@@ -107,5 +107,5 @@ def _measure_size(name: str, value: Scalar) -> int:
             raise ValueError(f"column {name!r} has unsupported type {type(value).__name__}")
 
 
-def _count_units(text: str) -> int:
+def _count_utf16_units(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -89,10 +89,10 @@ class VersionedStore(Store):
             return
         async with self._checking:
             if not self._is_checked:
-                await self._require_version()
+                await self._mark_or_require_version()
                 self._is_checked = True
 
-    async def _require_version(self) -> None:
+    async def _mark_or_require_version(self) -> None:
         if await self._is_marked():
             return
         if await self.store.get(*IMPORT):

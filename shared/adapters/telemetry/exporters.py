@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 def build_telemetry(settings: Settings) -> "OpenTelemetry":
     """Return telemetry that is sent to the OTLP endpoint, or else to Application Insights."""
     if settings.otlp_endpoint:
-        return _build_for_collector()
+        return _build_telemetry_for_collector()
     from azure.identity import ManagedIdentityCredential
 
     identity = ManagedIdentityCredential(client_id=settings.client_id or None)
-    return build_for_insights(settings.insights_connection, identity)
+    return build_telemetry_for_insights(settings.insights_connection, identity)
 
 
-def _build_for_collector() -> "OpenTelemetry":
+def _build_telemetry_for_collector() -> "OpenTelemetry":
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
@@ -34,7 +34,9 @@ def _build_for_collector() -> "OpenTelemetry":
     return OpenTelemetry(OTLPSpanExporter(), PeriodicExportingMetricReader(OTLPMetricExporter()))
 
 
-def build_for_insights(connection: str, credential: "TokenCredential | None") -> "OpenTelemetry":
+def build_telemetry_for_insights(
+    connection: str, credential: "TokenCredential | None"
+) -> "OpenTelemetry":
     """Return telemetry that is sent to Application Insights.
 
     Raises `ValueError` if the connection string is malformed.

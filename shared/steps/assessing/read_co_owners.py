@@ -35,7 +35,7 @@ async def read_shares(
     asked = [flow.workflow_id for flow in flows if flow.in_solution is not False][
         :MAX_CO_OWNER_READS
     ]
-    listed = await read_or_no_answer(services.flow_sharing.list_each(environment, asked))
+    listed = await read_or_no_answer(services.flow_sharing.list_shares_by_flow(environment, asked))
     shares: dict[str, Sequence[Share] | NoAnswer] = {}
     for flow in flows:
         if flow.in_solution is False:

@@ -124,7 +124,7 @@ async def _read_sharing(
     later.
     """
     ids = [item.workflow_id for item in items]
-    shares = await services.flow_sharing.list_each(environment, ids)
+    shares = await services.flow_sharing.list_shares_by_flow(environment, ids)
     try:
         solutions = await read_solutions_to_join(services, environment, ids)
     except (PlatformError, NotFound):

@@ -38,7 +38,7 @@ async def find_reading_obstacles(
             mine = {one.address: one for one in secrets if one.kind == kind.kind}
             if mine:
                 wanted = {address: secrets[caller] for address, caller in mine.items()}
-                obstacles = await kind.find_obstacles(wanted)
+                obstacles = await kind.find_secret_obstacles(wanted)
                 found |= {mine[address]: text for address, text in obstacles.items()}
     return found
 

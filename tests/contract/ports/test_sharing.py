@@ -41,7 +41,9 @@ async def test_shares_of_many_flows_are_listed_together(side: Side) -> None:
     share = Share(principal=build_principal(side, ADMIN), rights=list_rights("CanView"))
     await side.ports.flow_sharing.grant(where, HTTP_FLOW, share)
 
-    found = await side.ports.flow_sharing.list_each(where, [HTTP_FLOW, STRANGER, DAILY_FLOW])
+    found = await side.ports.flow_sharing.list_shares_by_flow(
+        where, [HTTP_FLOW, STRANGER, DAILY_FLOW]
+    )
 
     assert found[HTTP_FLOW] == [share]
     assert isinstance(found[STRANGER], NotFound)

@@ -76,7 +76,7 @@ async def test_co_owners_are_unknown_if_the_platform_rejects_the_request(build: 
     build.add_http_flow("Orders")
 
     class Silent:
-        async def list_each(self, _: object, flows: list[str]) -> dict[str, Any]:
+        async def list_shares_by_flow(self, _: object, flows: list[str]) -> dict[str, Any]:
             return dict.fromkeys(flows, PlatformError("no right", code="0x80040220", status=403))
 
     sharing: Any = Silent()
