@@ -18,14 +18,26 @@ from cmkflow.profiles import Address, Debug, ProfileName, find_app_url
 from cmkflow.terminal import echo, remove_line_breaks
 from cmkflow.watching import WatchOptions, follow_answer
 
-_DEFAULTS = {
-    "api": "",
-    "function_key": "",
-    "output": OutputFormat.TABLE,
-    "no_pager": False,
-    "query": None,
-    "profile": "",
-    "debug": False,
+#: Annotation and default of the options that all commands have, by the name of the parameter.
+_OPTIONS: Mapping[str, tuple[Any, object]] = {
+    "api": (Address, ""),
+    "profile": (ProfileName, ""),
+    "function_key": (
+        Annotated[
+            str,
+            typer.Option(
+                "--function-key",
+                envvar="CMKFLOW_KEY",
+                help="Function key of the app.",
+                show_default=False,
+            ),
+        ],
+        "",
+    ),
+    "output": (Output, OutputFormat.TABLE),
+    "no_pager": (NoPager, False),
+    "query": (Query, None),
+    "debug": (Debug, False),
 }
 
 type Show = Callable[[Any], RenderableType]
@@ -42,26 +54,6 @@ class Shown:
     next_commands: Sequence[str] = ()
     #: What the answer lacks; printed on stderr in every format of the output.
     warnings: Sequence[str] = ()
-
-
-def _build_options() -> dict[str, Any]:
-    return {
-        "api": Address,
-        "profile": ProfileName,
-        "function_key": Annotated[
-            str,
-            typer.Option(
-                "--function-key",
-                envvar="CMKFLOW_KEY",
-                help="Function key of the app.",
-                show_default=False,
-            ),
-        ],
-        "output": Output,
-        "no_pager": NoPager,
-        "query": Query,
-        "debug": Debug,
-    }
 
 
 def api_command(
@@ -82,7 +74,6 @@ def api_command(
 
     def add_command(call: Callable[..., object]) -> Callable[..., object]:
         signature = inspect.signature(call, eval_str=True)
-        options = _build_options()
 
         @functools.wraps(call)
         def run_command(
@@ -126,18 +117,18 @@ def api_command(
                 raise typer.Exit(code)
 
         # typer reads the options from the signature.
-        run_command.__signature__ = _with_options(signature, options)  # type: ignore[attr-defined]  # a function
+        run_command.__signature__ = _with_options(signature)  # type: ignore[attr-defined]  # a function
         group.command(name)(run_command)
         return call
 
     return add_command
 
 
-def _with_options(signature: inspect.Signature, options: Mapping[str, Any]) -> inspect.Signature:
+def _with_options(signature: inspect.Signature) -> inspect.Signature:
     _, *own = signature.parameters.values()
     keyword = inspect.Parameter.KEYWORD_ONLY
     shared = [
-        inspect.Parameter(name, keyword, annotation=annotation, default=_DEFAULTS[name])
-        for name, annotation in options.items()
+        inspect.Parameter(name, keyword, annotation=annotation, default=default)
+        for name, (annotation, default) in _OPTIONS.items()
     ]
     return signature.replace(parameters=[*(one.replace(kind=keyword) for one in own), *shared])
