@@ -108,18 +108,18 @@ async def export_audit(call: ApiRequest[AuditExportQuery, NoBody]) -> func.HttpR
         content = format_json(AuditListResponse.model_validate(found)).encode()
         return build_download_response(content, JSON, f"{name}.json")
     names = await read_environment_names(services(), RowReader())
-    return build_download_response(build_csv(_list_rows(found, names)), CSV, f"{name}.csv")
+    return build_download_response(build_csv(_build_csv_rows(found, names)), CSV, f"{name}.csv")
 
 
-def _list_rows(found: AuditPage, names: Mapping[str, str]) -> Iterator[tuple[object, ...]]:
+def _build_csv_rows(found: AuditPage, names: Mapping[str, str]) -> Iterator[tuple[object, ...]]:
     yield _COLUMNS
     for one in found.items:
-        yield _build_row(one, names)
+        yield _build_entry_row(one, names)
     for row in found.unreadable_rows:
         yield ("", "", f"Cannot read row {row.name}: {row.message}")
 
 
-def _build_row(one: AuditEntry, names: Mapping[str, str]) -> tuple[object, ...]:
+def _build_entry_row(one: AuditEntry, names: Mapping[str, str]) -> tuple[object, ...]:
     about = find_audit_target(one.target, one.state_after).id
     return (
         one.recorded_at.isoformat(),

@@ -8,7 +8,7 @@ from functions.dashboard.audit_page import AuditChoice, build_audit_page
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LIVE_SECTIONS
 from functions.http_requests import NoBody
-from functions.page_query import PageQuery, build_live_page, build_page_context
+from functions.page_query import PageQuery, build_live_page_response, build_page_context
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.compare_audit_page import compare_audit_page
@@ -38,4 +38,4 @@ async def show_audit_page(call: ApiRequest[AuditPageQuery, NoBody]) -> func.Http
         await compare_audit_page(services(), found),
         most_exported=MOST_EXPORTED,
     )
-    return build_live_page(call, text)
+    return build_live_page_response(call, text)

@@ -65,7 +65,7 @@ def parse_caller_lines(text: str) -> CallerLines:
             try:
                 entry = DeclaredCallerRequest.model_validate(caller.build_declaration(line))
             except ValidationError as err:
-                faults[line] = _describe_error(err)
+                faults[line] = _describe_line_error(err)
             else:
                 lines.append(ImportedLine(line=line, caller=entry.to_declared_caller()))
     return CallerLines(lines=tuple(sorted(lines, key=lambda one: one.line)), faults=faults)
@@ -98,7 +98,7 @@ def format_caller_lines(lines: Collection[ImportedLine]) -> str:
     return buffer.getvalue()
 
 
-def _describe_error(err: ValidationError) -> str:
+def _describe_line_error(err: ValidationError) -> str:
     """Return what is wrong with a line, without the line's values, because they may be secret."""
     texts = []
     for one in err.errors(include_input=False, include_url=False):

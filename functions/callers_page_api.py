@@ -14,7 +14,7 @@ from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LIVE_SECTIONS
 from functions.http_requests import NoBody, NoQuery
 from functions.http_responses import build_page_response
-from functions.page_query import PageQuery, build_live_page, build_page_context
+from functions.page_query import PageQuery, build_live_page_response, build_page_context
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.import_callers import preview_import
@@ -41,7 +41,7 @@ async def show_callers_page(call: ApiRequest[CallersPageQuery, NoBody]) -> func.
     query = call.query
     choice = CallerChoice(state=query.state, search=query.search, start=query.start, limit=_ON_PAGE)
     text = build_callers_page(build_page_context(call), choice, await show_callers(services()))
-    return build_live_page(call, text)
+    return build_live_page_response(call, text)
 
 
 # It changes nothing; the form of its page does.

@@ -14,14 +14,14 @@ from functions.dashboard.flow_page import build_flow_page
 from functions.dashboard.overview import build_overview_page
 from functions.dashboard.page_layout import read_assets
 from functions.dashboard.remediation_history import HistoryFilter
-from functions.dashboard.remediation_list import build_list_page
+from functions.dashboard.remediation_list import build_remediations_page
 from functions.dashboard.remediation_page import RemediationPageChoice, build_remediation_page
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LIVE_SECTIONS
 from functions.http_requests import NoBody, NoQuery, Text
 from functions.page_query import (
     PageQuery,
-    build_live_page,
+    build_live_page_response,
     build_page_context,
     read_page_context,
 )
@@ -120,7 +120,7 @@ class FlowPageQuery(PageQuery):
 @endpoint(role=Role.READER, media_types=(HTML,), headers=(LIVE_SECTIONS,))
 async def show_status_page(call: ApiRequest[PageQuery, NoBody]) -> func.HttpResponse:
     """Return the Overview page: actions required, environments and health."""
-    return build_live_page(
+    return build_live_page_response(
         call, build_overview_page(build_page_context(call), await show_status(services()))
     )
 
@@ -139,15 +139,17 @@ async def show_environments_page(
         limit=_ENVIRONMENTS_ON_PAGE,
         with_platform=query.all_environments,
     )
-    return build_live_page(call, text)
+    return build_live_page_response(call, text)
 
 
 @endpoint(role=Role.READER, media_types=(HTML,), headers=(LIVE_SECTIONS,))
 async def show_remediations_page(call: ApiRequest[ListPageQuery, NoBody]) -> func.HttpResponse:
     """Return a page of remediations, newest first."""
     query = call.query
-    found = await list_remediations(services(), limit=query.limit, begin=query.find_start)
-    return build_live_page(call, build_list_page(build_page_context(call), found, query.limit))
+    found = await list_remediations(services(), limit=query.limit, begin=query.find_start_index)
+    return build_live_page_response(
+        call, build_remediations_page(build_page_context(call), found, query.limit)
+    )
 
 
 @endpoint(role=Role.READER, media_types=(HTML,), headers=(LIVE_SECTIONS,))
@@ -160,7 +162,9 @@ async def show_remediation_page(
     others = None
     if part:
         shown, found = part.shown, part.flows
-        others = ClosedFlows(counts=part.closed, on_page=await _read_closed_flows(part, choice))
+        others = ClosedFlows(
+            counts=part.closed, on_page=await _read_closed_flows_on_page(part, choice)
+        )
     else:
         shown = await show_remediation(services(), identity)
         found = tuple(await flows.show_flows(services(), shown))
@@ -173,7 +177,7 @@ async def show_remediation_page(
     text = build_remediation_page(
         await read_page_context(call), shown, found, choice, proposed_fixes, others=others
     )
-    return build_live_page(call, text)
+    return build_live_page_response(call, text)
 
 
 @endpoint(role=Role.READER, media_types=(HTML,), headers=(LIVE_SECTIONS,))
@@ -189,7 +193,9 @@ async def show_flow_page(call: ApiRequest[FlowPageQuery, NoBody]) -> func.HttpRe
             compared = await flows.compare_definitions(services(), detail.flow.job)
         except CmkflowError as err:  # the rest of the page is shown anyway
             compared = err
-    return build_live_page(call, build_flow_page(await read_page_context(call), detail, compared))
+    return build_live_page_response(
+        call, build_flow_page(await read_page_context(call), detail, compared)
+    )
 
 
 @endpoint(role=Role.READER, media_types=(HTML,))
@@ -218,7 +224,7 @@ async def show_asset(call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
     )
 
 
-async def _read_closed_flows(
+async def _read_closed_flows_on_page(
     part: RemediationPart, choice: RemediationPageChoice
 ) -> list[flows.FlowView]:
     if not choice.is_list:

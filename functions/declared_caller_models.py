@@ -23,7 +23,7 @@ _MAX_FLOWS = 100
 _MAX_HOSTS = 50
 
 
-def _require_one[T](values: tuple[T, ...]) -> tuple[T, ...]:
+def _require_at_least_one_flow[T](values: tuple[T, ...]) -> tuple[T, ...]:
     if not values:
         raise ValueError("Give at least one flow.")
     return values
@@ -42,7 +42,7 @@ type HostPattern = Annotated[
 ]
 
 
-def _check_network(text: str) -> str:
+def _normalize_network(text: str) -> str:
     return str(ip_network(text, strict=False))
 
 
@@ -57,7 +57,7 @@ type Network = Annotated[
         "Use an IPv4 address or network, such as 203.0.113.0/24, or an IPv6 network of 32 to 48 "
         "bits, such as 2001:db8:1::/48.",
     ),
-    AfterValidator(_check_network),
+    AfterValidator(_normalize_network),
 ]
 #: The first product of a user agent, with or without its version up to the minor number.
 type UserAgent = Annotated[
@@ -141,7 +141,7 @@ class DeclaredCallerRequest(RequestModel):
         tuple[CalledFlowRequest, ...],
         Field(max_length=_MAX_FLOWS, json_schema_extra={"minItems": 1}),
         # Not min_length, which also counts the entries that are not valid.
-        AfterValidator(_require_one),
+        AfterValidator(_require_at_least_one_flow),
     ]
     #: Characters of the longest URL that the system can hold.
     max_url_length: Annotated[int, Field(ge=1, le=100_000), WHOLE_NUMBER] | None = None

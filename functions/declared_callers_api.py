@@ -28,7 +28,7 @@ async def list_declared_callers(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[DeclaredCallerResponse]:
     """Return the declared callers ordered by name."""
-    return _build_list_response(await callers.list_declared_callers(services()))
+    return _build_caller_list_response(await callers.list_declared_callers(services()))
 
 
 @endpoint(role=Role.OPERATOR, subject=read_declared_callers)
@@ -40,7 +40,7 @@ async def declare_callers(
     A caller replaces the declared caller that has its name.
     """
     declared = [one.to_declared_caller() for one in call.body.callers]
-    return _build_list_response(await callers.declare_callers(services(), declared))
+    return _build_caller_list_response(await callers.declare_callers(services(), declared))
 
 
 @endpoint(role=Role.OPERATOR, subject=read_declared_callers)
@@ -52,7 +52,7 @@ async def declare_called_flow(
     The caller's other flows stay declared.
     """
     declared = call.body.to_declared_caller()
-    return _build_list_response(await callers.declare_called_flow(services(), declared))
+    return _build_caller_list_response(await callers.declare_called_flow(services(), declared))
 
 
 @endpoint(role=Role.OPERATOR, subject=read_declared_callers)
@@ -67,7 +67,7 @@ async def import_callers(
     found = parse_caller_lines(call.body.file)
     if found.faults:
         raise BadRequest("The file is not valid.", found.list_errors())
-    return _build_list_response(await imports.import_callers(services(), found.lines))
+    return _build_caller_list_response(await imports.import_callers(services(), found.lines))
 
 
 @endpoint(role=Role.OPERATOR, subject=read_declared_callers)
@@ -86,10 +86,12 @@ async def remove_declared_caller(
     The request is rejected while a flow that the caller calls still receives calls.
     """
     await callers.remove_declared_caller(services(), call.body.name)
-    return _build_list_response(await callers.list_declared_callers(services()))
+    return _build_caller_list_response(await callers.list_declared_callers(services()))
 
 
-def _build_list_response(found: list[DeclaredCaller]) -> ItemListResponse[DeclaredCallerResponse]:
+def _build_caller_list_response(
+    found: list[DeclaredCaller],
+) -> ItemListResponse[DeclaredCallerResponse]:
     return ItemListResponse[DeclaredCallerResponse](
         items=tuple(map(DeclaredCallerResponse.model_validate, found))
     )

@@ -103,7 +103,7 @@ async def list_tenant_deletions(
     """
     found = await list_all(services(), call.query.filter)
     deletions = found.deletions
-    first = call.query.find_start([one.job_id for one in deletions])
+    first = call.query.find_start_index([one.job_id for one in deletions])
     last = first + call.query.limit
     return TenantDeletionListResponse.build(
         deletions[first:last],
@@ -122,11 +122,11 @@ async def export_deletions(call: ApiRequest[DeletionExportQuery, NoBody]) -> fun
     if call.query.format == "json":
         answer = TenantDeletionListResponse.build(deletions, found.names, found.unreadable_rows)
         return build_download_response(format_json(answer).encode(), JSON, f"{name}.json")
-    rows = _list_rows(deletions, found.names, found.unreadable_rows)
+    rows = _build_csv_rows(deletions, found.names, found.unreadable_rows)
     return build_download_response(build_csv(rows), CSV, f"{name}.csv")
 
 
-def _list_rows(
+def _build_csv_rows(
     deletions: Iterable[Deletion], names: Mapping[str, str], unreadable: Iterable[UnreadableRow]
 ) -> Iterator[tuple[object, ...]]:
     yield _COLUMNS

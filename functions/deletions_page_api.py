@@ -14,7 +14,7 @@ from functions.deletion_models import DeletionFilterQuery
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LIVE_SECTIONS
 from functions.http_requests import NoBody
-from functions.page_query import PageQuery, build_live_page, build_page_context
+from functions.page_query import PageQuery, build_live_page_response, build_page_context
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.errors import CmkflowError
@@ -50,7 +50,7 @@ async def show_deletions_page(call: ApiRequest[DeletionsPageQuery, NoBody]) -> f
         await list_deletions(services(), query.filter),
         await _read_undeleted_originals(call) if chosen["undeleted"] else None,
     )
-    return build_live_page(call, text)
+    return build_live_page_response(call, text)
 
 
 async def _read_undeleted_originals(

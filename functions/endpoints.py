@@ -178,8 +178,8 @@ def endpoint[Q: RequestModel, B: RequestModel](
     """
 
     def register_handler(handler: Handler[Q, B]) -> Answering:
-        route = _find_route(handler)
-        query, body, result = _find_handler_models(handler)
+        route = _get_route(handler)
+        query, body, result = _get_handler_models(handler)
         declared = Endpoint(
             name=route.name,
             description=inspect.getdoc(handler) or "",
@@ -209,7 +209,7 @@ def endpoint[Q: RequestModel, B: RequestModel](
     return register_handler
 
 
-def _find_handler_models(
+def _get_handler_models(
     handler: Handler[Any, Any],
 ) -> tuple[type[RequestModel], type[RequestModel], type[ApiResponse] | None]:
     request, result = get_type_hints(handler).values()
@@ -218,7 +218,7 @@ def _find_handler_models(
     return query, body, result if is_model else None
 
 
-def _find_route(handler: Handler[Any, Any]) -> Route:
+def _get_route(handler: Handler[Any, Any]) -> Route:
     module, name = handler.__module__.rpartition(".")[2], handler.__name__
     for route in (*ROUTES.values(), UNKNOWN_PAGE):
         if (route.module, route.name) == (module, name):
@@ -227,7 +227,7 @@ def _find_route(handler: Handler[Any, Any]) -> Route:
     raise ValueError(message)
 
 
-def find_endpoint(route: Route) -> Endpoint:
+def load_endpoint(route: Route) -> Endpoint:
     """Return the endpoint of a route. Imports the module of its handler if necessary."""
     if route not in _DECLARED:
         import_module(f"functions.{route.module}")
@@ -236,13 +236,13 @@ def find_endpoint(route: Route) -> Endpoint:
 
 def list_endpoints() -> dict[tuple[Method, str], Endpoint]:
     """Return all endpoints by method and path. Imports every handler."""
-    return {key: find_endpoint(route) for key, route in ROUTES.items()}
+    return {key: load_endpoint(route) for key, route in ROUTES.items()}
 
 
 async def answer_request(route: Route, req: func.HttpRequest) -> func.HttpResponse:
     """Answer an HTTP request for a route with the route's handler."""
     try:
-        find_endpoint(route)
+        load_endpoint(route)
     except Exception:  # a handler that cannot be imported fails only its own routes
         instance = urlsplit(req.url).path
         log.exception("internal error", extra={"method": req.method, "path": instance})
@@ -264,12 +264,12 @@ async def _handle_request(
     try:
         reason = ""
         try:
-            call = await _authorize_request(declared, req, instance)
+            call = await _authorize_and_parse_request(declared, req, instance)
             if declared.is_recorded:
-                audit_entry = await _record_request(declared, call, req, instance)
+                audit_entry = await _record_audit_entry(declared, call, req, instance)
             answer = await _run_handler(open_services, declared, call, handler, req)
             is_made = isinstance(answer, func.HttpResponse)
-            response = answer if is_made else _build_json_response(declared, req, answer)
+            response = answer if is_made else _build_response_with_etag(declared, req, answer)
         except CmkflowError as err:
             response = _build_sign_in_response(declared, req, err) or build_problem_response(
                 err, instance=instance, now=open_services.now
@@ -335,7 +335,7 @@ def _build_sign_in_response(
     return build_expired_form_page(req, declared.path, declared.body, err) if is_wanted else None
 
 
-async def _authorize_request(
+async def _authorize_and_parse_request(
     declared: Endpoint, req: func.HttpRequest, target: str
 ) -> ApiRequest[RequestModel, RequestModel]:
     """Return the validated request. `Forbidden` is recorded only for a known principal, so that
@@ -355,7 +355,7 @@ async def _authorize_request(
         raise
 
 
-async def _record_request(
+async def _record_audit_entry(
     declared: Endpoint,
     call: ApiRequest[RequestModel, RequestModel],
     req: func.HttpRequest,
@@ -385,7 +385,7 @@ def _build_audit_entry(
     )
 
 
-def _build_json_response(
+def _build_response_with_etag(
     declared: Endpoint, req: func.HttpRequest, answer: ApiResponse
 ) -> func.HttpResponse:
     if not declared.has_etag:

@@ -24,13 +24,13 @@ _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]"
 _EMAIL_ADDRESS = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
 
 
-def _check_window(text: str) -> str:
+def _require_valid_window(text: str) -> str:
     if not is_valid_window(text):
         raise ValueError("Use HH:MM-HH:MM in UTC with two different times, or an empty text.")
     return text
 
 
-def _check_email_address(text: str) -> str:
+def _normalize_email_address(text: str) -> str:
     if not re.search(_EMAIL_ADDRESS, text):
         raise ValueError("Use one e-mail address, such as owner@contoso.com.")
     return text.lower()
@@ -39,7 +39,7 @@ def _check_email_address(text: str) -> str:
 type Window = Annotated[
     str,
     Field(json_schema_extra={"pattern": rf"^({_TIME}-{_TIME})?$"}),
-    AfterValidator(_check_window),
+    AfterValidator(_require_valid_window),
 ]
 #: A flow: its workflow id, its name in the flow service, or its display name.
 type FlowId = Text
@@ -60,7 +60,7 @@ type EmailAddress = Annotated[
     str,
     StringConstraints(strip_whitespace=True, max_length=254),
     Field(json_schema_extra={"pattern": _EMAIL_ADDRESS}),
-    AfterValidator(_check_email_address),
+    AfterValidator(_normalize_email_address),
 ]
 
 

@@ -28,7 +28,7 @@ async def list_environments(
     """Return the environments of the tenant with their settings, ordered by id."""
     found = await environments.list_environments(services())
     ids = [one.environment.id for one in found]
-    first, limit = call.query.find_start(ids), call.query.limit
+    first, limit = call.query.find_start_index(ids), call.query.limit
     items = tuple(map(EnvironmentResponse.build, found[first : first + limit]))
     return PageResponse[EnvironmentResponse](
         items=items, next=items[-1].id if first + limit < len(found) else ""

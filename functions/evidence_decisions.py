@@ -22,7 +22,7 @@ class Decision:
 
 
 def build_decision(entry: AuditEntry) -> Decision:
-    what = _describe_entry(entry)
+    what = _describe_audit_entry(entry)
     what += "" if entry.status else " (its result is not recorded)"
     who = entry.who or "an unnamed function key"
     return Decision(decided_at=entry.recorded_at, who=who, what=what)
@@ -49,7 +49,7 @@ def list_decisions(about: RemediationEvidence) -> Iterator[Decision]:
             yield Decision(decided_at=last.changed_at, who="the app", what=what)
 
 
-def _describe_entry(entry: AuditEntry) -> str:
+def _describe_audit_entry(entry: AuditEntry) -> str:
     what, body = describe_operation(entry.operation, entry.status), parse_state(entry.request_body)
     subject = body.get("issue") or body.get("resource")
     return f"{what}: {str(subject).rpartition('/')[2]}" if subject else what

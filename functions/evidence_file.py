@@ -65,7 +65,7 @@ async def build_evidence_file(evidence: EvidenceReader) -> bytes:
     """Return the content of the evidence file."""
     with TemporaryDirectory() as folder:
         pack = EvidenceFile(Path(folder))
-        return await _Writer(evidence, pack, room=MOST_RUN_BYTES).write_all()
+        return await _Writer(evidence, pack, room=MOST_RUN_BYTES).write_evidence_file()
 
 
 @dataclass(slots=True)
@@ -78,31 +78,31 @@ class _Writer:
     #: Names of archived files that are not included, and the reason.
     omitted: dict[str, str] = field(default_factory=dict)
 
-    async def write_all(self) -> bytes:
+    async def write_evidence_file(self) -> bytes:
         about = RemediationEvidence.model_validate(self.evidence)
-        self._write_json("remediation.json", about)
+        self._write_json_line("remediation.json", about)
         self.pack.write_row("flows.csv", _FLOW_COLUMNS)
         self.pack.write_row("changes.csv", (*_OF_FLOW, *_CHANGE_COLUMNS))
         for job in self.evidence.environment_jobs:
-            await self._write_plans(job)
+            await self._write_plan_items_and_plans(job)
             async for flow in self.evidence.read_flows(job):
                 self._write_flow(flow)
                 if flow.run_archive:
-                    await self._write_runs(flow.job.original.id, flow.run_archive)
+                    await self._write_run_archive(flow.job.original.id, flow.run_archive)
         async for entry, text in self.evidence.audit.read_entries():
             # As it is stored, because a seal contains the hash of this text.
             self.pack.write("audit.jsonl", f"{mask_signatures(text)}\n".encode())
-            self.report.add_request(entry)
+            self.report.collect_audit_entry(entry)
         differences = await self._write_seals()
         unreadable = UnreadableRows(items=tuple(self.evidence.reading.unreadable))
-        self._write_json("unreadable.json", unreadable)
+        self._write_json_line("unreadable.json", unreadable)
         values = {
             "style": read_style(),
             "about": about,
             "omitted": self.omitted,
             "unreadable": len(unreadable.items),
             "audit_differences": differences,
-            **self.report.build_values(about),
+            **self.report.build_template_values(about),
         }
         self.pack.write("report.html", render_template(_PAGE, values).encode())
         said = {
@@ -116,10 +116,10 @@ class _Writer:
         stamp = await try_to_stamp(self.evidence.services, signature, content)
         return await asyncio.to_thread(self.pack.build_zip, manifest, content, stamp)
 
-    async def _write_plans(self, job: EnvironmentJob) -> None:
+    async def _write_plan_items_and_plans(self, job: EnvironmentJob) -> None:
         async for item in self.evidence.read_plan_items(job):
-            self._write_json("plan.jsonl", PlanItemEvidence.model_validate(item))
-            self.report.add_item(job, item)
+            self._write_json_line("plan.jsonl", PlanItemEvidence.model_validate(item))
+            self.report.collect_plan_item(job, item)
         for approved in job.approved_plans:
             name = f"{APPROVED_PLANS}{job.environment_id}/{approved.version}.json"
             try:
@@ -140,7 +140,7 @@ class _Writer:
 
     def _write_flow(self, flow: FlowEvidence) -> None:
         line = FlowEvidenceLine.model_validate(flow)
-        self._write_json("flows.jsonl", line)
+        self._write_json_line("flows.jsonl", line)
         job = line.job.model_dump(mode="json")
         row = job | {
             "proven_at": line.verification and line.verification.changed_at.isoformat(),
@@ -150,14 +150,14 @@ class _Writer:
             "deleted_at": line.deletion and line.deletion.deleted_at,
         }
         row = {name: row[name] for name in _FLOW_COLUMNS}
-        self.report.add_flow(flow)
-        self._write_row("flows.csv", row.values())
+        self.report.collect_flow(flow)
+        self._write_csv_row("flows.csv", row.values())
         for change in line.changes:
             cells = change.model_dump(mode="json")
             values = [job[name] for name in _OF_FLOW] + [cells[name] for name in _CHANGE_COLUMNS]
-            self._write_row("changes.csv", values)
+            self._write_csv_row("changes.csv", values)
 
-    async def _write_runs(self, workflow_id: str, archive: RunArchive) -> None:
+    async def _write_run_archive(self, workflow_id: str, archive: RunArchive) -> None:
         for number, where in enumerate(archive.parts, start=1):
             if self.room <= 0:
                 self.omitted[where] = "exceeds the size limit of run history in an evidence file"
@@ -169,10 +169,10 @@ class _Writer:
                 continue
             self.room -= len(part)
             self.pack.write(f"runs/{archive.environment_id}/{archive.job_id}.jsonl", part)
-            self.report.add_runs(archive.environment_id, workflow_id, part)
+            self.report.count_archived_runs(archive.environment_id, workflow_id, part)
 
-    def _write_json(self, name: str, answer: ApiResponse) -> None:
+    def _write_json_line(self, name: str, answer: ApiResponse) -> None:
         self.pack.write(name, redact(answer.model_dump_json()).encode() + b"\n")
 
-    def _write_row(self, name: str, cells: Iterable[object]) -> None:
+    def _write_csv_row(self, name: str, cells: Iterable[object]) -> None:
         self.pack.write_row(name, [redact(str(cell)) if cell else cell for cell in cells])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from functions.dashboard.titles import find_equal_texts
+from functions.dashboard.titles import find_repeated_titles
 from functions.evidence_decisions import Decision, build_decision, list_decisions
 from functions.evidence_models import RemediationEvidence
 from shared.domain.audit import AuditEntry
@@ -103,9 +103,10 @@ class EvidenceReport:
     changed_at: datetime | None = None
     _answered: set[str] = field(default_factory=set)
 
-    def add_item(self, job: EnvironmentJob, item: PlanItem) -> None:
-        """Add a flow of a plan, unless an earlier remediation migrated it. `add_flow` replaces it
-        if it has a job.
+    def collect_plan_item(self, job: EnvironmentJob, item: PlanItem) -> None:
+        """Add a flow of a plan, unless an earlier remediation migrated it.
+
+        `collect_flow` replaces it if it has a job.
         """
         left, message = find_reason_for_item(job.mode, item), item.message
         if left is None:
@@ -120,7 +121,7 @@ class EvidenceReport:
             message=message,
         )
 
-    def add_flow(self, flow: FlowEvidence) -> None:
+    def collect_flow(self, flow: FlowEvidence) -> None:
         job, verified = flow.job, flow.verification
         switch = _find_last_toggle(job.display_name, flow.changes)
         self.flows[job.environment_id, job.original.id] = FlowLine(
@@ -147,7 +148,7 @@ class EvidenceReport:
             times += [change.changed_at] if change.changed_at else []
         self.changed_at = max([*times, *filter(None, [self.changed_at])], default=None)
 
-    def add_runs(self, environment_id: str, workflow_id: str, part: bytes) -> None:
+    def count_archived_runs(self, environment_id: str, workflow_id: str, part: bytes) -> None:
         """Count archived runs of an original, before and after its observation started."""
         line = self.flows[environment_id, workflow_id]
         line.has_runs = True
@@ -158,7 +159,7 @@ class EvidenceReport:
                 line.runs_before += 1
             line.last_run_at = max(run.started_at, line.last_run_at or run.started_at)
 
-    def add_request(self, entry: AuditEntry) -> None:
+    def collect_audit_entry(self, entry: AuditEntry) -> None:
         """Add an entry of the audit log as a decision, or count it if the request was rejected.
 
         The entry with the result of a request has to be added before the entry without a result.
@@ -171,7 +172,7 @@ class EvidenceReport:
         elif entry.operation not in _SHOWN_ELSEWHERE:
             self.decisions.append(build_decision(entry))
 
-    def build_values(self, about: RemediationEvidence) -> dict[str, Any]:
+    def build_template_values(self, about: RemediationEvidence) -> dict[str, Any]:
         """Return the values of the report's template."""
         lines = sorted(self.flows.values(), key=lambda one: (one.title.lower(), one.workflow_id))
         left = Counter(one.left for one in lines)
@@ -186,13 +187,13 @@ class EvidenceReport:
             "left_words": describe_why_not_migrated,
             "decisions": decisions,
             "rejected": self.rejected,
-            "changes": self._format_change_count(about),
+            "changes": self._list_change_counts(about),
             "results": _group_by_result(lines),
-            "equal_titles": find_equal_texts(one.title for one in lines),
+            "equal_titles": find_repeated_titles(one.title for one in lines),
             "most_unfolded": _MOST_UNFOLDED,
             "with_runs": [one for one in lines if one.has_runs],
             "called": [one for one in lines if one.observed_callers],
-            "until": max(filter(None, [*_list_times(about, decisions), self.changed_at])),
+            "until": max(filter(None, [*_list_evidence_times(about, decisions), self.changed_at])),
         }
 
     def _count_change(self, title: str, change: ChangeRecord) -> None:
@@ -209,7 +210,7 @@ class EvidenceReport:
                 self.made[name] += 1
                 self.reverted[name] += change.state == _REVERTED.get(kind)
 
-    def _format_change_count(self, about: RemediationEvidence) -> list[tuple[str, int, int | None]]:
+    def _list_change_counts(self, about: RemediationEvidence) -> list[tuple[str, int, int | None]]:
         fixes = Counter(str(one.state) for one in about.firewall_fixes)
         made = Counter(self.made)
         made["Firewalls changed by the app"] = fixes.total()
@@ -297,7 +298,9 @@ def _group_by_result(lines: Iterable[FlowLine]) -> list[ResultGroup]:
     return [found[key] for key in sorted(found)]
 
 
-def _list_times(about: RemediationEvidence, decisions: Iterable[Decision]) -> Iterator[datetime]:
+def _list_evidence_times(
+    about: RemediationEvidence, decisions: Iterable[Decision]
+) -> Iterator[datetime]:
     yield about.remediation.created_at
     yield from (one.decided_at for one in decisions)
     for job in about.environment_jobs:

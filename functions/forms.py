@@ -16,7 +16,7 @@ from functions.http_requests import (
     FORM_CONTEXT,
     RequestModel,
     convert_validation_errors,
-    read_raw_body,
+    get_raw_body,
 )
 from functions.http_responses import build_page_response
 from functions.principals import PRINCIPAL, is_from_own_page
@@ -66,8 +66,8 @@ def parse_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     fields: dict[str, object] = {}
     lists: dict[str, list[str]] = {}
     aliases = {field.alias for field in kind.model_fields.values()}
-    content = read_raw_body(req)
-    parts = _parse_parts(req, content) if has_file(req) else parse_fields(content)
+    content = get_raw_body(req)
+    parts = _parse_form_parts(req, content) if has_file(req) else parse_form_fields(content)
     for name, value in parts:
         member = parse_member_name(name)
         if name.endswith("[,]"):
@@ -85,11 +85,11 @@ def parse_form[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     )
 
 
-def parse_fields(content: bytes) -> list[tuple[str, str]]:
+def parse_form_fields(content: bytes) -> list[tuple[str, str]]:
     return parse_qsl(content.decode(errors="replace"), keep_blank_values=True)
 
 
-def _parse_parts(req: func.HttpRequest, content: bytes) -> list[tuple[str, str]]:
+def _parse_form_parts(req: func.HttpRequest, content: bytes) -> list[tuple[str, str]]:
     header = f"Content-Type: {req.headers['Content-Type']}\r\n\r\n".encode()
     message = BytesParser(policy=HTTP).parsebytes(header + content)
     found = []
@@ -134,9 +134,11 @@ def build_browser_response(
             return build_page_response(text, style=read_style(), status=answer.status_code)
         text = build_problem_page(
             said["title"],
-            " ".join([said["detail"], *(_format_error(one) for one in said.get("errors", ()))]),
+            " ".join(
+                [said["detail"], *(_format_field_error(one) for one in said.get("errors", ()))]
+            ),
             fix,
-            back=_find_previous_page(req),
+            back=_get_previous_page_url(req),
             has_session=PRINCIPAL in req.headers,
             # Every page requires the same role.
             has_pages=is_sent or answer.status_code != HTTPStatus.FORBIDDEN,
@@ -152,11 +154,11 @@ def build_browser_response(
     action = path.partition("}/")[2].replace("/", "-") or path.rpartition("/")[2]
     done = urlencode({"completed_action": action, "flow_count": jobs})
     made = _MADE.match(answer.headers.get(LOCATION, ""))
-    target = f"{_HOME}{made[1]}" if made else _find_previous_page(req)
+    target = f"{_HOME}{made[1]}" if made else _get_previous_page_url(req)
     return func.HttpResponse(status_code=303, headers={LOCATION: f"{target}?{done}"})
 
 
-def _format_error(error: Mapping[str, str]) -> str:
+def _format_field_error(error: Mapping[str, str]) -> str:
     field, _, entry = error["field"].partition(".")
     field = field.replace("_", " ").capitalize()
     if field == "File" and entry:
@@ -171,7 +173,7 @@ def _get_challenge_header(answer: func.HttpResponse) -> dict[str, str]:
     return {CHALLENGE: found} if found else {}
 
 
-def _find_previous_page(req: func.HttpRequest) -> str:
+def _get_previous_page_url(req: func.HttpRequest) -> str:
     # A Referer that is not a URL leads to the Overview page.
     there = req.headers.get("Referer", "").partition("://")[2].partition("?")[0]
     path = f"/{there.partition('/')[2]}"

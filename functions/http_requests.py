@@ -94,7 +94,7 @@ def parse_body[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
 
     Raises `BadRequest` if it is not valid, `RequestTooLarge`, or `UnsupportedMediaType`.
     """
-    body = read_raw_body(req)
+    body = get_raw_body(req)
     media_type = req.headers.get("Content-Type", _JSON).partition(";")[0].strip().lower()
     if body and media_type != _JSON:
         raise UnsupportedMediaType(
@@ -114,7 +114,7 @@ def parse_query[T: RequestModel](req: func.HttpRequest, kind: type[T]) -> T:
     return convert_validation_errors("query", lambda: kind.model_validate_strings(query))
 
 
-def read_raw_body(req: func.HttpRequest) -> bytes:
+def get_raw_body(req: func.HttpRequest) -> bytes:
     """Return the body as bytes. Raises `RequestTooLarge` if it has too many."""
     body: bytes = req.get_body()
     if len(body) > MAX_BODY_BYTES:

@@ -39,7 +39,7 @@ class KillSwitchResponse(ApiResponse):
 @endpoint(role=Role.READER)
 async def show_kill_switch(_call: ApiRequest[NoQuery, NoBody]) -> KillSwitchResponse:
     """Return the state of the kill switch."""
-    return _build_response(await find_kill_switch(services()))
+    return _build_kill_switch_response(await find_kill_switch(services()))
 
 
 @endpoint(role=Role.OPERATOR, headers=(IF_MATCH,), subject=read_kill_switch)
@@ -75,12 +75,12 @@ async def _set_kill_switch[B: RequestModel](
         is_on=is_on,
         by=call.requester_name,
         reason=reason,
-        check=lambda flag: call.require_seen_version(_build_response(flag)),
+        check=lambda flag: call.require_seen_version(_build_kill_switch_response(flag)),
     )
-    return _build_response(flag)
+    return _build_kill_switch_response(flag)
 
 
-def _build_response(flag: KillSwitch | None) -> KillSwitchResponse:
+def _build_kill_switch_response(flag: KillSwitch | None) -> KillSwitchResponse:
     if flag is None:
         return KillSwitchResponse(is_on=False)
     return KillSwitchResponse.model_validate(flag)

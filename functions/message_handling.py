@@ -92,8 +92,8 @@ def build_invocation(message: func.ServiceBusMessage, queue: str) -> QueueInvoca
     return QueueInvocation(
         queue=queue,
         first=mask_signatures(str(properties.get(FIRST) or message.message_id or digest)),
-        again=_parse_number(properties.get(AGAIN)),
-        failures=_parse_number(properties.get(FAILURES)),
+        again=_parse_count(properties.get(AGAIN)),
+        failures=_parse_count(properties.get(FAILURES)),
         content=content,
         traceparent=str(properties.get(TRACEPARENT) or properties.get(DIAGNOSTIC_ID) or ""),
         trace_link=str(properties.get(TRACE_LINK) or ""),
@@ -121,10 +121,12 @@ async def handle_message(
         ) as span,
         log_with(trace=span.trace_id),
     ):
-        await _handle_message(services, replace(invocation, traceparent=span.traceparent), act)
+        await _run_and_settle_message(
+            services, replace(invocation, traceparent=span.traceparent), act
+        )
 
 
-async def _handle_message(
+async def _run_and_settle_message(
     services: Services, invocation: QueueInvocation, act: Callable[[], Awaitable[object]]
 ) -> None:
     try:
@@ -133,7 +135,7 @@ async def _handle_message(
     except (MustWait, PlatformMigrationInProgress, TransientError, Conflict) as err:
         await _retry_or_give_up(services, invocation, err)
     except CmkflowError as err:
-        await _move_to_poison_queue(services, invocation, str(err))
+        await _move_invocation_to_poison_queue(services, invocation, str(err))
     else:
         extra = {"queue": invocation.queue, "message_id": invocation.first, "result": result}
         log.info("message processed", extra=extra)
@@ -172,7 +174,9 @@ async def _retry_or_give_up(
                 err.retry_after or settings.backoff_initial_delay, settings.backoff_initial_delay
             )
         case _ if failures >= settings.backoff_max_attempts + _count_extra_tries(err, settings):
-            await _move_to_poison_queue(services, invocation, f"Tried {failures + 1} times: {err}")
+            await _move_invocation_to_poison_queue(
+                services, invocation, f"Tried {failures + 1} times: {err}"
+            )
             return
         case _:
             failures += 1
@@ -185,11 +189,11 @@ async def _retry_or_give_up(
             )
     content = invocation.document
     if not isinstance(content, Mapping):
-        await _move_to_poison_queue(
+        await _move_invocation_to_poison_queue(
             services, invocation, f"The body is not an object, so it cannot be sent again: {err}"
         )
         return
-    await services.messages.send(_build_later_message(invocation, content, failures, due))
+    await services.messages.send(_build_delayed_copy(invocation, content, failures, due))
     log.warning(
         "message retried",
         extra={
@@ -207,7 +211,7 @@ def _count_extra_tries(err: CmkflowError, settings: Settings) -> int:
     )
 
 
-def _build_later_message(
+def _build_delayed_copy(
     invocation: QueueInvocation, content: Mapping[str, object], failures: int, due: datetime
 ) -> QueueMessage:
     again = invocation.again + 1
@@ -227,7 +231,7 @@ def _build_later_message(
     )
 
 
-async def _move_to_poison_queue(
+async def _move_invocation_to_poison_queue(
     services: Services, invocation: QueueInvocation, reason: str
 ) -> None:
     await move_to_poison_queue(
@@ -239,6 +243,6 @@ async def _move_to_poison_queue(
     )
 
 
-def _parse_number(value: object) -> int:
+def _parse_count(value: object) -> int:
     text = str(value or "")
     return int(text) if text.isdecimal() and len(text) < 10 else 0

@@ -12,7 +12,7 @@ from functions.http_headers import LIVE_SECTIONS
 from functions.http_requests import NoBody
 from functions.http_responses import build_download_response
 from functions.network_api import FirewallsQuery
-from functions.page_query import PageQuery, build_live_page, read_page_context
+from functions.page_query import PageQuery, build_live_page_response, read_page_context
 from shared.bootstrap import services
 from shared.domain.principal import Role
 from shared.use_cases.show_network import show_network
@@ -38,4 +38,6 @@ async def show_network_page(call: ApiRequest[NetworkPageQuery, NoBody]) -> func.
     choice = FirewallChoice(status=query.status, search=query.search, start=query.start)
     if query.export:
         return build_download_response(build_firewalls_csv(found, choice), CSV, "firewalls.csv")
-    return build_live_page(call, build_network_page(await read_page_context(call), found, choice))
+    return build_live_page_response(
+        call, build_network_page(await read_page_context(call), found, choice)
+    )

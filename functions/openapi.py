@@ -97,7 +97,7 @@ def _build_operation(one: Endpoint, schemas: Json) -> Json:
     if one.body is not NoBody:
         schema = schemas[one.body.__name__]
         is_needed = bool(schema.get("required") or schema.get("minProperties"))
-        content = {JSON: {"schema": _build_reference(one.body)}}
+        content = {JSON: {"schema": _build_schema_reference(one.body)}}
         operation["requestBody"] = {"required": is_needed, "content": content}
     return operation
 
@@ -125,13 +125,13 @@ def _build_query_parameters(one: Endpoint, schemas: Json) -> list[Json]:
 
 
 def _build_header_parameters(one: Endpoint) -> list[Json]:
-    names = [*one.headers, IF_NONE_MATCH] if _is_conditional(one) else one.headers
+    names = [*one.headers, IF_NONE_MATCH] if _can_answer_not_modified(one) else one.headers
     return [{"name": name, "in": "header", "required": False, **HEADERS[name]} for name in names]
 
 
 def _build_responses(one: Endpoint) -> Json:
     answers: Json = {}
-    schemas = {JSON: _build_reference(one.answer)} if one.answer else {}
+    schemas = {JSON: _build_schema_reference(one.answer)} if one.answer else {}
     content = {kind: {"schema": schemas.get(kind, {})} for kind in one.media_types}
     if one.answer and HTML in content:
         del content[HTML]  # a page has its own URL
@@ -151,7 +151,7 @@ def _build_responses(one: Endpoint) -> Json:
             if _PARAMETER.findall(other.path) == ["id"] and other.path.startswith(f"{one.path}/")
         }
     answers[str(one.status)] = answer
-    if _is_conditional(one):
+    if _can_answer_not_modified(one):
         answers["304"] = {"description": "Not modified.", "headers": {ETAG: HEADERS[ETAG]}}
     if LIVE_SECTIONS in one.headers:
         answers["204"] = {"description": "No section has changed."}
@@ -167,7 +167,7 @@ def _build_responses(one: Endpoint) -> Json:
     }
 
 
-def _is_conditional(one: Endpoint) -> bool:
+def _can_answer_not_modified(one: Endpoint) -> bool:
     return one.has_etag and one.method == "GET"
 
 
@@ -175,7 +175,7 @@ def _build_problem_response(status: int) -> Json:
     kinds = _group_codes_by_status()[status]
     response: Json = {
         "description": " Or: ".join(PROBLEMS[kind].title for kind in kinds),
-        "content": {MEDIA_TYPE: {"schema": _build_reference(Problem)}},
+        "content": {MEDIA_TYPE: {"schema": _build_schema_reference(Problem)}},
     }
     if status in (429, 503):
         response["headers"] = {RETRY_AFTER: HEADERS[RETRY_AFTER]}
@@ -189,7 +189,7 @@ def _group_codes_by_status() -> dict[int, list[str]]:
     return found
 
 
-def _build_reference(kind: type[BaseModel]) -> Json:
+def _build_schema_reference(kind: type[BaseModel]) -> Json:
     name = re.sub(r"\W", "_", kind.__name__)  # the name that pydantic gives the schema
     return {"$ref": f"#/components/schemas/{name}"}
 
@@ -204,9 +204,11 @@ def _build_schemas(endpoints: Iterable[Endpoint]) -> Json:
         list(models.items()), ref_template="#/components/schemas/{model}"
     )
     schemas: Json = document["$defs"]
-    for kind in _add_parts(kind for kind, mode in models.items() if mode == "validation"):
-        _reject_null(schemas[kind.__name__])
-    for kind in _add_parts(models):
+    for kind in _list_models_with_parts(
+        kind for kind, mode in models.items() if mode == "validation"
+    ):
+        _remove_null_from_types(schemas[kind.__name__])
+    for kind in _list_models_with_parts(models):
         properties = schemas.get(kind.__name__, {}).get("properties", {})
         for name, comment in read_member_comments(kind).items():
             if name in properties:
@@ -214,7 +216,7 @@ def _build_schemas(endpoints: Iterable[Endpoint]) -> Json:
     return schemas
 
 
-def _reject_null(schema: Json) -> None:
+def _remove_null_from_types(schema: Json) -> None:
     """Remove null from the types of members in a schema, because requests reject null."""
     for member in schema.get("properties", {}).values():
         if "anyOf" in member:
@@ -224,7 +226,7 @@ def _reject_null(schema: Json) -> None:
             del member["default"]
 
 
-def _add_parts(kinds: Iterable[type[BaseModel]]) -> set[type[BaseModel]]:
+def _list_models_with_parts(kinds: Iterable[type[BaseModel]]) -> set[type[BaseModel]]:
     found: set[type[BaseModel]] = set()
     left = list(kinds)
     while left:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import azure.functions as func
 from pydantic import Field
 
-from functions.dashboard.live_sections import find_changes
+from functions.dashboard.live_sections import select_changed_sections
 from functions.dashboard.page_layout import PageContext
 from functions.endpoints import ApiRequest
 from functions.http_headers import LIVE_SECTIONS
@@ -66,11 +66,13 @@ async def read_page_context[Q: PageQuery, B: RequestModel](
     return replace(build_page_context(call), kill_switch=await find_kill_switch(services()))
 
 
-def build_live_page[Q: PageQuery](call: ApiRequest[Q, NoBody], text: str) -> func.HttpResponse:
+def build_live_page_response[Q: PageQuery](
+    call: ApiRequest[Q, NoBody], text: str
+) -> func.HttpResponse:
     """Return a page, or its changed sections if the browser has the page already."""
     known = call.headers.get(LIVE_SECTIONS)
     if known is None:
         return build_page_response(text)
-    if changes := find_changes(text, known):
+    if changes := select_changed_sections(text, known):
         return build_page_response(changes)
     return func.HttpResponse(status_code=204, headers={"Cache-Control": "no-store"})

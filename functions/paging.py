@@ -20,7 +20,7 @@ class PagedQuery(RequestModel):
         str, TextPattern(r"^[0-9A-Za-z-]{0,80}$", "Use `next` of the page before.")
     ] = ""
 
-    def find_start(self, ids: Sequence[str]) -> int:
+    def find_start_index(self, ids: Sequence[str]) -> int:
         """Return the index at which the requested page starts.
 
         Raises `NotFound` if `after` is not in `ids`.

@@ -213,10 +213,12 @@ class PlanResponse(ApiResponse):
 
 def build_plan_list(found: Iterable[PlanView], owner: str = "") -> ItemListResponse[PlanResponse]:
     """Return the plans of a remediation, with only the flows of `owner` if it is not empty."""
-    return ItemListResponse[PlanResponse](items=tuple(_build_plan(plan, owner) for plan in found))
+    return ItemListResponse[PlanResponse](
+        items=tuple(_build_plan_response(plan, owner) for plan in found)
+    )
 
 
-def _build_plan(plan: PlanView, owner: str) -> PlanResponse:
+def _build_plan_response(plan: PlanView, owner: str) -> PlanResponse:
     answer = PlanResponse.model_validate(plan)
     chosen = {one.workflow_id for one in plan.items if is_owned_by(one.owner, owner)}
     return answer.model_copy(

@@ -122,7 +122,7 @@ async def keep_plan_ticks(
         choice = replace(query.choice, search=body.search) if query.find else query.choice
         view = build_page_context(call)
         shown = ShownPlan(view=view, remediation_id=identity, plan=plans[0], choice=choice)
-        left_out = shown.compute_left_out(body.included_flow_ids, body.offered_flow_ids)
+        left_out = shown.compute_left_out_ids(body.included_flow_ids, body.offered_flow_ids)
         asked = f"environment={query.environment}&" if query.environment else ""
         location += f"?{asked}{shown.build_query(left_out=left_out, page=query.page)}#flows"
     return func.HttpResponse(status_code=303, headers={LOCATION: location}, mimetype=HTML)

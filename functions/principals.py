@@ -44,7 +44,7 @@ async def identify_principal(
     """
     if signed_in := find_signed_in_principal(req, settings):
         return signed_in
-    if settings.function_key_roles and (key := _find_function_key(req)):
+    if settings.function_key_roles and (key := _get_function_key(req)):
         if await keys.accepts(key):
             return Principal(
                 roles=frozenset(settings.function_key_roles), kind=PrincipalKind.FUNCTION_KEY
@@ -75,7 +75,7 @@ def find_signed_in_principal(req: func.HttpRequest, settings: SignInSettings) ->
     Raises `NotSignedIn` if the header with the principal cannot be read.
     """
     encoded = req.headers.get(PRINCIPAL) if settings.has_platform_sign_in else None
-    return _build_signed_in_principal(encoded) if encoded else None
+    return _parse_signed_in_principal(encoded) if encoded else None
 
 
 def require_role(principal: Principal, role: Role) -> None:
@@ -162,7 +162,7 @@ def with_given_name(principal: Principal, body: RequestModel) -> Principal:
     return replace(principal, name=name)
 
 
-def _build_signed_in_principal(encoded: str) -> Principal:
+def _parse_signed_in_principal(encoded: str) -> Principal:
     try:
         document = json.loads(base64.b64decode(encoded))
         claims = [(str(one["typ"]), str(one["val"])) for one in document["claims"]]
@@ -183,7 +183,7 @@ def _build_signed_in_principal(encoded: str) -> Principal:
     )
 
 
-def _find_function_key(req: func.HttpRequest) -> str:
+def _get_function_key(req: func.HttpRequest) -> str:
     return str(req.headers.get(KEY_HEADER) or req.params.get("code") or "")
 
 

@@ -182,7 +182,7 @@ def build_problem_response(err: CmkflowError, *, instance: str, now: datetime) -
             problem = _build_temporary_problem(err, seconds)
         case _:
             return build_internal_error_response(instance=instance)
-    return _build_response(problem, instance, headers)
+    return _build_document_response(problem, instance, headers)
 
 
 def _build_temporary_problem(err: CmkflowError, seconds: int) -> Problem:
@@ -222,7 +222,7 @@ def build_internal_error_response(*, instance: str) -> func.HttpResponse:
     """Return the problem document for an internal error. Its details are only in the log."""
     text = "The app met an internal error."
     problem = _build_problem("defect", text, "Check the app's log for the exception.")
-    return _build_response(problem, instance, {})
+    return _build_document_response(problem, instance, {})
 
 
 def build_misconfigured_response(
@@ -234,7 +234,7 @@ def build_misconfigured_response(
     """Return the problem document for wrong settings, which `text` names."""
     text = f"{text} Until this is corrected, the app does nothing."
     problem = _build_problem("misconfigured", text, fix)
-    return _build_response(problem, instance, {})
+    return _build_document_response(problem, instance, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +287,9 @@ def _compute_retry_seconds(
     return max(1, math.ceil(asked.total_seconds())) if asked else _RETRY_SECONDS
 
 
-def _build_response(problem: Problem, instance: str, headers: dict[str, str]) -> func.HttpResponse:
+def _build_document_response(
+    problem: Problem, instance: str, headers: dict[str, str]
+) -> func.HttpResponse:
     problem.instance = instance
     # The whole document is redacted, because URLs and member names may contain a trigger URL too.
     body = redact(problem.model_dump_json(exclude_defaults=True))

@@ -61,13 +61,13 @@ async def run_job_from_message(
     invocation = build_invocation(message, queue)
 
     async def run_due_job() -> object:
-        where, job_id = _read_row_key(invocation.document, partition)
+        where, job_id = _parse_row_key(invocation.document, partition)
         return await run(open_services, where, job_id)
 
     await handle_message(open_services, invocation, run_due_job)
 
 
-def _read_row_key(document: object, partition: str) -> tuple[str, str]:
+def _parse_row_key(document: object, partition: str) -> tuple[str, str]:
     if not isinstance(document, Mapping):
         message = "The body is not a JSON object."
         raise InvalidInput(message)

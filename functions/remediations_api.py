@@ -57,7 +57,7 @@ async def start_remediation(
             created_at=services().now,
             mode=body.mode,
             start_source=StartSource.API_REQUEST,
-            idempotency_key=await _find_idempotency_key(call),
+            idempotency_key=await _choose_idempotency_key(call),
             environment_ids=body.environment_ids,
             flow_ids=body.flow_ids,
             compare_all_flows=body.compare_all_flows,
@@ -93,7 +93,7 @@ async def list_remediations(call: ApiRequest[RemediationQuery, NoBody]) -> Remed
     found = await shown.list_remediations(
         services(),
         limit=query.limit,
-        begin=query.find_start,
+        begin=query.find_start_index,
         takes=matches_query if is_filtered else None,
     )
     return RemediationListResponse.model_validate(found)
@@ -131,7 +131,7 @@ async def show_plan(
     return build_plan_list(found, query.owner or "")
 
 
-async def _find_idempotency_key(call: ApiRequest[NoQuery, StartRemediationRequest]) -> str:
+async def _choose_idempotency_key(call: ApiRequest[NoQuery, StartRemediationRequest]) -> str:
     """Return the request's idempotency key, or a new one. A form gets the key of an equal form of
     the last hour, so that a second click starts nothing.
     """

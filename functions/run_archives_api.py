@@ -28,7 +28,7 @@ async def list_run_archives(call: ApiRequest[NoQuery, NoBody]) -> RunArchiveList
 
     Reads stored rows only.
     """
-    return _build_list_response(await show_run_archives(services(), call.id.lower()))
+    return _build_archive_list_response(await show_run_archives(services(), call.id.lower()))
 
 
 @endpoint(role=Role.OPERATOR, subject=read_archives_state)
@@ -37,10 +37,12 @@ async def archive_runs(call: ApiRequest[NoQuery, FlowSelection]) -> RunArchiveLi
 
     Repeat the request until `is_completed` is true.
     """
-    return _build_list_response(await archive(services(), call.id.lower(), call.body.flow_ids))
+    return _build_archive_list_response(
+        await archive(services(), call.id.lower(), call.body.flow_ids)
+    )
 
 
-def _build_list_response(found: RunArchiveStatus) -> RunArchiveListResponse:
+def _build_archive_list_response(found: RunArchiveStatus) -> RunArchiveListResponse:
     return RunArchiveListResponse(
         is_completed=found.is_completed,
         archives=tuple(RunArchiveResponse.model_validate(one) for one in found.archives),

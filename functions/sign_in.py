@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import azure.functions as func
 
-from functions.dashboard.page_layout import build_session_page
-from functions.forms import has_file, parse_fields, parse_member_name
+from functions.dashboard.page_layout import build_expired_session_page
+from functions.forms import has_file, parse_form_fields, parse_member_name
 from functions.http_requests import KEY_PARAMETERS, MAX_BODY_BYTES, RequestModel
 from functions.http_responses import build_page_response
 from functions.principals import KEY_HEADER, is_from_own_page
@@ -79,23 +79,23 @@ def build_expired_form_page(
     if not is_from_own_page(req) or len(content) > MAX_BODY_BYTES or has_file(req):
         return None
     names = {field.alias or name for name, field in body.model_fields.items()}
-    fields = [one for one in parse_fields(content) if parse_member_name(one[0]) in names]
+    fields = [one for one in parse_form_fields(content) if parse_member_name(one[0]) in names]
     action = urlsplit(req.url).path
-    text = build_session_page(
+    text = build_expired_session_page(
         action=action,
-        title=_format_title(path),
+        title=_format_form_title(path),
         fields=fields,
-        shown=_format_object(action) | _format_form_values(fields),
+        shown=_format_object_of_form(action) | _format_form_values(fields),
         login=build_login_url("/api/dashboard"),
     )
     return build_page_response(text, status=401, headers=err.headers)
 
 
-def _format_title(path: str) -> str:
+def _format_form_title(path: str) -> str:
     return _TITLES.get(path) or path.rpartition("/")[2].replace("-", " ").capitalize()
 
 
-def _format_object(action: str) -> dict[str, list[str]]:
+def _format_object_of_form(action: str) -> dict[str, list[str]]:
     """Return the kind and short id of what a form is about. The name is left out, because the
     reader is not signed in.
     """

@@ -118,7 +118,7 @@ def build_audit_page(
         here=_HERE,
         choice=choice,
         found=found,
-        lines=[_build_line(one, names, seals) for one in found.items],
+        lines=[_build_audit_line(one, names, seals) for one in found.items],
         environments=environments,
         operations=map_operations_to_phrases(),
         results=tuple(AuditResult),
@@ -130,7 +130,7 @@ def build_audit_page(
     )
 
 
-def _build_line(entry: AuditEntry, names: AuditNames, seals: PageSeals) -> AuditLine:
+def _build_audit_line(entry: AuditEntry, names: AuditNames, seals: PageSeals) -> AuditLine:
     result = find_audit_result(entry.status)
     flow_ids = list_flow_ids(entry)
     look, shape = _RESULTS[result]
@@ -142,7 +142,7 @@ def _build_line(entry: AuditEntry, names: AuditNames, seals: PageSeals) -> Audit
         entry=entry,
         who=describe_principal(entry.kind, entry.who) or "unknown",
         action=describe_operation(entry.operation, entry.status),
-        about=tuple(_list_places(entry, flow_ids, names)),
+        about=tuple(_list_targets(entry, flow_ids, names)),
         more_flows=max(len(flow_ids) - FLOWS_NAMED, 0),
         text=_shorten_text(
             replace_ids_by_names(
@@ -180,22 +180,28 @@ def _summarize_changes(entry: AuditEntry) -> str:
             if one.name.endswith(_APPROVED)
         )
     return "; ".join(
-        str(replace(one, before=_format_state(one.before), after=_format_state(one.after)))
+        str(
+            replace(
+                one,
+                before=_format_changed_value(one.before),
+                after=_format_changed_value(one.after),
+            )
+        )
         for one in changes
     )
 
 
-def _format_state(value: str) -> str:
+def _format_changed_value(value: str) -> str:
     return value.replace("_", " ") if value in _STATES else value
 
 
-def _list_places(entry: AuditEntry, flow_ids: list[str], names: AuditNames) -> list[Place]:
+def _list_targets(entry: AuditEntry, flow_ids: list[str], names: AuditNames) -> list[Place]:
     target = find_audit_target(entry.target, entry.state_after)
     places, url = list[Place](), ""
     if target.kind is TargetKind.REMEDIATION:
         remediation = names.remediations.get(target.id.lower())
         url = f"/api/dashboard/remediations/{remediation.id}" if remediation else ""
-        title = _format_remediation(target.id, remediation, names)
+        title = _format_remediation_title(target.id, remediation, names)
         places.append(Place(title=title, url=url, id=target.id))
     elif target.kind is TargetKind.ENVIRONMENT:
         title = names.environments.get(target.id, target.id)
@@ -212,7 +218,7 @@ def _list_places(entry: AuditEntry, flow_ids: list[str], names: AuditNames) -> l
     return places
 
 
-def _format_remediation(identity: str, one: Remediation | None, names: AuditNames) -> str:
+def _format_remediation_title(identity: str, one: Remediation | None, names: AuditNames) -> str:
     ids = one.environment_ids if one else ()
     named = [names.environments.get(each, each) for each in ids[:_NAMED]]
     more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""

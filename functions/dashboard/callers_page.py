@@ -47,7 +47,7 @@ class CallerChoice:
         query = urlencode({name: value for name, value in merged.items() if value != ""})
         return f"{_HERE}?{query}" if query else _HERE
 
-    def includes(self, view: DeclaredCallerView) -> bool:
+    def includes_caller(self, view: DeclaredCallerView) -> bool:
         if self.state and self.state not in {one.state for one in view.flows}:
             return False
         caller = view.caller
@@ -81,7 +81,7 @@ class CallerCard:
 
 def build_callers_page(view: PageContext, choice: CallerChoice, found: TenantCallers) -> str:
     states = Counter(flow.state for one in found.callers for flow in one.flows)
-    chosen = [one for one in found.callers if choice.includes(one)]
+    chosen = [one for one in found.callers if choice.includes_caller(one)]
     on_page = chosen[choice.start : choice.start + choice.limit]
     return render_page(
         "callers",
@@ -96,7 +96,7 @@ def build_callers_page(view: PageContext, choice: CallerChoice, found: TenantCal
             if states[state]
         ],
         states=[(state, words) for state, (_, words) in _LOOKS.items()],
-        cards=[_build_card(one, view.principal) for one in on_page],
+        cards=[_build_caller_card(one, view.principal) for one in on_page],
         total=len(chosen),
         declare=[_build_declare_action(view.principal), _build_upload_action(view.principal)],
         unreadable_rows=found.unreadable_rows,
@@ -117,7 +117,7 @@ def _format_title(found: TenantCallers) -> str:
     return "No caller is declared"
 
 
-def _build_card(view: DeclaredCallerView, principal: Principal) -> CallerCard:
+def _build_caller_card(view: DeclaredCallerView, principal: Principal) -> CallerCard:
     caller = view.caller
     length = f"{caller.max_url_length:,} characters" if caller.max_url_length else ""
     facts = {
@@ -131,15 +131,15 @@ def _build_card(view: DeclaredCallerView, principal: Principal) -> CallerCard:
     return CallerCard(
         caller=caller,
         facts=tuple((name, value) for name, value in facts.items() if value),
-        lines=tuple(_build_line(caller, one, principal) for one in view.flows),
+        lines=tuple(_build_called_flow_line(caller, one, principal) for one in view.flows),
         actions=(
-            _build_add_flow_action(caller, principal),
+            _build_add_or_change_flow_action(caller, principal),
             _build_remove_action(caller, principal),
         ),
     )
 
 
-def _build_line(
+def _build_called_flow_line(
     caller: DeclaredCaller, view: CalledFlowView, principal: Principal
 ) -> CalledFlowLine:
     look, words = _LOOKS[view.state]
@@ -204,7 +204,7 @@ def _build_remove_action(caller: DeclaredCaller, principal: Principal) -> PageAc
     )
 
 
-def _build_add_flow_action(caller: DeclaredCaller, principal: Principal) -> PageAction:
+def _build_add_or_change_flow_action(caller: DeclaredCaller, principal: Principal) -> PageAction:
     return build_page_action(
         "declared-callers/flows",
         "Add a flow or change",

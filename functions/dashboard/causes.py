@@ -66,7 +66,7 @@ def find_causes(
 ) -> list[Cause]:
     """Return the causes for which flows require an action, the most urgent first.
 
-    `flows` contains each flow with the key that `find_part` returns for it.
+    `flows` contains each flow with the key that `get_part_key` returns for it.
     """
     groups: dict[tuple[str, str], list[FlowView]] = {}
     for flow, part in flows:
@@ -99,7 +99,7 @@ def _build_cause(
     issues: Mapping[str, Sequence[FirewallIssueSummary]],
 ) -> Cause:
     jobs = [flow.job for flow in flows if flow.job]
-    reason, firewalls = _REASONS.get(code), _list_firewalls(jobs, issues)
+    reason, firewalls = _REASONS.get(code), _list_firewalls_of_jobs(jobs, issues)
     fixes = {job.fix for job in jobs}
     message = reason.meaning if reason else jobs[0].message if jobs else ""
     fix = reason.fix if reason else ""
@@ -124,12 +124,14 @@ def _build_cause(
         fix=fix,
         has_one_fix=bool(firewalls) or len(fixes) == 1,
         flows=flows,
-        since=min((at for flow in flows if (at := _find_pending_since(flow))), default=None),
+        since=min(
+            (at for flow in flows if (at := _find_start_of_required_action(flow))), default=None
+        ),
         firewalls=firewalls,
     )
 
 
-def _list_firewalls(
+def _list_firewalls_of_jobs(
     jobs: Sequence[FlowJob], issues: Mapping[str, Sequence[FirewallIssueSummary]]
 ) -> list[tuple[str, FirewallIssueSummary]]:
     found = {
@@ -151,5 +153,5 @@ def _describe_firewalls(firewalls: Sequence[tuple[str, FirewallIssueSummary]]) -
     return f"{which} {'at least ' if least else ''}{ranges} of the copies."
 
 
-def _find_pending_since(flow: FlowView) -> datetime | None:
+def _find_start_of_required_action(flow: FlowView) -> datetime | None:
     return find_pending_since(flow.job) if flow.job else flow.environment_job.planned_at

@@ -40,11 +40,11 @@ def build_confirmation_page(services: Services, linked: LinkedCaller, token: str
         link=linked.link,
         token=token,
         action=CONFIRMATION_PATH,
-        lines=[_build_line(services, one) for one in linked.flows],
+        lines=[_build_confirmation_line(services, one) for one in linked.flows],
     )
 
 
-def _build_line(services: Services, linked: LinkedFlow) -> ConfirmationLine:
+def _build_confirmation_line(services: Services, linked: LinkedFlow) -> ConfirmationLine:
     name, until = linked.job.display_name, find_earliest_turn_off_at(services, linked.job)
     left = "The original" if linked.calls_copy else "The copy"
     least = f", at least until {until:%-d %B %Y}" if until and until > services.now else ""

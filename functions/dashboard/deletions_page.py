@@ -120,7 +120,7 @@ def build_deletions_page(
         choice=choice,
         title=_format_title(found),
         why=WHY_DELETE,
-        cards=list(_build_cards(choice, found, view.principal)) if undeleted is None else [],
+        cards=list(_build_group_cards(choice, found, view.principal)) if undeleted is None else [],
         total=total,
         on_page=min(choice.limit, max(total - choice.start, 0)),
         parts=[
@@ -163,7 +163,7 @@ def _format_title(found: TenantDeletions) -> str:
     return "No deletion is scheduled"
 
 
-def _build_cards(
+def _build_group_cards(
     choice: DeletionChoice, found: TenantDeletions, principal: Principal
 ) -> Iterator[GroupCard]:
     position = 0
@@ -175,7 +175,7 @@ def _build_cards(
             return
         deletions = group.deletions[first:last]
         if deletions:
-            lines = tuple(map(_build_line, deletions))
+            lines = tuple(map(_build_deletion_line, deletions))
             is_short = len(found.groups) == 1 and len(lines) <= _MOST_UNFOLDED
             names = {
                 found.names.get(one.environment_id, one.environment_id) for one in group.deletions
@@ -196,7 +196,7 @@ def _build_cards(
             )
 
 
-def _build_line(one: Deletion) -> DeletionLine:
+def _build_deletion_line(one: Deletion) -> DeletionLine:
     look, shape = _LOOKS[one.state]
     return DeletionLine(
         deletion=one,

@@ -116,9 +116,9 @@ def build_dependency_groups(
 
 def lay_out_diagram(group: DependencyGroup, nodes: Mapping[str, DiagramNode]) -> DependencyDiagram:
     """Return the diagram of a group of dependent flows. An arrow of a call loop leads up."""
-    rows = _arrange_rows(group.calls, nodes)
-    ways = _find_waypoints(group.calls, rows)
-    places, width, height = _compute_places(_sort_rows(ways.values(), rows), nodes)
+    rows = _arrange_nodes_in_rows(group.calls, nodes)
+    ways = _insert_waypoints(group.calls, rows)
+    places, width, height = _compute_node_positions(_sort_nodes_in_rows(ways.values(), rows), nodes)
     lines = [
         DiagramEdge(
             path=_format_svg_path([places[one] for one in way]),
@@ -149,7 +149,7 @@ def is_blocking(caller: DiagramNode, called: DiagramNode) -> bool:
     )
 
 
-def _arrange_rows(
+def _arrange_nodes_in_rows(
     calls: Mapping[str, Sequence[str]], nodes: Mapping[str, DiagramNode]
 ) -> list[list[str]]:
     callers: dict[str, int] = dict.fromkeys(calls, 0)
@@ -177,7 +177,7 @@ def _arrange_rows(
     return [row for row in rows if row]
 
 
-def _find_waypoints(
+def _insert_waypoints(
     calls: Mapping[str, Sequence[str]], rows: list[list[str]]
 ) -> dict[tuple[str, str], list[str]]:
     """Return the nodes and waypoints of each arrow. Adds the waypoints to `rows`."""
@@ -193,7 +193,7 @@ def _find_waypoints(
     return ways
 
 
-def _sort_rows(ways: Iterable[Sequence[str]], rows: list[list[str]]) -> list[list[str]]:
+def _sort_nodes_in_rows(ways: Iterable[Sequence[str]], rows: list[list[str]]) -> list[list[str]]:
     tied: dict[str, list[str]] = {one: [] for row in rows for one in row}
     for one, other in (pair for way in ways for pair in pairwise(way)):
         tied[one].append(other)
@@ -203,7 +203,7 @@ def _sort_rows(ways: Iterable[Sequence[str]], rows: list[list[str]]) -> list[lis
     }
     for number in range(_PASSES):
         for row in rows if number % 2 else reversed(rows):
-            row.sort(key=lambda one: _compute_mean(tied[one], place, one))
+            row.sort(key=lambda one: _compute_mean_position(tied[one], place, one))
             place |= {one: _compute_relative_position(index, row) for index, one in enumerate(row)}
     return rows
 
@@ -212,11 +212,11 @@ def _compute_relative_position(index: int, row: Sequence[str]) -> float:
     return (index + 0.5) / len(row)
 
 
-def _compute_mean(tied: Sequence[str], place: Mapping[str, float], one: str) -> float:
+def _compute_mean_position(tied: Sequence[str], place: Mapping[str, float], one: str) -> float:
     return sum(place[other] for other in tied) / len(tied) if tied else place[one]
 
 
-def _compute_places(
+def _compute_node_positions(
     rows: list[list[str]], nodes: Container[str]
 ) -> tuple[dict[str, tuple[int, int]], int, int]:
     """Return the middle of each node's top edge, and the diagram's width and height, in pixels."""

@@ -67,7 +67,7 @@ class ShownGroup:
     flow_id: str
 
 
-def draw_dependency_groups(
+def build_dependency_group_values(
     here: str,
     found: Mapping[str, tuple[FlowView, FlowDisplayState]],
     chosen: DiagramFilter | None = None,
@@ -78,7 +78,7 @@ def draw_dependency_groups(
     remediation's page.
     """
     chosen = chosen or DiagramFilter()
-    callers, calls = _list_calls(found)
+    callers, calls = _list_callers_and_calls(found)
     blocked = {one for one, (_, state) in found.items() if state.look == "person"}
     known = {*found, *callers} if callers else found
     groups = build_dependency_groups(known, calls, blocked)
@@ -87,7 +87,9 @@ def draw_dependency_groups(
     if chosen.flow_id:
         on_page = [group for group in groups if chosen.flow_id in group.calls]
     return {
-        "graph_groups": _build_groups(on_page, callers, found, here, is_only=bool(chosen.flow_id)),
+        "graph_groups": _build_shown_groups(
+            on_page, callers, found, here, is_only=bool(chosen.flow_id)
+        ),
         "graph_total": len(groups),
         "graph_start": chosen.start,
         "graph_size": GROUPS_ON_PAGE,
@@ -98,7 +100,7 @@ def draw_dependency_groups(
     }
 
 
-def _list_calls(
+def _list_callers_and_calls(
     found: Mapping[str, tuple[FlowView, FlowDisplayState]],
 ) -> tuple[dict[str, PlannedCaller], list[tuple[str, str]]]:
     callers: dict[str, PlannedCaller] = {}
@@ -119,7 +121,7 @@ def _list_calls(
     return callers, calls
 
 
-def _build_groups(
+def _build_shown_groups(
     groups: list[DependencyGroup],
     callers: Mapping[str, PlannedCaller],
     found: Mapping[str, tuple[FlowView, FlowDisplayState]],
@@ -152,7 +154,7 @@ def _build_groups(
         flows = [node for node in nodes.values() if node.link]
         shown.append(
             ShownGroup(
-                title=_format_title(flows),
+                title=_format_group_title(flows),
                 flow_count=len(flows),
                 caller_count=len(nodes) - len(flows),
                 action_required_count=sum(node.is_blocked for node in flows),
@@ -166,7 +168,7 @@ def _build_groups(
     return shown
 
 
-def _format_title(flows: list[DiagramNode]) -> str:
+def _format_group_title(flows: list[DiagramNode]) -> str:
     first = sorted(node.title for node in flows)[:3]
     return ", ".join(first) + (", …" if len(flows) > 3 else "")
 

@@ -59,7 +59,7 @@ class Situation:
 
 
 def build_environment_row(one: EnvironmentStatus, situation: Situation) -> EnvironmentRow:
-    look, shape, state = _format_state(one, situation)
+    look, shape, state = _describe_environment_state(one, situation)
     return EnvironmentRow(
         environment_id=one.environment_id,
         name=one.environment_name or one.environment_id,
@@ -67,19 +67,21 @@ def build_environment_row(one: EnvironmentStatus, situation: Situation) -> Envir
         look=look,
         shape=shape,
         state=state,
-        parts=count_parts(one.migrated_count, one.prepared_count, one.not_migrated),
+        parts=count_flows_by_css_class(one.migrated_count, one.prepared_count, one.not_migrated),
         migrated_count=one.migrated_count,
         flow_count=one.flow_count,
         next=_format_next_step(one, situation),
     )
 
 
-def sort_rows(rows: Iterable[EnvironmentRow]) -> list[EnvironmentRow]:
+def sort_environment_rows(rows: Iterable[EnvironmentRow]) -> list[EnvironmentRow]:
     """Return the rows sorted by urgency, then by name."""
     return sorted(rows, key=lambda row: (_ORDER.index(row.look), compute_natural_key(row.name)))
 
 
-def _format_state(one: EnvironmentStatus, situation: Situation) -> tuple[str, str, str]:
+def _describe_environment_state(
+    one: EnvironmentStatus, situation: Situation
+) -> tuple[str, str, str]:
     left = one.not_migrated
     if one.both_off_count:
         return "person", "", "Original and copy both off"
@@ -87,13 +89,13 @@ def _format_state(one: EnvironmentStatus, situation: Situation) -> tuple[str, st
     if blocked or failed or ENVIRONMENT_STATES[one.state].needs_action:
         is_failed = one.state is EnvironmentJobState.FAILED or (failed and not blocked)
         age = situation.now - one.blocked_since if one.blocked_since else None
-        return "person", "", ("Failed" if is_failed else "Blocked") + _format_duration(age)
+        return "person", "", ("Failed" if is_failed else "Blocked") + _format_blocked_period(age)
     if left.get(_REASON.AWAITING_APPROVAL):
         return "wait", "plan", "Awaiting approval"
     if left.get(_REASON.IN_PROGRESS) or not one.is_over:
         if situation.is_stopped and one.mode.writes:
             return "wait", "pause", "Paused"
-        return "work", "", "Assessing" if one.is_assessment else _format_progress(one)
+        return "work", "", "Assessing" if one.is_assessment else _format_active_state(one)
     left_count = count_undecided_flows(left)
     if one.state is EnvironmentJobState.CANCELLED:
         return ("wait" if left_count else "over"), "idle", "Cancelled"
@@ -106,17 +108,17 @@ def _format_state(one: EnvironmentStatus, situation: Situation) -> tuple[str, st
     return "done", "", "Completed"
 
 
-def _format_duration(age: timedelta | None) -> str:
+def _format_blocked_period(age: timedelta | None) -> str:
     return f" for {format_span(age)}" if age and age >= timedelta(minutes=1) else ""
 
 
-def _format_progress(one: EnvironmentStatus) -> str:
+def _format_active_state(one: EnvironmentStatus) -> str:
     if one.state is EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION:
         return "Waiting for platform migration"
     return "Planning" if one.is_being_assessed_or_planned else "In progress"
 
 
-def count_parts[Why: str](
+def count_flows_by_css_class[Why: str](
     migrated: int, prepared: int, not_migrated: Mapping[Why, int]
 ) -> tuple[tuple[str, int], ...]:
     """Return how many flows each part of an environment's bar has, by its CSS class.

@@ -58,12 +58,12 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
         SettingLine(
             title="Flow limit",
             values=[(f"at most {settings.max_flows:,} in one remediation", False)],
-            actions=[_build_limit_action(one, principal)],
+            actions=[_build_flow_limit_action(one, principal)],
         ),
         SettingLine(
             title="Maintenance window",
             values=[(format_maintenance_window(settings) or "any time", False)],
-            actions=_build_window_actions(one, principal),
+            actions=_build_maintenance_window_actions(one, principal),
         ),
         SettingLine(
             title="Excluded flows",
@@ -97,7 +97,7 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
         SettingLine(
             title="Callers from runs",
             values=[("read" if settings.observe_callers else "not read", False)],
-            actions=[_build_observation_action(one, principal)],
+            actions=[_build_caller_observation_action(one, principal)],
         ),
         SettingLine(
             title="Failed runs",
@@ -204,7 +204,7 @@ def _build_url_secret_action(
     )
 
 
-def _build_limit_action(one: KnownEnvironment, principal: Principal) -> PageAction:
+def _build_flow_limit_action(one: KnownEnvironment, principal: Principal) -> PageAction:
     return _build_change_action(
         one,
         principal,
@@ -224,7 +224,9 @@ def _build_limit_action(one: KnownEnvironment, principal: Principal) -> PageActi
     )
 
 
-def _build_window_actions(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
+def _build_maintenance_window_actions(
+    one: KnownEnvironment, principal: Principal
+) -> list[PageAction]:
     window = one.settings.maintenance_window
     change = _build_change_action(
         one,
@@ -255,7 +257,7 @@ def _build_window_actions(one: KnownEnvironment, principal: Principal) -> list[P
     return [change, remove]
 
 
-def _build_observation_action(one: KnownEnvironment, principal: Principal) -> PageAction:
+def _build_caller_observation_action(one: KnownEnvironment, principal: Principal) -> PageAction:
     if one.settings.observe_callers:
         return _build_change_action(
             one,

@@ -12,10 +12,10 @@ from functions.dashboard.environment_rows import (
     EnvironmentRow,
     Situation,
     build_environment_row,
-    sort_rows,
+    sort_environment_rows,
 )
 from functions.dashboard.environment_settings import SettingLine, build_setting_lines
-from functions.dashboard.kill_switch import adapt_to_kill_switch, build_banner
+from functions.dashboard.kill_switch import adapt_action_to_kill_switch, build_stop_banner
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext, render_page
 from functions.dashboard.support_requests_page import build_draft_url, describe_support_request
@@ -72,7 +72,9 @@ def build_environments_page(
         for one in found.items
         if one.status
     }
-    order = {row.environment_id: place for place, row in enumerate(sort_rows(lines.values()))}
+    order = {
+        row.environment_id: place for place, row in enumerate(sort_environment_rows(lines.values()))
+    }
     known = sorted(
         found.items,
         key=lambda one: (
@@ -81,7 +83,7 @@ def build_environments_page(
         ),
     )
     cards = [
-        _build_card(one, lines.get(one.environment_id), view)
+        _build_environment_card(one, lines.get(one.environment_id), view)
         for one in known[start : start + limit]
     ]
     return render_page(
@@ -90,18 +92,18 @@ def build_environments_page(
         section="Environments",
         cards=cards,
         total=len(known),
-        linked=sum(_is_linked(one) for one in known),
+        linked=sum(_is_linked_to_policy(one) for one in known),
         migrated=sum(row.migrated_count for row in lines.values()),
         flow_count=sum(row.flow_count for row in lines.values()),
         start=start,
         limit=limit,
         with_platform=with_platform,
-        stopped=build_banner(view),
+        stopped=build_stop_banner(view),
         unreadable_rows=found.unreadable_rows,
     )
 
 
-def _build_card(
+def _build_environment_card(
     one: KnownEnvironment, row: EnvironmentRow | None, view: PageContext
 ) -> EnvironmentCard:
     link = one.policy_link
@@ -109,26 +111,28 @@ def _build_card(
         id=one.environment_id,
         name=one.name,
         progress=row,
-        key=_compute_sort_key(one),
+        key=_describe_key_state(one),
         policy_name=link.policy_id.rpartition("/")[2] if link else "",
         policy_words=POLICY_WORDS[one.settings.approval_policy],
         known=one,
         settings=[
-            replace(line, actions=[adapt_to_kill_switch(action, view) for action in line.actions])
+            replace(
+                line, actions=[adapt_action_to_kill_switch(action, view) for action in line.actions]
+            )
             for line in build_setting_lines(one, view.principal)
         ],
-        support=_format_support(one, view.now),
-        assessment=_format_assessment(one.last_assessment),
-        summary=_format_summary(one),
+        support=_build_support_request_link(one, view.now),
+        assessment=_describe_last_assessment(one.last_assessment),
+        summary=_format_settings_summary(one),
         actions=tuple(list_environment_actions(one, view.principal)),
     )
 
 
-def _is_linked(one: KnownEnvironment) -> bool:
+def _is_linked_to_policy(one: KnownEnvironment) -> bool:
     return one.policy_link is not None and one.policy_link.status == PolicyLinkStatus.LINKED
 
 
-def _compute_sort_key(one: KnownEnvironment) -> tuple[str, str]:
+def _describe_key_state(one: KnownEnvironment) -> tuple[str, str]:
     link = one.policy_link
     if link is None or not link.policy_id:
         return "over", "No policy"
@@ -139,7 +143,7 @@ def _compute_sort_key(one: KnownEnvironment) -> tuple[str, str]:
     return "work", str(link.status)
 
 
-def _format_assessment(job: EnvironmentJob | None) -> tuple[str, str]:
+def _describe_last_assessment(job: EnvironmentJob | None) -> tuple[str, str]:
     if job is None:
         return "over", "Not assessed"
     if job.needs_action:
@@ -151,7 +155,7 @@ def _format_assessment(job: EnvironmentJob | None) -> tuple[str, str]:
     return "over", f"Assessed {job.state_since:%Y-%m-%d %H:%M} UTC"
 
 
-def _format_support(one: KnownEnvironment, now: datetime) -> tuple[str, str]:
+def _build_support_request_link(one: KnownEnvironment, now: datetime) -> tuple[str, str]:
     request = one.support_request
     if request is None:
         return "", ""
@@ -159,7 +163,7 @@ def _format_support(one: KnownEnvironment, now: datetime) -> tuple[str, str]:
     return words, build_draft_url(request.kind, request.environment_id)
 
 
-def _format_summary(one: KnownEnvironment) -> str:
+def _format_settings_summary(one: KnownEnvironment) -> str:
     settings = one.settings
     said = [
         f"maintenance window {format_maintenance_window(settings)}"

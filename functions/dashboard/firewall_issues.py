@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from functions.dashboard.page_actions import PageAction, build_ignore_action
+from functions.dashboard.page_actions import PageAction, build_ignore_issue_action
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.denying_firewalls import select_open_firewall_issues
 from shared.domain.plans.remediation import EnvironmentJob, FirewallIssueSummary
@@ -29,7 +29,7 @@ class IssueLine:
         return max(self.issue.flow_count - len(self.flows), 0)
 
 
-def list_issues(
+def list_firewall_issues(
     environment_jobs: Iterable[EnvironmentJob],
     flow_jobs: Iterable[FlowJob],
     titles: Mapping[str, str],
@@ -54,7 +54,7 @@ def list_issues(
                     environment_id=job.environment_id,
                     issue=issue,
                     flows=known[:_NAMED],
-                    ignore=build_ignore_action(job, issue, principal),
+                    ignore=build_ignore_issue_action(job, issue, principal),
                 )
             )
     return lines, past_count

@@ -48,9 +48,9 @@ def list_step_durations(job: FlowJob, now: datetime) -> list[StepDuration]:
     whole = (last - history[0].changed_at).total_seconds() or 1.0
     found: dict[FlowJobState, StepDuration] = {}
     state = _find_step_before_history(job)
-    for entry, ended_at in _pair_with_ends(history, last):
+    for entry, ended_at in _pair_entries_with_ends(history, last):
         pause = _get_pause_css_class(entry)
-        state = state if pause else _find_state(entry)
+        state = state if pause else _find_flow_job_state(entry)
         title = describe_flow_state(state).step if state else ""
         if state is None or not title:  # the job is over
             continue
@@ -83,28 +83,28 @@ def find_reached_at(job: FlowJob, *states: FlowJobState) -> datetime | None:
     return max(entered, default=None)
 
 
-def may_lack_first_entries(job: FlowJob) -> bool:
+def may_lack_oldest_history(job: FlowJob) -> bool:
     """Return whether the job's history is full, so that its first entries may be removed."""
     return len(job.history) >= HISTORY_LENGTH
 
 
 def _get_pause_css_class(entry: HistoryEntry) -> str:
-    state = _find_state(entry)
+    state = _find_flow_job_state(entry)
     if state is None or not FLOW_STATES[state].resumes_later:
         return ""
     return "person" if FLOW_STATES[state].needs_action else "wait"
 
 
-def _find_state(entry: HistoryEntry) -> FlowJobState | None:
+def _find_flow_job_state(entry: HistoryEntry) -> FlowJobState | None:
     return next((state for state in FlowJobState if state == entry.state), None)
 
 
 def _find_step_before_history(job: FlowJob) -> FlowJobState | None:
-    following = (_find_state(one) for one in job.history if not _get_pause_css_class(one))
+    following = (_find_flow_job_state(one) for one in job.history if not _get_pause_css_class(one))
     return next(following, job.step)
 
 
-def _pair_with_ends(
+def _pair_entries_with_ends(
     history: tuple[HistoryEntry, ...], last: datetime
 ) -> list[tuple[HistoryEntry, datetime]]:
     ends = [after.changed_at for _, after in pairwise(history)]

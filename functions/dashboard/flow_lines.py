@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from functions.dashboard.causes import Cause, find_cause_code
-from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, find_part, format_progress
-from functions.dashboard.flow_steps import build_steps, shorten_text
+from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, format_progress, get_part_key
+from functions.dashboard.flow_steps import build_flow_steps, shorten_text
 from functions.dashboard.table_rows import FlowTableRow
-from functions.dashboard.titles import find_equal_texts, shorten_id
+from functions.dashboard.titles import find_repeated_titles, shorten_workflow_id
 from shared.domain.flow_owner import is_owned_by
 from shared.domain.plans.denying_firewalls import list_denying_firewalls
 from shared.domain.plans.display_text import ACTION_WORDS
@@ -48,7 +48,7 @@ class FlowFilter:
         part = PARTS.get(self.state)
         return part.closed_state if part else self.state if self.state in PART_OF_CLOSED else ""
 
-    def matches(self, flow: FlowView, part: str) -> bool:
+    def matches_flow(self, flow: FlowView, part: str) -> bool:
         """Return whether the filter selects a flow; `part` is the key of its part."""
         if self.state not in ("", ALL, part) and not (
             self.state not in PARTS and flow.job and flow.job.state == self.state
@@ -85,18 +85,18 @@ def build_line_context(
     return LineContext(
         now=now,
         names=names if len(names) > 1 else {},
-        equal_titles=find_equal_texts(flow.title for flow in flows),
+        equal_titles=find_repeated_titles(flow.title for flow in flows),
     )
 
 
-def build_line(
+def build_flow_line(
     flow: FlowView, context: LineContext, part: str = "", cause: Cause | None = None
 ) -> FlowTableRow:
     """Return the line of a flow. `part` is the key of its part.
 
     With `cause`, the line is for the list of flows that have this cause.
     """
-    part = part or find_part(flow)
+    part = part or get_part_key(flow)
     look = PARTS[part].look
     reason, fix = _format_reason_and_fix(flow, part)
     if cause and cause.has_one_fix:
@@ -109,21 +109,25 @@ def build_line(
     return FlowTableRow(
         id=flow.workflow_id,
         title=flow.title,
-        where=_format_place(flow, context),
+        where=_format_place_and_absent_owner(flow, context),
         look=look,
         shape=PARTS[part].shape,
-        steps=None if part == "awaiting" else build_steps(flow.job, is_stopped=look == "person"),
+        steps=None
+        if part == "awaiting"
+        else build_flow_steps(flow.job, is_stopped=look == "person"),
         words=format_progress(flow, part),
         reason=short,
         details=" ".join(cut),
         fix=short_fix,
-        next_step=_format_next_step(flow, part, context.now),
+        next_step=_format_next_check_or_end(flow, part, context.now),
     )
 
 
-def _format_place(flow: FlowView, context: LineContext) -> str:
+def _format_place_and_absent_owner(flow: FlowView, context: LineContext) -> str:
     place = context.names.get(flow.environment_job.environment_id, "")
-    identity = f"Id {shorten_id(flow.workflow_id)}" if flow.title in context.equal_titles else ""
+    identity = (
+        f"Id {shorten_workflow_id(flow.workflow_id)}" if flow.title in context.equal_titles else ""
+    )
     owner = flow.owner
     absent = ""
     if owner and owner.status.has_left:
@@ -147,7 +151,7 @@ def _format_reason_and_fix(flow: FlowView, part: str) -> tuple[str, str]:
     return f"{words[0].upper()}{words[1:]}" + (f". Changed: {changed}" if changed else ""), ""
 
 
-def _format_next_step(flow: FlowView, part: str, now: datetime) -> str:
+def _format_next_check_or_end(flow: FlowView, part: str, now: datetime) -> str:
     job = flow.job
     if job is None or part == "awaiting":
         return ""

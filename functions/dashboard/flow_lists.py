@@ -8,9 +8,9 @@ from typing import Any
 
 from functions.dashboard.cause_actions import build_cause_retry_action, build_new_start_action
 from functions.dashboard.causes import NEEDS_CHANGES, Cause
-from functions.dashboard.flow_lines import FlowFilter, LineContext, build_line
-from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, FlowPart, find_part
-from functions.dashboard.kill_switch import adapt_to_kill_switch
+from functions.dashboard.flow_lines import FlowFilter, LineContext, build_flow_line
+from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, FlowPart, get_part_key
+from functions.dashboard.kill_switch import adapt_action_to_kill_switch
 from functions.dashboard.page_layout import PageContext
 from functions.dashboard.table_rows import render_flow_rows
 from shared.use_cases.show_flow import FlowView
@@ -50,14 +50,14 @@ def compute_closed_flows_range(
 
     The matching flows of `flows` come before the closed ones.
     """
-    before = sum(chosen.matches(flow, find_part(flow)) for flow in flows)
+    before = sum(chosen.matches_flow(flow, get_part_key(flow)) for flow in flows)
     first = max(start - before, 0)
     return first, max(start + FLOWS_ON_PAGE - before, 0) - first
 
 
-def sort_by_part(flows: Iterable[FlowView]) -> list[tuple[FlowView, str]]:
+def sort_flows_by_part(flows: Iterable[FlowView]) -> list[tuple[FlowView, str]]:
     """Return each flow with the key of its part, sorted by part and then by title."""
-    return sorted(((flow, find_part(flow)) for flow in flows), key=_compute_sort_key)
+    return sorted(((flow, get_part_key(flow)) for flow in flows), key=_compute_sort_key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class FlowLists:
     #: URL of the page.
     here: str
     context: LineContext
-    #: From `sort_by_part`.
+    #: From `sort_flows_by_part`.
     flows: Sequence[tuple[FlowView, str]]
     closed: ClosedFlows
 
@@ -83,16 +83,16 @@ class FlowLists:
     @property
     def loaded_flows_with_parts(self) -> list[tuple[FlowView, str]]:
         """Return the open flows and the closed flows on the page, each with the key of its part."""
-        return [*self.flows, *((flow, find_part(flow)) for flow in self.closed.on_page)]
+        return [*self.flows, *((flow, get_part_key(flow)) for flow in self.closed.on_page)]
 
     def build_matching_list(self, chosen: FlowFilter, start: int) -> dict[str, Any]:
         """Return the template's values for one list of the flows that match a filter."""
-        found = [(flow, part) for flow, part in self.flows if chosen.matches(flow, part)]
+        found = [(flow, part) for flow, part in self.flows if chosen.matches_flow(flow, part)]
         lines = [
-            build_line(flow, self.context, part)
+            build_flow_line(flow, self.context, part)
             for flow, part in found[start : start + FLOWS_ON_PAGE]
         ]
-        lines += [build_line(flow, self.context) for flow in self.closed.on_page]
+        lines += [build_flow_line(flow, self.context) for flow in self.closed.on_page]
         counts, state = self.closed.counts, chosen.find_closed_state()
         closed = sum(counts.values()) if state is None else counts.get(state, 0)
         return {
@@ -124,7 +124,7 @@ class FlowLists:
         }
 
     def _build_cause_values(self, cause: Cause, most: int) -> dict[str, Any]:
-        lines = [build_line(flow, self.context, cause=cause) for flow in cause.flows[:most]]
+        lines = [build_flow_line(flow, self.context, cause=cause) for flow in cause.flows[:most]]
         action = (
             build_new_start_action(self.shown, cause.flows, self.view.principal)
             if cause.code == NEEDS_CHANGES
@@ -133,14 +133,14 @@ class FlowLists:
         return {
             "cause": cause,
             "rows": render_flow_rows(lines, self.here, shows_steps=bool(cause.jobs)),
-            "action": action and adapt_to_kill_switch(action, self.view),
+            "action": action and adapt_action_to_kill_switch(action, self.view),
             "left": len(cause.flows) - len(lines),
         }
 
     def _build_part_values(
         self, part: FlowPart, flows: Sequence[FlowView], number: int
     ) -> dict[str, Any]:
-        lines = [build_line(flow, self.context, part.key) for flow in flows]
+        lines = [build_flow_line(flow, self.context, part.key) for flow in flows]
         has_steps = any(line.steps for line in lines)
         return {
             "part": part,

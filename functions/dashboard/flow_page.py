@@ -8,9 +8,9 @@ from itertools import pairwise
 
 from functions.dashboard.display_state import get_display_state
 from functions.dashboard.fix_links import find_fix_link
-from functions.dashboard.flow_durations import list_step_durations, may_lack_first_entries
-from functions.dashboard.flow_path import build_path, explain_original_on
-from functions.dashboard.kill_switch import adapt_to_kill_switch, build_banner
+from functions.dashboard.flow_durations import list_step_durations, may_lack_oldest_history
+from functions.dashboard.flow_path import build_flow_path, explain_why_original_is_on
+from functions.dashboard.kill_switch import adapt_action_to_kill_switch, build_stop_banner
 from functions.dashboard.page_actions import PageAction, list_flow_actions
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.callers.caller_records import CallerState
@@ -61,7 +61,7 @@ def build_flow_page(
     flow, job, item = detail.flow, detail.flow.job, detail.flow.item
     display = get_display_state(flow)
     actions = [
-        adapt_to_kill_switch(one, view)
+        adapt_action_to_kill_switch(one, view)
         for one in list_flow_actions(job, detail.dependent_flows, view.principal, view.now)
     ]
     records = [one.record for one in detail.callers]
@@ -76,11 +76,11 @@ def build_flow_page(
         detail=detail,
         flow=flow,
         display=display,
-        calls=_estimate_requests(job),
+        calls=_estimate_request_count(job),
         retry=retry,
         actions=[one for one in actions if one is not retry],
-        path=build_path(job, is_stopped=display.look == "person"),
-        kept_on=explain_original_on(job),
+        path=build_flow_path(job, is_stopped=display.look == "person"),
+        kept_on=explain_why_original_is_on(job),
         fix=_format_fix(flow, denying),
         fix_link=find_fix_link(flow, f"/api/dashboard/remediations/{detail.remediation.id}"),
         linked_flows={*detail.parents, *(one.original.id for one in detail.dependent_flows)},
@@ -90,19 +90,19 @@ def build_flow_page(
         and job.state is FlowJobState.RETIRED
         and job.migration_method.has_copy,
         denying=denying,
-        reasons=_format_reasons(item),
+        reasons=_format_plan_reason(item),
         planned=list(zip(item.planned_changes, made, strict=True)) if item else [],
         callers=[_build_caller_row(one, job) for one in detail.callers],
         observed=detail.observed_callers,
         pending=[one for one in records if one.is_pending],
         shared_with=_format_share_counts(job),
         durations=list_step_durations(job, view.now) if job else [],
-        history=_build_history(job),
+        history=_build_history_with_durations(job),
         newest=_NEWEST,
-        is_cut=job is not None and may_lack_first_entries(job),
+        is_cut=job is not None and may_lack_oldest_history(job),
         comparison=compared if isinstance(compared, DefinitionComparison) else None,
         refusal=str(compared) if isinstance(compared, CmkflowError) else "",
-        stopped=build_banner(view),
+        stopped=build_stop_banner(view),
     )
 
 
@@ -133,14 +133,14 @@ def _format_fix(flow: FlowView, denying: Sequence[FirewallIssueSummary]) -> str:
     return flow.item.fix if flow.item else ""
 
 
-def _format_reasons(item: PlanItem | None) -> str:
+def _format_plan_reason(item: PlanItem | None) -> str:
     if item is None or item.action is not PlannedAction.CONTINUE_EXISTING_JOB:
         return item.message if item else ""
     known = {str(reason): reason.category.text for reason in MicrosoftKeyReason}
     return " ".join(known[one] for one in item.microsoft_key_reasons if one in known)
 
 
-def _estimate_requests(job: FlowJob | None) -> int:
+def _estimate_request_count(job: FlowJob | None) -> int:
     need = estimate_flow_job_demand(job) if job else None
     return need.requests if need else 0
 
@@ -158,7 +158,9 @@ def _format_share_counts(job: FlowJob | None) -> str:
     )
 
 
-def _build_history(job: FlowJob | None) -> list[tuple[HistoryEntry, timedelta | None]]:
+def _build_history_with_durations(
+    job: FlowJob | None,
+) -> list[tuple[HistoryEntry, timedelta | None]]:
     entries = job.history if job else ()
     lasted = [after.changed_at - before.changed_at for before, after in pairwise(entries)]
     shown = [one if one >= timedelta(seconds=1) else None for one in lasted]

@@ -139,10 +139,10 @@ _NOT_AFTER_VERIFIED: Mapping[MigrationMethod, str] = {
 }
 
 
-def find_part(flow: FlowView) -> str:
+def get_part_key(flow: FlowView) -> str:
     if flow.job and not flow.awaits_approval:
-        return _find_part_of_job(flow.job)
-    return _find_part_of_item(flow.environment_job, flow.item, awaits=flow.awaits_approval)
+        return _get_part_key_of_job(flow.job)
+    return _get_part_key_of_item(flow.environment_job, flow.item, awaits=flow.awaits_approval)
 
 
 def format_progress(flow: FlowView, part: str) -> str:
@@ -158,22 +158,22 @@ def format_progress(flow: FlowView, part: str) -> str:
     return f"Waiting: {texts.doing.lower()}" if is_waiting else texts.doing
 
 
-def _find_part_of_job(job: FlowJob) -> str:
+def _get_part_key_of_job(job: FlowJob) -> str:
     if job.reason_code == Reason.BOTH_OFF:
         return "both_off"
     if job.needs_action:
         return "blocked"
     if job.reason_code == Reason.LATE_CALLER:
         return "still_called"
-    return _find_part_of_state(job.state)
+    return _get_part_key_of_state(job.state)
 
 
 @cache
-def _find_part_of_state(state: FlowJobState) -> str:
+def _get_part_key_of_state(state: FlowJobState) -> str:
     return PART_OF_CLOSED.get(state, "in_progress")
 
 
-def _find_part_of_item(job: EnvironmentJob, item: PlanItem | None, *, awaits: bool) -> str:
+def _get_part_key_of_item(job: EnvironmentJob, item: PlanItem | None, *, awaits: bool) -> str:
     if item is None:
         return "unknown"
     if awaits:

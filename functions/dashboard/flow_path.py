@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from functions.dashboard.flow_durations import find_reached_at
-from functions.dashboard.flow_steps import build_steps
+from functions.dashboard.flow_steps import build_flow_steps
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_job import FlowJob, RollbackStage
 from shared.domain.jobs.flow_states import FLOW_STATES, FlowJobState
@@ -36,7 +36,7 @@ class PathStep(NamedTuple):
     text: str
 
 
-def build_path(job: FlowJob | None, *, is_stopped: bool) -> list[PathStep]:
+def build_flow_path(job: FlowJob | None, *, is_stopped: bool) -> list[PathStep]:
     """Return the steps of a job with their times; empty if they cannot be shown. `is_stopped` says
     that the job continues only after a person acts.
     """
@@ -44,23 +44,23 @@ def build_path(job: FlowJob | None, *, is_stopped: bool) -> list[PathStep]:
         return []
     if job.is_rolling_back or job.state is FlowJobState.ROLLED_BACK:
         return _build_rollback_path(job, is_stopped=is_stopped)
-    steps = build_steps(job, is_stopped=is_stopped)
+    steps = build_flow_steps(job, is_stopped=is_stopped)
     if steps is None:
         return []
     done = [find_reached_at(job, *states) for states in _ENTERED[: steps.done]]
-    return _build_migration_path(job, steps.names, done, is_stopped=is_stopped)
+    return _build_path_steps(job, steps.names, done, is_stopped=is_stopped)
 
 
 def _build_rollback_path(job: FlowJob, *, is_stopped: bool) -> list[PathStep]:
     stages = list(_ROLLBACK_STEPS)
     done = stages.index(job.rollback_stage) if job.rollback_stage else 0
     done = done if job.is_rolling_back else len(stages)
-    return _build_migration_path(
+    return _build_path_steps(
         job, tuple(_ROLLBACK_STEPS.values()), [None] * done, is_stopped=is_stopped
     )
 
 
-def _build_migration_path(
+def _build_path_steps(
     job: FlowJob, names: Sequence[str], done: Sequence[datetime | None], *, is_stopped: bool
 ) -> list[PathStep]:
     path = [
@@ -84,7 +84,7 @@ def _describe_next_step(job: FlowJob, is_stopped: bool) -> str:
     return f"{text} since {format_moment(since)}" if since else text
 
 
-def explain_original_on(job: FlowJob | None) -> str:
+def explain_why_original_is_on(job: FlowJob | None) -> str:
     """Return why the original of an open job is on, or "" if the job's row does not show it."""
     if (
         job is None

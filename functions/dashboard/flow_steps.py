@@ -95,7 +95,7 @@ class FlowSteps(NamedTuple):
         return f"{self.done} of {len(self.names)} steps done, {before}: {self.names[self.done]}"
 
 
-def build_steps(job: FlowJob | None, *, is_stopped: bool) -> FlowSteps | None:
+def build_flow_steps(job: FlowJob | None, *, is_stopped: bool) -> FlowSteps | None:
     """Return the steps of a job, or None if its state is not a step of a migration with a copy.
     `is_stopped` says that the job requires an action.
     """

@@ -32,7 +32,7 @@ class StopBanner:
     turn_off: PageAction
 
 
-def build_banner(
+def build_stop_banner(
     view: PageContext, ongoing: Sequence[OngoingFlows] | None = None
 ) -> StopBanner | None:
     """Return the banner, or None if the kill switch is off.
@@ -45,7 +45,7 @@ def build_banner(
     return StopBanner(switch=view.kill_switch, turn_off=action)
 
 
-def adapt_to_kill_switch(one: PageAction, view: PageContext) -> PageAction:
+def adapt_action_to_kill_switch(one: PageAction, view: PageContext) -> PageAction:
     """Return an action as the kill switch changes it: unavailable, or with a later effect."""
     if not view.is_stopped or one.unavailable_reason:
         return one

@@ -26,7 +26,7 @@ def add_hashes(page: str) -> str:
     return _SECTION.sub(_add_section_hash, _PART.sub(_add_part_hash, page))
 
 
-def find_changes(page: str, known: str) -> str:
+def select_changed_sections(page: str, known: str) -> str:
     """Return the title and the changed sections of a page, or an empty text if nothing has changed.
 
     `page` has hashes, and `known` contains the hashes that the browser has, separated by spaces. A
@@ -34,13 +34,13 @@ def find_changes(page: str, known: str) -> str:
     """
     hashes = frozenset(known.split())
 
-    def build_empty_part(part: re.Match[str]) -> str:
+    def empty_known_part(part: re.Match[str]) -> str:
         if part["hash"] not in hashes:
             return part[0]
         return f'<{part["tag"]} data-part="{part["hash"]}"></{part["tag"]}>'
 
     changed = [
-        _PART.sub(build_empty_part, section[0])
+        _PART.sub(empty_known_part, section[0])
         for section in _SECTION.finditer(page)
         if section["hash"] not in hashes
     ]

@@ -6,7 +6,7 @@ from datetime import timedelta
 from urllib.parse import quote, urlencode
 
 from functions.csv_file import build_csv
-from functions.dashboard.kill_switch import adapt_to_kill_switch, build_banner
+from functions.dashboard.kill_switch import adapt_action_to_kill_switch, build_stop_banner
 from functions.dashboard.overview import Headline
 from functions.dashboard.page_actions import BLOCKED_AGAIN, RETRY, PageAction, build_page_action
 from functions.dashboard.page_layout import PageContext, render_page
@@ -96,12 +96,18 @@ def build_network_page(view: PageContext, status: NetworkStatus, choice: Firewal
         status=status,
         headline=_build_headline(view, status),
         unread_for=_find_age_of_unread_list(view, status),
-        rows=[_build_row(one) for one in found[choice.start : choice.start + FIREWALLS_ON_PAGE]],
+        rows=[
+            _build_firewall_row(one)
+            for one in found[choice.start : choice.start + FIREWALLS_ON_PAGE]
+        ],
         choice=choice,
         matching=len(found),
         size=FIREWALLS_ON_PAGE,
-        retries=[adapt_to_kill_switch(one, view) for one in _list_retries(status, view.principal)],
-        stopped=build_banner(view),
+        retries=[
+            adapt_action_to_kill_switch(one, view)
+            for one in _build_retry_actions(status, view.principal)
+        ],
+        stopped=build_stop_banner(view),
         statuses=[(one, words, counts[one]) for one, (_, _, words) in _STATUSES.items()],
         lists=lists[:LISTS_SHOWN],
         older_lists=lists[LISTS_SHOWN:],
@@ -111,13 +117,13 @@ def build_network_page(view: PageContext, status: NetworkStatus, choice: Firewal
 
 def build_firewalls_csv(status: NetworkStatus, choice: FirewallChoice) -> bytes:
     found = select_firewalls(status.firewalls, choice.status, choice.search)
-    return build_csv([_COLUMNS, *map(_build_cells, found)])
+    return build_csv([_COLUMNS, *map(_list_firewall_cells, found)])
 
 
-def _build_cells(one: IncompleteFirewall) -> Iterator[object]:
+def _list_firewall_cells(one: IncompleteFirewall) -> Iterator[object]:
     yield from (one.name, one.kind, one.status, " ".join(one.missing_prefixes))
     yield from ("yes" if one.has_more_prefixes else "no", one.blocked_count)
-    yield ", ".join(_format_name(each) for each in one.environments)
+    yield ", ".join(_format_environment_name(each) for each in one.environments)
     yield " ".join(dict.fromkeys(each.remediation_id for each in one.environments))
     yield " ".join(map(str, one.change_numbers))
     yield one.read_at.isoformat() if one.read_at else ""
@@ -148,9 +154,9 @@ def _build_headline(view: PageContext, status: NetworkStatus) -> Headline:
     return Headline(look="done", text="No firewall is known to block a flow", lead=lead)
 
 
-def _list_retries(status: NetworkStatus, principal: Principal) -> list[PageAction]:
+def _build_retry_actions(status: NetworkStatus, principal: Principal) -> list[PageAction]:
     names: dict[str, str] = {
-        place.remediation_id: _format_name(place)
+        place.remediation_id: _format_environment_name(place)
         for one in status.firewalls
         for place in one.environments
     }
@@ -211,7 +217,7 @@ def _build_list_row(version: ServiceTagListVersion) -> ListRow:
     return ListRow(version=version, words=_format_change_count(version))
 
 
-def _build_row(one: IncompleteFirewall) -> FirewallRow:
+def _build_firewall_row(one: IncompleteFirewall) -> FirewallRow:
     look, _, words = _STATUSES[one.status]
     if one.status is FirewallStatus.BLOCKING:
         words = f"Blocks {format_count(one.blocked_count, 'flow')}"
@@ -231,5 +237,5 @@ def _build_fix_url(one: IncompleteFirewall, place: ConcernedEnvironment) -> str:
     return f"/api/dashboard/remediations/{place.remediation_id}?{query}#firewall-fix"
 
 
-def _format_name(one: ConcernedEnvironment) -> str:
+def _format_environment_name(one: ConcernedEnvironment) -> str:
     return one.environment_name or one.environment_id

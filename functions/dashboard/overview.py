@@ -12,9 +12,9 @@ from functions.dashboard.environment_rows import (
     EnvironmentRow,
     Situation,
     build_environment_row,
-    sort_rows,
+    sort_environment_rows,
 )
-from functions.dashboard.kill_switch import build_banner
+from functions.dashboard.kill_switch import build_stop_banner
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext, render_page
 from functions.dashboard.support_requests_page import build_draft_url
@@ -89,7 +89,7 @@ def build_overview_page(view: PageContext, status: TenantStatus) -> str:
         rows=rows[:MOST_ENVIRONMENTS],
         folded=rows[MOST_ENVIRONMENTS : MOST_ENVIRONMENTS + MOST_IN_FOLD],
         environment_count=len(rows),
-        stopped=build_banner(view, status.ongoing),
+        stopped=build_stop_banner(view, status.ongoing),
         stop=None if is_stopped else build_kill_switch_on_action(view.principal),
     )
 
@@ -99,7 +99,7 @@ def build_headline(status: TenantStatus, others: Sequence[PendingAction]) -> Hea
     required actions other than turning the kill switch off.
     """
     left = count_undecided_flows(status.not_migrated)
-    lead = _format_lead(status)
+    lead = _format_lead_sentence(status)
     if others:
         other = "other " if status.health.kill_switch_on else ""
         is_decision = all(one.kind in _DECISIONS for one in others)
@@ -118,7 +118,7 @@ def build_headline(status: TenantStatus, others: Sequence[PendingAction]) -> Hea
     return Headline(look="done", text="No action required", lead=lead)
 
 
-def _format_lead(status: TenantStatus) -> str:
+def _format_lead_sentence(status: TenantStatus) -> str:
     if not status.environments:
         return "Assess an environment first, or start a dry run. Both change nothing."
     ongoing = status.not_migrated.get(NotMigratedReason.IN_PROGRESS, 0)
@@ -146,7 +146,7 @@ def _build_environment_rows(status: TenantStatus, now: datetime) -> list[Environ
         if at := ongoing.first_check_at:
             known = checks.get(ongoing.environment_id)
             checks[ongoing.environment_id] = min(at, known) if known else at
-    return sort_rows(
+    return sort_environment_rows(
         build_environment_row(
             one,
             Situation(
@@ -161,13 +161,15 @@ def _build_environment_rows(status: TenantStatus, now: datetime) -> list[Environ
 
 def _build_action_row(one: PendingAction, view: PageContext) -> ActionRow:
     where = one.environment_name or one.environment_id
-    link = _build_link(one)
+    link = _build_next_page_link(one)
     return ActionRow(
         id=one.id,
         look="wait" if one.kind in _DECISIONS else "person",
         shape=_DECISIONS.get(one.kind, ""),
         title=one.short_title if where else one.title,
-        line=tuple(filter(None, (where, f"for the {one.actor}", _format_since(one, view.now)))),
+        line=tuple(
+            filter(None, (where, f"for the {one.actor}", _format_age_or_expiry(one, view.now)))
+        ),
         pending=one,
         link=link,
         action=build_pending_retry_action(one, view.principal)
@@ -176,7 +178,7 @@ def _build_action_row(one: PendingAction, view: PageContext) -> ActionRow:
     )
 
 
-def _format_since(one: PendingAction, now: datetime) -> str:
+def _format_age_or_expiry(one: PendingAction, now: datetime) -> str:
     if one.expires_at:
         left = one.expires_at - now
         return f"expires in {format_span(left)}" if left > timedelta(0) else "expired"
@@ -184,7 +186,7 @@ def _format_since(one: PendingAction, now: datetime) -> str:
     return f"open for {format_span(age)}" if age and age >= timedelta(minutes=1) else ""
 
 
-def _build_link(one: PendingAction) -> tuple[str, str]:
+def _build_next_page_link(one: PendingAction) -> tuple[str, str]:
     page = f"/api/dashboard/remediations/{one.remediation_id}"
     match one.kind:
         case PendingActionKind.PLAN_AWAITING_APPROVAL:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from functions.endpoints import find_endpoint
+from functions.endpoints import load_endpoint
 from functions.principals import find_requester_member
 from functions.routes import ROUTES
 from shared.domain.jobs.backlog_replay import describe_replays, find_replays
@@ -168,7 +168,7 @@ def build_approval_action(
     )
 
 
-def build_ignore_action(
+def build_ignore_issue_action(
     job: EnvironmentJob, issue: FirewallIssueSummary, principal: Principal
 ) -> PageAction:
     where = job.environment_name or job.environment_id
@@ -193,7 +193,7 @@ def build_ignore_action(
     )
 
 
-def build_fix_action(
+def build_firewall_fix_action(
     shown: FirewallFixView, job: EnvironmentJob, principal: Principal
 ) -> PageAction | None:
     """Return the action that applies a firewall fix, or None if the app cannot apply it."""
@@ -232,7 +232,7 @@ def build_page_action(
     `identity` is the `{id}` of the path. A reader without the role for the route gets the reason
     instead of a button.
     """
-    route = find_endpoint(ROUTES["POST", path])
+    route = load_endpoint(ROUTES["POST", path])
     if route.role and not principal.has_role(route.role):
         unavailable_reason = f"You need the role {route.role}. Ask an administrator to assign it."
     return PageAction(

@@ -141,7 +141,7 @@ def render_page(
     return add_hashes(render_template(_FOLDER / f"{name}.html.j2", {**common, **values}))
 
 
-def build_session_page(
+def build_expired_session_page(
     *,
     action: str,
     title: str,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from functions.dashboard.plan_rows import PlanGraph, PlanRow
-from functions.dashboard.titles import compute_natural_key, find_equal_texts
+from functions.dashboard.titles import compute_natural_key, find_repeated_titles
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.plan_outlook import FlowOutlook, Outlook
@@ -39,13 +39,13 @@ def group_plan_rows(
         {flow: by_id.keys() & set(item.children) for flow, item in by_id.items()}
     )
 
-    def compute_sort_key(group: Sequence[str]) -> tuple[int, list[tuple[bool, int, str]]]:
+    def compute_group_sort_key(group: Sequence[str]) -> tuple[int, list[tuple[bool, int, str]]]:
         rank = min(_RANKS[outlooks[flow].outlook] for flow in group)
         return rank, compute_natural_key(by_id[group[0]].display_name)
 
     in_order = sorted(
         (_sort_callers_first(group, graph) for group in graph.dependent_groups),
-        key=compute_sort_key,
+        key=compute_group_sort_key,
     )
     positions = {flow: at for at, flow in enumerate(one for group in in_order for one in group)}
 
@@ -53,10 +53,10 @@ def group_plan_rows(
         items=by_id,
         graph=graph,
         awaiting=awaiting,
-        equal_titles=find_equal_texts(item.display_name for item in items),
+        equal_titles=find_repeated_titles(item.display_name for item in items),
     )
 
-    def build_row(flow: str) -> PlanRow:
+    def build_plan_row(flow: str) -> PlanRow:
         item = by_id[flow]
         below = awaiting.intersection(item.children)
         return PlanRow(
@@ -67,7 +67,7 @@ def group_plan_rows(
             plan=plan,
         )
 
-    return [RowGroup(rows=tuple(map(build_row, group)), size=len(group)) for group in in_order]
+    return [RowGroup(rows=tuple(map(build_plan_row, group)), size=len(group)) for group in in_order]
 
 
 def _sort_callers_first(group: Sequence[str], graph: DependencyGraph) -> Sequence[str]:
@@ -83,7 +83,7 @@ def _sort_callers_first(group: Sequence[str], graph: DependencyGraph) -> Sequenc
     return [*order, *(flow for flow in group if waiting[flow])]
 
 
-def split_pages(groups: Sequence[RowGroup]) -> list[list[RowGroup]]:
+def split_groups_into_pages(groups: Sequence[RowGroup]) -> list[list[RowGroup]]:
     """Return the groups of each page. A group is split only if it is larger than a page."""
     pages: list[list[RowGroup]] = [[]]
     room = ROWS_ON_PAGE

@@ -6,12 +6,12 @@ from functools import cached_property
 from urllib.parse import urlencode
 
 from functions.dashboard.environment_actions import build_policy_action
-from functions.dashboard.kill_switch import adapt_to_kill_switch, build_banner
+from functions.dashboard.kill_switch import adapt_action_to_kill_switch, build_stop_banner
 from functions.dashboard.owner_lists import get_owner_name
 from functions.dashboard.page_actions import PageAction, build_approval_action
 from functions.dashboard.page_layout import PageContext, render_page
 from functions.dashboard.plan_form import PlanForm
-from functions.dashboard.plan_groups import RowGroup, group_plan_rows, split_pages
+from functions.dashboard.plan_groups import RowGroup, group_plan_rows, split_groups_into_pages
 from functions.dashboard.plan_left_out import decode_left_out, encode_left_out
 from functions.dashboard.plan_rows import PlanRow
 from functions.dashboard.plan_summary import PlanSummary
@@ -40,7 +40,7 @@ class PlanChoice:
     #: From `encode_left_out`.
     leave_out: str = ""
 
-    def matches(self, row: PlanRow) -> bool:
+    def matches_row(self, row: PlanRow) -> bool:
         if self.filter == "awaiting":
             is_kind = row.awaits_approval
         elif self.filter == "changed":
@@ -116,7 +116,7 @@ class ShownPlan:
         }
         return urlencode({k: v for k, v in values.items() if v and (k, v) != ("page", 1)})
 
-    def compute_left_out(self, included: Collection[str], offered: Collection[str]) -> set[str]:
+    def compute_left_out_ids(self, included: Collection[str], offered: Collection[str]) -> set[str]:
         """Return the ids of the flows that the approver leaves out after sending a form with the
         `included` flows.
 
@@ -139,14 +139,14 @@ class ShownPlan:
     def groups(self) -> list[RowGroup]:
         """Return the rows that the filter selects, in their groups."""
         matching = (
-            RowGroup(rows=tuple(filter(self.choice.matches, group.rows)), size=group.size)
+            RowGroup(rows=tuple(filter(self.choice.matches_row, group.rows)), size=group.size)
             for group in self._all_groups
         )
         return [group for group in matching if group.rows]
 
     @cached_property
     def pages(self) -> list[list[RowGroup]]:
-        return [self.groups] if self.is_file else split_pages(self.groups)
+        return [self.groups] if self.is_file else split_groups_into_pages(self.groups)
 
     @cached_property
     def page(self) -> int:
@@ -178,7 +178,7 @@ class ShownPlan:
             why_not = "The app cannot read the settings of the environment."
         elif self.is_read_only:
             why_not = f"{self.title} is read-only. {why_not}".strip()
-        return adapt_to_kill_switch(
+        return adapt_action_to_kill_switch(
             build_approval_action(self.remediation_id, self.version, self.view.principal, why_not),
             self.view,
         )
@@ -239,7 +239,7 @@ class ShownPlan:
             is_file=self.is_file,
         )
 
-    def build_parts(self, here: str) -> list[tuple[str, int, str, str, str]]:
+    def build_bar_parts(self, here: str) -> list[tuple[str, int, str, str, str]]:
         """Return the parts of the plan's bar: CSS class, number, words, link and icon.
 
         The numbers add up to all flows of the plan.
@@ -291,6 +291,6 @@ def build_plan_page(
         has_others=len(plans) > 1,
         choice=choice,
         url_secret_words=URL_SECRET_WORDS,
-        stopped=build_banner(view),
+        stopped=build_stop_banner(view),
         style=read_style() if is_file else "",
     )

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from functions.dashboard.titles import shorten_id
+from functions.dashboard.titles import shorten_workflow_id
 from shared.domain.flow_owner import format_owner
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.dependency_graph import DependencyGraph
@@ -51,7 +51,7 @@ class PlanRow:
     def short_id(self) -> str:
         """Return the beginning of the flow's id if other flows have the same title, or ""."""
         is_equal = self.item.display_name in self.plan.equal_titles
-        return shorten_id(self.item.workflow_id) if is_equal else ""
+        return shorten_workflow_id(self.item.workflow_id) if is_equal else ""
 
     @property
     def awaits_approval(self) -> bool:

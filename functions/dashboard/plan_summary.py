@@ -181,7 +181,7 @@ class PlanSummary:
             (item.action, item.migration_method, item.has_trigger_url) for item in self.included
         )
 
-        def count(takes: Callable[[PlannedAction, MigrationMethod, bool], bool]) -> int:
+        def count_flows(takes: Callable[[PlannedAction, MigrationMethod, bool], bool]) -> int:
             return sum(number for kind, number in kinds.items() if takes(*kind))
 
         def is_updated(action: PlannedAction, method: MigrationMethod, _: bool = True) -> bool:
@@ -197,17 +197,17 @@ class PlanSummary:
         callers = {(caller.kind, caller.label): caller.is_copied for caller in planned}
         updated = [kind for (kind, _), is_copied in callers.items() if not is_copied]
         return {
-            "copies": count(lambda action, *_: action.is_copy),
-            "new_urls": count(lambda *kind: is_updated(*kind) and kind[2]),
+            "copies": count_flows(lambda action, *_: action.is_copy),
+            "new_urls": count_flows(lambda *kind: is_updated(*kind) and kind[2]),
             "callers": len(updated),
             "copied_callers": len(callers) - len(updated),
             "secrets": len({item.url_secret for item in self.included} - {""}),
             "referring": len({one.label for one in planned if one.is_to_refer_to_secret}),
             "holding": len({one.label for one in planned if one.by_value_reason}),
             "restarts": sum(kind in RESTARTING_KINDS for kind in updated),
-            "kept_on": count(is_updated),
-            "cut_over": count(lambda action, *_: action is PlannedAction.CUT_OVER),
-            "in_place": count(lambda action, *_: action.is_work and not action.is_copy),
+            "kept_on": count_flows(is_updated),
+            "cut_over": count_flows(lambda action, *_: action is PlannedAction.CUT_OVER),
+            "in_place": count_flows(lambda action, *_: action.is_work and not action.is_copy),
         }
 
     @property

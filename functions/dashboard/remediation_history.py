@@ -109,10 +109,13 @@ def select_history_page(
         total = sum(len(source.history) for source in sources)
         # The job of any other entry has a later one, so its entries are not on this page.
         sources_on_page = nlargest(end, sources, key=_get_last_changed_at)
-        found = [line for source in sources_on_page for line in _build_lines(source)]
+        found = [line for source in sources_on_page for line in _build_history_lines(source)]
     else:
         found = [
-            line for source in sources for line in _build_lines(source) if line.look == chosen.kind
+            line
+            for source in sources
+            for line in _build_history_lines(source)
+            if line.look == chosen.kind
         ]
         total = len(found)
     found.sort(key=lambda line: line.entry.changed_at, reverse=True)
@@ -130,7 +133,7 @@ class _Source(NamedTuple):
     flow_id: str
 
 
-def _build_lines(source: _Source) -> list[HistoryLine]:
+def _build_history_lines(source: _Source) -> list[HistoryLine]:
     history = source.history
     durations = [after.changed_at - before.changed_at for before, after in pairwise(history)]
     lines = [

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from functions.dashboard.environment_rows import count_parts, describe_not_migrated
+from functions.dashboard.environment_rows import count_flows_by_css_class, describe_not_migrated
 from functions.dashboard.flow_parts import PARTS
 from functions.dashboard.page_layout import PageContext, render_page
 from shared.domain.jobs.flow_states import FlowJobState
@@ -46,17 +46,17 @@ class RemediationRow:
         return sum(number for _, number in self.parts)
 
 
-def build_list_page(view: PageContext, found: RemediationViewList, limit: int) -> str:
+def build_remediations_page(view: PageContext, found: RemediationViewList, limit: int) -> str:
     """Return a page of at most `limit` remediations, newest first."""
-    rows = [_build_row(one, view.now) for one in found.items]
+    rows = [_build_remediation_row(one, view.now) for one in found.items]
     return render_page(
         "remediations", view, section="Remediations", found=found, rows=rows, limit=limit
     )
 
 
-def _build_row(one: RemediationView, now: datetime) -> RemediationRow:
+def _build_remediation_row(one: RemediationView, now: datetime) -> RemediationRow:
     remediation = one.remediation
-    look, shape, state = _format_state(one)
+    look, shape, state = _describe_remediation_state(one)
     flows = one.progress.flow_states
     migrated = flows.get(FlowJobState.RETIRED, 0)
     prepared = flows.get(FlowJobState.PREPARED, 0)
@@ -69,7 +69,7 @@ def _build_row(one: RemediationView, now: datetime) -> RemediationRow:
         look=look,
         shape=shape,
         state=state,
-        parts=count_parts(migrated, prepared, one.progress.not_migrated),
+        parts=count_flows_by_css_class(migrated, prepared, one.progress.not_migrated),
         migrated_count=migrated,
         next=_format_next_step(one, now),
     )
@@ -87,7 +87,7 @@ def _format_environments(one: RemediationView) -> str:
     return ", ".join(every[:_NAMED]) + more
 
 
-def _format_state(one: RemediationView) -> tuple[str, str, str]:
+def _describe_remediation_state(one: RemediationView) -> tuple[str, str, str]:
     progress = one.progress
     if progress.both_off_count:
         return "person", "", "Original and copy both off"

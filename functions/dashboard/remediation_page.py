@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 
 from functions.dashboard.cause_actions import build_cause_retry_action
 from functions.dashboard.causes import find_causes, get_cause_title
-from functions.dashboard.diagrams import DiagramFilter, draw_dependency_groups
+from functions.dashboard.diagrams import DiagramFilter, build_dependency_group_values
 from functions.dashboard.display_state import get_display_state
-from functions.dashboard.firewall_issues import list_issues
+from functions.dashboard.firewall_issues import list_firewall_issues
 from functions.dashboard.flow_lines import ALL, FlowFilter, build_line_context
-from functions.dashboard.flow_lists import ClosedFlows, FlowLists, sort_by_part
+from functions.dashboard.flow_lists import ClosedFlows, FlowLists, sort_flows_by_part
 from functions.dashboard.flow_parts import PARTS, FlowPart
-from functions.dashboard.kill_switch import adapt_to_kill_switch, build_banner
+from functions.dashboard.kill_switch import adapt_action_to_kill_switch, build_stop_banner
 from functions.dashboard.owner_lists import (
     count_absent_owners,
     get_owner_name,
@@ -19,7 +19,7 @@ from functions.dashboard.owner_lists import (
 )
 from functions.dashboard.page_actions import (
     PageAction,
-    build_fix_action,
+    build_firewall_fix_action,
     list_remediation_actions,
 )
 from functions.dashboard.page_layout import PageContext, render_page
@@ -30,7 +30,11 @@ from functions.dashboard.remediation_history import (
     select_history_page,
 )
 from functions.dashboard.remediation_list import format_start_source
-from functions.dashboard.remediation_summary import format_state_chip, is_dry_run, summarize
+from functions.dashboard.remediation_summary import (
+    format_state_chip,
+    is_dry_run,
+    summarize_remediation,
+)
 from shared.domain.jobs.durable_job import HISTORY_LENGTH
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import CmkflowError
@@ -73,26 +77,26 @@ def build_remediation_page(
     read. `others` contains closed flows, which come after `flows`. It is None if `flows` contains
     all flows.
     """
-    names = {job.environment_id: _get_name(job) for job in shown.environment_jobs}
+    names = {job.environment_id: _get_environment_name(job) for job in shown.environment_jobs}
     here = f"/api/dashboard/remediations/{shown.remediation.id}"
     lists = FlowLists(
         view=view,
         shown=shown,
         here=here,
         context=build_line_context(view.now, names, [*flows, *(others.on_page if others else ())]),
-        flows=sort_by_part(flows),
+        flows=sort_flows_by_part(flows),
         closed=others or ClosedFlows(),
     )
     counts, causes = lists.counts, find_causes(lists.flows, shown.environment_jobs)
     loaded = [flow for flow, _ in lists.loaded_flows_with_parts]
     known = replace(shown, flow_jobs=tuple(flow.job for flow in loaded if flow.job))
     actions = [
-        adapt_to_kill_switch(one, view)
+        adapt_action_to_kill_switch(one, view)
         for one in list_remediation_actions(
             shown, view.principal, view.now, is_whole=others is None
         )
     ]
-    issues, past_issue_count = list_issues(
+    issues, past_issue_count = list_firewall_issues(
         shown.environment_jobs,
         known.flow_jobs,
         {flow.workflow_id: flow.title for flow in loaded},
@@ -107,12 +111,12 @@ def build_remediation_page(
         here=here,
         chip=format_state_chip(shown),
         is_dry_run=is_dry_run(shown),
-        sentences=summarize(shown, lists.flows, counts),
+        sentences=summarize_remediation(shown, lists.flows, counts),
         approved_by=sorted({job.approved_by for job in shown.environment_jobs if job.approved_by}),
         parts=[
             (part.look, counts[key], part.format_words(counts[key]), f"{here}?state={key}#flows",
              part.shape)
-            for key, part in sorted(PARTS.items(), key=_compute_sort_key_in_bar)
+            for key, part in sorted(PARTS.items(), key=_compute_sort_key_of_bar_part)
             if counts[key]
         ],
         part_words=[(key, PARTS[key], counts[key]) for key in PARTS if counts[key]],
@@ -138,17 +142,19 @@ def build_remediation_page(
         history_kind=choice.history.kind,
         history_size=ENTRIES_ON_PAGE,
         history_length=HISTORY_LENGTH,
-        visible=[adapt_to_kill_switch(retry, view)]
+        visible=[adapt_action_to_kill_switch(retry, view)]
         if (retry := build_cause_retry_action(shown, choice.flows.reason_code, view.principal))
         else [one for one in actions if one.action.endswith("/retry")],
         menu=[one for one in actions if not one.action.endswith("/retry")],
         started=format_start_source(shown.remediation),
-        issues=[replace(one, ignore=adapt_to_kill_switch(one.ignore, view)) for one in issues],
+        issues=[
+            replace(one, ignore=adapt_action_to_kill_switch(one.ignore, view)) for one in issues
+        ],
         past_issue_count=past_issue_count,
-        fixes=_list_fixes(view, shown, proposed_fixes),
-        stopped=build_banner(view),
+        fixes=_list_fixes_with_actions(view, shown, proposed_fixes),
+        stopped=build_stop_banner(view),
         unread=str(proposed_fixes) if isinstance(proposed_fixes, CmkflowError) else "",
-        **draw_dependency_groups(
+        **build_dependency_group_values(
             here,
             {flow.workflow_id: (flow, get_display_state(flow)) for flow in loaded},
             choice.diagrams,
@@ -156,24 +162,24 @@ def build_remediation_page(
     )  # fmt: skip
 
 
-def _list_fixes(
+def _list_fixes_with_actions(
     view: PageContext, shown: RemediationView, found: Sequence[FirewallFixView] | CmkflowError
 ) -> list[tuple[FirewallFixView, PageAction | None]]:
     if isinstance(found, CmkflowError):
         return []
     jobs = {job.environment_id: job for job in shown.environment_jobs}
     return [
-        (one, action and adapt_to_kill_switch(action, view))
+        (one, action and adapt_action_to_kill_switch(action, view))
         for one in found
         for identity in one.environment_ids
         if identity in jobs
-        for action in [build_fix_action(one, jobs[identity], view.principal)]
+        for action in [build_firewall_fix_action(one, jobs[identity], view.principal)]
     ]
 
 
-def _compute_sort_key_in_bar(part: tuple[str, FlowPart]) -> tuple[bool, bool]:
+def _compute_sort_key_of_bar_part(part: tuple[str, FlowPart]) -> tuple[bool, bool]:
     return part[0] != "both_off", part[1].look != "done"
 
 
-def _get_name(job: EnvironmentJob) -> str:
+def _get_environment_name(job: EnvironmentJob) -> str:
     return job.environment_name or job.environment_id

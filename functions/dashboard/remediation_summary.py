@@ -44,7 +44,7 @@ _LEFT: Mapping[str, tuple[str, str]] = {
 }
 
 
-def summarize(
+def summarize_remediation(
     shown: RemediationView, flows: Sequence[tuple[FlowView, str]], counts: Mapping[str, int]
 ) -> list[str]:
     """Return the sentences at the top of a remediation's page.
@@ -53,7 +53,7 @@ def summarize(
     an action, each with the key of its part.
     """
     total = sum(counts.values()) - counts.get("other_remediation", 0)
-    sentences = _list_blocked_environments(shown)
+    sentences = _format_blocked_environments(shown)
     if shown.progress.state in {RemediationState.COMPLETED, RemediationState.CANCELLED}:
         return sentences + _format_remaining_work(shown, counts, flows)
     if number := counts.get("awaiting", 0):
@@ -62,14 +62,14 @@ def summarize(
             "The app does not change them before an approver approves the plan."
         )
     asked = [(flow, part) for flow, part in flows if part in _TO_DO]
-    sentences += [*_format_actions(counts), *_format_originals(asked)]
+    sentences += [*_format_required_actions(counts), *_format_unaffected_originals(asked)]
     if number := counts.get("in_progress", 0):
-        sentences.append(f"{format_count(number, 'flow')} {_format_verb(number)} in progress.")
+        sentences.append(f"{format_count(number, 'flow')} {_choose_verb(number)} in progress.")
     if not sentences:
-        sentences = _format_planning(shown)
+        sentences = _format_planning_progress(shown)
     if number := counts.get("migrated", 0):
         sentences.append(
-            f"{number:,} of {format_count(total, 'flow')} {_format_verb(number)} migrated."
+            f"{number:,} of {format_count(total, 'flow')} {_choose_verb(number)} migrated."
         )
     return sentences
 
@@ -95,12 +95,12 @@ def _describe_state(shown: RemediationView) -> tuple[str, str]:
     left = sum(progress.not_migrated.values())
     if progress.state is RemediationState.COMPLETED and left:
         return look, f"{words} · {left:,} not migrated"
-    if since := _find_blocked_since(shown):
+    if since := _find_start_of_block(shown):
         return "person", f"Blocked since {format_moment(since)}"
     return look, words
 
 
-def _find_blocked_since(shown: RemediationView) -> datetime | None:
+def _find_start_of_block(shown: RemediationView) -> datetime | None:
     jobs = (*shown.environment_jobs, *shown.flow_jobs)
     times = [job.reason_since for job in jobs if job.needs_action]
     return min(filter(None, times), default=None)
@@ -111,7 +111,7 @@ def is_dry_run(shown: RemediationView) -> bool:
     return not any(job.mode.writes for job in shown.environment_jobs)
 
 
-def _list_blocked_environments(shown: RemediationView) -> list[str]:
+def _format_blocked_environments(shown: RemediationView) -> list[str]:
     names = [
         job.environment_name or job.environment_id
         for job in shown.environment_jobs
@@ -122,7 +122,7 @@ def _list_blocked_environments(shown: RemediationView) -> list[str]:
     return [f"The work on {_join_texts(names)} is blocked. Fix the cause below, then retry."]
 
 
-def _format_actions(counts: Mapping[str, int]) -> list[str]:
+def _format_required_actions(counts: Mapping[str, int]) -> list[str]:
     parts = [(key, counts[key]) for key in _TO_DO if counts.get(key)]
     total = sum(number for _, number in parts)
     if len(parts) == 1:
@@ -132,7 +132,7 @@ def _format_actions(counts: Mapping[str, int]) -> list[str]:
     return [f"{format_count(total, 'flow')} require an action: {', '.join(said)}."] if said else []
 
 
-def _format_originals(asked: Sequence[tuple[FlowView, str]]) -> list[str]:
+def _format_unaffected_originals(asked: Sequence[tuple[FlowView, str]]) -> list[str]:
     if not asked or not all(
         part != "both_off" and (flow.job is None or flow.job.has_original_restored)
         for flow, part in asked
@@ -167,7 +167,7 @@ def _format_remaining_work(
     if counts.get("rolled_back") == total:
         return [
             f"{_format_all_flows(total)} rolled back and still on Microsoft's key.",
-            *_format_originals(flows),
+            *_format_unaffected_originals(flows),
         ]
     if not number:
         done = "migrated" if counts.get("migrated") else "prepared for the key"
@@ -176,28 +176,28 @@ def _format_remaining_work(
     known = [(flow, part) for flow, part in flows if part in _LEFT]
     them = "it" if number == 1 else "them"
     first = "Make the changes, then" if counts.get("needs_changes") else f"To migrate {them},"
-    be = _format_verb(number)
+    be = _choose_verb(number)
     return [
         f"{number:,} of {format_count(total, 'flow')} {be} not migrated: {_join_texts(said)}.",
-        *(_format_originals(known) if len(known) == number else ()),
+        *(_format_unaffected_originals(known) if len(known) == number else ()),
         f"{first} start a new remediation.",
         _format_reached_flows(reached, "migrated" if counts.get("migrated") else "prepared"),
     ]
 
 
 def _format_reached_flows(number: int, verb: str) -> str:
-    return f"{number:,} {_format_verb(number)} {verb}." if number else ""
+    return f"{number:,} {_choose_verb(number)} {verb}." if number else ""
 
 
 def _format_all_flows(total: int) -> str:
     return "The flow is" if total == 1 else f"All {total:,} flows are"
 
 
-def _format_verb(number: int) -> str:
+def _choose_verb(number: int) -> str:
     return "is" if number == 1 else "are"
 
 
-def _format_planning(shown: RemediationView) -> list[str]:
+def _format_planning_progress(shown: RemediationView) -> list[str]:
     states = {job.state for job in shown.environment_jobs}
     if EnvironmentJobState.ASSESSING in states:
         return ["The assessment is in progress. It changes nothing."]

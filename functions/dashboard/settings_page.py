@@ -49,7 +49,7 @@ def build_settings_page(
         here=HERE,
         found=found,
         headline=_build_headline(found),
-        facts=_list_facts(found, settings),
+        facts=_list_deployment_facts(found, settings),
         choice=choice,
         is_filtered=is_filtered,
         total=len(found.settings),
@@ -82,7 +82,7 @@ def _build_headline(found: Configuration) -> Headline:
     return Headline(look="done", text="Every setting can be used", lead=lead)
 
 
-def _list_facts(found: Configuration, settings: Settings) -> list[tuple[str, str]]:
+def _list_deployment_facts(found: Configuration, settings: Settings) -> list[tuple[str, str]]:
     return [
         ("Tenant", settings.tenant_id),
         ("Host name", settings.website_host or "not known"),

@@ -56,7 +56,7 @@ def build_support_requests_page(
         view,
         section="Environments",
         open_count=count,
-        lines=[_build_line(one, view) for one in every],
+        lines=[_build_request_line(one, view) for one in every],
         title=TITLES[shown.request.kind] if shown else "",
         where=_format_place(shown.request) if shown else "",
         draft=shown.draft if shown else None,
@@ -67,7 +67,7 @@ def build_draft_url(kind: str, environment_id: str) -> str:
     return f"{PATH}?{urlencode({'request': build_support_request_id(kind, environment_id)})}"
 
 
-def _build_line(request: SupportRequest, view: PageContext) -> RequestLine:
+def _build_request_line(request: SupportRequest, view: PageContext) -> RequestLine:
     return RequestLine(
         title=TITLES[request.kind],
         where=_format_place(request),
@@ -75,7 +75,7 @@ def _build_line(request: SupportRequest, view: PageContext) -> RequestLine:
         state=describe_support_request(request, view.now),
         note=COUNTED_FROM if request.count_days_left(view.now) is not None else "",
         url=build_draft_url(request.kind, request.environment_id),
-        action=_build_action(request, view.principal),
+        action=_build_file_or_reopen_action(request, view.principal),
     )
 
 
@@ -100,7 +100,7 @@ def describe_support_request(request: SupportRequest, now: datetime) -> str:
             return f"{left} left to file it, until {request.closes_at:%Y-%m-%d}"
 
 
-def _build_action(request: SupportRequest, principal: Principal) -> PageAction:
+def _build_file_or_reopen_action(request: SupportRequest, principal: Principal) -> PageAction:
     if request.filed_at:
         return build_page_action(
             "support-requests/{id}/reopen",

@@ -63,21 +63,21 @@ def _format_cells_after_name(line: FlowTableRow, *, shows_steps: bool) -> str:
     if line.details:
         reason = (
             f'<details class="more"><summary><span class="of">{reason}</span> '
-            f'<span class="do">Details</span></summary>{_format_html(line.details)}</details>'
+            f'<span class="do">Details</span></summary>{_convert_to_html(line.details)}</details>'
         )
-    fix = f'<span class="sub"><b>Fix:</b> {_format_html(line.fix)}</span>' if line.fix else ""
-    state = _format_state(line) if shows_steps else ""
+    fix = f'<span class="sub"><b>Fix:</b> {_convert_to_html(line.fix)}</span>' if line.fix else ""
+    state = _format_state_or_steps(line) if shows_steps else ""
     return (
         f"</a>{place}</b>{state}<div>{reason}{fix}</div>"
         f'<span class="dim small">{escape(line.next_step)}</span></li><!--/part-->\n'
     )
 
 
-def _format_html(text: str) -> str:
+def _convert_to_html(text: str) -> str:
     return format_commands(text).replace("`", "") if "`" in text else escape(text)
 
 
-def _format_state(line: FlowTableRow) -> str:
+def _format_state_or_steps(line: FlowTableRow) -> str:
     words = escape(line.words)
     if line.steps is None:
         icon = escape(line.shape or _ICONS[line.look])

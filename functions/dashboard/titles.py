@@ -8,12 +8,12 @@ from collections.abc import Iterable
 _LENGTH = 8
 
 
-def find_equal_texts(titles: Iterable[str]) -> frozenset[str]:
+def find_repeated_titles(titles: Iterable[str]) -> frozenset[str]:
     """Return the titles that occur more than once."""
     return frozenset(title for title, number in Counter(titles).items() if number > 1)
 
 
-def shorten_id(workflow_id: str) -> str:
+def shorten_workflow_id(workflow_id: str) -> str:
     """Return the first characters of a workflow id."""
     return workflow_id[:_LENGTH]
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 pytest.importorskip("playwright", reason="needs playwright: `make browser`")
 from playwright.async_api import Browser, Page, Route, expect
 
-from functions.dashboard.live_sections import add_hashes, find_changes
+from functions.dashboard.live_sections import add_hashes, select_changed_sections
 from functions.dashboard.page_layout import read_assets
 
 CHROMIUM = os.environ.get("CHROMIUM", "")
@@ -62,7 +62,9 @@ class App:
         elif not self.status:
             await route.abort()
         else:
-            changes = find_changes(self.build_page(), known) if self.status == 200 else ""
+            changes = (
+                select_changed_sections(self.build_page(), known) if self.status == 200 else ""
+            )
             self.sent.append(len(changes))
             status = 204 if self.status == 200 and not changes else self.status
             await route.fulfill(status=status, body=changes, content_type="text/html")
@@ -98,7 +100,7 @@ async def test_live_update_sends_only_changed_rows(app: App) -> None:
     await expect(app.page.locator("#list li")).to_have_text(["New", "Bills", "Orders"])
     await app.run_update()
     assert app.sent[0] == app.sent[2] == 0
-    assert 0 < app.sent[1] < len(find_changes(app.build_page(), ""))
+    assert 0 < app.sent[1] < len(select_changed_sections(app.build_page(), ""))
 
 
 async def test_focused_section_changes_only_on_request(app: App) -> None:

@@ -9,7 +9,7 @@ import pytest
 from functions import audit_page_api, deletions_page_api
 from functions.dashboard.diagrams import GROUPS_ON_PAGE
 from functions.dashboard.flow_lines import FlowFilter
-from functions.dashboard.live_sections import find_changes
+from functions.dashboard.live_sections import select_changed_sections
 from functions.dashboard.page_layout import PageContext
 from functions.dashboard.plan_page import PlanChoice, build_plan_page
 from functions.dashboard.remediation_page import RemediationPageChoice, build_remediation_page
@@ -141,11 +141,11 @@ async def test_live_update_of_2000_flows_transfers_only_changes() -> None:
         )  # fmt: skip
         changed = [*flows]
         changed[number] = replace(flow, job=job)
-        sent = find_changes(build_page(changed), known)
+        sent = select_changed_sections(build_page(changed), known)
 
         assert "Its owner has left." in sent
         assert len(sent) <= LARGEST_PART * len(before), (number, len(sent), len(before))
-    assert find_changes(build_page(flows), known) == ""
+    assert select_changed_sections(build_page(flows), known) == ""
 
 
 async def test_plan_page_of_2000_flows_costs_little_more_than_a_table(

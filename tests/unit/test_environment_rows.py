@@ -6,7 +6,7 @@ import pytest
 from functions.dashboard.environment_rows import (
     Situation,
     build_environment_row,
-    sort_rows,
+    sort_environment_rows,
 )
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.environment_status import EnvironmentStatus
@@ -140,4 +140,4 @@ def test_rows_that_require_an_action_are_sorted_first() -> None:
         build_environment_row(build_status(environment_name="team 2"), AT_WORK),
     ]
 
-    assert [row.name for row in sort_rows(rows)] == ["Zoo", "team 2", "Team 10"]
+    assert [row.name for row in sort_environment_rows(rows)] == ["Zoo", "team 2", "Team 10"]

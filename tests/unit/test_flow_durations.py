@@ -2,7 +2,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from functions.dashboard.flow_durations import StepDuration, list_step_durations
-from functions.dashboard.flow_path import build_path, explain_original_on
+from functions.dashboard.flow_path import build_flow_path, explain_why_original_is_on
 from shared.domain.jobs.durable_job import HistoryEntry
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod, RollbackStage
 from shared.domain.jobs.flow_states import FlowJobState
@@ -60,8 +60,10 @@ def test_path_shows_when_a_step_was_reached_and_not_when_it_continued() -> None:
         build_job(FlowJobState.VERIFIED), *entries, (200, "copying", 0), (210, "copied", 0)
     )
 
-    assert build_path(work, is_stopped=False)[0].text == format_moment(START.replace(minute=10))
-    assert build_path(again, is_stopped=False)[0].text == format_moment(
+    assert build_flow_path(work, is_stopped=False)[0].text == format_moment(
+        START.replace(minute=10)
+    )
+    assert build_flow_path(again, is_stopped=False)[0].text == format_moment(
         START + timedelta(minutes=210)
     )
 
@@ -93,7 +95,7 @@ def test_path_shows_durations_of_completed_steps_and_the_stopped_step() -> None:
         (5, "verified", 0), (6, "updating_callers", 0), (7, "blocked", 0),
     )  # fmt: skip
 
-    path = build_path(work, is_stopped=True)
+    path = build_flow_path(work, is_stopped=True)
 
     assert [(one.title, one.look) for one in path] == [
         ("Copied", "done"), ("Verified", "done"), ("Callers updated", "stop"), ("No calls", ""),
@@ -109,8 +111,10 @@ def test_path_of_a_rollback_shows_its_stages() -> None:
         FlowJobState.ROLLING_BACK, rollback_stage=RollbackStage.CHECK_COPY_FOR_CALLS
     )
 
-    looks = [one.look for one in build_path(rolling, is_stopped=False)]
-    ended = [one.look for one in build_path(build_job(FlowJobState.ROLLED_BACK), is_stopped=False)]
+    looks = [one.look for one in build_flow_path(rolling, is_stopped=False)]
+    ended = [
+        one.look for one in build_flow_path(build_job(FlowJobState.ROLLED_BACK), is_stopped=False)
+    ]
 
     assert looks == ["done", "done", "now", ""]
     assert ended == ["done"] * 4
@@ -119,8 +123,8 @@ def test_path_of_a_rollback_shows_its_stages() -> None:
 def test_flow_without_a_copy_has_no_path() -> None:
     edited = build_job(FlowJobState.PREPARING, migration_method=MigrationMethod.EDIT_DEFINITION)
 
-    assert build_path(edited, is_stopped=False) == []
-    assert build_path(build_job(FlowJobState.CANCELLED), is_stopped=False) == []
+    assert build_flow_path(edited, is_stopped=False) == []
+    assert build_flow_path(build_job(FlowJobState.CANCELLED), is_stopped=False) == []
 
 
 def test_original_is_reported_as_on_only_if_the_rows_prove_it() -> None:
@@ -128,20 +132,27 @@ def test_original_is_reported_as_on_only_if_the_rows_prove_it() -> None:
         FlowJobState.BLOCKED, resume_state=FlowJobState.UPDATING_CALLERS, original=WAS_ON
     )
 
-    assert "has not turned it off" in explain_original_on(blocked)
+    assert "has not turned it off" in explain_why_original_is_on(blocked)
     assert (
-        explain_original_on(replace(blocked, original=replace(blocked.original, was_on=False)))
+        explain_why_original_is_on(
+            replace(blocked, original=replace(blocked.original, was_on=False))
+        )
         == ""
     )
     assert (
-        explain_original_on(replace(blocked, original=replace(blocked.original, was_on=None))) == ""
+        explain_why_original_is_on(
+            replace(blocked, original=replace(blocked.original, was_on=None))
+        )
+        == ""
     )
     assert (
-        explain_original_on(
+        explain_why_original_is_on(
             replace(blocked, original=replace(blocked.original, last_write=CONFIRMED))
         )
         == ""
     )
-    assert explain_original_on(replace(blocked, both_off_since=START)) == ""
-    assert explain_original_on(replace(blocked, resume_state=FlowJobState.CUTTING_OVER)) == ""
-    assert explain_original_on(build_job(FlowJobState.RETIRED, original=WAS_ON)) == ""
+    assert explain_why_original_is_on(replace(blocked, both_off_since=START)) == ""
+    assert (
+        explain_why_original_is_on(replace(blocked, resume_state=FlowJobState.CUTTING_OVER)) == ""
+    )
+    assert explain_why_original_is_on(build_job(FlowJobState.RETIRED, original=WAS_ON)) == ""

@@ -5,7 +5,7 @@ from typing import override
 
 import pytest
 
-from functions.dashboard.live_sections import add_hashes, find_changes
+from functions.dashboard.live_sections import add_hashes, select_changed_sections
 
 TEMPLATES = sorted((Path(__file__).parents[2] / "functions/dashboard").glob("*.j2"))
 
@@ -38,13 +38,13 @@ class _Texts(HTMLParser):
 def test_unchanged_page_sends_no_section() -> None:
     page = build_page("Orders", "Bills")
 
-    assert find_changes(page, list_hashes(page)) == ""
+    assert select_changed_sections(page, list_hashes(page)) == ""
 
 
 def test_only_changed_sections_are_sent_with_the_title() -> None:
     known = list_hashes(build_page("Orders"))
 
-    sent = find_changes(build_page("Orders", answer="Two", title="Flows!"), known)
+    sent = select_changed_sections(build_page("Orders", answer="Two", title="Flows!"), known)
 
     assert _Texts(sent).found == ["Flows!", "\n", "Two"]
     assert 'id="answer"' in sent
@@ -56,7 +56,7 @@ def test_unchanged_row_is_sent_as_its_hash() -> None:
     after = build_page("New", "Bills", "Orders")
     orders, bills = re.findall(r'<li data-part="(\w+)"', before)
 
-    sent = find_changes(after, list_hashes(before))
+    sent = select_changed_sections(after, list_hashes(before))
 
     assert "Orders" not in sent
     assert "Bills" not in sent
@@ -71,16 +71,16 @@ def test_sections_with_equal_content_have_different_hashes() -> None:
     first, second = list_hashes(page).split()
 
     assert first != second
-    assert 'id="b"' in find_changes(page, first)
-    assert 'id="a"' not in find_changes(page, first)
+    assert 'id="b"' in select_changed_sections(page, first)
+    assert 'id="a"' not in select_changed_sections(page, first)
 
 
 def test_a_browser_without_hashes_gets_every_section() -> None:
     """A browser with unknown hashes shows another page, so it also gets every section."""
     page = build_page("Orders")
 
-    assert find_changes(page, "") == find_changes(page, "0123456789 x")
-    assert _Texts(find_changes(page, "")).found == ["Flows", "\n", "One", "\n", "Orders"]
+    assert select_changed_sections(page, "") == select_changed_sections(page, "0123456789 x")
+    assert _Texts(select_changed_sections(page, "")).found == ["Flows", "\n", "One", "\n", "Orders"]
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda one: one.name)

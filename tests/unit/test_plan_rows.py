@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from functions.dashboard.plan_groups import ROWS_ON_PAGE, group_plan_rows, split_pages
+from functions.dashboard.plan_groups import ROWS_ON_PAGE, group_plan_rows, split_groups_into_pages
 from functions.dashboard.plan_rows import PlanRow
 from functions.dashboard.titles import compute_natural_key
 from shared.domain.jobs.flow_job import MigrationMethod
@@ -84,7 +84,7 @@ def test_pages_keep_dependent_flows_together_unless_they_fill_more_than_a_page()
     items = [*alone, *dependent, *chain]
     groups = group_plan_rows(items, build_outlooks(AWAITING, items), frozenset())
 
-    pages = split_pages(groups)
+    pages = split_groups_into_pages(groups)
 
     shown = [[row.item.workflow_id for group in page for row in group.rows] for page in pages]
     every = [row.item.workflow_id for group in groups for row in group.rows]

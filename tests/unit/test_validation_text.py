@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from functions.endpoints import find_endpoint
+from functions.endpoints import load_endpoint
 from functions.environment_models import EnvironmentSettingsRequest
 from functions.http_requests import RequestModel
 from functions.routes import ROUTES
@@ -18,7 +18,7 @@ MODELS = sorted(
     {
         model
         for handler in ROUTES.values()
-        for model in (find_endpoint(handler).body, find_endpoint(handler).query)
+        for model in (load_endpoint(handler).body, load_endpoint(handler).query)
     },
     key=lambda one: one.__name__,
 )

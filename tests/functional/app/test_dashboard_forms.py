@@ -9,7 +9,7 @@ import pytest
 from functions import dashboard_api, environments_api, firewall_fixes_api, remediation_actions_api
 from functions.dashboard.page_actions import (
     PageAction,
-    build_fix_action,
+    build_firewall_fix_action,
     list_flow_actions,
     list_remediation_actions,
 )
@@ -335,7 +335,7 @@ async def test_firewall_fix_requires_the_role_approver() -> None:
     operator = Principal(name="o", roles=frozenset({Role.OPERATOR}), kind=PrincipalKind.USER)
     [shown] = await propose_fixes(scenario.services)
 
-    list_actions = [build_fix_action(shown, job, who) for who in (operator, EVERYBODY)]
+    list_actions = [build_firewall_fix_action(shown, job, who) for who in (operator, EVERYBODY)]
 
     refusals = [deed and deed.unavailable_reason for deed in list_actions]
     assert refusals == ["You need the role approver. Ask an administrator to assign it.", ""]

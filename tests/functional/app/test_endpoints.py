@@ -12,8 +12,8 @@ from functions.endpoints import (
     Endpoint,
     answer_request,
     endpoint,
-    find_endpoint,
     list_endpoints,
+    load_endpoint,
 )
 from functions.http_headers import DIGEST
 from functions.http_requests import NoBody, NoQuery
@@ -40,7 +40,7 @@ def test_handler_with_an_unknown_role_cannot_be_declared(
         endpoint(role=cast("Role", role), answer=ApiResponse)(_return_nothing)
 
     with pytest.raises(ImportError):
-        find_endpoint(route)
+        load_endpoint(route)
 
 
 def test_handler_without_a_role_cannot_be_declared() -> None:
@@ -60,7 +60,7 @@ def test_routes_have_unique_paths_and_names() -> None:
 def test_handler_is_declared_in_the_module_of_its_route() -> None:
     """A request imports only the module of its route."""
     for key, route in ROUTES.items():
-        assert find_endpoint(route).name == ENDPOINTS[key].name == route.name
+        assert load_endpoint(route).name == ENDPOINTS[key].name == route.name
 
 
 async def test_route_of_a_module_that_cannot_be_imported_answers_500() -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import azure.functions as func
 
-from functions.endpoints import HTML, answer_request, find_endpoint
+from functions.endpoints import HTML, answer_request, load_endpoint
 from functions.routes import LISTED, ROUTES, UNKNOWN_PAGE, Method, Route
 from shared.bootstrap import provide
 from shared.domain.principal import Role
@@ -28,7 +28,7 @@ PAGE_ROUTES = [
     for route in (*LISTED, UNKNOWN_PAGE)
     if route.method == "GET"
     and route.path.startswith("dashboard")
-    and find_endpoint(route).media_types[0] == HTML
+    and load_endpoint(route).media_types[0] == HTML
 ]
 
 
