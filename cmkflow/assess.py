@@ -13,7 +13,7 @@ from rich.text import Text
 from cmkflow.api_client import ApiCall, ApiClient, ApiError, ExitCode
 from cmkflow.api_command import api_command
 from cmkflow.assessment_answer import format_answer_about_key
-from cmkflow.assessment_page import build_assessment_page, format_reasons
+from cmkflow.assessment_page import build_assessment_page, format_microsoft_key_reasons
 from cmkflow.listing import Column, Facts, Listing
 from cmkflow.named_files import parse_file_name, write_file
 from cmkflow.names import ENVIRONMENTS
@@ -217,7 +217,7 @@ def _format_assessment(assessment: Any) -> RenderableType:
 
 def _format_reasons(flow: Any) -> str:
     doubt = "may stay: " if flow["stays_on_microsoft_key"] is None else ""
-    return doubt + format_reasons(flow["microsoft_key_reasons"])
+    return doubt + format_microsoft_key_reasons(flow["microsoft_key_reasons"])
 
 
 def _format_flow_note(flow: Any) -> str:

@@ -113,18 +113,18 @@ def _build_page_values(assessment: Any) -> dict[str, Any]:
 def _build_flow_lists(flows: Sequence[Any]) -> dict[str, Any]:
     rest = filter_flows_by_status(flows, *(one for one in RemediationStatus if not one.is_retired))
     return {
-        "groups": _group_flows(rest),
-        "retired_groups": _group_flows(filter_retired_originals(flows)),
+        "groups": _group_flows_by_reason_and_status(rest),
+        "retired_groups": _group_flows_by_reason_and_status(filter_retired_originals(flows)),
     }
 
 
-def format_reasons(codes: Iterable[str]) -> str:
+def format_microsoft_key_reasons(codes: Iterable[str]) -> str:
     """Return the titles of Microsoft-key reasons as one text."""
     text = ", ".join(REASONS.get(one, one) for one in codes)
     return text[:1].upper() + text[1:]
 
 
-def _group_flows(flows: Iterable[Any]) -> list[dict[str, Any]]:
+def _group_flows_by_reason_and_status(flows: Iterable[Any]) -> list[dict[str, Any]]:
     found: dict[tuple[Any, ...], list[Any]] = {}
     for flow in flows:
         reasons, advice = tuple(flow["microsoft_key_reasons"]), tuple(flow["recommendations"])
@@ -135,7 +135,7 @@ def _group_flows(flows: Iterable[Any]) -> list[dict[str, Any]]:
         found.setdefault(key, []).append(flow)
     return [
         {
-            "title": format_reasons(reasons)
+            "title": format_microsoft_key_reasons(reasons)
             or ("Retired" if RemediationStatus(status).is_retired else "No reason found"),
             "status": _STATUSES.get(status, ("", "")),
             "is_retired": RemediationStatus(status).is_retired,

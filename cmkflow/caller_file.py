@@ -24,7 +24,7 @@ def parse_callers(data: bytes, suffix: str) -> list[dict[str, Any]]:
     if len(data) > _MAX_BYTES:
         raise UnreadableFile(f"it is larger than {_MAX_BYTES} bytes")
     if suffix == ".csv":
-        return _parse_csv(decode_text(data))
+        return _parse_csv_of_callers(decode_text(data))
     document = decode_json(data) if suffix == ".json" else _parse_yaml(decode_text(data))
     if not isinstance(document, dict) or not isinstance(document.get(_CALLERS), list):
         raise UnreadableFile(f"it has no list {_CALLERS} at its beginning")
@@ -77,7 +77,7 @@ def _parse_yaml(text: str) -> object:
         raise UnreadableFile("the YAML is nested too deeply") from None
 
 
-def _parse_csv(text: str) -> list[dict[str, Any]]:
+def _parse_csv_of_callers(text: str) -> list[dict[str, Any]]:
     try:
         callers, faults = parse_csv(text)
     except UnreadableCsv as error:

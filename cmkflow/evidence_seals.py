@@ -66,7 +66,7 @@ def check_seals(file: BufferedReader, manifest: bytes) -> EvidenceFindings:
         return EvidenceFindings(problems=problems, notes=notes if entries else [])
     newest = build_boundary_key(seals[-1].ends_at)
     sealed = [one for one in entries if one.key >= newest]
-    listed = {one for seal in seals for one in _parse_sealed_entries(seal, files)}
+    listed = {one for seal in seals for one in _parse_entries_of_seal(seal, files)}
     problems += [f"Audit entry {one.key} is not in its seal" for one in sealed if one not in listed]
     span = f"seals {seals[0].number} to {seals[-1].number}"
     notes = [f"Audit log: {len(sealed)} of {len(entries)} entries are sealed, by {span}."]
@@ -86,12 +86,12 @@ def check_seals(file: BufferedReader, manifest: bytes) -> EvidenceFindings:
 def _find_seal_problems(seals: list[AuditSeal], files: dict[str, bytes]) -> Iterator[str]:
     for seal in seals:
         name = build_entry_list_name(seal.statement)
-        content = format_sealed_entries(_parse_sealed_entries(seal, files))
+        content = format_sealed_entries(_parse_entries_of_seal(seal, files))
         if name not in files or hash_text(content.decode()) != seal.statement.entries_sha256:
             yield f"{name} is missing or was changed: it does not match seal {seal.number}"
 
 
-def _parse_sealed_entries(seal: AuditSeal, files: dict[str, bytes]) -> list[SealedEntry]:
+def _parse_entries_of_seal(seal: AuditSeal, files: dict[str, bytes]) -> list[SealedEntry]:
     return parse_sealed_entries(files.get(build_entry_list_name(seal.statement), b""))
 
 

@@ -15,13 +15,13 @@ from cmkflow.paragraphs import format_finding
 app = typer.Typer(no_args_is_help=True, help="Check the keys that protect environments.")
 
 
-def _format_keys(answer: Any) -> RenderableType:
+def _format_key_checks(answer: Any) -> RenderableType:
     if not answer["items"]:
         return Text("No watched subscription has an enterprise policy. Use --vault and --key.")
-    return Group(*(line for one in answer["items"] for line in _format_key(one)))
+    return Group(*(line for one in answer["items"] for line in _format_key_check(one)))
 
 
-def _format_key(one: Any) -> Iterator[RenderableType]:
+def _format_key_check(one: Any) -> Iterator[RenderableType]:
     yield Facts(
         {
             "Key": f"{one['key_name']} of {one['vault_id'].rpartition('/')[2]}",
@@ -41,7 +41,7 @@ def _format_key(one: Any) -> Iterator[RenderableType]:
     yield Text()
 
 
-@api_command(app, "check", show=_format_keys)
+@api_command(app, "check", show=_format_key_checks)
 def check_keys(
     api: ApiClient,
     vault: Annotated[

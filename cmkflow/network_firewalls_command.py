@@ -45,7 +45,7 @@ def _format_firewalls(answer: Any) -> RenderableType:
     return Group(*parts)
 
 
-def _count_ranges(firewall: Any) -> str:
+def _format_range_count(firewall: Any) -> str:
     number = len(firewall["missing_prefixes"])
     if not number:
         return "not known"
@@ -56,7 +56,7 @@ _FIREWALL = (
     Column("Firewall", lambda one: one["name"]),
     Column("Kind", lambda one: one["kind"].replace("_", " ")),
     Column("Status", lambda one: one["status"]),
-    Column("Missing ranges", _count_ranges),
+    Column("Missing ranges", _format_range_count),
     Column("Blocked flows", lambda one: one["blocked_count"], Kind.NUMBER),
     Column(
         "Environments",

@@ -96,16 +96,17 @@ class PlanSummary:
                 {name for one in denied for name in self.firewall_names[one["workflow_id"]]}
             )
             firewalls = format_names(names, _NAMED)
-            yield f"{_format_flows(denied)} may be blocked by firewalls: {firewalls}"
+            yield f"{_format_flow_count(denied)} may be blocked by firewalls: {firewalls}"
         if left := [one for one in flows if _needs_another_owner(one)]:
-            yield f"{_format_flows(left)} whose owner is disabled or not found: give another owner"
+            left_count = _format_flow_count(left)
+            yield f"{left_count} whose owner is disabled or not found: give another owner"
         if manual := [one for one in flows if list_manual_callers(one)]:
-            yield f"{_format_flows(manual)} with callers that only a person can change"
+            yield f"{_format_flow_count(manual)} with callers that only a person can change"
         if unknown := [one for one in flows if one["unknowns"]]:
-            number = _format_flows(unknown)
+            number = _format_flow_count(unknown)
             yield f"{number} with unknowns: facts that the app cannot read before the copy"
         if cut := [one for one in flows if one["action"] == PlannedAction.CUT_OVER]:
-            yield f"{_format_flows(cut)} cut over: original and copy are both off for a moment"
+            yield f"{_format_flow_count(cut)} cut over: original and copy are both off for a moment"
 
     def format_change_count(self, flows: Sequence[Any]) -> str:
         return format_number(sum(len(one["planned_changes"]) for one in flows), "planned change")
@@ -129,12 +130,15 @@ def format_approval(plan: Any, remediation: str, excluded: Collection[str]) -> R
     one = PlanSummary(plan)
     awaiting = [flow for flow in plan["items"] if flow["workflow_id"] in one.awaiting_ids]
     flows = [flow for flow in awaiting if flow["workflow_id"] not in excluded]
-    lines = [f"{_format_flows(flows)}, {one.format_change_count(flows)}", *one.list_risks(flows)]
+    lines = [
+        f"{_format_flow_count(flows)}, {one.format_change_count(flows)}",
+        *one.list_risks(flows),
+    ]
     if excluded:
         names = [flow["display_name"] for flow in awaiting if flow["workflow_id"] in excluded]
         lines.append(f"Excluded from the approval: {', '.join(names)}")
     if one.flows_needing_changes:
-        needing = _format_flows(one.flows_needing_changes)
+        needing = _format_flow_count(one.flows_needing_changes)
         lines.append(f"Not included, because they need changes first: {needing}")
     left = f"Approve plan: {one.name} · #{remediation[:8]}"
     head = Headline(left=left, right=f"version {plan['version']}")
@@ -161,7 +165,7 @@ def _format_single_plan(
 ) -> Iterator[RenderableType]:
     job = one.plan["environment_job"]
     yield Headline(
-        left=f"Plan: {one.name} · #{remediation[:8]}", right=_format_state(job), style="yellow"
+        left=f"Plan: {one.name} · #{remediation[:8]}", right=_format_plan_state(job), style="yellow"
     )
     yield Text(_format_totals(one))
     yield Text(_format_plan_subtitle(one))
@@ -209,7 +213,7 @@ def _format_firewalls(one: PlanSummary) -> Iterator[RenderableType]:
     yield Command(label="Fix", command=f"cmkflow network fix --environment {environment}")
 
 
-def _format_state(job: Any) -> str:
+def _format_plan_state(job: Any) -> str:
     if job["state"] != "awaiting_approval" and job["approved_by"]:
         return f"Approved by {job['approved_by']}"
     return str(job["state"]).replace("_", " ").capitalize()
@@ -241,7 +245,7 @@ def _build_sort_key(item: Any) -> tuple[bool, int, str]:
     )
 
 
-def _format_flows(flows: Sequence[Any]) -> str:
+def _format_flow_count(flows: Sequence[Any]) -> str:
     return format_number(len(flows), "flow")
 
 

@@ -39,7 +39,10 @@ def format_remediation(answer: Any, *, is_full: bool = False) -> RenderableType:
 
     With `is_full`, also return every job, reason and note.
     """
-    parts: list[RenderableType] = [*_format_head(answer), *_format_actions(answer, is_full=is_full)]
+    parts: list[RenderableType] = [
+        *_format_summary(answer),
+        *_format_required_actions(answer, is_full=is_full),
+    ]
     every = sorted([*answer["environment_jobs"], *answer["flow_jobs"]], key=_build_sort_key)
     if is_full:
         parts += [Text(), _format_jobs(every, answer["remediation"]["mode"], is_full=True)]
@@ -60,7 +63,7 @@ def format_remediation_progress(answer: Any) -> RenderableType:
     shown = sorted((job for job in jobs if not _has_succeeded(job)), key=_build_sort_key)
     jobs_table = _format_jobs(shown, answer["remediation"]["mode"])
     table: list[RenderableType] = [Text(), jobs_table] if shown else []
-    return Group(*_format_head(answer), *_format_actions(answer, is_full=False), *table)
+    return Group(*_format_summary(answer), *_format_required_actions(answer, is_full=False), *table)
 
 
 def format_watched_lines(answer: Any) -> dict[str, str]:
@@ -74,12 +77,12 @@ def format_watched_lines(answer: Any) -> dict[str, str]:
     for job in [*answer["environment_jobs"], *answer["flow_jobs"]]:
         state = f"{job['state']} ({job['reason_code']})" if job["reason_code"] else job["state"]
         lines[f"{_format_id(job)} {_format_name(job)}"] = (
-            f"{state}: {_format_why_waiting(job, remediation['mode'])}"
+            f"{state}: {_format_job_message(job, remediation['mode'])}"
         )
     return lines
 
 
-def _format_head(answer: Any) -> Iterator[RenderableType]:
+def _format_summary(answer: Any) -> Iterator[RenderableType]:
     remediation, progress = answer["remediation"], answer["progress"]
     names = [_format_name(job) for job in answer["environment_jobs"]]
     mode = remediation["mode"].replace("_", " ").capitalize()
@@ -100,7 +103,7 @@ def _format_head(answer: Any) -> Iterator[RenderableType]:
         yield Text(f"Next check {format_time_left_or_date(progress['next_check_at'])}")
 
 
-def _format_actions(answer: Any, *, is_full: bool) -> Iterator[RenderableType]:
+def _format_required_actions(answer: Any, *, is_full: bool) -> Iterator[RenderableType]:
     identity, progress = answer["remediation"]["id"], answer["progress"]
     if progress["state"] == "awaiting_approval":
         expires = format_time_left_or_date(progress["approval_expires_at"])
@@ -115,7 +118,7 @@ def _format_actions(answer: Any, *, is_full: bool) -> Iterator[RenderableType]:
     for (state, code), alike in sorted(groups.items(), key=lambda one: -len(one[1])):
         title = f"{state}: {code}" if code else state
         yield Text(f"\n{title[0].upper()}{title[1:]} ({len(alike)})", style="bold red")
-        yield from _format_reasons(alike, is_full=is_full)
+        yield from _format_reasons_and_fixes(alike, is_full=is_full)
         if code == Reason.FIREWALL_DENIES:
             environment = environments[alike[0]["environment_id"]]
             name = format_argument(_format_name(environment), environment["environment_id"])
@@ -125,11 +128,11 @@ def _format_actions(answer: Any, *, is_full: bool) -> Iterator[RenderableType]:
         )
     if needed := answer["needs_changes"]:
         yield Text(f"\nNeeds changes first ({len(needed)})", style="bold yellow")
-        yield from _format_reasons(needed, is_full=is_full)
+        yield from _format_reasons_and_fixes(needed, is_full=is_full)
         yield Command(label="See", command=f"cmkflow plan show {identity} --needs-changes")
 
 
-def _format_reasons(items: Sequence[Any], *, is_full: bool) -> Iterator[RenderableType]:
+def _format_reasons_and_fixes(items: Sequence[Any], *, is_full: bool) -> Iterator[RenderableType]:
     alike: dict[tuple[str, str], list[str]] = {}
     for item in items:
         alike.setdefault((item["message"], item["fix"]), []).append(_format_name(item))
@@ -155,7 +158,7 @@ def _format_jobs(jobs: Sequence[Any], mode: str, *, is_full: bool = False) -> Li
     return Listing(
         columns=(*_COLUMNS, _OWNER) if is_full else _COLUMNS,
         items=jobs,
-        note=lambda job: _format_why_waiting(job, mode),
+        note=lambda job: _format_job_message(job, mode),
         is_full=is_full,
     )
 
@@ -177,7 +180,7 @@ def _format_id(job: Any) -> str:
     return str(job.get("original_id") or job["environment_id"])
 
 
-def _format_why_waiting(job: Any, asked: str) -> str:
+def _format_job_message(job: Any, asked: str) -> str:
     if job.get("mode", asked) != asked:
         return f"only mode {job['mode']}, because the environment's settings allow no more"
     return shorten_resource_ids(str(job["message"]))

@@ -52,7 +52,7 @@ def format_status(answer: Any, *, is_full: bool = False) -> RenderableType:
     return Group(
         *_format_pending_actions(answer, is_full=is_full),
         *_format_environments(answer["environments"]),
-        *_format_totals(answer),
+        *_format_flows_not_migrated(answer),
         *_format_ongoing_work(answer["ongoing"]),
         *format_unreadable_rows(answer),
     )
@@ -61,18 +61,18 @@ def format_status(answer: Any, *, is_full: bool = False) -> RenderableType:
 def format_status_lines(answer: Any) -> dict[str, str]:
     """Return a line for each action required and each environment, by name."""
     lines = {
-        _format_environment(one): f"{one['state']}: {_format_flows(one)}"
+        _format_environment_name(one): f"{one['state']}: {_format_flow_counts(one)}"
         for one in answer["environments"]
     }
     waiting = {one["title"]: f"{one['message']} {one['fix']}" for one in answer["pending_actions"]}
     return {**waiting, **lines}
 
 
-def _format_environment(one: Any) -> str:
+def _format_environment_name(one: Any) -> str:
     return str(one["environment_name"] or one["environment_id"])
 
 
-def _format_flows(environment: Any) -> str:
+def _format_flow_counts(environment: Any) -> str:
     return ", ".join(f"{count} {state}" for state, count in environment["flows"].items())
 
 
@@ -87,7 +87,7 @@ def _format_pending_actions(answer: Any, *, is_full: bool) -> Iterable[Renderabl
     for number, one in enumerate(actions, 1):
         style = "bold red" if one["kind"] in _URGENT else "bold yellow"
         yield Text.assemble(f"\n{number:<3}", (one["title"], style))
-        yield Paragraph(text=f"{one['actor']}{_format_time(one)}", indent=3, style="dim")
+        yield Paragraph(text=f"{one['actor']}{_format_expiry_or_start(one)}", indent=3, style="dim")
         if one["flows"]:
             more = one["count"] - len(one["flows"])
             names = ", ".join(one["flows"]) + (f", +{more}" if more > 0 else "")
@@ -103,13 +103,13 @@ def _format_pending_actions(answer: Any, *, is_full: bool) -> Iterable[Renderabl
         yield Command(label="Then", command=one["next_command"], indent=3)
 
 
-def _format_time(one: Any) -> str:
+def _format_expiry_or_start(one: Any) -> str:
     if one["expires_at"]:
         return f" · expires {format_time_left_or_date(one['expires_at'])}"
     return f" · since {format_minute(one['pending_since'])} UTC" if one["pending_since"] else ""
 
 
-def _format_totals(answer: Any) -> Iterable[RenderableType]:
+def _format_flows_not_migrated(answer: Any) -> Iterable[RenderableType]:
     if left := format_not_migrated(answer["not_migrated"]):
         yield Text(f"\nNot migrated: {sum(answer['not_migrated'].values())}", style="bold")
         yield from (Paragraph(text=line) for line in left)
@@ -128,14 +128,14 @@ def _format_ongoing_work(ongoing: Any) -> Iterable[RenderableType]:
 
 
 _ENVIRONMENT_COLUMNS = (
-    Column("Environment", _format_environment),
+    Column("Environment", _format_environment_name),
     Column("State", lambda one: one["state"], Kind.WORD),
-    Column("Flows", _format_flows),
+    Column("Flows", _format_flow_counts),
     Column("Not migrated", lambda one: sum(one["not_migrated"].values()), Kind.NUMBER),
     Column("Remediation", lambda one: one["remediation_id"], Kind.ID),
 )
 _ONGOING_COLUMNS = (
-    Column("Environment", _format_environment),
+    Column("Environment", _format_environment_name),
     Column("Step", lambda one: one["step"]),
     Column("Flows", lambda one: one["count"], Kind.NUMBER),
     Column("Next check", lambda one: format_time_left(one["first_check_at"]), Kind.WORD),

@@ -19,8 +19,8 @@ def add_watch_command(group: typer.Typer) -> None:
     @api_command(
         group,
         "watch",
-        show=_format_answer,
-        watched=WatchOptions(lines=_format_watched_lines, end=_choose_exit_code),
+        show=_format_remediation_or_status,
+        watched=WatchOptions(lines=_format_remediation_or_status_lines, end=_choose_exit_code),
     )
     def follow_progress(
         api: ApiClient,
@@ -48,11 +48,11 @@ def _is_remediation(answer: Any) -> bool:
     return "remediation" in answer
 
 
-def _format_answer(answer: Any) -> RenderableType:
+def _format_remediation_or_status(answer: Any) -> RenderableType:
     return format_remediation_progress(answer) if _is_remediation(answer) else format_status(answer)
 
 
-def _format_watched_lines(answer: Any) -> dict[str, str]:
+def _format_remediation_or_status_lines(answer: Any) -> dict[str, str]:
     return format_watched_lines(answer) if _is_remediation(answer) else format_status_lines(answer)
 
 

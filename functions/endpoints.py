@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import azure.functions as func
 from pydantic import ValidationError
 
-from functions.forms import build_browser_response, is_form, parse_form
+from functions.forms import adapt_response_to_browser, is_form, parse_form
 from functions.http_headers import ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION, matches_etag
 from functions.http_requests import (
     NoBody,
@@ -201,7 +201,9 @@ def endpoint[Q: RequestModel, B: RequestModel](
             answer = await _handle_request(declared, handler, req)
             is_sent = route.method != "GET" and is_form(req)
             is_page = media_types[0] == HTML
-            return build_browser_response(route.path, req, answer, is_page=is_page, is_sent=is_sent)
+            return adapt_response_to_browser(
+                route.path, req, answer, is_page=is_page, is_sent=is_sent
+            )
 
         _DECLARED[route], _ANSWERING[route] = declared, answer_and_adapt_to_browser
         return answer_and_adapt_to_browser

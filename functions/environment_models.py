@@ -70,7 +70,7 @@ type SettingsVersion = Annotated[
 _SEEN = "seen_version"
 
 
-def _require_a_setting(schema: dict[str, Any]) -> None:
+def _set_minimum_property_count(schema: dict[str, Any]) -> None:
     settings = [name for name in schema["properties"] if name != _SEEN]
     schema |= {"minProperties": 1, "anyOf": [{"required": [name]} for name in settings]}
 
@@ -78,7 +78,7 @@ def _require_a_setting(schema: dict[str, Any]) -> None:
 class EnvironmentSettingsRequest(RequestModel):
     """Settings of an environment. A setting that the request omits keeps its value."""
 
-    model_config = ConfigDict(json_schema_extra=_require_a_setting)
+    model_config = ConfigDict(json_schema_extra=_set_minimum_property_count)
 
     approval_policy: ApprovalPolicy | None = None
     #: Maximum number of flows per remediation.

@@ -61,7 +61,7 @@ _CHANGE_COLUMNS = (
 )
 
 
-async def build_evidence_file(evidence: EvidenceReader) -> bytes:
+async def create_evidence_file(evidence: EvidenceReader) -> bytes:
     """Return the content of the evidence file."""
     with TemporaryDirectory() as folder:
         pack = EvidenceFile(Path(folder))
@@ -93,7 +93,7 @@ class _Writer:
             # As it is stored, because a seal contains the hash of this text.
             self.pack.write("audit.jsonl", f"{mask_signatures(text)}\n".encode())
             self.report.collect_audit_entry(entry)
-        differences = await self._write_seals()
+        differences = await self._write_seals_and_list_differences()
         unreadable = UnreadableRows(items=tuple(self.evidence.reading.unreadable))
         self._write_json_line("unreadable.json", unreadable)
         values = {
@@ -128,7 +128,7 @@ class _Writer:
             except NotFound as err:
                 self.omitted[name] = redact(str(err))
 
-    async def _write_seals(self) -> tuple[str, ...]:
+    async def _write_seals_and_list_differences(self) -> tuple[str, ...]:
         sealed = await self.evidence.audit.compare_seals()
         for seal in sealed.seals:
             self.pack.write(SEALS_FILE, format_seal(seal))

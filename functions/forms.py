@@ -116,7 +116,7 @@ def parse_member_name(name: str) -> str:
     return name.removesuffix("[]").removesuffix("[,]").removesuffix("[=]")
 
 
-def build_browser_response(
+def adapt_response_to_browser(
     path: str, req: func.HttpRequest, answer: func.HttpResponse, *, is_page: bool, is_sent: bool
 ) -> func.HttpResponse:
     """Adapt a response to a browser: show a problem as a page, and redirect after a form.

@@ -46,7 +46,7 @@ async def show_kill_switch(_call: ApiRequest[NoQuery, NoBody]) -> KillSwitchResp
 async def set_kill_switch(call: ApiRequest[NoQuery, KillSwitchRequest]) -> KillSwitchResponse:
     """Turn the kill switch on or off."""
     change = call.body
-    return await _set_kill_switch(call, is_on=change.is_on, reason=change.justification)
+    return await _change_kill_switch(call, is_on=change.is_on, reason=change.justification)
 
 
 @endpoint(role=Role.OPERATOR, subject=read_kill_switch)
@@ -56,7 +56,7 @@ async def turn_kill_switch_on(
     """Turn the kill switch on, so that the app writes nothing, except to turn on a flow that a
     cutover left off.
     """
-    return await _set_kill_switch(call, is_on=True, reason=call.body.justification)
+    return await _change_kill_switch(call, is_on=True, reason=call.body.justification)
 
 
 @endpoint(role=Role.OPERATOR, subject=read_kill_switch)
@@ -64,10 +64,10 @@ async def turn_kill_switch_off(
     call: ApiRequest[NoQuery, KillSwitchChangeRequest],
 ) -> KillSwitchResponse:
     """Turn the kill switch off. The app then continues its work."""
-    return await _set_kill_switch(call, is_on=False, reason=call.body.justification)
+    return await _change_kill_switch(call, is_on=False, reason=call.body.justification)
 
 
-async def _set_kill_switch[B: RequestModel](
+async def _change_kill_switch[B: RequestModel](
     call: ApiRequest[NoQuery, B], *, is_on: bool, reason: str
 ) -> KillSwitchResponse:
     flag = await set_switch(

@@ -234,14 +234,14 @@ def _list_models_with_parts(kinds: Iterable[type[BaseModel]]) -> set[type[BaseMo
         if kind not in found:
             found.add(kind)
             for field in kind.model_fields.values():
-                left += _find_models(field.annotation)
+                left += _find_models_in_annotation(field.annotation)
     return found
 
 
-def _find_models(annotation: object) -> list[type[BaseModel]]:
+def _find_models_in_annotation(annotation: object) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [one for part in get_args(annotation) for one in _find_models(part)]
+    return [one for part in get_args(annotation) for one in _find_models_in_annotation(part)]
 
 
 def read_member_comments(kind: type[BaseModel]) -> dict[str, str]:

@@ -70,7 +70,7 @@ def build_environment_row(one: EnvironmentStatus, situation: Situation) -> Envir
         parts=count_flows_by_css_class(one.migrated_count, one.prepared_count, one.not_migrated),
         migrated_count=one.migrated_count,
         flow_count=one.flow_count,
-        next=_format_next_step(one, situation),
+        next=_describe_remaining_work(one, situation),
     )
 
 
@@ -133,7 +133,7 @@ def count_flows_by_css_class[Why: str](
     return tuple(numbers.items())
 
 
-def _format_next_step(one: EnvironmentStatus, situation: Situation) -> str:
+def _describe_remaining_work(one: EnvironmentStatus, situation: Situation) -> str:
     at = situation.next_check_at
     said = describe_not_migrated(
         one.not_migrated,

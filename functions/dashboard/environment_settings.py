@@ -135,7 +135,7 @@ def _list_flow_values(flows: Collection[str], names: Mapping[str, str]) -> list[
     return sorted(found, key=lambda one: compute_natural_key(one[0]))
 
 
-def _build_change_action(
+def _build_setting_change_action(
     one: KnownEnvironment,
     principal: Principal,
     title: str,
@@ -195,7 +195,7 @@ def _build_url_secret_action(
     change: tuple[str, bool],
 ) -> PageAction:
     member, value = change
-    return _build_change_action(
+    return _build_setting_change_action(
         one,
         principal,
         title,
@@ -205,7 +205,7 @@ def _build_url_secret_action(
 
 
 def _build_flow_limit_action(one: KnownEnvironment, principal: Principal) -> PageAction:
-    return _build_change_action(
+    return _build_setting_change_action(
         one,
         principal,
         "Change limit",
@@ -228,7 +228,7 @@ def _build_maintenance_window_actions(
     one: KnownEnvironment, principal: Principal
 ) -> list[PageAction]:
     window = one.settings.maintenance_window
-    change = _build_change_action(
+    change = _build_setting_change_action(
         one,
         principal,
         "Change window" if window else "Set window",
@@ -247,7 +247,7 @@ def _build_maintenance_window_actions(
     )  # fmt: skip
     if not window:
         return [change]
-    remove = _build_change_action(
+    remove = _build_setting_change_action(
         one,
         principal,
         "Remove window",
@@ -259,7 +259,7 @@ def _build_maintenance_window_actions(
 
 def _build_caller_observation_action(one: KnownEnvironment, principal: Principal) -> PageAction:
     if one.settings.observe_callers:
-        return _build_change_action(
+        return _build_setting_change_action(
             one,
             principal,
             "Stop reading callers",
@@ -269,7 +269,7 @@ def _build_caller_observation_action(one: KnownEnvironment, principal: Principal
             ],
             fields=(("observe_callers[=]", "false"),),
         )
-    return _build_change_action(
+    return _build_setting_change_action(
         one,
         principal,
         "Read callers from runs",
@@ -289,14 +289,14 @@ def _build_caller_observation_action(one: KnownEnvironment, principal: Principal
 
 def _build_failed_runs_action(one: KnownEnvironment, principal: Principal) -> PageAction:
     if one.settings.report_failed_runs:
-        return _build_change_action(
+        return _build_setting_change_action(
             one,
             principal,
             "Stop reporting failed runs",
             ["The last report is deleted."],
             fields=(("report_failed_runs[=]", "false"),),
         )
-    return _build_change_action(
+    return _build_setting_change_action(
         one,
         principal,
         "Report failed runs",
@@ -309,7 +309,7 @@ def _build_failed_runs_action(one: KnownEnvironment, principal: Principal) -> Pa
 
 
 def _build_recipients_action(one: KnownEnvironment, principal: Principal) -> PageAction:
-    return _build_change_action(
+    return _build_setting_change_action(
         one,
         principal,
         "Change recipients",
@@ -330,7 +330,7 @@ def _build_flow_list_action(
 ) -> PageAction:
     flows: frozenset[str] = getattr(one.settings, setting)
     named = sorted((one.flow_names.get(flow, flow), flow) for flow in flows)
-    return _build_change_action(
+    return _build_setting_change_action(
         one,
         principal,
         f"Change {title.lower()}",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from functions.dashboard.causes import Cause, find_cause_code
-from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, format_progress, get_part_key
+from functions.dashboard.flow_parts import PART_OF_CLOSED, PARTS, format_flow_progress, get_part_key
 from functions.dashboard.flow_steps import build_flow_steps, shorten_text
 from functions.dashboard.table_rows import FlowTableRow
 from functions.dashboard.titles import find_repeated_titles, shorten_workflow_id
@@ -115,7 +115,7 @@ def build_flow_line(
         steps=None
         if part == "awaiting"
         else build_flow_steps(flow.job, is_stopped=look == "person"),
-        words=format_progress(flow, part),
+        words=format_flow_progress(flow, part),
         reason=short,
         details=" ".join(cut),
         fix=short_fix,

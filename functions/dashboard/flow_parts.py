@@ -41,7 +41,7 @@ class FlowPart:
         """
         return self.key in {"cancelled", "rolled_back"}
 
-    def format_words(self, number: int) -> str:
+    def format_verb_phrase(self, number: int) -> str:
         return self.one if number == 1 else self.many
 
 
@@ -145,7 +145,7 @@ def get_part_key(flow: FlowView) -> str:
     return _get_part_key_of_item(flow.environment_job, flow.item, awaits=flow.awaits_approval)
 
 
-def format_progress(flow: FlowView, part: str) -> str:
+def format_flow_progress(flow: FlowView, part: str) -> str:
     if flow.job is None or part == "awaiting":
         words = PARTS[part].one
         return words[0].upper() + words[1:]

@@ -161,7 +161,7 @@ def _build_environment_rows(status: TenantStatus, now: datetime) -> list[Environ
 
 def _build_action_row(one: PendingAction, view: PageContext) -> ActionRow:
     where = one.environment_name or one.environment_id
-    link = _build_next_page_link(one)
+    link = _build_link_for_required_action(one)
     return ActionRow(
         id=one.id,
         look="wait" if one.kind in _DECISIONS else "person",
@@ -186,7 +186,7 @@ def _format_age_or_expiry(one: PendingAction, now: datetime) -> str:
     return f"open for {format_span(age)}" if age and age >= timedelta(minutes=1) else ""
 
 
-def _build_next_page_link(one: PendingAction) -> tuple[str, str]:
+def _build_link_for_required_action(one: PendingAction) -> tuple[str, str]:
     page = f"/api/dashboard/remediations/{one.remediation_id}"
     match one.kind:
         case PendingActionKind.PLAN_AWAITING_APPROVAL:

@@ -88,9 +88,9 @@ class ShownPlan:
 
     @cached_property
     def _encoded_left_out(self) -> str:
-        return self._encode_left_out(self._left_out_ids or ())
+        return self._encode_left_out_ids(self._left_out_ids or ())
 
-    def _encode_left_out(self, left_out: Collection[str]) -> str:
+    def _encode_left_out_ids(self, left_out: Collection[str]) -> str:
         ids = (item.workflow_id for item in self.awaiting_items)
         return encode_left_out(self.version, ids, left_out)
 
@@ -105,7 +105,7 @@ class ShownPlan:
         Without `page`, the query leads to the first page. `left_out` contains the workflow ids to
         leave out; None keeps the current ones.
         """
-        kept = self._encoded_left_out if left_out is None else self._encode_left_out(left_out)
+        kept = self._encoded_left_out if left_out is None else self._encode_left_out_ids(left_out)
         values = {
             "filter": self.choice.filter,
             "search": self.choice.search,

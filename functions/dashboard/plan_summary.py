@@ -184,13 +184,15 @@ class PlanSummary:
         def count_flows(takes: Callable[[PlannedAction, MigrationMethod, bool], bool]) -> int:
             return sum(number for kind, number in kinds.items() if takes(*kind))
 
-        def is_updated(action: PlannedAction, method: MigrationMethod, _: bool = True) -> bool:
+        def has_callers_to_update(
+            action: PlannedAction, method: MigrationMethod, _: bool = True
+        ) -> bool:
             return action.is_copy and method is MigrationMethod.UPDATE_CALLERS
 
         planned = [
             caller
             for item in self.included
-            if item.callers and is_updated(item.action, item.migration_method)
+            if item.callers and has_callers_to_update(item.action, item.migration_method)
             for caller in item.callers
             if not caller.manual_reason and caller.kind != "more"
         ]
@@ -198,14 +200,14 @@ class PlanSummary:
         updated = [kind for (kind, _), is_copied in callers.items() if not is_copied]
         return {
             "copies": count_flows(lambda action, *_: action.is_copy),
-            "new_urls": count_flows(lambda *kind: is_updated(*kind) and kind[2]),
+            "new_urls": count_flows(lambda *kind: has_callers_to_update(*kind) and kind[2]),
             "callers": len(updated),
             "copied_callers": len(callers) - len(updated),
             "secrets": len({item.url_secret for item in self.included} - {""}),
             "referring": len({one.label for one in planned if one.is_to_refer_to_secret}),
             "holding": len({one.label for one in planned if one.by_value_reason}),
             "restarts": sum(kind in RESTARTING_KINDS for kind in updated),
-            "kept_on": count_flows(is_updated),
+            "kept_on": count_flows(has_callers_to_update),
             "cut_over": count_flows(lambda action, *_: action is PlannedAction.CUT_OVER),
             "in_place": count_flows(lambda action, *_: action.is_work and not action.is_copy),
         }

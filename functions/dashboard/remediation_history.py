@@ -139,7 +139,7 @@ def _build_history_lines(source: _Source) -> list[HistoryLine]:
     lines = [
         HistoryLine(
             entry=entry,
-            look=_choose_css_class(entry, source),
+            look=_choose_css_class_of_entry(entry, source),
             title=source.title,
             flow_id=source.flow_id,
             duration=duration if duration and duration.total_seconds() >= 1 else None,
@@ -149,7 +149,7 @@ def _build_history_lines(source: _Source) -> list[HistoryLine]:
     return lines[::-1]
 
 
-def _choose_css_class(entry: HistoryEntry, source: _Source) -> str:
+def _choose_css_class_of_entry(entry: HistoryEntry, source: _Source) -> str:
     look = choose_css_class(entry.state)
     # The job of an environment is completed also if its flows are blocked.
     return "over" if look == "done" and not source.flow_id else look

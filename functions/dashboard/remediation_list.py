@@ -71,7 +71,7 @@ def _build_remediation_row(one: RemediationView, now: datetime) -> RemediationRo
         state=state,
         parts=count_flows_by_css_class(migrated, prepared, one.progress.not_migrated),
         migrated_count=migrated,
-        next=_format_next_step(one, now),
+        next=_describe_remaining_work(one, now),
     )
 
 
@@ -105,7 +105,7 @@ def _describe_remediation_state(one: RemediationView) -> tuple[str, str, str]:
     return "over", "", words
 
 
-def _format_next_step(one: RemediationView, now: datetime) -> str:
+def _describe_remaining_work(one: RemediationView, now: datetime) -> str:
     at = one.progress.next_check_at
     said = describe_not_migrated(one.progress.not_migrated, next_check_in=at - now if at else None)
     if said:
@@ -117,7 +117,7 @@ def _format_next_step(one: RemediationView, now: datetime) -> str:
         for job in one.environment_jobs
     )
     if continued:
-        belong = PARTS["other_remediation"].format_words(continued)
+        belong = PARTS["other_remediation"].format_verb_phrase(continued)
         return f"{format_count(continued, 'flow')} {belong}"
     is_over = one.progress.state is RemediationState.COMPLETED
     return "No flow is left to migrate" if is_over else "The flows are not known yet"

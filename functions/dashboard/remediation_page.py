@@ -114,8 +114,8 @@ def build_remediation_page(
         sentences=summarize_remediation(shown, lists.flows, counts),
         approved_by=sorted({job.approved_by for job in shown.environment_jobs if job.approved_by}),
         parts=[
-            (part.look, counts[key], part.format_words(counts[key]), f"{here}?state={key}#flows",
-             part.shape)
+            (part.look, counts[key], part.format_verb_phrase(counts[key]),
+             f"{here}?state={key}#flows", part.shape)
             for key, part in sorted(PARTS.items(), key=_compute_sort_key_of_bar_part)
             if counts[key]
         ],

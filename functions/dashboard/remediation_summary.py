@@ -58,7 +58,7 @@ def summarize_remediation(
         return sentences + _format_remaining_work(shown, counts, flows)
     if number := counts.get("awaiting", 0):
         sentences.append(
-            f"{format_count(number, 'flow')} {PARTS['awaiting'].format_words(number)}. "
+            f"{format_count(number, 'flow')} {PARTS['awaiting'].format_verb_phrase(number)}. "
             "The app does not change them before an approver approves the plan."
         )
     asked = [(flow, part) for flow, part in flows if part in _TO_DO]
@@ -151,7 +151,7 @@ def _format_remaining_work(
         return ["No flow of the plan stays on Microsoft's key."]
     if continued := counts.get("other_remediation", 0):
         mine = {**counts, "other_remediation": 0}
-        words = PARTS["other_remediation"].format_words(continued)
+        words = PARTS["other_remediation"].format_verb_phrase(continued)
         return [
             *(_format_remaining_work(shown, mine, flows) if total > continued else ()),
             f"{format_count(continued, 'flow')} {words}.",

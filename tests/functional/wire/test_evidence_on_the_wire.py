@@ -9,7 +9,7 @@ from azure.keyvault.keys.aio import KeyClient
 from cmkflow import signing_key
 from cmkflow.evidence_check import ExpectedEvidence, check_evidence
 from cmkflow.evidence_seals import EvidenceFindings
-from functions.evidence_file import build_evidence_file
+from functions.evidence_file import create_evidence_file
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.time_stamps.endpoints import HOST
 from shared.domain.evidence_file import read_signature
@@ -38,7 +38,7 @@ async def export_evidence(scenario: WireScenario) -> bytes:
         environment_ids=(ENVIRONMENT,),
     )
     await start_remediation(scenario.services, started)
-    return await build_evidence_file(await read_evidence(scenario.services, started.id))
+    return await create_evidence_file(await read_evidence(scenario.services, started.id))
 
 
 async def check_file(scenario: WireScenario, content: bytes) -> EvidenceFindings:
