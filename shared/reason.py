@@ -439,9 +439,8 @@ class Reason(StrEnum):
         "late_caller",
         ("An unknown caller still calls the original. No call is lost."),
         (
-            "Find the caller in the original's run history, and give it the copy's URL. "
-            "To let the app identify it, run "
-            "`cmkflow environment set ENVIRONMENT --observe-callers`."
+            "Find the caller in the original's run history, and give it the copy's URL. To let the "
+            "app identify it, run `cmkflow environment set ENVIRONMENT --observe-callers`."
         ),
     )
     MONITORING_PERIOD = (
@@ -520,11 +519,10 @@ class Reason(StrEnum):
     # -- services, rows and settings
     KILL_SWITCH_ON = (
         "kill_switch_on",
-        "The kill switch is on: the app writes nothing for this job.",
+        "The kill switch is on: the app does not make this change.",
         (
             "Turn the kill switch off when its cause is fixed: `cmkflow kill-switch off "
-            "--justification "
-            "TEXT`."
+            "--justification TEXT`."
         ),
     )
     OUTSIDE_MAINTENANCE_WINDOW = (

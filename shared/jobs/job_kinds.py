@@ -25,10 +25,6 @@ def _with_outside_changes(job: FlowJob, fresh: FlowJob) -> FlowJob:
     )
 
 
-def _with_stored_choices(job: EnvironmentJob, fresh: EnvironmentJob) -> EnvironmentJob:
-    return replace(job, url_secret_choices=fresh.url_secret_choices)
-
-
 def _is_flow_watched(job: FlowJob) -> bool:
     is_waiting = job.reason_code in Reason.list_cleared_by(ClearedBy.DEPENDENT_FLOW)
     return is_waiting or (FLOW.is_ended(job) and job.has_grants_to_check)
@@ -61,7 +57,7 @@ ENVIRONMENT: JobKind[EnvironmentJob] = JobKind(
     queue=ENVIRONMENT_JOBS,
     partition="remediation",
     request_demand=estimate_environment_job_demand,
-    merge_concurrent=_with_stored_choices,
+    merge_concurrent=lambda job, fresh: replace(job, url_secret_choices=fresh.url_secret_choices),
     is_watched=_is_environment_watched,
     ids=lambda job: {
         "remediation": job.remediation_id,

@@ -51,11 +51,9 @@ async def require_write_allowed(
     switch = await find_kill_switch(services)
     if switch and switch.is_on:
         until = services.now + services.settings.wait_poll_interval
-        text = "The kill switch is on: the app writes nothing for this job."
+        text = Reason.KILL_SWITCH_ON.meaning
         if not switch.changed_by:
-            text = (
-                f"{switch.justification} The app treats it as on and writes nothing for this job."
-            )
+            text = f"{switch.justification} The app treats it as on and does not make this change."
         raise MustWait(text, until=until, code=Reason.KILL_SWITCH_ON)
     settings = settings or await read_environment_settings(services, environment_id)
     if settings.approval_policy is ApprovalPolicy.READ_ONLY:
@@ -88,27 +86,17 @@ async def require_linked_environment(
     Raises `MustWait` if it is not. Uses what was read within the last minute, unless `anew`.
     """
     environment = await _read_environment(services, environment_id, anew=anew)
-    later = _compute_next_check(services)
     link = environment.policy
     if link is None:
-        raise MustWait(
-            "The environment is no longer linked to an encryption policy.",
-            until=later,
-            code=Reason.KEY_NOT_APPLIED,
-        )
-    if policy_id and link.policy_id.lower() != policy_id.lower():
-        raise MustWait(
-            "The environment was moved to another encryption policy.",
-            until=later,
-            code=Reason.KEY_NOT_APPLIED,
-        )
-    if not environment.is_linked:
-        raise MustWait(
-            f"The status of the environment's policy is {link.status}.",
-            until=later,
-            code=Reason.KEY_NOT_APPLIED,
-        )
-    return environment
+        text = "The environment is no longer linked to an encryption policy."
+    elif policy_id and link.policy_id.lower() != policy_id.lower():
+        text = "The environment was moved to another encryption policy."
+    elif not environment.is_linked:
+        text = f"The status of the environment's policy is {link.status}."
+    else:
+        return environment
+    later = services.now + max(services.settings.wait_poll_interval, timedelta(seconds=1))
+    raise MustWait(text, until=later, code=Reason.KEY_NOT_APPLIED)
 
 
 async def require_environment_without_key(
@@ -143,7 +131,3 @@ async def _read_environment(
             fix="Cancel the job.",
             code=Reason.ENVIRONMENT_NOT_FOUND,
         ) from err
-
-
-def _compute_next_check(services: Services) -> datetime:
-    return services.now + max(services.settings.wait_poll_interval, timedelta(seconds=1))

@@ -59,13 +59,12 @@ async def record_result(
     """
     try:
         after = await _read_state(services, pending.subject, made or pending.subject_id)
-        changed = [
-            one for one in {**pending.before, **after} if _is_changed(one, pending.before, after)
-        ]
+        before = pending.before
+        changed = [one for one in {**before, **after} if before.get(one) != after.get(one)]
         entry = replace(
             pending.entry,
             request_body=_shorten_text(pending.entry.request_body),
-            state_before=_format_state(pending.before, changed),
+            state_before=_format_state(before, changed),
             state_after=_format_state(after, changed),
             status=status,
             message=mask_signatures(reason),
@@ -98,10 +97,6 @@ async def _read_state(services: Services, subject: Subject | None, about: str) -
         return await subject(services, about) if subject else {}
     except CmkflowError:
         return {}  # the target does not exist, as the request's result says
-
-
-def _is_changed(name: str, before: State, after: State) -> bool:
-    return bool(before.get(name) != after.get(name))
 
 
 def _format_state(state: State, names: list[str]) -> str:

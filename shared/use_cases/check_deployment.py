@@ -105,12 +105,8 @@ async def check_deployment(services: Services) -> list[Finding]:
 
 
 async def _run_checks(checks: Iterable[Coroutine[Any, Any, list[Finding]]]) -> list[Finding]:
-    found = await read_each(checks, _await_check)
+    found = await read_each(checks, lambda check: check)
     return [one for some in found for one in some]
-
-
-async def _await_check(check: Awaitable[list[Finding]]) -> list[Finding]:
-    return await check
 
 
 async def _run_check(

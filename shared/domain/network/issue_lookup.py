@@ -29,7 +29,8 @@ def find_issues_by_name(
     counting = [issue for issue in whole if issue.name in concerning] or whole
     is_one = len({issue.resource_id.lower() for issue in whole}) == 1
     if len(counting) > 1 and not (is_one and counting is not whole):
-        raise ValueError(f"{wanted} is ambiguous. Name one of these: {_join_names(counting)}")
+        names = ", ".join(sorted(issue.name for issue in counting))
+        raise ValueError(f"{wanted} is ambiguous. Name one of these: {names}")
     return counting
 
 
@@ -39,7 +40,3 @@ def suggest_issue_names(wanted: str, names: Iterable[str]) -> str:
     if close := get_close_matches(wanted.lower(), known, n=_CLOSE, cutoff=0.6):
         return f"Did you mean {' or '.join(close)}?"
     return f"There are: {', '.join(known)}." if known else "There is none."
-
-
-def _join_names(issues: Sequence[FirewallIssue]) -> str:
-    return ", ".join(sorted(issue.name for issue in issues))

@@ -80,9 +80,8 @@ def _require_resolved(setting: str, value: str) -> None:
         raise _build_unusable_setting(
             setting,
             "is a reference to Key Vault that App Service could not resolve",
-            "Grant the app's identity the role Key Vault Secrets User on the vault. Check that "
-            "the secret exists and that the vault's firewall allows the app, then restart the "
-            "app.",
+            "Grant the app's identity the role Key Vault Secrets User on the vault. Check that the "
+            "secret exists and that the vault's firewall allows the app, then restart the app.",
         )
 
 

@@ -46,10 +46,6 @@ class MicrosoftKeyRule:
     unprepared: str
 
 
-def _starts_from_http(flow: EvaluatedFlow) -> bool:
-    return TriggerCategory.HTTP in flow.definition.trigger_categories
-
-
 def _is_started_by_teams(flow: EvaluatedFlow) -> bool | None:
     categories = set(flow.definition.trigger_categories)
     if categories & {TriggerCategory.TEAMS_WEBHOOK, TriggerCategory.TEAMS_MESSAGE_ACTION}:
@@ -62,10 +58,6 @@ def _is_v1_outside_solution(flow: EvaluatedFlow) -> bool | None:
     if TriggerCategory.POWER_APPS_V1 not in flow.definition.trigger_categories:
         return False
     return None if flow.in_solution is None else not flow.in_solution
-
-
-def _uses_list_flows_v1(flow: EvaluatedFlow) -> bool:
-    return flow.definition.uses_list_flows_as_admin_v1
 
 
 def _runs_flow_that_stays(flow: EvaluatedFlow) -> bool | None:
@@ -81,7 +73,7 @@ def _has_unknown_trigger(flow: EvaluatedFlow) -> bool | None:
 
 _HTTP_TRIGGER = MicrosoftKeyRule(
     title="HTTP trigger",
-    holds=_starts_from_http,
+    holds=lambda flow: TriggerCategory.HTTP in flow.definition.trigger_categories,
     text="It starts from an HTTP request, and its URL changes with the key.",
     in_doubt="",
     before=(
@@ -129,7 +121,7 @@ _POWER_APPS_V1_OUTSIDE_SOLUTION = MicrosoftKeyRule(
 )
 _LIST_FLOWS_AS_ADMIN_V1 = MicrosoftKeyRule(
     title="List flows as Admin (V1)",
-    holds=_uses_list_flows_v1,
+    holds=lambda flow: flow.definition.uses_list_flows_as_admin_v1,
     text="It uses the action List flows as Admin (V1).",
     in_doubt="",
     before=(

@@ -48,7 +48,9 @@ def select_first_sentences(text: str, enough: int, most: int, names: Iterable[st
     The result has at most `most` characters. The end of a sentence inside one of `names` does not
     count.
     """
-    covered = [found.span() for name in names if name for found in _find_occurrences(name, text)]
+    covered = [
+        found.span() for name in names if name for found in re.finditer(re.escape(name), text)
+    ]
     kept = ""
     for end in [*_find_sentence_ends(text, covered), len(text)]:
         if kept and end > enough:
@@ -82,10 +84,6 @@ def build_digest(actions: Sequence[PendingAction]) -> PendingAction:
 
 def _remove_urls_and_ids(text: str) -> str:
     return _ID_IN_PARENTHESES.sub("", redact(text))
-
-
-def _find_occurrences(name: str, text: str) -> Iterable[re.Match[str]]:
-    return re.finditer(re.escape(name), text)
 
 
 def _find_sentence_ends(text: str, covered: Sequence[tuple[int, int]]) -> list[int]:

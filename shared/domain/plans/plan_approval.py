@@ -150,7 +150,9 @@ def apply_approval(
     without `changed_since_approval`. If an earlier run was interrupted, only its remaining items
     are decided.
     """
-    concerned = [item for item in items if _is_concerned(item, decision)]
+    concerned = [
+        item for item in items if item.approval_number == decision.number or item.awaits_approval
+    ]
     left = add_parent_flows(
         {
             item.workflow_id
@@ -193,10 +195,6 @@ def exclude_unapproved_items(items: Iterable[PlanItem]) -> list[PlanItem]:
     text = "It changed after it was approved, and nobody approved the change in time."
     changed = [item for item in items if item.changed_since_approval and item.action.is_work]
     return [_exclude_item(item, text, NotMigratedReason.APPROVAL_EXPIRED) for item in changed]
-
-
-def _is_concerned(item: PlanItem, decision: ApprovalDecision) -> bool:
-    return item.approval_number == decision.number or item.awaits_approval
 
 
 def _with_decision(item: PlanItem, now: PlanItem | None, decision: ApprovalDecision) -> PlanItem:

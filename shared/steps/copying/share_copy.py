@@ -168,9 +168,8 @@ async def _find_dataverse_shares(work: StepContext, others: list[FlowPermission]
         kind = "group" if one.is_group else (one.principal_type or "user").lower()
         remedy = "create a team for it" if one.is_group else "add it to the environment"
         notes.append(
-            f"{_NOT_SHARED}{kind} {one.principal_id} ({one.role} of the "
-            f"original), which this environment's Dataverse does not know: {remedy}, then share "
-            "the copy with it."
+            f"{_NOT_SHARED}{kind} {one.principal_id} ({one.role} of the original), which this "
+            f"environment's Dataverse does not know: {remedy}, then share the copy with it."
         )
     return _Wanted(shares=tuple(shares), notes=tuple(notes))
 

@@ -75,12 +75,8 @@ async def read_all_firewalls(
 
 async def read_firewalls(services: Services) -> list[Firewall]:
     """Return every firewall of every kind. If a read fails, the others are cancelled."""
-    found = await read_each(services.firewalls.values(), _read_firewalls_of_kind)
+    found = await read_each(services.firewalls.values(), lambda kind: kind.read())
     return [firewall for kind in found for firewall in kind]
-
-
-async def _read_firewalls_of_kind(kind: FirewallKind) -> list[Firewall]:
-    return await kind.read()
 
 
 async def read_network(

@@ -101,9 +101,8 @@ def _wait_or_block(
         EnvironmentJobState.BLOCKED,
         f"The platform has not moved these flows to the key for {MIGRATION_LONGEST.days} days: "
         f"{names}{more}.",
-        "Open a support ticket with Microsoft to have them moved, then retry. To continue with "
-        "the other flows in the meantime, exclude these in the environment's settings, then "
-        "retry.",
+        "Open a support ticket with Microsoft to have them moved, then retry. To continue with the "
+        "other flows in the meantime, exclude these in the environment's settings, then retry.",
         code=Reason.PLATFORM_MIGRATION_STALLED,
         now=services.now,
     )

@@ -118,7 +118,11 @@ async def _describe_callers(services: Services, job: FlowJob) -> str:
 
 
 async def _wait_for_parents(work: StepContext) -> None:
-    parent = find_blocking_parent(work.job, await work.read_ancestors(), _has_released_original)
+    parent = find_blocking_parent(
+        work.job,
+        await work.read_ancestors(),
+        lambda parent: parent.state_properties.releases_children,
+    )
     if parent is None:
         return
     if parent.is_inactive:
@@ -128,10 +132,6 @@ async def _wait_for_parents(work: StepContext) -> None:
             code=Reason.PARENT_FLOW_NOT_READY,
         )
     await wait_for_end(work, parent, f"{parent.display_name} has to be retired first.")
-
-
-def _has_released_original(parent: FlowJob) -> bool:
-    return parent.state_properties.releases_children
 
 
 async def _update_parent_copies(work: StepContext) -> None:

@@ -92,7 +92,9 @@ async def wait_for_parents(work: StepContext) -> None:
     Raises `MustWait` while the parent is rolled back too. Raises `JobBlocked` if it is not, or if
     its rollback is blocked.
     """
-    parent = find_blocking_parent(work.job, await work.read_ancestors(), _is_copy_off)
+    parent = find_blocking_parent(
+        work.job, await work.read_ancestors(), lambda parent: parent.state_properties.is_copy_off
+    )
     if parent is None:
         return
     _require_not_blocked(parent, code=Reason.PARENT_FLOW_NOT_READY)
@@ -103,7 +105,3 @@ async def wait_for_parents(work: StepContext) -> None:
         fix=f"Roll {parent.display_name} back too (or the whole remediation).",
         code=Reason.PARENT_FLOW_NOT_READY,
     )
-
-
-def _is_copy_off(parent: FlowJob) -> bool:
-    return parent.state_properties.is_copy_off

@@ -100,9 +100,8 @@ async def write_places(
         await resource.require_leases()
 
     if isinstance(kind, WritesWholeResource):
-        await _perform_write(
-            _build_joint_write(kind, values, require_each_write_allowed), format_labels(values)
-        )
+        joint = Write(permit=require_each_write_allowed, call=partial(kind.write_all, values))
+        await _perform_write(joint, format_labels(values))
         return
     for caller, value in values:
         if isinstance(kind, FoundInDefinitions):
@@ -117,12 +116,6 @@ async def write_places(
         )
         if isinstance(kind, ReadOnSave):
             await _save_readers(work, kind, caller, require_each_write_allowed)
-
-
-def _build_joint_write(
-    kind: WritesWholeResource, values: Values, permit: Callable[[], Awaitable[None]]
-) -> Write:
-    return Write(permit=permit, call=lambda: kind.write_all(values))
 
 
 async def require_caller_write_allowed(work: StepContext, caller: Caller) -> None:
