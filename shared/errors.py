@@ -65,15 +65,6 @@ class ThrottledError(TransientError):
     """The request budget for this period is exhausted."""
 
 
-class TokenRejected(TransientError):
-    """The service rejected the access token, and also a new one."""
-
-    def __init__(self, message: str, *, code: str) -> None:
-        """`code` is the platform's code. It determines the fix if the error persists."""
-        super().__init__(message)
-        self.code = code
-
-
 class RefusedForNow(TransientError):
     """The platform rejected a request that it may accept later."""
 
@@ -81,6 +72,10 @@ class RefusedForNow(TransientError):
         """`code` is the platform's code. It determines the fix if the error persists."""
         super().__init__(message)
         self.code = code
+
+
+class TokenRejected(RefusedForNow):
+    """The service rejected the access token, and also a new one."""
 
 
 class ServiceUnavailable(TransientError):

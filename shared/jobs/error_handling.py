@@ -19,7 +19,6 @@ from shared.errors import (
     RefusedForNow,
     ServiceOutage,
     ThrottledError,
-    TokenRejected,
     TransientError,
     UnreadableRow,
 )
@@ -92,7 +91,7 @@ def _schedule_next_try[J: DurableJob[Any]](
     now, settings = services.now, services.settings
     failures = job.consecutive_failures + 1
     if failures > settings.backoff_max_attempts:
-        if isinstance(err, TokenRejected | RefusedForNow):
+        if isinstance(err, RefusedForNow):
             fix = find_error_fix(err.code)
             return stop_with_reason(job, job.blocked_state, text, fix, code=err.code, now=now)
         fix = Reason.RETRIES_EXHAUSTED.fix

@@ -119,25 +119,14 @@ async def start_and_watch_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> Enviro
     until = services.now + UNTIL_WOKEN
     if job.awaiting_approval_count and job.approval_expires_at:
         number = job.awaiting_approval_count
-        flows = "1 flow" if number == 1 else f"{number:,} flows"
-        text = f"{flows} {_CHANGED[number == 1]}."
-        return wait_until(
-            job,
-            text,
-            until=min(until, job.approval_expires_at),
-            now=services.now,
-            code=Reason.FLOW_JOBS_IN_PROGRESS,
-        )
-    if left:
-        return wait_until(
-            job,
-            "Flow jobs are in progress.",
-            until=until,
-            now=services.now,
-            code=Reason.FLOW_JOBS_IN_PROGRESS,
-        )
-    text = "No flow job is in progress any longer."
-    return move_to_state(job, EnvironmentJobState.COMPLETED, text, now=services.now)
+        text = f"{format_count(number, 'flow')} {_CHANGED[number == 1]}."
+        until = min(until, job.approval_expires_at)
+    elif left:
+        text = "Flow jobs are in progress."
+    else:
+        text = "No flow job is in progress any longer."
+        return move_to_state(job, EnvironmentJobState.COMPLETED, text, now=services.now)
+    return wait_until(job, text, until=until, now=services.now, code=Reason.FLOW_JOBS_IN_PROGRESS)
 
 
 async def _start_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:

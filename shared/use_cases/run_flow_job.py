@@ -1,6 +1,6 @@
 """Run the due steps of a flow job, and wake up jobs that may wait for it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from shared.domain.environment import Environment
 from shared.domain.jobs.dependent_jobs import parse_job_reference
@@ -356,38 +356,27 @@ def _explain_failure(after: FlowJob, err: Exception) -> CutoverFailure:
 
 
 async def _wake_up_waiting_jobs(services: Services, before: FlowJob, after: FlowJob) -> None:
+    async def wake_up(names: Iterable[str], code: Reason, *, even_blocked: bool) -> None:
+        for name in names:
+            place = parse_job_reference(name, after.environment_id)
+            await FLOW.wake_up(services, place, code=code, even_blocked=even_blocked)
+
     await wake_waiting_jobs(services, before, after)
     if after.has_original_restored and not before.has_original_restored:
-        for parent in after.parents:
-            place = parse_job_reference(parent, after.environment_id)
-            await FLOW.wake_up(services, place, code=Reason.CHILD_FLOW_NOT_READY, even_blocked=True)
+        await wake_up(after.parents, Reason.CHILD_FLOW_NOT_READY, even_blocked=True)
     if after.reason_code == Reason.PARENT_FLOW_NOT_READY != before.reason_code:
         # Two jobs that call each other both wait, and neither noticed that the other waits.
-        for parent in set(after.parents).intersection(after.waiting_job_ids):
-            await FLOW.wake_up(
-                services,
-                parse_job_reference(parent, after.environment_id),
-                code=Reason.PARENT_FLOW_NOT_READY,
-            )
+        waiting = set(after.parents).intersection(after.waiting_job_ids)
+        await wake_up(waiting, Reason.PARENT_FLOW_NOT_READY, even_blocked=False)
     if (after.state, after.step) == (before.state, before.step):
         return
     # A blocked job also wakes up those that wait for it, because they must report that.
     is_proven = after.is_verified and not before.is_verified
     if is_proven or (after.is_inactive and not after.is_verified):
-        for parent in after.parents:
-            place = parse_job_reference(parent, after.environment_id)
-            await FLOW.wake_up(
-                services, place, code=Reason.CHILD_FLOW_NOT_READY, even_blocked=is_proven
-            )
+        await wake_up(after.parents, Reason.CHILD_FLOW_NOT_READY, even_blocked=is_proven)
     if after.is_inactive:
-        for child in dict.fromkeys((*after.children, *after.waiting_job_ids)):
-            place = parse_job_reference(child, after.environment_id)
-            await FLOW.wake_up(
-                services,
-                place,
-                code=Reason.PARENT_FLOW_NOT_READY,
-                even_blocked=not after.needs_action,
-            )
+        related = dict.fromkeys((*after.children, *after.waiting_job_ids))
+        await wake_up(related, Reason.PARENT_FLOW_NOT_READY, even_blocked=not after.needs_action)
         await _wake_up_environment(services, after)
 
 

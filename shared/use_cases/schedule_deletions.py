@@ -194,28 +194,17 @@ def _require_deletable_original(
 
 async def _store_deletion(services: Services, job: FlowJob, request: DeletionInput) -> Deletion:
     """Store a deletion. Raises `Conflict` if the delete request may have been sent already."""
-    new = build_new_deletion(
-        job,
-        DeletionApproval(
-            delete_at=request.delete_at, approved_by=request.approved_by, approved_at=services.now
-        ),
-        None,
+    approval = DeletionApproval(
+        delete_at=request.delete_at, approved_by=request.approved_by, approved_at=services.now
     )
+    new = build_new_deletion(job, approval, None)
 
     def with_schedule(earlier: Deletion | None) -> Deletion:
         nonlocal new
         if earlier and earlier.state_properties.may_be_deleted:
             message = f"{job.display_name} is already {earlier.state}."
             raise Conflict(message)
-        new = build_new_deletion(
-            job,
-            DeletionApproval(
-                delete_at=request.delete_at,
-                approved_by=request.approved_by,
-                approved_at=services.now,
-            ),
-            earlier,
-        )
+        new = build_new_deletion(job, approval, earlier)
         return new
 
     await services.tables.deletions.change(job.environment_id, job.id, with_schedule)

@@ -14,7 +14,7 @@ from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.replace_fields import replace
 from shared.domain.jobs.transitions import add_notes, move_to_state
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
-from shared.errors import JobBlocked, MustWait, NotFound
+from shared.errors import JobBlocked, MustWait
 from shared.jobs.engine import UNTIL_WOKEN
 from shared.ports import Condition
 from shared.reason import Reason
@@ -31,6 +31,7 @@ from shared.steps.flows.plans_in_progress import was_plan_cancelled
 from shared.steps.flows.read_back import wait_until_visible
 from shared.steps.flows.read_original_facts import build_archive_name, record_original
 from shared.steps.flows.read_trigger_url import read_trigger_url
+from shared.steps.flows.require_healthy_copy import find_copy
 from shared.steps.flows.update_workflow import build_flow_write
 from shared.steps.flows.write_definition import (
     SavedFlow,
@@ -211,9 +212,7 @@ async def _create_and_compare(work: StepContext, original: OriginalFlow, intende
         ),
     )
     # Before the copy was read back once, the create request itself shows whether it exists.
-    row = await apply_effect(
-        work, created, seen=await _read_existing_copy(work) if job.copy.digest else None
-    )
+    row = await apply_effect(work, created, seen=await find_copy(work) if job.copy.digest else None)
     assert row
     if not is_stored(row.client_data, intended):
         _require_unedited_copy(work.job, row, intended)
@@ -279,14 +278,7 @@ async def _explain_creation_error(
     first.
     """
     reply = await explain_owner(work, original, error)
-    return SKIP if reply and await _read_existing_copy(work) else reply
-
-
-async def _read_existing_copy(work: StepContext) -> Workflow | None:
-    try:
-        return await work.services.workflows.get(work.environment, work.job.copy.id)
-    except NotFound:
-        return None
+    return SKIP if reply and await find_copy(work) else reply
 
 
 async def _wait_for_pilot_flows(work: StepContext) -> None:

@@ -94,13 +94,12 @@ async def _require_customer_managed_key(work: StepContext) -> None:
 async def _require_open_firewalls(work: StepContext) -> None:
     job = work.job
     ignored = (await work.read_settings()).ignored_issues
-    open_gaps = await find_blocking_issues(
-        work.services, work.environment, job.original.http_hosts, ignored
+    find_gaps = partial(
+        find_blocking_issues, work.services, work.environment, job.original.http_hosts, ignored
     )
+    open_gaps = await find_gaps()
     if open_gaps and await apply_planned_fixes(work, open_gaps):
-        open_gaps = await find_blocking_issues(
-            work.services, work.environment, job.original.http_hosts, ignored
-        )
+        open_gaps = await find_gaps()
         if open_gaps:
             await wait_until_visible(work, "The changed firewalls")
     if open_gaps:
