@@ -149,9 +149,8 @@ class _DeletionStep:
                 self.deletion, text, until=later, now=services.now, code=Reason.ARCHIVING_FLOW_RUNS
             )
         await self.store(await step.search_callers_before_deletion(work, self.deletion))
-        await FLOW.schedule_wake_up(
-            services, job
-        )  # a crash during the check may leave a grant that no step would revoke
+        # A crash during the check may leave a grant that no step would revoke.
+        await FLOW.schedule_wake_up(services, job)
         self._work = StepContext(await FLOW.claim(services, kept), environment)
         return await self._delete_original(self._work)
 
@@ -178,9 +177,8 @@ class _DeletionStep:
             kept = await table.insert(
                 build_run_archive(services, job, self.deletion.remediation_id)
             )
-        if (
-            kept.item.state is RunArchiveState.ORIGINAL_DELETED
-        ):  # the original was restored since then
+        # The original was restored since then.
+        if kept.item.state is RunArchiveState.ORIGINAL_DELETED:
             kept = await table.replace(kept, replace(kept.item, state=RunArchiveState.IN_PROGRESS))
         for _ in range(PARTS):
             archive = kept.item

@@ -64,6 +64,9 @@ log = get_product_log(__name__)
 SWEEP = "sweep"
 
 QUEUES = (KEY_EVENTS, POLICY_EVENTS, ENVIRONMENT_JOBS, FLOW_JOBS)
+#: A firewall may have been fixed, or a failure may have been an outage that one job alone could not
+#: recognize.
+_PASSING = (Reason.FIREWALL_DENIES, Reason.FIREWALL_FIX_FAILED, Reason.RETRIES_EXHAUSTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,18 +172,8 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
         },
         retired_originals_on=tuple(came_back),
         not_checked_count=not_checked_count,
-        # A firewall may have been fixed, or a failure may have been an outage that one job alone
-        # could not recognize.
         retried=unblocked
-        + await _retry_blocked_jobs(
-            services, _read_jobs_with_code(services, Reason.FIREWALL_DENIES)
-        )
-        + await _retry_blocked_jobs(
-            services, _read_jobs_with_code(services, Reason.FIREWALL_FIX_FAILED)
-        )
-        + await _retry_blocked_jobs(
-            services, _read_jobs_with_code(services, Reason.RETRIES_EXHAUSTED)
-        )
+        + await _retry_blocked_jobs(services, _read_jobs_with_code(services, *_PASSING))
         + await _retry_changed_callers(services)
         + await _retry_blocked_jobs(services, _read_jobs_with_changed_channel(services))
         + await _retry_cutovers_with_both_off(services, environments),
@@ -302,7 +295,8 @@ async def _retry_cutovers_with_both_off(
     return count
 
 
-async def _read_jobs_with_code(services: Services, code: Reason) -> AsyncIterator[FlowJob]:
-    where = [Condition("reason_code", "eq", code)]
-    async for kept in read_readable(services, services.tables.flow_jobs.scan(where=where)):
-        yield kept.item
+async def _read_jobs_with_code(services: Services, *codes: Reason) -> AsyncIterator[FlowJob]:
+    for code in codes:
+        where = [Condition("reason_code", "eq", code)]
+        async for kept in read_readable(services, services.tables.flow_jobs.scan(where=where)):
+            yield kept.item

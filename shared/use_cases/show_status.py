@@ -10,7 +10,7 @@ from shared.domain.alert import Alert
 from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_job import FlowJob
-from shared.domain.kill_switch import EFFECT, KillSwitch
+from shared.domain.kill_switch import EFFECT
 from shared.domain.plans.changes_needed import list_pending_flow_changes
 from shared.domain.plans.current_plan import CurrentPlan
 from shared.domain.plans.environment_status import (
@@ -281,12 +281,13 @@ def _list_actions_of_app(
     ]
     switch = health.kill_switch
     if switch and switch.is_on:
+        by = f"{switch.changed_by} turned the kill switch on: " if switch.changed_by else ""
         found.append(
             PendingAction(
                 kind=PendingActionKind.KILL_SWITCH_ON,
                 reason_code=Reason.KILL_SWITCH_ON,
                 count=1,
-                message=_describe_kill_switch(switch),
+                message=f"{EFFECT} {by}{switch.justification}",
                 pending_since=switch.changed_at if switch.changed_by else None,
                 fix="Turn it off when the reason is fixed.",
                 next_command='cmkflow kill-switch off --justification "The reason is fixed."',
@@ -320,8 +321,3 @@ def _list_actions_of_app(
             )
         )
     return found
-
-
-def _describe_kill_switch(switch: KillSwitch) -> str:
-    by = f"{switch.changed_by} turned the kill switch on: " if switch.changed_by else ""
-    return f"{EFFECT} {by}{switch.justification}"

@@ -201,9 +201,8 @@ class PendingAction:
     @property
     def id(self) -> str:
         """Return an id that stays the same while the reason exists, however many flows have it."""
-        if (
-            self.kind is PendingActionKind.NEEDS_CHANGES
-        ):  # each new remediation finds the same flows
+        # Each new remediation finds the same flows.
+        if self.kind is PendingActionKind.NEEDS_CHANGES:
             return hash_key(self.kind, self.environment_id)
         about = (self.kind, self.environment_id, self.remediation_id, self.reason_code)
         return hash_key(*about, *filter(None, (self.caller,)))
@@ -361,7 +360,7 @@ def find_pending_since(job: FlowJob) -> datetime | None:
     return job.reason_since
 
 
-def _format_retry_command(remediation_id: str, code: str, environment_id: str = "") -> str:
+def _format_retry_command(remediation_id: str, code: str, environment_id: str) -> str:
     words = ["cmkflow", "retry", remediation_id]
     words += ["--code", code] if code else []
     words += ["--environment", environment_id] if environment_id else []
@@ -384,7 +383,7 @@ def list_pending_alerts(alerts: Iterable[Alert]) -> list[PendingAction]:
             count=len(group),
             message=" ".join(sorted({one.message for one in group})[:NAMED]),
             fix=" ".join(sorted({one.fix for one in group} - {""})[:NAMED])
-            or _get_default_fix(code)
+            or next((reason.fix for reason in Reason if reason == code), "")
             or f"Report the reason {code}, which this version of the app does not know.",
             next_command=_NEXT.get(code, "cmkflow health"),
             pending_since=min(one.raised_at for one in group),
@@ -405,30 +404,38 @@ def list_pending_environment_actions(
         (one.remediation_id, one.reason_code) for one in environment_jobs if one.needs_action
     )
     plans = [
-        _build_environment_action(
-            one,
-            cause=PendingActionKind.PLAN_AWAITING_APPROVAL,
+        PendingAction(
+            kind=PendingActionKind.PLAN_AWAITING_APPROVAL,
             count=one.awaiting_approval_count,
-            reason="The app writes nothing before an approver has approved the plan.",
+            environment_id=one.environment_id,
+            environment_name=one.environment_name,
+            remediation_id=one.remediation_id,
+            message="The app writes nothing before an approver has approved the plan.",
             fix="Read the plan, then approve the version that it shows.",
-            command=f"cmkflow approve {one.remediation_id}"
+            next_command=f"cmkflow approve {one.remediation_id}"
             + (f" --environment {one.environment_id}" if asked[one.remediation_id] > 1 else ""),
+            pending_since=one.planned_at,
             expires_at=one.approval_expires_at,
         )
         for one in environment_jobs
         if one.awaits_approval
     ]
     return plans + [
-        _build_environment_action(
-            one,
-            cause=PendingActionKind.ENVIRONMENT_BLOCKED,
-            code=one.reason_code,
+        PendingAction(
+            kind=PendingActionKind.ENVIRONMENT_BLOCKED,
+            reason_code=one.reason_code,
+            count=1,
+            environment_id=one.environment_id,
+            environment_name=one.environment_name,
+            remediation_id=one.remediation_id,
+            message=one.message,
             fix=one.fix,
-            command=_format_retry_command(
+            next_command=_format_retry_command(
                 one.remediation_id,
                 one.reason_code,
                 one.environment_id if codes[one.remediation_id, one.reason_code] > 1 else "",
             ),
+            pending_since=one.reason_since,
             state="failed" if one.state is EnvironmentJobState.FAILED else "blocked",
         )
         for one in environment_jobs
@@ -448,37 +455,5 @@ def sort_most_urgent_first(pending: Iterable[PendingAction]) -> tuple[PendingAct
     return tuple(sorted(pending, key=rank_urgency))
 
 
-def _build_environment_action(
-    job: EnvironmentJob,
-    *,
-    cause: PendingActionKind,
-    fix: str,
-    command: str,
-    reason: str = "",
-    count: int = 1,
-    code: str = "",
-    expires_at: datetime | None = None,
-    state: str = "blocked",
-) -> PendingAction:
-    return PendingAction(
-        kind=cause,
-        reason_code=code,
-        count=count,
-        environment_id=job.environment_id,
-        environment_name=job.environment_name,
-        remediation_id=job.remediation_id,
-        message=reason or job.message,
-        fix=fix,
-        next_command=command,
-        pending_since=job.planned_at if job.awaits_approval else job.reason_since,
-        expires_at=expires_at,
-        state=state,
-    )
-
-
 def format_count(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def _get_default_fix(code: str) -> str:
-    return next((reason.fix for reason in Reason if reason == code), "")

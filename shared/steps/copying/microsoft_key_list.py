@@ -78,9 +78,8 @@ async def is_on_microsofts_key(work: StepContext) -> bool:
     kept = await store.read_cached(_compute_visible_at(services, job), services.now - _MAX_AGE)
     if kept is None:
         last = await store.read_last()
-        if last.lease.is_held(
-            services.now + READING_TAKES
-        ):  # another invocation reads it page by page
+        # Another invocation reads it page by page.
+        if last.lease.is_held(services.now + READING_TAKES):
             _wait_until(
                 services, _estimate_reading_end(services, last) or services.now + READING_TAKES
             )

@@ -75,9 +75,8 @@ class DiscoveryPages:
             flows = []
         others = found if not flows else [one for one in found if one not in flows]
         if is_stale(others, self.services.now):
-            await self.rows.delete(
-                *reversed(others)
-            )  # from the end, so that a crash leaves no hole
+            # From the end, so that a crash leaves no hole.
+            await self.rows.delete(*reversed(others))
             found = flows
         self.parts = [
             part for source in DiscoverySource for part in list_whole_pages(found, source)

@@ -41,9 +41,8 @@ class HiddenDefinitions:
         """
         job = self._held.job
         try:
-            with suppress(
-                PlatformError
-            ):  # a service account that is co-owner already needs no grant
+            # A service account that is co-owner already needs no grant.
+            with suppress(PlatformError):
                 return await self._access.read_definition(job.environment_id, flow_name)
             if not job.mode.writes:
                 return (

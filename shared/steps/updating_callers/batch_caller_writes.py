@@ -53,9 +53,8 @@ async def wait_for_other_jobs(work: StepContext, caller: Caller) -> bool:
     if held <= own.held_ids:
         return False
     await services.tables.pending_caller_writes.upsert(own)
-    await services.tables.pending_caller_writes.clear(
-        job.id
-    )  # jobs that wait for this one notice that it has come
+    # Jobs that wait for this one notice that it has come.
+    await services.tables.pending_caller_writes.clear(job.id)
     held.difference_update(
         *[move.held_ids for move in await services.tables.pending_caller_writes.read_all(key)]
     )
