@@ -193,7 +193,6 @@ class FailedAction:
 class FlowPermission:
     """The role of a user, group or application on a flow (platform.md#flow-permissions)."""
 
-    permission_id: str
     principal_id: str
     role: str
     #: `User`, `Group` or `ServicePrincipal`; empty: not in the answer.

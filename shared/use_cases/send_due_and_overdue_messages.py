@@ -43,7 +43,7 @@ async def send_due_and_overdue_messages(services: Services) -> int:
         ):
             await _wake_up_waiting_environment_job(services, plan.item)
     count = scanned.overdue + await create_missing_jobs(services, scanned.unstarted_remediations)
-    count += await _wake_up_unblocked(services, scanned.flows)
+    count += await _wake_up_unblocked_jobs(services, scanned.flows)
     # Last, because it may wait for requests or be denied some.
     await revoke_leftover_grants(services, scanned.expiring_plans, scanned.flows)
     return count

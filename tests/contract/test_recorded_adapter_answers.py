@@ -101,7 +101,6 @@ def test_published_service_tag_list_is_parsed() -> None:
     plex = tags.find("PowerPlatformPlex")
     assert plex is not None
     assert any(":" in prefix for prefix in plex.prefixes)
-    assert plex.features == ("API", "NSG")
     assert tags.change_number == 371
 
 

@@ -47,7 +47,6 @@ def list_permissions(world: World, flow: FakeFlow) -> list[FlowPermission]:
     groups = {team.entra_id for team in world.teams.values()}
     return [
         FlowPermission(
-            permission_id=who,
             principal_id=who,
             role=role,
             principal_type="Group" if who in groups else "User",

@@ -69,10 +69,7 @@ def test_rights_of_grants_only_the_rights_of_the_role(
 
 
 def test_owner_and_service_account_are_not_co_owners() -> None:
-    permissions = [
-        FlowPermission(permission_id=who, principal_id=who, role="CanEdit")
-        for who in ("AA", "bb", "cc")
-    ]
+    permissions = [FlowPermission(principal_id=who, role="CanEdit") for who in ("AA", "bb", "cc")]
 
     assert [one.principal_id for one in exclude_principals(permissions, "aa", "BB", "")] == ["cc"]
 

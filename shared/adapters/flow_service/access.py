@@ -56,7 +56,6 @@ class PermissionEntity(Wire):
     def to_domain(self) -> FlowPermission:
         """Return the permission as a domain object."""
         return FlowPermission(
-            permission_id=self.name,
             principal_id=self.properties.principal.id or self.name,
             role=self.properties.role_name,
             principal_type=self.properties.principal.type,

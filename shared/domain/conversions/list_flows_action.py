@@ -189,11 +189,9 @@ def _is_supported_use(
     found: ExpressionReference, text: str, step: ActionNode, flow: _Found
 ) -> bool:
     handed_on = _find_passed_input(step)
-    item = (
-        _find_enclosing_item_shape(step, flow)
-        if text == handed_on
-        else _find_item_shape(step, flow)
-    )
+    item = _find_enclosing_item_shape(step, flow)
+    if step.type in _LISTS_OVER and text != handed_on:
+        item = flow.items.get(step.name.lower(), _FOREIGN)
     shape = _find_call_shape(found, flow, item)
     if shape is _FOREIGN:
         return True
@@ -229,13 +227,6 @@ def _find_call_shape(found: ExpressionReference, flow: _Found, item: _Shape) -> 
         case "item":
             return item
     return _FOREIGN
-
-
-def _find_item_shape(step: ActionNode, flow: _Found) -> _Shape:
-    """Return the shape of `item()` in an action that processes a list, or in the loop around it."""
-    if step.type in _LISTS_OVER:
-        return flow.items.get(step.name.lower(), _FOREIGN)
-    return _find_enclosing_item_shape(step, flow)
 
 
 def _find_enclosing_item_shape(step: ActionNode, flow: _Found) -> _Shape:

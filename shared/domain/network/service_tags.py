@@ -19,8 +19,6 @@ class ServiceTag:
     #: In Microsoft's spelling: `PowerPlatformPlex.WestEurope`; without a region, the whole tag.
     name: str
     prefixes: tuple[str, ...]
-    #: Where it can be used: `NSG`, `FW`, `UDR`, `API`; empty: not in the list.
-    features: tuple[str, ...] = ()
 
 
 class ServiceTagList:
@@ -155,14 +153,6 @@ def _parse_change_number(written: object) -> int:
 
 
 def _parse_tag(value: Mapping[str, object]) -> ServiceTag:
-    properties = mapping_at(value, "properties")
-    return ServiceTag(
-        name=text_at(value, "name") or "",
-        prefixes=_list_text_property(properties, "addressPrefixes"),
-        features=_list_text_property(properties, "networkFeatures"),
-    )
-
-
-def _list_text_property(properties: Mapping[str, object], name: str) -> tuple[str, ...]:
-    listed = properties.get(name)
-    return tuple(map(str, listed)) if isinstance(listed, list) else ()
+    listed = mapping_at(value, "properties").get("addressPrefixes")
+    prefixes = tuple(map(str, listed)) if isinstance(listed, list) else ()
+    return ServiceTag(name=text_at(value, "name") or "", prefixes=prefixes)

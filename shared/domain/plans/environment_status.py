@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
@@ -75,7 +74,7 @@ def build_environment_statuses(
     environment_jobs: Iterable[EnvironmentJob],
     plans: Mapping[str, CurrentPlan],
     jobs: Iterable[FlowJob],
-    closed: Mapping[str, ClosedCounts] = MappingProxyType({}),
+    closed: Mapping[str, ClosedCounts],
 ) -> list[EnvironmentStatus]:
     """Return the status of each environment. `environment_jobs` contains the newest jobs first.
 

@@ -70,13 +70,10 @@ class UrlLayout:
     """Where a trigger URL and its parts are in a text. Offsets count from the start of the text."""
 
     start: int
-    id_start: int
     #: After `/invoke` or `/run`.
     head_end: int
     #: After the caller's relative path.
     path_end: int
-    #: After the question mark; `path_end` if there is none.
-    query_start: int
     end: int
     parameters: tuple[UrlParameter, ...]
     #: The separators as this text writes them.
@@ -188,10 +185,8 @@ def _build_layout(text: str, head: re.Match[str]) -> UrlLayout:
     percent = "%" + "25" * (level - 1)
     return UrlLayout(
         start=head.start(),
-        id_start=head.start("id"),
         head_end=head.end(),
         path_end=head.end() + path_end,
-        query_start=head.end() + query_start,
         end=end,
         parameters=parameters,
         slash=head["slash"],
