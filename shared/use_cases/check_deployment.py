@@ -126,34 +126,27 @@ async def _run_check(
         async with asyncio.timeout_at(_ends_at.get() + (_MORE_SECONDS if has_parts else 0)):
             return await check
     except TimeoutError:
-        text = "The check did not end in time."
-        return [unknown(code, text, f"Try again. If it persists: {remedy}", subject)]
+        text, fix = "The check did not end in time.", f"Try again. If it persists: {remedy}"
+        return [unknown(code, text, fix, subject)]
     except JobBlocked as err:
-        return [problem(code, err.reason, err.fix or remedy, subject)]
+        text, fix = err.reason, err.fix or remedy
     except StorageKeyUnusable as err:
-        return [problem(code, str(err), err.code.fix, subject)]
+        text, fix = str(err), err.code.fix
     except TokenRejected as err:
-        return [
-            problem(code, str(err), f"{_REJECTED} If that is not the reason: {remedy}", subject)
-        ]
+        text, fix = str(err), f"{_REJECTED} If that is not the reason: {remedy}"
     except RefusedForNow as err:
-        return [problem(code, str(err), remedy, subject)]
+        text, fix = str(err), remedy
     except TransientError as err:
-        return [
-            unknown(
-                code,
-                f"The service does not answer: {err}",
-                "Try again. If it persists, allow its host in the app's network and check "
-                f"CMK_CLOUD. If that is not the reason: {remedy}",
-                subject,
-            )
-        ]
+        fix = (
+            "Try again. If it persists, allow its host in the app's network and check "
+            f"CMK_CLOUD. If that is not the reason: {remedy}"
+        )
+        return [unknown(code, f"The service does not answer: {err}", fix, subject)]
     except CmkflowError as err:
-        return [problem(code, str(err), remedy, subject)]
+        text, fix = str(err), remedy
     except Exception as err:  # noqa: BLE001 -- a bug in one check must not stop the others
-        return [
-            problem(code, f"The check failed: {format_cause(err)}", Reason.ROW_SKIPPED.fix, subject)
-        ]
+        text, fix = f"The check failed: {format_cause(err)}", Reason.ROW_SKIPPED.fix
+    return [problem(code, text, fix, subject)]
 
 
 def check_settings(services: Services) -> list[Finding]:

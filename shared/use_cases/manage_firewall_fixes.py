@@ -4,7 +4,7 @@ Plans may fix the firewalls in `writable_firewalls` without such a request.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -28,14 +28,10 @@ from shared.steps.flows.check_network import (
 )
 from shared.steps.flows.firewall_fixes import (
     FixAuthorization,
+    apply_firewall_fix,
     complete_if_visible,
     propose_fix,
-)
-from shared.steps.flows.firewall_fixes import (
-    apply_firewall_fix as apply,
-)
-from shared.steps.flows.firewall_fixes import (
-    revert_firewall_fix as revert,
+    revert_firewall_fix,
 )
 from shared.steps.flows.lease_resource import RequestHolder
 from shared.steps.optional_read import read_or_no_answer
@@ -106,7 +102,7 @@ async def apply_fix(services: Services, request: FirewallFixInput) -> list[Firew
             return [await complete_if_visible(services, one) for one in begun]
         raise
     return [
-        await apply(services, issue, _build_authorization(services, request, ids))
+        await apply_firewall_fix(services, issue, _build_authorization(services, request, ids))
         for issue, ids in _merge_issues(found, surveys)
     ]
 
@@ -133,7 +129,9 @@ async def revert_fix(services: Services, request: FirewallFixInput) -> list[Fire
     if not request.force:
         await _require_unused_fixes(services, selected)
     return [
-        await revert(services, one, _build_authorization(services, request, one.environment_ids))
+        await revert_firewall_fix(
+            services, one, _build_authorization(services, request, one.environment_ids)
+        )
         for one in selected
     ]
 
@@ -258,22 +256,16 @@ async def _propose_fix_of_known_firewall(services: Services, issue: FirewallIssu
 def _build_authorization(
     services: Services, request: FirewallFixInput, environment_ids: tuple[str, ...]
 ) -> FixAuthorization:
-    return FixAuthorization(
-        requested_by=request.requested_by,
-        environment_ids=environment_ids,
-        holder=RequestHolder(services=services),
-        permit=_build_permission_check(services, environment_ids),
-    )
-
-
-def _build_permission_check(
-    services: Services, environment_ids: Sequence[str]
-) -> Callable[[], Awaitable[None]]:
     async def require_writes_allowed() -> None:
         for one in environment_ids:
             await require_write_allowed(services, one)
 
-    return require_writes_allowed
+    return FixAuthorization(
+        requested_by=request.requested_by,
+        environment_ids=environment_ids,
+        holder=RequestHolder(services=services),
+        permit=require_writes_allowed,
+    )
 
 
 def _list_names_of_fix(record: FirewallFixRecord) -> set[str]:

@@ -14,13 +14,14 @@ from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.plans.display_text import describe_why_not_migrated, format_fixes
 from shared.domain.plans.not_migrated import (
+    count_planned_flows,
     find_reason_for_cancelled,
     find_reason_for_item,
     find_reason_for_job,
 )
 from shared.domain.plans.notification import ENDED_LATELY, NotificationDelivery
 from shared.domain.plans.pending_actions import NAMED, PendingAction, PendingActionKind
-from shared.domain.plans.plan_item import NotMigratedReason, PlanItem, PlannedAction
+from shared.domain.plans.plan_item import NotMigratedReason, PlanItem
 from shared.domain.plans.remediation import EnvironmentJob, RemediationMode
 
 #: A flow with one of these reasons has its own message, or gets one.
@@ -41,7 +42,9 @@ def needs_completion_message(job: EnvironmentJob, is_owed: bool, now: datetime) 
 
     `is_owed` means that a channel has not accepted the message and may still accept it.
     """
-    if not (job.state_properties.is_over and job.mode.writes and job.history and _had_work(job)):
+    # A message about the plan says everything if it had no flow to migrate.
+    had_work = count_planned_flows(job) > 0
+    if not (job.state_properties.is_over and job.mode.writes and job.history and had_work):
         return False
     return is_owed or now - job.history[-1].changed_at < ENDED_LATELY
 
@@ -116,12 +119,3 @@ def build_completed_action(
         next_command=f"cmkflow remediation show {job.remediation_id}",
         state="prepared" if is_prepared else str(job.state),
     )
-
-
-def _had_work(job: EnvironmentJob) -> bool:
-    """Return whether the plan had any flow to migrate.
-
-    If not, the message about the plan says everything.
-    """
-    counts = job.planned_action_counts or {}
-    return any(counts.get(action, 0) for action in PlannedAction if action.is_work)

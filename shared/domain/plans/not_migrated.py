@@ -58,10 +58,11 @@ def count_flows_without_job(job: EnvironmentJob) -> int:
     if not job.mode.writes or (job.state_properties.is_over and not is_cancelled):
         return 0
     has_jobs = job.may_have_flow_jobs if is_cancelled else job.has_started_flow_jobs
-    return job.awaiting_approval_count if has_jobs else _count_planned_flows(job)
+    return job.awaiting_approval_count if has_jobs else count_planned_flows(job)
 
 
-def _count_planned_flows(job: EnvironmentJob) -> int:
+def count_planned_flows(job: EnvironmentJob) -> int:
+    """Return how many flows the plan of an environment job has to migrate or prepare."""
     return sum(
         (job.planned_action_counts or {}).get(action, 0)
         for action in PlannedAction

@@ -1,6 +1,6 @@
 """Predict which flows of a plan pause during their migration, and why."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -43,7 +43,9 @@ def build_outlooks(job: EnvironmentJob, items: Sequence[PlanItem]) -> dict[str, 
     issues = _group_issues_by_flow(job, included)
     manual = {flow: _list_manual_callers(item) for flow, item in included.items() if item.callers}
     stopped = {
-        flow: Outlook.FIREWALL for flow, found in issues.items() if _needs_change_by_person(found)
+        flow: Outlook.FIREWALL
+        for flow, found in issues.items()
+        if any(not issue.fix_by_app for issue in found)
     }
     stopped |= {
         flow: Outlook.OWNER for flow, item in included.items() if _needs_another_owner(item)
@@ -69,10 +71,6 @@ def build_outlooks(job: EnvironmentJob, items: Sequence[PlanItem]) -> dict[str, 
             waits_for=cause,
         )
     return found
-
-
-def _needs_change_by_person(issues: Iterable[FirewallIssueSummary]) -> bool:
-    return any(not issue.fix_by_app for issue in issues)
 
 
 def _needs_another_owner(item: PlanItem) -> bool:

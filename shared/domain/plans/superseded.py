@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.domain.plans.current_plan import find_newest_plans
-from shared.domain.plans.plan_item import PlannedAction
+from shared.domain.plans.not_migrated import count_planned_flows
 from shared.domain.plans.remediation import EnvironmentJob, PlanKept
 from shared.domain.plans.row_limits import select_fitting_findings
 
@@ -51,10 +51,8 @@ def mark_removal_started(job: EnvironmentJob, now: datetime) -> EnvironmentJob:
 
 
 def _was_plan_used(job: EnvironmentJob) -> bool:
-    has_work = any(
-        (job.planned_action_counts or {}).get(action) for action in PlannedAction if action.is_work
-    )
-    return job.approval_count > 0 or (job.has_started_flow_jobs and has_work)
+    has_started_work = job.has_started_flow_jobs and count_planned_flows(job) > 0
+    return job.approval_count > 0 or has_started_work
 
 
 def _find_last_whole_plan_times(jobs: Iterable[EnvironmentJob]) -> dict[str, datetime]:

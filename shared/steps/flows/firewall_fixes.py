@@ -144,7 +144,8 @@ async def _change_list(
             change = _find_remaining_change(await kind.read_list(record.added_entries), add, remove)
             if change is None:
                 return await _mark_fix_completed(services, record)
-            if _is_overdue(services, record):
+            since, deadline = record.unseen_since, services.settings.read_back_timeout
+            if since and services.now - since >= deadline:
                 raise await _record_not_kept(services, record, change)
             try:
                 record = await _write_change(
@@ -158,7 +159,7 @@ async def _change_list(
                     is None
                 ):
                     return await _mark_fix_completed(services, record)
-            since = record.unseen_since or services.now
+            since = since or services.now
             record = await _store_record(services, replace(record, unseen_since=since))
             raise WriteNotVisible(services, f"The change of {record.firewall}", since=since)
     raise MustWait(
@@ -166,11 +167,6 @@ async def _change_list(
         until=services.now + services.settings.backoff_initial_delay,
         code=Reason.WAITING_FOR_RESOURCE_LEASE,
     )
-
-
-def _is_overdue(services: Services, record: FirewallFixRecord) -> bool:
-    since, deadline = record.unseen_since, services.settings.read_back_timeout
-    return since is not None and services.now - since >= deadline
 
 
 async def _record_not_kept(

@@ -110,6 +110,7 @@ async def test_kill_switch_stops_the_change(scenario: Scenario, sent: Order) -> 
         await send_request(scenario, sent)
 
     assert stopped.value.code == Reason.KILL_SWITCH_ON
+    assert "job" not in str(stopped.value)
     assert await send_request(scenario, show_solution_setting) == before
 
 
