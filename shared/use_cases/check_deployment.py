@@ -190,10 +190,8 @@ def check_settings(services: Services) -> list[Finding]:
 def _check_hosts_in_cloud(settings: Settings) -> list[Finding]:
     """Return findings about settings whose host does not belong to the cloud in CMK_CLOUD."""
     cloud = settings.cloud
-    token_cache, namespace = (
-        settings.service_account_token_cache_secret,
-        settings.service_bus_namespace,
-    )
+    token_cache = settings.service_account_token_cache_secret
+    namespace = settings.service_bus_namespace
     found = []
     for name, value, domain in (
         ("CMK_SERVICE_ACCOUNT_TOKEN_CACHE_SECRET", token_cache, cloud.key_vault_domain),

@@ -131,7 +131,6 @@ async def _find_flow_ids(
             named[flow.environment_id][one.line] = flow.flow_id
     found: dict[tuple[str, str], str] = {}
     for environment_id, by_line in named.items():
-        answers: Mapping[str, str | FlowNotFound] = {}
         try:
             names = dict.fromkeys(by_line.values())
             answers = await find_each_workflow_id(services, environment_id, names)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.jobs.deletion import Deletion, find_earliest_delete_at
+from shared.domain.jobs.deletion import Deletion
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
@@ -15,6 +15,7 @@ from shared.ports import Condition
 from shared.services import Services
 from shared.use_cases.read_job_index import count_closed_jobs, read_environment_names
 from shared.use_cases.read_remediation_rows import RowReader
+from shared.use_cases.schedule_deletions import find_earliest_deletion_at
 
 #: A number in a name: `Flow 2` comes before `Flow 10`.
 _DIGITS = re.compile(r"\d+")
@@ -143,17 +144,12 @@ async def list_undeleted_originals(
     deletions = await reading.list_readable(tables.deletions.scan(wanted.environment_id))
     taken = {one.job_id for one in deletions if one.state is not DeletionState.CANCELLED}
     taken |= {row.row[2] for row in reading.unreadable}  # these may be scheduled
-    settings = services.settings
     found = [
         RetiredOriginal(job=job, earliest_delete_at=max(first, services.now))
         for job in jobs
         if job.id not in taken
         and wanted.accepts_original(job)
-        and (
-            first := find_earliest_delete_at(
-                job, delay=settings.deletion_delay, quiet=settings.no_call_period
-            )
-        )
+        and (first := find_earliest_deletion_at(services, job))
     ]
     found.sort(key=lambda one: (one.job.remediation_id, one.job.display_name.casefold()))
     return found, reading

@@ -76,7 +76,7 @@ async def show_deletions(services: Services, remediation_id: str) -> DeletionLis
     candidates = [
         _build_deletable_original(services, job, first)
         for job in _select_not_deleted(jobs, found)
-        if job.id not in hidden and (first := _find_earliest_deletion_at(services, job))
+        if job.id not in hidden and (first := find_earliest_deletion_at(services, job))
     ]
     return DeletionList(deletions=tuple(found.values()), deletable_originals=tuple(candidates))
 
@@ -162,7 +162,7 @@ def _require_deletable_original(
     earlier: Deletion | None,
     request: DeletionInput,
 ) -> None:
-    first = _find_earliest_deletion_at(services, job)
+    first = find_earliest_deletion_at(services, job)
     if first is None or job.requested_command:
         raise JobBlocked(
             f"{job.display_name} is not retired.",
@@ -211,7 +211,8 @@ async def _store_deletion(services: Services, job: FlowJob, request: DeletionInp
     return new
 
 
-def _find_earliest_deletion_at(services: Services, job: FlowJob) -> datetime | None:
+def find_earliest_deletion_at(services: Services, job: FlowJob) -> datetime | None:
+    """Return the earliest time by the app's settings, or None if the job is not retired."""
     settings = services.settings
     return find_earliest_delete_at(
         job, delay=settings.deletion_delay, quiet=settings.no_call_period

@@ -46,16 +46,16 @@ class ConcernedEnvironment:
     environment_name: str
     remediation_id: str
     #: When the firewall was read for its plan; None: not known.
-    read_at: datetime | None
+    read_at: datetime | None = None
     #: Number of flows that the firewall blocks now, and of flows of the plan that call through it;
     #: 0: not known.
-    blocked_count: int
-    flow_count: int
-    fix: str
+    blocked_count: int = 0
+    flow_count: int = 0
+    fix: str = ""
     #: What the app changes in it once the plan is approved; empty: nothing.
-    fix_by_app: str
+    fix_by_app: str = ""
     #: Why the issue is ignored here; empty: it is not.
-    ignored_because: str
+    ignored_because: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,21 +63,21 @@ class IncompleteFirewall:
     """A firewall that does not allow all addresses of copies, or may not."""
 
     #: Name of the firewall issue; empty: known only from the message of a blocked flow.
-    issue: str
-    kind: str
+    issue: str = ""
+    kind: str = ""
     name: str
     status: FirewallStatus
-    missing_prefixes: tuple[str, ...]
+    missing_prefixes: tuple[str, ...] = ()
     #: Whether more prefixes may be missing, because a plan stores only the first.
-    has_more_prefixes: bool
+    has_more_prefixes: bool = False
     blocked_count: int
-    environments: tuple[ConcernedEnvironment, ...]
+    environments: tuple[ConcernedEnvironment, ...] = ()
     #: Change numbers of the lists whose added ranges it does not allow.
-    change_numbers: tuple[int, ...]
+    change_numbers: tuple[int, ...] = ()
     #: When it was last read, as far as known.
-    read_at: datetime | None
+    read_at: datetime | None = None
     #: When the app last changed it; None: it has not.
-    changed_at: datetime | None
+    changed_at: datetime | None = None
 
     @property
     def is_firewall(self) -> bool:
@@ -118,7 +118,10 @@ def find_incomplete_firewalls(facts: FirewallFacts) -> list[IncompleteFirewall]:
     for (environment_id, name), number in blocked.items():
         if (environment_id, name) not in names:
             unnamed[name] += number
-    found += [_build_unnamed_firewall(name, number) for name, number in unnamed.items()]
+    found += [
+        IncompleteFirewall(name=name, status=FirewallStatus.BLOCKING, blocked_count=number)
+        for name, number in unnamed.items()
+    ]
     order = list(FirewallStatus)
     return sorted(
         found, key=lambda one: (order.index(one.status), -one.blocked_count, one.name, one.issue)
@@ -290,29 +293,7 @@ def _find_affected_environments(
             environment_id=job.environment_id,
             environment_name=job.environment_name,
             remediation_id=job.remediation_id,
-            read_at=None,
-            blocked_count=0,
-            flow_count=0,
-            fix="",
-            fix_by_app="",
-            ignored_because="",
         )
         for job in environment_jobs
         if job.remediation_id in affected
-    )
-
-
-def _build_unnamed_firewall(name: str, blocked_count: int) -> IncompleteFirewall:
-    return IncompleteFirewall(
-        issue="",
-        kind="",
-        name=name,
-        status=FirewallStatus.BLOCKING,
-        missing_prefixes=(),
-        has_more_prefixes=False,
-        blocked_count=blocked_count,
-        environments=(),
-        change_numbers=(),
-        read_at=None,
-        changed_at=None,
     )

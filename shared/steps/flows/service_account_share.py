@@ -104,12 +104,9 @@ async def find_share_to_revoke(
     """Return the share through which access may have been granted, or None."""
     workflow_id = _find_workflow_id(work, environment_id, flow_name)
     row = await _read_record(work) if workflow_id else None
-    is_user = row and row.user_id
-    return (
-        ServiceAccountShare(work=work, workflow_id=workflow_id, row=row)
-        if row and is_user
-        else None
-    )
+    if row is None or not row.user_id:
+        return None
+    return ServiceAccountShare(work=work, workflow_id=workflow_id, row=row)
 
 
 def _find_workflow_id(work: StepContext, environment_id: str, flow_name: str) -> str:
@@ -118,9 +115,8 @@ def _find_workflow_id(work: StepContext, environment_id: str, flow_name: str) ->
         return ""
     if flow_name == job.copy.flow_name:
         return job.copy.id
-    return (
-        job.original.id if flow_name == job.original.flow_name and job.original.in_solution else ""
-    )
+    is_original = flow_name == job.original.flow_name
+    return job.original.id if is_original and job.original.in_solution else ""
 
 
 async def _read_record(work: StepContext) -> ServiceAccountRecord | None:
@@ -142,10 +138,8 @@ async def _store_record(work: StepContext, row: ServiceAccountRecord) -> None:
 
 async def _find_or_create_record(work: StepContext) -> ServiceAccountRecord | None:
     services = work.services
-    account_id, row = (
-        (await services.flow_access.read_account_id()).lower(),
-        await _read_record(work),
-    )
+    account_id = (await services.flow_access.read_account_id()).lower()
+    row = await _read_record(work)
     if row and row.object_id == account_id:
         if row.can_read_trigger_urls:
             return row
