@@ -64,9 +64,6 @@ log = get_product_log(__name__)
 SWEEP = "sweep"
 
 QUEUES = (KEY_EVENTS, POLICY_EVENTS, ENVIRONMENT_JOBS, FLOW_JOBS)
-#: A firewall may have been fixed, or a failure may have been an outage that one job alone could not
-#: recognize.
-_PASSING = (Reason.FIREWALL_DENIES, Reason.FIREWALL_FIX_FAILED, Reason.RETRIES_EXHAUSTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +161,11 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
     await delete_unused_results(
         services, {one.id for one in linked}, {one.id for one in environments}
     )
+    # A firewall may have been fixed, or a failure may have been an outage that one job alone could
+    # not recognize.
+    passing = _read_jobs_with_code(
+        services, Reason.FIREWALL_DENIES, Reason.FIREWALL_FIX_FAILED, Reason.RETRIES_EXHAUSTED
+    )
     result = DailyCheckResult(
         environments=len(linked),
         poison_messages=await services.messages.count(POISON),
@@ -173,7 +175,7 @@ async def run_daily_check(services: Services, date: str) -> DailyCheckResult:
         retired_originals_on=tuple(came_back),
         not_checked_count=not_checked_count,
         retried=unblocked
-        + await _retry_blocked_jobs(services, _read_jobs_with_code(services, *_PASSING))
+        + await _retry_blocked_jobs(services, passing)
         + await _retry_changed_callers(services)
         + await _retry_blocked_jobs(services, _read_jobs_with_changed_channel(services))
         + await _retry_cutovers_with_both_off(services, environments),

@@ -59,7 +59,7 @@ def test_every_reason_used_for_a_wake_up_declares_cleared_by() -> None:
     woken = {
         ast.unparse(node)
         for _, function, call in iterate_calls()
-        if function.endswith((".wake_up", "_with_code", "Condition"))
+        if function.endswith(("wake_up", "_with_code", "Condition"))
         for node in (*call.args, *(one.value for one in call.keywords))
     }
     ended = {f"Reason.{reason.name}" for reason in Reason if reason.cleared_by}

@@ -19,6 +19,7 @@ from shared.domain.definitions.connection_reference import (
     with_connection_references,
 )
 from shared.domain.jobs.flow_job import FlowJob
+from shared.domain.jobs.transitions import add_notes
 from shared.domain.platform_errors import CONNECTION_REFUSED, NOT_ON_BEHALF
 from shared.errors import JobBlocked, NotFound, PlatformError
 from shared.reason import Reason
@@ -120,7 +121,7 @@ async def _record_reference(
             f"The connection reference {row.logical_name} was created for the connection "
             f"{connection.label}. It stays if the copy is removed."
         )
-        work.stage(replace(job, notes=tuple(dict.fromkeys((*job.notes, note)))))
+        work.stage(add_notes(job, note))
 
 
 def _build_creation(

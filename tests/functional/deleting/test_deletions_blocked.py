@@ -71,7 +71,7 @@ async def test_blocked_deletion_is_a_required_action_until_it_is_scheduled_again
     assert action.kind is PendingActionKind.DELETION_BLOCKED
     assert action.title == "2 deletions of retired originals blocked: an original is on again"
     assert action.flows == ("Orders", "Returns")
-    assert action.fix.endswith("then schedule the deletion again.")
+    assert action.fix.endswith("schedule the deletion again.")
     assert action.next_command == f"cmkflow deletion list {scenario.remediation.id}"
     assert after.items == ()
 
