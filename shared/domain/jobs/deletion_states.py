@@ -31,19 +31,15 @@ class DeletionStateProperties(TransitionProperties[DeletionState]):
         return not self.is_over and not self.may_be_deleted
 
 
-def _collect_states(*states: DeletionState) -> frozenset[DeletionState]:
-    return frozenset(states)
-
-
 # fmt: off
 DELETION_STATES: Mapping[DeletionState, DeletionStateProperties] = {
     DeletionState.SCHEDULED: DeletionStateProperties(
-        next=_collect_states(DeletionState.ARCHIVING, DeletionState.CANCELLED),
+        next=(DeletionState.ARCHIVING, DeletionState.CANCELLED),
         next_actor=NextActor.APP, resumes_later=False, is_success=False, may_be_deleted=False,
     ),
     DeletionState.ARCHIVING: DeletionStateProperties(
         # To deleted: somebody else deleted the original. To scheduled: it got another date.
-        next=_collect_states(
+        next=(
             DeletionState.DELETING, DeletionState.DELETED, DeletionState.SCHEDULED,
             DeletionState.CANCELLED,
         ),
@@ -51,22 +47,20 @@ DELETION_STATES: Mapping[DeletionState, DeletionStateProperties] = {
     ),
     DeletionState.DELETING: DeletionStateProperties(
         # To archiving: the original still exists, and everything is checked again.
-        next=_collect_states(
-            DeletionState.DELETED, DeletionState.ARCHIVING, DeletionState.CANCELLED
-        ),
+        next=(DeletionState.DELETED, DeletionState.ARCHIVING, DeletionState.CANCELLED),
         next_actor=NextActor.APP, resumes_later=False, is_success=False, may_be_deleted=True,
     ),
     DeletionState.DELETED: DeletionStateProperties(
         # The app still checks whether the platform's list shows it. To cancelled: it was restored.
-        next=_collect_states(DeletionState.CANCELLED),
+        next=(DeletionState.CANCELLED,),
         next_actor=NextActor.APP, resumes_later=False, is_success=True, may_be_deleted=True,
     ),
     DeletionState.BLOCKED: DeletionStateProperties(
-        next=_collect_states(DeletionState.SCHEDULED, DeletionState.CANCELLED),
+        next=(DeletionState.SCHEDULED, DeletionState.CANCELLED),
         next_actor=NextActor.PERSON, resumes_later=True, is_success=False, may_be_deleted=False,
     ),
     DeletionState.CANCELLED: DeletionStateProperties(
-        next=_collect_states(DeletionState.SCHEDULED),
+        next=(DeletionState.SCHEDULED,),
         next_actor=NextActor.NONE, resumes_later=False, is_success=False, may_be_deleted=False,
     ),
 }

@@ -32,13 +32,9 @@ class EnvironmentStateProperties(TransitionProperties[EnvironmentJobState]):
     awaits_decision: bool
 
 
-def _collect_states(*states: EnvironmentJobState) -> frozenset[EnvironmentJobState]:
-    return frozenset(states)
-
-
 def _build_pause_properties() -> EnvironmentStateProperties:
     return EnvironmentStateProperties(
-        next=_collect_states(),
+        next=(),
         next_actor=NextActor.PERSON,
         resumes_later=True,
         is_success=False,
@@ -50,22 +46,22 @@ def _build_pause_properties() -> EnvironmentStateProperties:
 # fmt: off
 ENVIRONMENT_STATES: Mapping[EnvironmentJobState, EnvironmentStateProperties] = {
     EnvironmentJobState.ASSESSING: EnvironmentStateProperties(
-        next=_collect_states(EnvironmentJobState.COMPLETED, EnvironmentJobState.CANCELLED),
+        next=(EnvironmentJobState.COMPLETED, EnvironmentJobState.CANCELLED),
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         remediation_state=RemediationState.PLANNING, awaits_decision=False,
     ),
     EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION: EnvironmentStateProperties(
-        next=_collect_states(EnvironmentJobState.DISCOVERING, EnvironmentJobState.CANCELLED),
+        next=(EnvironmentJobState.DISCOVERING, EnvironmentJobState.CANCELLED),
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         remediation_state=RemediationState.PLANNING, awaits_decision=True,
     ),
     EnvironmentJobState.DISCOVERING: EnvironmentStateProperties(
-        next=_collect_states(EnvironmentJobState.PLANNED, EnvironmentJobState.CANCELLED),
+        next=(EnvironmentJobState.PLANNED, EnvironmentJobState.CANCELLED),
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         remediation_state=RemediationState.PLANNING, awaits_decision=True,
     ),
     EnvironmentJobState.PLANNED: EnvironmentStateProperties(
-        next=_collect_states(
+        next=(
             EnvironmentJobState.AWAITING_APPROVAL, EnvironmentJobState.RUNNING_FLOW_JOBS,
             EnvironmentJobState.COMPLETED, EnvironmentJobState.CANCELLED,
         ),
@@ -73,12 +69,12 @@ ENVIRONMENT_STATES: Mapping[EnvironmentJobState, EnvironmentStateProperties] = {
         remediation_state=RemediationState.PLANNING, awaits_decision=True,
     ),
     EnvironmentJobState.AWAITING_APPROVAL: EnvironmentStateProperties(
-        next=_collect_states(EnvironmentJobState.APPROVED, EnvironmentJobState.CANCELLED),
+        next=(EnvironmentJobState.APPROVED, EnvironmentJobState.CANCELLED),
         next_actor=NextActor.PERSON, resumes_later=False, is_success=False,
         remediation_state=RemediationState.AWAITING_APPROVAL, awaits_decision=True,
     ),
     EnvironmentJobState.APPROVED: EnvironmentStateProperties(
-        next=_collect_states(
+        next=(
             EnvironmentJobState.RUNNING_FLOW_JOBS, EnvironmentJobState.AWAITING_APPROVAL,
             EnvironmentJobState.CANCELLED,
         ),
@@ -86,7 +82,7 @@ ENVIRONMENT_STATES: Mapping[EnvironmentJobState, EnvironmentStateProperties] = {
         remediation_state=RemediationState.IN_PROGRESS, awaits_decision=False,
     ),
     EnvironmentJobState.RUNNING_FLOW_JOBS: EnvironmentStateProperties(
-        next=_collect_states(
+        next=(
             EnvironmentJobState.COMPLETED, EnvironmentJobState.APPROVED,
             EnvironmentJobState.CANCELLED,
         ),
@@ -94,14 +90,14 @@ ENVIRONMENT_STATES: Mapping[EnvironmentJobState, EnvironmentStateProperties] = {
         remediation_state=RemediationState.IN_PROGRESS, awaits_decision=False,
     ),
     EnvironmentJobState.COMPLETED: EnvironmentStateProperties(
-        next=_collect_states(),
+        next=(),
         next_actor=NextActor.NONE, resumes_later=False, is_success=True,
         remediation_state=RemediationState.COMPLETED, awaits_decision=False,
     ),
     EnvironmentJobState.BLOCKED: _build_pause_properties(),
     EnvironmentJobState.FAILED: _build_pause_properties(),
     EnvironmentJobState.CANCELLED: EnvironmentStateProperties(
-        next=_collect_states(),
+        next=(),
         next_actor=NextActor.NONE, resumes_later=False, is_success=False,
         remediation_state=RemediationState.CANCELLED, awaits_decision=False,
     ),

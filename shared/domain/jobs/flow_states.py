@@ -82,13 +82,9 @@ class FlowStateProperties(TransitionProperties[FlowJobState]):
         return after in self.next or (self.can_roll_back and after is FlowJobState.ROLLING_BACK)
 
 
-def _to_set(*states: FlowJobState) -> frozenset[FlowJobState]:
-    return frozenset(states)
-
-
 def _build_pause_properties(acts: NextActor) -> FlowStateProperties:
     return FlowStateProperties(
-        next=_to_set(),
+        next=(),
         next_actor=acts,
         resumes_later=True,
         is_success=False,
@@ -110,7 +106,7 @@ def _build_pause_properties(acts: NextActor) -> FlowStateProperties:
 # fmt: off
 FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
     FlowJobState.PLANNED: FlowStateProperties(
-        next=_to_set(FlowJobState.COPYING, FlowJobState.PREPARING, FlowJobState.CANCELLED),
+        next=(FlowJobState.COPYING, FlowJobState.PREPARING, FlowJobState.CANCELLED),
         resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
@@ -120,7 +116,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.PREPARING: FlowStateProperties(
-        next=_to_set(FlowJobState.PREPARED, FlowJobState.PLANNED),
+        next=(FlowJobState.PREPARED, FlowJobState.PLANNED),
         resume_state_after_edit=FlowJobState.PLANNED,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
@@ -130,7 +126,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.PREPARED: FlowStateProperties(
-        next=_to_set(), resume_state_after_edit=None,
+        next=(), resume_state_after_edit=None,
         next_actor=NextActor.NONE, resumes_later=False, is_success=True,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
         has_complete_copy=False, is_verified=False,
@@ -139,7 +135,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=True, releases_children=False,
     ),
     FlowJobState.COPYING: FlowStateProperties(
-        next=_to_set(FlowJobState.COPIED), resume_state_after_edit=None,
+        next=(FlowJobState.COPIED,), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNDETERMINED,
         has_complete_copy=False, is_verified=False,
@@ -148,7 +144,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.COPIED: FlowStateProperties(
-        next=_to_set(FlowJobState.VERIFIED), resume_state_after_edit=None,
+        next=(FlowJobState.VERIFIED,), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNDETERMINED,
         has_complete_copy=True, is_verified=False,
@@ -157,7 +153,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.VERIFIED: FlowStateProperties(
-        next=_to_set(FlowJobState.UPDATING_CALLERS, FlowJobState.CUTTING_OVER,
+        next=(FlowJobState.UPDATING_CALLERS, FlowJobState.CUTTING_OVER,
             FlowJobState.CHECKING_FOR_CALLS, FlowJobState.COPYING),
         resume_state_after_edit=FlowJobState.COPYING,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
@@ -168,7 +164,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.UPDATING_CALLERS: FlowStateProperties(
-        next=_to_set(FlowJobState.CHECKING_FOR_CALLS), resume_state_after_edit=None,
+        next=(FlowJobState.CHECKING_FOR_CALLS,), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNCHANGED,
         has_complete_copy=True, is_verified=True,
@@ -177,7 +173,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.CHECKING_FOR_CALLS: FlowStateProperties(
-        next=_to_set(FlowJobState.RETIRED, FlowJobState.UPDATING_CALLERS, FlowJobState.COPYING),
+        next=(FlowJobState.RETIRED, FlowJobState.UPDATING_CALLERS, FlowJobState.COPYING),
         resume_state_after_edit=FlowJobState.COPYING,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.UNCHANGED,
@@ -187,7 +183,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=True, releases_children=False,
     ),
     FlowJobState.CUTTING_OVER: FlowStateProperties(
-        next=_to_set(FlowJobState.MONITORING, FlowJobState.VERIFIED), resume_state_after_edit=None,
+        next=(FlowJobState.MONITORING, FlowJobState.VERIFIED), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNDETERMINED, copy=ExpectedFlowState.UNDETERMINED,
         has_complete_copy=True, is_verified=True,
@@ -196,7 +192,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.MONITORING: FlowStateProperties(
-        next=_to_set(FlowJobState.RETIRED), resume_state_after_edit=None,
+        next=(FlowJobState.RETIRED,), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.OFF, copy=ExpectedFlowState.UNCHANGED,
         has_complete_copy=True, is_verified=True,
@@ -205,7 +201,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=True, releases_children=False,
     ),
     FlowJobState.RETIRED: FlowStateProperties(
-        next=_to_set(), resume_state_after_edit=None,
+        next=(), resume_state_after_edit=None,
         next_actor=NextActor.NONE, resumes_later=False, is_success=True,
         original=ExpectedFlowState.OFF, copy=ExpectedFlowState.UNCHANGED,
         has_complete_copy=True, is_verified=True,
@@ -218,7 +214,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
     FlowJobState.FAILED: _build_pause_properties(NextActor.PERSON),
     FlowJobState.ROLLING_BACK: FlowStateProperties(
         # To retired: the original was deleted and can no longer be restored.
-        next=_to_set(FlowJobState.ROLLED_BACK, FlowJobState.RETIRED), resume_state_after_edit=None,
+        next=(FlowJobState.ROLLED_BACK, FlowJobState.RETIRED), resume_state_after_edit=None,
         next_actor=NextActor.APP, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNDETERMINED, copy=ExpectedFlowState.UNDETERMINED,
         has_complete_copy=False, is_verified=False,
@@ -227,7 +223,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=False,
     ),
     FlowJobState.ROLLED_BACK: FlowStateProperties(
-        next=_to_set(), resume_state_after_edit=None,
+        next=(), resume_state_after_edit=None,
         next_actor=NextActor.NONE, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.OFF,
         has_complete_copy=False, is_verified=False,
@@ -236,7 +232,7 @@ FLOW_STATES: Mapping[FlowJobState, FlowStateProperties] = {
         is_past_cutover=False, releases_children=True,
     ),
     FlowJobState.CANCELLED: FlowStateProperties(
-        next=_to_set(), resume_state_after_edit=None,
+        next=(), resume_state_after_edit=None,
         next_actor=NextActor.NONE, resumes_later=False, is_success=False,
         original=ExpectedFlowState.UNCHANGED, copy=ExpectedFlowState.NONE,
         has_complete_copy=False, is_verified=False,

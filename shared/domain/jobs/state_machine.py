@@ -61,7 +61,7 @@ class TransitionProperties[S: StrEnum](StateProperties):
     """The properties of a state that has transitions."""
 
     #: The next states; from an open state, a pause is possible as well.
-    next: frozenset[S]
+    next: tuple[S, ...]
 
     def leads_to(self, after: S) -> bool:
         """Return whether the job may move to `after`."""

@@ -11,7 +11,7 @@ from shared.domain.jobs.dependent_jobs import format_job_reference
 from shared.domain.jobs.flow_job import FlowJob, MigrationMethod, Observation
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.replace_fields import replace
-from shared.domain.jobs.transitions import move_to_state
+from shared.domain.jobs.transitions import add_notes, move_to_state
 from shared.domain.plans.pending_actions import format_count
 from shared.errors import CmkflowError, ThrottledError
 from shared.steps.flows.lease_resource import (
@@ -162,11 +162,8 @@ async def _mark_completed(work: StepContext) -> FlowJob:
             stale = max(stale, services.callers[record.caller.kind].old_value_lifetime)
         if record.state is CallerState.MANUAL:
             manual_notes.append(f"A person has to change: {record.caller.label}.")
-    job = replace(
-        work.job,
-        observation=Observation(started_at=services.now, no_call_period=stale or None),
-        notes=tuple(dict.fromkeys((*work.job.notes, *manual_notes))),
-    )
+    observation = Observation(started_at=services.now, no_call_period=stale or None)
+    job = add_notes(replace(work.job, observation=observation), *manual_notes)
     updated = "Every known caller has the new URL. Now the original must receive no calls."
     if manual_notes:
         number = format_count(len(manual_notes), "caller")
