@@ -119,7 +119,8 @@ async def start_and_watch_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> Enviro
     until = services.now + UNTIL_WOKEN
     if job.awaiting_approval_count and job.approval_expires_at:
         number = job.awaiting_approval_count
-        text = f"{format_count(number, 'flow')} {_CHANGED[number == 1]}."
+        flows = "1 flow" if number == 1 else f"{number:,} flows"
+        text = f"{flows} {_CHANGED[number == 1]}."
         until = min(until, job.approval_expires_at)
     elif left:
         text = "Flow jobs are in progress."

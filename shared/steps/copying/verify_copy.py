@@ -94,20 +94,20 @@ async def _require_customer_managed_key(work: StepContext) -> None:
 async def _require_open_firewalls(work: StepContext) -> None:
     job = work.job
     ignored = (await work.read_settings()).ignored_issues
-    find_gaps = partial(
+    find_issues = partial(
         find_blocking_issues, work.services, work.environment, job.original.http_hosts, ignored
     )
-    open_gaps = await find_gaps()
-    if open_gaps and await apply_planned_fixes(work, open_gaps):
-        open_gaps = await find_gaps()
-        if open_gaps:
+    open_issues = await find_issues()
+    if open_issues and await apply_planned_fixes(work, open_issues):
+        open_issues = await find_issues()
+        if open_issues:
             await wait_until_visible(work, "The changed firewalls")
-    if open_gaps:
-        names = ", ".join(gap.firewall_name or gap.name for gap in open_gaps)
-        deny = "This firewall denies" if len(open_gaps) == 1 else "These firewalls deny"
+    if open_issues:
+        names = ", ".join(issue.firewall_name or issue.name for issue in open_issues)
+        deny = "This firewall denies" if len(open_issues) == 1 else "These firewalls deny"
         raise JobBlocked(
             f"{deny} the copy of {job.display_name}: {names}.",
-            fix=" ".join(gap.fix for gap in open_gaps)
+            fix=" ".join(issue.fix for issue in open_issues)
             + " Then retry. Or ignore the firewall; `cmkflow network fix` lists its name.",
             code=Reason.FIREWALL_DENIES,
         )
