@@ -6,13 +6,13 @@ from tests.words import Hit, find_all_hits, find_hits, read_avoided_words
 
 #: The highest allowed number for each folder. `python -m tests.words --lower` lowers them.
 CEILINGS = {
-    "shared": 197,
-    "functions": 22,
+    "shared": 193,
+    "functions": 20,
     "cmkflow": 4,
     "docs": 18,
     "infra": 8,
     "local_cloud": 170,
-    "tests": 1162,
+    "tests": 1161,
     ".ci": 4,
     ".": 2,
 }
