@@ -141,10 +141,10 @@ class ApiClient:
                 build_opener(_NoRedirect).open(request, timeout=call.seconds) as answer,
             ):
                 content: bytes = answer.read()
-                self._report_request(request, f"{answer.status}, {len(content):,} bytes", began)
+                self._print_debug_line(request, f"{answer.status}, {len(content):,} bytes", began)
                 return content
         except HTTPError as err:
-            self._report_request(request, str(err.code), began)
+            self._print_debug_line(request, str(err.code), began)
             with err:
                 raise _build_api_error(err, call.body) from None
         except KeyboardInterrupt:
@@ -178,7 +178,7 @@ class ApiClient:
         finally:
             said.cancel()
 
-    def _report_request(self, request: Request, result: str, began: float) -> None:
+    def _print_debug_line(self, request: Request, result: str, began: float) -> None:
         if self.is_debug:
             path = urlsplit(request.full_url).path
             milliseconds = (time.monotonic() - began) * 1000

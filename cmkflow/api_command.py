@@ -117,14 +117,14 @@ def api_command(
                 raise typer.Exit(code)
 
         # typer reads the options from the signature.
-        run_command.__signature__ = _with_options(signature)  # type: ignore[attr-defined]  # a function
+        run_command.__signature__ = _with_common_options(signature)  # type: ignore[attr-defined]  # a function
         group.command(name)(run_command)
         return call
 
     return add_command
 
 
-def _with_options(signature: inspect.Signature) -> inspect.Signature:
+def _with_common_options(signature: inspect.Signature) -> inspect.Signature:
     _, *own = signature.parameters.values()
     keyword = inspect.Parameter.KEYWORD_ONLY
     shared = [

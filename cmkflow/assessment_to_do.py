@@ -134,7 +134,11 @@ def _build_to_do_for_flows(assessment: Any) -> Iterable[ToDo]:
         names = _format_names(flow["display_name"] for flow in mine)
         text = f"{names}: a remediation cannot continue, or a retired original has changed."
         yield ToDo(
-            look="person", title=title, text=text, who="Administrator", details=_list_advice(mine)
+            look="person",
+            title=title,
+            text=text,
+            who="Administrator",
+            details=_pair_flows_with_advice(mine),
         )
 
 
@@ -164,7 +168,9 @@ def _build_to_do_for_makers(assessment: Any) -> Iterable[ToDo]:
         title = f"Change {format_number(len(mine), 'flow')}{when}"
         names = _format_names(flow["display_name"] for flow in mine)
         text = f"{names}: after this change, no copy and no new URL is needed."
-        yield ToDo(look="wait", title=title, text=text, who="Makers", details=_list_advice(mine))
+        yield ToDo(
+            look="wait", title=title, text=text, who="Makers", details=_pair_flows_with_advice(mine)
+        )
 
 
 def _build_to_do_for_publishers(assessment: Any) -> Iterable[ToDo]:
@@ -174,7 +180,11 @@ def _build_to_do_for_publishers(assessment: Any) -> Iterable[ToDo]:
         names = _format_names(flow["display_name"] for flow in mine)
         text = f"{names}: the app does not change flows of a managed solution."
         yield ToDo(
-            look="wait", title=title, text=text, who="Publishers", details=_list_advice(mine)
+            look="wait",
+            title=title,
+            text=text,
+            who="Publishers",
+            details=_pair_flows_with_advice(mine),
         )
 
 
@@ -243,7 +253,7 @@ def _build_to_do(look: str, title: str, text: str, who: str, findings: Sequence[
     return ToDo(look=look, title=title, text=text, who=who, details=details)
 
 
-def _list_advice(flows: Iterable[Any]) -> list[tuple[str, str]]:
+def _pair_flows_with_advice(flows: Iterable[Any]) -> list[tuple[str, str]]:
     return [(flow["display_name"], flow["recommendations"][0]) for flow in flows]
 
 

@@ -26,7 +26,7 @@ _TITLES = {
 
 def add_doctor_command(group: typer.Typer) -> None:
 
-    @api_command(group, "doctor", show=format_doctor, ends=_choose_exit_code)
+    @api_command(group, "doctor", show=format_deployment_check, ends=_choose_exit_code)
     def check_deployment(
         api: ApiClient,
         full: Annotated[bool, typer.Option("--full", help="Show each check that passed.")] = False,
@@ -41,10 +41,10 @@ def add_doctor_command(group: typer.Typer) -> None:
             cmkflow doctor --full
         """
         answer = api.send(ApiCall(method="GET", path=("doctor",), seconds=_SECONDS))
-        return Shown(answer=answer, show=lambda found: format_doctor(found, is_full=full))
+        return Shown(answer=answer, show=lambda found: format_deployment_check(found, is_full=full))
 
 
-def format_doctor(answer: Any, *, is_full: bool = False) -> RenderableType:
+def format_deployment_check(answer: Any, *, is_full: bool = False) -> RenderableType:
     """Return the findings by level, the most urgent level first. Without `is_full`, checks that
     passed are only counted.
     """
@@ -58,7 +58,7 @@ def format_doctor(answer: Any, *, is_full: bool = False) -> RenderableType:
         title = f"{_TITLES[FindingLevel(level)]} ({len(findings)})"
         parts += [Text(), Text(title, style=STYLES[level])]
         if level == FindingLevel.OK and not is_full:
-            parts.append(Paragraph(text=_format_counts(findings)))
+            parts.append(Paragraph(text=_format_counts_by_level(findings)))
         else:
             parts += _format_findings(findings)
     return Group(*parts)
@@ -79,7 +79,7 @@ def _format_findings(findings: Sequence[Any]) -> Iterable[Paragraph]:
             yield Paragraph(label="Fix", text=one["fix"], indent=4)
 
 
-def _format_counts(findings: Sequence[Any]) -> str:
+def _format_counts_by_level(findings: Sequence[Any]) -> str:
     counts = Counter(one["code"].replace("_", " ") for one in findings)
     return ", ".join(f"{code} {number}" for code, number in counts.items())
 

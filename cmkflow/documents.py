@@ -110,7 +110,7 @@ def _open_stream(
         if nested >= MOST_NESTED:
             raise UnreadableFile("too many nested archives")
         with open_archive(_read_nested_archive(stream) if nested else stream) as archive:
-            yield from _open_members(path, archive, allowance, nested=nested + 1)
+            yield from _open_archive_members(path, archive, allowance, nested=nested + 1)
     except READ_ERRORS as error:
         yield Document(path=path, problem=describe_read_error(error))
 
@@ -123,7 +123,7 @@ def _read_nested_archive(stream: IO[bytes]) -> IO[bytes]:
     return io.BytesIO(content)
 
 
-def _open_members(
+def _open_archive_members(
     path: str, archive: zipfile.ZipFile, allowance: ArchiveAllowance, *, nested: int
 ) -> Iterator[Document]:
     allowance.subtract(entries=len(archive.infolist()))

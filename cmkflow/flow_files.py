@@ -84,7 +84,7 @@ def read_flow_files(paths: Iterable[Path | str]) -> Iterator[FlowFile]:
     """
     for path in map(Path, paths):
         if not path.is_dir():
-            yield from _read_path(path, is_named=True)
+            yield from _read_flows_at_path(path, is_named=True)
             continue
         closed: list[OSError] = []
         found = (
@@ -94,12 +94,12 @@ def read_flow_files(paths: Iterable[Path | str]) -> Iterator[FlowFile]:
             if PurePosixPath(name).suffix.lower() in {".json", ".zip"}
         )
         for entry in sorted(found):
-            yield from _read_path(entry, is_named=False)
+            yield from _read_flows_at_path(entry, is_named=False)
         for error in closed:
             yield _build_unread_file(Path(str(error.filename)), error)
 
 
-def _read_path(path: Path, *, is_named: bool) -> Iterator[FlowFile]:
+def _read_flows_at_path(path: Path, *, is_named: bool) -> Iterator[FlowFile]:
     shown = format_path(path)
     try:
         about = path.stat()
@@ -115,7 +115,7 @@ def _read_path(path: Path, *, is_named: bool) -> Iterator[FlowFile]:
         yield _build_unread_file(path, error)
         return
     name = PurePosixPath(shown)
-    yield from _read_source(
+    yield from _read_flows_of_source(
         _Source(
             path=shown,
             file_name=name,
@@ -131,11 +131,11 @@ def _build_unread_file(path: Path, error: OSError) -> FlowFile:
     return FlowFile(path=format_path(path), problem=error.strerror or "cannot be opened")
 
 
-def _read_source(source: _Source) -> Iterator[FlowFile]:
+def _read_flows_of_source(source: _Source) -> Iterator[FlowFile]:
     try:
         if source.data[:4] == b"PK\x03\x04" or source.file_name.suffix.lower() == ".zip":
             for member in _list_archive_members(source):
-                yield from _read_source(member)
+                yield from _read_flows_of_source(member)
         else:
             yield from _parse_json_source(source)
     except UnreadableFile as error:

@@ -113,14 +113,16 @@ class Listing:
     def _format_lines(self, width: int) -> Iterator[Text]:
         drawn = [(one, self._format_column_values(one)) for one in self.columns]
         drawn = [one for one in drawn if not self.items or any(text.plain for text in one[1])]
-        widths = _measure_widths(drawn)
+        widths = _measure_column_widths(drawn)
         if not self.is_full:
             while sum(widths) + _SPACING * (len(widths) - 1) > width:
                 if not (optional := [one for one in drawn if one[0].is_optional]):
                     break
                 drawn.remove(optional[-1])
-                widths = _measure_widths(drawn)
-            _shrink_widths(widths, [one.kind in (Kind.TEXT, Kind.PATH) for one, _ in drawn], width)
+                widths = _measure_column_widths(drawn)
+            _shrink_column_widths(
+                widths, [one.kind in (Kind.TEXT, Kind.PATH) for one, _ in drawn], width
+            )
         sizes = [(one, wide) for (one, _), wide in zip(drawn, widths, strict=True)]
         yield _format_line(sizes, [Text(one.title, style="bold") for one, _ in drawn])
         for number, item in enumerate(self.items):
@@ -164,11 +166,11 @@ class Facts:
         yield grid
 
 
-def _measure_widths(drawn: Sequence[_Drawn]) -> list[int]:
+def _measure_column_widths(drawn: Sequence[_Drawn]) -> list[int]:
     return [max(text.cell_len for text in (Text(one.title), *texts)) for one, texts in drawn]
 
 
-def _shrink_widths(widths: list[int], may_shrink: Sequence[bool], width: int) -> None:
+def _shrink_column_widths(widths: list[int], may_shrink: Sequence[bool], width: int) -> None:
     while sum(widths) + _SPACING * (len(widths) - 1) > width:
         wide = [i for i, one in enumerate(widths) if may_shrink[i] and one > _NARROWEST]
         if not wide:

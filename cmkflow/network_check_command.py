@@ -117,7 +117,7 @@ def check_exported_firewalls(
     )
     echo(_format_summary(rows), err=True)
     if fail_on:
-        _exit_on_issues(rows)
+        _exit_on_problems(rows)
 
 
 def _build_json_row(row: FirewallCheckRow) -> dict[str, object]:
@@ -187,7 +187,7 @@ def _format_note(row: FirewallCheckRow) -> str:
     return " · ".join(filter(None, (row["message"], prefixes)))
 
 
-def _exit_on_issues(rows: Sequence[FirewallCheckRow]) -> None:
+def _exit_on_problems(rows: Sequence[FirewallCheckRow]) -> None:
     issues = sum(map(is_firewall_issue, rows))
     unread = sum((row["message"] or "").startswith(("no_file", "not_json")) for row in rows)
     if issues or unread:

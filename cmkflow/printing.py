@@ -29,11 +29,11 @@ def print_text(renderable: RenderableType, *, is_paged: bool) -> None:
     with console.capture() as captured:
         console.print(renderable, crop=False)
     text = captured.get()
-    if text.count("\n") < console.height or not _show_in_pager(text):
+    if text.count("\n") < console.height or not _try_to_show_in_pager(text):
         console.file.write(text)
 
 
-def _show_in_pager(text: str) -> bool:
+def _try_to_show_in_pager(text: str) -> bool:
     """Show a text in the pager. Returns False if there is no pager."""
     command = shlex.split(os.environ.get("PAGER", "less"))
     if not command or command == ["cat"]:

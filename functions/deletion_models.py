@@ -39,7 +39,7 @@ class DeletionRequest(FlowSelection):
     approved_by: Text | None = None
 
     @property
-    def moment(self) -> datetime:
+    def requested_delete_at(self) -> datetime:
         """Return the earliest time at which the originals may be deleted, in UTC."""
         if isinstance(self.delete_at, datetime):
             return self.delete_at

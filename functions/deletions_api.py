@@ -74,7 +74,7 @@ async def schedule_deletions(
 ) -> ItemListResponse[DeletionDetailResponse]:
     """Schedule the deletion of retired originals. The requester is recorded as approver."""
     order = DeletionInput(
-        delete_at=call.body.moment,
+        delete_at=call.body.requested_delete_at,
         approved_by=call.requester_name,
         approved_by_id=call.principal.id,
         flow_ids=call.body.flow_ids,

@@ -50,7 +50,7 @@ async def update_environment_settings(
 
     A setting that the request omits keeps its value.
     """
-    return await _change_environment(call)
+    return await _change_settings_of_seen_version(call)
 
 
 @endpoint(role=Role.APPROVER, subject=read_environment_state)
@@ -58,10 +58,10 @@ async def change_environment_settings(
     call: ApiRequest[NoQuery, EnvironmentSettingsRequest],
 ) -> EnvironmentResponse:
     """Update settings of an environment as `PUT` does, for forms, which cannot send `PUT`."""
-    return await _change_environment(call)
+    return await _change_settings_of_seen_version(call)
 
 
-async def _change_environment(
+async def _change_settings_of_seen_version(
     call: ApiRequest[NoQuery, EnvironmentSettingsRequest],
 ) -> EnvironmentResponse:
     def require_seen_version(shown: environments.EnvironmentView) -> None:

@@ -110,7 +110,9 @@ async def apply_firewall_fix(
     fix_input = FirewallFixInput(
         resource=body.resource, requested_by=call.requester_name, environment_id=body.environment
     )
-    return _build_applied_fix_list(await manage_firewall_fixes.apply_fix(services(), fix_input))
+    return _build_applied_fix_list_response(
+        await manage_firewall_fixes.apply_fix(services(), fix_input)
+    )
 
 
 @endpoint(role=Role.OPERATOR, subject=read_firewall_fixes)
@@ -122,10 +124,14 @@ async def revert_firewall_fix(
     fix_input = FirewallFixInput(
         resource=body.resource, requested_by=call.requester_name, force=body.force
     )
-    return _build_applied_fix_list(await manage_firewall_fixes.revert_fix(services(), fix_input))
+    return _build_applied_fix_list_response(
+        await manage_firewall_fixes.revert_fix(services(), fix_input)
+    )
 
 
-def _build_applied_fix_list(found: list[FirewallFixRecord]) -> ItemListResponse[AppliedFixResponse]:
+def _build_applied_fix_list_response(
+    found: list[FirewallFixRecord],
+) -> ItemListResponse[AppliedFixResponse]:
     return ItemListResponse[AppliedFixResponse](
         items=tuple(map(AppliedFixResponse.model_validate, found))
     )

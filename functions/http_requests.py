@@ -29,13 +29,13 @@ FORM_CONTEXT = "form"
 KEY_PARAMETERS = frozenset({"code", "clientid"})
 
 
-def _convert_to_whole_number(number: object) -> object:
+def _convert_whole_float_to_int(number: object) -> object:
     """Convert a whole float such as 5.0 to int, because JSON does not distinguish the two types."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 #: After the bounds of a number, which a schema would otherwise omit.
-WHOLE_NUMBER = BeforeValidator(_convert_to_whole_number)
+WHOLE_NUMBER = BeforeValidator(_convert_whole_float_to_int)
 _ID_FORM = "Use 1 to 80 letters, digits and dashes."
 type Id = Annotated[str, TextPattern(IDENTIFIER, _ID_FORM)]
 #: A text that is stored; signatures of trigger URLs in it are redacted.

@@ -211,7 +211,9 @@ class PlanResponse(ApiResponse):
     external_hosts: tuple[ExternalHostResponse, ...]
 
 
-def build_plan_list(found: Iterable[PlanView], owner: str = "") -> ItemListResponse[PlanResponse]:
+def build_plan_list_response(
+    found: Iterable[PlanView], owner: str = ""
+) -> ItemListResponse[PlanResponse]:
     """Return the plans of a remediation, with only the flows of `owner` if it is not empty."""
     return ItemListResponse[PlanResponse](
         items=tuple(_build_plan_response(plan, owner) for plan in found)

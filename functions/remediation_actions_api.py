@@ -7,7 +7,7 @@ from functions.plan_models import (
     ApproveRequest,
     UrlSecretRequest,
     UrlSecretResponse,
-    build_plan_list,
+    build_plan_list_response,
 )
 from functions.remediation_models import (
     ApprovalResponse,
@@ -35,7 +35,7 @@ async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> Appr
     """
     body, identity = call.body, call.id.lower()
     if IF_MATCH in call.headers:
-        call.require_seen_version(build_plan_list(await show_plan(services(), identity)))
+        call.require_seen_version(build_plan_list_response(await show_plan(services(), identity)))
     approval = ApprovalInput(
         versions=body.versions,
         excluded_flow_ids=body.excluded_flow_ids,

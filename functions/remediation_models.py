@@ -78,7 +78,7 @@ class FlowSelection(RequestModel):
 
     @field_validator("flow_ids")
     @classmethod
-    def _reject_empty(cls, flow_ids: tuple[str, ...]) -> tuple[str, ...]:
+    def _reject_empty_flow_ids(cls, flow_ids: tuple[str, ...]) -> tuple[str, ...]:
         if not flow_ids:
             raise ValueError("Name at least one flow, or omit the member to select all flows.")
         return flow_ids

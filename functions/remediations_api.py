@@ -8,7 +8,7 @@ from functions.endpoints import HTML, JSON, ApiRequest, endpoint
 from functions.http_headers import IDEMPOTENCY_KEY, LOCATION
 from functions.http_requests import NoBody, NoQuery
 from functions.http_responses import ItemListResponse, build_json_response
-from functions.plan_models import PlanQuery, PlanResponse, build_plan_list
+from functions.plan_models import PlanQuery, PlanResponse, build_plan_list_response
 from functions.problems import BadRequest, FieldError
 from functions.remediation_models import (
     RemediationDetailQuery,
@@ -128,7 +128,7 @@ async def show_plan(
         asked = f"?environment={query.environment}" if query.environment else ""
         there = f"/api/dashboard/remediations/{identity}/plan{asked}"
         return func.HttpResponse(status_code=302, headers={"Location": there})
-    return build_plan_list(found, query.owner or "")
+    return build_plan_list_response(found, query.owner or "")
 
 
 async def _choose_idempotency_key(call: ApiRequest[NoQuery, StartRemediationRequest]) -> str:

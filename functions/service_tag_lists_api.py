@@ -59,7 +59,7 @@ async def list_service_tag_list_versions(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[ServiceTagListVersionResponse]:
     """Return the versions of the service tag list from the last 90 days. Reads stored rows only."""
-    return _build_version_list(await list_known_versions(services()))
+    return _build_version_list_response(await list_known_versions(services()))
 
 
 @endpoint(role=Role.OPERATOR, subject=read_service_tag_lists)
@@ -67,10 +67,10 @@ async def refresh_service_tag_list(
     _call: ApiRequest[NoQuery, NoBody],
 ) -> ItemListResponse[ServiceTagListVersionResponse]:
     """Read Microsoft's service tag list now, as the daily check does, and return the versions."""
-    return _build_version_list(await refresh(services()))
+    return _build_version_list_response(await refresh(services()))
 
 
-def _build_version_list(
+def _build_version_list_response(
     found: Sequence[ServiceTagListVersion],
 ) -> ItemListResponse[ServiceTagListVersionResponse]:
     items = tuple(ServiceTagListVersionResponse.model_validate(one) for one in found)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from functions.dashboard.page_layout import PageContext, render_page
-from functions.dashboard.titles import compute_natural_key
+from functions.dashboard.titles import compute_natural_sort_key
 from shared.domain.audit import AuditEntry
 from shared.domain.audit_text import (
     AuditResult,
@@ -106,7 +106,7 @@ def build_audit_page(
     most_exported: int,
 ) -> str:
     environments = sorted(
-        names.environments.items(), key=lambda one: compute_natural_key(one[1] or one[0])
+        names.environments.items(), key=lambda one: compute_natural_sort_key(one[1] or one[0])
     )
     asked = choice.parameters.get("environment", "")
     if asked and asked not in names.environments:

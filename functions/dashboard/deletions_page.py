@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from functions.dashboard.page_actions import PageAction, build_page_action
 from functions.dashboard.page_layout import PageContext, render_page
-from functions.dashboard.titles import compute_natural_key
+from functions.dashboard.titles import compute_natural_sort_key
 from shared.domain.jobs.deletion import Deletion, describe_consequences
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.deletion_text import NEXT_STEPS, WHY_DELETE, describe_deletion_result
@@ -131,7 +131,7 @@ def build_deletions_page(
         states=tuple(DeletionState),
         environments=sorted(
             ((one, found.names.get(one, one)) for one in environments),
-            key=lambda one: compute_natural_key(one[1]),
+            key=lambda one: compute_natural_sort_key(one[1]),
         ),
         names=found.names,
         undeleted_counts=found.undeleted_counts,
@@ -182,7 +182,7 @@ def _build_group_cards(
             }
             yield GroupCard(
                 group=group,
-                environments=", ".join(sorted(names, key=compute_natural_key)),
+                environments=", ".join(sorted(names, key=compute_natural_sort_key)),
                 states=tuple(
                     (_LOOKS[state][0], f"{number:,} {state}", _LOOKS[state][1])
                     for state, number in group.states.items()
@@ -260,4 +260,4 @@ def _build_undeleted_groups(
 
 def _format_names(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(sorted(names, key=compute_natural_key)[:_NAMED]) + more
+    return ", ".join(sorted(names, key=compute_natural_sort_key)[:_NAMED]) + more

@@ -100,9 +100,9 @@ def list_environment_actions(one: KnownEnvironment, principal: Principal) -> lis
     ]
 
 
-def list_policy_actions(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
+def list_approval_policy_actions(one: KnownEnvironment, principal: Principal) -> list[PageAction]:
     return [
-        build_policy_action(one.environment_id, one.name, principal, policy)
+        build_approval_policy_action(one.environment_id, one.name, principal, policy)
         for policy in ApprovalPolicy
         if policy is not one.settings.approval_policy
     ]
@@ -162,7 +162,7 @@ def _list_effects_of_remediation(one: KnownEnvironment) -> list[str]:
     return does
 
 
-def build_policy_action(
+def build_approval_policy_action(
     environment_id: str, name: str, principal: Principal, policy: ApprovalPolicy
 ) -> PageAction:
     """Return the action that sets an environment's approval policy. `name` is that of the

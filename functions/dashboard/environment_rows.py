@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from functions.dashboard.titles import compute_natural_key
+from functions.dashboard.titles import compute_natural_sort_key
 from shared.domain.jobs.environment_states import ENVIRONMENT_STATES, EnvironmentJobState
 from shared.domain.plans.display_text import count_undecided_flows, describe_why_not_migrated
 from shared.domain.plans.environment_status import EnvironmentStatus
@@ -76,7 +76,9 @@ def build_environment_row(one: EnvironmentStatus, situation: Situation) -> Envir
 
 def sort_environment_rows(rows: Iterable[EnvironmentRow]) -> list[EnvironmentRow]:
     """Return the rows sorted by urgency, then by name."""
-    return sorted(rows, key=lambda row: (_ORDER.index(row.look), compute_natural_key(row.name)))
+    return sorted(
+        rows, key=lambda row: (_ORDER.index(row.look), compute_natural_sort_key(row.name))
+    )
 
 
 def _describe_environment_state(

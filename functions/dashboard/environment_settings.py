@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from functions.dashboard.environment_actions import (
     POLICY_WORDS,
     format_maintenance_window,
-    list_policy_actions,
+    list_approval_policy_actions,
 )
 from functions.dashboard.page_actions import FormInput, PageAction, build_page_action
 from functions.dashboard.solution_setting import (
     format_solution_setting,
     list_solution_setting_actions,
 )
-from functions.dashboard.titles import compute_natural_key
+from functions.dashboard.titles import compute_natural_sort_key
 from shared.domain.environment import UrlSecretUse
 from shared.domain.principal import Principal
 from shared.steps.flows.observed_callers import MOST_READ
@@ -53,7 +53,7 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
         SettingLine(
             title="The app may",
             values=[(POLICY_WORDS[settings.approval_policy].lower(), False)],
-            actions=list_policy_actions(one, principal),
+            actions=list_approval_policy_actions(one, principal),
         ),
         SettingLine(
             title="Flow limit",
@@ -132,7 +132,7 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
 
 def _list_flow_values(flows: Collection[str], names: Mapping[str, str]) -> list[tuple[str, bool]]:
     found = [(names.get(one, one), one not in names) for one in flows]
-    return sorted(found, key=lambda one: compute_natural_key(one[0]))
+    return sorted(found, key=lambda one: compute_natural_sort_key(one[0]))
 
 
 def _build_setting_change_action(

@@ -19,7 +19,7 @@ from functions.dashboard.kill_switch import adapt_action_to_kill_switch, build_s
 from functions.dashboard.page_actions import PageAction
 from functions.dashboard.page_layout import PageContext, render_page
 from functions.dashboard.support_requests_page import build_draft_url, describe_support_request
-from functions.dashboard.titles import compute_natural_key
+from functions.dashboard.titles import compute_natural_sort_key
 from shared.domain.environment import PolicyLinkStatus
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.plans.pending_actions import format_count
@@ -79,7 +79,7 @@ def build_environments_page(
         found.items,
         key=lambda one: (
             order.get(one.environment_id, len(order)),
-            compute_natural_key(one.name),
+            compute_natural_sort_key(one.name),
         ),
     )
     cards = [

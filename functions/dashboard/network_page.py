@@ -87,7 +87,7 @@ class ListRow:
 def build_network_page(view: PageContext, status: NetworkStatus, choice: FirewallChoice) -> str:
     found = select_firewalls(status.firewalls, choice.status, choice.search)
     counts = {one: sum(each.status is one for each in status.firewalls) for one in FirewallStatus}
-    lists = [_build_list_row(one) for one in status.versions]
+    lists = [_build_tag_list_row(one) for one in status.versions]
     return render_page(
         "network",
         view,
@@ -95,7 +95,7 @@ def build_network_page(view: PageContext, status: NetworkStatus, choice: Firewal
         here=HERE,
         status=status,
         headline=_build_headline(view, status),
-        unread_for=_find_age_of_unread_list(view, status),
+        unread_for=_find_age_of_outdated_tag_list(view, status),
         rows=[
             _build_firewall_row(one)
             for one in found[choice.start : choice.start + FIREWALLS_ON_PAGE]
@@ -131,7 +131,7 @@ def _list_firewall_cells(one: IncompleteFirewall) -> Iterator[object]:
 
 
 def _build_headline(view: PageContext, status: NetworkStatus) -> Headline:
-    lead = _describe_newest_list(status.versions)
+    lead = _describe_newest_tag_list(status.versions)
     kinds = [one.status for one in status.firewalls]
     if blocking := kinds.count(FirewallStatus.BLOCKING):
         blocks = "blocks" if blocking == 1 else "block"
@@ -144,7 +144,7 @@ def _build_headline(view: PageContext, status: NetworkStatus) -> Headline:
         misses = "misses" if incomplete == 1 else "miss"
         text = f"{format_count(incomplete, 'firewall')} {misses} address ranges, no flow is blocked"
         return Headline(look="wait", text=text, lead=lead)
-    if age := _find_age_of_unread_list(view, status):
+    if age := _find_age_of_outdated_tag_list(view, status):
         text = f"Microsoft's list was last read {format_span(age)} ago"
         return Headline(look="wait", text=text, lead=lead)
     if status.unknowns:
@@ -182,14 +182,14 @@ def _build_retry_actions(status: NetworkStatus, principal: Principal) -> list[Pa
     return retries
 
 
-def _find_age_of_unread_list(view: PageContext, status: NetworkStatus) -> timedelta | None:
+def _find_age_of_outdated_tag_list(view: PageContext, status: NetworkStatus) -> timedelta | None:
     if not status.versions:
         return None
     age = view.now - status.versions[0].last_checked_at
     return age if age > SWEEP_IS_MISSING else None
 
 
-def _describe_newest_list(versions: Sequence[ServiceTagListVersion]) -> str:
+def _describe_newest_tag_list(versions: Sequence[ServiceTagListVersion]) -> str:
     if not versions:
         return "The app has not read Microsoft's service tag list yet. The daily check reads it."
     newest = f"Microsoft's newest list is {versions[0].change_number}"
@@ -209,7 +209,7 @@ def _format_change_count(version: ServiceTagListVersion) -> str:
     return f"{format_count(added, 'range')} added, {removed} removed"
 
 
-def _build_list_row(version: ServiceTagListVersion) -> ListRow:
+def _build_tag_list_row(version: ServiceTagListVersion) -> ListRow:
     if version.previous_change_number is None:
         return ListRow(version=version, words="no earlier list to compare with")
     if not version.changes:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from functions.dashboard.plan_rows import PlanGraph, PlanRow
-from functions.dashboard.titles import compute_natural_key, find_repeated_titles
+from functions.dashboard.titles import compute_natural_sort_key, find_repeated_titles
 from shared.domain.plans.dependency_graph import DependencyGraph
 from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.plan_outlook import FlowOutlook, Outlook
@@ -41,7 +41,7 @@ def group_plan_rows(
 
     def compute_group_sort_key(group: Sequence[str]) -> tuple[int, list[tuple[bool, int, str]]]:
         rank = min(_RANKS[outlooks[flow].outlook] for flow in group)
-        return rank, compute_natural_key(by_id[group[0]].display_name)
+        return rank, compute_natural_sort_key(by_id[group[0]].display_name)
 
     in_order = sorted(
         (_sort_callers_first(group, graph) for group in graph.dependent_groups),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from urllib.parse import urlencode
 
-from functions.dashboard.environment_actions import build_policy_action
+from functions.dashboard.environment_actions import build_approval_policy_action
 from functions.dashboard.kill_switch import adapt_action_to_kill_switch, build_stop_banner
 from functions.dashboard.owner_lists import get_owner_name
 from functions.dashboard.page_actions import PageAction, build_approval_action
@@ -192,7 +192,7 @@ class ShownPlan:
     @cached_property
     def permit_action(self) -> PageAction:
         """Return the action that lets the app change the environment after approvals."""
-        action = build_policy_action(
+        action = build_approval_policy_action(
             self.job.environment_id, self.title, self.view.principal, ApprovalPolicy.REQUIRED
         )
         return replace(action, title=f"Permit changes in {self.title}")

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 
 from functions.dashboard.owner_lists import AbsentOwners, count_absent_owners
-from functions.dashboard.titles import compute_natural_key
+from functions.dashboard.titles import compute_natural_sort_key
 from shared.domain.callers.caller import RESTARTING_KINDS
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_job import MigrationMethod
@@ -142,7 +142,7 @@ class PlanSummary:
                 titles=tuple(find_unknown_by_text(text).title for text in texts),
                 consequence=consequence,
                 flow_count=len(names),
-                flow_names=tuple(sorted(names, key=compute_natural_key)[:_NAMED]),
+                flow_names=tuple(sorted(names, key=compute_natural_sort_key)[:_NAMED]),
             )
             for (consequence, names), texts in alike.items()
         ]

@@ -95,12 +95,12 @@ def _describe_state(shown: RemediationView) -> tuple[str, str]:
     left = sum(progress.not_migrated.values())
     if progress.state is RemediationState.COMPLETED and left:
         return look, f"{words} · {left:,} not migrated"
-    if since := _find_start_of_block(shown):
+    if since := _find_blocked_since(shown):
         return "person", f"Blocked since {format_moment(since)}"
     return look, words
 
 
-def _find_start_of_block(shown: RemediationView) -> datetime | None:
+def _find_blocked_since(shown: RemediationView) -> datetime | None:
     jobs = (*shown.environment_jobs, *shown.flow_jobs)
     times = [job.reason_since for job in jobs if job.needs_action]
     return min(filter(None, times), default=None)

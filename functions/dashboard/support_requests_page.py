@@ -58,7 +58,7 @@ def build_support_requests_page(
         open_count=count,
         lines=[_build_request_line(one, view) for one in every],
         title=TITLES[shown.request.kind] if shown else "",
-        where=_format_place(shown.request) if shown else "",
+        where=_format_environment_name(shown.request) if shown else "",
         draft=shown.draft if shown else None,
     )
 
@@ -70,7 +70,7 @@ def build_draft_url(kind: str, environment_id: str) -> str:
 def _build_request_line(request: SupportRequest, view: PageContext) -> RequestLine:
     return RequestLine(
         title=TITLES[request.kind],
-        where=_format_place(request),
+        where=_format_environment_name(request),
         look=_LOOKS[request.find_state(view.now)],
         state=describe_support_request(request, view.now),
         note=COUNTED_FROM if request.count_days_left(view.now) is not None else "",
@@ -79,7 +79,7 @@ def _build_request_line(request: SupportRequest, view: PageContext) -> RequestLi
     )
 
 
-def _format_place(request: SupportRequest) -> str:
+def _format_environment_name(request: SupportRequest) -> str:
     return request.environment_name or request.environment_id or "All environments"
 
 

@@ -18,7 +18,7 @@ def shorten_workflow_id(workflow_id: str) -> str:
     return workflow_id[:_LENGTH]
 
 
-def compute_natural_key(text: str) -> list[tuple[bool, int, str]]:
+def compute_natural_sort_key(text: str) -> list[tuple[bool, int, str]]:
     """Return a sort key by which `Flow 2` comes before `Flow 10`."""
     return [
         (part.isdecimal(), int(part) if part.isdecimal() else 0, part)

@@ -4,7 +4,7 @@ import pytest
 
 from functions.dashboard.plan_groups import ROWS_ON_PAGE, group_plan_rows, split_groups_into_pages
 from functions.dashboard.plan_rows import PlanRow
-from functions.dashboard.titles import compute_natural_key
+from functions.dashboard.titles import compute_natural_sort_key
 from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.plans.plan_item import PlanItem, PlannedAction, PlannedCaller
 from shared.domain.plans.plan_outlook import build_outlooks
@@ -67,7 +67,7 @@ def test_row_names_all_flows_that_are_excluded_with_it() -> None:
 
 @pytest.mark.parametrize(("text", "later"), [("Flow 2", "flow 10"), ("a", "B"), ("1", "a")])
 def test_names_are_in_natural_order(text: str, later: str) -> None:
-    assert compute_natural_key(text) < compute_natural_key(later)
+    assert compute_natural_sort_key(text) < compute_natural_sort_key(later)
 
 
 def test_pages_keep_dependent_flows_together_unless_they_fill_more_than_a_page() -> None:
