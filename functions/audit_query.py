@@ -3,9 +3,7 @@
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Literal
 
-from pydantic import StringConstraints
-
-from functions.http_requests import RequestModel
+from functions.http_requests import RequestModel, Search
 from shared.domain.audit import AuditFilter
 from shared.domain.audit_text import AuditResult
 from shared.domain.ids import normalize_environment_id
@@ -34,7 +32,7 @@ class AuditFilterQuery(RequestModel):
     """Which entries of the audit log to return. An empty parameter selects all."""
 
     #: Part of a name, or an object id.
-    who: Annotated[str, StringConstraints(max_length=200)] = ""
+    who: Search = ""
     #: Name of an operation, such as `approve_remediation`.
     operation: Annotated[
         str,

@@ -1,9 +1,6 @@
 """API: the Callers page of the dashboard."""
 
-from typing import Annotated
-
 import azure.functions as func
-from pydantic import Field, StringConstraints
 
 from functions.caller_lines import parse_caller_lines
 from functions.dashboard.caller_file_page import build_caller_file_page
@@ -12,7 +9,7 @@ from functions.dashboard.page_layout import PageContext
 from functions.declared_caller_models import CallerFileRequest
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LIVE_SECTIONS
-from functions.http_requests import NoBody, NoQuery
+from functions.http_requests import Count, NoBody, NoQuery, Search
 from functions.http_responses import build_page_response
 from functions.page_query import PageQuery, build_live_page_response, build_page_context
 from shared.bootstrap import services
@@ -30,9 +27,9 @@ class CallersPageQuery(PageQuery):
     #: Callers with a flow in this state.
     state: CalledFlowState | None = None
     #: Part of the name of a caller, its owner or a flow.
-    search: Annotated[str, StringConstraints(max_length=200)] = ""
+    search: Search = ""
     #: Number of callers before this page.
-    start: Annotated[int, Field(ge=0)] = 0
+    start: Count = 0
 
 
 @endpoint(role=Role.READER, media_types=(HTML,), headers=(LIVE_SECTIONS,))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import azure.functions as func
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
 from functions.dashboard.diagrams import DiagramFilter
 from functions.dashboard.environments import build_environments_page
@@ -18,7 +18,7 @@ from functions.dashboard.remediation_list import build_remediations_page
 from functions.dashboard.remediation_page import RemediationPageChoice, build_remediation_page
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LIVE_SECTIONS
-from functions.http_requests import NoBody, NoQuery, Text
+from functions.http_requests import Count, NoBody, NoQuery, Search, Text
 from functions.page_query import (
     PageQuery,
     build_live_page_response,
@@ -53,7 +53,7 @@ class EnvironmentsPageQuery(PageQuery):
     #: Also list the environments that only the platform knows.
     all_environments: bool = False
     #: Number of environments before this page.
-    start: Annotated[int, Field(ge=0)] = 0
+    start: Count = 0
 
 
 class ListPageQuery(PageQuery, PagedQuery):
@@ -68,22 +68,22 @@ class RemediationPageQuery(PageQuery):
     #: The reason code of a blocked flow; `needs_changes`: flows that need changes first.
     reason_code: Annotated[str, StringConstraints(max_length=100)] = ""
     #: Part of a flow's name or id.
-    search: Annotated[str, StringConstraints(max_length=200)] = ""
+    search: Search = ""
     #: Part of an owner's name, id or status, such as `disabled`. Reads every flow.
-    owner: Annotated[str, StringConstraints(max_length=200)] = ""
+    owner: Search = ""
     #: Number of matching flows before this page.
-    start: Annotated[int, Field(ge=0)] = 0
+    start: Count = 0
     #: Read every flow, so that the consequences of a rollback can be shown.
     undo: bool = False
     #: Which entries of the history to show: all, those that ask for a person (`person`), those of
     #: migrated flows (`done`), or those of environments. Reads every flow.
     history: Literal["", "all", "person", "done", "environment"] = ""
     #: Number of matching entries before the page of the history.
-    history_start: Annotated[int, Field(ge=0)] = 0
+    history_start: Count = 0
     #: A flow whose group of dependent flows is shown alone. Reads every flow, as the next one.
     group: Annotated[str, StringConstraints(max_length=100)] = ""
     #: Number of groups of dependent flows before the page of groups.
-    groups_start: Annotated[int, Field(ge=0)] = 0
+    groups_start: Count = 0
     #: Name of a firewall issue; read its firewall again and propose a fix for `environment`.
     firewall_fix: Text | None = None
     environment: EnvironmentId | None = None

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, StringConstraints
+from pydantic import AfterValidator, AwareDatetime
 
 from functions.audit_query import IdPart
-from functions.http_requests import RequestModel, Text
+from functions.http_requests import RequestModel, Search, Text
 from functions.http_responses import ApiResponse
 from functions.original_models import DeletionResponse, RunArchiveResponse, SupportWindowResponse
 from functions.paging import PagedQuery, PageResponse
@@ -140,7 +140,7 @@ class DeletionFilterQuery(RequestModel):
     #: An id or its beginning.
     remediation: IdPart = ""
     #: Part of the original's name or id.
-    search: Annotated[str, StringConstraints(max_length=200)] = ""
+    search: Search = ""
 
     @property
     def filter(self) -> DeletionFilter:

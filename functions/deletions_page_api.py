@@ -1,9 +1,6 @@
 """API: the Deletions page of the dashboard."""
 
-from typing import Annotated
-
 import azure.functions as func
-from pydantic import Field
 
 from functions.dashboard.deletions_page import (
     DeletionChoice,
@@ -13,7 +10,7 @@ from functions.dashboard.deletions_page import (
 from functions.deletion_models import DeletionFilterQuery
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LIVE_SECTIONS
-from functions.http_requests import NoBody
+from functions.http_requests import Count, NoBody
 from functions.page_query import PageQuery, build_live_page_response, build_page_context
 from shared.bootstrap import services
 from shared.domain.principal import Role
@@ -31,7 +28,7 @@ class DeletionsPageQuery(PageQuery, DeletionFilterQuery):
     #: Show the retired originals of `environment` that have no deletion.
     undeleted: bool = False
     #: Number of originals before this page.
-    start: Annotated[int, Field(ge=0)] = 0
+    start: Count = 0
 
 
 @endpoint(role=Role.READER, media_types=(HTML,), headers=(LIVE_SECTIONS,))

@@ -38,6 +38,9 @@ def _convert_whole_float_to_int(number: object) -> object:
 WHOLE_NUMBER = BeforeValidator(_convert_whole_float_to_int)
 _ID_FORM = "Use 1 to 80 letters, digits and dashes."
 type Id = Annotated[str, TextPattern(IDENTIFIER, _ID_FORM)]
+#: A part of a name or id to search for.
+Search = Annotated[str, StringConstraints(max_length=200)]
+Count = Annotated[int, Field(ge=0)]
 #: A text that is stored; signatures of trigger URLs in it are redacted.
 type Text = Annotated[
     str,

@@ -1,12 +1,10 @@
 """API: the firewalls that do not allow all addresses of copies."""
 
 from datetime import datetime
-from typing import Annotated, Literal
-
-from pydantic import StringConstraints
+from typing import Literal
 
 from functions.endpoints import ApiRequest, endpoint
-from functions.http_requests import NoBody, RequestModel
+from functions.http_requests import NoBody, RequestModel, Search
 from functions.http_responses import ApiResponse, ItemListResponse
 from functions.remediation_models import UnreadableRowResponse
 from shared.bootstrap import services
@@ -21,7 +19,7 @@ class FirewallsQuery(RequestModel):
     #: Only firewalls with this status.
     status: Literal[""] | FirewallStatus = ""
     #: Part of a firewall's name or kind, or of the name or id of an environment.
-    search: Annotated[str, StringConstraints(max_length=200)] = ""
+    search: Search = ""
 
 
 class ConcernedEnvironmentResponse(ApiResponse):

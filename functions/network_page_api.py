@@ -1,15 +1,14 @@
 """API: the Network page of the dashboard."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import azure.functions as func
-from pydantic import Field
 
 from functions.csv_file import CSV
 from functions.dashboard.network_page import FirewallChoice, build_firewalls_csv, build_network_page
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LIVE_SECTIONS
-from functions.http_requests import NoBody
+from functions.http_requests import Count, NoBody
 from functions.http_responses import build_download_response
 from functions.network_api import FirewallsQuery
 from functions.page_query import PageQuery, build_live_page_response, read_page_context
@@ -22,7 +21,7 @@ class NetworkPageQuery(PageQuery, FirewallsQuery):
     """Which firewalls the Network page shows, and in which format."""
 
     #: Number of matching firewalls before this page.
-    start: Annotated[int, Field(ge=0)] = 0
+    start: Count = 0
     #: Return every matching firewall as a CSV file.
     export: Literal["", "csv"] = ""
 

@@ -1,16 +1,15 @@
 """Read the query that all pages share, and build the context and response of a page."""
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Literal
 
 import azure.functions as func
-from pydantic import Field
 
 from functions.dashboard.live_sections import select_changed_sections
 from functions.dashboard.page_layout import PageContext
 from functions.endpoints import ApiRequest
 from functions.http_headers import LIVE_SECTIONS
-from functions.http_requests import NoBody, RequestModel
+from functions.http_requests import Count, NoBody, RequestModel
 from functions.http_responses import build_page_response
 from shared.bootstrap import services
 from shared.steps.write_permission import find_kill_switch
@@ -45,7 +44,7 @@ class PageQuery(RequestModel):
         "solution-setting-revert",
         "url-secrets",
     ] = ""
-    flow_count: Annotated[int, Field(ge=0)] = 0
+    flow_count: Count = 0
 
 
 def build_page_context[Q: PageQuery, B: RequestModel](call: ApiRequest[Q, B]) -> PageContext:

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from functions.dashboard.plan_page import PlanChoice, ShownPlan, build_plan_page
 from functions.endpoints import HTML, ApiRequest, endpoint
 from functions.http_headers import LOCATION
-from functions.http_requests import Id, NoBody, RequestModel
+from functions.http_requests import Id, NoBody, RequestModel, Search
 from functions.http_responses import build_page_response
 from functions.page_query import PageQuery, build_page_context, read_page_context
 from functions.plan_models import Flows
@@ -23,8 +23,6 @@ from shared.html_pages import read_style
 from shared.use_cases.read_remediation_rows import get_remediation, reject_self_approval
 from shared.use_cases.show_remediation import show_plan
 from shared.validation_text import TextPattern
-
-type Search = Annotated[str, StringConstraints(max_length=200)]
 
 
 class PlanPageQuery(PageQuery):

@@ -1,12 +1,10 @@
 """API: the settings of the app, without secrets."""
 
-from typing import Annotated, Literal
-
-from pydantic import StringConstraints
+from typing import Literal
 
 from functions.assessments_api import FindingResponse
 from functions.endpoints import ApiRequest, endpoint
-from functions.http_requests import NoBody, RequestModel
+from functions.http_requests import NoBody, RequestModel, Search
 from functions.http_responses import ApiResponse, ItemListResponse
 from shared.bootstrap import services
 from shared.domain.principal import Role
@@ -19,7 +17,7 @@ class SettingsQuery(RequestModel):
     #: Only settings with this status.
     status: Literal[""] | SettingStatus = ""
     #: Part of a setting's name or meaning.
-    search: Annotated[str, StringConstraints(max_length=200)] = ""
+    search: Search = ""
 
 
 class SettingResponse(ApiResponse):
