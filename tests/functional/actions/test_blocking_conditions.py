@@ -4,7 +4,6 @@ import pytest
 
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.plans.plan_item import PlannedAction
 from shared.errors import IssueNotFound
 from shared.settings import Settings
@@ -13,6 +12,7 @@ from shared.use_cases.set_kill_switch import set_kill_switch
 from shared.use_cases.show_remediation import show_plan
 from tests.fakes import definition_builder as define
 from tests.functional.scenarios.disturbance import disturb
+from tests.functional.scenarios.firewall_scenario import build_erp_firewall
 from tests.functional.scenarios.remediation_scenario import (
     Scenario,
     plan_and_approve,
@@ -194,14 +194,14 @@ async def test_job_is_blocked_until_firewall_allows_the_tag_and_a_person_retries
     scenario.build.add_http_flow(
         "Orders", {"Call": define.build_http_action("https://erp.contoso.example/")}
     )
-    firewall = _build_firewall("erp", ())
+    firewall = build_erp_firewall()
     scenario.world.firewalls = [firewall]
     scenario.world.service_tags = _list_service_tags(scenario)
     await plan_remediation(scenario)
 
     await scenario.approve(run=HOUR)
     blocked = await scenario.read_job("Orders")
-    scenario.world.firewalls = [_build_firewall("erp", ("PowerPlatformPlex",))]
+    scenario.world.firewalls = [build_erp_firewall("PowerPlatformPlex")]
     await scenario.retry()
 
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "firewall_denies")
@@ -214,7 +214,7 @@ async def test_job_continues_after_its_firewall_issue_is_ignored() -> None:
     scenario.build.add_http_flow(
         "Orders", {"Call": define.build_http_action("https://erp.contoso.example/")}
     )
-    scenario.world.firewalls = [_build_firewall("erp", ())]
+    scenario.world.firewalls = [build_erp_firewall()]
     scenario.world.service_tags = _list_service_tags(scenario)
     await plan_remediation(scenario)
     await scenario.approve(run=HOUR)
@@ -246,7 +246,7 @@ async def test_plan_lists_external_hosts_with_flows_and_address_ranges() -> None
     scenario.build.add_http_flow(
         "Bookings", {"Call": define.build_http_action("https://erp.contoso.example/")}
     )
-    scenario.world.firewalls = [_build_firewall("erp", ("PowerPlatformPlex",))]
+    scenario.world.firewalls = [build_erp_firewall("PowerPlatformPlex")]
     scenario.world.service_tags = _list_service_tags(scenario)
     await plan_remediation(scenario)
 
@@ -262,7 +262,7 @@ async def test_plan_lists_external_hosts_with_flows_and_address_ranges() -> None
 async def test_settings_accept_an_ignored_issue_that_no_longer_exists() -> None:
     """A client may send settings back that contain the name of a resolved issue."""
     scenario = Scenario()
-    scenario.world.firewalls = [_build_firewall("erp", ())]
+    scenario.world.firewalls = [build_erp_firewall()]
     scenario.world.service_tags = _list_service_tags(scenario)
     scenario.build.apply_key()
     await scenario.opt_in()
@@ -271,7 +271,7 @@ async def test_settings_accept_an_ignored_issue_that_no_longer_exists() -> None:
 
     first = {"ignored_issues": {gap: "shut on purpose"}}
     await change_environment(scenario.services, environment_id, first)
-    scenario.world.firewalls = [_build_firewall("erp", ("PowerPlatformPlex",))]
+    scenario.world.firewalls = [build_erp_firewall("PowerPlatformPlex")]
     again = {"ignored_issues": {gap: "shut on purpose, as before"}}
     shown = await change_environment(scenario.services, environment_id, again)
 
@@ -283,7 +283,7 @@ async def test_missing_optional_tag_is_a_finding_and_blocks_no_flow() -> None:
     scenario.build.add_http_flow(
         "Orders", {"Call": define.build_http_action("https://erp.contoso.example/")}
     )
-    scenario.world.firewalls = [_build_firewall("erp", ("PowerPlatformPlex",))]
+    scenario.world.firewalls = [build_erp_firewall("PowerPlatformPlex")]
     scenario.world.service_tags = {
         **_list_service_tags(scenario),
         "PowerPlatformInfra.westeurope": ["20.3.0.0/24"],
@@ -306,7 +306,7 @@ async def test_missing_tag_that_a_setting_requires_blocks_the_flow() -> None:
     scenario.build.add_http_flow(
         "Orders", {"Call": define.build_http_action("https://erp.contoso.example/")}
     )
-    scenario.world.firewalls = [_build_firewall("erp", ("PowerPlatformPlex",))]
+    scenario.world.firewalls = [build_erp_firewall("PowerPlatformPlex")]
     scenario.world.service_tags = {
         **_list_service_tags(scenario),
         "PowerPlatformInfra.westeurope": ["20.3.0.0/24"],
@@ -315,24 +315,12 @@ async def test_missing_tag_that_a_setting_requires_blocks_the_flow() -> None:
 
     await scenario.approve(run=HOUR)
     blocked = await scenario.read_job("Orders")
-    scenario.world.firewalls = [_build_firewall("erp", ("PowerPlatformPlex", "PowerPlatformInfra"))]
+    scenario.world.firewalls = [build_erp_firewall("PowerPlatformPlex", "PowerPlatformInfra")]
     await scenario.retry()
 
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "firewall_denies")
     assert "PowerPlatformInfra.westeurope" in blocked.fix
     assert (await scenario.read_job("Orders")).state is FlowJobState.RETIRED
-
-
-def _build_firewall(name: str, sources: tuple[str, ...]) -> Firewall:
-    allowed = ("LogicApps", *sources)
-    return Firewall(
-        kind="app_service",
-        id=f"/firewalls/{name}",
-        name=name,
-        hosts=frozenset({"erp.contoso.example"}),
-        rules=(FirewallRule(name="flows", action=RuleAction.ALLOW, sources=allowed),),
-        default=RuleAction.DENY,
-    )
 
 
 def _list_service_tags(scenario: Scenario) -> dict[str, list[str]]:

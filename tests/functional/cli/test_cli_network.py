@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 from cmkflow.__main__ import app
 from cmkflow.api_client import ExitCode
 from shared.bootstrap import provide
-from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.use_cases.run_daily_check import run_daily_check
 from tests.fakes import definition_builder as define
 from tests.functional.cli.cli_app import serve_app
 from tests.functional.cli.terminal import run_in_terminal
 from tests.functional.scenarios.app_calls import TRIGGERS
+from tests.functional.scenarios.firewall_scenario import build_erp_firewall
 from tests.functional.scenarios.remediation_scenario import Scenario
 from tests.kinds.firewalls.network_security_group import build_security_group, build_security_rule
 
@@ -119,7 +119,7 @@ async def test_tag_changes_shows_changes_and_affected_firewalls() -> None:
         "Orders", {"Call": define.build_http_action("https://erp.contoso.example/")}
     )
     scenario.world.service_tags = {WEST: ["10.0.0.0/24"]}
-    scenario.world.firewalls = [_build_firewall("10.0.0.0/24")]
+    scenario.world.firewalls = [build_erp_firewall("10.0.0.0/24")]
     scenario.build.apply_key()
     await scenario.run_remediation()
     provide(scenario.services)
@@ -139,17 +139,6 @@ async def test_tag_changes_shows_changes_and_affected_firewalls() -> None:
     assert "PowerPlatformPlex" not in first.stdout
     for said in ("List 372", "(open)", WEST, "10.2.0.0/24", "! erp", scenario.remediation.id):
         assert said in shown.stdout
-
-
-def _build_firewall(*sources: str) -> Firewall:
-    return Firewall(
-        kind="app_service",
-        id="/firewalls/erp",
-        name="erp",
-        hosts=frozenset({"erp.contoso.example"}),
-        rules=(FirewallRule(name="flows", action=RuleAction.ALLOW, sources=sources),),
-        default=RuleAction.DENY,
-    )
 
 
 async def build_guarded_scenario() -> Scenario:

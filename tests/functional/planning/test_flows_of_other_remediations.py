@@ -11,7 +11,6 @@ from shared.bootstrap import provide
 from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.domain.plans.plan_item import NotMigratedReason, PlannedAction
 from shared.domain.plans.remediation import RemediationMode
 from shared.use_cases.change_remediation import cancel
@@ -22,19 +21,11 @@ from shared.use_cases.show_status import show_status
 from tests.fakes import definition_builder as define
 from tests.functional.app.notified_scenario import RecordingChannel
 from tests.functional.scenarios.app_calls import TRIGGERS
+from tests.functional.scenarios.firewall_scenario import ERP_HOST, build_erp_firewall
 from tests.functional.scenarios.page_visitor import Visitor
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 DAY = timedelta(days=1)
-HOST = "erp.contoso.example"
-FIREWALL = Firewall(
-    kind="app_service",
-    id="/firewalls/erp",
-    name="erp",
-    hosts=frozenset({HOST}),
-    rules=(FirewallRule(name="flows", action=RuleAction.ALLOW, sources=("LogicApps",)),),
-    default=RuleAction.DENY,
-)
 
 
 async def plan_daily_check(scenario: Scenario) -> str:
@@ -55,10 +46,10 @@ async def build_started_scenario(policy: ApprovalPolicy = ApprovalPolicy.REQUIRE
     scenario.driver.use_cases = TRIGGERS
     scenario.build.add_http_flow("Orders")
     scenario.build.add_http_flow(
-        "Post to ERP", {"Call": define.build_http_action(f"https://{HOST}/")}
+        "Post to ERP", {"Call": define.build_http_action(f"https://{ERP_HOST}/")}
     )
     scenario.world.service_tags = {"PowerPlatformPlex.WestEurope": ["20.1.0.0/24"]}
-    scenario.world.firewalls = [FIREWALL]
+    scenario.world.firewalls = [build_erp_firewall()]
     scenario.build.apply_key()
     await scenario.start_remediation()
     if policy is ApprovalPolicy.REQUIRED:

@@ -10,7 +10,6 @@ from shared.alerts import delete_settled_alerts
 from shared.domain.alert import Alert
 from shared.domain.flow import FlowRun
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.network.firewall import Firewall, FirewallRule, RuleAction
 from shared.errors import PlatformError, ServiceUnavailable
 from shared.use_cases.change_environment import ignore_issue
 from shared.use_cases.change_remediation import retry
@@ -20,28 +19,11 @@ from tests.fakes.flow_reports import FakeFlowReports
 from tests.fakes.run_jobs import run_flow
 from tests.fakes.runtime import FakeNotices
 from tests.fakes.tenant import FakeFlow, FakeRun
+from tests.functional.scenarios.firewall_scenario import ERP_HOST, build_erp_firewall
 from tests.functional.scenarios.remediation_scenario import Scenario, plan_remediation
 
-HOST = "erp.contoso.example"
 WEST = "PowerPlatformPlex.WestEurope"
 DAY = timedelta(days=1)
-
-
-def build_erp_firewall(*sources: str, hosts: frozenset[str] = frozenset({HOST})) -> Firewall:
-    """Return a firewall in front of these hosts that allows `sources` and the old addresses of
-    flows.
-    """
-    rule = FirewallRule(
-        name="flows", action=RuleAction.ALLOW, sources=("LogicApps.WestEurope", *sources)
-    )
-    return Firewall(
-        kind="app_service",
-        id="/firewalls/erp",
-        name="erp",
-        hosts=hosts,
-        rules=(rule,),
-        default=RuleAction.DENY,
-    )
 
 
 @pytest.fixture(params=Profile)
@@ -50,7 +32,7 @@ async def scenario(request: pytest.FixtureRequest) -> Scenario:
     third calls another.
     """
     scenario = Scenario(profile=request.param)
-    call = {"Call": define.build_http_action(f"https://{HOST}/")}
+    call = {"Call": define.build_http_action(f"https://{ERP_HOST}/")}
     for name in ("Orders", "Invoices"):
         scenario.build.add_http_flow(name, call)
     scenario.build.add_http_flow(
@@ -104,9 +86,9 @@ async def test_blocked_call_stops_retirements_for_its_host(
     )
     assert stopped["Labels"][0] is FlowJobState.RETIRED
     reason = (await scenario.read_job("Invoices")).message
-    assert f"The call of {HOST} by 'Call' in the copy of Orders was actively refused" in reason
+    assert f"The call of {ERP_HOST} by 'Call' in the copy of Orders was actively refused" in reason
     assert "erp denies addresses of PowerPlatformPlex.WestEurope" in reason
-    assert f"[refused_call:{HOST}]" in reason
+    assert f"[refused_call:{ERP_HOST}]" in reason
     assert [one.reason_code for one in scenario.fakes.notices.told].count(
         "outbound_call_blocked"
     ) == 1
@@ -142,7 +124,7 @@ async def test_successful_call_does_not_resolve_a_known_firewall_issue(scenario:
 
     environment = scenario.build.environment.id
     count = await ignore_issue(
-        scenario.services, environment, f"refused_call:{HOST}", "by the proxy"
+        scenario.services, environment, f"refused_call:{ERP_HOST}", "by the proxy"
     )
     await scenario.run(timedelta(days=1))
 
@@ -292,5 +274,5 @@ async def test_next_daily_check_reports_a_recorded_blocked_call(
     scenario.world.firewalls = [build_erp_firewall(WEST)]
     await run_daily_check(scenario.services, "goes on")
 
-    assert [one.host for one in noted] == [HOST]
+    assert [one.host for one in noted] == [ERP_HOST]
     assert [one.reason_code for one in scenario.fakes.notices.told] == ["outbound_call_blocked"]
