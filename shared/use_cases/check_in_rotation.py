@@ -65,17 +65,17 @@ async def check_in_rotation(
         left = left[len(some) :]
         if left:
             await table.upsert(replace(before, next_job_id=left[0]))
-    not_checked_count = [*left, *missed]
+    not_checked = [*left, *missed]
     await store_check_result(
         services,
         environment,
         look,
-        not_checked_count=len(not_checked_count),
+        not_checked_count=len(not_checked),
         of=len(flows),
-        first=not_checked_count[0] if not_checked_count else "",
+        first=not_checked[0] if not_checked else "",
         error=error,
     )
-    return len(not_checked_count)
+    return len(not_checked)
 
 
 async def store_check_result(

@@ -32,18 +32,12 @@ class EnvironmentStateProperties(TransitionProperties[EnvironmentJobState]):
     awaits_decision: bool
 
 
-def _build_pause_properties() -> EnvironmentStateProperties:
-    return EnvironmentStateProperties(
-        next=(),
-        next_actor=NextActor.PERSON,
-        resumes_later=True,
-        is_success=False,
-        remediation_state=RemediationState.BLOCKED,
-        awaits_decision=False,
-    )
-
-
 # fmt: off
+_PAUSE = EnvironmentStateProperties(
+    next=(),
+    next_actor=NextActor.PERSON, resumes_later=True, is_success=False,
+    remediation_state=RemediationState.BLOCKED, awaits_decision=False,
+)
 ENVIRONMENT_STATES: Mapping[EnvironmentJobState, EnvironmentStateProperties] = {
     EnvironmentJobState.ASSESSING: EnvironmentStateProperties(
         next=(EnvironmentJobState.COMPLETED, EnvironmentJobState.CANCELLED),
@@ -94,8 +88,8 @@ ENVIRONMENT_STATES: Mapping[EnvironmentJobState, EnvironmentStateProperties] = {
         next_actor=NextActor.NONE, resumes_later=False, is_success=True,
         remediation_state=RemediationState.COMPLETED, awaits_decision=False,
     ),
-    EnvironmentJobState.BLOCKED: _build_pause_properties(),
-    EnvironmentJobState.FAILED: _build_pause_properties(),
+    EnvironmentJobState.BLOCKED: _PAUSE,
+    EnvironmentJobState.FAILED: _PAUSE,
     EnvironmentJobState.CANCELLED: EnvironmentStateProperties(
         next=(),
         next_actor=NextActor.NONE, resumes_later=False, is_success=False,
