@@ -43,9 +43,9 @@ def find_flow(app: Adapters) -> Flow:
     return app.world.environment.workflows[HTTP_FLOW]
 
 
-async def read_call_traits(app: Adapters, *, limit: int = 20) -> list[CallTraits]:
+async def read_call_traits(app: Adapters) -> list[CallTraits]:
     since = app.world.tenant.clock.now() - timedelta(minutes=1)
-    reading = app.flow_reports.read_calls(ENVIRONMENT, HTTP_FLOW, since=since, limit=limit)
+    reading = app.flow_reports.read_calls(ENVIRONMENT, HTTP_FLOW, since=since, limit=20)
     return [one.traits async for one in reading]
 
 

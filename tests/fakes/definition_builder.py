@@ -70,9 +70,9 @@ def build_http_trigger(*, authentication: str = "All", relative_path: str = "") 
     return build_request_trigger("Http", **inputs)
 
 
-def build_recurrence_trigger(frequency: str = "Hour", interval: int = 1) -> Json:
+def build_recurrence_trigger(frequency: str = "Hour") -> Json:
     """Return a recurrence trigger without a start time."""
-    return {"type": "Recurrence", "recurrence": {"frequency": frequency, "interval": interval}}
+    return {"type": "Recurrence", "recurrence": {"frequency": frequency, "interval": 1}}
 
 
 def build_connector_trigger(connector: str, operation_id: str, *, is_webhook: bool = False) -> Json:

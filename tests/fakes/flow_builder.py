@@ -103,15 +103,12 @@ class FlowBuilder:
             name, define.build_request_trigger("PowerApp"), in_solution=in_solution
         )
 
-    def add_polling_flow(self, name: str, *, posts_to: str = "") -> FakeFlow:
-        """Add a flow that polls Teams for new messages. If `posts_to` is given, it calls this URL
-        for each message.
-        """
+    def add_polling_flow(self, name: str) -> FakeFlow:
+        """Add a flow that polls Teams for new messages."""
         connection = f"shared-teams-{self.world.create_hex_id()[:8]}"
         return self.add_flow(
             name,
             define.build_connector_trigger("shared_teams", "OnNewChannelMessage"),
-            {"Post": define.build_http_action(posts_to)} if posts_to else None,
             connections={connection: "shared_teams"},
         )
 

@@ -142,22 +142,17 @@ class World:
     def create_secret_version(self, value: str) -> FakeVersion:
         return FakeVersion(self.create_hex_id(), value, self.clock.now())
 
-    def add_user(self, name: str, *, has_premium: bool = True) -> FakeUser:
-        user = FakeUser(
-            user_id=self.create_guid(),
-            entra_id=self.create_guid(),
-            name=name,
-            has_premium=has_premium,
-        )
+    def add_user(self, name: str) -> FakeUser:
+        user = FakeUser(user_id=self.create_guid(), entra_id=self.create_guid(), name=name)
         return self.add_user_row(user)
 
     def add_user_row(self, user: FakeUser) -> FakeUser:
         self.users[user.user_id] = self._ever[user.user_id] = user
         return user
 
-    def add_team(self, name: str, *, of_group: bool = True) -> FakeTeam:
-        """Add a team, by default of an Entra group."""
-        entra_id = self.create_guid() if of_group else None
+    def add_team(self, name: str) -> FakeTeam:
+        """Add a team of an Entra group."""
+        entra_id = self.create_guid()
         team = FakeTeam(team_id=self.create_guid(), name=name, entra_id=entra_id)
         self.teams[team.team_id] = team
         return team

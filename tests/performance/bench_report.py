@@ -142,9 +142,9 @@ def _count_requests_per_flow(one: Result) -> float:
     return float(sum(one["calls"].values()) / one["flows"])
 
 
-def _format_each(results: list[Result], show: Callable[[Result], str], *, by: str = "flows") -> str:
+def _format_each(results: list[Result], show: Callable[[Result], str]) -> str:
     """Return one value for each result, such as `7.9 (100), 8.0 (1,000)`."""
-    return ", ".join(f"{show(one)} ({one[by]:,})" for one in results)
+    return ", ".join(f"{show(one)} ({one['flows']:,})" for one in results)
 
 
 def _find_app_runs(results: Results) -> list[Result]:

@@ -31,8 +31,8 @@ def build_http_error(
     )
 
 
-def format_wrapped_error(name: str, code: str, message: str = "inner") -> str:
-    inner = json.dumps({"error": {"code": code, "message": message}})
+def format_wrapped_error(name: str, code: str) -> str:
+    inner = json.dumps({"error": {"code": code, "message": "inner"}})
     return f'Flow client error returned with status code "{name}" and details "{inner}".'
 
 

@@ -46,8 +46,8 @@ def build_mail_definition(actions: dict[str, Any], references: dict[str, Any] | 
     return build_client_data(build_definition(HTTP, actions), references)
 
 
-async def read_references(side: Side, workflow_id: str = COPY) -> dict[str, Any]:
-    row = await side.ports.workflows.get(await side.read_environment(), workflow_id)
+async def read_references(side: Side) -> dict[str, Any]:
+    row = await side.ports.workflows.get(await side.read_environment(), COPY)
     references: dict[str, Any] = json.loads(row.client_data)["properties"]["connectionReferences"]
     return references
 

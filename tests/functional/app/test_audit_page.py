@@ -72,12 +72,12 @@ async def retry_flows(identity: str, *flow_ids: str) -> None:
     )
 
 
-async def send_rejected_request(path: str = "kill-switch") -> None:
+async def send_rejected_request() -> None:
     await call(
         kill_switch_api.set_kill_switch,
         {"is_on": True, "justification": "odd"},
         headers=EVE,
-        path=path,
+        path="kill-switch",
     )
 
 

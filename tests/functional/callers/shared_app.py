@@ -73,13 +73,13 @@ NOT_YET = ThrottledError("not yet", retry_after=MINUTE / 2)
 
 
 async def run_until_waiting_for_last(
-    scenario: Scenario, count: int = 3
+    scenario: Scenario,
 ) -> tuple[FakeSite, list[FakeFlow], LateCopies]:
     """Run until the jobs of an app's flows wait for the job of the last flow, whose copy fails."""
-    site, flows = add_app(scenario, count)
+    site, flows = add_app(scenario, 3)
     await plan_remediation(scenario)
     late = LateCopies(scenario, NOT_YET, flows[-1])
     await scenario.approve(run=2 * MINUTE)
     codes = Counter(job.reason_code for job in (await scenario.read_jobs()).values())
-    assert codes == {Reason.BATCHING_CALLER_WRITES: count - 1, Reason.THROTTLED: 1}
+    assert codes == {Reason.BATCHING_CALLER_WRITES: 2, Reason.THROTTLED: 1}
     return site, flows, late

@@ -20,17 +20,16 @@ from tests.functional.deleting.deletion_scenario import list_archived_runs
 from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.remediation_scenario import (
     Scenario,
-    approve_shown,
     plan_remediation,
 )
 
 RUNS = 450
 
 
-def _run_often(scenario: Scenario, flow: FakeFlow, count: int = RUNS) -> None:
+def _run_often(scenario: Scenario, flow: FakeFlow) -> None:
     """Add one run an hour. Each tenth run has the same start as the one before it."""
     now = scenario.world.clock.now()
-    for number in range(count):
+    for number in range(RUNS):
         hours = number - number % 10 // 9
         started = now - timedelta(hours=hours, seconds=1)
         flow.runs.append(
@@ -48,8 +47,7 @@ async def scenario() -> Scenario:
     scenario = Scenario()
     busy, _ = scenario.build.add_http_flow("Orders"), scenario.build.add_http_flow("Idle")
     await plan_remediation(scenario)
-    await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
-    await scenario.run(timedelta(minutes=10))
+    await scenario.approve(run=timedelta(minutes=10))
     _run_often(scenario, busy)
     return scenario
 

@@ -42,11 +42,9 @@ def build_tenant(
     )
 
 
-async def copy_flow(
-    scenario: WireScenario, *, run: timedelta = timedelta(days=40)
-) -> dict[str, Any]:
+async def copy_flow(scenario: WireScenario) -> dict[str, Any]:
     """Run a remediation that copies and retires the flow. Return the `properties` of the copy."""
-    await scenario.order(run=run)
+    await scenario.order()
     job = await scenario.read_job()
     assert job.state is FlowJobState.RETIRED, (job.message, job.fix)
     copy = scenario.find_flow(job.copy.id)
