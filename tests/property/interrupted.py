@@ -96,7 +96,7 @@ class Interrupted:
         """Remediate to the end and check invariants. Return whether it was interrupted."""
         scenario = self.scenario
         await scenario.opt_in()
-        await repeat_until_done(scenario, self.start)
+        await repeat_until_done(self.start)
         await approve_plan(scenario)
         if not scenario.driver.plan.has_struck:
             await run_until_struck(scenario, self.lasts)

@@ -39,6 +39,7 @@ from tests.property.test_remediation_invariants import (
     approve_plan,
     build_ingredients_scenario,
     check_invariants,
+    repeat_change,
     repeat_until_done,
 )
 
@@ -221,9 +222,7 @@ async def _run_daily_checks(striker: Striker) -> None:
     for job in (await scenario.read_jobs()).values():
         scenario.world.get_workflow(job.environment_id, job.copy.id).state = FlowState.ON
     for day in ("first", "second", "third"):
-        await repeat_until_done(
-            scenario, partial(scenario.driver.call, partial(run_daily_check, date=day))
-        )
+        await repeat_until_done(partial(scenario.driver.call, partial(run_daily_check, date=day)))
         await _let_time_pass(striker, DAYS)
         assert scenario.fakes.notices.told
         striker.is_mended = True
@@ -288,7 +287,7 @@ async def run_scenario(case: StruckScenario, site: str = "", fault: Fault | None
         await scenario.opt_in(
             writable_firewalls=repaired, has_url_secrets_in_app_configuration=True
         )
-        await repeat_until_done(scenario, lambda: scenario.order(case.mode, *named))
+        await repeat_until_done(lambda: scenario.order(case.mode, *named))
         await approve_plan(scenario)
         await _let_time_pass(striker, timedelta(hours=1))
         if not await scenario.read_jobs():
@@ -300,12 +299,7 @@ async def run_scenario(case: StruckScenario, site: str = "", fault: Fault | None
         if case.at_the_end:
             await case.at_the_end(striker)
         if case.is_undone:
-            await repeat_until_done(
-                scenario,
-                lambda: scenario.driver.call(
-                    lambda s: change_remediation.roll_back(s, scenario.remediation.id)
-                ),
-            )
+            await repeat_change(scenario, change_remediation.roll_back)
             await _run_to_the_end(striker, FlowJobState.ROLLED_BACK, case.lasts)
         if case.afterwards:
             await case.afterwards(striker)
@@ -337,12 +331,7 @@ async def _run_to_the_end(striker: Striker, end: FlowJobState, lasts: timedelta)
         if all(job.state is end for job in jobs):
             break
         assert not [job for job in jobs if job.state is FlowJobState.FAILED], "a defect"
-        await repeat_until_done(
-            scenario,
-            lambda: scenario.driver.call(
-                lambda s: change_remediation.retry(s, scenario.remediation.id)
-            ),
-        )
+        await repeat_change(scenario, change_remediation.retry)
     await _let_time_pass(striker, 2 * DAYS)
     ended = {
         job.display_name: (job.state, job.message) for job in (await scenario.read_jobs()).values()

@@ -60,7 +60,7 @@ async def schedule_deletion_under(scenario: Scenario, plan: Plan) -> str:
     The plan may interrupt the deletion, but not the remediation.
     """
     await scenario.opt_in()
-    await repeat_until_done(scenario, scenario.order)
+    await repeat_until_done(scenario.order)
     await approve_plan(scenario)
     await settle(scenario)
     scenario.world.watchers.append(find_wrong_delete)
@@ -69,7 +69,7 @@ async def schedule_deletion_under(scenario: Scenario, plan: Plan) -> str:
     date = scenario.world.clock.now() + 3 * DAY
     approval, identity = DeletionInput(delete_at=date, approved_by="tests"), scenario.remediation.id
     await repeat_until_done(
-        scenario, lambda: scenario.driver.call(lambda s: schedule_deletions(s, identity, approval))
+        lambda: scenario.driver.call(lambda s: schedule_deletions(s, identity, approval))
     )
     return identity
 
@@ -94,7 +94,6 @@ def test_kill_or_rollback_at_any_moment_deletes_no_needed_original(
         if undo is not None:
             await scenario.run(3 * DAY + timedelta(hours=undo))
             await repeat_until_done(
-                scenario,
                 lambda: scenario.driver.call(lambda s: change_remediation.roll_back(s, identity)),
             )
         await settle(scenario)

@@ -37,7 +37,7 @@ def test_killed_job_with_a_reservation_stops_no_other_job(
         )
         put_on_budget(scenario, LIMIT, meter)
         await scenario.opt_in()
-        await repeat_until_done(scenario, scenario.order)
+        await repeat_until_done(scenario.order)
         await scenario.run(timedelta(hours=2))
         await approve_plan(scenario)
         await settle(scenario)

@@ -151,7 +151,7 @@ def build_ingredients_scenario(
     return scenario
 
 
-async def repeat_until_done(scenario: Scenario, order: Callable[[], Awaitable[object]]) -> None:
+async def repeat_until_done(order: Callable[[], Awaitable[object]]) -> None:
     try:
         await order()
     except BaseException as error:
@@ -160,21 +160,25 @@ async def repeat_until_done(scenario: Scenario, order: Callable[[], Awaitable[ob
         await order()
 
 
+async def repeat_change(
+    scenario: Scenario, change: Callable[[Services, str], Awaitable[object]]
+) -> None:
+    """Apply a change to the remediation, and apply it again if that fails."""
+    await repeat_until_done(
+        lambda: scenario.driver.call(lambda s: change(s, scenario.remediation.id))
+    )
+
+
 async def approve_plan(scenario: Scenario) -> None:
     with suppress(JobBlocked):
-        await repeat_until_done(
-            scenario,
-            lambda: scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id)),
-        )
+        await repeat_change(scenario, approve_shown)
 
 
 async def settle(scenario: Scenario) -> None:
     """Let 80 days pass, and run the timer every two days."""
     for _ in range(40):
         await scenario.run(timedelta(days=2))
-        await repeat_until_done(
-            scenario, lambda: scenario.driver.call(send_due_and_overdue_messages)
-        )
+        await repeat_until_done(lambda: scenario.driver.call(send_due_and_overdue_messages))
 
 
 def check_invariants(scenario: Scenario) -> None:
@@ -202,7 +206,7 @@ def test_killed_process_and_duplicate_messages_do_not_change_the_result(
     async def play() -> None:
         scenario = build_ingredients_scenario(ingredients, seed, plan, min(unsettled, 0.6), profile)
         await scenario.opt_in()
-        await repeat_until_done(scenario, scenario.order)
+        await repeat_until_done(scenario.order)
         await approve_plan(scenario)
         await settle(scenario)
         check_invariants(scenario)
@@ -239,12 +243,10 @@ def test_rollback_at_any_moment_reverts_everything(
         scenario = build_ingredients_scenario(ingredients, seed, plan, 0.2, profile)
         before = take_snapshot(scenario.world)
         await scenario.opt_in()
-        await repeat_until_done(scenario, scenario.order)
+        await repeat_until_done(scenario.order)
         await approve_plan(scenario)
         await scenario.run(timedelta(hours=hours))
-        await repeat_until_done(
-            scenario, lambda: scenario.driver.call(lambda s: undo(s, scenario.remediation.id))
-        )
+        await repeat_change(scenario, undo)
         await settle(scenario)
         check_invariants(scenario)
         jobs = await scenario.read_jobs()
@@ -301,7 +303,7 @@ def test_failed_request_does_not_change_the_result_with_automatic_approval(
         scenario = build_ingredients_scenario(ingredients, seed, plan, unsettled, profile)
         scenario.mode = ApprovalPolicy.AUTOMATIC
         await scenario.opt_in()
-        await repeat_until_done(scenario, scenario.order)
+        await repeat_until_done(scenario.order)
         await settle(scenario)
         check_invariants(scenario)
         jobs = await scenario.read_jobs()
@@ -343,7 +345,7 @@ def test_manual_edits_at_any_moment_lose_no_call(
         scenario = build_ingredients_scenario(ingredients, seed, plan, 0.2, profile)
         scenario.settings = scenario.settings.model_copy(update={"on_original_edited": on_drift})
         await scenario.opt_in()
-        await repeat_until_done(scenario, scenario.order)
+        await repeat_until_done(scenario.order)
         await approve_plan(scenario)
         passed = 0
         for minute, edit, number in sorted(edits):
@@ -353,12 +355,7 @@ def test_manual_edits_at_any_moment_lose_no_call(
         for _ in range(3):
             await settle(scenario)
             await approve_plan(scenario)  # what was edited before it was dispatched
-            await repeat_until_done(
-                scenario,
-                lambda: scenario.driver.call(
-                    lambda s: change_remediation.retry(s, scenario.remediation.id)
-                ),
-            )
+            await repeat_change(scenario, change_remediation.retry)
         await settle(scenario)
         check_invariants(scenario)
         jobs = await scenario.read_jobs()
@@ -371,12 +368,7 @@ def test_manual_edits_at_any_moment_lose_no_call(
             if job.state in {FlowJobState.BLOCKED, FlowJobState.FAILED}
         )
         if undo:
-            await repeat_until_done(
-                scenario,
-                lambda: scenario.driver.call(
-                    lambda s: change_remediation.roll_back(s, scenario.remediation.id)
-                ),
-            )
+            await repeat_change(scenario, change_remediation.roll_back)
             await settle(scenario)
             check_invariants(scenario)
 

@@ -18,6 +18,7 @@ from tests.property.examples import count_examples
 from tests.property.test_remediation_invariants import (
     check_invariants,
     plans,
+    repeat_change,
     repeat_until_done,
     settle,
 )
@@ -45,17 +46,12 @@ def test_killed_process_or_rollback_loses_no_call_across_environments(
         before = take_snapshot(scenario.world)
         await scenario.opt_in_both()
         await repeat_until_done(
-            scenario, lambda: scenario.start_remediation_of(scenario.build, scenario.other)
+            lambda: scenario.start_remediation_of(scenario.build, scenario.other)
         )
         ended = {FlowJobState.RETIRED}
         if undo:
             await scenario.run(timedelta(hours=hours))
-            await repeat_until_done(
-                scenario,
-                lambda: scenario.driver.call(
-                    lambda s: change_remediation.roll_back(s, scenario.remediation.id)
-                ),
-            )
+            await repeat_change(scenario, change_remediation.roll_back)
             ended = {FlowJobState.ROLLED_BACK, FlowJobState.CANCELLED}
         await settle(scenario)
         check_invariants(scenario)

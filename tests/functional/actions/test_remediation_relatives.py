@@ -6,7 +6,7 @@ from tests.fakes import definition_builder as define
 from tests.fakes.builder import Builder
 from tests.fakes.crash import Plan
 from tests.fakes.tenant import FakeRun
-from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def test_parent_is_blocked_if_its_child_is_blocked() -> None:
@@ -25,8 +25,7 @@ async def test_parent_is_blocked_if_its_child_is_blocked() -> None:
     scenario.build.apply_key()
     await scenario.start_remediation()
 
-    await approve_shown(scenario.services, scenario.remediation.id)
-    await scenario.run(timedelta(hours=1))
+    await scenario.approve(run=timedelta(hours=1))
 
     jobs = await scenario.read_jobs()
     assert jobs["Child"].state is FlowJobState.BLOCKED, jobs["Child"].history

@@ -5,7 +5,7 @@ from html import unescape
 from functions import dashboard_api
 from shared.bootstrap import provide
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
-from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 async def build_dashboard_scenario() -> Scenario:
@@ -40,8 +40,7 @@ async def show_flow_page(scenario: Scenario, title: str, **query: str) -> Reply:
 
 async def run_until_no_call_period(scenario: Scenario) -> None:
     """Approve the plan, and run the app until the no-call period."""
-    await approve_shown(scenario.services, scenario.remediation.id)
-    await scenario.run(timedelta(hours=6))
+    await scenario.approve(run=timedelta(hours=6))
     provide(scenario.services)
 
 

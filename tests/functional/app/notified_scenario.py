@@ -6,7 +6,7 @@ from shared.domain.plans.pending_actions import PendingActionKind
 from shared.errors import CmkflowError, ServiceUnavailable
 from shared.services import Services
 from shared.use_cases.notify import notify
-from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 #: How long flows that block for one reason are gathered.
 TOGETHER = timedelta(minutes=5)
@@ -66,5 +66,4 @@ async def block_flows(scenario: Scenario, *titles: str) -> None:
 
 async def run_to_no_call_period(scenario: Scenario) -> None:
     await scenario.order()
-    await scenario.driver.call(lambda s: approve_shown(s, scenario.remediation.id))
-    await scenario.run(timedelta(hours=6))
+    await scenario.approve(run=timedelta(hours=6))

@@ -353,22 +353,21 @@ async def start_remediation_as(scenario: Scenario, by: str) -> tuple[str, dict[s
     return identity, {"versions": [plan["version"]]}
 
 
+async def approve_as(identity: str, order: dict[str, object], by: str) -> Reply:
+    return await call(
+        remediation_actions_api.approve_remediation,
+        order,
+        id=identity,
+        headers=build_sign_in_header(by),
+    )
+
+
 async def test_person_cannot_approve_their_own_remediation() -> None:
     scenario = provide_scenario(build_fake_settings(**SIGNED_IN))
     identity, order = await start_remediation_as(scenario, ANNA)
 
-    own = await call(
-        remediation_actions_api.approve_remediation,
-        order,
-        id=identity,
-        headers=build_sign_in_header(ANNA),
-    )
-    other = await call(
-        remediation_actions_api.approve_remediation,
-        order,
-        id=identity,
-        headers=build_sign_in_header(BERT),
-    )
+    own = await approve_as(identity, order, ANNA)
+    other = await approve_as(identity, order, BERT)
 
     assert (own.status, own.document["reason_code"]) == (409, "self_approval_not_allowed")
     assert ANNA in own.document["detail"]
@@ -395,12 +394,7 @@ async def test_setting_for_self_approval_permits_start_and_approval_by_one_perso
     scenario = provide_scenario(build_fake_settings(**SIGNED_IN, allow_self_approval=True))
     identity, order = await start_remediation_as(scenario, ANNA)
 
-    own = await call(
-        remediation_actions_api.approve_remediation,
-        order,
-        id=identity,
-        headers=build_sign_in_header(ANNA),
-    )
+    own = await approve_as(identity, order, ANNA)
 
     assert own.status == 202
 
@@ -413,11 +407,6 @@ async def test_any_approver_can_approve_a_remediation_that_an_event_started() ->
     nobody = replace(kept.item, started_by="", started_by_id="")
     await scenario.services.tables.remediations.replace(kept, nobody)
 
-    reply = await call(
-        remediation_actions_api.approve_remediation,
-        order,
-        id=identity,
-        headers=build_sign_in_header(ANNA),
-    )
+    reply = await approve_as(identity, order, ANNA)
 
     assert reply.status == 202

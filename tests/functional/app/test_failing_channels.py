@@ -85,11 +85,9 @@ def build_services_with(scenario: Scenario, *channels: NotificationChannel) -> S
     return replace(scenario.services, channels=channels)
 
 
-async def run_timer(
-    scenario: Scenario, *channels: NotificationChannel, after: timedelta = MINUTE
-) -> int:
-    """Advance the clock, then send the due notifications. Return how many were accepted."""
-    scenario.world.clock.advance(after)
+async def run_timer(scenario: Scenario, *channels: NotificationChannel) -> int:
+    """Let a minute pass, then send the due notifications. Return how many were accepted."""
+    scenario.world.clock.advance(MINUTE)
     return await notify(build_services_with(scenario, *channels))
 
 

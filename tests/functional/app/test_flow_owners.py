@@ -43,8 +43,7 @@ async def read_plan_page(scenario: Scenario, **query: str) -> Reply:
 
 
 async def test_discovery_stores_owners_in_plan_items_and_flow_jobs(scenario: Scenario) -> None:
-    await approve_shown(scenario.services, scenario.remediation.id)
-    await scenario.run(timedelta(hours=6))
+    await scenario.approve(run=timedelta(hours=6))
 
     jobs = await scenario.read_jobs()
     environment_job = await scenario.read_environment_job()
@@ -156,8 +155,7 @@ async def test_rows_stored_before_owners_were_read_have_an_unknown_owner(
 async def test_filter_by_owner_reads_the_store_equally_often_for_many_flows(
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await approve_shown(scenario.services, scenario.remediation.id)
-    await scenario.run(timedelta(hours=6))
+    await scenario.approve(run=timedelta(hours=6))
     provide(scenario.services)
     reads: Counter[str] = Counter()
 

@@ -14,7 +14,7 @@ from tests.functional.app.dashboard_scenario import find_flow_id
 from tests.functional.app.notified_scenario import RecordingChannel
 from tests.functional.cli.cli_app import serve_app
 from tests.functional.scenarios.app_calls import TRIGGERS, call
-from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 CHANGE_FIRST = ["List of flows", "Other list of flows"]
 
@@ -33,8 +33,7 @@ async def scenario() -> Scenario:
         scenario.build.add_admin_list_flow(title)
     scenario.build.apply_key()
     await scenario.start_remediation()
-    await approve_shown(scenario.services, scenario.remediation.id)
-    await scenario.run(timedelta(days=60))
+    await scenario.approve(run=timedelta(days=60))
     provide(scenario.services)
     return scenario
 

@@ -34,7 +34,7 @@ from shared.use_cases.set_kill_switch import set_kill_switch
 from shared.use_cases.show_status import show_status
 from tests.functional.app.dashboard_scenario import read_hidden_fields
 from tests.functional.scenarios.app_calls import TRIGGERS, Reply, build_sign_in_header, call
-from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
+from tests.functional.scenarios.remediation_scenario import Scenario
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
 BROWSER = {"Accept": "text/html,*/*;q=0.8"}
@@ -59,8 +59,7 @@ async def scenario() -> Scenario:
 async def start_remediation(scenario: Scenario, *, approve: bool = True) -> None:
     await scenario.order()
     if approve:
-        await approve_shown(scenario.services, scenario.remediation.id)
-        await scenario.run(timedelta(hours=6))
+        await scenario.approve(run=timedelta(hours=6))
     provide(scenario.services)
 
 

@@ -25,7 +25,6 @@ from tests.functional.scenarios.app_calls import TRIGGERS, Reply, build_sign_in_
 from tests.functional.scenarios.firewall_scenario import GROUP, build_guarded_scenario
 from tests.functional.scenarios.remediation_scenario import (
     Scenario,
-    approve_shown,
     plan_remediation,
 )
 from tests.functional.scenarios.two_environments import build_two_plans
@@ -87,8 +86,7 @@ async def test_plan_counts_callers_that_are_copied_apart_from_those_that_it_upda
     The app updates only a variable.
     """
     page = unescape(re.sub(r"<[^>]+>", "", await show_page(scenario)))
-    await approve_shown(scenario.services, scenario.remediation.id)
-    await scenario.run(timedelta(days=30))
+    await scenario.approve(run=timedelta(days=30))
     records = [
         one
         for job in (await scenario.read_jobs()).values()
@@ -420,8 +418,7 @@ async def test_plan_after_its_approval_does_not_say_that_firewalls_deny_now() ->
     """A firewall may have been fixed since the plan."""
     scenario = await build_guarded_scenario(GROUP)
     await scenario.order()
-    await approve_shown(scenario.services, scenario.remediation.id)
-    await scenario.run(timedelta(hours=1))
+    await scenario.approve(run=timedelta(hours=1))
     provide(scenario.services)
 
     page = await show_page(scenario)
@@ -446,8 +443,7 @@ async def test_place_that_was_not_searched_is_shown_with_its_fix_without_a_click
 
 
 async def test_plan_after_its_approval_shows_no_ticks(scenario: Scenario) -> None:
-    await approve_shown(scenario.services, scenario.remediation.id)
-    await scenario.run(timedelta(hours=6))
+    await scenario.approve(run=timedelta(hours=6))
     provide(scenario.services)
 
     page = await show_page(scenario)

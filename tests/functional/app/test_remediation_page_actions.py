@@ -39,8 +39,7 @@ async def test_blocked_flow_links_to_the_fix_of_its_firewall() -> None:
     scenario = await build_guarded_scenario(GROUP)
     scenario.driver.use_cases = TRIGGERS
     await scenario.order()
-    await approve_shown(scenario.services, scenario.remediation.id)
-    await scenario.run(timedelta(hours=1))
+    await scenario.approve(run=timedelta(hours=1))
     provide(scenario.services)
     [job] = (await scenario.read_jobs()).values()
     [issue] = (await scenario.read_environment_job()).firewall_issues
