@@ -55,7 +55,7 @@ from shared.errors import CmkflowError, PreconditionFailed, UnusableSetting
 from shared.logs.fields import get_product_log, log_with
 from shared.queues import TRACEPARENT
 from shared.services import Services
-from shared.settings import SignInSettings, describe_faults
+from shared.settings import SignInSettings, describe_invalid_settings
 from shared.use_cases.audit_log import (
     PendingAuditEntry,
     Subject,
@@ -319,7 +319,9 @@ def _build_start_error_response(
         principal = None
     if principal and principal.has_role(Role.READER):
         if isinstance(err, ValidationError):
-            text = " ".join(f"{name}: {fault}" for name, fault in describe_faults(err).items())
+            text = " ".join(
+                f"{name}: {fault}" for name, fault in describe_invalid_settings(err).items()
+            )
             return build_misconfigured_response(text, instance=instance)
         if isinstance(err, UnusableSetting):
             return build_misconfigured_response(err.reason, err.fix, instance=instance)

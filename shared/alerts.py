@@ -106,10 +106,10 @@ async def catch_row_errors(services: Services, row: RowName) -> AsyncGenerator[N
     except UnreadableRow as err:
         await alert_unreadable_row(services, err)
     except Exception as err:  # noqa: BLE001 -- one row must not stop the others
-        await send_alert(services, Reason.ROW_SKIPPED, row, format_cause(err))
+        await send_alert(services, Reason.ROW_SKIPPED, row, format_error_cause(err))
 
 
-def format_cause(err: Exception) -> str:
+def format_error_cause(err: Exception) -> str:
     """Return the cause of an error without secrets. For a bug, that is its class and source
     location.
     """

@@ -20,9 +20,9 @@ class ReadOnlyLocks:
     #: Name of a lock by the lower-case id of what it locks.
     names: Mapping[str, str]
 
-    def describe(self, resource_id: str) -> str:
+    def explain_lock_removal(self, resource_id: str) -> str:
         """Return a sentence that says how to remove the lock on a resource, or ""."""
-        lock = self.find(resource_id)
+        lock = self.describe_lock(resource_id)
         if not lock:
             return ""
         return (
@@ -30,7 +30,7 @@ class ReadOnlyLocks:
             "yourself."
         )
 
-    def find(self, resource_id: str) -> str:
+    def describe_lock(self, resource_id: str) -> str:
         """Return a text with the name and scope of the lock on a resource, or ""."""
         wanted = f"{resource_id}/".lower()
         for scope, name in self.names.items():

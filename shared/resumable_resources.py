@@ -26,16 +26,16 @@ _EXPIRED = frozenset({400, 410})
 class StoredAnswers(Protocol):
     """The stored responses of one long read."""
 
-    def find(self, request: str) -> Document | None:
+    def find_answer(self, request: str) -> Document | None:
         """Return the stored response to a request, or None if there is none.
 
         Raises `ThrottledError` if there is none and this reader may not send the request now.
         """
 
-    async def keep(self, request: str, answer: Document) -> None:
+    async def store_answer(self, request: str, answer: Document) -> None:
         """Store the response to a request."""
 
-    async def forget(self, start: str) -> None:
+    async def delete_answers(self, start: str) -> None:
         """Delete the responses to requests that begin with `start`."""
 
 
@@ -78,13 +78,13 @@ class ResumableResources(ResourceReader):
         if answers is None:
             return await self._resources.get(resource_id, api_version, suffix)
         request = f"{resource_id}{suffix} {api_version}"
-        answer = answers.find(request)
+        answer = answers.find_answer(request)
         if answer is None:
             try:
                 answer = {_FOUND: await self._resources.get(resource_id, api_version, suffix)}
             except NotFound:
                 answer = {}
-            await answers.keep(request, answer)
+            await answers.store_answer(request, answer)
         if _FOUND not in answer:
             raise NotFound(f"No resource {resource_id}{suffix}")
         return as_mapping(answer[_FOUND])
@@ -109,7 +109,7 @@ async def _read_all_pages(
     found: list[Document] = []
     read_cursors, cursor = set[str](), ""
     while True:
-        answer = answers.find(f"{request} {cursor}")
+        answer = answers.find_answer(f"{request} {cursor}")
         if answer is None:
             answer = await _read_page(answers, request, cursor, read)
         if not answer:
@@ -119,7 +119,7 @@ async def _read_all_pages(
         if not cursor:
             return found
         if cursor in read_cursors:
-            await answers.forget(f"{request} ")
+            await answers.delete_answers(f"{request} ")
             raise ServiceUnavailable("Restarting a list of Azure resources that repeats its pages")
         read_cursors.add(cursor)
 
@@ -140,11 +140,11 @@ async def _read_page(
         answer: Document = {"items": list(page.items), "cursor": page.cursor}
     except (NotFound, PlatformError) as err:
         if cursor and (isinstance(err, NotFound) or err.status in _EXPIRED):
-            await answers.forget(f"{request} ")
+            await answers.delete_answers(f"{request} ")
             text = f"Restarting a list of Azure resources with an expired cursor: {err}"
             raise ServiceUnavailable(text) from err
         if not isinstance(err, NotFound):
             raise
         answer = {}
-    await answers.keep(f"{request} {cursor}", answer)
+    await answers.store_answer(f"{request} {cursor}", answer)
     return answer

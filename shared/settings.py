@@ -51,7 +51,7 @@ def _split_list(value: object) -> object:
     return tuple(item.strip() for item in value.split(",") if item.strip())
 
 
-def _split_places(value: object) -> object:
+def _split_place_names(value: object) -> object:
     """Return names without the parts that differ between copied URLs, and each name once.
 
     Services ignore case, so names that differ only in case are the same. A scheme, the host of
@@ -67,7 +67,7 @@ def _split_places(value: object) -> object:
 
 
 #: What reads a name reports a malformed one, which then affects no other.
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_places)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_place_names)]
 
 
 class SignInSettings(BaseSettings):
@@ -316,7 +316,7 @@ def get_setting_name(field_name: str) -> str:
     return str(Settings.model_fields[field_name].validation_alias or f"CMK_{field_name.upper()}")
 
 
-def describe_faults(err: ValidationError) -> dict[str, str]:
+def describe_invalid_settings(err: ValidationError) -> dict[str, str]:
     """Return sentences that say what is wrong with each invalid setting, by setting.
 
     The sentences do not contain its value.

@@ -38,7 +38,7 @@ def is_signature_valid(signature: Signature, content: bytes) -> bool:
     return True
 
 
-def get_public_key(*, modulus: int, exponent: int) -> str:
+def format_public_key(*, modulus: int, exponent: int) -> str:
     """Return an RSA public key as PEM. Raises `ValueError` if the numbers are not a key."""
     key = RSAPublicNumbers(exponent, modulus).public_key()
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()

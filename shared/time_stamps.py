@@ -33,7 +33,7 @@ class TimeStamp:
     signer: str
 
 
-def build_query(content: bytes) -> TimeStampRequest:
+def build_time_stamp_query(content: bytes) -> TimeStampRequest:
     """Return a request for a time stamp of the SHA-256 of content, with a nonce."""
     builder = TimestampRequestBuilder().data(content).hash_algorithm(HashAlgorithm.SHA256)
     return builder.build()
@@ -67,7 +67,7 @@ def verify_time_stamp(
     info = response.tst_info
     if not trusted:
         # As the library compares it after its signature; the digest of the content is all.
-        if info.message_imprint.message != build_query(content).message_imprint.message:
+        if info.message_imprint.message != build_time_stamp_query(content).message_imprint.message:
             raise ValueError("it is a time stamp of other content")
         return _build_time_stamp(response)
     try:

@@ -88,7 +88,7 @@ def describe_error(error: Mapping[str, Any]) -> str:
     if isinstance(limit, str):  # of a duration, such as `36500 days`
         return f"Use a duration of at {'least' if 'ge' in context else 'most'} {limit}."
     if kind in _TEXTS:
-        return _fill_template(_TEXTS[kind], context)
+        return _fill_message_template(_TEXTS[kind], context)
     if kind in {"value_error", "assertion_error"}:
         return str(context["error"])
     for beginning in _LONGEST_FIRST:
@@ -97,7 +97,7 @@ def describe_error(error: Mapping[str, Any]) -> str:
     return "This value is not allowed."
 
 
-def _fill_template(text: str, context: Mapping[str, Any]) -> str:
+def _fill_message_template(text: str, context: Mapping[str, Any]) -> str:
     if context.get("min_length") == 1:
         text = text.replace("(s)", "")
     return text.replace("(s)", "s").format_map(context)

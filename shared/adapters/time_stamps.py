@@ -22,9 +22,9 @@ class TimeStampAuthorities(TimeStamps):
         self._service = HttpService(name="Time stamp authority", scope="", credential=None)
 
     async def stamp(self, authority: str, content: bytes) -> bytes:
-        from shared.time_stamps import build_query, require_granted_time_stamp
+        from shared.time_stamps import build_time_stamp_query, require_granted_time_stamp
 
-        query = build_query(content)
+        query = build_time_stamp_query(content)
         call = ServiceRequest(
             method="POST",
             url=authority,

@@ -114,7 +114,7 @@ class ApiManagementCallers(SearchedCallers):
                 for place in places:
                     if place.error:
                         unreadable.record_place(place.label, place.error)
-                    reason = locks.describe(place.resource_id)
+                    reason = locks.explain_lock_removal(place.resource_id)
                     for caller in find_callers_in_text(place.text, _build_caller(place, reason)):
                         yield caller
 

@@ -99,7 +99,7 @@ class AutomationCallers(SearchedCallers):
                         _describe_encrypted_variables(account, found.encrypted)
                     )
                 for place in found.places:
-                    reason = place.manual_reason or locks.describe(place.resource_id)
+                    reason = place.manual_reason or locks.explain_lock_removal(place.resource_id)
                     caller = self.build_place(place.resource_id, place.label, reason)
                     for one in find_callers_in_text(place.text, caller):
                         yield one

@@ -107,7 +107,7 @@ class ContainerAppCallers(SearchedCallers):
                 except (Conflict, PlatformError) as err:
                     unreadable.record_place(f"secrets of the {_format_app_label(resource)}", err)
                     app = ContainerApp(resource=resource, secrets=[], revisions=[])
-                locked = locks.describe(get_id(resource))
+                locked = locks.explain_lock_removal(get_id(resource))
                 for name, text in app.values.items():
                     for caller in find_callers_in_text(text, _build_caller(resource, name, locked)):
                         yield caller

@@ -109,7 +109,7 @@ class EventGridSubscriptionCallers(SearchedCallers):
         )
         async with aclosing(readings):
             async for resource, text in readings:
-                locked = locks.describe(get_id(resource))
+                locked = locks.explain_lock_removal(get_id(resource))
                 for caller in find_callers_in_text(text, _build_caller(resource, locked)):
                     yield caller
 

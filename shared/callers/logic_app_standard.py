@@ -84,7 +84,7 @@ class LogicAppStandardCallers(SearchedCallers):
         )
         async with aclosing(readings):
             async for site, found in readings:
-                reason = locks.describe(site.id) or found.manual_reason
+                reason = locks.explain_lock_removal(site.id) or found.manual_reason
                 for path, text in found.texts.items():
                     for caller in find_callers_in_text(text, _build_caller(site, path, reason)):
                         yield caller

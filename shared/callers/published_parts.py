@@ -129,7 +129,9 @@ class PublishedPartCallers(SearchedCallers):
                     label = f"{part.title} of the {self._format_owner_label(owner)}"
                     for name in part.find_secure_parameters():
                         unreadable.record_unsearched(f"secure parameter {name} of the {label}")
-                    reason = self._find_manual_reason(owner, part) or locks.describe(part.address)
+                    reason = self._find_manual_reason(owner, part) or locks.explain_lock_removal(
+                        part.address
+                    )
                     place = self.build_place(part.address, label, reason)
                     for caller in find_callers_in_text(part.content.text, place):
                         yield caller

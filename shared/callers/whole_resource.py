@@ -71,7 +71,7 @@ class WholeResourceCallers(SearchedCallers):
                 unreadable.record_unsearched(
                     f"{part} of the {self.noun} {text_at(resource, 'name')}"
                 )
-            reason = _HIDDEN if hidden else locks.describe(get_id(resource))
+            reason = _HIDDEN if hidden else locks.explain_lock_removal(get_id(resource))
             label = f"{self.noun} {text_at(resource, 'name')}"
             place = self.build_place(get_id(resource), label, reason)
             for caller in find_callers_in_text(self._format_content(resource), place):

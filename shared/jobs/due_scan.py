@@ -58,7 +58,7 @@ class DueScanResult:
     #: Ids of remediations whose start may have crashed before the last job was created.
     unstarted_remediations: set[str] = field(default_factory=set)
 
-    def add(self, kept: StoredItem[Any]) -> None:
+    def add_due_row(self, kept: StoredItem[Any]) -> None:
         (self.flows if isinstance(kept.item, FlowJob) else self.expiring_plans).append(kept)
 
 
@@ -89,10 +89,10 @@ async def _recover_wake_up(
     if not isinstance(found, UnreadableRow):
         return found.item
     await alert_unreadable_row(services, found)
-    return _parse_key(services, found)
+    return _parse_wake_up_from_key(services, found)
 
 
-def _parse_key(services: Services, found: UnreadableRow) -> WakeUp | None:
+def _parse_wake_up_from_key(services: Services, found: UnreadableRow) -> WakeUp | None:
     at, *row = found.row[2].split("~")
     with suppress(ValueError):
         table, partition, key = row
@@ -108,11 +108,13 @@ async def count_overdue_rows(services: Services) -> int:
     return len({one.row if isinstance(one, UnreadableRow) else one.item.row async for one in found})
 
 
-async def read_rows_with_wake_up(services: Services) -> set[RowName]:
+async def read_names_of_rows_with_wake_up(services: Services) -> set[RowName]:
     """Return the names of the rows that have a wake-up."""
     found = set[RowName]()
     async for one in services.tables.wake_ups.scan("wake_up"):
-        wake_up = _parse_key(services, one) if isinstance(one, UnreadableRow) else one.item
+        wake_up = (
+            _parse_wake_up_from_key(services, one) if isinstance(one, UnreadableRow) else one.item
+        )
         if wake_up:
             found.add(wake_up.row)
     return found
@@ -143,13 +145,13 @@ async def wake_up_next_jobs(services: Services) -> RequestQueueStatus:
         if table not in kinds:
             return False  # of an earlier version: its own wake-up continues it
         async with catch_row_errors(services, turn.row):
-            return await _make_due(services, kinds[table], (place[0], place[1]), turn)
+            return await _make_waiting_row_due(services, kinds[table], (place[0], place[1]), turn)
         return True
 
     return await services.request_budget.wake_up_next_jobs(make_turn_due)
 
 
-async def _make_due[J: DurableJob[Any]](
+async def _make_waiting_row_due[J: DurableJob[Any]](
     services: Services, kind: JobKind[J], place: tuple[str, str], turn: QueuedJob
 ) -> bool:
     """Make a waiting row due when its requests are available. Return whether it waits for them."""
@@ -189,7 +191,7 @@ async def _check_wake_up(services: Services, wake_up: WakeUp, result: DueScanRes
             if kind is ENVIRONMENT:
                 result.unstarted_remediations.add(place[0])
             return _postpone_wake_up(services, wake_up, due=None)
-        return await _check_row(services, kind, wake_up, kept, result)
+        return await _process_due_row(services, kind, wake_up, kept, result)
     return _Move(old=wake_up, new=replace(wake_up, wake_at=services.now + SOON))
 
 
@@ -209,7 +211,7 @@ def _choose_watch_delay(job: DurableJob[Any], now: datetime) -> timedelta:
     return max(SOON, min(unchanged_for / 10, _MAX_INTERVAL))
 
 
-async def _check_row[J: DurableJob[Any]](
+async def _process_due_row[J: DurableJob[Any]](
     services: Services,
     kind: JobKind[J],
     wake_up: WakeUp,
@@ -228,21 +230,21 @@ async def _check_row[J: DurableJob[Any]](
         later = _postpone_wake_up(services, wake_up, due=due)
         if not kind.is_watched(job):
             return later
-        result.add(kept)
+        result.add_due_row(kept)
         at = now + _choose_watch_delay(job, now)
         return postpone_to(min(at, later.new.wake_at) if later.new else at)
     if now < due + settings.overdue_delay:
-        await kind.send(services, job)
+        await kind.send_messages(services, job)
         return postpone_to(due + settings.overdue_delay)
 
     if wake_up.message_sent_at and now - wake_up.message_sent_at < wake_up.message_sent_at - due:
         return postpone_to(now + SOON)  # the queue may be long: send less and less often
 
-    def select_overdue(job: J) -> J | None:
+    def keep_if_overdue(job: J) -> J | None:
         return job if job.next_check_at and not job.lease.is_held(services.now) else None
 
     # As a new attempt: the id of the old message may be used up.
-    sent = await kind.apply_command(services, (wake_up.row[1], wake_up.row[2]), select_overdue)
+    sent = await kind.apply_command(services, (wake_up.row[1], wake_up.row[2]), keep_if_overdue)
     result.overdue += sent is not None
     # A later invocation may leave the row due after more than five minutes, and then it has no
     # message.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from shared.alerts import format_cause, send_alert
+from shared.alerts import format_error_cause, send_alert
 from shared.domain.jobs.durable_job import (
     UNDER_WAY,
     DurableJob,
@@ -104,7 +104,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
                 before.lease.is_held(services.now)
                 or (before.next_check_at or services.now) > services.now + EARLY
             ):
-                await self.send(services, before)
+                await self.send_messages(services, before)
                 return before, before
             async with AsyncExitStack() as turn:
                 try:
@@ -112,7 +112,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
                     demand = self._estimate_demand(services, before)
                     await turn.enter_async_context(services.request_budget.reserve(demand))
                 except (MustWait, ThrottledError) as err:  # nothing was started
-                    waiting = await self._save_waiting(
+                    waiting = await self._save_waiting_row(
                         services, kept, outcome(services, before, err)
                     )
                     if waiting is None:
@@ -126,7 +126,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
                     after = await self._run_step(held, step, outcome)
                 except LeaseLost:
                     return before, before  # the invocation with the lease sends the message
-            await self.send(services, after)
+            await self.send_messages(services, after)
             return before, after
 
     def _estimate_demand(self, services: Services, job: J) -> RequestDemand | None:
@@ -135,7 +135,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             replace(demand, row=self.table(services.tables).get_row_name(job)) if demand else None
         )
 
-    async def _save_waiting(
+    async def _save_waiting_row(
         self, services: Services, kept: StoredItem[J], job: J | None
     ) -> J | None:
         """Write a waiting row and send its message. Return None if another writer was faster."""
@@ -145,7 +145,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
             await self.table(services.tables).replace(kept, job)
         except Conflict:
             return None
-        await self.send(services, job)
+        await self.send_messages(services, job)
         return job
 
     async def _run_step(
@@ -198,7 +198,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         services = held.services
         after = outcome(services, held.job, err)
         if after is None and crashes >= services.settings.internal_error_max_attempts:
-            after = outcome(services, held.job, InternalErrorRepeated(format_cause(err)))
+            after = outcome(services, held.job, InternalErrorRepeated(format_error_cause(err)))
         if after is None:
             # Now, so that the broker's redelivery is the retry.
             await held.end(held.job, crashes=crashes)
@@ -230,15 +230,15 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         prevents an invocation that has leased the row from writing it.
         """
 
-        def change(job: J | None) -> J | None:
+        def apply_command_if_row_exists(job: J | None) -> J | None:
             return (
                 self._apply_command(services, job, command, takes_over=takes_over) if job else None
             )
 
-        kept = await self.change(services, place, change)
+        kept = await self.change(services, place, apply_command_if_row_exists)
         if kept is None:
             return None
-        await self.send(services, kept.item)
+        await self.send_messages(services, kept.item)
         return kept.item
 
     async def apply_command_to_each(
@@ -263,7 +263,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
         table, done = self.table(services.tables), list[J]()
         async for jobs, is_stored in table.replace_many(changes):
             if is_stored:
-                await self.send(services, *jobs)
+                await self.send_messages(services, *jobs)
                 done += jobs
                 continue
             for job in jobs:
@@ -317,7 +317,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
 
         kept = await self.change(services, place, with_wake_up)
         if kept and not kept.item.lease.is_held(services.now):
-            await self.send(services, kept.item)
+            await self.send_messages(services, kept.item)
 
     async def change(
         self, services: Services, place: tuple[str, str], change: Callable[[J | None], J | None]
@@ -352,7 +352,7 @@ class JobKind[J: DurableJob[Any]](JobRowKind[J]):
                 *(WakeUp(wake_at=at, row=get_row_name(job), written_at=now) for job in jobs)
             )
 
-    async def send(self, services: Services, *jobs: J) -> None:
+    async def send_messages(self, services: Services, *jobs: J) -> None:
         """Send the messages of those rows that are due soon.
 
         For a leased row, the message is due when the lease expires, because its holder may have

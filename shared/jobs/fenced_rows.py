@@ -64,7 +64,7 @@ class FencedRows[T]:
     async def upsert(self, *items: T) -> None:
         """Write rows. Raises `LeaseLost` if a newer lease has taken them over."""
         for batch in self._table.split_into_batches(*items):
-            await self._write_fenced(*batch)
+            await self._write_with_fence(*batch)
 
     async def delete(self, *items: T) -> None:
         """Remove rows, whatever their content.
@@ -84,9 +84,9 @@ class FencedRows[T]:
     async def _delete_rows(self, removals: Iterable[DeleteRow]) -> None:
         for removal in removals:
             with suppress(NotFound):
-                await self._write_fenced(removal)
+                await self._write_with_fence(removal)
 
-    async def _write_fenced(self, *operations: Operation) -> None:
+    async def _write_with_fence(self, *operations: Operation) -> None:
         operation, self._pending_fence = self._pending_fence, None
         while True:
             fence = operation or ReplaceRow(await self._write_fence())
@@ -107,14 +107,14 @@ class FencedRows[T]:
                 break
             with suppress(Conflict):
                 (self._fence,) = await self._store.write(operation)
-                self._number = _parse_token(self._fence)
+                self._number = _parse_fencing_token(self._fence)
         return self._fence
 
     def _build_fence_operation(self, row: StoreRow | None) -> InsertRow | ReplaceRow:
         """Return the operation that writes this invocation's token. Raises `LeaseLost` if `row` has
         a newer one.
         """
-        current = _parse_token(row) if row else 0
+        current = _parse_fencing_token(row) if row else 0
         number = current + 1 if self._number is None else self._number
         if current > number:
             raise LeaseLost
@@ -129,7 +129,7 @@ class FencedRows[T]:
         return InsertRow(fence)
 
 
-def _parse_token(row: StoreRow) -> int:
+def _parse_fencing_token(row: StoreRow) -> int:
     """Return the fencing token in a fence. An unreadable token is zero, so that it rejects no
     writer.
     """

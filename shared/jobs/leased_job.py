@@ -96,7 +96,7 @@ class LeasedJob[J: DurableJob[Any]]:
         before = self.job
         # A renewal may have changed the row since `job` was read.
         calls = self.calls.made - self._recorded_calls
-        known = self._merge_row(with_request_count(job, before, calls), before)
+        known = self._with_concurrent_changes(with_request_count(job, before, calls), before)
         self._kept, self._is_ahead = replace(self._kept, item=known), True
         self._recorded_calls = self.calls.made
         self._log_state_change(before, known)
@@ -203,7 +203,7 @@ class LeasedJob[J: DurableJob[Any]]:
             job, leased_until=self.services.now + self.services.settings.job_lease_duration
         )
 
-    def _merge_row(self, job: J, row: J) -> J:
+    def _with_concurrent_changes(self, job: J, row: J) -> J:
         return replace(
             self._kind.merge_concurrent(job, row),
             leased_until=row.leased_until,
@@ -234,7 +234,7 @@ class LeasedJob[J: DurableJob[Any]]:
             # A renewal runs beside the step, which may have staged more by now.
             self._is_ahead = self._kept is not before
             if self._is_ahead:
-                self._kept = replace(kept, item=self._merge_row(self.job, kept.item))
+                self._kept = replace(kept, item=self._with_concurrent_changes(self.job, kept.item))
             else:
                 self._kept, self._recorded_calls = kept, made
             return kept.item

@@ -11,19 +11,19 @@ from shared.services import Services
 _LONGEST = timedelta(days=1)
 
 
-def begin_trace(services: Services) -> TraceOrigin | None:
+def get_trace_for_new_job(services: Services) -> TraceOrigin | None:
     """Return the current trace as the trace of a new job, or None without telemetry."""
-    return _build_origin(services, services.telemetry.current_traceparent())
+    return _build_trace_origin(services, services.telemetry.current_traceparent())
 
 
-def begin_linked_trace(services: Services, job: DurableJob[Any]) -> TraceOrigin | None:
+def start_linked_trace(services: Services, job: DurableJob[Any]) -> TraceOrigin | None:
     """Return a new trace for a new job, with a link to the current trace."""
     current = services.telemetry.current_traceparent()
     attributes = {"cmk.environment": job.environment_id}
     with services.telemetry.span(
         "start flow job", parent="", link=current, attributes=attributes
     ) as span:
-        return _build_origin(services, span.traceparent)
+        return _build_trace_origin(services, span.traceparent)
 
 
 def build_trace_properties(job: DurableJob[Any], now: datetime) -> dict[str, str]:
@@ -34,5 +34,5 @@ def build_trace_properties(job: DurableJob[Any], now: datetime) -> dict[str, str
     return {TRACE_LINK if is_long else TRACEPARENT: job.trace.traceparent}
 
 
-def _build_origin(services: Services, traceparent: str) -> TraceOrigin | None:
+def _build_trace_origin(services: Services, traceparent: str) -> TraceOrigin | None:
     return TraceOrigin(traceparent=traceparent, began_at=services.now) if traceparent else None

@@ -69,7 +69,7 @@ async def require_write_allowed(
         raise MustWait(text, until=opening, code=Reason.OUTSIDE_MAINTENANCE_WINDOW)
 
 
-def reject_excluded_flow(settings: EnvironmentSettings, job: FlowJob) -> None:
+def require_flow_not_excluded(settings: EnvironmentSettings, job: FlowJob) -> None:
     """Raise `JobBlocked` if an administrator has excluded the original of this job."""
     if job.original.ids & settings.excluded_flows:
         raise JobBlocked(

@@ -11,7 +11,7 @@ from shared.jobs.engine import UNTIL_WOKEN
 from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.discovery_pages import remove_all_but_flows
+from shared.steps.flows.discovery_pages import remove_all_pages_but_flows
 from shared.steps.planning.compare_plan import (
     exclude_unapproved_changes,
     require_new_approval_for_changes,
@@ -74,7 +74,7 @@ async def compare_with_approval(leased: LeasedJob[EnvironmentJob]) -> Environmen
     now = await plan_now(leased, environment, is_limited=False)
     job = await require_new_approval_for_changes(leased, environment, now)
     rows = leased.open_rows(services.tables.discovery_pages)
-    await (remove_all_but_flows(rows) if job.awaiting_approval_count else rows.clear())
+    await (remove_all_pages_but_flows(rows) if job.awaiting_approval_count else rows.clear())
     unchanged = await read_planned_work(services, job)
     if job.awaiting_approval_count and not unchanged and not await list_open_jobs(services, job):
         return mark_awaiting_approval(services, job)

@@ -247,7 +247,7 @@ async def _approve_one_plan(
     job = bump_fencing_token(job, settles_after=services.settings.in_flight_timeout)
     await ENVIRONMENT.schedule_wake_up(services, job)
     await services.tables.environment_jobs.replace(plan.kept, job)
-    await ENVIRONMENT.send(services, job)
+    await ENVIRONMENT.send_messages(services, job)
     return job
 
 

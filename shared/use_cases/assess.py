@@ -17,7 +17,10 @@ from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.keys.key import EnterprisePolicy
 from shared.errors import NotFound, UnreadableRow
 from shared.services import Services
-from shared.steps.assessing.collect_assessment_facts import AssessmentInput, collect_facts
+from shared.steps.assessing.collect_assessment_facts import (
+    AssessmentInput,
+    collect_environment_facts,
+)
 from shared.steps.assessing.find_assessed_callers import (
     find_assessed_callers,
     read_callers_on_retired_host,
@@ -72,7 +75,7 @@ async def assess_environment(
         network=network,
         power_apps=power_apps,
     )
-    facts = await collect_facts(services, question, read(services, environment))
+    facts = await collect_environment_facts(services, question, read(services, environment))
     settings = services.settings
     rates = ProcessingRates(
         flow_service_requests_per_minute=settings.flow_service_requests_per_minute,

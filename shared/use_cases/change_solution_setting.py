@@ -23,7 +23,7 @@ from shared.services import Services
 from shared.state.rows import StoredItem
 from shared.steps.flows.effect import Write, perform
 from shared.steps.flows.lease_resource import LeasedResource, RequestHolder, lease_resource
-from shared.steps.flows.read_back import WriteNotVisible, poll
+from shared.steps.flows.read_back import WriteNotVisible, iterate_read_attempts
 from shared.steps.optional_read import read_or_no_answer
 from shared.steps.write_permission import read_environment_settings, require_write_allowed
 
@@ -243,7 +243,7 @@ async def _write_setting(
             ),
         )
     )
-    async for _ in poll(RequestHolder(services=services)):
+    async for _ in iterate_read_attempts(RequestHolder(services=services)):
         seen = await services.organization.read_solution_setting(environment)
         if seen.is_on == wanted:
             return _build_view(environment, seen, await record.complete(change))

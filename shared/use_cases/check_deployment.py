@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from shared.alerts import format_cause
+from shared.alerts import format_error_cause
 from shared.concurrency import read_each
 from shared.domain.definitions.json_values import mapping_at, text_at
 from shared.domain.environment import ApprovalPolicy, Environment, EnvironmentSettings
@@ -145,7 +145,7 @@ async def _run_check(
     except CmkflowError as err:
         text, fix = str(err), remedy
     except Exception as err:  # noqa: BLE001 -- a bug in one check must not stop the others
-        text, fix = f"The check failed: {format_cause(err)}", Reason.ROW_SKIPPED.fix
+        text, fix = f"The check failed: {format_error_cause(err)}", Reason.ROW_SKIPPED.fix
     return [problem(code, text, fix, subject)]
 
 

@@ -11,7 +11,7 @@ from shared.domain.kill_switch import KillSwitch
 from shared.domain.plans.channel_settings import format_channel_setting_names
 from shared.domain.plans.notification import NotificationDelivery
 from shared.domain.request_demand import RequestQueueStatus
-from shared.jobs.due_scan import count_overdue_rows, read_rows_with_wake_up
+from shared.jobs.due_scan import count_overdue_rows, read_names_of_rows_with_wake_up
 from shared.jobs.engine import SOON
 from shared.ports import UnusableChannel
 from shared.queues import POISON
@@ -129,7 +129,7 @@ async def check_health(
 
 async def _count_rows_without_wake_up(services: Services) -> int:
     late = services.now - SOON - services.settings.overdue_delay
-    return await count_overdue_jobs(services, late, await read_rows_with_wake_up(services))
+    return await count_overdue_jobs(services, late, await read_names_of_rows_with_wake_up(services))
 
 
 def _list_alerts_of_unreadable_rows(

@@ -15,7 +15,7 @@ from shared.domain.timer_run import CheckPosition, DailyCheckTarget
 from shared.errors import CmkflowError, NotFound, PlatformError, ServiceOutage, ThrottledError
 from shared.ports import ResultPage
 from shared.services import Services
-from shared.steps.flows.discovery_pages import has_expired
+from shared.steps.flows.discovery_pages import has_cursor_expired
 from shared.use_cases.check_in_rotation import store_check_result
 
 
@@ -61,7 +61,7 @@ async def check_in_flow_list[T](
                 cursors.clear()
     except CmkflowError as err:
         error = err
-        if isinstance(err, PlatformError | NotFound) and has_expired(at.cursor, err):
+        if isinstance(err, PlatformError | NotFound) and has_cursor_expired(at.cursor, err):
             at = replace(at, cursor="", next_job_id="")
     not_checked_count = len(left) + len(missed)
     await store_check_result(

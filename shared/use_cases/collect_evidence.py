@@ -24,7 +24,7 @@ from shared.domain.plans.remediation import ApprovedPlan, EnvironmentJob, Remedi
 from shared.errors import NotFound
 from shared.ports import Condition
 from shared.services import Services
-from shared.steps.flows.read_original_facts import build_archive_name
+from shared.steps.flows.read_original_facts import build_definition_archive_name
 from shared.use_cases.observed_callers import CallersOfOriginal, read_observed_callers_of_job
 from shared.use_cases.read_audit_evidence import AuditReader
 from shared.use_cases.read_remediation_rows import RowReader, get_remediation
@@ -131,7 +131,7 @@ class EvidenceReader:
         if job.migration_method is not MigrationMethod.EDIT_DEFINITION or not job.archive_name:
             return ""
         try:
-            archived = await self.services.archive.get(build_archive_name(job))
+            archived = await self.services.archive.get(build_definition_archive_name(job))
         except NotFound:
             return ""
         return hash_definition(convert_definition(archived.decode(), job.conversions).client_data)

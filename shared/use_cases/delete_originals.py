@@ -65,7 +65,7 @@ class _MicrosoftKeyLists:
         """Return whether the Microsoft-key list still contains this job's original."""
         home = job.environment_id
         if home not in self._names:
-            self._names[home] = await step.read_listed_ids(self._services, home)
+            self._names[home] = await step.read_ids_on_microsoft_key_list(self._services, home)
         return bool({job.original.flow_name, job.original.id} & self._names[home])
 
 
@@ -193,7 +193,9 @@ class _DeletionStep:
     async def _delete_original(self, work: StepContext) -> Deletion:
         services, job = self._services, work.job
         archive = await services.tables.run_archives.get(job.environment_id, job.id)
-        original = await step.check_original(work, self._held, archive.item if archive else None)
+        original = await step.read_deletable_original(
+            work, self._held, archive.item if archive else None
+        )
         if original:
             where = await step.archive_definition(work, original)
 
@@ -248,7 +250,7 @@ class _DeletionStep:
             return
         job = await self._work.held.end(self._work.job)
         if job.requested_command:
-            await FLOW.send(self._services, job)
+            await FLOW.send_messages(self._services, job)
 
 
 def _with_deletion_entry(job: FlowJob, deletion: Deletion) -> FlowJob:

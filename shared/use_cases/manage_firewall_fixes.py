@@ -29,7 +29,7 @@ from shared.steps.flows.check_network import (
 from shared.steps.flows.firewall_fixes import (
     FixAuthorization,
     apply_firewall_fix,
-    complete_if_visible,
+    complete_fix_if_visible,
     propose_fix,
     revert_firewall_fix,
 )
@@ -99,7 +99,7 @@ async def apply_fix(services: Services, request: FirewallFixInput) -> list[Firew
     except JobBlocked:
         # Nothing is missing, but a fix that was started earlier may not be complete.
         if begun := await _read_fixes_in_progress(services, request.resource):
-            return [await complete_if_visible(services, one) for one in begun]
+            return [await complete_fix_if_visible(services, one) for one in begun]
         raise
     return [
         await apply_firewall_fix(services, issue, _build_authorization(services, request, ids))
@@ -163,7 +163,7 @@ async def complete_or_report_unfinished_fixes(services: Services) -> None:
             continue
         text = f"{record.changed_by} started a fix of {record.firewall}, which is not confirmed."
         if record.kind in services.firewalls:  # otherwise only another version of the app knows it
-            seen = await read_or_no_answer(complete_if_visible(services, record))
+            seen = await read_or_no_answer(complete_fix_if_visible(services, record))
             if isinstance(seen, NoAnswer):
                 text += f" It cannot be read: {seen.message}"
             else:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from itertools import batched
 from time import monotonic as _clock
 
-from shared.alerts import format_cause, read_readable
+from shared.alerts import format_error_cause, read_readable
 from shared.domain.ids import hash_key
 from shared.domain.plans.failed_run_action import build_failed_run_action
 from shared.domain.plans.notification import (
@@ -307,7 +307,7 @@ class _Sending:
         except CmkflowError as err:
             return err
         except Exception as err:  # noqa: BLE001 -- channels may raise anything
-            return InternalErrorRepeated(format_cause(err))
+            return InternalErrorRepeated(format_error_cause(err))
         return None
 
 

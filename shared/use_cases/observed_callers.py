@@ -14,7 +14,7 @@ from shared.jobs.job_kinds import FLOW
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.observed_callers import read_named_callers, read_new_calls
+from shared.steps.flows.observed_callers import read_and_store_new_calls, read_named_callers
 from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.read_remediation_rows import RowReader
 
@@ -100,7 +100,7 @@ async def record_observed_callers(services: Services, environment: Environment) 
 
 async def _record_new_calls(services: Services, job: FlowJob) -> None:
     try:
-        row = await read_new_calls(services, job)
+        row = await read_and_store_new_calls(services, job)
     except NotFound:
         return  # somebody deleted the original, which its job detects
     except UnreadableRow as err:

@@ -20,7 +20,7 @@ from shared.errors import (
     ThrottledError,
 )
 from shared.services import Services
-from shared.steps.flows.discovery_pages import has_expired
+from shared.steps.flows.discovery_pages import has_cursor_expired
 from shared.steps.write_permission import read_environment_settings
 
 #: Most flows whose runs one report reads, and of them those that failed the day before.
@@ -138,7 +138,7 @@ class _Reading:
             except (ThrottledError, ServiceOutage) as err:
                 raise _build_stop_error(err) from err
             except (PlatformError, NotFound) as err:
-                if not has_expired(self.cursor, err):
+                if not has_cursor_expired(self.cursor, err):
                     raise
                 self.cursor, self.next_flow_name, is_whole = "", "", True
                 continue

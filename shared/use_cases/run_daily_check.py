@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shared.alerts import (
     alert_unreadable_row,
     catch_row_errors,
-    format_cause,
+    format_error_cause,
     read_readable,
     send_alert,
 )
@@ -243,7 +243,7 @@ async def _log_or_alert_error(services: Services, what: str) -> AsyncGenerator[N
     except Exception as err:  # noqa: BLE001 -- a bug in one check must not stop the others
         row = (services.tables.timer_runs.name, "timer", SWEEP)
         await send_alert(
-            services, Reason.ROW_SKIPPED, row, f"The {what} failed: {format_cause(err)}"
+            services, Reason.ROW_SKIPPED, row, f"The {what} failed: {format_error_cause(err)}"
         )
 
 

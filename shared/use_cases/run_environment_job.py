@@ -17,11 +17,15 @@ from shared.jobs.job_kinds import ENVIRONMENT
 from shared.jobs.leased_job import LeasedJob
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.discovery_pages import remove_all_but_flows
-from shared.steps.planning.complete_plan import FlowRunLookups, complete_items
+from shared.steps.flows.discovery_pages import remove_all_pages_but_flows
+from shared.steps.planning.complete_plan import FlowRunLookups, read_completed_items
 from shared.steps.planning.make_plan import find_firewall_issues
 from shared.steps.planning.plan_environment import plan_now, read_environment_of_job
-from shared.steps.planning.trigger_urls import MOST_LOOKS, find_unmatched_callers, read_trigger_urls
+from shared.steps.planning.trigger_urls import (
+    MOST_LOOKS,
+    find_unmatched_callers,
+    read_trigger_url_index,
+)
 from shared.steps.planning.wait_for_migration import wait_for_migration
 from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.apply_plan import (
@@ -96,9 +100,9 @@ async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
         await leased.record_progress()
 
     planned = await plan.read_all()
-    urls = await read_trigger_urls(services, job, planned)
+    urls = await read_trigger_url_index(services, job, planned)
     flows = urls.list_flows_to_read(planned, MOST_LOOKS if job.mode.writes else None)
-    items = await complete_items(
+    items = await read_completed_items(
         services, environment, planned, FlowRunLookups(urls=urls, flows=flows), store_items
     )
     unmatched = await find_unmatched_callers(services, urls, items)
@@ -113,7 +117,7 @@ async def _complete_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     )
     job = await _move_to_next_state(services, job, items)
     rows = leased.open_rows(services.tables.discovery_pages)
-    await (remove_all_but_flows(rows) if job.awaits_approval else rows.clear())
+    await (remove_all_pages_but_flows(rows) if job.awaits_approval else rows.clear())
     return job
 
 

@@ -63,7 +63,7 @@ async def _roll_back(work: StepContext) -> FlowJob:
         return await roll_back.run_rollback_stage(work)
     # an original whose definition is unchanged may still be converted by an invocation in flight
     await wait_and_revoke_grants(work)
-    return await prepare_original.restore_definition(work)
+    return await prepare_original.roll_back_preparation(work)
 
 
 async def _continue_after_monitoring(work: StepContext) -> FlowJob:
@@ -80,7 +80,7 @@ def find_step(state: FlowJobState) -> Step:  # noqa: C901 -- one line for each s
         case FlowJobState.PLANNED:
             return _start_by_method
         case FlowJobState.PREPARING:
-            return prepare_original.convert_or_add_to_solution
+            return prepare_original.make_planned_preparation
         case FlowJobState.COPYING:
             return copy_flow.create_copy
         case FlowJobState.COPIED:

@@ -19,7 +19,7 @@ from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import Conflict, JobBlocked
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.write_permission import read_environment_settings, reject_excluded_flow
+from shared.steps.write_permission import read_environment_settings, require_flow_not_excluded
 from shared.use_cases.deletion_rows import cancel_deletion_if_allowed, read_deletions
 from shared.use_cases.read_remediation_rows import (
     RowReader,
@@ -189,7 +189,7 @@ def _require_deletable_original(
             fix="Set its approval policy to required or automatic, then schedule it again.",
             code=Reason.ENVIRONMENT_READ_ONLY,
         )
-    reject_excluded_flow(settings, job)
+    require_flow_not_excluded(settings, job)
 
 
 async def _store_deletion(services: Services, job: FlowJob, request: DeletionInput) -> Deletion:

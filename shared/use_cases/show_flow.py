@@ -25,7 +25,7 @@ from shared.errors import NotFound, UnreadableRow
 from shared.ports import Condition
 from shared.services import Services
 from shared.state.rows import StoredItem
-from shared.steps.flows.read_original_facts import build_archive_name
+from shared.steps.flows.read_original_facts import build_definition_archive_name
 from shared.use_cases.change_remediation import list_dependent_jobs
 from shared.use_cases.name_flows import select_flows
 from shared.use_cases.observed_callers import CallersOfOriginal, read_observed_callers_of_job
@@ -214,7 +214,7 @@ async def compare_definitions(services: Services, job: FlowJob) -> DefinitionCom
     now = {one.workflow_id.lower(): one for one in found}
     original, copy = now.get(job.original.id), now.get(job.copy.id)
     try:
-        archived = (await services.archive.get(build_archive_name(job))).decode()
+        archived = (await services.archive.get(build_definition_archive_name(job))).decode()
     except NotFound:
         archived = ""
     return DefinitionComparison(

@@ -30,7 +30,7 @@ from shared.jobs.leased_job import LeasedJob
 from shared.services import Services
 from shared.state.rows import get_type_adapter
 from shared.steps.assessing.read_flow_facts import FlowReadResult
-from shared.steps.assessing.read_flow_parts import look_up_trigger_urls, read_flow_parts
+from shared.steps.assessing.read_flow_parts import read_and_store_trigger_url_ids, read_flow_parts
 from shared.steps.assessing.read_power_apps import read_power_apps_parts
 from shared.steps.flows.check_network import NetworkView, read_network
 from shared.steps.optional_read import allow_longer_reads
@@ -160,7 +160,7 @@ async def _assess_in_parts(
     if not isinstance(flows.flows, NoAnswer) and flows.flows:
         await search_for_callers(everywhere)
         network = await _read_network(services, environment, flows.flows)
-        unknown_urls = await look_up_trigger_urls(held, environment, flows)
+        unknown_urls = await read_and_store_trigger_url_ids(held, environment, flows)
 
     async def search_with_unknown_urls(where: Sequence[Environment]) -> CallerSearchResult:
         return replace(await search_for_callers(where), unknown_urls=unknown_urls)

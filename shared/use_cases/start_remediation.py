@@ -23,7 +23,7 @@ from shared.domain.plans.remediation import (
 )
 from shared.errors import AlreadyExists, JobBlocked, NotFound, UnreadableRow
 from shared.jobs.job_kinds import ENVIRONMENT
-from shared.jobs.traces import begin_trace
+from shared.jobs.traces import get_trace_for_new_job
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
@@ -196,7 +196,7 @@ async def _start_environment_job(
 ) -> None:
     job = _build_job(remediation, environment_id)
     settings = await read_environment_settings(services, environment_id)
-    trace = begin_trace(services)
+    trace = get_trace_for_new_job(services)
     job = replace(job, environment_name=settings.display_name, trace=trace)
     if job.mode.writes and settings.approval_policy is ApprovalPolicy.READ_ONLY:
         job = replace(job, mode=RemediationMode.ASSESS)
@@ -209,4 +209,4 @@ async def _start_environment_job(
         kept = await services.tables.environment_jobs.get(job.remediation_id, job.id)
         job = kept.item if kept else job
     if not job.is_inactive:
-        await ENVIRONMENT.send(services, job)
+        await ENVIRONMENT.send_messages(services, job)

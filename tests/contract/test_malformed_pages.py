@@ -20,7 +20,7 @@ from shared.callers.dataverse_webhook import DataverseWebhookCallers
 from shared.domain.environment import Environment
 from shared.errors import CmkflowError, PlatformError, ServiceUnavailable
 from shared.ports import ResultPage
-from shared.steps.flows.discovery_pages import has_expired
+from shared.steps.flows.discovery_pages import has_cursor_expired
 from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters, run_adapters
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW
 
@@ -361,4 +361,4 @@ async def test_page_with_only_earlier_runs_is_an_expired_cursor(
     with pytest.raises(PlatformError) as raised:
         await read(cursor, until=min(run.started_at for run in first.items) - timedelta(hours=1))
 
-    assert has_expired(cursor, raised.value)
+    assert has_cursor_expired(cursor, raised.value)

@@ -4,7 +4,7 @@ from local_cloud.tenant.azure.key_material import get_private_key, sign_digest
 from shared.domain.keys.key import KeyVersion
 from shared.domain.signature import SigningKey
 from shared.errors import NotFound, PlatformError
-from shared.signatures import get_public_key
+from shared.signatures import format_public_key
 from tests.fakes.world import World
 
 
@@ -21,7 +21,7 @@ class FakeSigningKeys:
                 )
                 return SigningKey(
                     id=f"{place}/keys/{name}/{version}",
-                    public_key=get_public_key(modulus=numbers.n, exponent=numbers.e),
+                    public_key=format_public_key(modulus=numbers.n, exponent=numbers.e),
                     is_enabled=found.is_enabled,
                     operations=found.operations,
                 )

@@ -3,7 +3,7 @@
 from functools import cached_property
 
 from local_cloud.tenant.time_stamps.token_signer import TokenSigner
-from shared.time_stamps import build_query, require_granted_time_stamp
+from shared.time_stamps import build_time_stamp_query, require_granted_time_stamp
 from tests.fakes.world import World
 
 
@@ -16,7 +16,7 @@ class FakeTimeStamps:
         return TokenSigner("Contoso time stamps", self._world.clock.now())
 
     async def stamp(self, authority: str, content: bytes) -> bytes:
-        query = build_query(content)
+        query = build_time_stamp_query(content)
         answer = self.signer.answer(query.as_bytes(), self._world.clock.now())
         require_granted_time_stamp(answer, query)
         return answer

@@ -16,7 +16,7 @@ from shared.domain.callers.caller_records import CallerSearchProgress
 from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.steps.updating_callers import find_callers
-from shared.steps.updating_callers.find_callers import search_kind
+from shared.steps.updating_callers.find_callers import search_caller_kind
 from tests.functional.scenarios.remediation_scenario import approve_shown
 from tests.functional.wire.wire_scenario import PLENTY, SHORT, WireScenario, serve_wire_scenario
 from tests.functional.wire.wire_seed import (
@@ -102,7 +102,7 @@ async def count_requests(scenario: WireScenario, monkeypatch: pytest.MonkeyPatch
     async def search_and_count(*arguments: Any) -> CallerSearchProgress:
         before = count()
         try:
-            return await search_kind(*arguments)
+            return await search_caller_kind(*arguments)
         finally:
             searching.update(count() - before)
 
@@ -112,7 +112,7 @@ async def count_requests(scenario: WireScenario, monkeypatch: pytest.MonkeyPatch
     await scenario.services.tables.environment_settings.upsert(settings)
     await scenario.order(run=SHORT)
     scenario.tenant.calls.reset()
-    monkeypatch.setattr(find_callers, "search_kind", search_and_count)
+    monkeypatch.setattr(find_callers, "search_caller_kind", search_and_count)
     await approve_shown(scenario.services, scenario.remediation.id)
     await scenario.run(timedelta(days=40))
 

@@ -239,7 +239,7 @@ async def test_only_one_invocation_reads_the_network_at_a_time() -> None:
     services = _build_services(scenario, azure)
     environment = await services.environments.get(scenario.build.environment.id)
     first = NetworkReading(services)
-    async with first.open():
+    async with first.use_stored_answers():
         try:
             await read_network(services, environment, [ANY_HOST])
             raise AssertionError("two read at once")

@@ -14,13 +14,13 @@ class Stored:
     def __init__(self) -> None:
         self.pages: dict[str, Mapping[str, object]] = {}
 
-    def find(self, request: str) -> Mapping[str, object] | None:
+    def find_answer(self, request: str) -> Mapping[str, object] | None:
         return self.pages.get(request)
 
-    async def keep(self, request: str, answer: Mapping[str, object]) -> None:
+    async def store_answer(self, request: str, answer: Mapping[str, object]) -> None:
         self.pages[request] = answer
 
-    async def forget(self, start: str) -> None:
+    async def delete_answers(self, start: str) -> None:
         self.pages = {one: page for one, page in self.pages.items() if not one.startswith(start)}
 
 

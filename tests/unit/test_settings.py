@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from shared.settings import Settings, SignInSettings, describe_faults, get_setting_name
+from shared.settings import Settings, SignInSettings, describe_invalid_settings, get_setting_name
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def test_empty_tenant_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError) as raised:
         Settings()
 
-    assert describe_faults(raised.value) == {"CMK_TENANT_ID": "A value is required."}
+    assert describe_invalid_settings(raised.value) == {"CMK_TENANT_ID": "A value is required."}
 
 
 def test_spaces_around_a_value_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +71,7 @@ def test_fault_names_the_value_of_a_list(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(ValidationError) as raised:
         Settings()
 
-    fault = describe_faults(raised.value)["CMK_ADDITIONAL_REQUIRED_TAGS"]
+    fault = describe_invalid_settings(raised.value)["CMK_ADDITIONAL_REQUIRED_TAGS"]
     assert "Value 2 of the list:" in fault
     assert "Value 4 of the list:" in fault
     assert "wrong" not in fault
@@ -88,7 +88,9 @@ def test_fault_names_the_limit_of_a_duration(
     with pytest.raises(ValidationError) as raised:
         Settings()
 
-    assert describe_faults(raised.value) == {"CMK_NO_CALL_PERIOD": f"Use a duration of {limit}."}
+    assert describe_invalid_settings(raised.value) == {
+        "CMK_NO_CALL_PERIOD": f"Use a duration of {limit}."
+    }
 
 
 def test_sign_in_is_known_despite_another_wrong_setting(monkeypatch: pytest.MonkeyPatch) -> None:

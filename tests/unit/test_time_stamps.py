@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from local_cloud.tenant.time_stamps.token_signer import TokenSigner
 from shared.time_stamps import (
-    build_query,
+    build_time_stamp_query,
     load_certificates,
     require_granted_time_stamp,
     verify_time_stamp,
@@ -21,11 +21,11 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CONTENT = b"a signature"
 AUTHORITY = TokenSigner("Contoso time stamps", NOW)
 OTHER = TokenSigner("Fabrikam time stamps", NOW)
-ANSWER = AUTHORITY.answer(build_query(CONTENT).as_bytes(), NOW)
+ANSWER = AUTHORITY.answer(build_time_stamp_query(CONTENT).as_bytes(), NOW)
 
 
 def test_granted_answer_matches_its_query() -> None:
-    query = build_query(CONTENT)
+    query = build_time_stamp_query(CONTENT)
     answer = AUTHORITY.answer(query.as_bytes(), NOW + timedelta(microseconds=5))
 
     require_granted_time_stamp(answer, query)
@@ -37,8 +37,8 @@ def test_granted_answer_matches_its_query() -> None:
 
 def test_answer_to_another_query_is_rejected() -> None:
     """A response with another nonce or another hash may be an old one."""
-    query = build_query(CONTENT)
-    other = build_query(b"another")
+    query = build_time_stamp_query(CONTENT)
+    other = build_time_stamp_query(b"another")
     imprint = other.as_bytes().replace(other.message_imprint.message, query.message_imprint.message)
 
     with pytest.raises(ValueError, match="nonce of the answer"):
@@ -49,7 +49,7 @@ def test_answer_to_another_query_is_rejected() -> None:
 
 def test_answer_without_certificate_is_rejected() -> None:
     """Without its certificate, nobody could verify the time stamp later."""
-    query = build_query(CONTENT)
+    query = build_time_stamp_query(CONTENT)
     # The last member of the query is `certReq`, TRUE; without it, it is FALSE.
     short = bytearray(query.as_bytes()[:-3])
     short[1] -= 3
@@ -60,7 +60,7 @@ def test_answer_without_certificate_is_rejected() -> None:
 
 def test_rejection_has_the_reason_of_the_authority() -> None:
     """The evidence file shows why the authority rejected the query."""
-    query = build_query(CONTENT)
+    query = build_time_stamp_query(CONTENT)
 
     with pytest.raises(ValueError, match="rejected: The query is malformed"):
         require_granted_time_stamp(AUTHORITY.answer(b"no query", NOW), query)
@@ -74,7 +74,7 @@ def test_rejection_has_the_reason_of_the_authority() -> None:
 def test_malformed_answer_is_rejected(answer: bytes) -> None:
     """A proxy may respond instead of the authority."""
     with pytest.raises(ValueError, match="malformed"):
-        require_granted_time_stamp(answer, build_query(CONTENT))
+        require_granted_time_stamp(answer, build_time_stamp_query(CONTENT))
 
 
 def test_time_stamp_of_another_authority_or_content_is_not_valid() -> None:
@@ -90,7 +90,7 @@ def test_time_stamp_of_another_authority_or_content_is_not_valid() -> None:
 def test_time_stamp_outside_the_validity_of_its_certificate_is_rejected() -> None:
     """Whether the certificate has expired since the time of the stamp does not matter."""
     late = NOW + timedelta(days=4000)
-    answer = AUTHORITY.answer(build_query(CONTENT).as_bytes(), late)
+    answer = AUTHORITY.answer(build_time_stamp_query(CONTENT).as_bytes(), late)
 
     with pytest.raises(ValueError, match="expired"):
         verify_time_stamp(answer, CONTENT, [AUTHORITY.root])

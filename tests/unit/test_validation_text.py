@@ -11,7 +11,7 @@ from functions.endpoints import load_endpoint
 from functions.environment_models import EnvironmentSettingsRequest
 from functions.http_requests import RequestModel
 from functions.routes import ROUTES
-from shared.settings import Settings, describe_faults
+from shared.settings import Settings, describe_invalid_settings
 from shared.validation_text import TextPattern, list_errors
 
 MODELS = sorted(
@@ -96,7 +96,7 @@ def test_errors_of_settings_are_plain_words(monkeypatch: pytest.MonkeyPatch) -> 
 
     with pytest.raises(ValidationError) as raised:
         Settings()
-    faults = describe_faults(raised.value)
+    faults = describe_invalid_settings(raised.value)
 
     assert faults["CMK_TENANT_ID"] == "A value is required."
     assert faults["CMK_NO_CALL_PERIOD"].startswith("Use a duration")

@@ -38,12 +38,12 @@ class VaultSigningKeys(SigningKeys):
         self._contents = contents
 
     async def read(self, key_url: str) -> SigningKey:
-        from shared.signatures import get_public_key
+        from shared.signatures import format_public_key
 
         bundle = parse_wire(_KeyBundle, await self._contents.read(key_url.rstrip("/")))
         key = bundle.key
         try:
-            public_key = get_public_key(
+            public_key = format_public_key(
                 modulus=_decode_number(key.n), exponent=_decode_number(key.e)
             )
         except ValueError as err:

@@ -22,7 +22,7 @@ class Grants:
     returned: tuple[str, ...] = ()
     returned_at: datetime | None = None
 
-    def add(self, flow: str) -> Self:
+    def add_active_grant(self, flow: str) -> Self:
         """Return the grants with an active grant for this flow."""
         active, past = (dict.fromkeys((*names, flow)) for names in (self.active, self.past))
         return replace(self, active=tuple(active), past=tuple(past))

@@ -34,7 +34,7 @@ class AssessmentInput:
     power_apps: PowerAppsFacts | None = None
 
 
-async def collect_facts(
+async def collect_environment_facts(
     services: Services, question: AssessmentInput, reading: Awaitable[FlowReadResult]
 ) -> EnvironmentSnapshot:
     """Return all facts of one environment. `reading` reads the flows of the environment."""

@@ -45,7 +45,9 @@ async def find_assessed_callers(
         found.append(
             replace(
                 flow,
-                callers=_list_callers(services, environment, searched, places, flow, url_id),
+                callers=_list_callers_of_flow(
+                    services, environment, searched, places, flow, url_id
+                ),
                 callers_unknown_reason=" ".join([*missing, *searched.gaps]),
             )
         )
@@ -97,7 +99,7 @@ async def _read_index_entries(services: Services, held: Collection[str]) -> _Pla
     return found
 
 
-def _list_callers(
+def _list_callers_of_flow(
     services: Services,
     environment: Environment,
     searched: CallerSearchResult,

@@ -44,11 +44,11 @@ async def read_flows(services: Services, environment: Environment) -> FlowReadRe
     The `owner` of a flow is an id.
     """
     everything, staying, read = await asyncio.gather(
-        read_or_no_answer_with_retry(lambda: _read_report(services, environment)),
+        read_or_no_answer_with_retry(lambda: _read_microsoft_key_list(services, environment)),
         read_or_no_answer_with_retry(
-            lambda: _read_report(services, environment, cannot_migrate_only=True)
+            lambda: _read_microsoft_key_list(services, environment, cannot_migrate_only=True)
         ),
-        _read_rows_or_reason(services, environment),
+        _read_workflow_rows_or_reason(services, environment),
     )
     alone: dict[str, FlowFacts] = {}
     unread: dict[str, str] = {}
@@ -80,7 +80,7 @@ def combine_flow_lists(
     if isinstance(read, NoAnswer):
         return FlowReadResult(
             flows=read,
-            reports=_build_lists(everything, staying, {}, {}),
+            reports=_build_microsoft_key_lists(everything, staying, {}, {}),
             differences=tuple(
                 (f"The platform lists {flow.display_name} as a flow that stays.")
                 for flow in staying
@@ -94,7 +94,7 @@ def combine_flow_lists(
         for identity, one in alone.items()
     }
     known |= {one.workflow_id: one for one in alone.values()}
-    reports = _build_lists(everything, staying, known, alone)
+    reports = _build_microsoft_key_lists(everything, staying, known, alone)
     known |= _list_unread_flows(everything, known, alone, unread)
     reported = {flow.identity: flow for flow in staying}
     told = FlowServiceListing(
@@ -108,7 +108,7 @@ def combine_flow_lists(
     )
 
 
-async def _read_report(
+async def _read_microsoft_key_list(
     services: Services, environment: Environment, *, cannot_migrate_only: bool = False
 ) -> Sequence[FlowListEntry]:
     async with open_key_report(
@@ -132,19 +132,21 @@ def map_facts_by_id(read: Sequence[ReadRow]) -> dict[str, FlowFacts]:
 NO_DATAVERSE = NoAnswer(message="the environment has no Dataverse")
 
 
-async def _read_rows_or_reason(
+async def _read_workflow_rows_or_reason(
     services: Services, environment: Environment
 ) -> list[ReadRow] | NoAnswer:
     if environment.dataverse_url is None:
         return NO_DATAVERSE
-    return await read_or_no_answer(_read_rows(services, environment))
+    return await read_or_no_answer(_read_workflow_rows(services, environment))
 
 
-async def _read_rows(services: Services, environment: Environment) -> list[ReadRow]:
-    return [(row.summary, build_facts(row)) async for row in services.workflows.list(environment)]
+async def _read_workflow_rows(services: Services, environment: Environment) -> list[ReadRow]:
+    return [
+        (row.summary, build_flow_facts(row)) async for row in services.workflows.list(environment)
+    ]
 
 
-def build_facts(row: Workflow) -> FlowFacts:
+def build_flow_facts(row: Workflow) -> FlowFacts:
     """Return the facts that an assessment keeps about a flow, without its definition."""
     summary, problem, invokers = _summarize_definition(row.client_data)
     return FlowFacts(
@@ -263,7 +265,7 @@ def _list_unread_flows(
     }
 
 
-def _build_lists(
+def _build_microsoft_key_lists(
     everything: Sequence[FlowListEntry],
     staying: Sequence[FlowListEntry],
     known: Mapping[str, FlowFacts],

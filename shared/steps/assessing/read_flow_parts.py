@@ -27,7 +27,7 @@ from shared.steps.assessing.read_flow_facts import (
     NO_DATAVERSE,
     FlowReadResult,
     ReadRow,
-    build_facts,
+    build_flow_facts,
     combine_flow_lists,
     explain_unread_flow,
     map_facts_by_id,
@@ -58,8 +58,8 @@ async def read_flow_parts(
     about a used-up budget or a service that does not answer. A source that rejects the request is
     left out, and the assessment says so.
     """
-    parts = build_pages(held)
-    await parts.load()
+    parts = build_assessment_pages(held)
+    await parts.load_stored_pages()
     everything = await _read_list(parts, environment, DiscoverySource.MICROSOFT_KEY)
     staying = await _read_list(parts, environment, DiscoverySource.MICROSOFT_KEY_LIST)
     read = await _read_rows(parts, environment)
@@ -67,7 +67,7 @@ async def read_flow_parts(
         return combine_flow_lists(everything, staying, read, {}, {})
     known = map_facts_by_id(read)
     missing = [flow for flow in staying if flow.identity not in known]
-    await _store_missing_flows(parts, environment, missing[:MOST_ALONE])
+    await _read_and_store_missing_flows(parts, environment, missing[:MOST_ALONE])
     unread = {flow.identity: explain_unread_flow(_TOO_MANY) for flow in missing[MOST_ALONE:]}
     found: dict[str, FlowFacts] = {}
     for part in list_whole_pages(parts.parts, DiscoverySource.SINGLE_FLOW):
@@ -79,7 +79,7 @@ async def read_flow_parts(
     return combine_flow_lists(everything, staying, read, found, unread)
 
 
-def build_pages(held: LeasedJob[EnvironmentJob]) -> DiscoveryPages:
+def build_assessment_pages(held: LeasedJob[EnvironmentJob]) -> DiscoveryPages:
     """Return the pages of an assessment, before they are loaded.
 
     Each stored page also updates the assessment's progress.
@@ -118,9 +118,11 @@ async def _read_list(
     read = partial(report, environment.id, cannot_migrate_only=staying)
 
     def build_rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
-        return build_report_rows(parts.build_row(source), flows)
+        return build_report_rows(parts.build_empty_row(source), flows)
 
-    silent = await read_or_reason(parts.read_and_store(source, read, build_rows))
+    silent = await await_or_explain_failure(
+        parts.read_and_store_remaining_pages(source, read, build_rows)
+    )
     return silent or tuple(select_reported_flows(parts.parts, source).values())
 
 
@@ -131,29 +133,29 @@ async def _read_rows(parts: DiscoveryPages, environment: Environment) -> list[Re
     def build_rows(flows: Sequence[Workflow]) -> list[DiscoveryPage]:
         return [
             replace(
-                parts.build_row(DiscoverySource.DATAVERSE),
+                parts.build_empty_row(DiscoverySource.DATAVERSE),
                 workflows=tuple(row.summary for row in some),
-                facts=tuple(map(build_facts, some)),
+                facts=tuple(map(build_flow_facts, some)),
             )
             for some in split_into_rows(flows)
         ]
 
     workflows = partial(parts.services.flow_pages.read_workflows, environment)
-    silent = await read_or_reason(
-        parts.read_and_store(DiscoverySource.DATAVERSE, workflows, build_rows)
+    silent = await await_or_explain_failure(
+        parts.read_and_store_remaining_pages(DiscoverySource.DATAVERSE, workflows, build_rows)
     )
     pages = list_whole_pages(parts.parts, DiscoverySource.DATAVERSE)
     return silent or [row for part in pages for row in zip(part.workflows, part.facts, strict=True)]
 
 
-async def _store_missing_flows(
+async def _read_and_store_missing_flows(
     parts: DiscoveryPages, environment: Environment, missing: Sequence[FlowListEntry]
 ) -> None:
     read = select_reported_flows(parts.parts, DiscoverySource.SINGLE_FLOW)
     for flow in missing:
         if flow.identity in read:
             continue
-        part = replace(parts.build_row(DiscoverySource.SINGLE_FLOW), reported=(flow,))
+        part = replace(parts.build_empty_row(DiscoverySource.SINGLE_FLOW), reported=(flow,))
         try:
             facts = await read_missing_flow(parts.services, environment, flow)
             part = replace(part, facts=(facts,))
@@ -162,7 +164,7 @@ async def _store_missing_flows(
         await parts.store_page([part])
 
 
-async def read_or_reason(reading: Awaitable[None]) -> NoAnswer | None:
+async def await_or_explain_failure(reading: Awaitable[None]) -> NoAnswer | None:
     """Return why a source could not be read, or None if it was read completely."""
     try:
         await reading
@@ -171,7 +173,7 @@ async def read_or_reason(reading: Awaitable[None]) -> NoAnswer | None:
     return None
 
 
-async def look_up_trigger_urls(
+async def read_and_store_trigger_url_ids(
     held: LeasedJob[EnvironmentJob], environment: Environment, found: FlowReadResult
 ) -> dict[str, str]:
     """Look up the trigger URL ids of flows and store them. Return why some are unknown.
@@ -179,8 +181,8 @@ async def look_up_trigger_urls(
     Sends one request for each unknown id, for a limited number of flows. Stops if the platform
     rejects a request. Raises errors that make the job wait.
     """
-    parts, services = build_pages(held), held.services
-    await parts.load()
+    parts, services = build_assessment_pages(held), held.services
+    await parts.load_stored_pages()
     known = await read_known_url_ids(services, environment.id)
     looked = set(select_reported_flows(parts.parts, DiscoverySource.TRIGGER_URL))
     left_out: dict[str, str] = {}
@@ -214,7 +216,7 @@ async def look_up_trigger_urls(
             workflow_id=identity,
             state=None,
         )
-        part = replace(parts.build_row(DiscoverySource.TRIGGER_URL), reported=(listed,))
+        part = replace(parts.build_empty_row(DiscoverySource.TRIGGER_URL), reported=(listed,))
         await parts.store_page([part])
         looked.add(identity)
     return left_out | dict.fromkeys(looked - known.keys(), NO_RUN)

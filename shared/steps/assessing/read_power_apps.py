@@ -23,7 +23,7 @@ from shared.domain.power_apps import CanvasApp, Connection, add_sign_in
 from shared.errors import ServiceUnavailable
 from shared.jobs.leased_job import LeasedJob
 from shared.services import Services
-from shared.steps.assessing.read_flow_parts import build_pages, read_or_reason
+from shared.steps.assessing.read_flow_parts import await_or_explain_failure, build_assessment_pages
 from shared.steps.flows.discovery_pages import DiscoveryPages, split_into_rows
 from shared.steps.optional_read import build_no_answer, read_or_no_answer
 
@@ -59,8 +59,8 @@ async def read_power_apps_parts(
     Continue where an earlier invocation stopped. Raises errors that make the job wait. A list that
     the service rejects, or does not return for long, is left out, and the assessment says so.
     """
-    parts = build_pages(held)
-    await parts.load()
+    parts = build_assessment_pages(held)
+    await parts.load_stored_pages()
     connections = await _read_connections(held, parts, environment)
     return PowerAppsFacts(
         connections=connections, canvas_apps=await _read_apps(held, parts, environment)
@@ -73,15 +73,17 @@ async def _read_connections(
     source, port = DiscoverySource.CONNECTIONS, held.services.assessment.connections
 
     def build_rows(connections: Sequence[Connection]) -> list[DiscoveryPage]:
-        empty = parts.build_row(source)
+        empty = parts.build_empty_row(source)
         return [replace(empty, connections=some) for some in split_into_rows(connections)]
 
-    read = parts.read_and_store(source, partial(port.read_page, environment.id), build_rows)
-    if silent := await _read_or_give_up(held, read):
+    read = parts.read_and_store_remaining_pages(
+        source, partial(port.read_page, environment.id), build_rows
+    )
+    if silent := await _await_list_or_give_up(held, read):
         return silent
     found = [one for part in list_whole_pages(parts.parts, source) for one in part.connections]
     names = sorted({one.connector for one in found if one.connector})
-    silent = await _read_or_give_up(held, _store_connectors(parts, environment, names))
+    silent = await _await_list_or_give_up(held, _store_connectors(parts, environment, names))
     return silent or add_sign_in(found, _get_known_connectors(parts))
 
 
@@ -100,7 +102,7 @@ async def _store_connectors(
         if name not in known:
             connections = parts.services.assessment.connections
             sign_in = await connections.read_sign_in(environment.id, name)
-            empty = parts.build_row(DiscoverySource.CONNECTOR)
+            empty = parts.build_empty_row(DiscoverySource.CONNECTOR)
             await parts.store_page([replace(empty, connectors={name: sign_in})])
 
 
@@ -111,16 +113,18 @@ async def _read_apps(
 
     def build_rows(apps: Sequence[CanvasApp]) -> list[DiscoveryPage]:
         rows = split_into_rows(apps, _APPS_IN_A_ROW)
-        return [replace(parts.build_row(source), canvas_apps=some) for some in rows]
+        return [replace(parts.build_empty_row(source), canvas_apps=some) for some in rows]
 
-    read = parts.read_and_store(source, partial(port.read_page, environment.id), build_rows)
-    silent = await _read_or_give_up(held, read)
+    read = parts.read_and_store_remaining_pages(
+        source, partial(port.read_page, environment.id), build_rows
+    )
+    silent = await _await_list_or_give_up(held, read)
     return silent or [
         one for part in list_whole_pages(parts.parts, source) for one in part.canvas_apps
     ]
 
 
-async def _read_or_give_up(
+async def _await_list_or_give_up(
     held: LeasedJob[EnvironmentJob], reading: Awaitable[None]
 ) -> NoAnswer | None:
     """Return why a list could not be read, or None if it was read completely.
@@ -129,7 +133,7 @@ async def _read_or_give_up(
     that the assessment can complete without it.
     """
     try:
-        return await read_or_reason(reading)
+        return await await_or_explain_failure(reading)
     except ServiceUnavailable as err:
         job, services = held.job, held.services
         read_at = job.assessed.read if job.assessed else services.now

@@ -40,14 +40,14 @@ async def bind_connections(work: StepContext, original: OriginalFlow, client_dat
     found = await references.find_by_connection(work.environment, names) if names else []
     bound: dict[str, str] = {}
     for connection in embedded:
-        row = _find_reference(work.job, original, connection, found)
-        row = row or await _create_reference(work, original, connection)
-        await _record_reference(work, row, connection)
+        row = _choose_connection_reference(work.job, original, connection, found)
+        row = row or await _create_connection_reference(work, original, connection)
+        await _record_connection_reference(work, row, connection)
         bound[connection.key] = row.logical_name
     return with_connection_references(client_data, bound)
 
 
-def _find_reference(
+def _choose_connection_reference(
     job: FlowJob,
     original: OriginalFlow,
     connection: EmbeddedConnection,
@@ -73,7 +73,7 @@ def _find_reference(
     return fitting[0] if fitting else None
 
 
-async def _create_reference(
+async def _create_connection_reference(
     work: StepContext, original: OriginalFlow, connection: EmbeddedConnection
 ) -> ConnectionReference:
     job = work.job
@@ -96,7 +96,7 @@ async def _create_reference(
         owner_id=original.owner_id,
         owner_is_entra_id=original.owner_is_entra_id,
     )
-    creation = _build_creation(work, original, connection, draft)
+    creation = _build_reference_creation(work, original, connection, draft)
     made = Effect[ConnectionReference | None](
         title=f"The connection reference {draft.logical_name}",
         read=lambda: work.services.connection_references.get(work.environment, identity),
@@ -112,7 +112,7 @@ async def _create_reference(
     return row
 
 
-async def _record_reference(
+async def _record_connection_reference(
     work: StepContext, row: ConnectionReference, connection: EmbeddedConnection
 ) -> None:
     job = work.job
@@ -124,7 +124,7 @@ async def _record_reference(
         work.stage(add_notes(job, note))
 
 
-def _build_creation(
+def _build_reference_creation(
     work: StepContext,
     original: OriginalFlow,
     connection: EmbeddedConnection,
@@ -134,7 +134,7 @@ def _build_creation(
     # (platform.md#activation-check).
     create = partial(work.services.connection_references.create, work.environment)
 
-    async def create_as_app(err: Refusal) -> Reply:
+    async def build_creation_as_app(err: Refusal) -> Reply:
         # If the app cannot act for the owner, there will be no copy, so no reference is created.
         if explained := await explain_owner(work, original, err):
             return explained
@@ -145,10 +145,12 @@ def _build_creation(
             return None
         own = replace(draft, owner_id="")
         return Write(
-            permit=work.require_write_allowed, call=lambda: create(own), on_refusal=report_denied
+            permit=work.require_write_allowed,
+            call=lambda: create(own),
+            on_refusal=explain_denied_connection,
         )
 
-    async def report_denied(err: Refusal) -> Reply:
+    async def explain_denied_connection(err: Refusal) -> Reply:
         if not isinstance(err, PlatformError) or err.code != CONNECTION_REFUSED:
             return None
         whose = await read_connection_owner(work, connection.connection_id)
@@ -163,7 +165,9 @@ def _build_creation(
         )
 
     return Write(
-        permit=work.require_write_allowed, call=lambda: create(draft), on_refusal=create_as_app
+        permit=work.require_write_allowed,
+        call=lambda: create(draft),
+        on_refusal=build_creation_as_app,
     )
 
 

@@ -29,18 +29,21 @@ from shared.steps.flows.flow_names import read_flow_name
 from shared.steps.flows.original import OriginalFlow
 from shared.steps.flows.plans_in_progress import was_plan_cancelled
 from shared.steps.flows.read_back import wait_until_visible
-from shared.steps.flows.read_original_facts import build_archive_name, record_original
+from shared.steps.flows.read_original_facts import (
+    build_definition_archive_name,
+    read_job_with_original_facts,
+)
 from shared.steps.flows.read_trigger_url import read_trigger_url
 from shared.steps.flows.require_healthy_copy import find_copy
 from shared.steps.flows.update_workflow import build_flow_write
 from shared.steps.flows.write_definition import (
     SavedFlow,
-    build_save,
-    is_stored,
+    build_definition_save,
+    is_stored_definition,
     read_demands_newer_shape,
 )
 from shared.steps.step_context import StepContext
-from shared.steps.write_permission import reject_excluded_flow
+from shared.steps.write_permission import require_flow_not_excluded
 
 MODERN_TYPE_NOTE = (
     "The platform did not keep the original's agent type (modernflowtype): the copy is an "
@@ -55,7 +58,7 @@ async def check_and_start_copy(work: StepContext) -> FlowJob:
     reasons not to copy, such as a child flow that is not verified.
     """
     job = work.job
-    reject_excluded_flow(await work.read_settings(), job)
+    require_flow_not_excluded(await work.read_settings(), job)
     original, _ = await work.read_cached(
         "original", partial(read_original_with_solutions_and_shares, work)
     )
@@ -68,7 +71,7 @@ async def check_and_start_copy(work: StepContext) -> FlowJob:
             ),
             code=Reason.MANAGED_SOLUTION,
         )
-    job = await record_original(work, original)
+    job = await read_job_with_original_facts(work, original)
     if await was_plan_cancelled(work):
         text = "The remediation was cancelled while its flow jobs were created."
         return move_to_state(job, FlowJobState.CANCELLED, text, now=work.services.now)
@@ -104,10 +107,12 @@ async def create_copy(work: StepContext) -> FlowJob:
     original, belonging = await work.read_cached(
         "original", partial(read_original_with_solutions_and_shares, work)
     )
-    job = await record_original(work, original)
-    where = await services.archive.put(build_archive_name(job), original.client_data.encode())
+    job = await read_job_with_original_facts(work, original)
+    where = await services.archive.put(
+        build_definition_archive_name(job), original.client_data.encode()
+    )
     await work.save(replace(job, archive_name=where))
-    intended = await build_copied_definition(work, original.client_data)
+    intended = await read_definition_for_copy(work, original.client_data)
     intended = await bind_connections(work, original, intended)
     row = await _create_and_compare(work, original, intended)
     if original.modern_type and row.modern_type != original.modern_type:
@@ -139,7 +144,7 @@ async def create_copy(work: StepContext) -> FlowJob:
     return move_to_state(job, FlowJobState.COPIED, text, now=services.now)
 
 
-async def build_copied_definition(work: StepContext, client_data: str) -> str:
+async def read_definition_for_copy(work: StepContext, client_data: str) -> str:
     """Return the original's definition with references to verified copies of the flows that it
     calls.
 
@@ -186,40 +191,44 @@ async def _create_and_compare(work: StepContext, original: OriginalFlow, intende
     read = partial(work.services.workflows.get, work.environment, job.copy.id)
     newer_first = await read_demands_newer_shape(work.services, job.environment_id)
 
-    def build_write(before: str, write_of: Callable[[str], Write]) -> Write:
+    def build_definition_write(before: str, write_of: Callable[[str], Write]) -> Write:
         flow = SavedFlow(
             title=f"copy of {job.display_name}",
             environment_id=job.environment_id,
             before=before,
-            read=partial(_read_definition, read),
+            read=partial(_read_definition_of_workflow, read),
             write_of=write_of,
             newer_shape_first=newer_first,
         )
-        return build_save(work, flow, intended)
+        return build_definition_save(work, flow, intended)
 
-    def change(row: Workflow) -> Write:
-        def write_of(text: str) -> Write:
+    def build_update(row: Workflow) -> Write:
+        def build_update_with(text: str) -> Write:
             return build_flow_write(work, row, WorkflowUpdate(client_data=text))
 
-        return build_write(_with_stored_references(row, intended), write_of)
+        return build_definition_write(_with_stored_references(row, intended), build_update_with)
 
     created = Effect[Workflow | None](
         title=title,
         read=read,
         # If another invocation has created it, its definition is compared below.
         missing=lambda row: (
-            [] if row else [build_write("", partial(_build_creation, work, original))]
+            []
+            if row
+            else [build_definition_write("", partial(_build_copy_creation, work, original))]
         ),
     )
     # Before the copy was read back once, the create request itself shows whether it exists.
     row = await apply_effect(work, created, seen=await find_copy(work) if job.copy.digest else None)
     assert row
-    if not is_stored(row.client_data, intended):
+    if not is_stored_definition(row.client_data, intended):
         _require_unedited_copy(work.job, row, intended)
     written = Effect[Workflow](
         title=title,
         read=read,
-        missing=lambda row: [] if is_stored(row.client_data, intended) else [change(row)],
+        missing=lambda row: (
+            [] if is_stored_definition(row.client_data, intended) else [build_update(row)]
+        ),
         not_kept=lambda _: JobBlocked(
             f"The platform stored the copy of {job.display_name} differently from what was sent.",
             code=Reason.COPY_DIFFERS,
@@ -228,7 +237,7 @@ async def _create_and_compare(work: StepContext, original: OriginalFlow, intende
     return await apply_effect(work, written, seen=row)
 
 
-async def _read_definition(read: Callable[[], Awaitable[Workflow]]) -> str:
+async def _read_definition_of_workflow(read: Callable[[], Awaitable[Workflow]]) -> str:
     return (await read()).client_data
 
 
@@ -251,7 +260,7 @@ def _require_unedited_copy(job: FlowJob, row: Workflow, intended: str) -> None:
     )
 
 
-def _build_creation(work: StepContext, original: OriginalFlow, client_data: str) -> Write:
+def _build_copy_creation(work: StepContext, original: OriginalFlow, client_data: str) -> Write:
     draft = WorkflowDraft(
         workflow_id=work.job.copy.id,
         name=build_copy_name(original.name),

@@ -33,7 +33,7 @@ async def explain_owner(
             "Give the original another owner (Power Automate → the flow → Details → Primary "
             "owner), or enable the account. Then retry.",
         )
-    if isinstance(error, PlatformError) and _is_about_acting(error):
+    if isinstance(error, PlatformError) and _is_about_acting_for_owner(error):
         return _build_job_blocked(
             f"The app may not create the copy of {title} for its owner, {owner.name}: "
             f"{error.detail}",
@@ -43,7 +43,7 @@ async def explain_owner(
     return None
 
 
-def _is_about_acting(error: PlatformError) -> bool:
+def _is_about_acting_for_owner(error: PlatformError) -> bool:
     # It means any missing privilege, also one of the owner. The message names the privilege.
     if error.code == _ANY_PRIVILEGE:
         return _TO_ACT in error.detail

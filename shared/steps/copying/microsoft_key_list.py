@@ -34,15 +34,17 @@ async def wait_for_key_list(services: Services, job: FlowJob) -> None:
         _compute_visible_at(services, job),
     )
     fits = last.is_newer_than(shows, services.now - _MAX_AGE)
-    _wait_until(services, shows if fits else max(shows, await _get_next_reading_at(services, last)))
+    _wait_for_list_until(
+        services, shows if fits else max(shows, await _get_next_reading_at(services, last))
+    )
 
 
-def wait_until_shown(services: Services, job: FlowJob) -> None:
+def wait_until_list_shows_copy(services: Services, job: FlowJob) -> None:
     """Raise `MustWait` until a list that is read now would show this job's copy."""
-    _wait_until(services, _compute_visible_at(services, job))
+    _wait_for_list_until(services, _compute_visible_at(services, job))
 
 
-def _wait_until(services: Services, until: datetime) -> None:
+def _wait_for_list_until(services: Services, until: datetime) -> None:
     if services.now < until:
         text = "The app waits until the list of flows on Microsoft's key would show the copy."
         raise MustWait(text, until=until, code=Reason.WAITING_FOR_MICROSOFT_KEY_LIST)
@@ -80,13 +82,13 @@ async def is_on_microsofts_key(work: StepContext) -> bool:
         last = await store.read_last()
         # Another invocation reads it page by page.
         if last.lease.is_held(services.now + READING_TAKES):
-            _wait_until(
+            _wait_for_list_until(
                 services, _estimate_reading_end(services, last) or services.now + READING_TAKES
             )
         report = await _read_key_list(work, store)
         if report.began < _compute_visible_at(services, job):
             await wait_for_key_list(services, job)
-            _wait_until(services, services.now + timedelta(seconds=1))
+            _wait_for_list_until(services, services.now + timedelta(seconds=1))
         kept = tuple(report.ids)
     return not {job.copy.id, job.copy.flow_name}.isdisjoint(kept)
 
@@ -97,11 +99,11 @@ async def _read_key_list(
     home = work.job.environment_id
     try:
         async with open_key_report(
-            work.services, home, advanced=store.record_continuation
+            work.services, home, advanced=store.record_reading_continues
         ) as report:
             await store.store(tuple(sorted(report.ids)), report.began)
     except CmkflowError:
-        await store.record_stop()
+        await store.record_reading_stopped()
         raise
     return report
 

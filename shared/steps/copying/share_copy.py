@@ -28,7 +28,7 @@ from shared.reason import Reason
 from shared.steps.copying.solutions_and_shares import SolutionsAndShares
 from shared.steps.flows.effect import SKIP, Effect, Refusal, Reply, Write, apply_effect
 from shared.steps.flows.original import OriginalFlow
-from shared.steps.flows.temporary_co_ownership import is_granted_by_app
+from shared.steps.flows.temporary_co_ownership import may_have_granted_co_ownership
 from shared.steps.step_context import StepContext
 
 #: There is no API to read or write that list (platform.md#run-only-users), so a person has to.
@@ -100,7 +100,9 @@ async def _read_wanted_shares(
     owner = job.copy.owner_id or original.owner_id
     # The service account is co-owner only while it reads the URL (platform.md#co-owners).
     service_account = (
-        await services.flow_access.read_account_id() if await is_granted_by_app(work) else ""
+        await services.flow_access.read_account_id()
+        if await may_have_granted_co_ownership(work)
+        else ""
     )
     if original.etag and job.original.in_solution:
         # For solution flows, Dataverse's sharing is authoritative (platform.md#flow-permissions).

@@ -23,12 +23,14 @@ async def toggle_copy(
 def build_copy_toggle(work: StepContext) -> FlowToggle[Workflow]:
     """Return how the copy is read, and turned on and off."""
 
-    async def read() -> Workflow:
+    async def read_copy() -> Workflow:
         return await work.services.workflows.get(work.environment, work.job.copy.id)
 
-    def write(copy: Workflow, state: FlowState) -> Write:
+    def build_state_write(copy: Workflow, state: FlowState) -> Write:
         return build_flow_write(work, copy, WorkflowUpdate(state=state))
 
     title = f"The copy of {work.job.display_name}"
     explain = partial(explain_unchanged_state, work)
-    return FlowToggle(side="copy", title=title, read=read, write=write, explain=explain)
+    return FlowToggle(
+        side="copy", title=title, read=read_copy, write=build_state_write, explain=explain
+    )

@@ -13,7 +13,7 @@ from shared.domain.jobs.transitions import move_to_state
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.errors import JobBlocked, NotFound
 from shared.reason import Reason
-from shared.steps.copying.microsoft_key_list import is_on_microsofts_key, wait_until_shown
+from shared.steps.copying.microsoft_key_list import is_on_microsofts_key, wait_until_list_shows_copy
 from shared.steps.flows.check_network import find_blocking_issues
 from shared.steps.flows.firewall_fixes import FixAuthorization, apply_firewall_fix
 from shared.steps.flows.read_back import read_back, wait_until_visible
@@ -32,7 +32,7 @@ async def verify_copy(work: StepContext) -> FlowJob:
 
     Raises `JobBlocked` with the first problem.
     """
-    wait_until_shown(work.services, work.job)
+    wait_until_list_shows_copy(work.services, work.job)
     share = await _find_planned_share(work)
     async with run_concurrently() as reads:
         reads.create_task(_require_copy_as_written(work))
@@ -98,7 +98,7 @@ async def _require_open_firewalls(work: StepContext) -> None:
         find_blocking_issues, work.services, work.environment, job.original.http_hosts, ignored
     )
     open_issues = await find_issues()
-    if open_issues and await apply_planned_fixes(work, open_issues):
+    if open_issues and await apply_planned_firewall_fixes(work, open_issues):
         open_issues = await find_issues()
         if open_issues:
             await wait_until_visible(work, "The changed firewalls")
@@ -116,7 +116,7 @@ async def _require_open_firewalls(work: StepContext) -> None:
 async def _find_planned_share(work: StepContext) -> ServiceAccountShare | None:
     job = work.job
     if (
-        not _has_url(job)
+        not _may_have_trigger_url(job)
         or job.original.signature_hash
         or job.original.flow_name in job.grants.past
     ):
@@ -124,7 +124,7 @@ async def _find_planned_share(work: StepContext) -> ServiceAccountShare | None:
     return await find_useful_share(work, job.environment_id, job.original.flow_name)
 
 
-def _has_url(job: FlowJob) -> bool:
+def _may_have_trigger_url(job: FlowJob) -> bool:
     return job.original.has_trigger_url and job.migration_method is not MigrationMethod.COPY_OFF
 
 
@@ -133,7 +133,7 @@ async def _store_url_ids(work: StepContext) -> None:
     the URLs.
     """
     job = work.job
-    if not _has_url(job):
+    if not _may_have_trigger_url(job):
         return
     if not job.copy.url_id:
         new = parse_platform_url(
@@ -164,7 +164,7 @@ async def _store_url_ids(work: StepContext) -> None:
         )
 
 
-async def apply_planned_fixes(work: StepContext, issues: Sequence[FirewallIssue]) -> bool:
+async def apply_planned_firewall_fixes(work: StepContext, issues: Sequence[FirewallIssue]) -> bool:
     """Apply the fixes that the plan shows for these issues. Return whether it shows any.
 
     Fixes that were allowed after the approval are not applied, because the plan did not show them.

@@ -17,7 +17,7 @@ from shared.domain.jobs.run_archive import (
 )
 from shared.errors import NotFound, PlatformError
 from shared.services import Services
-from shared.steps.flows.discovery_pages import has_expired
+from shared.steps.flows.discovery_pages import has_cursor_expired
 
 
 async def archive_run_page(services: Services, archive: RunArchive) -> RunArchive:
@@ -34,7 +34,7 @@ async def archive_run_page(services: Services, archive: RunArchive) -> RunArchiv
             until=archive.oldest_run_at or archive.started_at,
         )
     except (NotFound, PlatformError) as err:
-        if has_expired(archive.cursor, err):
+        if has_cursor_expired(archive.cursor, err):
             return replace(archive, cursor="")
         if isinstance(err, NotFound):
             return replace(archive, state=RunArchiveState.ORIGINAL_DELETED)

@@ -22,11 +22,11 @@ from shared.ports import ResultPage
 from shared.reason import Reason
 from shared.services import Services
 from shared.state.rows import format_sortable_time
-from shared.steps.flows.discovery_pages import has_expired
+from shared.steps.flows.discovery_pages import has_cursor_expired
 from shared.steps.flows.effect import Write, perform
 from shared.steps.flows.key_report import open_key_report
 from shared.steps.flows.original import OriginalFlow, find_original, find_readable_original
-from shared.steps.flows.read_original_facts import build_archive_name
+from shared.steps.flows.read_original_facts import build_definition_archive_name
 from shared.steps.flows.runs_in_progress import require_no_run_in_progress
 from shared.steps.flows.temporary_co_ownership import revoke_all_grants
 from shared.steps.step_context import StepContext
@@ -41,7 +41,7 @@ from shared.steps.updating_callers.record_callers import (
     read_found_callers,
     read_job_copied_elsewhere,
 )
-from shared.steps.write_permission import read_environment_settings, reject_excluded_flow
+from shared.steps.write_permission import read_environment_settings, require_flow_not_excluded
 
 #: Pages of runs that one invocation reads.
 _RUN_PAGES = 20
@@ -73,7 +73,7 @@ async def search_callers_before_deletion(work: StepContext, deletion: Deletion) 
     return replace(deletion, callers_searched_at=now, notes=tuple(notes))
 
 
-async def check_original(
+async def read_deletable_original(
     work: StepContext, held: LeasedJob[Deletion], archive: RunArchive | None
 ) -> OriginalFlow | None:
     """Return the original if it may be deleted, or None if it no longer exists.
@@ -94,7 +94,7 @@ async def check_original(
             code=Reason.ARCHIVE_FAILED,
         )
     await _require_deletable_original(work, held.job, original)
-    await _require_copy(work)
+    await _require_copy_in_use(work)
     await require_no_runs(work, held, archive.started_at)
     await _require_parents_deleted(work)
     await _require_no_callers(work)
@@ -105,7 +105,9 @@ async def _require_deletable_original(
     work: StepContext, deletion: Deletion, original: OriginalFlow
 ) -> None:
     job = work.job
-    reject_excluded_flow(await read_environment_settings(work.services, job.environment_id), job)
+    require_flow_not_excluded(
+        await read_environment_settings(work.services, job.environment_id), job
+    )
     if original.state is not FlowState.OFF:
         raise JobBlocked(
             f"The retired original {job.display_name} is on again.",
@@ -133,7 +135,7 @@ async def _require_deletable_original(
         )
 
 
-async def _require_copy(work: StepContext) -> None:
+async def _require_copy_in_use(work: StepContext) -> None:
     job = work.job
     try:
         state = (await work.services.workflows.get(work.environment, job.copy.id)).state
@@ -208,7 +210,7 @@ async def _read_run_page(work: StepContext, check: RunCheck) -> ResultPage[FlowR
             until=check.oldest or check.began,
         )
     except (NotFound, PlatformError) as err:
-        if has_expired(check.cursor, err):
+        if has_cursor_expired(check.cursor, err):
             return None
         raise
 
@@ -217,7 +219,7 @@ async def _require_parents_deleted(work: StepContext) -> None:
     # Without this original, the parents' originals could not be turned on.
     for parent in await work.read_related_jobs(work.job.parents):
         if parent.id != work.job.id and await _still_calls(work, parent):
-            await _wait_for_deletion(work, parent)
+            await _wait_for_deletion_of_parent(work, parent)
 
 
 async def _still_calls(work: StepContext, parent: FlowJob) -> bool:
@@ -235,7 +237,7 @@ async def _still_calls(work: StepContext, parent: FlowJob) -> bool:
     return contains_reference(original.client_data, is_json=True, urls=urls, flow_ids=flow_ids)
 
 
-async def _wait_for_deletion(work: StepContext, parent: FlowJob) -> None:
+async def _wait_for_deletion_of_parent(work: StepContext, parent: FlowJob) -> None:
     """Raise an error unless the parent waits for this deletion, as the two call one another."""
     job, services = work.job, work.services
     kept = await services.tables.deletions.get(parent.environment_id, parent.id)
@@ -268,7 +270,7 @@ async def _require_no_callers(work: StepContext) -> None:
             if not await holds_original(work.services, job, caller):
                 continue
             if other:
-                await _wait_for_deletion(work, other)
+                await _wait_for_deletion_of_parent(work, other)
                 continue
             raise JobBlocked(
                 f"The {caller.label} still holds the URL or id of {job.display_name}.",
@@ -295,7 +297,9 @@ async def archive_definition(work: StepContext, original: OriginalFlow) -> str:
     Raises `JobBlocked` if the archive does not return it.
     """
     archive, digest = work.services.archive, hash_definition(original.client_data)
-    name = build_archive_name(replace(work.job, original=replace(work.job.original, digest=digest)))
+    name = build_definition_archive_name(
+        replace(work.job, original=replace(work.job.original, digest=digest))
+    )
     where = await archive.put(name, original.client_data.encode())
     try:
         is_kept = hash_definition((await archive.get(name)).decode()) == digest
@@ -328,7 +332,7 @@ async def delete_original(
         # delete.
         now = await find_readable_original(work)
         await revoke_all_grants(work)
-        if now is None or _get_version(now) != _get_version(original):
+        if now is None or _get_state_and_definition(now) != _get_state_and_definition(original):
             raise Conflict(f"{job.display_name} was changed after it was read")
         await services.flow_switch.delete(job.environment_id, job.original.flow_name)
 
@@ -342,11 +346,11 @@ async def delete_original(
         )
 
 
-def _get_version(original: OriginalFlow) -> tuple[FlowState, str]:
+def _get_state_and_definition(original: OriginalFlow) -> tuple[FlowState, str]:
     return original.state, original.etag or hash_definition(original.client_data)
 
 
-async def read_listed_ids(services: Services, environment_id: str) -> frozenset[str]:
+async def read_ids_on_microsoft_key_list(services: Services, environment_id: str) -> frozenset[str]:
     """Return the Dataverse and flow service ids of the flows on Microsoft's key.
 
     See platform.md#microsoft-key-list.

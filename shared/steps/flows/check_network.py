@@ -66,10 +66,10 @@ async def read_all_firewalls(
     `ThrottledError` if no request is allowed; what was read is stored for the next reader.
     """
     reading = NetworkReading(services, standstill)
-    async with reading.open():
+    async with reading.use_stored_answers():
         firewalls = await read_firewalls(services)
         tags = await services.service_tags.get_list()
-        await reading.store(build_network_snapshot(firewalls, tags))
+        await reading.store_snapshot(build_network_snapshot(firewalls, tags))
     return firewalls, tags
 
 
@@ -118,13 +118,13 @@ async def _read_network(
 ) -> NetworkView:
     services = reading.services
 
-    async def read(kind: FirewallKind) -> list[Firewall]:
+    async def read_firewalls_for_hosts(kind: FirewallKind) -> list[Firewall]:
         if isinstance(kind, ReadsByHost) and ANY_HOST not in hosts:
             return await kind.read_for_hosts(hosts)
         return await kind.read()
 
-    async with reading.open():
-        found = await read_each(services.firewalls.values(), read)
+    async with reading.use_stored_answers():
+        found = await read_each(services.firewalls.values(), read_firewalls_for_hosts)
         tags = await services.service_tags.get_list()
         try:
             with reading.stop_requests_after(services.now + _REST_TAKES):
@@ -133,7 +133,7 @@ async def _read_network(
             log.info("remaining firewalls not read: %s", err)
         else:
             everything = [firewall for kind in found for firewall in kind]
-            await reading.store(build_network_snapshot(everything, tags))
+            await reading.store_snapshot(build_network_snapshot(everything, tags))
     firewalls = [firewall for kind in found for firewall in kind]
     return build_network_view(services, environment, firewalls, tags)
 

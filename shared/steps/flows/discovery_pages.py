@@ -32,7 +32,7 @@ _APPROVED = EnvironmentJobState.APPROVED
 _EXPIRED = frozenset({400, 410})
 
 
-def has_expired(cursor: str, err: PlatformError | NotFound) -> bool:
+def has_cursor_expired(cursor: str, err: PlatformError | NotFound) -> bool:
     """Return whether the platform rejected a page because its cursor has expired."""
     return bool(cursor) and (isinstance(err, NotFound) or err.status in _EXPIRED)
 
@@ -62,7 +62,7 @@ class DiscoveryPages:
     parts: list[DiscoveryPage] = field(default_factory=list)
     _positions: dict[DiscoverySource, DiscoveryPosition] = field(default_factory=dict)
 
-    async def load(self, *, keeps_flows: bool = False) -> None:
+    async def load_stored_pages(self, *, keeps_flows: bool = False) -> None:
         """Load the stored pages.
 
         First removes all pages if the discovery made no progress for long, and otherwise the lists
@@ -101,7 +101,9 @@ class DiscoveryPages:
         """Return where the discovery continues with a source."""
         return self._positions[source]
 
-    def build_row(self, source: DiscoverySource, *, read: datetime | None = None) -> DiscoveryPage:
+    def build_empty_row(
+        self, source: DiscoverySource, *, read: datetime | None = None
+    ) -> DiscoveryPage:
         """Return an empty row for flows of a source. `read` is the time when they were requested
         (None: now).
         """
@@ -113,7 +115,7 @@ class DiscoveryPages:
             ends_page=False,
         )
 
-    async def read_and_store[T](
+    async def read_and_store_remaining_pages[T](
         self,
         source: DiscoverySource,
         read: Callable[[str], Awaitable[ResultPage[T]]],
@@ -140,7 +142,7 @@ class DiscoveryPages:
         try:
             page = await read(at.cursor)
         except (PlatformError, NotFound) as err:
-            if not has_expired(at.cursor, err):
+            if not has_cursor_expired(at.cursor, err):
                 raise
             await self.remove_pages(source)
             raise ServiceUnavailable(
@@ -188,7 +190,7 @@ def build_report_rows(empty: DiscoveryPage, flows: Iterable[FlowListEntry]) -> l
     return [replace(empty, reported=some) for some in split_into_rows(flows)]
 
 
-async def remove_all_but_flows(rows: FencedRows[DiscoveryPage]) -> None:
+async def remove_all_pages_but_flows(rows: FencedRows[DiscoveryPage]) -> None:
     """Remove all pages except the flows of Dataverse. They are kept for the comparison with an
     approval.
     """

@@ -124,7 +124,7 @@ async def _send_write(write: Write) -> Write | None:
 def with_fallback(write: Write, on_refusal: OnRefusal) -> Write:
     """Return the write with a second error handler for errors that the first does not handle."""
 
-    async def try_both(refusal: Refusal) -> Reply:
+    async def call_both_handlers(refusal: Refusal) -> Reply:
         reply = await write.on_refusal(refusal)
         if isinstance(reply, Write):
             return with_fallback(reply, on_refusal)
@@ -132,4 +132,4 @@ def with_fallback(write: Write, on_refusal: OnRefusal) -> Write:
             return await on_refusal(reply) or reply
         return await on_refusal(refusal) if reply is None else reply
 
-    return replace(write, on_refusal=try_both)
+    return replace(write, on_refusal=call_both_handlers)

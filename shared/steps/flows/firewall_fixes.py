@@ -27,7 +27,7 @@ from shared.steps.flows.missing_permission import (
     build_missing_permission_error,
     is_permission_missing,
 )
-from shared.steps.flows.read_back import WriteNotVisible, poll
+from shared.steps.flows.read_back import WriteNotVisible, iterate_read_attempts
 
 #: Attempts in one invocation if somebody else changes the list between read and write.
 FIREWALL_WRITE_ATTEMPTS = 4
@@ -82,7 +82,9 @@ async def apply_firewall_fix(
         changed_by=authorization.requested_by,
         changed_at=services.now,
     )
-    return await _change_list(services, record, authorization, add=fix.added_entries.entries)
+    return await _change_firewall_list(
+        services, record, authorization, add=fix.added_entries.entries
+    )
 
 
 async def revert_firewall_fix(
@@ -100,14 +102,16 @@ async def revert_firewall_fix(
         changed_at=services.now,
     )
     try:
-        return await _change_list(
+        return await _change_firewall_list(
             services, record, authorization, remove=record.added_entries.entries
         )
     except NotFound:
         return await _mark_fix_completed(services, record)
 
 
-async def complete_if_visible(services: Services, record: FirewallFixRecord) -> FirewallFixRecord:
+async def complete_fix_if_visible(
+    services: Services, record: FirewallFixRecord
+) -> FirewallFixRecord:
     """Return a record in progress, marked as completed if the firewall's list shows its change.
 
     Does not change the list. If the firewall no longer exists, the record is marked as reverted. A
@@ -126,7 +130,7 @@ async def complete_if_visible(services: Services, record: FirewallFixRecord) -> 
     return await _mark_fix_completed(services, record)
 
 
-async def _change_list(
+async def _change_firewall_list(
     services: Services,
     record: FirewallFixRecord,
     authorization: FixAuthorization,
@@ -146,14 +150,14 @@ async def _change_list(
                 return await _mark_fix_completed(services, record)
             since, deadline = record.unseen_since, services.settings.read_back_timeout
             if since and services.now - since >= deadline:
-                raise await _record_not_kept(services, record, change)
+                raise await _store_kept_entries_and_build_error(services, record, change)
             try:
-                record = await _write_change(
+                record = await _write_list_change(
                     services, record, change, authorization=authorization, held=held
                 )
             except Conflict:
                 continue  # nothing was written
-            async for _ in poll(authorization.holder):
+            async for _ in iterate_read_attempts(authorization.holder):
                 if (
                     _find_remaining_change(await kind.read_list(record.added_entries), add, remove)
                     is None
@@ -169,7 +173,7 @@ async def _change_list(
     )
 
 
-async def _record_not_kept(
+async def _store_kept_entries_and_build_error(
     services: Services, record: FirewallFixRecord, change: ListUpdate
 ) -> JobBlocked:
     """Return the error for a change that Azure accepted and did not keep.
@@ -197,7 +201,7 @@ async def _record_not_kept(
     )
 
 
-async def _write_change(
+async def _write_list_change(
     services: Services,
     record: FirewallFixRecord,
     change: ListUpdate,
@@ -213,7 +217,7 @@ async def _write_change(
     kind, added = services.firewalls[record.kind], list[str]()
     assert isinstance(kind, AppliesFixes)
 
-    async def record_if_permitted() -> None:
+    async def record_change_if_permitted() -> None:
         await authorization.permit()
         await _store_record(services, _with_entries(record, change.add))
         await held.require_leases()
@@ -222,7 +226,7 @@ async def _write_change(
         added.extend(await kind.update_list(services.resource_writer, record.added_entries, change))
 
     try:
-        await perform(Write(permit=record_if_permitted, call=update_list))
+        await perform(Write(permit=record_change_if_permitted, call=update_list))
     except PlatformError as err:
         if not is_permission_missing(err):
             raise

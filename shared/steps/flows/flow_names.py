@@ -74,13 +74,13 @@ async def _search_flow_list(
             if flow.workflow_id == workflow_id
             and (None in {state, flow.state} or state is flow.state)
         ]
-        return build_report_rows(parts.build_row(_LIST), found)
+        return build_report_rows(parts.build_empty_row(_LIST), found)
 
     rows = FencedRows(services.tables.discovery_pages, f"{workflow_id}-name")
     parts = DiscoveryPages(services, rows)
     read = partial(services.flow_pages.read_flows, environment_id)
     try:
-        await parts.load()
+        await parts.load_stored_pages()
         while not parts.get_position(_LIST).is_read and not select_reported_flows(
             parts.parts, _LIST
         ):

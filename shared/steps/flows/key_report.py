@@ -72,10 +72,10 @@ async def open_key_report(
             return
     parts = DiscoveryPages(services, FencedRows(table, partition))
     try:
-        await parts.load()
+        await parts.load_stored_pages()
         if first and not parts.parts:
             rows = build_report_rows(
-                parts.build_row(DiscoverySource.MICROSOFT_KEY_LIST, read=began), first.items
+                parts.build_empty_row(DiscoverySource.MICROSOFT_KEY_LIST, read=began), first.items
             )
             await parts.store_page(rows, cursor=first.cursor)
             await advanced(began)
@@ -96,7 +96,7 @@ async def _store_remaining_pages(
     patience: timedelta,
 ) -> None:
     def build_rows(flows: Sequence[FlowListEntry]) -> list[DiscoveryPage]:
-        return build_report_rows(parts.build_row(DiscoverySource.MICROSOFT_KEY_LIST), flows)
+        return build_report_rows(parts.build_empty_row(DiscoverySource.MICROSOFT_KEY_LIST), flows)
 
     while not parts.get_position(DiscoverySource.MICROSOFT_KEY_LIST).is_read:
         try:

@@ -107,19 +107,19 @@ async def require_unleased_resource(holder: LeaseHolder, resource: str) -> None:
     """
     kept = await holder.services.tables.resource_leases.get("lease", hash_key(resource))
     if kept:
-        _require_free(holder, kept.item)
+        _require_free_resource(holder, kept.item)
 
 
 async def _acquire_lease(holder: LeaseHolder, resource: str) -> StoredItem[ResourceLease]:
     identity = hash_key(resource)
 
-    def take(row: ResourceLease | None) -> ResourceLease:
+    def take_lease(row: ResourceLease | None) -> ResourceLease:
         if row:
-            _require_free(holder, row)
+            _require_free_resource(holder, row)
         return _build_lease(holder, identity)
 
-    kept = await holder.services.tables.resource_leases.change("lease", identity, take)
-    assert kept is not None  # `take` always returns a row
+    kept = await holder.services.tables.resource_leases.change("lease", identity, take_lease)
+    assert kept is not None  # `take_lease` always returns a row
     return kept
 
 
@@ -128,7 +128,7 @@ def _build_lease(holder: LeaseHolder, identity: str) -> ResourceLease:
     return ResourceLease(id=identity, holder=holder.holder, leased_until=until)
 
 
-def _require_free(holder: LeaseHolder, row: ResourceLease) -> None:
+def _require_free_resource(holder: LeaseHolder, row: ResourceLease) -> None:
     if not row.lease.is_free_for(holder.holder, holder.services.now):
         raise _build_held_error(holder, row)
 

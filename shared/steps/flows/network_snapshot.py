@@ -77,7 +77,7 @@ class NetworkReading:
         """Return when all firewalls were last read, and since when a reading is incomplete."""
         return await self._snapshots.read_last()
 
-    async def store(self, snapshot: NetworkSnapshot) -> None:
+    async def store_snapshot(self, snapshot: NetworkSnapshot) -> None:
         """Store the complete firewalls and address ranges, unless newer ones are stored or the
         archive fails.
         """
@@ -87,7 +87,7 @@ class NetworkReading:
         self._new = []
 
     @asynccontextmanager
-    async def open(self) -> AsyncGenerator[None]:
+    async def use_stored_answers(self) -> AsyncGenerator[None]:
         """Let reads inside the block use the stored responses and store new ones.
 
         A request inside raises `ThrottledError` while another invocation sends requests.
@@ -96,24 +96,24 @@ class NetworkReading:
         try:
             with resume_reading(self):
                 yield
-            await self._store_answers()
+            await self._store_new_answers()
         except CmkflowError:
-            await self._store_answers()
+            await self._store_new_answers()
             raise
         finally:
             if self._has_turn:
-                await self._snapshots.record_stop()
+                await self._snapshots.record_reading_stopped()
 
     @contextmanager
     def stop_requests_after(self, moment: datetime) -> Iterator[None]:
-        """Inside the block, let `find` raise `ThrottledError` for requests after this time."""
+        """In the block, let `find_answer` raise `ThrottledError` for requests after this time."""
         self._ends_at = moment
         try:
             yield
         finally:
             self._ends_at = None
 
-    def find(self, request: str) -> Mapping[str, object] | None:
+    def find_answer(self, request: str) -> Mapping[str, object] | None:
         """Return the stored response to a request, or None if there is none.
 
         Raises `ThrottledError` if the request may not be sent now.
@@ -127,17 +127,17 @@ class NetworkReading:
             raise ThrottledError("The rest of the network will be read later.")
         return None
 
-    async def keep(self, request: str, answer: Mapping[str, object]) -> None:
+    async def store_answer(self, request: str, answer: Mapping[str, object]) -> None:
         """Store a response, together with others that follow shortly."""
         self._answers[request] = answer
         now, text = self.services.now, mask_signatures(json.dumps(answer))
         self._new += split_answer(self._reading_id, request, text, read_at=now)
         if len(self._new) >= ANSWERS_AT_ONCE or now - self._stored_at >= BATCH_DELAY:
-            await self._store_answers()
+            await self._store_new_answers()
 
-    async def forget(self, start: str) -> None:
+    async def delete_answers(self, start: str) -> None:
         """Delete the responses to requests that begin with `start`."""
-        await self._store_answers()
+        await self._store_new_answers()
         self._answers = {
             request: answer
             for request, answer in self._answers.items()
@@ -150,7 +150,7 @@ class NetworkReading:
 
     async def _load_stored_answers(self) -> bool:
         """Load the stored responses. Return whether this invocation may send requests."""
-        last = await self._snapshots.claim()
+        last = await self._snapshots.claim_reading()
         has_turn = last is not None
         last = last or await self._snapshots.read_last()
         if last.goes_on_since:
@@ -168,7 +168,7 @@ class NetworkReading:
     def _build_reading_id(self, began: datetime) -> str:
         return f"{self._snapshots.id}-{began:%Y%m%dT%H%M%S%f}"
 
-    async def _store_answers(self) -> None:
+    async def _store_new_answers(self) -> None:
         if not self._new:
             return
         # Other answers arrive while this batch is stored: each answer is in one batch.
@@ -177,7 +177,7 @@ class NetworkReading:
         try:
             # The next reader expects them there. A reader that was too slow sends no more requests.
             if self._has_turn:
-                self._has_turn = await self._snapshots.claim(self.began) is not None
+                self._has_turn = await self._snapshots.claim_reading(self.began) is not None
             await self.services.tables.resource_answers.upsert(*batch)
         except BaseException:
             self._new = [*batch, *self._new]

@@ -43,7 +43,7 @@ def compute_start_of_late_calls(services: Services, job: FlowJob, updated_at: da
     return updated_at + job.observation.extend_period(in_progress)
 
 
-async def read_new_calls(services: Services, job: FlowJob) -> ObservedCallers | None:
+async def read_and_store_new_calls(services: Services, job: FlowJob) -> ObservedCallers | None:
     """Read new calls to the original and store their callers. Return all stored callers.
 
     Returns None if the environment's settings do not permit that, or the job has updated no
@@ -94,7 +94,7 @@ async def read_named_callers(
     declared: dict[str, DeclaredCaller] = {}
     async for record in read_readable(services, services.tables.callers.scan(job.id)):
         caller = record.item.caller
-        known |= dict.fromkeys(_list_ids(caller), caller.label)
+        known |= dict.fromkeys(_list_caller_ids(caller), caller.label)
         if caller.kind == DECLARED_CALLER and (
             one := await _read_declared_caller(services, caller)
         ):
@@ -103,11 +103,13 @@ async def read_named_callers(
     for observed in row.callers:
         traits = observed.traits
         if traits.source in _WORKFLOWS and traits.source_id not in known:
-            flows |= await _read_flow_name(services, job, traits)
+            flows |= await _read_name_of_calling_flow(services, job, traits)
     return add_caller_names(row, CallerNames(flows=flows, known=known, declared=declared))
 
 
-async def _read_flow_name(services: Services, job: FlowJob, traits: CallTraits) -> dict[str, str]:
+async def _read_name_of_calling_flow(
+    services: Services, job: FlowJob, traits: CallTraits
+) -> dict[str, str]:
     tables = services.tables
     with suppress(UnreadableRow):
         item = await tables.plan_items.get(job.environment_job_id, traits.source_id)
@@ -131,7 +133,7 @@ async def _read_declared_caller(services: Services, caller: Caller) -> DeclaredC
     return None
 
 
-def _list_ids(caller: Caller) -> set[str]:
+def _list_caller_ids(caller: Caller) -> set[str]:
     resource = caller.resource_id.removeprefix(f"{caller.kind}/").lower()
     _, _, event_subscription = resource.partition(_EVENT_SUBSCRIPTION)
     ids = {caller.workflow_id or "", resource, event_subscription}

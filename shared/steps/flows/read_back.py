@@ -46,7 +46,7 @@ async def read_back[T](
     """
     gone: NotFound | None = None
     found: T | None = None
-    async for _ in poll(work):
+    async for _ in iterate_read_attempts(work):
         try:
             found, gone = await read(), None
         except NotFound as err:
@@ -57,10 +57,10 @@ async def read_back[T](
     await wait_until_visible(work, what)
     if gone:
         raise gone
-    return found  # type: ignore[return-value]  # `poll` yields at least once
+    return found  # type: ignore[return-value]  # it yields at least once
 
 
-async def poll(holder: StepContext | LeaseHolder) -> AsyncIterator[None]:
+async def iterate_read_attempts(holder: StepContext | LeaseHolder) -> AsyncIterator[None]:
     """Yield once for each read of an invocation or API request, first without a wait."""
     services, pause = holder.services, _FIRST_PAUSE
     until = services.now + services.settings.read_back_interval

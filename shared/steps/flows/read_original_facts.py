@@ -15,7 +15,7 @@ from shared.steps.flows.original import OriginalFlow
 from shared.steps.step_context import StepContext
 
 
-async def record_original(work: StepContext, original: OriginalFlow) -> FlowJob:
+async def read_job_with_original_facts(work: StepContext, original: OriginalFlow) -> FlowJob:
     """Return the job with the current facts of the original.
 
     Raises `JobBlocked` if the original was edited since it was planned or copied. If the job has no
@@ -26,7 +26,7 @@ async def record_original(work: StepContext, original: OriginalFlow) -> FlowJob:
     if job.original.digest:
         await require_unchanged_original(work, original)
     else:
-        job = await _build_job_for_edit(work, original)
+        job = await _read_job_with_edited_original(work, original)
     if job.observation.started_at:
         return job  # callers use the copy, so it stays on
     pattern = choose_migration_method(TriggerCategory(job.original.category), is_on=original.is_on)
@@ -35,7 +35,7 @@ async def record_original(work: StepContext, original: OriginalFlow) -> FlowJob:
     )
 
 
-def build_archive_name(job: FlowJob) -> str:
+def build_definition_archive_name(job: FlowJob) -> str:
     """Return the name of the archived definition whose digest is in the job's row."""
     return f"{job.environment_id}/{job.original.id}/{job.original.digest[:16]}.json"
 
@@ -60,7 +60,7 @@ async def require_unchanged_original(work: StepContext, original: OriginalFlow) 
     )
 
 
-async def _build_job_for_edit(work: StepContext, original: OriginalFlow) -> FlowJob:
+async def _read_job_with_edited_original(work: StepContext, original: OriginalFlow) -> FlowJob:
     job, digest = work.job, hash_definition(original.client_data)
     try:
         summary = summarize_definition(parse_client_data(original.client_data))
@@ -101,7 +101,7 @@ async def _read_child_jobs(work: StepContext, summary: DefinitionSummary) -> tup
 
 async def _describe_changes(work: StepContext, original: OriginalFlow) -> str:
     try:
-        copied = (await work.services.archive.get(build_archive_name(work.job))).decode()
+        copied = (await work.services.archive.get(build_definition_archive_name(work.job))).decode()
     except NotFound:
         return ""
     places = find_changed_paths(copied, original.client_data)

@@ -32,18 +32,18 @@ class ServiceAccountShare:
 
     async def is_known_to_be_shared(self) -> bool:
         """Return whether the service account may edit the flow, as read in the last seconds."""
-        return self._may_edit(
+        return self._includes_edit_right(
             await self.work.read_cached(f"shares of {self.workflow_id}", self._read_shares)
         )
 
     async def read_is_shared(self) -> bool:
         """Read the shares again, and return whether the service account may edit the flow."""
-        return self._may_edit(await self._read_shares())
+        return self._includes_edit_right(await self._read_shares())
 
     async def _read_shares(self) -> Sequence[Share]:
         return await self.work.services.flow_sharing.list(self.work.environment, self.workflow_id)
 
-    def _may_edit(self, held: Sequence[Share]) -> bool:
+    def _includes_edit_right(self, held: Sequence[Share]) -> bool:
         return any(one.principal == self._user and _EDIT in one.rights for one in held)
 
     async def grant(self) -> bool:
@@ -120,12 +120,12 @@ def _find_workflow_id(work: StepContext, environment_id: str, flow_name: str) ->
 
 
 async def _read_record(work: StepContext) -> ServiceAccountRecord | None:
-    async def read() -> ServiceAccountRecord | None:
+    async def read_service_account_row() -> ServiceAccountRecord | None:
         rows = work.services.tables.service_accounts
         kept = await rows.get("service_account", work.environment.id)
         return kept.item if kept else None
 
-    return await work.read_cached(_RECORD, read)
+    return await work.read_cached(_RECORD, read_service_account_row)
 
 
 async def _store_record(work: StepContext, row: ServiceAccountRecord) -> None:

@@ -70,7 +70,7 @@ class SharedSnapshotStore[T]:
             pause = min(2 * pause, _LONGEST_PAUSE)
         return None
 
-    async def claim(self, began: datetime | None = None) -> SharedSnapshot | None:
+    async def claim_reading(self, began: datetime | None = None) -> SharedSnapshot | None:
         """Record that this invocation reads the answer.
 
         Return None if another invocation is reading it. `began` is when a reading of many pages
@@ -90,7 +90,7 @@ class SharedSnapshotStore[T]:
         kept = await self.services.tables.shared_snapshots.change(self.topic, self.id, with_claim)
         return kept.item if kept else None
 
-    async def record_continuation(self, began: datetime) -> None:
+    async def record_reading_continues(self, began: datetime) -> None:
         """Record that a reading of many pages continues, so that others wait for another page."""
         until = self.services.now + PAGE_TAKES
 
@@ -99,7 +99,7 @@ class SharedSnapshotStore[T]:
 
         await self.services.tables.shared_snapshots.change(self.topic, self.id, with_later_refresh)
 
-    async def record_stop(self) -> None:
+    async def record_reading_stopped(self) -> None:
         """Record that this invocation stops reading, so that another may continue."""
 
         def without_refresh(last: SharedSnapshot | None) -> SharedSnapshot | None:

@@ -70,12 +70,12 @@ async def _grant_and_call[T](
     await work.services.request_budget.wait_for_requests()
     await _require_writes_allowed_elsewhere(work, environment_id)
 
-    async def add() -> None:
+    async def grant_co_ownership() -> None:
         is_one = await work.services.flow_access.grant(environment_id, flow_name)
         if is_one and not has_grant:
             work.made_co_owner.add((environment_id, flow_name))
 
-    await perform(Write(permit=work.require_write_allowed, call=add))
+    await perform(Write(permit=work.require_write_allowed, call=grant_co_ownership))
     return await _call_when_propagated(work, flow_name, ask)
 
 
@@ -142,7 +142,7 @@ async def is_co_owner(services: Services, environment_id: str, flow_name: str) -
     grant (platform.md#reads-lag).
     """
     is_listed = await _is_listed_as_co_owner(services, environment_id, flow_name)
-    return is_listed and not await was_granted(services, environment_id, flow_name)
+    return is_listed and not await may_have_been_granted(services, environment_id, flow_name)
 
 
 async def _is_listed_as_co_owner(services: Services, environment_id: str, flow_name: str) -> bool:
@@ -153,7 +153,7 @@ async def _is_listed_as_co_owner(services: Services, environment_id: str, flow_n
     )
 
 
-async def is_granted_by_app(work: StepContext) -> bool:
+async def may_have_granted_co_ownership(work: StepContext) -> bool:
     """Return whether this job or its plan may have made the service account co-owner of the
     original.
     """
@@ -163,7 +163,7 @@ async def is_granted_by_app(work: StepContext) -> bool:
     return job.original.flow_name in {*job.grants.active, *job.grants.returned, *past}
 
 
-async def was_granted(services: Services, environment_id: str, flow_name: str) -> bool:
+async def may_have_been_granted(services: Services, environment_id: str, flow_name: str) -> bool:
     """Return whether a flow job or environment job may ever have granted access to a flow."""
     tables, flow = services.tables, (environment_id, flow_name)
     lenders: list[EnvironmentJob | FlowJob] = []
@@ -192,7 +192,7 @@ async def _record_grant_if_needed(
             if share
             else _is_listed_as_co_owner(services, environment_id, flow_name)
         )
-        if await looked and not await was_granted(services, environment_id, flow_name):
+        if await looked and not await may_have_been_granted(services, environment_id, flow_name):
             return False
     await _record_grant(work, environment_id, name)
     return True
@@ -203,7 +203,7 @@ async def _record_grant(work: StepContext, environment_id: str, name: str) -> No
     await _require_writes_allowed_elsewhere(work, environment_id)
 
     def with_intent(job: FlowJob) -> FlowJob:
-        return replace(job, grants=job.grants.add(name))
+        return replace(job, grants=job.grants.add_active_grant(name))
 
     await work.save_intended_write(with_intent)
 

@@ -37,7 +37,7 @@ from shared.steps.flows.effect import (
     with_fallback,
 )
 from shared.steps.flows.original import OriginalFlow, read_original
-from shared.steps.flows.read_back import WriteNotVisible, poll, read_back
+from shared.steps.flows.read_back import WriteNotVisible, iterate_read_attempts, read_back
 from shared.steps.flows.temporary_co_ownership import call_as_co_owner
 from shared.steps.flows.update_workflow import build_flow_write
 from shared.steps.step_context import StepContext
@@ -91,7 +91,7 @@ async def toggle_flow[F: (Workflow, OriginalFlow)](
         return flow
     if work.must_write_again or flow.state is not state or not is_sent:
         try:
-            await _record_and_send(work, switch, flow, state)
+            await _record_and_send_toggle(work, switch, flow, state)
         except LeaseLost:
             raise
         except (PermanentError, PlatformMigrationInProgress):
@@ -102,7 +102,7 @@ async def toggle_flow[F: (Workflow, OriginalFlow)](
         except Conflict:
             if not is_sent:
                 raise  # otherwise the app's own write changed it, and the read is older
-    return await _read_back(work, switch, state)
+    return await _read_toggled_flow(work, switch, state)
 
 
 def wait_until_read_is_current(work: StepContext, title: str, sent: FlowStateWrite) -> None:
@@ -117,7 +117,7 @@ def wait_until_read_is_current(work: StepContext, title: str, sent: FlowStateWri
         raise MustWait(text, until=until, code=Reason.WRITE_NOT_VISIBLE)
 
 
-async def _record_and_send[F: (Workflow, OriginalFlow)](
+async def _record_and_send_toggle[F: (Workflow, OriginalFlow)](
     work: StepContext, switch: FlowToggle[F], flow: F, state: FlowState
 ) -> None:
     before = switch.find_last_write(work.job)
@@ -140,11 +140,11 @@ async def _record_and_send[F: (Workflow, OriginalFlow)](
         raise
 
 
-async def _read_back[F: (Workflow, OriginalFlow)](
+async def _read_toggled_flow[F: (Workflow, OriginalFlow)](
     work: StepContext, switch: FlowToggle[F], state: FlowState
 ) -> F:
     services, what = work.services, f"{switch.title} turned {state}"
-    async for _ in poll(work):
+    async for _ in iterate_read_attempts(work):
         flow = await switch.read()
         sent = switch.find_last_write(work.job)
         if sent and switch.is_known(work, flow, state):
@@ -179,7 +179,7 @@ def build_original_toggle(work: StepContext, name: str | None = None) -> FlowTog
     """
     job, services = work.job, work.services
 
-    def write(original: OriginalFlow, state: FlowState) -> Write:
+    def build_toggle_write(original: OriginalFlow, state: FlowState) -> Write:
         change = WorkflowUpdate(state=state)
         if job.original.in_solution and original.etag:
             return _build_change_with_name(work, original, change, name)
@@ -192,13 +192,15 @@ def build_original_toggle(work: StepContext, name: str | None = None) -> FlowTog
             if not original.etag:
                 return _build_start_as_service_account(work, err)
 
-            async def handle_second_error(other: Refusal) -> Reply:
+            async def handle_error_of_owner_write(other: Refusal) -> Reply:
                 is_gone = isinstance(other, NotFound)
                 return _build_start_as_service_account(work, err) if is_gone else None
 
             # The flow service treats the app as the user who turns it on; Dataverse treats the
             # owner as that user.
-            return with_fallback(build_flow_write(work, original, change), handle_second_error)
+            return with_fallback(
+                build_flow_write(work, original, change), handle_error_of_owner_write
+            )
 
         return Write(
             permit=work.require_write_allowed,
@@ -215,14 +217,14 @@ def build_original_toggle(work: StepContext, name: str | None = None) -> FlowTog
             code=Reason.FLOW_STATE_NOT_CHANGED,
         )
 
-    async def read() -> OriginalFlow:
+    async def read_original_of_job() -> OriginalFlow:
         return await read_original(work)
 
     return FlowToggle(
         side="original",
         title=job.display_name,
-        read=read,
-        write=write,
+        read=read_original_of_job,
+        write=build_toggle_write,
         explain=explain_unchanged_state,
     )
 
@@ -249,7 +251,7 @@ def _build_start_as_service_account(
         return error
     job, access = work.job, work.services.flow_access
 
-    async def start() -> None:
+    async def start_original_as_co_owner() -> None:
         try:
             ask = partial(access.start, job.environment_id, job.original.flow_name)
             await call_as_co_owner(work, job.original.flow_name, ask)
@@ -258,7 +260,7 @@ def _build_start_as_service_account(
                 raise error from err
             raise
 
-    return Write(permit=work.require_write_allowed, call=start)
+    return Write(permit=work.require_write_allowed, call=start_original_as_co_owner)
 
 
 async def rename_flow(
@@ -286,7 +288,7 @@ async def rename_flow(
     if has_name(row) and not (anew and row.name == name):
         return
 
-    def rename_to(name: str, on_refusal: OnRefusal) -> Write:
+    def build_rename(name: str, on_refusal: OnRefusal) -> Write:
         change = WorkflowUpdate(name=name)
         return Write(
             permit=work.require_write_allowed,
@@ -294,13 +296,13 @@ async def rename_flow(
             on_refusal=on_refusal,
         )
 
-    async def shorten_name(err: Refusal) -> Reply:
+    async def build_shorter_rename(err: Refusal) -> Reply:
         if not isinstance(err, PlatformError) or err.code != TOO_LONG or short == name:
             return None
         await work.save(add_notes(work.job, _build_note_about_short_name(short)))
-        return rename_to(short, keep_error)
+        return build_rename(short, keep_error)
 
-    await perform(rename_to(name, shorten_name))
+    await perform(build_rename(name, build_shorter_rename))
     read = partial(workflows.get, work.environment, workflow_id)
     now = await read_back(work, f"The name {name}", read, has_name)
     if not has_name(now):

@@ -67,8 +67,8 @@ def build_write_for_owner(
     """
     permit = permit or work.require_write_allowed
 
-    async def write_as_app(error: Refusal) -> Reply:
-        owner_is_gone = await _explain_owner(work, flow)
+    async def build_write_as_app(error: Refusal) -> Reply:
+        owner_is_gone = await _explain_unavailable_owner(work, flow)
         code = error.code if isinstance(error, PlatformError) else ""
         if not owner_is_gone and code not in {*NOT_ON_BEHALF, CONNECTION_REFUSED}:
             return None
@@ -85,10 +85,10 @@ def build_write_for_owner(
 
         return Write(permit=permit, call=lambda: call(None), on_refusal=handle_app_error)
 
-    return Write(permit=permit, call=lambda: call(flow.owner_id), on_refusal=write_as_app)
+    return Write(permit=permit, call=lambda: call(flow.owner_id), on_refusal=build_write_as_app)
 
 
-async def _explain_owner(work: StepContext, flow: Owned) -> JobBlocked | None:
+async def _explain_unavailable_owner(work: StepContext, flow: Owned) -> JobBlocked | None:
     """Return an error if the flow's owner has left or is disabled, else None."""
     owner = await work.services.principals.read_user(flow.environment, flow.owner_id)
     if owner and not owner.is_disabled:

@@ -32,7 +32,7 @@ from shared.errors import JobBlocked, NotFound, PlatformError, RefusedForNow
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.effect import Refusal, Reply, Write, perform, with_fallback
-from shared.steps.flows.read_back import poll
+from shared.steps.flows.read_back import iterate_read_attempts
 from shared.steps.step_context import StepContext
 
 
@@ -53,7 +53,7 @@ class SavedFlow:
     newer_shape_first: bool
 
 
-def build_save(work: StepContext, flow: SavedFlow, client_data: str) -> Write:
+def build_definition_save(work: StepContext, flow: SavedFlow, client_data: str) -> Write:
     """Return the write of a definition, unchanged or in the newer connector format.
 
     The write raises `JobBlocked` if an error removed connection references that cannot be restored.
@@ -72,7 +72,7 @@ async def read_demands_newer_shape(services: Services, environment_id: str) -> b
     return kept is not None and kept.item.lasts(services.now)
 
 
-async def keep_references(
+async def archive_or_restore_references(
     work: StepContext, environment_id: str, workflow_id: str, client_data: str
 ) -> str:
     """Return the definition with all connection references from before this job's first save.
@@ -94,7 +94,7 @@ async def keep_references(
     return client_data
 
 
-def is_stored(stored: str, client_data: str) -> bool:
+def is_stored_definition(stored: str, client_data: str) -> bool:
     """Return whether a stored definition is the saved one, in either connector format."""
     if is_same_definition(stored, client_data):
         return True
@@ -107,7 +107,7 @@ def _build_save_in_either_format(services: Services, flow: SavedFlow, client_dat
         return flow.write_of(converted)
 
     async def convert_if_format_is_rejected(error: Refusal) -> Reply:
-        if not _is_format_error(error):
+        if not _is_rejected_format(error):
             return None
         demand = ShapeDemand(environment_id=flow.environment_id, seen=services.now)
         await services.tables.shape_demands.upsert(demand)
@@ -116,7 +116,7 @@ def _build_save_in_either_format(services: Services, flow: SavedFlow, client_dat
     return with_fallback(flow.write_of(client_data), convert_if_format_is_rejected)
 
 
-def _is_format_error(error: Refusal) -> bool:
+def _is_rejected_format(error: Refusal) -> bool:
     if not isinstance(error, PlatformError) or error.code not in SHAPE_REFUSED:
         return False
     return find_error_code(error.code, error.detail).code != REFERENCE_NOT_FOUND
@@ -155,7 +155,7 @@ def _build_retry_error(
 
 
 async def _is_restored(work: StepContext, flow: SavedFlow) -> bool:
-    async for _ in poll(work):
+    async for _ in iterate_read_attempts(work):
         if not find_lost_references(flow.before, await flow.read()):
             return True
     return False

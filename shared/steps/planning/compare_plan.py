@@ -26,9 +26,9 @@ from shared.steps.flows.caller_index import read_callers_by_id
 from shared.steps.planning.complete_plan import (
     FlowRunLookups,
     KnownCallers,
-    complete_items,
     list_copied_flows,
     list_ids_that_callers_have,
+    read_completed_items,
     with_callers,
 )
 from shared.steps.planning.make_plan import find_firewall_issues
@@ -36,7 +36,7 @@ from shared.steps.planning.policy_denials import find_policy_denials
 from shared.steps.planning.trigger_urls import (
     TriggerUrlIndex,
     find_unmatched_callers,
-    read_trigger_urls,
+    read_trigger_url_index,
 )
 from shared.steps.planning.url_secrets import propose_url_secrets
 
@@ -54,7 +54,7 @@ async def require_new_approval_for_changes(
     """
     services, job, plan = held.services, held.job, held.open_rows(held.services.tables.plan_items)
     planned = apply_url_secret_choices(job, await plan.read_all())
-    urls = await read_trigger_urls(services, job, planned)
+    urls = await read_trigger_url_index(services, job, planned)
     planned = await _look_up_new_callers(held, planned, urls)
     now_items, findings = now
     decision = ApprovalDecision(
@@ -115,7 +115,7 @@ async def _look_up_new_callers(
             and not item.was_run_checked
             and urls.unclaimed - set(job.unmatched_trigger_urls)
         ):
-            item = await urls.read_url_id(services, job.environment_id, item)
+            item = await urls.read_and_store_url_id(services, job.environment_id, item)
             await held.open_rows(services.tables.plan_items).upsert(item)
             await held.record_progress()
         items.append(item)
@@ -125,11 +125,13 @@ async def _look_up_new_callers(
 async def _complete_changed_items(
     services: Services, environment: Environment, items: Sequence[PlanItem], urls: TriggerUrlIndex
 ) -> list[PlanItem]:
-    async def keep(_: Sequence[PlanItem]) -> None: ...
+    async def store_nothing(_: Sequence[PlanItem]) -> None: ...
 
     changed = [replace(item, is_complete=False) for item in items if item.awaits_approval]
     looks = FlowRunLookups(urls=urls)
-    done = await complete_items(services, environment, changed, looks, keep, plan=items)
+    done = await read_completed_items(
+        services, environment, changed, looks, store_nothing, plan=items
+    )
     return [*done, *(item for item in items if not item.awaits_approval)]
 
 

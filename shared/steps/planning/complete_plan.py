@@ -58,7 +58,7 @@ class FlowRunLookups:
     flows: frozenset[str] = frozenset()
 
 
-async def complete_items(
+async def read_completed_items(
     services: Services,
     environment: Environment,
     items: Sequence[PlanItem],
@@ -97,7 +97,9 @@ async def complete_items(
         await keep_completed(*await _read_proposals(services, environment, some))
     for item in [done[one.workflow_id] for one in left if one.workflow_id in looks.flows]:
         if looks.urls.unclaimed and not item.was_run_checked:
-            await keep_completed(await looks.urls.read_url_id(services, environment.id, item))
+            await keep_completed(
+                await looks.urls.read_and_store_url_id(services, environment.id, item)
+            )
     for some in batched([done[one.workflow_id] for one in left], _BATCH_SIZE, strict=False):
         prepared = [_with_unknowns(one, looks) for one in some]
         places = await read_callers_by_id(services, list_ids_that_callers_have(prepared))

@@ -66,8 +66,8 @@ async def read_flows_still_to_move(
     platform.md#microsoft-key-list.
     """
     parts = DiscoveryPages(services, rows, advanced)
-    await parts.load()
-    await _store_report(services, environment_id, parts)
+    await parts.load_stored_pages()
+    await _read_and_store_microsoft_key_list(services, environment_id, parts)
     excluded = (await read_environment_settings(services, environment_id)).excluded_flows
     not_waited_for = {
         flow.flow_name for flow in _get_listed_flows(parts, DiscoverySource.MICROSOFT_KEY_LIST)
@@ -80,7 +80,7 @@ async def read_flows_still_to_move(
             if flow.flow_name not in not_waited_for
             and not {flow.flow_name.lower(), (flow.workflow_id or "").lower()} & excluded
         ]
-        return build_report_rows(parts.build_row(DiscoverySource.MOVABLE), waited_for)
+        return build_report_rows(parts.build_empty_row(DiscoverySource.MOVABLE), waited_for)
 
     read = partial(
         services.flow_reports.read_microsoft_key_flows, environment_id, cannot_migrate_only=False
@@ -115,23 +115,27 @@ async def discover_flows(
     index.
     """
     parts = DiscoveryPages(services, rows, advanced)
-    await parts.load(keeps_flows=again)
-    await _store_report(services, environment.id, parts)
+    await parts.load_stored_pages(keeps_flows=again)
+    await _read_and_store_microsoft_key_list(services, environment.id, parts)
     if environment.dataverse_url:
-        await _store_workflows(services, environment, parts, again=again)
-    await _store_missing_flows(services, environment, parts, hidden)
+        await _read_and_store_workflows(services, environment, parts, again=again)
+    await _read_and_store_missing_flows(services, environment, parts, hidden)
     if reconcile:
-        await _store_list_of_all_flows(services, environment, parts)
+        await _read_and_store_list_of_all_flows(services, environment, parts)
     has_dataverse = environment.dataverse_url is not None
     return replace(combine_pages(parts.parts), has_dataverse=has_dataverse)
 
 
-async def _store_report(services: Services, environment_id: str, parts: DiscoveryPages) -> None:
+async def _read_and_store_microsoft_key_list(
+    services: Services, environment_id: str, parts: DiscoveryPages
+) -> None:
     report = services.flow_reports.read_microsoft_key_flows
-    await parts.read_and_store(
+    await parts.read_and_store_remaining_pages(
         DiscoverySource.MICROSOFT_KEY_LIST,
         partial(report, environment_id, cannot_migrate_only=True),
-        lambda flows: build_report_rows(parts.build_row(DiscoverySource.MICROSOFT_KEY_LIST), flows),
+        lambda flows: build_report_rows(
+            parts.build_empty_row(DiscoverySource.MICROSOFT_KEY_LIST), flows
+        ),
     )
 
 
@@ -139,33 +143,35 @@ def _get_listed_flows(parts: DiscoveryPages, source: DiscoverySource) -> list[Fl
     return list(select_reported_flows(parts.parts, source).values())
 
 
-async def _store_workflows(
+async def _read_and_store_workflows(
     services: Services, environment: Environment, parts: DiscoveryPages, *, again: bool
 ) -> None:
     reported = select_reported_flows(parts.parts, DiscoverySource.MICROSOFT_KEY_LIST)
-    empty = parts.build_row(DiscoverySource.DATAVERSE)
+    empty = parts.build_empty_row(DiscoverySource.DATAVERSE)
 
     def build_rows(flows: Sequence[Workflow]) -> list[DiscoveryPage]:
         return [
-            _build_page(replace(empty, read_at=services.now), some, reported)
+            _build_flow_page(replace(empty, read_at=services.now), some, reported)
             for some in split_into_rows(flows)
         ]
 
-    async def read(cursor: str) -> ResultPage[Workflow]:
+    async def read_and_index_page(cursor: str) -> ResultPage[Workflow]:
         page = await services.flow_pages.read_workflows(environment, cursor)
         await index_callers_in_flows(services, environment, page.items)
         return page
 
     known = select_known_flows(parts.parts)
     if not parts.get_position(DiscoverySource.DATAVERSE).is_read:
-        await parts.read_and_store(DiscoverySource.DATAVERSE, read, build_rows)
+        await parts.read_and_store_remaining_pages(
+            DiscoverySource.DATAVERSE, read_and_index_page, build_rows
+        )
         return
     # Flows that an earlier report did not list were read without what a plan shows.
     shown = {one.workflow_id for part in parts.parts for one in part.flows_on_microsoft_key}
     changed = [one for one in reported if one in known and one not in shown]
     gone: tuple[str, ...] = ()
     if again:
-        others, gone = await _read_changes(services, environment, known)
+        others, gone = await _read_changed_workflow_ids(services, environment, known)
         changed = list(dict.fromkeys([*changed, *others]))
     for ids in batched(changed, _READ_AGAIN, strict=False):
         flows = await services.flow_pages.read_workflows_by_id(environment, ids)
@@ -175,7 +181,7 @@ async def _store_workflows(
         await parts.store_page([replace(empty, deleted=gone)])
 
 
-async def _read_changes(
+async def _read_changed_workflow_ids(
     services: Services, environment: Environment, known: Mapping[str, WorkflowSummary]
 ) -> tuple[list[str], tuple[str, ...]]:
     read = partial(services.flow_pages.read_workflow_summaries, environment)
@@ -184,7 +190,7 @@ async def _read_changes(
     return changed, tuple(known.keys() - listed.keys())
 
 
-async def _store_missing_flows(
+async def _read_and_store_missing_flows(
     services: Services,
     environment: Environment,
     parts: DiscoveryPages,
@@ -209,21 +215,23 @@ async def _store_missing_flows(
         except InvalidInput as err:
             held_back = (_without_definition(flow, str(err)),)
         children = {one.workflow_id: one.definition.children for one in held_back if one.definition}
-        part = replace(parts.build_row(DiscoverySource.SINGLE_FLOW), reported=(flow,))
+        part = replace(parts.build_empty_row(DiscoverySource.SINGLE_FLOW), reported=(flow,))
         await parts.store_page([replace(part, flows_on_microsoft_key=held_back, children=children)])
 
 
-async def _store_list_of_all_flows(
+async def _read_and_store_list_of_all_flows(
     services: Services, environment: Environment, parts: DiscoveryPages
 ) -> None:
-    await parts.read_and_store(
+    await parts.read_and_store_remaining_pages(
         DiscoverySource.ALL_FLOWS_LIST,
         partial(services.flow_pages.read_flows, environment.id),
-        lambda flows: build_report_rows(parts.build_row(DiscoverySource.ALL_FLOWS_LIST), flows),
+        lambda flows: build_report_rows(
+            parts.build_empty_row(DiscoverySource.ALL_FLOWS_LIST), flows
+        ),
     )
 
 
-def _build_page(
+def _build_flow_page(
     empty: DiscoveryPage, flows: Sequence[Workflow], reported: Mapping[str, FlowListEntry]
 ) -> DiscoveryPage:
     known, held_back, children = [], [], {}

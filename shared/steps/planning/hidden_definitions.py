@@ -60,15 +60,18 @@ class HiddenDefinitions:
             await self._record_grant(flow_name)
         await self._held.services.request_budget.wait_for_requests()
 
-        async def add() -> None:
+        async def grant_co_ownership() -> None:
             if await self._access.grant(home, flow_name):
                 self._made.add(flow_name)
 
-        await perform(Write(permit=self._require_write_allowed, call=add))
+        await perform(Write(permit=self._require_write_allowed, call=grant_co_ownership))
         try:
             detail = await self._access.read_definition(home, flow_name)
         except PlatformError as err:
-            if is_grant_propagating(err) and self._held.job.consecutive_failures < self._tries:
+            if (
+                is_grant_propagating(err)
+                and self._held.job.consecutive_failures < self._most_attempts
+            ):
                 text = (
                     f"The service account is co-owner of the flow {flow_name}, but the platform "
                     "does not accept it yet."
@@ -95,7 +98,7 @@ class HiddenDefinitions:
 
     async def _record_grant(self, flow_name: str) -> None:
         job = self._held.job
-        await self._held.save(replace(job, grants=job.grants.add(flow_name)))
+        await self._held.save(replace(job, grants=job.grants.add_active_grant(flow_name)))
 
     async def _require_write_allowed(self) -> None:
         services, job = self._held.services, self._held.job
@@ -104,5 +107,5 @@ class HiddenDefinitions:
         await self._held.ensure_lease(WRITE_TAKES)
 
     @property
-    def _tries(self) -> int:
+    def _most_attempts(self) -> int:
         return self._held.services.settings.backoff_max_attempts

@@ -22,7 +22,7 @@ from shared.domain.plans.plan_item import PlanItem
 from shared.domain.plans.remediation import EnvironmentJob
 from shared.errors import AlreadyExists, UnreadableRow
 from shared.jobs.job_kinds import FLOW
-from shared.jobs.traces import begin_linked_trace, begin_trace
+from shared.jobs.traces import get_trace_for_new_job, start_linked_trace
 from shared.ports import Condition
 from shared.services import Services
 
@@ -37,14 +37,14 @@ async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -
     omitted, and stays with that remediation.
     """
     work = [
-        (item, _build_job(services, environment_job, item))
+        (item, _build_flow_job(services, environment_job, item))
         for item in await read_planned_work(services, environment_job)
     ]
     if len(work) <= _MOST_IN_TRACE:
-        trace = begin_trace(services)
+        trace = get_trace_for_new_job(services)
         work = [(item, replace(job, trace=trace)) for item, job in work]
     else:
-        work = [(item, replace(job, trace=begin_linked_trace(services, job))) for item, job in work]
+        work = [(item, replace(job, trace=start_linked_trace(services, job))) for item, job in work]
     await FLOW.schedule_wake_up(services, *(job for _, job in work))
     are_new = await read_each([job for _, job in work], partial(_is_new_job, services))
     new = [job for (_, job), is_new in zip(work, are_new, strict=True) if is_new]
@@ -62,10 +62,10 @@ async def start_flow_jobs(services: Services, environment_job: EnvironmentJob) -
     )
     named = {job.id for job in new}
 
-    async def create(job: FlowJob) -> FlowJob:
+    async def create_job_row(job: FlowJob) -> FlowJob:
         return await _create_flow_job(services, job, is_named=job.id in named)
 
-    jobs = await read_each([job for _, job in work], create)
+    jobs = await read_each([job for _, job in work], create_job_row)
     return [job for job in jobs if job.environment_job_id == environment_job.id]
 
 
@@ -98,7 +98,7 @@ async def send_job_messages(services: Services, jobs: list[FlowJob]) -> None:
         demand = FLOW.request_demand(job)
         return demand.queue_position if demand else ""
 
-    await FLOW.send(services, *sorted(jobs, key=get_queue_position))
+    await FLOW.send_messages(services, *sorted(jobs, key=get_queue_position))
 
 
 async def list_open_jobs(services: Services, environment_job: EnvironmentJob) -> list[FlowJob]:
@@ -139,7 +139,7 @@ def _plan_again(job: FlowJob, planned: FlowJob, *, now: datetime) -> FlowJob | N
     return move_to_state(again, FlowJobState.PLANNED, "Planned again.", now=now)
 
 
-def _build_job(services: Services, environment_job: EnvironmentJob, item: PlanItem) -> FlowJob:
+def _build_flow_job(services: Services, environment_job: EnvironmentJob, item: PlanItem) -> FlowJob:
     environment, policy = environment_job.environment_id, environment_job.policy_id
     identity = {"environment_id": environment, "policy_id": policy}
     job = FlowJob(

@@ -45,7 +45,7 @@ class TriggerUrlIndex:
         """Return the first ids that match no flow. The plan stores them."""
         return tuple(sorted(self.unclaimed)[:_MAX_STORED])
 
-    async def read_url_id(
+    async def read_and_store_url_id(
         self, services: Services, environment_id: str, item: PlanItem
     ) -> PlanItem:
         """Return the item with its trigger URL id, if a run shows it. Store the id for later plans.
@@ -76,7 +76,7 @@ class TriggerUrlIndex:
         return frozenset(flows[:most])
 
 
-async def read_trigger_urls(
+async def read_trigger_url_index(
     services: Services, job: EnvironmentJob, items: Iterable[PlanItem]
 ) -> TriggerUrlIndex:
     """Return the trigger URL ids that are known before any run is read.

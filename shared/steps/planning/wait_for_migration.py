@@ -71,7 +71,7 @@ async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
             services,
             environment.id,
             held.open_rows(services.tables.discovery_pages),
-            all_of_them=_is_late(services, job),
+            all_of_them=_is_migration_late(services, job),
             advanced=held.record_progress,
         )
         if left:
@@ -85,7 +85,7 @@ async def wait_for_migration(held: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
 def _wait_or_block(
     services: Services, job: EnvironmentJob, left: Sequence[FlowListEntry]
 ) -> EnvironmentJob:
-    if not _is_late(services, job):
+    if not _is_migration_late(services, job):
         text = "The platform is moving the environment's flows to the key."
         until = services.now + services.settings.platform_migration_poll_interval
         job = replace(
@@ -108,7 +108,7 @@ def _wait_or_block(
     )
 
 
-def _is_late(services: Services, job: EnvironmentJob) -> bool:
+def _is_migration_late(services: Services, job: EnvironmentJob) -> bool:
     since = job.platform_migration_seen_at or services.now
     return services.now - since >= MIGRATION_LONGEST
 
@@ -122,12 +122,12 @@ async def open_run_history_request(
     support window closes. An unreadable row is reported and does not stop the plan.
     """
     try:
-        await _open_run_history_request(services, environment, job)
+        await _store_run_history_request(services, environment, job)
     except UnreadableRow as err:
         await alert_unreadable_row(services, err)
 
 
-async def _open_run_history_request(
+async def _store_run_history_request(
     services: Services, environment: Environment, job: EnvironmentJob
 ) -> None:
     kept = await services.tables.policy_links.get("link", environment.id)

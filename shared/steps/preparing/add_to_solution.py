@@ -37,22 +37,22 @@ async def add_to_solution(work: StepContext) -> str:
         (job.solution_requested_at for job in batch if job.solution_requested_at), default=None
     )
     if requested_at is None and not is_first:
-        raise _build_wait(
+        raise _build_wait_for_addition(
             work, f"The app adds it to a solution together with {leader.display_name}."
         )
-    found = await read_solution_id(work)
+    found = await read_workflow_id_in_solution(work)
     is_due = requested_at is None or work.services.now - requested_at >= LONGEST_ADDITION
     if found is None and is_first and is_due:
         if work.job.solution_requested_at:
             await _raise_job_blocked(work)
         await _request_addition_of_batch(work, batch)
-        found = await read_solution_id(work)
+        found = await read_workflow_id_in_solution(work)
     if found is None:
-        raise _build_wait(work, "The platform has not added it to a solution yet.")
+        raise _build_wait_for_addition(work, "The platform has not added it to a solution yet.")
     return found
 
 
-async def read_solution_id(work: StepContext) -> str | None:
+async def read_workflow_id_in_solution(work: StepContext) -> str | None:
     """Return the Dataverse id of the original if it is in a solution, else None.
 
     Raises `JobBlocked` if the original was deleted.
@@ -113,6 +113,6 @@ async def _raise_job_blocked(work: StepContext) -> NoReturn:
     )
 
 
-def _build_wait(work: StepContext, reason: str) -> MustWait:
+def _build_wait_for_addition(work: StepContext, reason: str) -> MustWait:
     until = work.services.now + work.services.settings.wait_poll_interval
     return MustWait(reason, until=until, code=Reason.WAITING_FOR_SOLUTION_BATCH)

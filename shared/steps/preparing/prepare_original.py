@@ -20,18 +20,18 @@ from shared.steps.flows.effect import Effect, Write, apply_effect
 from shared.steps.flows.original import read_original
 from shared.steps.flows.plans_in_progress import was_plan_cancelled
 from shared.steps.flows.read_back import WriteNotVisible
-from shared.steps.flows.read_original_facts import build_archive_name
+from shared.steps.flows.read_original_facts import build_definition_archive_name
 from shared.steps.flows.update_workflow import build_flow_write
 from shared.steps.flows.write_definition import (
     SavedFlow,
-    build_save,
-    is_stored,
-    keep_references,
+    archive_or_restore_references,
+    build_definition_save,
+    is_stored_definition,
     read_demands_newer_shape,
 )
-from shared.steps.preparing.add_to_solution import add_to_solution, read_solution_id
+from shared.steps.preparing.add_to_solution import add_to_solution, read_workflow_id_in_solution
 from shared.steps.step_context import StepContext
-from shared.steps.write_permission import reject_excluded_flow
+from shared.steps.write_permission import require_flow_not_excluded
 
 STAYS_IN_SOLUTION = "It stays in the solution, because no API removes it."
 
@@ -45,10 +45,10 @@ async def start_preparing(work: StepContext) -> FlowJob:
     if await was_plan_cancelled(work):
         text = "The remediation was cancelled while its flow jobs were created."
         return move_to_state(work.job, FlowJobState.CANCELLED, text, now=work.services.now)
-    reject_excluded_flow(await work.read_settings(), work.job)
+    require_flow_not_excluded(await work.read_settings(), work.job)
     if work.job.migration_method is MigrationMethod.EDIT_DEFINITION:
         original = await read_original(work)
-        text = await keep_references(
+        text = await archive_or_restore_references(
             work, work.job.environment_id, original.workflow_id, original.client_data
         )
         if work.job.original.digest not in {"", hash_definition(text)}:
@@ -59,7 +59,7 @@ async def start_preparing(work: StepContext) -> FlowJob:
     return move_to_state(work.job, FlowJobState.PREPARING, text, now=work.services.now)
 
 
-async def convert_or_add_to_solution(work: StepContext) -> FlowJob:
+async def make_planned_preparation(work: StepContext) -> FlowJob:
     """Convert the definition, or add the flow to a solution, and read the change back.
 
     Raises `MustWait` until the platform has added the flow.
@@ -76,16 +76,16 @@ async def convert_or_add_to_solution(work: StepContext) -> FlowJob:
     return move_to_state(work.job, FlowJobState.PREPARED, text, now=work.services.now)
 
 
-async def restore_definition(work: StepContext) -> FlowJob:
+async def roll_back_preparation(work: StepContext) -> FlowJob:
     """Restore the archived definition if the flow still has the converted one."""
     job = work.job
     workflow_id: str | None = job.original.id
     text = "Rolled back: the flow has its original definition."
     if not job.original.in_solution:
-        workflow_id = await read_solution_id(work)
+        workflow_id = await read_workflow_id_in_solution(work)
         text = f"{text} {STAYS_IN_SOLUTION}" if workflow_id else text
     if job.migration_method is MigrationMethod.EDIT_DEFINITION and workflow_id:
-        await _restore_definition(work, workflow_id)
+        await _restore_archived_definition(work, workflow_id)
     job = replace(work.job, requested_command=None, solution_requested_at=None)
     return move_to_state(job, FlowJobState.ROLLED_BACK, text, now=work.services.now)
 
@@ -93,9 +93,9 @@ async def restore_definition(work: StepContext) -> FlowJob:
 async def _convert_definition(work: StepContext, workflow_id: str) -> None:
     row = await work.services.workflows.get(work.environment, workflow_id)
     archived, edits = await _read_archived_definition(work), work.job.conversions
-    if is_stored(row.client_data, convert_definition(archived, edits).client_data):
+    if is_stored_definition(row.client_data, convert_definition(archived, edits).client_data):
         return
-    before = _with_references(row, archived)
+    before = _with_lost_references_of(row, archived)
     if not is_same_definition(before, archived):
         if work.job.original.in_solution or not has_same_actions(before, archived):
             _raise_original_edited(work.job)
@@ -109,16 +109,16 @@ async def _convert_definition(work: StepContext, workflow_id: str) -> None:
     await _write_definition(work, row, conversion.client_data, before=before)
 
 
-async def _restore_definition(work: StepContext, workflow_id: str) -> None:
+async def _restore_archived_definition(work: StepContext, workflow_id: str) -> None:
     row = await work.services.workflows.get(work.environment, workflow_id)
     archived, edits = await _read_archived_definition(work), work.job.conversions
-    before = _with_references(row, archived)
+    before = _with_lost_references_of(row, archived)
     if convert_definition(before, edits).client_data != before:
         _require_current_read(work)
         if before != row.client_data:
             await _write_definition(work, row, before, before=before)
         return  # it is V1: nothing was written, or it was restored
-    if not is_stored(before, convert_definition(archived, edits).client_data):
+    if not is_stored_definition(before, convert_definition(archived, edits).client_data):
         raise JobBlocked(
             f"{work.job.display_name} was edited after it was converted to V2.",
             fix=(
@@ -131,10 +131,10 @@ async def _restore_definition(work: StepContext, workflow_id: str) -> None:
 
 
 async def _read_archived_definition(work: StepContext) -> str:
-    return (await work.services.archive.get(build_archive_name(work.job))).decode()
+    return (await work.services.archive.get(build_definition_archive_name(work.job))).decode()
 
 
-def _with_references(row: Workflow, archived: str) -> str:
+def _with_lost_references_of(row: Workflow, archived: str) -> str:
     return with_lost_references(archived, row.client_data)
 
 
@@ -158,11 +158,11 @@ async def _write_definition(
     """
     job, workflows, environment = work.job, work.services.workflows, work.environment
 
-    async def read() -> Workflow:
+    async def read_flow() -> Workflow:
         return await workflows.get(environment, row.workflow_id)
 
     async def read_definition() -> str:
-        return (await read()).client_data
+        return (await read_flow()).client_data
 
     flow = SavedFlow(
         title=f"flow {job.display_name}",
@@ -174,11 +174,11 @@ async def _write_definition(
     )
 
     def list_missing_writes(now: Workflow) -> list[Write]:
-        is_written = is_stored(now.client_data, client_data) and now.state is row.state
-        return [] if is_written else [build_save(work, flow, client_data)]
+        is_written = is_stored_definition(now.client_data, client_data) and now.state is row.state
+        return [] if is_written else [build_definition_save(work, flow, client_data)]
 
     def build_not_kept_error(now: Workflow) -> JobBlocked:
-        if not is_stored(now.client_data, client_data):
+        if not is_stored_definition(now.client_data, client_data):
             return JobBlocked(
                 f"The platform stored {job.display_name} differently from what was sent.",
                 fix="Compare the flow with its archived definition in Power Automate, save "
@@ -194,7 +194,7 @@ async def _write_definition(
 
     title = f"The definition of {job.display_name}"
     written = Effect(
-        title=title, read=read, missing=list_missing_writes, not_kept=build_not_kept_error
+        title=title, read=read_flow, missing=list_missing_writes, not_kept=build_not_kept_error
     )
     await apply_effect(work, written, seen=row)
 
@@ -203,7 +203,9 @@ async def _archive_definition(work: StepContext, client_data: str) -> None:
     job = replace(
         work.job, original=replace(work.job.original, digest=hash_definition(client_data))
     )
-    where = await work.services.archive.put(build_archive_name(job), client_data.encode())
+    where = await work.services.archive.put(
+        build_definition_archive_name(job), client_data.encode()
+    )
     await work.save(replace(job, archive_name=where))
 
 

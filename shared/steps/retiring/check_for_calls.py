@@ -30,11 +30,11 @@ from shared.steps.flows.flow_names import read_flow_name
 from shared.steps.flows.lease_resource import lease_resource
 from shared.steps.flows.observed_callers import (
     compute_start_of_late_calls,
+    read_and_store_new_calls,
     read_named_callers,
-    read_new_calls,
 )
 from shared.steps.flows.runs_in_progress import require_no_run_in_progress
-from shared.steps.retiring.wait_for_job import wait_for_end
+from shared.steps.retiring.wait_for_job import wait_for_end_of_job
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
 from shared.steps.updating_callers.record_callers import holds_original
@@ -104,7 +104,7 @@ async def _read_last_disabled_at(services: Services, job: FlowJob) -> datetime |
 async def _describe_callers(services: Services, job: FlowJob) -> str:
     row = None
     try:
-        row = await read_new_calls(services, job)
+        row = await read_and_store_new_calls(services, job)
     except UnreadableRow as err:
         await alert_unreadable_row(services, err)
     except (TransientError, NotFound, PlatformError) as err:
@@ -131,7 +131,7 @@ async def _wait_for_parents(work: StepContext) -> None:
             fix=f"Fix the job of {parent.display_name}. This job then continues.",
             code=Reason.PARENT_FLOW_NOT_READY,
         )
-    await wait_for_end(work, parent, f"{parent.display_name} has to be retired first.")
+    await wait_for_end_of_job(work, parent, f"{parent.display_name} has to be retired first.")
 
 
 async def _update_parent_copies(work: StepContext) -> None:

@@ -64,7 +64,7 @@ async def require_restart_possible(
     ignored = (await work.read_settings()).ignored_issues
     async with run_concurrently() as looks:
         issues = [
-            looks.create_task(_collect_issues(one))
+            looks.create_task(_collect_start_issues(one))
             for one in (
                 _find_owner_issues(work, original, owner),
                 _find_connection_issues(work, flows),
@@ -93,7 +93,7 @@ async def require_restart_possible(
     )
 
 
-async def _collect_issues(issues: AsyncIterator[StartIssue]) -> list[StartIssue]:
+async def _collect_start_issues(issues: AsyncIterator[StartIssue]) -> list[StartIssue]:
     return [one async for one in issues]
 
 
@@ -157,7 +157,7 @@ async def _read_references(
     A new one may appear in lists late, so a missing one is read again.
     """
 
-    async def read() -> Sequence[ConnectionReference]:
+    async def read_named_references() -> Sequence[ConnectionReference]:
         return await work.services.connection_references.find_by_name(
             work.environment, sorted(named)
         )
@@ -165,7 +165,10 @@ async def _read_references(
     wanted = {name.lower() for name in named}
     title = f"The connection references of {work.job.display_name}"
     return await read_back(
-        work, title, read, lambda rows: wanted <= {row.logical_name.lower() for row in rows}
+        work,
+        title,
+        read_named_references,
+        lambda rows: wanted <= {row.logical_name.lower() for row in rows},
     )
 
 
@@ -200,8 +203,8 @@ async def _find_child_flow_issues(
     (platform.md#child-flows-first). Originals that this remediation copies may be off.
     """
     ours = {one.original.id for one in await work.read_related_jobs(work.job.children)}
-    wanted = _parse_children(original.client_data) | (
-        _parse_children(copy.client_data) if copy else set()
+    wanted = _parse_child_ids(original.client_data) | (
+        _parse_child_ids(copy.client_data) if copy else set()
     )
     for child in sorted(wanted - {work.job.original.id, work.job.copy.id}):
         try:
@@ -219,7 +222,7 @@ async def _find_child_flow_issues(
         )
 
 
-def _parse_children(client_data: str) -> frozenset[str]:
+def _parse_child_ids(client_data: str) -> frozenset[str]:
     try:
         return parse_client_data(client_data).children
     except UnreadableDefinition:

@@ -12,7 +12,7 @@ from shared.reason import Reason
 from shared.steps.step_context import StepContext
 
 
-async def wait_for_end(work: StepContext, parent: FlowJob, text: str) -> NoReturn:
+async def wait_for_end_of_job(work: StepContext, parent: FlowJob, text: str) -> NoReturn:
     """Raise `MustWait` until the job of a parent ends, or until now if it has ended.
 
     The job of a parent that calls by URL does not know its callees, so this job is added to that

@@ -27,7 +27,7 @@ async def repeat_rollback_if_changed(work: StepContext) -> FlowJob | None:
     """
     had_open_invocations = await wait_and_revoke_grants(work)
     # Another job may have caused it too: an app's settings are written as a whole.
-    found = await _mark_changed_callers(work)
+    found = await _mark_callers_with_copy_again(work)
     if had_open_invocations:
         found += await _find_turned_off_original(work)
     return _repeat_rollback(work, found)
@@ -35,7 +35,7 @@ async def repeat_rollback_if_changed(work: StepContext) -> FlowJob | None:
 
 async def repeat_rollback_if_callers_changed(work: StepContext) -> FlowJob | None:
     """Return the job at the stage to repeat, or None if no caller has changed."""
-    return _repeat_rollback(work, await _mark_changed_callers(work))
+    return _repeat_rollback(work, await _mark_callers_with_copy_again(work))
 
 
 def _repeat_rollback(work: StepContext, found: list[str]) -> FlowJob | None:
@@ -72,7 +72,7 @@ async def wait_and_revoke_grants(work: StepContext) -> bool:
     return True
 
 
-async def _mark_changed_callers(work: StepContext) -> list[str]:
+async def _mark_callers_with_copy_again(work: StepContext) -> list[str]:
     log, found = await CallerEditLog.open(work), []
     for record in await work.callers.read_all():
         is_back = record.state is CallerState.REVERTED and log.list_active_edits(record)

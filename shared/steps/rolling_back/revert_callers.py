@@ -9,7 +9,7 @@ from shared.domain.trigger_urls.signatures import SignatureChanged, find_signatu
 from shared.errors import Conflict, JobBlocked
 from shared.reason import Reason
 from shared.steps.flows.lease_resource import lease_resource, require_unleased_resource
-from shared.steps.flows.read_back import poll, wait_until_visible
+from shared.steps.flows.read_back import iterate_read_attempts, wait_until_visible
 from shared.steps.flows.read_trigger_url import read_original_signatures
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
@@ -100,7 +100,7 @@ async def _revert_caller(
                 await write_places(work, resource, kind, [(caller, old)], current)
             except Conflict:
                 continue
-            async for _ in poll(work):
+            async for _ in iterate_read_attempts(work):
                 if holds_value(kind, await kind.read(caller), old):
                     return await _record_caller_reverted(work, record)
     await wait_until_visible(work, f"The old value of {record.caller.label}")

@@ -58,7 +58,7 @@ async def run_rollback_stage(work: StepContext) -> FlowJob:
     stages = {
         None: _turn_original_on,
         RollbackStage.TURN_ON_ORIGINAL: _turn_original_on,
-        RollbackStage.REVERT_CALLERS: _revert_callers,
+        RollbackStage.REVERT_CALLERS: _revert_callers_and_move_on,
         RollbackStage.CHECK_COPY_FOR_CALLS: _wait_for_no_copy_calls,
         RollbackStage.TURN_OFF_COPY: _turn_copy_off,
     }
@@ -128,7 +128,7 @@ async def _record_accepted_replay(work: StepContext) -> None:
     await work.save(add_notes(job, f"Processes its backlog again: {replay.format_message(now)}."))
 
 
-async def _revert_callers(work: StepContext) -> FlowJob:
+async def _revert_callers_and_move_on(work: StepContext) -> FlowJob:
     await wait_for_flows_called_by_url(work, includes_call_loop=True)
     services = work.services
     changed = await revert_callers(work)
@@ -208,7 +208,7 @@ async def _wait_for_runs_of_callers(work: StepContext) -> None:
 async def _turn_copy_off(work: StepContext) -> FlowJob:
     if repeated := await repeat_rollback_if_changed(work):
         return repeated
-    is_left = await _turn_off_and_rename(work)
+    is_left = await _turn_copy_off_and_rename(work)
     job = replace(
         work.job,
         requested_command=None,
@@ -221,7 +221,7 @@ async def _turn_copy_off(work: StepContext) -> FlowJob:
     return move_to_state(job, FlowJobState.ROLLED_BACK, text, now=work.services.now)
 
 
-async def _turn_off_and_rename(work: StepContext) -> bool:
+async def _turn_copy_off_and_rename(work: StepContext) -> bool:
     """Turn the copy off under its name as a copy. Return False if it does not exist."""
     try:
         await toggle_copy(work, FlowState.OFF)

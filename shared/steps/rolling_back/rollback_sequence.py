@@ -13,7 +13,7 @@ from shared.errors import JobBlocked, MustWait
 from shared.jobs.engine import UNTIL_WOKEN
 from shared.ports import Condition
 from shared.reason import Reason
-from shared.steps.retiring.wait_for_job import wait_for_end
+from shared.steps.retiring.wait_for_job import wait_for_end_of_job
 from shared.steps.step_context import StepContext
 
 
@@ -99,7 +99,9 @@ async def wait_for_parents(work: StepContext) -> None:
         return
     _require_not_blocked(parent, code=Reason.PARENT_FLOW_NOT_READY)
     if parent.is_rolling_back or parent.requested_command:
-        await wait_for_end(work, parent, f"{parent.display_name} has to be rolled back first.")
+        await wait_for_end_of_job(
+            work, parent, f"{parent.display_name} has to be rolled back first."
+        )
     raise JobBlocked(
         f"The copy of {parent.display_name} calls this copy.",
         fix=f"Roll {parent.display_name} back too (or the whole remediation).",

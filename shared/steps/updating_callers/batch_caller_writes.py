@@ -21,7 +21,7 @@ from shared.jobs.job_kinds import FLOW
 from shared.reason import Reason
 from shared.services import Services
 from shared.state.rows import StoredItem
-from shared.steps.flows.read_back import poll
+from shared.steps.flows.read_back import iterate_read_attempts
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.record_callers import list_original_ids
 from shared.steps.write_permission import require_linked_environment
@@ -62,7 +62,7 @@ async def wait_for_other_jobs(work: StepContext, caller: Caller) -> bool:
     until = max(came, default=services.now) + services.settings.caller_batch_wait
     if not held or until <= services.now:
         return True
-    async for other in _read_expected_jobs(work, held):
+    async for other in _iterate_expected_jobs(work, held):
         if not _can_reach_callers_by(other, until):
             continue
         # Recorded before the other job is read again: if it stops after that, it wakes this one.
@@ -80,7 +80,7 @@ async def wait_for_other_jobs(work: StepContext, caller: Caller) -> bool:
     return True
 
 
-async def _read_expected_jobs(work: StepContext, held: set[str]) -> AsyncIterator[FlowJob]:
+async def _iterate_expected_jobs(work: StepContext, held: set[str]) -> AsyncIterator[FlowJob]:
     """Yield jobs to which these ids may belong and that have not reached their callers."""
     job, tables = work.job, work.services.tables
     for identity in sorted(held):
@@ -175,7 +175,7 @@ class CallerWriteBatch:
         invocation will find the resource leased.
         """
         seen = set[str]()
-        async for _ in poll(self._work):
+        async for _ in iterate_read_attempts(self._work):
             is_busy = False
             async for kept in _read_ready_jobs(self._work, self._resource):
                 job = kept.item
@@ -191,7 +191,7 @@ class CallerWriteBatch:
             if not is_busy:
                 return
 
-    def make_due(self, job_id: str) -> None:
+    def make_job_due(self, job_id: str) -> None:
         """Make a job due as soon as its lease is released.
 
         A job for which this is not called waits as before.
@@ -216,7 +216,7 @@ class CallerWriteBatch:
                 if job.id in self._due:
                     job = replace(job, next_check_at=services.now)
                     await FLOW.schedule_wake_up(services, job)
-                await FLOW.send(services, await held.end(job))
+                await FLOW.send_messages(services, await held.end(job))
 
 
 def _can_be_batched(job: FlowJob) -> bool:

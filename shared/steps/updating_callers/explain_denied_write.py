@@ -19,18 +19,18 @@ from shared.steps.flows.missing_permission import (
 )
 
 
-def is_denied(error: PlatformError) -> bool:
+def denies_every_write(error: PlatformError) -> bool:
     """Return whether an error means that any write of the resource would be rejected."""
     return error.code in {SCOPE_LOCKED, DENIED_BY_POLICY} or is_permission_missing(error)
 
 
 @asynccontextmanager
 async def explain_denied_write(services: Services, caller: Caller) -> AsyncIterator[None]:
-    """Raise `JobBlocked`, which says what to do, in place of an error that `is_denied` accepts."""
+    """Raise `JobBlocked`, which says what to do, in place of an error that denies every write."""
     try:
         yield
     except PlatformError as err:
-        if not is_denied(err):
+        if not denies_every_write(err):
             raise
         if is_permission_missing(err):
             needs = services.callers[caller.kind].required_permissions
@@ -57,4 +57,4 @@ async def _read_lock_name(services: Services, scope: str) -> str:
         locks = await read_read_only_locks(services.assessment.resources)
     except (NotFound, PlatformError):
         return f"read-only lock at {scope}"
-    return locks.find(scope) or f"read-only lock at {scope}"
+    return locks.describe_lock(scope) or f"read-only lock at {scope}"

@@ -60,7 +60,7 @@ async def find_callers(
             where = [request.environment] if kind.is_environment_only else request.everywhere
             if request.is_home_read and isinstance(kind, FoundInDefinitions):
                 where = [one for one in where if one.id != request.environment.id]
-            progress = await search_kind(services, where, progress, rows)
+            progress = await search_caller_kind(services, where, progress, rows)
         findings += progress.findings
     await rows.clear()
     return findings
@@ -89,7 +89,7 @@ async def delete_stale_searches(services: Services) -> None:
     await services.tables.caller_searches.clear(where=where)
 
 
-async def search_kind(
+async def search_caller_kind(
     services: Services,
     where: Sequence[Environment],
     progress: CallerSearchProgress,
@@ -108,7 +108,7 @@ async def search_kind(
     places: list[CallerIndexEntry] = []
     is_shared = isinstance(kind, WritesWholeResource)
 
-    async def keep(*findings: str, is_done: bool = False) -> CallerSearchProgress:
+    async def store_progress(*findings: str, is_done: bool = False) -> CallerSearchProgress:
         await services.tables.caller_index.upsert(*places)
         places.clear()
         now = replace(
@@ -127,14 +127,14 @@ async def search_kind(
         async for caller in kind.find(where, search):
             places += build_caller_index_entries(caller, services.now, is_shared=is_shared)
             if len(places) >= _BATCH_SIZE:
-                await keep()
+                await store_progress()
     except PermanentError as err:
         fix = err.fix if isinstance(err, JobBlocked) else ""
         why = str(err).removeprefix("Not searched: ")
         what = f"The search for callers of kind {kind.kind} is incomplete: {why}"
         text = f"{what.rstrip('.')}. {fix}".rstrip()
-        return await keep(text, is_done=True)
+        return await store_progress(text, is_done=True)
     except TransientError:
-        await keep()
+        await store_progress()
         raise
-    return await keep(is_done=True)
+    return await store_progress(is_done=True)

@@ -18,7 +18,7 @@ from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
 from shared.steps.flows.caller_index import read_callers_of_flow
-from shared.steps.flows.read_original_facts import build_archive_name
+from shared.steps.flows.read_original_facts import build_definition_archive_name
 from shared.steps.step_context import StepContext
 from shared.steps.write_permission import read_environment_settings, require_write_allowed
 
@@ -60,7 +60,7 @@ async def _find_all_callers(work: StepContext) -> AsyncIterator[Caller]:
         yield caller
     job = work.job
     with suppress(NotFound):  # the search finds flows with a row; the archive has all definitions
-        copied = (await work.services.archive.get(build_archive_name(job))).decode()
+        copied = (await work.services.archive.get(build_definition_archive_name(job))).decode()
         urls = {job.original.url_id} - {""}
         if contains_reference(copied, is_json=True, urls=urls, flow_ids=list_original_ids(job)):
             yield _build_copy_as_caller(job)

@@ -20,7 +20,7 @@ from shared.domain.jobs.transitions import add_notes
 from shared.errors import NotFound
 from shared.ports import CallerKind, RefersToSecrets
 from shared.services import Services
-from shared.steps.flows.read_back import poll
+from shared.steps.flows.read_back import iterate_read_attempts
 from shared.steps.step_context import StepContext
 
 
@@ -43,18 +43,18 @@ async def find_reading_obstacles(
     return found
 
 
-async def record_secret(work: StepContext, records: Sequence[CallerRecord]) -> None:
+async def record_url_secret(work: StepContext, records: Sequence[CallerRecord]) -> None:
     """Record the URL secret as a caller, if another caller can refer to it.
 
     `records` are the job's callers. If the secret holds something else, callers get the URL
     instead, and a note says why. If the environment's settings no longer want secrets, a missing
     secret is not created.
     """
-    job, secret = work.job, _build_secret(work.job)
+    job, secret = work.job, _build_url_secret_of_job(work.job)
     identity = hash_key(secret.kind, secret.address)
     recorded = next((record for record in records if record.id == identity), None)
     if not await _may_refer_to_secret(work):
-        if recorded and recorded.caller.is_created_if_missing and not await _read_secret(work):
+        if recorded and recorded.caller.is_created_if_missing and not await _read_url_secret(work):
             await work.callers.upsert(replace(recorded, state=CallerState.NOT_NEEDED))
         return
     if recorded:
@@ -63,7 +63,7 @@ async def record_secret(work: StepContext, records: Sequence[CallerRecord]) -> N
     wanted = dict.fromkeys(_select_permitted_callers(job, found), job.url_secret)
     if "" not in (await find_reading_obstacles(work.services, wanted)).values():
         return
-    text = await _read_secret(work)
+    text = await _read_url_secret(work)
     urls = {job.original.url_id, job.copy.url_id} - {""}
     if text is not None and not contains_reference(text, is_json=False, urls=urls):
         note = f"Callers hold the URL, because the {secret.label} holds something else."
@@ -86,12 +86,12 @@ def _select_permitted_callers(job: FlowJob, callers: Iterable[Caller]) -> list[C
     return [one for one in callers if permitted or one.kind not in UNKNOWN_READER_KINDS]
 
 
-def _build_secret(job: FlowJob) -> Caller:
+def _build_url_secret_of_job(job: FlowJob) -> Caller:
     return build_url_secret(job.url_secret, job.environment_id, job.original.id)
 
 
-async def _read_secret(work: StepContext) -> str | None:
-    secret = _build_secret(work.job)
+async def _read_url_secret(work: StepContext) -> str | None:
+    secret = _build_url_secret_of_job(work.job)
     try:
         return (await work.services.callers[secret.kind].read(secret)).text
     except NotFound:
@@ -108,7 +108,7 @@ async def find_usable_references(
     job = work.job
     if not await _may_refer_to_secret(work):
         return {}
-    text = await _read_secret(work)
+    text = await _read_url_secret(work)
     if text is None or text != urls.get(job.original.url_id):
         return {}
     callers = _select_permitted_callers(job, (record.caller for record in records))
@@ -125,7 +125,7 @@ async def find_unresolved_references(
     referring = [caller.address for caller, value in values if is_url_secret_reference(value.text)]
     unresolved: Mapping[str, str] = {}
     if referring and isinstance(kind, RefersToSecrets):
-        async for _ in poll(work):
+        async for _ in iterate_read_attempts(work):
             unresolved = await kind.find_unresolved_references(referring)
             if not unresolved:
                 break

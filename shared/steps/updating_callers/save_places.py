@@ -18,17 +18,17 @@ from shared.ports import CallerKind, FoundInDefinitions, ReadOnSave, WritesWhole
 from shared.reason import Reason
 from shared.steps.flows.effect import Write, perform, skip_if_gone, with_fallback
 from shared.steps.flows.lease_resource import LeasedResource
-from shared.steps.flows.read_back import poll, wait_until_visible
+from shared.steps.flows.read_back import iterate_read_attempts, wait_until_visible
 from shared.steps.flows.update_workflow import Owned, build_write_for_owner
 from shared.steps.flows.write_definition import (
     SavedFlow,
-    build_save,
-    is_stored,
-    keep_references,
+    archive_or_restore_references,
+    build_definition_save,
+    is_stored_definition,
     read_demands_newer_shape,
 )
 from shared.steps.step_context import StepContext
-from shared.steps.updating_callers.explain_denied_write import is_denied
+from shared.steps.updating_callers.explain_denied_write import denies_every_write
 from shared.steps.write_permission import require_write_allowed
 
 
@@ -65,7 +65,9 @@ async def read_places_to_write(
     if isinstance(kind, FoundInDefinitions):
         for address, value in found.items():
             environment_id, _, workflow_id = address.partition("/")
-            text = await keep_references(work, environment_id, workflow_id, value.text)
+            text = await archive_or_restore_references(
+                work, environment_id, workflow_id, value.text
+            )
             found[address] = replace(value, text=text)
     return found
 
@@ -76,7 +78,7 @@ def holds_value(kind: CallerKind, now: CallerContent, value: CallerContent) -> b
     A flow may have it in the newer format.
     """
     if isinstance(kind, FoundInDefinitions):
-        return is_stored(now.text, value.text)
+        return is_stored_definition(now.text, value.text)
     is_restored = value.text_format in (None, now.text_format)
     return now.text == value.text and is_restored
 
@@ -101,13 +103,14 @@ async def write_places(
 
     if isinstance(kind, WritesWholeResource):
         joint = Write(permit=require_each_write_allowed, call=partial(kind.write_all, values))
-        await _perform_write(joint, format_labels(values))
+        await _perform_write(joint, format_caller_labels(values))
         return
     for caller, value in values:
         if isinstance(kind, FoundInDefinitions):
-            flow = await _build_caller_flow(work, kind, caller, standing[caller.address])
+            flow = await _read_caller_flow(work, kind, caller, standing[caller.address])
             await _perform_write(
-                await _build_save(work, flow, value.text, require_each_write_allowed), caller.label
+                await _prepare_flow_save(work, flow, value.text, require_each_write_allowed),
+                caller.label,
             )
             continue
         await _perform_write(
@@ -128,7 +131,7 @@ async def require_caller_write_allowed(work: StepContext, caller: Caller) -> Non
     await work.require_write_allowed()
 
 
-def format_labels(values: Values) -> str:
+def format_caller_labels(values: Values) -> str:
     """Return the name of the first caller, and how many more there are, for people."""
     more = len(values) - 1
     return values[0][0].label + (f" (and {more} more there)" if more else "")
@@ -148,10 +151,10 @@ class FlowToSave:
     call: Callable[[str, str | None], Awaitable[object]]
 
 
-async def _build_caller_flow(
+async def _read_caller_flow(
     work: StepContext, kind: CallerKind, caller: Caller, value: CallerContent
 ) -> FlowToSave:
-    async def read() -> str:
+    async def read_current_text() -> str:
         return (await kind.read(caller)).text
 
     def save_text(text: str, behalf: str | None) -> Awaitable[None]:
@@ -163,7 +166,7 @@ async def _build_caller_flow(
         workflow_id=caller.workflow_id or "",
         owner_id=value.owner_id,
         client_data=value.text,
-        read=read,
+        read=read_current_text,
         call=save_text,
     )
 
@@ -192,7 +195,7 @@ async def _save_readers(
             if not _was_saved_after(now, found.written_at):
                 await _save_reader(work, environment, now, caller, permit)
     unsaved: Sequence[Workflow] = [one for one in found.flows if one.workflow_id in before]
-    async for _ in poll(work):
+    async for _ in iterate_read_attempts(work):
         unsaved = await _find_unsaved_flows(work, environment, unsaved, before, found.written_at)
         if not unsaved:
             return
@@ -237,9 +240,11 @@ async def _save_reader(
     permit: Callable[[], Awaitable[None]],
 ) -> None:
     workflows = work.services.workflows
-    text = await keep_references(work, environment.id, row.workflow_id, row.client_data)
+    text = await archive_or_restore_references(
+        work, environment.id, row.workflow_id, row.client_data
+    )
 
-    async def read() -> str:
+    async def read_current_text() -> str:
         return (await workflows.get(environment, row.workflow_id)).client_data
 
     def save_text(text: str, behalf: str | None) -> Awaitable[None]:
@@ -252,21 +257,21 @@ async def _save_reader(
         workflow_id=row.workflow_id,
         owner_id=row.owner_id,
         client_data=text,
-        read=read,
+        read=read_current_text,
         call=save_text,
     )
-    write = with_fallback(await _build_save(work, flow, text, permit), skip_if_gone)
+    write = with_fallback(await _prepare_flow_save(work, flow, text, permit), skip_if_gone)
     await _perform_write(
         write, flow.title, f" It uses the {caller.label}, which has its new value."
     )
 
 
-async def _build_save(
+async def _prepare_flow_save(
     work: StepContext, flow: FlowToSave, client_data: str, permit: Callable[[], Awaitable[None]]
 ) -> Write:
     owned = Owned(title=flow.title, environment=flow.environment, owner_id=flow.owner_id)
 
-    def write_of(text: str) -> Write:
+    def build_write_for_text(text: str) -> Write:
         return build_write_for_owner(
             work, owned, call=lambda behalf: flow.call(text, behalf), permit=permit
         )
@@ -276,10 +281,10 @@ async def _build_save(
         environment_id=flow.environment.id,
         before=flow.client_data,
         read=flow.read,
-        write_of=write_of,
+        write_of=build_write_for_text,
         newer_shape_first=await read_demands_newer_shape(work.services, flow.environment.id),
     )
-    return build_save(work, saved, client_data)
+    return build_definition_save(work, saved, client_data)
 
 
 async def _read_environment(work: StepContext, caller: Caller) -> Environment:
@@ -296,7 +301,7 @@ async def _perform_write(write: Write, label: str, why: str = "") -> None:
     try:
         await perform(write)
     except PlatformError as err:
-        if is_denied(err) and not why:
+        if denies_every_write(err) and not why:
             raise
         raise ContentRejected(
             f"The {label} cannot be saved with the new URL: {err}{why}",

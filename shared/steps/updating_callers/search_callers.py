@@ -19,7 +19,7 @@ from shared.domain.environment import Environment
 from shared.jobs.fenced_rows import FencedRows
 from shared.services import Services
 from shared.steps.optional_read import read_or_no_answer
-from shared.steps.updating_callers.find_callers import search_kind
+from shared.steps.updating_callers.find_callers import search_caller_kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ async def search_callers(
             began[kind] = earlier
             continue
         if not progress.is_done:
-            search = search_kind(services, everywhere, progress, rows)
+            search = search_caller_kind(services, everywhere, progress, rows)
             found = await search if rows else await read_or_no_answer(search)
             if isinstance(found, NoAnswer):
                 gaps.append(

@@ -36,9 +36,9 @@ from shared.steps.updating_callers.record_callers import (
     read_job_of_flow,
     record_callers,
 )
-from shared.steps.updating_callers.refer_to_secret import find_usable_references, record_secret
+from shared.steps.updating_callers.refer_to_secret import find_usable_references, record_url_secret
 from shared.steps.updating_callers.write_callers import CallerWriter, write_callers
-from shared.steps.write_permission import reject_excluded_flow
+from shared.steps.write_permission import require_flow_not_excluded
 
 
 async def start_updating_callers(work: StepContext) -> FlowJob:
@@ -62,7 +62,7 @@ async def write_new_urls(work: StepContext) -> FlowJob:
     urls: Mapping[str, str] | None = None
     plans, log = await read_plans_in_progress(work.services), await CallerEditLog.open(work)
     if work.job.url_secret:
-        await record_secret(work, await work.callers.read_all())
+        await record_url_secret(work, await work.callers.read_all())
     groups = _group_by_resource(await work.callers.read_all())
     # Callers refer to the secret when it has the copy's URL.
     for resource, records in sorted(
@@ -80,7 +80,9 @@ async def write_new_urls(work: StepContext) -> FlowJob:
         own = CallerWriter(work=work, log=log, urls=urls, records=left, references=references)
         async with lease_resource(work, resource) as held, AsyncExitStack() as stack:
             batch = CallerWriteBatch(work, resource, stack)
-            others = await _prepare_other_jobs(work, batch, plans, held) if is_shared else []
+            others = (
+                await _read_writers_of_other_jobs(work, batch, plans, held) if is_shared else []
+            )
             async with explain_denied_write(work.services, left[0].caller):
                 written = [one.work for one in await write_callers(held, own, others)]
             if is_shared:
@@ -89,14 +91,14 @@ async def write_new_urls(work: StepContext) -> FlowJob:
                 )
                 await work.services.tables.pending_caller_writes.upsert(*moves)
             for other in written:
-                batch.make_due(other.job.id)
+                batch.make_job_due(other.job.id)
                 with suppress(CmkflowError):  # the job's own invocation revokes the rest
                     await revoke_all_grants(other)
         await work.held.record_progress()
-    return await _mark_completed(work)
+    return await _move_to_checking_for_calls(work)
 
 
-async def _prepare_other_jobs(
+async def _read_writers_of_other_jobs(
     work: StepContext, batch: CallerWriteBatch, plans: PlansInProgress, resource: LeasedResource
 ) -> list[CallerWriter]:
     """Return the writers of waiting jobs, as far as time and requests allow.
@@ -110,7 +112,7 @@ async def _prepare_other_jobs(
     until = work.services.now + work.services.settings.invocation_time_limit
     async for other in batch.lease_waiting_jobs():
         try:
-            found.append(await _build_writer(other, plans, resource.name))
+            found.append(await _read_caller_writer(other, plans, resource.name))
         except ThrottledError:
             break
         except CmkflowError:
@@ -121,7 +123,9 @@ async def _prepare_other_jobs(
     return found
 
 
-async def _build_writer(work: StepContext, plans: PlansInProgress, resource: str) -> CallerWriter:
+async def _read_caller_writer(
+    work: StepContext, plans: PlansInProgress, resource: str
+) -> CallerWriter:
     records = _group_by_resource(await work.callers.read_all()).get(resource, [])
     left = await _find_unwritten_callers(work, plans, records)
     urls = await read_new_urls(work) if left else {}
@@ -134,11 +138,11 @@ async def _find_unwritten_callers(
     work: StepContext, plans: PlansInProgress, records: Sequence[CallerRecord]
 ) -> list[CallerRecord]:
     if records:
-        reject_excluded_flow(await work.read_settings(), work.job)
+        require_flow_not_excluded(await work.read_settings(), work.job)
     left = []
     for record in records:
         await plans.require_not_copied(record.caller)
-        if not await _is_copied_by_now(work, record):
+        if not await _record_parent_if_copied(work, record):
             left.append(record)
     return left
 
@@ -155,7 +159,7 @@ def _is_written_after_secret(job: FlowJob, group: tuple[str, Sequence[CallerReco
     return all(record.caller.address != job.url_secret for record in group[1])
 
 
-async def _mark_completed(work: StepContext) -> FlowJob:
+async def _move_to_checking_for_calls(work: StepContext) -> FlowJob:
     services, stale, manual_notes = work.services, timedelta(0), []
     for record in await work.callers.read_all():
         if record.state is CallerState.UPDATED:
@@ -171,7 +175,7 @@ async def _mark_completed(work: StepContext) -> FlowJob:
     return move_to_state(job, FlowJobState.CHECKING_FOR_CALLS, updated, now=services.now)
 
 
-async def _is_copied_by_now(work: StepContext, record: CallerRecord) -> bool:
+async def _record_parent_if_copied(work: StepContext, record: CallerRecord) -> bool:
     """Return whether the caller's own job now copies the caller. If so, record that job as a
     parent.
 

@@ -19,7 +19,7 @@ from shared.errors import CmkflowError, Conflict, JobBlocked
 from shared.ports import CallerKind, WritesWholeResource
 from shared.reason import Reason
 from shared.steps.flows.lease_resource import LeasedResource
-from shared.steps.flows.read_back import poll, wait_until_visible
+from shared.steps.flows.read_back import iterate_read_attempts, wait_until_visible
 from shared.steps.flows.read_trigger_url import read_trigger_url
 from shared.steps.step_context import StepContext
 from shared.steps.updating_callers.caller_edit_log import CallerEditLog
@@ -29,7 +29,7 @@ from shared.steps.updating_callers.save_places import (
     ContentRejected,
     NotSaved,
     Values,
-    format_labels,
+    format_caller_labels,
     holds_value,
     read_places,
     read_places_to_write,
@@ -62,7 +62,9 @@ class CallerWriter:
     #: The formats that these callers get back with the URL, by address.
     old_formats: dict[str, str | None] = field(default_factory=dict)
 
-    async def prepare(self, present: Mapping[str, CallerContent], texts: Texts) -> Texts:
+    async def record_and_apply_edits(
+        self, present: Mapping[str, CallerContent], texts: Texts
+    ) -> Texts:
         """Record the job's edits, and return the texts with its URL.
 
         `present` is the current content by address. Stores the state of callers that are not
@@ -182,14 +184,17 @@ async def write_callers(
         present = await read_places_to_write(work, kind, callers)
         present |= await _read_content_of_new_places(first, present)
         texts = {address: value.text for address, value in present.items()}
-        texts = await first.prepare(present, texts)
+        texts = await first.record_and_apply_edits(present, texts)
         others, texts = await _add_edits_of_other_jobs(others, present, texts)
         free = [other for other in others if await other.may_continue()]
         if len(free) < len(others):
             others = free
             continue
         values = [
-            (caller, _build_content(present[caller.address], texts, caller, (first, *others)))
+            (
+                caller,
+                _build_caller_content(present[caller.address], texts, caller, (first, *others)),
+            )
             for caller in _list_distinct_callers(first, *others)
         ]
         if not values:
@@ -210,18 +215,18 @@ async def write_callers(
             others = []  # each job finds alone whether its URL is rejected
             continue
         tries += 1
-        if await _is_complete(kind, values, (first, *others)):
+        if await _check_written_callers(kind, values, (first, *others)):
             await first.store_updated_callers()
             return await _mark_callers_updated(others)
-    await wait_until_visible(work, f"The new URL of {format_labels(values)}")
+    await wait_until_visible(work, f"The new URL of {format_caller_labels(values)}")
     raise JobBlocked(
-        f"Something else overwrites the new URL of the {format_labels(values)}.",
+        f"Something else overwrites the new URL of the {format_caller_labels(values)}.",
         fix="Find out what resets this value and change it there, then retry.",
         code=Reason.CALLER_WRITE_LOST,
     )
 
 
-def _build_content(
+def _build_caller_content(
     present: CallerContent, texts: Texts, caller: Caller, writers: Sequence[CallerWriter]
 ) -> CallerContent:
     """Return the content to write.
@@ -275,7 +280,7 @@ async def _add_edits_of_other_jobs(
     remaining = []
     for other in others:
         with suppress(CmkflowError, caller_edit.EditConflict):
-            texts = await other.prepare(present, texts)
+            texts = await other.record_and_apply_edits(present, texts)
             remaining.append(other)
     return remaining, texts
 
@@ -289,7 +294,9 @@ async def _mark_callers_updated(others: Sequence[CallerWriter]) -> list[CallerWr
     return done
 
 
-async def _is_complete(kind: CallerKind, values: Values, writers: Sequence[CallerWriter]) -> bool:
+async def _check_written_callers(
+    kind: CallerKind, values: Values, writers: Sequence[CallerWriter]
+) -> bool:
     """Return whether the callers use what was written.
 
     If a reference is not stored or not resolved, makes its caller get the URL in the next write.
@@ -327,7 +334,7 @@ def _reject_references(values: Values, writers: Sequence[CallerWriter], status: 
 
 async def _are_texts_visible(work: StepContext, kind: CallerKind, values: Values) -> bool:
     callers = [caller for caller, _ in values]
-    async for _ in poll(work):
+    async for _ in iterate_read_attempts(work):
         now = await read_places(kind, callers)
         if all(
             one.address in now and holds_value(kind, now[one.address], value)

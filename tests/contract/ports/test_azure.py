@@ -217,13 +217,13 @@ async def test_children_of_a_resource_are_listed(side: Side) -> None:
 class StoredAnswers:
     kept: dict[str, Mapping[str, object]] = field(default_factory=dict)
 
-    def find(self, request: str) -> Mapping[str, object] | None:
+    def find_answer(self, request: str) -> Mapping[str, object] | None:
         return self.kept.get(request)
 
-    async def keep(self, request: str, answer: Mapping[str, object]) -> None:
+    async def store_answer(self, request: str, answer: Mapping[str, object]) -> None:
         self.kept[request] = answer
 
-    async def forget(self, start: str) -> None:
+    async def delete_answers(self, start: str) -> None:
         raise AssertionError(start)
 
 

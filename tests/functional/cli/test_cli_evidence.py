@@ -16,7 +16,7 @@ from shared.bootstrap import provide
 from shared.domain.evidence_file import MANIFEST, NO_TIME_STAMP, SIGNATURE, TIME_STAMP
 from shared.domain.signature import SigningKey
 from shared.errors import PlatformError
-from shared.time_stamps import build_query
+from shared.time_stamps import build_time_stamp_query
 from shared.use_cases.sign_content import sign_content
 from tests.fakes.evidence_key import KEY_URL, add_evidence_key
 from tests.fakes.services import build_fake_settings
@@ -361,7 +361,7 @@ async def test_check_of_time_stamp_by_another_authority_fails(
     earlier = scenario.world.clock.now() - timedelta(days=30)
 
     def stamp(files: dict[str, bytes]) -> None:
-        query = build_query(files[SIGNATURE]).as_bytes()
+        query = build_time_stamp_query(files[SIGNATURE]).as_bytes()
         files[TIME_STAMP] = forger.answer(query, earlier)
 
     change_files(file, stamp)

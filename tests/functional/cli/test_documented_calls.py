@@ -26,8 +26,8 @@ from shared.domain.evidence_file import EvidenceFile
 from shared.domain.plans.assessment_request import AssessmentRequest
 from shared.domain.principal import Principal, PrincipalKind, Role
 from shared.domain.signature import Signature, format_signature
-from shared.signatures import get_public_key
-from shared.time_stamps import build_query
+from shared.signatures import format_public_key
+from shared.time_stamps import build_time_stamp_query
 from shared.use_cases.declare_callers import declare_callers
 from shared.use_cases.manage_firewall_fixes import FirewallFixInput, apply_fix
 from shared.use_cases.report_failed_runs import report_failed_runs
@@ -149,12 +149,12 @@ def _write_evidence(folder: Path) -> None:
     numbers = key.public_key().public_numbers()
     signature = Signature(
         key_id="https://kv-name.vault.azure.net/keys/evidence/1",
-        public_key=get_public_key(modulus=numbers.n, exponent=numbers.e),
+        public_key=format_public_key(modulus=numbers.n, exponent=numbers.e),
         value=base64.b64encode(sign_digest(key, hashlib.sha256(manifest).digest())).decode(),
     )
     content = format_signature(signature)
     authority = TokenSigner("Contoso time stamps", datetime.now(UTC))
-    answer = authority.answer(build_query(content).as_bytes(), datetime.now(UTC))
+    answer = authority.answer(build_time_stamp_query(content).as_bytes(), datetime.now(UTC))
     (folder / "tsa.pem").write_bytes(authority.pem)
     (folder / "evidence.zip").write_bytes(pack.build_zip(manifest, content, answer))
     (folder / "evidence.pem").write_text(signature.public_key)

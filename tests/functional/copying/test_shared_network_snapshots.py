@@ -335,12 +335,12 @@ async def test_older_snapshot_does_not_replace_a_newer_one() -> None:
     network.advance(AGE / 2)
     services = network.services
     newer = NetworkSnapshot(firewalls=(), tags=())
-    await NetworkReading(services).store(newer)
+    await NetworkReading(services).store_snapshot(newer)
 
     older = NetworkSnapshot(firewalls=tuple(network.firewalls.walls), tags=())
     slow = NetworkReading(services)
     slow.began = services.now - AGE / 4
-    await slow.store(older)
+    await slow.store_snapshot(older)
 
     assert await NetworkReading(services).read_cached() == newer
 
@@ -360,9 +360,9 @@ async def test_responses_that_arrive_together_are_stored_once() -> None:
 
     async def answer(number: int) -> None:
         await asyncio.sleep(0)
-        await reading.keep(f"GET /sites/{number}", {"number": number})
+        await reading.store_answer(f"GET /sites/{number}", {"number": number})
 
-    async with reading.open():
+    async with reading.use_stored_answers():
         await read_each(range(3 * ANSWERS_AT_ONCE), answer)
 
     rows = await services.tables.resource_answers.read_all()

@@ -120,7 +120,9 @@ async def test_job_without_telemetry_has_no_trace() -> None:
     [job] = await scenario.services.tables.environment_jobs.read_all()
     scenario.fakes.messages.lose_waiting_messages()
     services = scenario.services
-    await ENVIRONMENT.send(services, replace(job, next_check_at=services.now, message_number=99))
+    await ENVIRONMENT.send_messages(
+        services, replace(job, next_check_at=services.now, message_number=99)
+    )
     [message] = scenario.fakes.messages.list_waiting_messages(ENVIRONMENT_JOBS)
 
     assert (job.trace, message.properties) == (None, {})

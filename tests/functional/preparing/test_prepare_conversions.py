@@ -5,7 +5,7 @@ from shared.domain.jobs.flow_job import MigrationMethod
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.domain.plans.remediation import RemediationMode
-from shared.steps.flows.write_definition import is_stored
+from shared.steps.flows.write_definition import is_stored_definition
 from tests.fakes import definition_builder as define
 from tests.fakes.definitions import parse_facts
 from tests.functional.preparing.prepare_scenario import (
@@ -148,4 +148,4 @@ async def test_older_connector_format_is_converted_if_the_platform_rejects_it() 
     await scenario.roll_back(run=HOUR)
 
     assert (await scenario.read_job("Admin")).state is FlowJobState.ROLLED_BACK
-    assert is_stored(admin.client_data, before)
+    assert is_stored_definition(admin.client_data, before)

@@ -7,7 +7,7 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.reason import Reason
 from shared.services import Services
-from shared.steps.flows.write_definition import is_stored
+from shared.steps.flows.write_definition import is_stored_definition
 from shared.use_cases import change_remediation
 from tests.fakes.crash import Killed
 from tests.fakes.snapshot import find_differences, take_snapshot
@@ -51,7 +51,7 @@ async def test_rejected_save_keeps_the_connection_references(*, is_outside: bool
     await scenario.roll_back()
     (job,) = (await scenario.read_jobs()).values()
     assert job.state is FlowJobState.ROLLED_BACK, job.message
-    assert is_stored(flow.client_data, before) or is_outside
+    assert is_stored_definition(flow.client_data, before) or is_outside
     assert get_references(flow).keys() == {"shared_flowmanagement"}
 
 
