@@ -37,20 +37,20 @@ _STYLES = {
 def build_audit_table(answer: Any, names: Mapping[str, str]) -> Listing:
     """Return the audit log as a table. `names` contains names by the ids that they replace."""
 
-    def replace_id_with_name(text: str) -> str:
+    def replace_ids_with_names(text: str) -> str:
         return shorten_ids_in_command(shorten_resource_ids(replace_known_ids(text, names)))
 
     columns = (
         Column("Time (UTC)", lambda one: format_minute(one["recorded_at"]), Kind.WORD),
         Column("Who", lambda one: describe_principal(one["kind"], one["who"])),
         Column("Action", lambda one: describe_operation(one["operation"], one["status"])),
-        Column("About", lambda one: replace_id_with_name(_format_target(one))),
+        Column("About", lambda one: replace_ids_with_names(_format_target(one))),
         Column("Result", _format_result, Kind.WORD),
     )
     return Listing(
         columns=columns,
         items=answer["items"],
-        note=lambda one: replace_id_with_name(
+        note=lambda one: replace_ids_with_names(
             one["message"] or format_changes(one["state_before"], one["state_after"])
         ),
         # A warning has the next page if the search ended early.

@@ -21,7 +21,7 @@ _DESKTOP_FLOW = b"6"
 _MOST_BYTES = 64 * 1024 * 1024
 
 
-def is_unpacked_desktop_flow(file: Path) -> bool:
+def is_part_of_unpacked_desktop_flow(file: Path) -> bool:
     """Return whether the XML file beside this file describes a desktop flow."""
     beside = file.with_name(file.name + _DATA)
     return beside.is_file() and bool(_find_desktop_flow_ids(beside.read_bytes()))

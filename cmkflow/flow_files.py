@@ -23,7 +23,7 @@ from cmkflow.archives import (
 from cmkflow.desktop_flows import (
     find_customizations_member,
     find_packed_desktop_flow_ids,
-    is_unpacked_desktop_flow,
+    is_part_of_unpacked_desktop_flow,
 )
 from cmkflow.json_file import UnreadableFile, decode_json
 from cmkflow.named_files import format_path
@@ -110,7 +110,7 @@ def _read_flows_at_path(path: Path, *, is_named: bool) -> Iterator[FlowFile]:
             yield FlowFile(path=shown, problem=_TOO_LARGE)
             return
         data = path.read_bytes()
-        is_desktop_flow = is_unpacked_desktop_flow(path)
+        is_desktop_flow = is_part_of_unpacked_desktop_flow(path)
     except OSError as error:
         yield _build_unread_file(path, error)
         return

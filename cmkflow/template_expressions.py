@@ -67,7 +67,7 @@ class ArmTemplate:
         if not isinstance(value, str) or not is_expression(value):
             return value
         try:
-            return self.evaluate_expression(value, takes_defaults=_is_id_or_name(name, value))
+            return self.evaluate_expression(value, takes_defaults=_is_for_id_or_name(name, value))
         except (UnresolvedExpression, RecursionError):
             return self.record_placeholder(value)
 
@@ -110,7 +110,7 @@ def is_expression(text: str) -> bool:
     return text.startswith("[") and text.endswith("]") and not text.startswith("[[")
 
 
-def _is_id_or_name(name: str, text: str) -> bool:
+def _is_for_id_or_name(name: str, text: str) -> bool:
     lowered = name.lower()
     return (
         lowered in {"id", "name"}

@@ -26,7 +26,7 @@ def build_caller_file_page(view: PageContext, found: CallerLines, preview: Impor
         "caller_file",
         view,
         section="Callers",
-        title=_format_title(changes, len(faults)),
+        title=_format_page_title(changes, len(faults)),
         changes=changes,
         unchanged=[one.after.name for one in preview.changes if not one.texts],
         faults=faults,
@@ -34,7 +34,7 @@ def build_caller_file_page(view: PageContext, found: CallerLines, preview: Impor
     )
 
 
-def _format_title(changes: list[CallerChange], fault_count: int) -> str:
+def _format_page_title(changes: list[CallerChange], fault_count: int) -> str:
     said = f"The file changes {format_count(len(changes), 'caller')}"
     if not changes:
         said = "The file changes nothing"

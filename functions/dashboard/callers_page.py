@@ -89,7 +89,7 @@ def build_callers_page(view: PageContext, choice: CallerChoice, found: TenantCal
         section="Callers",
         here=_HERE,
         choice=choice,
-        title=_format_title(found),
+        title=_format_page_title(found),
         parts=[
             (_LOOKS[state][0], states[state], _LOOKS[state][1], choice.build_url(state=state), "")
             for state in CalledFlowState
@@ -103,7 +103,7 @@ def build_callers_page(view: PageContext, choice: CallerChoice, found: TenantCal
     )
 
 
-def _format_title(found: TenantCallers) -> str:
+def _format_page_title(found: TenantCallers) -> str:
     left = [
         one
         for one in found.callers

@@ -118,7 +118,7 @@ def build_deletions_page(
         section="Deletions",
         here=_HERE,
         choice=choice,
-        title=_format_title(found),
+        title=_format_page_title(found),
         why=WHY_DELETE,
         cards=list(_build_group_cards(choice, found, view.principal)) if undeleted is None else [],
         total=total,
@@ -146,7 +146,7 @@ def build_deletions_page(
     )
 
 
-def _format_title(found: TenantDeletions) -> str:
+def _format_page_title(found: TenantDeletions) -> str:
     states = found.states
     if blocked := states.get(DeletionState.BLOCKED, 0):
         return f"{format_count(blocked, 'deletion')} blocked"
