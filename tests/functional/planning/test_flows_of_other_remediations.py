@@ -115,7 +115,7 @@ async def test_pages_of_the_day_after_an_approval_are_true() -> None:
     assert "0 of 2 flows on your key" in pages[""]
     assert "1 firewall blocks 1 flow</h1>" in pages["/network"]
     assert "Ranges not known" not in pages["/network"]
-    assert pages["/network"].count(">Show fix<") == 1
+    assert pages["/network"].count(">Show fix<span") == 1
     assert "2 flows belong to another remediation." in pages["/remediations/{id}"]
     assert "start a new remediation" not in pages["/remediations/{id}"]
     plan = re.sub(r"\s+", " ", pages["/remediations/{id}/plan"])
