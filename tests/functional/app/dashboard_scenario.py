@@ -8,6 +8,18 @@ from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
+async def build_app_scenario(*titles: str) -> Scenario:
+    """Return a scenario with these called flows before its first remediation, served by the API."""
+    scenario = Scenario()
+    scenario.driver.use_cases = TRIGGERS
+    for title in titles:
+        scenario.build.add_http_flow(title)
+    scenario.build.apply_key()
+    await scenario.opt_in()
+    provide(scenario.services)
+    return scenario
+
+
 async def build_dashboard_scenario() -> Scenario:
     scenario = Scenario()
     scenario.driver.use_cases = TRIGGERS

@@ -14,18 +14,15 @@ from functions import (
     run_archives_api,
 )
 from shared.bootstrap import provide
-from tests.functional.scenarios.app_calls import TRIGGERS, Reply, call
+from tests.functional.app.dashboard_scenario import build_app_scenario
+from tests.functional.scenarios.app_calls import Reply, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    scenario = Scenario()
-    scenario.driver.use_cases = TRIGGERS
-    for title in ("Orders", "Orders", "Returns"):
-        scenario.build.add_http_flow(title)
-    scenario.build.apply_key()
-    await scenario.start_remediation()
+    scenario = await build_app_scenario("Orders", "Orders", "Returns")
+    await scenario.order()
     provide(scenario.services)
     return scenario
 

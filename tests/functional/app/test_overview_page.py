@@ -32,8 +32,8 @@ from shared.domain.principal import Role
 from shared.services import Services
 from shared.use_cases.set_kill_switch import set_kill_switch
 from shared.use_cases.show_status import show_status
-from tests.functional.app.dashboard_scenario import read_hidden_fields
-from tests.functional.scenarios.app_calls import TRIGGERS, Reply, build_sign_in_header, call
+from tests.functional.app.dashboard_scenario import build_app_scenario, read_hidden_fields
+from tests.functional.scenarios.app_calls import Reply, build_sign_in_header, call
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
@@ -46,14 +46,7 @@ MOST_BYTES = 300_000
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    scenario = Scenario()
-    scenario.driver.use_cases = TRIGGERS
-    for title in FLOWS:
-        scenario.build.add_http_flow(title)
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    provide(scenario.services)
-    return scenario
+    return await build_app_scenario(*FLOWS)
 
 
 async def start_remediation(scenario: Scenario, *, approve: bool = True) -> None:

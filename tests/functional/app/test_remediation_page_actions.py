@@ -10,6 +10,7 @@ from shared.bootstrap import provide
 from shared.domain.environment import ApprovalPolicy
 from shared.use_cases.change_remediation import cancel
 from shared.use_cases.manage_firewall_fixes import apply_fix
+from tests.functional.app.dashboard_scenario import build_app_scenario
 from tests.functional.scenarios.app_calls import TRIGGERS, call
 from tests.functional.scenarios.firewall_scenario import (
     GROUP,
@@ -112,12 +113,7 @@ async def test_flows_that_need_changes_are_planned_again_from_their_form() -> No
 
 
 async def test_second_tab_leads_to_the_remediation_until_its_flow_jobs_start() -> None:
-    scenario = Scenario()
-    scenario.driver.use_cases = TRIGGERS
-    scenario.build.add_http_flow("Orders")
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    provide(scenario.services)
+    scenario = await build_app_scenario("Orders")
     fields = [("mode", "apply"), ("environment_ids[]", scenario.build.environment.id)]
 
     first = await send_start_form(fields)

@@ -13,7 +13,8 @@ from shared.domain.kill_switch import KillSwitch
 from shared.domain.timer_run import TimerRun
 from shared.steps.write_permission import KILL_SWITCH
 from shared.use_cases.run_daily_check import SWEEP, run_daily_check
-from tests.functional.scenarios.app_calls import TRIGGERS, call
+from tests.functional.app.dashboard_scenario import build_app_scenario
+from tests.functional.scenarios.app_calls import call
 from tests.functional.scenarios.remediation_scenario import Scenario, approve_shown
 
 FLOWS = ("Orders", "Invoices", "Returns", "Stock")
@@ -21,14 +22,7 @@ FLOWS = ("Orders", "Invoices", "Returns", "Stock")
 
 @pytest.fixture
 async def scenario() -> Scenario:
-    scenario = Scenario()
-    scenario.driver.use_cases = TRIGGERS
-    for title in FLOWS:
-        scenario.build.add_http_flow(title)
-    scenario.build.apply_key()
-    await scenario.opt_in()
-    provide(scenario.services)
-    return scenario
+    return await build_app_scenario(*FLOWS)
 
 
 async def read_status() -> Any:
