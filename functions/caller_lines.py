@@ -12,7 +12,7 @@ from functions.problems import BadRequest, FieldError
 from shared.domain.callers.caller_csv import COLUMNS, UnreadableCsv, parse_csv
 from shared.domain.trigger_urls.trigger_url import redact
 from shared.use_cases.import_callers import ImportedLine
-from shared.validation_text import describe_error
+from shared.validation_text import describe_validation_error
 
 #: Lines of a file with flows.
 _MOST_LINES = 1000
@@ -103,7 +103,7 @@ def _describe_line_error(err: ValidationError) -> str:
     texts = []
     for one in err.errors(include_input=False, include_url=False):
         path = [str(part) for part in one["loc"] if part != "flows" and not isinstance(part, int)]
-        text = describe_error(one)
+        text = describe_validation_error(one)
         if one["type"] in _TYPES:
             text = _FORMS.get("".join(path[-1:]), text)
         texts.append(f"{': '.join([*path, text])}.")

@@ -18,7 +18,7 @@ from shared.domain.callers.observed_caller import NamedCaller
 from shared.domain.jobs.change_records import ChangeKind, ChangeRecord
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
-from shared.domain.jobs.run_archive import parse_json_lines
+from shared.domain.jobs.run_archive import parse_runs_from_json_lines
 from shared.domain.plans.display_text import describe_why_not_migrated
 from shared.domain.plans.not_migrated import find_reason_for_item, find_reason_for_job
 from shared.domain.plans.plan_item import NotMigratedReason, PlanItem
@@ -152,7 +152,7 @@ class EvidenceReport:
         """Count archived runs of an original, before and after its observation started."""
         line = self.flows[environment_id, workflow_id]
         line.has_runs = True
-        for run in parse_json_lines(part):
+        for run in parse_runs_from_json_lines(part):
             if (start := line.observation_started_at) and run.started_at >= start:
                 line.runs_after += 1
             else:

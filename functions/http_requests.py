@@ -18,7 +18,7 @@ from pydantic import (
 from functions.problems import BadRequest, FieldError, RequestTooLarge, UnsupportedMediaType
 from shared.domain.ids import IDENTIFIER, is_identifier
 from shared.domain.trigger_urls.trigger_url import redact
-from shared.validation_text import TextPattern, list_errors
+from shared.validation_text import TextPattern, list_validation_errors
 
 #: Maximum size of a body, in bytes; valid bodies are much smaller.
 MAX_BODY_BYTES = 256 * 1024
@@ -147,5 +147,6 @@ def parse_route_parameters(req: func.HttpRequest, names: Iterable[str]) -> dict[
 
 def _list_field_errors(err: ValidationError) -> list[FieldError]:
     return [
-        FieldError(field=".".join(map(str, path)), message=text) for path, text in list_errors(err)
+        FieldError(field=".".join(map(str, path)), message=text)
+        for path, text in list_validation_errors(err)
     ]

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.domain.clouds import CLOUDS, Cloud, CloudName
 from shared.domain.principal import Role
-from shared.validation_text import TextPattern, list_errors
+from shared.validation_text import TextPattern, list_validation_errors
 
 #: Durations must not be negative: a negative no-call period would retire an original at once.
 #: Longer ones would reach before the first date.
@@ -322,7 +322,7 @@ def describe_invalid_settings(err: ValidationError) -> dict[str, str]:
     The sentences do not contain its value.
     """
     faults: dict[str, str] = {}
-    for (name, *position), text in list_errors(err):
+    for (name, *position), text in list_validation_errors(err):
         setting = get_setting_name(str(name)) if name in Settings.model_fields else str(name)
         of = "".join(f"Value {int(number) + 1} of the list: " for number in position)
         faults[setting] = " ".join(filter(None, (faults.get(setting), f"{of}{text}")))

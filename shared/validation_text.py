@@ -72,13 +72,13 @@ class TextPattern:
         return {**handler(schema), "pattern": self.pattern}
 
 
-def list_errors(err: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
+def list_validation_errors(err: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
     """Return, for each invalid value, its path and sentences that say what is allowed."""
     found = err.errors(include_url=False, include_input=False)
-    return [(one["loc"], describe_error(one)) for one in found]
+    return [(one["loc"], describe_validation_error(one)) for one in found]
 
 
-def describe_error(error: Mapping[str, Any]) -> str:
+def describe_validation_error(error: Mapping[str, Any]) -> str:
     """Return sentences that say what is allowed instead of a value.
 
     They contain no names of the code.

@@ -12,7 +12,7 @@ from functions.environment_models import EnvironmentSettingsRequest
 from functions.http_requests import RequestModel
 from functions.routes import ROUTES
 from shared.settings import Settings, describe_invalid_settings
-from shared.validation_text import TextPattern, list_errors
+from shared.validation_text import TextPattern, list_validation_errors
 
 MODELS = sorted(
     {
@@ -55,7 +55,7 @@ def list_texts(read: Callable[[], object]) -> list[str]:
     try:
         read()
     except ValidationError as err:
-        return [text for _, text in list_errors(err)]
+        return [text for _, text in list_validation_errors(err)]
     return []
 
 
@@ -80,7 +80,7 @@ def test_wrong_firewall_is_named_with_an_example() -> None:
     with pytest.raises(ValidationError) as raised:
         EnvironmentSettingsRequest.model_validate_json(json.dumps(body), strict=True)
 
-    [(path, text)] = list_errors(raised.value)
+    [(path, text)] = list_validation_errors(raised.value)
 
     assert path == ("writable_firewalls", 1)
     assert "such as /subscriptions/SUBSCRIPTION/resourceGroups/GROUP/providers/" in text

@@ -116,7 +116,7 @@ def reopen_archive(archive: RunArchive, *, now: datetime) -> RunArchive:
     )
 
 
-def format_json_lines(runs: Iterable[FlowRun]) -> bytes:
+def format_runs_as_json_lines(runs: Iterable[FlowRun]) -> bytes:
     """Return the content of a part: a line for each run, with its id, times (UTC) and status."""
     return b"".join(
         json.dumps(
@@ -132,7 +132,7 @@ def format_json_lines(runs: Iterable[FlowRun]) -> bytes:
     )
 
 
-def parse_json_lines(part: bytes) -> list[FlowRun]:
+def parse_runs_from_json_lines(part: bytes) -> list[FlowRun]:
     """Return the runs in a part. They have no trigger URL ids, which are not stored."""
     return [
         FlowRun(

@@ -60,8 +60,8 @@ async def read_flow_parts(
     """
     parts = build_assessment_pages(held)
     await parts.load_stored_pages()
-    everything = await _read_list(parts, environment, DiscoverySource.MICROSOFT_KEY)
-    staying = await _read_list(parts, environment, DiscoverySource.MICROSOFT_KEY_LIST)
+    everything = await _read_flow_list(parts, environment, DiscoverySource.MICROSOFT_KEY)
+    staying = await _read_flow_list(parts, environment, DiscoverySource.MICROSOFT_KEY_LIST)
     read = await _read_rows(parts, environment)
     if isinstance(staying, NoAnswer) or isinstance(read, NoAnswer):
         return combine_flow_lists(everything, staying, read, {}, {})
@@ -110,7 +110,7 @@ def build_assessment_pages(held: LeasedJob[EnvironmentJob]) -> DiscoveryPages:
     return parts
 
 
-async def _read_list(
+async def _read_flow_list(
     parts: DiscoveryPages, environment: Environment, source: DiscoverySource
 ) -> Sequence[FlowListEntry] | NoAnswer:
     report = parts.services.flow_reports.read_microsoft_key_flows

@@ -10,9 +10,9 @@ from shared.domain.jobs.run_archive import (
     MOST_RUNS,
     RunArchive,
     RunArchiveState,
-    format_json_lines,
     format_part_name,
-    parse_json_lines,
+    format_runs_as_json_lines,
+    parse_runs_from_json_lines,
     with_part,
 )
 from shared.errors import NotFound, PlatformError
@@ -43,8 +43,8 @@ async def archive_run_page(services: Services, archive: RunArchive) -> RunArchiv
     part = new[: MOST_RUNS - archive.own_run_count]
     if part:
         name = format_part_name(archive, len(archive.parts) + 1)
-        where = await services.archive.put(name, format_json_lines(part))
-        kept = parse_json_lines(await services.archive.get(name))
+        where = await services.archive.put(name, format_runs_as_json_lines(part))
+        kept = parse_runs_from_json_lines(await services.archive.get(name))
         archive = with_part(archive, where, kept)
         if [run.run_id for run in kept] != [run.run_id for run in part]:
             return replace(archive, cursor="")  # the stored part ends at another run than this page
