@@ -23,7 +23,7 @@ from shared.use_cases import change_remediation
 from shared.use_cases.approve_plan import ApprovalInput, approve_plans
 from shared.use_cases.audit_state import read_remediation_state
 from shared.use_cases.choose_url_secrets import choose_url_secrets as choose_secrets
-from shared.use_cases.set_kill_switch import is_switch_on
+from shared.use_cases.set_kill_switch import is_kill_switch_on
 from shared.use_cases.show_remediation import show_plan
 
 
@@ -48,7 +48,7 @@ async def approve_remediation(call: ApiRequest[NoQuery, ApproveRequest]) -> Appr
     return ApprovalResponse(
         flow_count=len(approved),
         flow_names=tuple(job.environment_name or job.environment_id for job in approved),
-        kill_switch_on=await is_switch_on(services()),
+        kill_switch_on=await is_kill_switch_on(services()),
     )
 
 

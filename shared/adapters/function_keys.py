@@ -50,14 +50,14 @@ class HostFunctionKeys:
                 known = self._find_cached_result(digest)
                 if known is None:
                     known = await self._send_key_to_host(key)
-                    self._store_result(digest, is_accepted=known)
+                    self._store_cached_result(digest, is_accepted=known)
         return known
 
     def _find_cached_result(self, digest: bytes) -> bool | None:
         found = self._checked.get(digest)
         return found.is_accepted if found and self._clock.now() < found.until else None
 
-    def _store_result(self, digest: bytes, *, is_accepted: bool) -> None:
+    def _store_cached_result(self, digest: bytes, *, is_accepted: bool) -> None:
         if len(self._checked) >= _MOST:
             self._checked.clear()
         self._checked[digest] = _Checked(is_accepted, self._clock.now() + _RESULT_LIFETIME)

@@ -12,7 +12,7 @@ class SystemClock(Clock):
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def measure_local_lead(self) -> timedelta:
+    def measure_local_clock_lead(self) -> timedelta:
         """Return zero, because this is the machine's clock."""
         return timedelta()
 

@@ -125,7 +125,7 @@ class MicrosoftServices:
             environments=self._environments,
             flow_reports=FlowServiceReports(self.flow_service),
             flow_pages=self._build_flow_pages(),
-            flow_access=self._build_flow_access(secrets),
+            flow_access=self._build_flows_as_service_account(secrets),
             flow_switch=FlowServiceNonSolutionFlows(self.flow_service),
             flow_placement=FlowServiceSolutionPlacement(self.flow_service),
             workflows=DataverseWorkflows(dataverse),
@@ -199,7 +199,7 @@ class MicrosoftServices:
         listing = self._build_flow_service(replace(self._flows, budget=share))
         return ServiceFlowPages(self.dataverse, listing)
 
-    def _build_flow_access(self, secrets: Secrets) -> FlowsAsServiceAccount:
+    def _build_flows_as_service_account(self, secrets: Secrets) -> FlowsAsServiceAccount:
         from shared.adapters.entra.identity import ServiceAccountCredential, ServiceAccountSettings
         from shared.adapters.entra.no_service_account import NoServiceAccount
         from shared.adapters.flow_service.access import FlowServiceAccountFlows

@@ -101,7 +101,7 @@ class AppSettingCallers(SearchedCallers):
         watched: _Watched | None = None
         sites = await unreadable.list_readable(self._settings.read_sites(), "apps")
         readings = unreadable.read_readable_places(
-            sites, _get_site_id, self._read_site, lambda site: f"app {site.name}"
+            sites, _get_site_id, self._read_site_settings, lambda site: f"app {site.name}"
         )
         async with aclosing(readings):
             async for site, settings in readings:
@@ -121,7 +121,7 @@ class AppSettingCallers(SearchedCallers):
                     ):
                         yield caller
 
-    async def _read_site(self, site: Site) -> Mapping[str, str]:
+    async def _read_site_settings(self, site: Site) -> Mapping[str, str]:
         return await self._settings.read(site.id)
 
     async def read(self, caller: Caller) -> CallerContent:

@@ -87,7 +87,7 @@ class AzureFirewalls(AzureResources):
         """Return the addresses of an IP group."""
         group = await self._resources.get(opening.resource_id, API_VERSION)
         return ListEntries(
-            texts=frozenset(map(json.dumps, _list_group_addresses(group))),
+            texts=frozenset(map(json.dumps, _parse_ip_addresses(group))),
             etag=_get_group_version(group),
         )
 
@@ -98,7 +98,7 @@ class AzureFirewalls(AzureResources):
         group = await self._resources.get(opening.resource_id, API_VERSION)
         if _get_group_version(group) != change.present.etag:
             raise Conflict(f"{opening.resource_id} has changed")
-        kept = [one for one in _list_group_addresses(group) if json.dumps(one) not in change.remove]
+        kept = [one for one in _parse_ip_addresses(group) if json.dumps(one) not in change.remove]
         body = {
             **{member: group[member] for member in ("location", "tags") if member in group},
             "properties": {"ipAddresses": [*kept, *map(json.loads, change.add)]},
@@ -187,14 +187,14 @@ class AzureFirewalls(AzureResources):
         return await self._resources.list(f"Microsoft.Network/{name}", API_VERSION)
 
 
-def _list_group_addresses(group: Document) -> list[str]:
+def _parse_ip_addresses(group: Document) -> list[str]:
     listed = mapping_at(group, "properties").get("ipAddresses")
     return [*map(str, listed)] if isinstance(listed, list) else []
 
 
 def _get_group_version(group: Document) -> str:
     """Return a value that changes when the group's addresses change."""
-    return text_at(group, "etag") or json.dumps(_list_group_addresses(group))
+    return text_at(group, "etag") or json.dumps(_parse_ip_addresses(group))
 
 
 def _get_id(resource: Document) -> str:

@@ -15,7 +15,7 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """Return the current time in UTC."""
 
-    def measure_local_lead(self) -> timedelta:
+    def measure_local_clock_lead(self) -> timedelta:
         """Return how far the machine's clock is ahead of this one, or behind if negative."""
 
     async def sleep(self, time: timedelta) -> None:

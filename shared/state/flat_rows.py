@@ -63,13 +63,13 @@ class FlatAdapter[T]:
         members: list[tuple[str, Any, Field[Any]]] = []
         for one in fields(kind):  # type: ignore[arg-type]  # every item is a dataclass
             if one.name not in stored_names:
-                members.append(_describe_member(one.name, hints[one.name], one))
+                members.append(_build_member(one.name, hints[one.name], one))
                 continue
             names, parts = stored_names[one.name], get_type_hints(hints[one.name])
             stored = {part: names.get(part, part) for part in parts}
             self._objects.append((one.name, hints[one.name], list(stored.items())))
             members += [
-                _describe_member(stored[part.name], parts[part.name], part)
+                _build_member(stored[part.name], parts[part.name], part)
                 for part in fields(hints[one.name])
             ]
         self._flat_kind = make_dataclass(kind.__name__, members, kw_only=True)
@@ -96,5 +96,5 @@ class FlatAdapter[T]:
         return self._adapter.dump_json(flat)
 
 
-def _describe_member(name: str, kind: Any, one: Field[Any]) -> tuple[str, Any, Field[Any]]:
+def _build_member(name: str, kind: Any, one: Field[Any]) -> tuple[str, Any, Field[Any]]:
     return name, kind, field(default=one.default, default_factory=one.default_factory)

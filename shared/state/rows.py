@@ -199,7 +199,7 @@ class Table[T]:
         """Yield the operations that store items, in batches of one partition."""
         partitions: dict[str, list[StoreRow]] = {}
         for item in items:
-            row = self._build_row(item, None, self._unknown.get(self._address(item)))
+            row = self._build_row_with_unknown(item, None, self._unknown.get(self._address(item)))
             partitions.setdefault(row.partition, []).append(row)
         for rows in partitions.values():
             for batch in split_into_batches(rows):
@@ -310,12 +310,14 @@ class Table[T]:
 
     def build_row(self, item: T, etag: str | None = None) -> StoreRow:
         """Return the row that stores an item, with this ETag."""
-        return self._build_row(item, etag, None)
+        return self._build_row_with_unknown(item, etag, None)
 
     def _build_replacement(self, kept: StoredItem[T], item: T) -> StoreRow:
-        return self._build_row(item, kept.etag, kept.unknown)
+        return self._build_row_with_unknown(item, kept.etag, kept.unknown)
 
-    def _build_row(self, item: T, etag: str | None, unknown: UnknownFields | None) -> StoreRow:
+    def _build_row_with_unknown(
+        self, item: T, etag: str | None, unknown: UnknownFields | None
+    ) -> StoreRow:
         partition, key = self._address(item)
         text = self._adapter.dump_json(item).decode()
         if unknown:
@@ -364,7 +366,7 @@ class Table[T]:
                 if not self.is_rebuilt:
                     raise
 
-    def correct_row(self, row: StoreRow) -> StoreRow | None:
+    def build_corrected_row(self, row: StoreRow) -> StoreRow | None:
         """Return the row with corrected searchable columns, or None if they are correct.
 
         Raises `UnreadableRow` if the row is unreadable.

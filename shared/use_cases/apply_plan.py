@@ -39,12 +39,12 @@ def mark_awaiting_approval(services: Services, job: EnvironmentJob) -> Environme
     )
     number = job.awaiting_approval_count
     flows = "1 flow awaits" if number == 1 else f"{number:,} flows await"
-    text = f"{flows} approval{until}.{describe_continued_flows(job)}"
+    text = f"{flows} approval{until}.{describe_flows_migrated_elsewhere(job)}"
     job = move_to_state(job, EnvironmentJobState.AWAITING_APPROVAL, text, now=services.now)
     return replace(job, next_check_at=job.approval_expires_at)
 
 
-def describe_continued_flows(job: EnvironmentJob) -> str:
+def describe_flows_migrated_elsewhere(job: EnvironmentJob) -> str:
     """Return how many flows of the plan another remediation migrates, or "" if none.
 
     The text begins with a blank.
@@ -106,7 +106,7 @@ async def start_and_watch_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> Enviro
     Also waits until changed flows are approved, or their approval expires.
     """
     services = leased.services
-    job = leased.job if leased.job.has_started_flow_jobs else await _start_flow_jobs(leased)
+    job = leased.job if leased.job.has_started_flow_jobs else await _create_flow_jobs(leased)
     if (
         job.awaiting_approval_count
         and job.approval_expires_at
@@ -130,7 +130,7 @@ async def start_and_watch_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> Enviro
     return wait_until(job, text, until=until, now=services.now, code=Reason.FLOW_JOBS_IN_PROGRESS)
 
 
-async def _start_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+async def _create_flow_jobs(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     """Create the rows of all flow jobs, then send their messages."""
     services = leased.services
     jobs = await start_flow_jobs(services, leased.job)

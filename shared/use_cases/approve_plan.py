@@ -85,7 +85,7 @@ class AwaitingPlan:
         return [item for item in self.items if item.awaits_approval]
 
     @property
-    def awaiting(self) -> frozenset[str]:
+    def awaiting_workflow_ids(self) -> frozenset[str]:
         """Return the workflow ids of the items that the approval decides on."""
         return frozenset(item.workflow_id for item in self.awaiting_items)
 
@@ -203,7 +203,7 @@ def _require_known_flows(plans: Sequence[AwaitingPlan], approval: ApprovalInput)
     flows = (*approval.excluded_flow_ids, *unknown)
     select_flows(open_items, flows, "flows that await approval")
     for plan in plans:
-        left_out = approval.list_excluded_among(plan.awaiting)
+        left_out = approval.list_excluded_among(plan.awaiting_workflow_ids)
         selection = PlanSelection(awaiting=plan.awaiting_items, left_out=left_out)
         if approval.included_flow_ids is not None and not selection.included_items:
             raise JobBlocked(
@@ -220,7 +220,7 @@ async def _approve_one_plan(
 
     Raises `Conflict` if the row has changed since it was read.
     """
-    left_out, content = approval.list_excluded_among(plan.awaiting), plan.text
+    left_out, content = approval.list_excluded_among(plan.awaiting_workflow_ids), plan.text
     version = compute_plan_version(content)
     where = await services.archive.put(
         build_approved_plan_name(plan.job.id, version), content.encode()

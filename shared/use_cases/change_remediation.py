@@ -24,7 +24,7 @@ from shared.use_cases.read_remediation_rows import (
     read_job_rows,
     select_named_jobs,
 )
-from shared.use_cases.set_kill_switch import is_switch_on
+from shared.use_cases.set_kill_switch import is_kill_switch_on
 from shared.use_cases.start_remediation import create_missing_jobs_of_remediation
 
 _ROLLED_BACK = "Cancelled because the job is rolled back."
@@ -113,7 +113,7 @@ async def _read_jobs_to_roll_back(
 ) -> list[_JobRow]:
     rows = await read_job_rows(services, remediation_id, reading)
     return _add_dependent_jobs(
-        _select_named_jobs([row.item for row in rows], flow_ids, reading), rows
+        _require_named_jobs([row.item for row in rows], flow_ids, reading), rows
     )
 
 
@@ -122,7 +122,7 @@ def _add_dependent_jobs(wanted: Sequence[FlowJob], rows: Sequence[_JobRow]) -> l
     return [row for row in rows if row.item.id in ids]
 
 
-def _select_named_jobs[T: FlowJob | PlanItem](
+def _require_named_jobs[T: FlowJob | PlanItem](
     jobs: list[T], flow_ids: tuple[str, ...], reading: RowReader
 ) -> list[T]:
     """Return the jobs of these flows.
@@ -206,7 +206,7 @@ async def retry(
         *every,
         *await _list_items_without_job(services, remediation_id, every),
     ]
-    found = _select_named_jobs(flows, flow_ids, reading)
+    found = _require_named_jobs(flows, flow_ids, reading)
     if flow_ids and any(isinstance(one, PlanItem) and one.action.is_work for one in found):
         for unreadable in reading.unreadable:  # it may be the job of this flow
             raise unreadable
@@ -231,7 +231,7 @@ async def retry(
     return ActionResult(
         flow_count=len(titles),
         flow_names=tuple(titles),
-        kill_switch_on=await is_switch_on(services),
+        kill_switch_on=await is_kill_switch_on(services),
         unreadable_rows=tuple(reading.unreadable),
         message=why[0],
         fix=why[1],
@@ -322,7 +322,7 @@ async def _request_rollback(
     return RollbackResult(
         flow_count=len(titles),
         flow_names=tuple(titles),
-        kill_switch_on=await is_switch_on(services),
+        kill_switch_on=await is_kill_switch_on(services),
         replays=replays,
         cancelled_plans=tuple(cancelled_plans),
         unreadable_rows=tuple(reading.unreadable),

@@ -126,7 +126,7 @@ async def turn_on_solution_setting(
         if seen.is_on and not is_reverting:
             if change and change.state is _State.APPLYING:
                 change = await record.complete(change)
-            return _build_view(environment, seen, change)
+            return _build_setting_view(environment, seen, change)
         since = change.unseen_since if change and change.state is _State.APPLYING else None
         begun = SolutionSettingChange(
             environment_id=environment.id,
@@ -170,7 +170,7 @@ async def revert_solution_setting(
             unseen_since=change.unseen_since if change.state is _State.REVERTING else None,
         )
         if is_theirs:
-            return _build_view(environment, seen, await record.complete(begun))
+            return _build_setting_view(environment, seen, await record.complete(begun))
         return await _write_setting(
             record, environment, held, seen=seen, change=begun, wanted=change.former_value
         )
@@ -246,7 +246,7 @@ async def _write_setting(
     async for _ in iterate_read_attempts(RequestHolder(services=services)):
         seen = await services.organization.read_solution_setting(environment)
         if seen.is_on == wanted:
-            return _build_view(environment, seen, await record.complete(change))
+            return _build_setting_view(environment, seen, await record.complete(change))
     since = since or services.now
     await record.store(replace(change, unseen_since=since))
     raise WriteNotVisible(services, _format_title(environment), since=since)
@@ -269,7 +269,7 @@ async def _record_change_not_kept(
     )
 
 
-def _build_view(
+def _build_setting_view(
     environment: Environment, seen: SolutionSetting, change: SolutionSettingChange | None
 ) -> SolutionSettingView:
     return SolutionSettingView(environment_id=environment.id, is_on=seen.is_on, change=change)

@@ -233,7 +233,7 @@ async def _check_store(services: Services) -> list[Finding]:
         found.append(
             warning("kill_switch", text, "When the reason is fixed: cmkflow kill-switch off.")
         )
-    lead = services.clock.measure_local_lead()
+    lead = services.clock.measure_local_clock_lead()
     if abs(lead) > _CLOCK_DIFFERENCE:
         text = (
             f"The machine's clock is {abs(lead) / _MINUTE:,.0f} minutes "

@@ -19,7 +19,7 @@ from shared.steps.flows.discovery_pages import has_cursor_expired
 from shared.use_cases.check_in_rotation import store_check_result
 
 
-async def check_in_flow_list[T](
+async def check_originals_in_flow_list[T](
     services: Services,
     environment: Environment,
     originals: Mapping[str, T],

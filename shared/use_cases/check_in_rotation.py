@@ -30,7 +30,7 @@ _WORDS = {
 }
 
 
-async def check_in_rotation(
+async def check_flows_in_rotation(
     services: Services,
     environment: Environment,
     look: DailyCheckTarget,

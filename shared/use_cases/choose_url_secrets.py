@@ -39,7 +39,7 @@ async def choose_url_secrets(
         items = [item for plan in plans for item in plan.items if item.can_choose_url_secret]
         where = "this plan that awaits approval and has a caller that can refer to a secret"
         chosen = {item.workflow_id for item in select_flows(items, flow_ids, where)}
-        changed = [plan for plan in plans if chosen & plan.awaiting]
+        changed = [plan for plan in plans if chosen & plan.awaiting_workflow_ids]
         with suppress(Conflict):  # another invocation or person changed a row: read it again
             versions = [await _store_choice(services, plan, chosen, use) for plan in changed]
             return ChosenUrlSecrets(flow_count=len(chosen), versions=tuple(versions))
@@ -52,7 +52,7 @@ async def _store_choice(
 
     Raises `Conflict` if the row has changed, so that nobody approves the plan at the same time.
     """
-    mine = sorted(plan.awaiting & set(flows))
+    mine = sorted(plan.awaiting_workflow_ids & set(flows))
     choices = plan.job.url_secret_choices | dict.fromkeys(mine, str(use))
     if len(choices) > MOST_CHOICES:
         raise InvalidInput(

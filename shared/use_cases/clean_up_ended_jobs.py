@@ -41,7 +41,7 @@ from shared.steps.flows.update_workflow import build_flow_write
 from shared.steps.rolling_back.final_check import wait_and_revoke_grants
 from shared.steps.step_context import WRITE_TAKES, StepContext
 from shared.steps.write_permission import require_write_allowed
-from shared.use_cases.check_in_rotation import check_in_rotation
+from shared.use_cases.check_in_rotation import check_flows_in_rotation
 
 log = get_product_log(__name__)
 
@@ -164,7 +164,7 @@ async def turn_off_orphaned_copies(services: Services, environment: Environment)
             async with catch_row_errors(services, (table.name, environment.id, job_id)):
                 await _turn_off_orphaned_copy(services, environment, job_id, known)
 
-    return await check_in_rotation(
+    return await check_flows_in_rotation(
         services, environment, DailyCheckTarget.WITHDRAWN, copies, turn_off_copy_if_found
     )
 

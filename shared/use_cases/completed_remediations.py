@@ -60,11 +60,11 @@ async def read_completion_messages(
         elif _is_sent_to_all_channels(services, rows):
             ready.append(action)
         else:
-            left = await _count_not_migrated(services, job)
+            left = await _read_not_migrated_counts(services, job)
             if not is_settled(left):
                 held.append(action)
                 continue
-            flows = await _list_remaining_flows(services, job) if left else ()
+            flows = await _read_remaining_flows(services, job) if left else ()
             ready.append(build_completed_action(job, left, flows))
     return CompletionMessages(ready=tuple(ready), held=tuple(held))
 
@@ -74,7 +74,7 @@ def _is_sent_to_all_channels(services: Services, rows: Iterable[NotificationDeli
     return all(channel.name in sent for channel in services.channels)
 
 
-async def _list_remaining_flows(services: Services, job: EnvironmentJob) -> Sequence[RemainingFlow]:
+async def _read_remaining_flows(services: Services, job: EnvironmentJob) -> Sequence[RemainingFlow]:
     reading, tables = RowReader(), services.tables
     items = await reading.list_readable(tables.plan_items.scan(job.id))
     return list_remaining_flows(
@@ -82,7 +82,7 @@ async def _list_remaining_flows(services: Services, job: EnvironmentJob) -> Sequ
     )
 
 
-async def _count_not_migrated(
+async def _read_not_migrated_counts(
     services: Services, job: EnvironmentJob
 ) -> dict[NotMigratedReason, int]:
     reading = RowReader()

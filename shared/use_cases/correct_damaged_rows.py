@@ -32,7 +32,7 @@ async def _report_or_correct_row(services: Services, table: Table[Any], row: Sto
     """
     store = services.tables.store
     try:
-        corrected = table.correct_row(row)
+        corrected = table.build_corrected_row(row)
     except UnreadableRow as err:
         if not table.is_rebuilt:
             raise

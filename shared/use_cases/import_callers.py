@@ -94,7 +94,8 @@ async def preview_import(services: Services, lines: Sequence[ImportedLine]) -> I
         after[one.caller.id] = _add_flow(after.get(one.caller.id), one.caller, flow)
     imported = dict.fromkeys(one.caller.id for one in lines if one.line not in faults)
     return ImportPreview(
-        changes=tuple(_build_change(before.get(one), after[one]) for one in imported), faults=faults
+        changes=tuple(_build_caller_change(before.get(one), after[one]) for one in imported),
+        faults=faults,
     )
 
 
@@ -160,7 +161,7 @@ def _add_flow(
     return replace(caller, flows=(*others, kept))
 
 
-def _build_change(before: DeclaredCaller | None, after: DeclaredCaller) -> CallerChange:
+def _build_caller_change(before: DeclaredCaller | None, after: DeclaredCaller) -> CallerChange:
     known = {one.id: one for one in before.flows} if before else {}
     texts = []
     for flow in after.flows:

@@ -108,7 +108,7 @@ async def find_each_workflow_id(
             # Without names, which would be found twice.
             every = [NamedItem(id=one.identity, name="", others=(one.flow_name,)) for one in listed]
 
-    async def find_flow(one: str) -> str | FlowNotFound:
+    async def find_id_or_error(one: str) -> str | FlowNotFound:
         try:
             found = _find_workflow_id(one, known, where) or _find_workflow_id(one, every, where)
             if not found and await _has_flow(services, [environment], one):
@@ -120,7 +120,7 @@ async def find_each_workflow_id(
             return FlowNotFound(_UNCHECKED.format(flow=one, where=where), candidates={})
         return found
 
-    return dict(zip(flows, await read_each(flows, find_flow), strict=True))
+    return dict(zip(flows, await read_each(flows, find_id_or_error), strict=True))
 
 
 async def _has_flow(services: Services, environments: Sequence[Environment], flow: str) -> bool:

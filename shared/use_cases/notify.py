@@ -98,7 +98,7 @@ async def notify(services: Services) -> int:
     names = {job.environment_id: job.environment_name for job in waits.environment_jobs}
     unconfirmed = await find_unconfirmed_callers(services, names)
     pending = replace_blocked_actions(waits.items, waits.blocked_jobs, unconfirmed)
-    failed = await _read_failed_runs(services)
+    failed = await _read_failed_run_actions(services)
     others = (*completed.ready, *(action for action, _ in failed))
     causes = list_actions_to_notify(pending, others, services.now)
     held = {one.id: one for one in completed.held}
@@ -127,7 +127,7 @@ async def notify(services: Services) -> int:
     return sum(selected)
 
 
-async def _read_failed_runs(services: Services) -> list[tuple[PendingAction, MessageLink]]:
+async def _read_failed_run_actions(services: Services) -> list[tuple[PendingAction, MessageLink]]:
     found, cloud = [], services.settings.cloud
     rows = services.tables.failed_run_reports.scan("failed_runs")
     async for kept in read_readable(services, rows):

@@ -57,14 +57,14 @@ async def _poll_environment(services: Services, environment: Environment) -> int
     kept = await table.get("link", environment.id)
     previous = kept.item if kept else None
     if previous and not previous.is_event_sent:
-        previous = await _send_event(services, previous)
+        previous = await _send_link_event(services, previous)
         changed += 1
     if _get_current_link(environment) != (
         (previous.policy_id, previous.status) if previous else ("", "")
     ):
         record = _with_current_link(services, environment, previous)
         await table.upsert(record)
-        await _send_event(services, record)
+        await _send_link_event(services, record)
         changed += 1
     elif previous and previous != (seen := _with_current_name(services, environment, previous)):
         await table.upsert(seen)
@@ -104,14 +104,14 @@ def _with_current_link(
     )
 
 
-async def _send_event(services: Services, record: PolicyLinkRecord) -> PolicyLinkRecord:
-    await services.messages.send(_build_event(record))
+async def _send_link_event(services: Services, record: PolicyLinkRecord) -> PolicyLinkRecord:
+    await services.messages.send(_build_link_event(record))
     published = replace(record, is_event_sent=True)
     await services.tables.policy_links.upsert(published)
     return published
 
 
-def _build_event(record: PolicyLinkRecord) -> QueueMessage:
+def _build_link_event(record: PolicyLinkRecord) -> QueueMessage:
     """Return the event of a change of a policy link. The same row gives the same event."""
     if not record.policy_id:
         kind = UNLINKED

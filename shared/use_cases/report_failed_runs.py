@@ -168,7 +168,7 @@ class _Reading:
         self._require_request_left()
         self.seen.add(flow.flow_name)
         try:
-            found = await self._summarize_failed_runs(flow)
+            found = await self._read_failed_flow(flow)
         except (ThrottledError, ServiceOutage) as err:
             raise _build_stop_error(err) from err
         except NotFound:
@@ -180,7 +180,7 @@ class _Reading:
         if found:
             self.failed.append(found)
 
-    async def _summarize_failed_runs(self, flow: FlowListEntry) -> FailedFlow | None:
+    async def _read_failed_flow(self, flow: FlowListEntry) -> FailedFlow | None:
         runs, cursor = list[FlowRun](), ""
         for _ in range(_MOST_PAGES):
             page = await self.services.flow_reports.read_run_page(

@@ -12,8 +12,8 @@ from shared.domain.timer_run import DailyCheckTarget
 from shared.ports import Condition
 from shared.reason import Reason
 from shared.services import Services
-from shared.use_cases.check_in_flow_list import check_in_flow_list
-from shared.use_cases.check_in_rotation import check_in_rotation
+from shared.use_cases.check_in_flow_list import check_originals_in_flow_list
+from shared.use_cases.check_in_rotation import check_flows_in_rotation
 
 
 @dataclass(slots=True)
@@ -64,12 +64,12 @@ async def report_reactivated_originals(
 
     if environment.dataverse_url:
         ids = {one.job_id: one.workflow_id for one in originals.values()}
-        result.not_checked_count = await check_in_rotation(
+        result.not_checked_count = await check_flows_in_rotation(
             services, environment, DailyCheckTarget.RETIRED, ids, report_if_on
         )
     else:
         without_row = [one for one in originals.values() if one.job_id not in deleted]
-    result.not_checked_count += await check_in_flow_list(
+    result.not_checked_count += await check_originals_in_flow_list(
         services, environment, {one.flow_name: one for one in without_row}, report_turned_on
     )
     return result

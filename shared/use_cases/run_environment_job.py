@@ -31,7 +31,7 @@ from shared.steps.write_permission import read_environment_settings
 from shared.use_cases.apply_plan import (
     cancel_expired_plan,
     compare_with_approval,
-    describe_continued_flows,
+    describe_flows_migrated_elsewhere,
     mark_awaiting_approval,
     start_and_watch_flow_jobs,
 )
@@ -53,7 +53,7 @@ async def _run_step(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     return await STEPS[leased.job.state](leased)
 
 
-async def _discover_and_plan(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
+async def _discover_and_plan_flows(leased: LeasedJob[EnvironmentJob]) -> EnvironmentJob:
     services = leased.services
     items, findings = await plan_now(leased, await read_environment_of_job(services, leased.job))
     stay = len(items)
@@ -129,7 +129,7 @@ async def _move_to_next_state(
         text = "The plan is complete. Nothing was changed."
         return move_to_state(job, EnvironmentJobState.COMPLETED, text, now=services.now)
     if not work:
-        text = f"No flow needs a new change.{describe_continued_flows(job)}"
+        text = f"No flow needs a new change.{describe_flows_migrated_elsewhere(job)}"
         return move_to_state(job, EnvironmentJobState.COMPLETED, text, now=services.now)
     mode = (await read_environment_settings(services, job.environment_id)).approval_policy
     if mode is ApprovalPolicy.AUTOMATIC:
@@ -142,7 +142,7 @@ async def _move_to_next_state(
 STEPS: dict[EnvironmentJobState, Step] = {
     EnvironmentJobState.ASSESSING: continue_assessment,
     EnvironmentJobState.WAITING_FOR_PLATFORM_MIGRATION: wait_for_migration,
-    EnvironmentJobState.DISCOVERING: _discover_and_plan,
+    EnvironmentJobState.DISCOVERING: _discover_and_plan_flows,
     EnvironmentJobState.PLANNED: _complete_plan,
     EnvironmentJobState.AWAITING_APPROVAL: cancel_expired_plan,
     EnvironmentJobState.APPROVED: compare_with_approval,

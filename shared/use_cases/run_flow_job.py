@@ -44,7 +44,7 @@ from shared.steps.write_permission import (
 type Step = Callable[[StepContext], Awaitable[FlowJob]]
 
 
-async def _start_by_method(work: StepContext) -> FlowJob:
+async def _start_copy_or_preparation(work: StepContext) -> FlowJob:
     has_copy = work.job.migration_method.has_copy
     return await (
         copy_flow.check_and_start_copy(work) if has_copy else prepare_original.start_preparing(work)
@@ -58,7 +58,7 @@ async def _continue_after_verification(work: StepContext) -> FlowJob:
     )
 
 
-async def _roll_back(work: StepContext) -> FlowJob:
+async def _roll_back_flow(work: StepContext) -> FlowJob:
     if work.job.migration_method.has_copy:
         return await roll_back.run_rollback_stage(work)
     # an original whose definition is unchanged may still be converted by an invocation in flight
@@ -78,7 +78,7 @@ def find_step(state: FlowJobState) -> Step:  # noqa: C901 -- one line for each s
     """
     match state:
         case FlowJobState.PLANNED:
-            return _start_by_method
+            return _start_copy_or_preparation
         case FlowJobState.PREPARING:
             return prepare_original.make_planned_preparation
         case FlowJobState.COPYING:
@@ -96,7 +96,7 @@ def find_step(state: FlowJobState) -> Step:  # noqa: C901 -- one line for each s
         case FlowJobState.MONITORING:
             return _continue_after_monitoring
         case FlowJobState.ROLLING_BACK:
-            return _roll_back
+            return _roll_back_flow
         case (
             FlowJobState.WAITING
             | FlowJobState.BLOCKED

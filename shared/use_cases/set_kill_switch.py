@@ -11,7 +11,7 @@ from shared.steps.write_permission import KILL_SWITCH, find_kill_switch
 log = get_product_log(__name__)
 
 
-async def is_switch_on(services: Services) -> bool:
+async def is_kill_switch_on(services: Services) -> bool:
     """Return whether the kill switch is on."""
     switch = await find_kill_switch(services)
     return switch is not None and switch.is_on

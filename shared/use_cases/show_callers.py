@@ -67,7 +67,8 @@ async def show_callers(services: Services) -> TenantCallers:
     jobs = await _read_jobs(services, rows, reading)
     callers = [
         DeclaredCallerView(
-            caller=caller, flows=tuple(_build_view(flow, jobs, names) for flow in caller.flows)
+            caller=caller,
+            flows=tuple(_build_called_flow_view(flow, jobs, names) for flow in caller.flows),
         )
         for caller in sorted(rows, key=lambda one: one.name.casefold())
     ]
@@ -89,7 +90,7 @@ async def _read_jobs(
     ]
 
 
-def _build_view(
+def _build_called_flow_view(
     flow: CalledFlow, jobs: Sequence[FlowJob], names: Mapping[str, str]
 ) -> CalledFlowView:
     found = [

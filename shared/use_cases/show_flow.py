@@ -220,17 +220,17 @@ async def compare_definitions(services: Services, job: FlowJob) -> DefinitionCom
     return DefinitionComparison(
         original=original.state if original else None,
         copy=copy.state if copy else None,
-        written_definition=_find_changed_paths(archived, copy.client_data)
+        written_definition=_list_changed_paths(archived, copy.client_data)
         if copy and archived
         else (),
-        original_edited=_find_changed_paths(archived, original.client_data)
+        original_edited=_list_changed_paths(archived, original.client_data)
         if original and archived
         else (),
         is_archived=bool(archived),
     )
 
 
-def _find_changed_paths(old: str, new: str) -> tuple[str, ...]:
+def _list_changed_paths(old: str, new: str) -> tuple[str, ...]:
     if is_same_definition(old, new):
         return ()
     return find_changed_paths(build_canonical_definition(old), build_canonical_definition(new))

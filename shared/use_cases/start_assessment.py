@@ -159,7 +159,7 @@ async def _assess_in_parts(
     network: NetworkView | None = None
     if not isinstance(flows.flows, NoAnswer) and flows.flows:
         await search_for_callers(everywhere)
-        network = await _read_network(services, environment, flows.flows)
+        network = await _read_network_of_hosts(services, environment, flows.flows)
         unknown_urls = await read_and_store_trigger_url_ids(held, environment, flows)
 
     async def search_with_unknown_urls(where: Sequence[Environment]) -> CallerSearchResult:
@@ -179,7 +179,7 @@ async def _assess_in_parts(
         )
 
 
-async def _read_network(
+async def _read_network_of_hosts(
     services: Services, environment: Environment, flows: Mapping[str, FlowFacts]
 ) -> NetworkView | None:
     """Return the firewalls in front of the hosts that flows call.

@@ -129,7 +129,7 @@ async def start_remediation(services: Services, request: Remediation) -> Remedia
     After a crash, wake-ups create the environment jobs that are missing.
     """
     await ENVIRONMENT.schedule_wake_up(
-        services, *(_build_job(request, one) for one in request.environment_ids)
+        services, *(_build_environment_job(request, one) for one in request.environment_ids)
     )
     try:
         remediation = (await services.tables.remediations.insert(request)).item
@@ -153,7 +153,9 @@ async def create_missing_jobs_of_remediation(services: Services, remediation: Re
         for one in remediation.environment_ids
         if build_environment_job_id(remediation.id, one) not in there
     ]
-    await ENVIRONMENT.schedule_wake_up(services, *(_build_job(remediation, one) for one in missing))
+    await ENVIRONMENT.schedule_wake_up(
+        services, *(_build_environment_job(remediation, one) for one in missing)
+    )
     for environment_id in missing:
         await _start_environment_job(services, remediation, environment_id)
     return len(missing)
@@ -178,7 +180,7 @@ async def create_missing_jobs_of_recent_remediations(services: Services) -> None
             await create_missing_jobs_of_remediation(services, kept.item)
 
 
-def _build_job(remediation: Remediation, environment_id: str) -> EnvironmentJob:
+def _build_environment_job(remediation: Remediation, environment_id: str) -> EnvironmentJob:
     return EnvironmentJob(
         id=build_environment_job_id(remediation.id, environment_id),
         remediation_id=remediation.id,
@@ -194,7 +196,7 @@ def _build_job(remediation: Remediation, environment_id: str) -> EnvironmentJob:
 async def _start_environment_job(
     services: Services, remediation: Remediation, environment_id: str
 ) -> None:
-    job = _build_job(remediation, environment_id)
+    job = _build_environment_job(remediation, environment_id)
     settings = await read_environment_settings(services, environment_id)
     trace = get_trace_for_new_job(services)
     job = replace(job, environment_name=settings.display_name, trace=trace)

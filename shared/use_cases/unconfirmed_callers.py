@@ -64,7 +64,7 @@ async def find_unconfirmed_callers(
                 UnconfirmedCaller(
                     caller=caller,
                     jobs=tuple(job for job, _ in pairs),
-                    action=_build_action(services, caller, pairs, name),
+                    action=_build_confirmation_action(services, caller, pairs, name),
                 )
             )
     return found
@@ -122,7 +122,7 @@ def find_earliest_turn_off_at(services: Services, job: FlowJob) -> datetime | No
     return observation.started_at + observation.extend_period(services.settings.no_call_period)
 
 
-def _build_action(
+def _build_confirmation_action(
     services: Services,
     caller: DeclaredCaller,
     pairs: Sequence[tuple[FlowJob, CalledFlow]],

@@ -19,7 +19,7 @@ class ManualClock:
     def now(self) -> datetime:
         return self._now
 
-    def measure_local_lead(self) -> timedelta:
+    def measure_local_clock_lead(self) -> timedelta:
         return timedelta()
 
     def advance(self, step: timedelta) -> None:

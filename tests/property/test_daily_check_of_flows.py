@@ -12,7 +12,7 @@ from shared.domain.flow import FlowState, WorkflowSummary
 from shared.domain.timer_run import DailyCheckTarget
 from shared.errors import CmkflowError, PlatformError, ThrottledError
 from shared.use_cases import check_in_rotation as module
-from shared.use_cases.check_in_rotation import check_in_rotation
+from shared.use_cases.check_in_rotation import check_flows_in_rotation
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 AT_A_TIME = 3
@@ -67,7 +67,7 @@ async def run_daily_checks(
         today: Any = Rationed(calls, refused, dies_at=dies_at)
         services = _replace_workflows(scenario, today)
         try:
-            missed = await check_in_rotation(
+            missed = await check_flows_in_rotation(
                 services, environment, DailyCheckTarget.RETIRED, ids, today.record_checked
             )
         except KilledError:

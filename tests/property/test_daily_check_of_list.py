@@ -12,7 +12,7 @@ from shared.domain.flow import FlowListEntry, FlowState
 from shared.errors import PlatformError, ThrottledError
 from shared.ports import ResultPage
 from shared.services import Services
-from shared.use_cases.check_in_flow_list import check_in_flow_list
+from shared.use_cases.check_in_flow_list import check_originals_in_flow_list
 from tests.functional.scenarios.remediation_scenario import Scenario
 
 
@@ -72,7 +72,7 @@ async def _run_check(
     async def record_name(name: str) -> None:
         seen.add(name)
 
-    return await check_in_flow_list(
+    return await check_originals_in_flow_list(
         services, environment, {name: name for name in names}, record_name
     )
 

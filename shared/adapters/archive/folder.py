@@ -38,13 +38,13 @@ class FolderArchive(Archive):
         return str(file)
 
     async def list_names(self, folder: str = "") -> list[str]:
-        names = await asyncio.to_thread(self._list_names)
+        names = await asyncio.to_thread(self._list_all_names)
         return [name for name in names if name.startswith(folder)]
 
     async def delete(self, name: str) -> None:
         await asyncio.to_thread(self._build_file_path(name).unlink, missing_ok=True)
 
-    def _list_names(self) -> list[str]:
+    def _list_all_names(self) -> list[str]:
         files = self._folder.rglob(f"*{_SUFFIX}")
         return sorted(str(one.relative_to(self._folder)).removesuffix(_SUFFIX) for one in files)
 

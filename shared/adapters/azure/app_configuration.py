@@ -58,7 +58,7 @@ class StoredAppConfiguration(AppConfiguration):
 
     async def read_stores(self) -> AsyncIterator[str]:
         resource_type = "Microsoft.AppConfiguration/configurationStores"
-        async for store in self._resources.read_each(resource_type, _STORES_VERSION):
+        async for store in self._resources.read_each_resource(resource_type, _STORES_VERSION):
             yield parse_wire(_StoreEntity, store).properties.endpoint.rstrip("/")
 
     async def list(self, store_url: str) -> list[KeyValue]:

@@ -104,7 +104,7 @@ class SiteAppSettings(AppSettings):
         sites: list[Site] = []
         unread: SubscriptionsUnread | None = None
         for listing in (
-            self._resources.read_each("Microsoft.Web/sites", _VERSION),
+            self._resources.read_each_resource("Microsoft.Web/sites", _VERSION),
             self._resources.read_each_child("Microsoft.Web/sites/slots"),
         ):
             try:

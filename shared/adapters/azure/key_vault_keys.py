@@ -224,7 +224,9 @@ class VaultKeys(Keys):
         if named.startswith("/"):
             answer = await self._resources.get(named, VAULTS_VERSION)
             return parse_wire(VaultProtectionEntity, answer).to_domain()
-        async for item in self._resources.read_each("Microsoft.KeyVault/vaults", VAULTS_VERSION):
+        async for item in self._resources.read_each_resource(
+            "Microsoft.KeyVault/vaults", VAULTS_VERSION
+        ):
             vault = parse_wire(VaultProtectionEntity, item).to_domain()
             if vault.name == named.lower():
                 return vault

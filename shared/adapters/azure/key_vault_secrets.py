@@ -42,7 +42,9 @@ class VaultSecrets(Secrets):
         self._resources = resources
 
     async def read_vault_urls(self) -> AsyncIterator[str]:
-        async for vault in self._resources.read_each("Microsoft.KeyVault/vaults", VAULTS_VERSION):
+        async for vault in self._resources.read_each_resource(
+            "Microsoft.KeyVault/vaults", VAULTS_VERSION
+        ):
             yield parse_wire(VaultListEntity, vault).properties.vault_uri.rstrip("/")
 
     async def list(self, vault_url: str) -> AsyncIterator[str]:

@@ -51,14 +51,14 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
     async def list(self, resource_type: str, api_version: str) -> list[Mapping[str, object]]:
         found: list[Mapping[str, object]] = []
         try:
-            async for resource in self.read_each(resource_type, api_version):
+            async for resource in self.read_each_resource(resource_type, api_version):
                 found.append(resource)  # noqa: PERF401 -- kept if a later one fails
         except SubscriptionsUnread as err:
             err.found = found
             raise
         return found
 
-    async def read_each(
+    async def read_each_resource(
         self, resource_type: str, api_version: str
     ) -> AsyncIterator[Mapping[str, object]]:
         """Yield every resource of a type in the configured subscriptions.
@@ -75,7 +75,7 @@ class ResourceManager(PagedResourceReader, TaggedResourceReader, ResourceWriter)
         """Yield the id and name of every resource of a child type, such as slots.
 
         Reads the list of all resources, because Azure has no list of a child type. Raises the
-        errors of `read_each`.
+        errors of `read_each_resource`.
         """
         where = f"resourceType eq '{resource_type}'"
         async for item in self._read_from_each_subscription(

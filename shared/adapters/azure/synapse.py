@@ -13,7 +13,7 @@ from shared.adapters.http.client import (
     HttpService,
     ServiceRequest,
     ServiceResponse,
-    is_within,
+    is_url_in_domain,
     parse_object,
 )
 from shared.adapters.http.errors import FailedResponse, parse_retry_after
@@ -122,7 +122,7 @@ class WorkspaceArtifacts(SynapseArtifacts):
         token.
         """
         location = answer.headers.get("Location", "")
-        if not is_within(location, urlsplit(call.url).hostname or ""):
+        if not is_url_in_domain(location, urlsplit(call.url).hostname or ""):
             raise ServiceUnavailable(f"{self._service.name}: no state of the save")
         return ServiceRequest(method="GET", url=location)
 

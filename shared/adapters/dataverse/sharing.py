@@ -56,7 +56,7 @@ class DataverseSharing(DataverseAdapter, FlowSharing):
         self, environment: Environment, workflow_ids: Sequence[str]
     ) -> dict[str, Sequence[Share] | CmkflowError]:
         calls = [_build_shares_request(workflow_id) for workflow_id in workflow_ids]
-        answers = await self._dataverse.read_each(environment, calls)
+        answers = await self._dataverse.read_each_or_error(environment, calls)
         return {
             workflow_id: answer if isinstance(answer, CmkflowError) else _parse_shares(answer)
             for workflow_id, answer in zip(workflow_ids, answers, strict=True)

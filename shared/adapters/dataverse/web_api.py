@@ -100,7 +100,7 @@ class Dataverse:
         for _ in range(_TURNS):
             await asyncio.sleep(0)
         del self._asked[_require_dataverse_url(environment)]
-        return await self.read_each(environment, calls)
+        return await self.read_each_or_error(environment, calls)
 
     def read_rows(
         self, environment: Environment, table: str, params: Mapping[str, str]
@@ -109,7 +109,7 @@ class Dataverse:
         call = self._with_absolute_url(environment, _build_list_request(table, params))
         return self._http.read_items(self._get_service(environment), call, link=_LINK)
 
-    async def read_each(
+    async def read_each_or_error(
         self, environment: Environment, calls: Sequence[ServiceRequest]
     ) -> list[_Read]:
         """Send reads in batches, and return the JSON object or the error of each."""
@@ -149,7 +149,7 @@ class Dataverse:
     ) -> list[list[object] | CmkflowError]:
         """Return, for each query of a table, its rows or its error. Sends queries in batches."""
         calls = [_build_list_request(table, query) for query in queries]
-        answers = await self.read_each(environment, calls)
+        answers = await self.read_each_or_error(environment, calls)
         found: list[list[object] | CmkflowError] = []
         for query, answer in zip(queries, answers, strict=True):
             try:

@@ -20,7 +20,7 @@ from shared.adapters.http.client import (
     HttpService,
     ServiceRequest,
     ServiceResponse,
-    is_within,
+    is_url_in_domain,
     parse_object,
     require_next_page_on_service,
 )
@@ -157,7 +157,11 @@ class FlowService:
             endpoint = await self._endpoints.read_flow_endpoint(environment_id)
         except NotFound:  # the flow service reports it; here it would look like a missing flow
             endpoint = ""
-        base = endpoint.rstrip("/") if is_within(endpoint, self._host) else f"https://{self._host}"
+        base = (
+            endpoint.rstrip("/")
+            if is_url_in_domain(endpoint, self._host)
+            else f"https://{self._host}"
+        )
         scope = "" if as_maker else "scopes/admin/"
         path = f"providers/Microsoft.ProcessSimple/{scope}environments/{environment_id}"
         url = f"{base}/{path}/{call.url}"

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from shared.adapters.flow_service.service import FlowService
 from shared.adapters.flow_service.wire import RunEntity
-from shared.adapters.http.client import ServiceRequest, is_within
+from shared.adapters.http.client import ServiceRequest, is_url_in_domain
 from shared.domain.callers.call_headers import NOT_SHOWN, CallTraits, parse_call_traits
 from shared.domain.definitions.json_values import mapping_at
 from shared.errors import CmkflowError, ServiceOutage, ThrottledError
@@ -51,7 +51,7 @@ def _is_link_to_outputs(uri: str, run_id: str, domains: tuple[str, ...]) -> bool
     """Return whether a link leads to the outputs of this run on a host of the platform."""
     found = _PATH.fullmatch(urlsplit(uri).path)
     is_of_run = found is not None and found["run"] == run_id
-    return is_of_run and any(is_within(uri, one) for one in domains)
+    return is_of_run and any(is_url_in_domain(uri, one) for one in domains)
 
 
 def _is_too_long(size: object) -> bool:

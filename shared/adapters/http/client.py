@@ -366,7 +366,7 @@ def require_next_page_on_service(service: HttpService, url: str, following: str)
     """
     note_new_page_url(service, following, {url})
     asked = urlsplit(url).hostname or ""
-    if not any(is_within(following, one) for one in (asked, *service.domains)):
+    if not any(is_url_in_domain(following, one) for one in (asked, *service.domains)):
         raise ServiceUnavailable(f"{service.name}: the next page is on an unexpected host")
 
 
@@ -380,7 +380,7 @@ def note_new_page_url(service: HttpService, following: str, read: set[str]) -> N
     read.add(following)
 
 
-def is_within(url: str, domain: str) -> bool:
+def is_url_in_domain(url: str, domain: str) -> bool:
     """Return whether a URL is HTTPS, with the default port, on this domain or a subdomain."""
     named = _HTTPS.match(url)
     return named is not None and f".{named['host'].lower()}".endswith(f".{domain}")

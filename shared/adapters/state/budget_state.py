@@ -198,7 +198,7 @@ class BudgetState:
                     own = one if one.key == position else None
                     return QueueView(place=place, first=first, own=own)
                 first.append(one)
-                ahead += 0 if one.is_dead(ledger) else one.request_count
+                ahead += 0 if one.is_abandoned(ledger) else one.request_count
                 if has_read_enough_entries(ledger, first, ahead):
                     own = await self._read_entry(position)
                     return QueueView(place=place, first=first, has_all=False, own=own)

@@ -111,9 +111,9 @@ class StoredRequestBudget(RequestBudget):
         async with self._lock:
             await self._take_requests(1, is_write=is_write)
             if reservation := self._get_current_reservation():
-                reservation.count_sent_request(is_write=is_write)
+                reservation.note_sent_request(is_write=is_write)
             else:
-                self._slice.count_sent_request()
+                self._slice.note_sent_request()
 
     async def read_queue_status(self) -> RequestQueueStatus:
         return self._build_queue_status(await self._row.read())
@@ -135,7 +135,7 @@ class StoredRequestBudget(RequestBudget):
                     continue
                 turn = QueuedJob(row=one.row, queue_position=one.key, requests_available_at=comes)
                 is_late = one.returns_at > comes + RECHECK_DELAY
-                if one.is_dead(ledger) or (is_late and not await wake(turn)):
+                if one.is_abandoned(ledger) or (is_late and not await wake(turn)):
                     gone.append(one)
                     continue
                 if is_late:

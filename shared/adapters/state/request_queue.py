@@ -100,7 +100,7 @@ class RequestQueueEntry:
             replace(self.kept, columns=_build_columns(replace(self.stored, comes=comes)))
         )
 
-    def is_dead(self, ledger: RequestLedger) -> bool:
+    def is_abandoned(self, ledger: RequestLedger) -> bool:
         """Return whether the job should have returned long ago, so that it no longer counts."""
         return self.returns_at < ledger.now - ledger.window * _GRACE
 
@@ -149,8 +149,8 @@ def admit_or_queue(
     totals; and the operations that change the queue.
     """
     calls = min(need.requests, ledger.calls)
-    gone = [one for one in line.first if one.is_dead(ledger)][:AT_ONCE]
-    first = [one for one in line.first if not one.is_dead(ledger)]
+    gone = [one for one in line.first if one.is_abandoned(ledger)][:AT_ONCE]
+    first = [one for one in line.first if not one.is_abandoned(ledger)]
     left = [*gone, line.own] if line.own else gone
     soon = ledger.now + ledger.window * _KEPT_FOR
     expected = sum(one.request_count for one in first if one.returns_at <= soon)
@@ -160,7 +160,7 @@ def admit_or_queue(
     if count or not (expected or opens > soon):
         ledger, removals = build_waiter_removal(ledger, left)
         return count, ledger, removals
-    comes = _estimate_return(ledger, line, first, is_urgent=need.is_urgent)
+    comes = _estimate_return_at(ledger, line, first, is_urgent=need.is_urgent)
     after, _ = build_waiter_removal(ledger, left)
     stored = _Stored(comes=comes, calls=calls, later=need.later_requests, row=need.row)
     waiter = RequestQueueEntry(replace(line.place, columns=_build_columns(stored)), stored)
@@ -169,7 +169,7 @@ def admit_or_queue(
     return comes, replace(after, queue=totals), [UpsertRow(waiter.kept), *removals]
 
 
-def _estimate_return(
+def _estimate_return_at(
     ledger: RequestLedger,
     line: QueueView,
     first: Sequence[RequestQueueEntry],

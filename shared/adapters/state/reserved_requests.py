@@ -79,7 +79,7 @@ class ReservedRequests:
             await self._refill_requests(calls, is_urgent=is_urgent)
             calls = min(calls, self.most)
 
-    def count_sent_request(self, *, is_write: bool) -> None:
+    def note_sent_request(self, *, is_write: bool) -> None:
         """Count one reserved request as sent."""
         self.left -= 1
         self.used.append((self.row.clock.now(), is_write))

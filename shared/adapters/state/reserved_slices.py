@@ -36,7 +36,7 @@ class ReservedSlice:
             may_write = is_write and self.size == 1
             await self._lease_slice(calls, is_urgent=is_urgent, may_write=may_write)
 
-    def count_sent_request(self) -> None:
+    def note_sent_request(self) -> None:
         """Count one leased request as sent."""
         self._left -= 1
         self._used_at = self._row.clock.now()

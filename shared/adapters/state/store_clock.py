@@ -59,7 +59,7 @@ class StoreClock(Clock):
             return self._local.now()
         return datetime.fromtimestamp(self._steady() + max(self._offsets), UTC)
 
-    def measure_local_lead(self) -> timedelta:
+    def measure_local_clock_lead(self) -> timedelta:
         return self._local.now() - self.now()
 
     async def sleep(self, time: timedelta) -> None:

@@ -76,7 +76,7 @@ def _require_valid_columns(row: StoreRow) -> None:
     size = 4 + 2 * (_count_utf16_units(row.partition) + _count_utf16_units(row.key))
     for name, value in row.columns.items():
         _require_valid_column_name(name)
-        size += 8 + 2 * len(name) + _measure_size(name, value)
+        size += 8 + 2 * len(name) + _measure_column_size(name, value)
     if size > LARGEST_ROW:
         raise ValueError(f"a row has at most 1 MiB, not {size} bytes")
 
@@ -87,7 +87,7 @@ def _require_valid_column_name(name: str) -> None:
         raise ValueError(f"{name!r} is not a valid column name")
 
 
-def _measure_size(name: str, value: Scalar) -> int:
+def _measure_column_size(name: str, value: Scalar) -> int:
     """Return the size of a value in bytes, by the formula of Table storage."""
     match value:
         case bool():

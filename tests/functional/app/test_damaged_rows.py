@@ -211,7 +211,7 @@ def is_row_usable(scenario: Scenario, table: Table[Any], name: RowName) -> bool:
     """Return whether a row is deleted, is a fence, or needs no correction."""
     row = scenario.fakes.store.rows.get(name)
     with suppress(UnreadableRow):
-        return row is None or row.key == FENCE or table.correct_row(row) is None
+        return row is None or row.key == FENCE or table.build_corrected_row(row) is None
     return False
 
 
