@@ -66,27 +66,10 @@ class CircuitBreakers:
 
     async def begin_request(self, where: tuple[str, str]) -> None:
         """Raise `ServiceOutage` unless a request may be sent now."""
-        if where in self._met:
-            await self._require_request_allowed(where)
-
-    async def end_request(
-        self, where: tuple[str, str], target: str, err: BaseException | None
-    ) -> None:
-        """Record the result of a request. Raises `ServiceOutage` if a failure leaves the circuit
-        breaker open.
-        """
-        match err:
-            case ServiceUnavailable():
-                raise await self._record_failure(where, target, err) from err
-            case TransientError():
-                pass  # throttling or a missing permission is no sign of an outage
-            case CmkflowError() | None:
-                await self._record_success(where)
-
-    async def _require_request_allowed(self, where: tuple[str, str]) -> None:
-        now, kept = self._clock.now(), self._met[where]
-        if kept.item.probe_at is None:
+        kept = self._met.get(where)
+        if kept is None or kept.item.probe_at is None:
             return
+        now = self._clock.now()
         if kept.item.probe_at <= now:
             fresh = await self._table.get(*_build_address(where))
             if fresh is None:
@@ -101,6 +84,20 @@ class CircuitBreakers:
                 self._met[where] = await self._table.replace(kept, probe)
                 return
         raise self._build_outage(kept.item)
+
+    async def end_request(
+        self, where: tuple[str, str], target: str, err: BaseException | None
+    ) -> None:
+        """Record the result of a request. Raises `ServiceOutage` if a failure leaves the circuit
+        breaker open.
+        """
+        match err:
+            case ServiceUnavailable():
+                raise await self._record_failure(where, target, err) from err
+            case TransientError():
+                pass  # throttling or a missing permission is no sign of an outage
+            case CmkflowError() | None:
+                await self._record_success(where)
 
     async def _record_failure(
         self, where: tuple[str, str], target: str, err: ServiceUnavailable

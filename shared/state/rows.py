@@ -199,7 +199,7 @@ class Table[T]:
         """Yield the operations that store items, in batches of one partition."""
         partitions: dict[str, list[StoreRow]] = {}
         for item in items:
-            row = self._build_row_with_unknown(item, None, self._unknown.get(self._address(item)))
+            row = self.build_row(item, None, self._unknown.get(self._address(item)))
             partitions.setdefault(row.partition, []).append(row)
         for rows in partitions.values():
             for batch in split_into_batches(rows):
@@ -308,16 +308,13 @@ class Table[T]:
         (row,) = await self.store.write(operation)
         return StoredItem(item, row.etag or "", unknown)
 
-    def build_row(self, item: T, etag: str | None = None) -> StoreRow:
-        """Return the row that stores an item, with this ETag."""
-        return self._build_row_with_unknown(item, etag, None)
-
     def _build_replacement(self, kept: StoredItem[T], item: T) -> StoreRow:
-        return self._build_row_with_unknown(item, kept.etag, kept.unknown)
+        return self.build_row(item, kept.etag, kept.unknown)
 
-    def _build_row_with_unknown(
-        self, item: T, etag: str | None, unknown: UnknownFields | None
+    def build_row(
+        self, item: T, etag: str | None = None, unknown: UnknownFields | None = None
     ) -> StoreRow:
+        """Return the row that stores an item, with this ETag and these unknown fields."""
         partition, key = self._address(item)
         text = self._adapter.dump_json(item).decode()
         if unknown:

@@ -10,7 +10,7 @@ from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFo
 
 from shared.adapters.archive.names import require_valid_name
 from shared.adapters.http.policies import CircuitBreakerGate
-from shared.adapters.http.storage_key import is_key_unusable
+from shared.adapters.http.storage_key import get_storage_error_code, is_key_unusable
 from shared.errors import Conflict, NotFound, ServiceUnavailable, StorageKeyUnusable
 from shared.ports import Archive
 
@@ -84,18 +84,13 @@ class BlobArchive(Archive):
             except ResourceNotFoundError:
                 pass
             except AzureError as err:
-                if _get_error_code(err) in _KEPT:
+                if get_storage_error_code(err) in _KEPT:
                     raise Conflict(f"A retention policy or a legal hold keeps {name}") from err
                 raise _build_error("Cannot delete from the archive", err) from err
 
 
-def _get_error_code(err: AzureError) -> str:
-    code = getattr(err, "error_code", "")
-    return str(getattr(code, "value", code) or "")
-
-
 def _build_error(text: str, err: AzureError) -> ServiceUnavailable:
-    code = _get_error_code(err)
+    code = get_storage_error_code(err)
     if is_key_unusable(getattr(err, "status_code", 0) or 0, code):
         return StorageKeyUnusable(code)
     return ServiceUnavailable(f"{text}: {err.message}")

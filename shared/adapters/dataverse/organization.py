@@ -6,15 +6,10 @@ See platform.md#solution-by-default.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import batched
 
 from pydantic import Field
 
-from shared.adapters.dataverse.web_api import (
-    IDS_IN_A_FILTER,
-    DataverseAdapter,
-    filter_by_ids,
-)
+from shared.adapters.dataverse.web_api import DataverseAdapter, build_queries_by_id
 from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, parse_wire
 from shared.domain.definitions.json_values import as_mapping, text_at
@@ -80,11 +75,7 @@ class DataverseOrganization(DataverseAdapter, Organization):
         self, environment: Environment, table: _People, ids: Collection[str]
     ) -> dict[str, str]:
         names: dict[str, str] = {}
-        for some in batched(sorted(set(ids)), IDS_IN_A_FILTER, strict=False):
-            query = {
-                "$select": f"{table.key},{table.name}",
-                "$filter": filter_by_ids(table.key, some),
-            }
+        for query in build_queries_by_id(f"{table.key},{table.name}", table.key, ids):
             async for row in self._dataverse.read_rows(environment, table.table, query):
                 columns = as_mapping(row)
                 if identity := text_at(columns, table.key):

@@ -1,15 +1,10 @@
 """Find the users and teams of an environment's Dataverse by their Entra ids."""
 
 from collections.abc import AsyncIterator, Sequence
-from itertools import batched
 
 from pydantic import Field
 
-from shared.adapters.dataverse.web_api import (
-    IDS_IN_A_FILTER,
-    DataverseAdapter,
-    filter_by_ids,
-)
+from shared.adapters.dataverse.web_api import DataverseAdapter, build_queries_by_id
 from shared.adapters.http.client import ServiceRequest
 from shared.adapters.http.wire import Wire, parse_wire
 from shared.domain.environment import Environment
@@ -114,12 +109,7 @@ class DataversePrincipalDirectory(DataverseAdapter, PrincipalDirectory):
     async def _read_rows(
         self, environment: Environment, table: str, columns: str, entra_ids: Sequence[str]
     ) -> AsyncIterator[object]:
-        for ids in batched(
-            sorted({one.lower() for one in entra_ids}), IDS_IN_A_FILTER, strict=False
-        ):
-            query = {
-                "$select": columns,
-                "$filter": filter_by_ids(_ENTRA_ID, ids),
-            }
+        ids = (one.lower() for one in entra_ids)
+        for query in build_queries_by_id(columns, _ENTRA_ID, ids):
             async for row in self._dataverse.read_rows(environment, table, query):
                 yield row

@@ -10,6 +10,7 @@ from pydantic import Field
 from shared.adapters.dataverse.web_api import (
     IDS_IN_A_FILTER,
     DataverseAdapter,
+    build_queries_by_id,
     filter_by_ids,
 )
 from shared.adapters.http.client import ServiceRequest
@@ -64,13 +65,8 @@ class DataverseSolutions(DataverseAdapter, Solutions):
         return {flow: frozenset(solutions) for flow, solutions in found.items()}
 
     async def get(self, environment: Environment, solution_ids: Collection[str]) -> list[Solution]:
-        queries = [
-            {
-                "$select": "solutionid,uniquename,friendlyname,ismanaged",
-                "$filter": filter_by_ids("solutionid", ids),
-            }
-            for ids in batched(sorted(set(solution_ids)), IDS_IN_A_FILTER, strict=False)
-        ]
+        columns = "solutionid,uniquename,friendlyname,ismanaged"
+        queries = build_queries_by_id(columns, "solutionid", solution_ids)
         rows = await self._dataverse.read_rows_of_all_queries(environment, "solutions", queries)
         return [parse_wire(_Solution, row).to_domain() for row in rows]
 

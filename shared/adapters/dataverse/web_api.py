@@ -248,6 +248,14 @@ def filter_by_ids(column: str, ids: Iterable[str]) -> str:
     return " or ".join(f"{column} eq {one}" for one in ids)
 
 
+def build_queries_by_id(columns: str, id_column: str, ids: Iterable[str]) -> list[dict[str, str]]:
+    """Return the queries for these columns of the rows with any of these ids, sorted by id."""
+    return [
+        {"$select": columns, "$filter": filter_by_ids(id_column, some)}
+        for some in batched(sorted(set(ids)), IDS_IN_A_FILTER, strict=False)
+    ]
+
+
 def _build_list_request(table: str, params: Mapping[str, str], size: int = _PAGE) -> ServiceRequest:
     return ServiceRequest(
         method="GET", url=table, params=params, headers={"Prefer": f"odata.maxpagesize={size}"}

@@ -3,6 +3,8 @@
 See platform.md#storage-key-loss.
 """
 
+from azure.core.exceptions import AzureError
+
 #: The key is disabled, deleted or not granted; the vault is gone; the identity has no token.
 _CODES = frozenset(
     {
@@ -16,3 +18,9 @@ _CODES = frozenset(
 def is_key_unusable(status: int, code: str) -> bool:
     """Return whether an error means that the storage account cannot decrypt anything."""
     return status == 403 and code in _CODES
+
+
+def get_storage_error_code(err: AzureError) -> str:
+    """Return the error code of the storage account, or "" if the error has none."""
+    code = getattr(err, "error_code", "")
+    return str(getattr(code, "value", code) or "")

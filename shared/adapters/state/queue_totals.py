@@ -34,30 +34,20 @@ class QueueTotals:
     @property
     def total(self) -> Waiting:
         """Return the totals of the whole queue."""
-        return self._sum_parts("~")
+        return self.sum_up_to("~")
 
     def sum_up_to(self, position: str) -> Waiting:
         """Return the totals of all parts up to the one of this position, inclusive."""
-        return self._sum_parts(position[:_PART])
+        total, last = Waiting(), position[:_PART]
+        for part, waiting in self.parts.items():
+            if part <= last:
+                total = total.add_times(waiting)
+        return total
 
-    def with_waiting_job(self, position: str, waiting: Waiting) -> Self:
-        """Return the totals with one more job at this position."""
-        return self._with_waiting(position, waiting, times=1)
-
-    def without_waiting_job(self, position: str, waiting: Waiting) -> Self:
-        """Return the totals without a job at this position."""
-        return self._with_waiting(position, waiting, times=-1)
-
-    def _with_waiting(self, position: str, waiting: Waiting, *, times: int) -> Self:
+    def add_waiting(self, position: str, waiting: Waiting, *, times: int = 1) -> Self:
+        """Return the totals with one more job at this position. With -1, with one job fewer."""
         part = position[:_PART]
         after = self.parts.get(part, Waiting()).add_times(waiting, times=times)
         after = Waiting(*(max(one, 0) for one in after))
         others = {name: count for name, count in self.parts.items() if name != part}
         return type(self)(parts={**others, part: after} if after.waiters > 0 else others)
-
-    def _sum_parts(self, last: str) -> Waiting:
-        total = Waiting()
-        for part, waiting in self.parts.items():
-            if part <= last:
-                total = total.add_times(waiting)
-        return total

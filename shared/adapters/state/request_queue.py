@@ -126,7 +126,7 @@ def count_waiters(entries: Iterable[RequestQueueEntry]) -> QueueTotals:
     """Return the totals of these entries of a queue."""
     totals = QueueTotals()
     for one in entries:
-        totals = totals.with_waiting_job(one.key, one.waiting)
+        totals = totals.add_waiting(one.key, one.waiting)
     return totals
 
 
@@ -136,7 +136,7 @@ def build_waiter_removal(
     """Return the ledger without these jobs, and the operations that remove their entries."""
     totals = ledger.queue or QueueTotals()
     for one in gone:
-        totals = totals.without_waiting_job(one.key, one.waiting)
+        totals = totals.add_waiting(one.key, one.waiting, times=-1)
     return replace(ledger, queue=totals), [one.removal for one in gone]
 
 
@@ -164,7 +164,7 @@ def admit_or_queue(
     after, _ = build_waiter_removal(ledger, left)
     stored = _Stored(comes=comes, calls=calls, later=need.later_requests, row=need.row)
     waiter = RequestQueueEntry(replace(line.place, columns=_build_columns(stored)), stored)
-    totals = (after.queue or QueueTotals()).with_waiting_job(waiter.key, waiter.waiting)
+    totals = (after.queue or QueueTotals()).add_waiting(waiter.key, waiter.waiting)
     removals = [one.removal for one in gone]
     return comes, replace(after, queue=totals), [UpsertRow(waiter.kept), *removals]
 

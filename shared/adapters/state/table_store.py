@@ -18,7 +18,7 @@ from azure.core.exceptions import (
 )
 
 from shared.adapters.http.errors import parse_retry_after
-from shared.adapters.http.storage_key import is_key_unusable
+from shared.adapters.http.storage_key import get_storage_error_code, is_key_unusable
 from shared.adapters.state.table_limits import (
     require_valid_batch,
     require_valid_conditions,
@@ -102,7 +102,7 @@ class TableStore(Store):
             try:
                 done = await client.submit_transaction(batch)
             except HttpResponseError as err:
-                if _get_error_code(err) != _NO_TABLE:
+                if get_storage_error_code(err) != _NO_TABLE:
                     raise
                 await self._service.create_table_if_not_exists(table)
                 done = await client.submit_transaction(batch)
@@ -193,11 +193,6 @@ def _format_literal(value: Scalar) -> str:
             return "'" + value.replace("'", "''") + "'"
 
 
-def _get_error_code(err: HttpResponseError) -> str:
-    code = getattr(err, "error_code", "")
-    return str(getattr(code, "value", code) or "")
-
-
 @contextmanager
 def _translate_errors(table: str, operations: Sequence[Operation] = ()) -> Iterator[None]:
     try:
@@ -211,7 +206,7 @@ def _translate_errors(table: str, operations: Sequence[Operation] = ()) -> Itera
 def _build_error(
     table: str, operations: Sequence[Operation], err: HttpResponseError
 ) -> CmkflowError:
-    status, code = err.status_code or 0, _get_error_code(err)
+    status, code = err.status_code or 0, get_storage_error_code(err)
     if is_key_unusable(status, code):
         return StorageKeyUnusable(code)
     index = int(getattr(err, "index", 0))

@@ -10,7 +10,6 @@ from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
-from opentelemetry.metrics import Counter, Histogram
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.resources import Resource
@@ -88,20 +87,16 @@ class OpenTelemetry:
         return _build_traceparent(trace.get_current_span())
 
     def count(self, name: str, attributes: Attributes) -> None:
-        def add_one() -> None:
-            instrument = self._get_instrument(name, self._meter.create_counter)
-            assert isinstance(instrument, Counter)
-            instrument.add(1, dict(attributes))
-
-        self._call_without_errors(add_one)
+        self._call_without_errors(
+            lambda: self._get_instrument(name, self._meter.create_counter).add(1, dict(attributes))
+        )
 
     def measure(self, name: str, value: float, attributes: Attributes) -> None:
-        def record_value() -> None:
-            instrument = self._get_instrument(name, self._meter.create_histogram)
-            assert isinstance(instrument, Histogram)
-            instrument.record(value, dict(attributes))
-
-        self._call_without_errors(record_value)
+        self._call_without_errors(
+            lambda: self._get_instrument(name, self._meter.create_histogram).record(
+                value, dict(attributes)
+            )
+        )
 
     def report(self, name: str, value: float, attributes: Attributes) -> None:
         self._call_without_errors(
