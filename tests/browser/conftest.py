@@ -27,3 +27,8 @@ async def browser() -> "AsyncIterator[Browser]":
 
     async with start_chromium(os.environ["CHROMIUM"]) as browser:
         yield browser
+
+
+@pytest.fixture
+def axe() -> str:
+    return Path(os.environ["AXE"]).read_text()

@@ -1,7 +1,6 @@
 """Test the accessibility of every page and report with axe-core."""
 
 import os
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -59,11 +58,6 @@ async def find_faults(tab: Viewer) -> list[str]:
         ]
     await page.emulate_media(color_scheme="light", forced_colors="none")
     return faults
-
-
-@pytest.fixture
-def axe() -> str:
-    return Path(AXE).read_text()
 
 
 async def test_every_page_is_accessible_at_every_stage(browser: Browser, axe: str) -> None:

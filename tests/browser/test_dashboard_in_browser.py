@@ -59,11 +59,6 @@ class Outside:
             assert reply.status == 204
 
 
-@pytest.fixture
-def axe() -> str:
-    return Path(AXE).read_text()
-
-
 async def test_administrator_migrates_and_rolls_back_flows_with_pages_alone(
     browser: Browser, tmp_path: Path, axe: str
 ) -> None:

@@ -21,11 +21,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def axe() -> str:
-    return Path(AXE).read_text()
-
-
 async def test_kill_switch_and_dry_run_work_on_the_pages(
     browser: Browser, tmp_path: Path, axe: str
 ) -> None:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -144,11 +143,6 @@ async def test_enter_key_in_the_search_field_searches(
     request = await sent.value
     assert parse_qs(urlsplit(request.url).query) == {"find": ["true"]}
     assert parse_qs(request.post_data or "")["_search"] == ["n7"]
-
-
-@pytest.fixture
-def axe() -> str:
-    return Path(AXE).read_text()
 
 
 async def test_plan_page_is_accessible_and_fits_the_screen(page: Page, axe: str) -> None:

@@ -1,4 +1,3 @@
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -7,14 +6,8 @@ from local_cloud.tenant.azure.state import SITES, VAULTS, Azure
 from local_cloud.tenant.azure.vault_contents import add_next_version
 from local_cloud.tenant.core.faults import Fault
 from shared.errors import NotFound, PlatformError, ThrottledError
-from tests.contract.adapter_world import SUBSCRIPTION, VAULT_URL, Adapters, run_adapters
+from tests.contract.adapter_world import SUBSCRIPTION, VAULT_URL, Adapters
 from tests.local_cloud.tenant.tenant_world import VAULT_ID
-
-
-@pytest.fixture
-async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    async with run_adapters(monkeypatch) as made:
-        yield made
 
 
 async def test_key_reads_retry_and_raise_the_apps_errors(app: Adapters) -> None:

@@ -1,4 +1,3 @@
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -8,7 +7,7 @@ from local_cloud.tenant.environments.flow import SimulatedFlowState
 from shared.domain.callers.caller import Caller
 from shared.errors import PlatformError
 from shared.ports import CallerKind
-from tests.contract.adapter_world import VAULT_URL, Adapters, run_adapters
+from tests.contract.adapter_world import VAULT_URL, Adapters
 from tests.fakes.services import build_kinds
 from tests.kinds.case import build_resource
 from tests.kinds.cases import load_caller_case
@@ -19,12 +18,6 @@ OTHER = "https://other.example/hook?key=1"
 PATH = build_resource(
     "Microsoft.EventGrid/topics/eventSubscriptions", "sales", "flow", properties={}
 )["id"]
-
-
-@pytest.fixture
-async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    async with run_adapters(monkeypatch) as made:
-        yield made
 
 
 async def add_subscription(app: Adapters) -> tuple[CallerKind, Caller, str]:

@@ -1,4 +1,3 @@
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -17,7 +16,7 @@ from shared.domain.trigger_urls.signatures import find_signatures
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import PlatformError
 from shared.firewalls import build_firewall_kinds
-from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters, run_adapters
+from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters
 from tests.fakes.services import build_kinds
 from tests.kinds.case import HOST
 from tests.kinds.cases import (
@@ -33,12 +32,6 @@ from tests.unit.uncovered import find_required_issues
 COPY_ID = "c" * 32
 EMPTY_SUBSCRIPTION = "99999999-2222-3333-4444-555555555555"
 COPY_FLOW = "c0000000-0000-4000-8000-00000000000c"
-
-
-@pytest.fixture
-async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    async with run_adapters(monkeypatch) as made:
-        yield made
 
 
 async def add_and_find_callers(app: Adapters) -> tuple[str, list[Caller]]:

@@ -21,7 +21,7 @@ from shared.domain.environment import Environment
 from shared.errors import CmkflowError, PlatformError, ServiceUnavailable
 from shared.ports import ResultPage
 from shared.steps.flows.discovery_pages import has_cursor_expired
-from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters, run_adapters
+from tests.contract.adapter_world import SITE_ID, VAULT_URL, Adapters
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW
 
 ADAPTERS = Path(__file__).parents[2] / "shared" / "adapters"
@@ -272,12 +272,6 @@ MALFORMED: dict[str, Callable[[Page], object]] = {
     "no HTTPS": lambda page: page.with_next(page.url.replace("https:", "http:")),
     "the same page": lambda page: page.with_next(page.url),
 }
-
-
-@pytest.fixture
-async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    async with run_adapters(monkeypatch) as made:
-        yield made
 
 
 def test_every_module_that_reads_pages_is_listed() -> None:

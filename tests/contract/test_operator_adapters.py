@@ -1,5 +1,4 @@
 import json
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
@@ -9,14 +8,8 @@ from shared.adapters.entra.identity import ServiceAccountCredential
 from shared.adapters.flow_service.access import FlowServiceAccountFlows
 from shared.domain.clouds import PUBLIC
 from shared.errors import JobBlocked, ServiceUnavailable
-from tests.contract.adapter_world import OPERATOR, Adapters, run_adapters
+from tests.contract.adapter_world import OPERATOR, Adapters
 from tests.local_cloud.tenant.tenant_world import ENVIRONMENT, HTTP_FLOW, MAKER
-
-
-@pytest.fixture
-async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    async with run_adapters(monkeypatch) as made:
-        yield made
 
 
 async def test_service_account_stays_signed_in_after_a_restart(

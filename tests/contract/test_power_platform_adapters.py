@@ -1,5 +1,4 @@
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -8,7 +7,7 @@ from local_cloud.tenant.core.faults import Fault, FaultKind
 from shared.adapters.flow_service.wire import FlowEntity
 from shared.domain.flow import FlowState
 from shared.errors import AlreadyExists, NotFound, ServiceUnavailable, ThrottledError
-from tests.contract.adapter_world import Adapters, run_adapters
+from tests.contract.adapter_world import Adapters
 from tests.local_cloud.tenant.drafted_flow import build_copy_draft
 from tests.local_cloud.tenant.tenant_world import (
     BUTTON_FLOW,
@@ -20,12 +19,6 @@ from tests.local_cloud.tenant.tenant_world import (
     build_definition,
     build_references,
 )
-
-
-@pytest.fixture
-async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    async with run_adapters(monkeypatch) as made:
-        yield made
 
 
 async def test_definition_from_the_flow_service_has_the_dataverse_format(app: Adapters) -> None:

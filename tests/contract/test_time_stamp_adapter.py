@@ -1,20 +1,12 @@
-from collections.abc import AsyncIterator
-
 import pytest
 
 from local_cloud.tenant.core.faults import Fault
 from local_cloud.tenant.time_stamps.endpoints import HOST
 from shared.errors import CmkflowError, PlatformError, ServiceUnavailable
-from tests.contract.adapter_world import Adapters, run_adapters
+from tests.contract.adapter_world import Adapters
 
 URL = f"https://{HOST}/"
 _ROUTE = "time_stamps.issue_time_stamp"
-
-
-@pytest.fixture
-async def app(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
-    async with run_adapters(monkeypatch) as made:
-        yield made
 
 
 @pytest.mark.parametrize(

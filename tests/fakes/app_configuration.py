@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from shared.errors import Conflict, NotFound, PlatformError
 from shared.ports import KeyValue
-from tests.fakes.world import World
+from tests.fakes.world import World, WorldFake
 
 REFERENCE_TYPE = "application/vnd.microsoft.appconfig.keyvaultref+json;charset=utf-8"
 #: Most characters of key, label, value, content type and tags together.
@@ -22,10 +22,7 @@ def read_key_value(world: World, place: tuple[str, str, str]) -> str:
     return world.secrets[vault_url, name].value
 
 
-class FakeAppConfiguration:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeAppConfiguration(WorldFake):
     async def read_stores(self) -> AsyncIterator[str]:
         for store_url in sorted({store_url for store_url, *_ in self._world.key_values}):
             yield store_url

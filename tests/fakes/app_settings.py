@@ -10,13 +10,10 @@ from shared.errors import NotFound
 from shared.ports import Site
 from tests.fakes.site_references import read_statuses, restart
 from tests.fakes.tenant import FakeSite
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 
-class FakeAppSettings:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeAppSettings(WorldFake):
     async def read_sites(self) -> list[Site]:
         return [
             Site(

@@ -9,13 +9,10 @@ from shared.domain.power_apps import CanvasApp, Connection, add_sign_in
 from shared.errors import InvalidInput, NotFound
 from shared.ports import ResultPage
 from tests.fakes.flow_reports import build_page
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 
-class FakeConnections:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeConnections(WorldFake):
     async def list(self, environment_id: str) -> list[Connection]:
         found = self._list(environment_id)
         names = {one.connector for one in found}
@@ -47,10 +44,7 @@ class FakeConnections:
         return {name.lower(): one.error for name, one in connections.items()}
 
 
-class FakeCanvasApps:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeCanvasApps(WorldFake):
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
         apps = self._world.get_environment(environment_id).canvas_apps
         return [app for app in apps if _may_use_flows(app)]
@@ -73,9 +67,6 @@ def _may_use_flows(app: CanvasApp) -> bool:
     return bool(app.flow_ids or app.unknown_reason)
 
 
-class FakeMachineGroups:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeMachineGroups(WorldFake):
     async def read_hosted_groups(self, environment: Environment) -> list[str]:
         return list(self._world.get_environment(environment.id).hosted_machine_groups)

@@ -9,13 +9,10 @@ from shared.domain.definitions.connection_reference import (
 from shared.domain.environment import Environment
 from shared.errors import AlreadyExists, NotFound, PlatformError
 from tests.fakes.tenant import FakeEnvironment, FakeUser
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 
-class FakeConnectionReferences:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeConnectionReferences(WorldFake):
     async def find_by_connection(
         self, environment: Environment, connection_ids: Collection[str]
     ) -> list[ConnectionReference]:

@@ -10,13 +10,10 @@ from shared.domain.environment import Environment
 from shared.errors import Conflict, NotFound
 from shared.ports import EnvironmentVariable
 from tests.fakes.tenant import FakeVariable
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 
-class FakeEnvironmentVariables:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeEnvironmentVariables(WorldFake):
     async def list(self, environment: Environment) -> builtins.list[EnvironmentVariable]:
         now = self._world.clock.now()
         variables = self._world.get_environment(environment.id).variables.values()

@@ -15,13 +15,10 @@ from tests.fakes.flow_service import (
 )
 from tests.fakes.sharing import build_user_row, list_permissions
 from tests.fakes.tenant import FakeFlow
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 
-class FakeFlowAccess:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeFlowAccess(WorldFake):
     async def read_permissions(self, environment_id: str, flow_name: str) -> list[FlowPermission]:
         flow = self._world.get_shown_flow(environment_id, flow_name)
         return list_permissions(self._world, flow)

@@ -4,15 +4,12 @@ from collections.abc import Sequence
 
 from shared.errors import NotFound, PlatformError
 from tests.fakes.flow_service import release_after_change, require_no_platform_migration
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 _MOST = 20
 
 
-class FakeFlowPlacement:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeFlowPlacement(WorldFake):
     async def add_to_solution(self, environment_id: str, flow_names: Sequence[str]) -> None:
         world = self._world
         environment = world.get_served_environment(environment_id)

@@ -14,7 +14,7 @@ from shared.errors import NotFound, PlatformError
 from shared.ports import ResultPage
 from tests.fakes.flow_service import has_microsoft_key_reason
 from tests.fakes.tenant import FakeFlow, FakeRun
-from tests.fakes.world import World
+from tests.fakes.world import World, WorldFake
 
 
 def build_detail(world: World, flow: FakeFlow) -> FlowServiceFlow:
@@ -49,10 +49,7 @@ def build_page[T](world: World, items: list[T], cursor: str, size: int) -> Resul
     return ResultPage(items=tuple(items[start : start + size]), cursor=following)
 
 
-class FakeFlowReports:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeFlowReports(WorldFake):
     async def read_microsoft_key_flows(
         self, environment_id: str, cursor: str = "", *, cannot_migrate_only: bool
     ) -> ResultPage[FlowListEntry]:

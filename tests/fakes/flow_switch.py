@@ -10,13 +10,10 @@ from tests.fakes.flow_service import (
     turn_on,
 )
 from tests.fakes.tenant import FakeFlow
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 
-class FakeFlowSwitch:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeFlowSwitch(WorldFake):
     async def start(self, environment_id: str, flow_name: str) -> None:
         flow = self._require_changeable(environment_id, flow_name)
         with self._world.record_write(environment_id, "start flow", flow_name):

@@ -6,13 +6,10 @@ from collections.abc import Mapping, Sequence
 from shared.errors import NotFound, PlatformError
 from shared.ports import JsonService
 from tests.fakes.hidden_values import merge_patch
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 
-class FakeJsonApi:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeJsonApi(WorldFake):
     async def read_scopes(self, service: JsonService) -> Sequence[str]:
         return sorted(self._find_scopes(service))
 

@@ -6,13 +6,10 @@ from shared.domain.network.firewall_fix import FirewallFix, build_unavailable_fi
 from shared.domain.network.firewall_issue import FirewallIssue
 from shared.domain.network.service_tags import ServiceTag, ServiceTagList
 from shared.errors import NotFound
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 
-class FakeKeys:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeKeys(WorldFake):
     async def read_policies(self) -> list[EnterprisePolicy]:
         return list(self._world.policies.values())
 
@@ -33,10 +30,7 @@ class FakeKeys:
             raise NotFound(f"there is no key {name}") from None
 
 
-class FakeServiceTags:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeServiceTags(WorldFake):
     async def get_list(self) -> ServiceTagList:
         tags = self._world.service_tags.items()
         return ServiceTagList(
@@ -45,12 +39,9 @@ class FakeServiceTags:
         )
 
 
-class FakeFirewalls:
+class FakeFirewalls(WorldFake):
     kind = "any"
     resource_type = "any"
-
-    def __init__(self, world: World) -> None:
-        self._world = world
 
     async def read(self) -> list[Firewall]:
         return list(self._world.firewalls)

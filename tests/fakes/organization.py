@@ -7,13 +7,10 @@ from shared.domain.ids import hash_key
 from shared.domain.solution_setting import SolutionSetting
 from shared.errors import NotFound
 from tests.fakes.tenant import FakeTeam, FakeUser
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 
-class FakeOrganization:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeOrganization(WorldFake):
     async def read_solution_setting(self, environment: Environment) -> SolutionSetting:
         there = self._world.get_environment(environment.id)
         return SolutionSetting(

@@ -3,13 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from shared.errors import PlatformError
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 
-class FakePolicyRestrictions:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakePolicyRestrictions(WorldFake):
     async def find_denying_assignments(
         self, resource_id: str, content: Mapping[str, object], api_version: str
     ) -> Sequence[str]:

@@ -6,13 +6,10 @@ from collections.abc import Mapping
 from shared.errors import NotFound
 from shared.ports import PagedResourceReader, ResultPage, TaggedResource, TaggedResourceReader
 from tests.fakes.hidden_values import without_secrets
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 
-class FakeResourceReader(PagedResourceReader, TaggedResourceReader):
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeResourceReader(WorldFake, PagedResourceReader, TaggedResourceReader):
     async def list(
         self, resource_type: str, api_version: str
     ) -> builtins.list[Mapping[str, object]]:

@@ -4,13 +4,10 @@ from collections.abc import Mapping
 
 from shared.domain.definitions.json_values import mapping_at, objects_at
 from shared.errors import NotFound
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 
-class FakeResourceSecrets:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeResourceSecrets(WorldFake):
     async def read(self, resource_id: str, action: str, api_version: str) -> Mapping[str, object]:
         resource = self._world.resources.get(resource_id.lower())
         if resource is None:

@@ -9,13 +9,10 @@ from datetime import datetime
 from shared.errors import NotFound, PlatformError
 from shared.ports import Secret
 from tests.fakes.tenant import FakeSecret
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 
-class FakeSecrets:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeSecrets(WorldFake):
     async def read_vault_urls(self) -> AsyncIterator[str]:
         for vault_url in sorted({vault_url for vault_url, _ in self._world.secrets}):
             yield vault_url

@@ -20,7 +20,7 @@ from shared.domain.sharing import (
 )
 from shared.errors import CmkflowError, NotFound, PlatformError
 from tests.fakes.tenant import FakeFlow, FakeUser
-from tests.fakes.world import World
+from tests.fakes.world import World, WorldFake
 
 
 def build_user_row(user: FakeUser) -> DataversePrincipal:
@@ -76,10 +76,7 @@ def _find_entra_id(world: World, principal: DataversePrincipal) -> str | None:
     return world.get_user(principal.id).entra_id
 
 
-class FakeFlowSharing:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeFlowSharing(WorldFake):
     async def list(self, environment: Environment, workflow_id: str) -> list[Share]:
         flow = self._world.get_shown_workflow(environment.id, workflow_id)
         return [
@@ -131,11 +128,8 @@ class FakeFlowSharing:
             flow.shares[principal] = rights
 
 
-class FakePrincipals:
+class FakePrincipals(WorldFake):
     """Implements `PrincipalDirectory`. Every environment has all users and teams of the `World`."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
 
     async def read_users(
         self, environment: Environment, entra_ids: Sequence[str]

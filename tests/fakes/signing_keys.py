@@ -5,13 +5,10 @@ from shared.domain.keys.key import KeyVersion
 from shared.domain.signature import SigningKey
 from shared.errors import NotFound, PlatformError
 from shared.signatures import format_public_key
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 
-class FakeSigningKeys:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeSigningKeys(WorldFake):
     async def read(self, key_url: str) -> SigningKey:
         place, name, version = self._split_key_url(key_url)
         for number, found in enumerate(reversed(self._get_versions(place, name))):

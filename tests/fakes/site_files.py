@@ -2,13 +2,10 @@
 
 from shared.errors import Conflict, NotFound
 from shared.ports import SiteFile
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 
-class FakeSiteFiles:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeSiteFiles(WorldFake):
     async def list_workflows(self, site_id: str) -> list[str]:
         if site_id not in self._world.sites:
             raise NotFound(f"there is no app {site_id}")

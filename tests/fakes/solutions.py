@@ -5,13 +5,10 @@ from collections.abc import Collection
 from shared.domain.environment import Environment
 from shared.domain.solution import Solution
 from shared.errors import PlatformError
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 
-class FakeSolutions:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeSolutions(WorldFake):
     async def read_solution_ids(
         self, environment: Environment, workflow_ids: Collection[str]
     ) -> dict[str, frozenset[str]]:

@@ -7,13 +7,10 @@ from shared.domain.environment import Environment
 from shared.errors import Conflict, NotFound
 from shared.ports import TextColumn, TextRow
 from tests.fakes.tenant import FakeRow
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 
-class FakeTextRows:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeTextRows(WorldFake):
     async def list(self, environment: Environment, column: TextColumn) -> builtins.list[TextRow]:
         matches, now = parse_filter(column.condition), self._world.clock.now()
         rows = self._world.get_environment(environment.id).rows.get(column.entity_set, {}).values()

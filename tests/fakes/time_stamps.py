@@ -4,13 +4,10 @@ from functools import cached_property
 
 from local_cloud.tenant.time_stamps.token_signer import TokenSigner
 from shared.time_stamps import build_time_stamp_query, require_granted_time_stamp
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 
-class FakeTimeStamps:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeTimeStamps(WorldFake):
     @cached_property
     def signer(self) -> TokenSigner:
         return TokenSigner("Contoso time stamps", self._world.clock.now())

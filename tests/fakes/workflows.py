@@ -19,13 +19,10 @@ from tests.fakes.flow_service import (
     turn_on,
 )
 from tests.fakes.tenant import FakeEnvironment, FakeFlow, FakeUser
-from tests.fakes.world import World
+from tests.fakes.world import WorldFake
 
 
-class FakeWorkflows:
-    def __init__(self, world: World) -> None:
-        self._world = world
-
+class FakeWorkflows(WorldFake):
     async def list(
         self, environment: Environment, *, managed_only: bool = False
     ) -> AsyncIterator[Workflow]:

@@ -322,3 +322,10 @@ class World:
 
 def _build_unknown_user_error() -> PlatformError:
     return PlatformError("The impersonated user does not exist.", code="0x80072560", status=403)
+
+
+class WorldFake:
+    """The base class of fakes that read and write a `World`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world

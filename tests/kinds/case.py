@@ -139,6 +139,17 @@ def add_resources(seed: Json, *resources: Json) -> None:
     seed["azure"].setdefault("resources", []).extend(resources)
 
 
+def remove_resources(provider: str) -> Callable[[Builder], None]:
+    """Return a function that deletes the resources of a provider from the builder's world."""
+
+    def remove(build: Builder) -> None:
+        resources = build.world.resources
+        for path in [one for one in resources if f"/providers/{provider.lower()}/" in one]:
+            del resources[path]
+
+    return remove
+
+
 def add_nothing(seed: Json) -> None:
     """The seed of the adapters' tests already has places of this kind."""
 

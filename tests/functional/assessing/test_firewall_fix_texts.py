@@ -323,9 +323,9 @@ async def test_fix_of_a_function_app_uses_its_own_command_and_resource() -> None
         ),
         (
             lambda n: [
-                sql_server.build_server(),
+                sql_server.RESOURCES.build_server(),
                 *(
-                    sql_server.build_rule(f"r{i}", f"198.51.100.{i}", f"198.51.100.{i}")
+                    sql_server.RESOURCES.build_rule(f"r{i}", f"198.51.100.{i}", f"198.51.100.{i}")
                     for i in range(n)
                 ),
             ],

@@ -1,5 +1,4 @@
 from collections.abc import Mapping
-from types import ModuleType
 
 import pytest
 
@@ -18,6 +17,8 @@ from tests.kinds.firewalls import (
     sql_server,
     storage_account,
 )
+from tests.kinds.namespace_resources import NamespaceResources
+from tests.kinds.server_resources import ServerResources
 from tests.unit.uncovered import build_tag_list, judge_tag
 
 TAG, WEST = "PowerPlatformPlex", "PowerPlatformPlex.WestEurope"
@@ -119,11 +120,13 @@ async def test_cosmos_account_with_a_rule_denies_other_addresses(
 @pytest.mark.parametrize(
     ("kind", "build"),
     [
-        ("service_bus_namespace", service_bus_namespace),
-        ("event_hubs_namespace", event_hubs_namespace),
+        ("service_bus_namespace", service_bus_namespace.RESOURCES),
+        ("event_hubs_namespace", event_hubs_namespace.RESOURCES),
     ],
 )
-async def test_namespace_with_a_rule_denies_other_addresses(kind: str, build: ModuleType) -> None:
+async def test_namespace_with_a_rule_denies_other_addresses(
+    kind: str, build: NamespaceResources
+) -> None:
     """Without a rule, the effect of a denying default is not documented."""
     case: Mapping[str, Json] = {
         "denied": build.build_rule_set("203.0.113.1"),
@@ -145,10 +148,11 @@ async def test_namespace_with_a_rule_denies_other_addresses(kind: str, build: Mo
 
 
 @pytest.mark.parametrize(
-    ("kind", "build"), [("sql_server", sql_server), ("postgresql_server", postgresql_server)]
+    ("kind", "build"),
+    [("sql_server", sql_server.RESOURCES), ("postgresql_server", postgresql_server.RESOURCES)],
 )
 async def test_database_server_denies_addresses_outside_its_ranges(
-    kind: str, build: ModuleType
+    kind: str, build: ServerResources
 ) -> None:
     """The range 0.0.0.0 allows all of Azure."""
     server, rule = build.build_server, build.build_rule
@@ -173,12 +177,14 @@ async def test_database_server_denies_addresses_outside_its_ranges(
 
 async def test_single_postgresql_server_is_read() -> None:
     """The resource type `Microsoft.DBforPostgreSQL/servers` needs an API version of its own."""
-    older = postgresql_server.build_server() | {"type": "Microsoft.DBforPostgreSQL/servers"}
+    older = postgresql_server.RESOURCES.build_server() | {
+        "type": "Microsoft.DBforPostgreSQL/servers"
+    }
 
     assert (await read_firewall("postgresql_server", older)).name == "orders-db"
 
 
 async def test_public_access_of_a_flexible_server_is_a_network_property() -> None:
-    off = postgresql_server.build_server(network={"publicNetworkAccess": "Disabled"})
+    off = postgresql_server.RESOURCES.build_server(network={"publicNetworkAccess": "Disabled"})
 
     assert find_verdict(await read_firewall("postgresql_server", off)) == "denied"

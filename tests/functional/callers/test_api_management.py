@@ -12,11 +12,6 @@ from tests.functional.callers.called_tenant import Tenant
 PLACES = ["backend", "named value", "policy"]
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return Tenant()
-
-
 def change_properties(tenant: Tenant, resource_id: str, **properties: object) -> None:
     before = tenant.world.resources[resource_id.lower()]
     after = {**mapping_at(before, "properties"), **properties}

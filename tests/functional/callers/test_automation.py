@@ -12,11 +12,6 @@ TWENTY = ", ".join(f"Secret{number:02}" for number in range(20))
 KIND = AutomationCallers.kind
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return Tenant()
-
-
 def change_value(tenant: Tenant, resource_id: str, value: str) -> None:
     before = tenant.world.resources[resource_id.lower()]
     properties = {**mapping_at(before, "properties"), "value": value}

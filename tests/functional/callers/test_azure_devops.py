@@ -18,11 +18,6 @@ ORGANIZATION = "Azure DevOps organization contoso"
 SET_BY_SERVICE = {"url": "https://dev.azure.com/x", "createdBy": {"id": "x"}}
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return Tenant()
-
-
 def add_hook(tenant: Tenant, **inputs: str) -> str:
     hook: Json = {
         "id": "h1",

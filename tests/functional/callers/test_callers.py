@@ -8,11 +8,6 @@ from tests.functional.callers.called_tenant import Tenant
 from tests.kinds.cases import CALLER_KINDS, MOVED_KINDS, load_caller_case
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return Tenant()
-
-
 def add_callers(tenant: Tenant) -> None:
     """Add a caller of each kind, and a parent flow, which holds a flow id instead of a URL."""
     for kind in tenant.kinds:

@@ -13,11 +13,6 @@ from tests.fakes.world import World
 from tests.functional.callers.called_tenant import Tenant
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return Tenant()
-
-
 async def test_write_of_one_setting_keeps_all_others(tenant: Tenant) -> None:
     """A write replaces all settings of the app."""
     site = tenant.builder.add_app_setting_caller(tenant.original)

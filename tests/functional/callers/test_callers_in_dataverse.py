@@ -6,11 +6,6 @@ from tests.fakes.definition_builder import build_http_action
 from tests.functional.callers.called_tenant import Tenant, write_caller
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return Tenant()
-
-
 async def test_flow_is_found_by_the_url_in_its_http_action(tenant: Tenant) -> None:
     holder = tenant.builder.add_flow_caller(tenant.original)
 

@@ -12,11 +12,6 @@ from tests.functional.callers.called_tenant import Tenant
 KIND = "container_app"
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return Tenant()
-
-
 def get_app(tenant: Tenant, app_id: str) -> dict[str, Any]:
     app = tenant.world.resources[app_id.lower()]
     assert isinstance(app, dict)

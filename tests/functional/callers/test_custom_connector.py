@@ -11,11 +11,6 @@ from tests.functional.callers.called_tenant import Tenant
 KIND = CustomConnectorCallers.kind
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return Tenant()
-
-
 async def test_connector_is_changed_by_a_person(tenant: Tenant) -> None:
     """Another address can break the connector's connections."""
     [row] = tenant.builder.add_connector_caller(tenant.original, displayname="Orders")

@@ -10,11 +10,6 @@ from tests.functional.callers.called_tenant import Tenant
 KIND = DataverseWebhookCallers.kind
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return Tenant()
-
-
 async def test_write_of_a_webhook_changes_only_its_url(tenant: Tenant) -> None:
     [row] = tenant.builder.add_webhook_caller(tenant.original, isauthvalueset=True)
     before = dict(row.values)

@@ -15,11 +15,6 @@ from tests.functional.scenarios.traffic_scenario import assert_nothing_lost, pla
 KIND = "event_grid_subscription"
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return Tenant()
-
-
 def read_properties(tenant: Tenant, topic: str, number: int = 0) -> dict[str, Any]:
     path = f"{topic}/eventSubscriptions/flow{number}".lower()
     properties = tenant.world.resources[path]["properties"]

@@ -14,11 +14,6 @@ KIND = GitHubCallers.kind
 SERVICE = GITHUB.name
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return Tenant()
-
-
 def get_document(tenant: Tenant, path: str) -> Json:
     return dict(tenant.world.json_documents[SERVICE][path])
 

@@ -9,11 +9,6 @@ from shared.errors import Conflict, JobBlocked
 from tests.functional.callers.called_tenant import Tenant
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return Tenant()
-
-
 def change_resource(tenant: Tenant, resource_id: str, **members: object) -> None:
     before = tenant.world.resources[resource_id.lower()]
     tenant.world.resources[resource_id.lower()] = {**before, **members}

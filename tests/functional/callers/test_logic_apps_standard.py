@@ -19,11 +19,6 @@ from tests.functional.scenarios.traffic_scenario import assert_nothing_lost, pla
 KIND = "logic_app_standard"
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return Tenant()
-
-
 def edit_file(tenant: Tenant, place: tuple[str, str]) -> None:
     there = tenant.world.site_files[place]
     tenant.world.site_files[place] = SiteFile(text=f"{there.text}\n", etag="99")

@@ -45,11 +45,6 @@ SYNAPSE = Service(
 both = pytest.mark.parametrize("service", [FACTORY, SYNAPSE], ids=lambda one: one.kind)
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return Tenant()
-
-
 @pytest.mark.parametrize(
     ("service", "path", "label"),
     [

@@ -15,11 +15,6 @@ KIND = PowerPagesCallers.kind
 SITE = {"adx_websiteid": {"adx_name": "Fabrikam"}}
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return Tenant()
-
-
 def add_standard_row(tenant: Tenant, table: str, **texts: str) -> None:
     """Add a row of the standard data model. Its name is that of its table."""
     tenant.builder.add_row(table, {"adx_name": table, **SITE, **texts})

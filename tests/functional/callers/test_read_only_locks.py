@@ -23,11 +23,6 @@ PLACES: dict[str, Callable[..., str]] = {
 }
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return Tenant()
-
-
 @pytest.mark.parametrize(("level", "is_manual"), [("ReadOnly", True), ("CanNotDelete", False)])
 @pytest.mark.parametrize("place", PLACES)
 async def test_read_only_lock_is_known_before_a_write(

@@ -11,6 +11,7 @@ from tests.kinds.case import (
     SearchRequests,
     add_resources,
     build_resource,
+    remove_resources,
 )
 
 if TYPE_CHECKING:
@@ -35,12 +36,6 @@ async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     )
 
 
-def _remove_place(build: Builder) -> None:
-    resources = build.world.resources
-    for path in [path for path, one in resources.items() if one.get("type") == _TYPE]:
-        del resources[path]
-
-
 def _add_many_places(seed: Json) -> None:
     add_resources(
         seed, *(build_resource(_TYPE, f"group{number}", properties={}) for number in range(10))
@@ -49,7 +44,7 @@ def _add_many_places(seed: Json) -> None:
 
 CASE = CallerCase(
     add=Builder.add_action_group_caller,
-    remove=_remove_place,
+    remove=remove_resources("Microsoft.Insights"),
     add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=False,
     # Groups, locks.

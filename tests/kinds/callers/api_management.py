@@ -12,6 +12,7 @@ from tests.kinds.case import (
     SearchRequests,
     add_resources,
     build_resource,
+    remove_resources,
 )
 
 if TYPE_CHECKING:
@@ -32,12 +33,6 @@ async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     resources.put(build_resource(f"{_SERVICE}/apis", *operation[:2], properties={"path": "sales"}))
     resources.put(build_resource(f"{_SERVICE}/apis/operations", *operation, properties={}))
     resources.put(build_resource(kind, *operation, "policy", properties={"value": value}))
-
-
-def _remove_place(build: Builder) -> None:
-    resources = build.world.resources
-    for path in [one for one in resources if "/providers/microsoft.apimanagement/" in one]:
-        del resources[path]
 
 
 def _add_many_places(seed: Json) -> None:
@@ -68,7 +63,7 @@ def _add_many_places(seed: Json) -> None:
 
 CASE = CallerCase(
     add=Builder.add_policy_caller,
-    remove=_remove_place,
+    remove=remove_resources("Microsoft.ApiManagement"),
     add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=False,
     # Services, locks; its APIs, products, backends, named values, fragments, policy.

@@ -15,6 +15,7 @@ from tests.kinds.case import (
     WirePlaces,
     add_resources,
     build_resource,
+    remove_resources,
 )
 
 if TYPE_CHECKING:
@@ -31,12 +32,6 @@ async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     resources.put(
         build_resource(f"{_ACCOUNTS}/variables", "contoso", "Flow", properties=properties)
     )
-
-
-def _remove_place(build: Builder) -> None:
-    resources = build.world.resources
-    for path in [one for one in resources if "/providers/microsoft.automation/" in one]:
-        del resources[path]
 
 
 def _add_many_places(seed: Json) -> None:
@@ -70,7 +65,7 @@ def _read_places(tenant: Tenant) -> Mapping[str, object]:
 
 CASE = CallerCase(
     add=Builder.add_automation_caller,
-    remove=_remove_place,
+    remove=remove_resources("Microsoft.Automation"),
     add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=False,
     # Accounts, locks; variables, runbooks, and the text of each published runbook.

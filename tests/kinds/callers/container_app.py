@@ -4,7 +4,14 @@ from typing import TYPE_CHECKING
 
 from local_cloud.tenant.seed.azure import seed_azure
 from tests.fakes.builder import Builder
-from tests.kinds.case import CallerCase, Json, ManyPlaces, SearchRequests, build_resource
+from tests.kinds.case import (
+    CallerCase,
+    Json,
+    ManyPlaces,
+    SearchRequests,
+    build_resource,
+    remove_resources,
+)
 
 if TYPE_CHECKING:
     from tests.contract.adapter_world import Adapters
@@ -25,12 +32,6 @@ async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     seed_azure(app.world.tenant, {"containerApps": [described]})
 
 
-def _remove_place(build: Builder) -> None:
-    resources = build.world.resources
-    for path in [path for path, one in resources.items() if one.get("type") == _TYPE]:
-        del resources[path]
-
-
 def _add_many_places(seed: Json) -> None:
     seed["azure"]["containerApps"] = [_build_container_app(number) for number in range(APPS)]
 
@@ -48,7 +49,7 @@ def _build_container_app(number: int) -> Json:
 
 CASE = CallerCase(
     add=Builder.add_container_app_caller,
-    remove=_remove_place,
+    remove=remove_resources("Microsoft.App"),
     add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=False,
     # Apps, locks.

@@ -11,6 +11,7 @@ from tests.kinds.case import (
     SearchRequests,
     add_resources,
     build_resource,
+    remove_resources,
 )
 
 if TYPE_CHECKING:
@@ -35,12 +36,6 @@ async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     )
 
 
-def _remove_place(build: Builder) -> None:
-    resources = build.world.resources
-    for path in [one for one in resources if "/providers/microsoft.datafactory/" in one]:
-        del resources[path]
-
-
 def _add_many_places(seed: Json) -> None:
     for factory in (f"factory{number}" for number in range(FACTORIES)):
         add_resources(
@@ -57,7 +52,7 @@ def _add_many_places(seed: Json) -> None:
 
 CASE = CallerCase(
     add=Builder.add_data_factory_caller,
-    remove=_remove_place,
+    remove=remove_resources("Microsoft.DataFactory"),
     add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=False,
     # Factories, locks; datasets, global parameters, linked services, pipelines, triggers.

@@ -12,6 +12,7 @@ from tests.kinds.case import (
     SearchRequests,
     add_resources,
     build_resource,
+    remove_resources,
 )
 
 if TYPE_CHECKING:
@@ -38,12 +39,6 @@ async def _add_caller_to_tenant(app: "Adapters", url: str) -> None:
     resources.put(build_resource(_TYPE, "sales", "flow", properties=properties))
 
 
-def _remove_place(build: Builder) -> None:
-    resources = build.world.resources
-    for path in [path for path, one in resources.items() if one.get("type") == _TYPE]:
-        del resources[path]
-
-
 def _add_many_places(seed: Json) -> None:
     webhook = {"endpointType": "WebHook", "properties": {"endpointUrl": "https://x.example/"}}
     queue = {"endpointType": "ServiceBusQueue", "properties": {"resourceId": "q"}}
@@ -59,7 +54,7 @@ def _add_many_places(seed: Json) -> None:
 
 CASE = CallerCase(
     add=Builder.add_event_grid_caller,
-    remove=_remove_place,
+    remove=remove_resources("Microsoft.EventGrid"),
     add_on_the_wire=_add_caller_to_tenant,
     is_by_hand=False,
     # Resource groups' subscriptions, four kinds of topics, locks.

@@ -19,16 +19,6 @@ SETTINGS = QueueSettings(name="jobs", max_delivery_count=3, dead_letters_expired
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def journal() -> MemoryJournal:
-    return MemoryJournal()
-
-
-@pytest.fixture
 def queue(clock: ManualClock, journal: MemoryJournal) -> Queue:
     return Queue(SETTINGS, clock.now, journal)
 

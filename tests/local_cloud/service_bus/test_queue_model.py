@@ -20,16 +20,6 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def journal() -> MemoryJournal:
-    return MemoryJournal()
-
-
-@pytest.fixture
 def queue(clock: ManualClock, journal: MemoryJournal) -> Queue:
     return Queue(build_settings(), clock.now, journal)
 

@@ -50,14 +50,6 @@ async def wires(bus: LocalServiceBus) -> AsyncIterator[list[Wire]]:
     await asyncio.gather(*(wire.close() for wire in opened))
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(bus: LocalServiceBus) -> AsyncIterator[ServiceBusClient]:
-    connection_string = bus.connection_string
-    # Without retries: the SDK would hide a refusal that it thinks will pass.
-    async with ServiceBusClient.from_connection_string(connection_string, retry_total=0) as client:
-        yield client
-
-
 @pytest.fixture
 def wire(
     client: ServiceBusClient, bus: LocalServiceBus, wires: list[Wire], queue_names: Iterator[str]

@@ -1,9 +1,8 @@
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.exceptions import (
@@ -12,22 +11,9 @@ from azure.servicebus.exceptions import (
     ServiceBusError,
 )
 
-from local_cloud.service_bus import PRODUCT_QUEUES, LocalServiceBus
+from local_cloud.service_bus import LocalServiceBus
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture(scope="module")
-def bus() -> Iterator[LocalServiceBus]:
-    with LocalServiceBus(PRODUCT_QUEUES) as bus:
-        yield bus
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(bus: LocalServiceBus) -> AsyncIterator[ServiceBusClient]:
-    connection_string = bus.connection_string
-    async with ServiceBusClient.from_connection_string(connection_string, retry_total=0) as client:
-        yield client
 
 
 Attempt = Callable[[ServiceBusClient], Awaitable[object]]

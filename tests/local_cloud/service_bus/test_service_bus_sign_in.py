@@ -1,7 +1,6 @@
 """Test connections with frames that Microsoft's Python codec writes, not the broker's own."""
 
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,16 +8,10 @@ from azure.servicebus._pyamqp._decode import decode_frame
 from azure.servicebus._pyamqp._encode import encode_frame
 from azure.servicebus._pyamqp.performatives import OpenFrame, SASLInit
 
-from local_cloud.service_bus import PRODUCT_QUEUES, LocalServiceBus
+from local_cloud.service_bus import LocalServiceBus
 
 AMQP, SASL = b"AMQP\x00\x01\x00\x00", b"AMQP\x03\x01\x00\x00"
 OPEN, CLOSE, MECHANISMS, OUTCOME = 0x10, 0x18, 0x40, 0x44
-
-
-@pytest.fixture(scope="module")
-def bus() -> Iterator[LocalServiceBus]:
-    with LocalServiceBus(PRODUCT_QUEUES) as bus:
-        yield bus
 
 
 def build_open_frame(**fields: Any) -> Any:

@@ -1,6 +1,5 @@
 import json
 import socket
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -29,12 +28,6 @@ class AnyToken:
 
     async def __aexit__(self, *error: object) -> None:
         pass
-
-
-@pytest.fixture(scope="module")
-def bus() -> Iterator[LocalServiceBus]:
-    with LocalServiceBus(PRODUCT_QUEUES) as bus:
-        yield bus
 
 
 async def test_broker_accepts_a_token_credential(bus: LocalServiceBus) -> None:

@@ -1,5 +1,3 @@
-from collections.abc import AsyncIterator
-
 import pytest
 
 from tests.local_cloud.tenant.dataverse_flow import (
@@ -17,14 +15,7 @@ from tests.local_cloud.tenant.tenant_world import (
     ORG_API,
     PARENT_FLOW,
     TenantWorld,
-    serve_tenant_world,
 )
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[TenantWorld]:
-    async with serve_tenant_world() as served:
-        yield served
 
 
 async def test_flows_are_read_in_pages_with_their_definitions(world: TenantWorld) -> None:

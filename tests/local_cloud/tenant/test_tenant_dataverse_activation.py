@@ -1,7 +1,3 @@
-from collections.abc import AsyncIterator
-
-import pytest
-
 from local_cloud.tenant.entra.directory import Directory
 from tests.local_cloud.tenant.dataverse_flow import (
     AS_MAKER,
@@ -25,14 +21,7 @@ from tests.local_cloud.tenant.tenant_world import (
     build_client_data,
     build_definition,
     build_references,
-    serve_tenant_world,
 )
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[TenantWorld]:
-    async with serve_tenant_world() as served:
-        yield served
 
 
 async def test_activation_checks_the_connections_of_the_activating_user(world: TenantWorld) -> None:

@@ -1,7 +1,3 @@
-from collections.abc import AsyncIterator
-
-import pytest
-
 from tests.local_cloud.tenant.dataverse_flow import (
     AS_MAKER,
     COPY,
@@ -23,14 +19,7 @@ from tests.local_cloud.tenant.tenant_world import (
     build_client_data,
     build_definition,
     build_references,
-    serve_tenant_world,
 )
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[TenantWorld]:
-    async with serve_tenant_world() as served:
-        yield served
 
 
 async def test_a_copy_is_created_once_under_a_chosen_id(world: TenantWorld) -> None:

@@ -1,4 +1,3 @@
-from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
@@ -19,18 +18,11 @@ from tests.local_cloud.tenant.tenant_world import (
     POLICY_ID,
     TENANT_AUTH_FLOW,
     TenantWorld,
-    serve_tenant_world,
 )
 
 REPORT = f"{ADMIN_FLOWS}/nonCmkMigratedFlows"
 STUCK = {HTTP_FLOW, TENANT_AUTH_FLOW, PARENT_FLOW}
 MOVING = {DAILY_FLOW, CALLING_FLOW, BUTTON_FLOW}
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[TenantWorld]:
-    async with serve_tenant_world() as served:
-        yield served
 
 
 async def read_system_id(world: TenantWorld) -> str:

@@ -1,7 +1,4 @@
-from collections.abc import AsyncIterator
 from typing import Any
-
-import pytest
 
 from tests.local_cloud.tenant.tenant_world import (
     ADMIN,
@@ -17,16 +14,9 @@ from tests.local_cloud.tenant.tenant_world import (
     UNLICENSED,
     TenantWorld,
     build_definition,
-    serve_tenant_world,
 )
 
 WITH_SOLUTIONS = {"include": "includeSolutionCloudFlows"}
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[TenantWorld]:
-    async with serve_tenant_world() as served:
-        yield served
 
 
 def build_callback_path(flow: str, trigger: str = "manual") -> str:

@@ -1,5 +1,4 @@
 import json
-from collections.abc import AsyncIterator
 from io import BytesIO
 from typing import Any
 from zipfile import ZipFile
@@ -19,7 +18,6 @@ from tests.local_cloud.tenant.tenant_world import (
     Answer,
     TenantWorld,
     build_definition,
-    serve_tenant_world,
 )
 
 FORMS = {
@@ -35,12 +33,6 @@ NOBODY = "c0000000-0000-4000-8000-000000000009"
 def find_audience(url: str) -> str | None:
     """Return the audience for Power Apps, which accepts tokens for BAP, or None."""
     return BAP_AUDIENCE if "powerapps.com" in url else None
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[TenantWorld]:
-    async with serve_tenant_world() as served:
-        yield served
 
 
 @pytest.mark.parametrize(("url", "kind"), FORMS.items())

@@ -1,4 +1,3 @@
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,17 +9,10 @@ from tests.local_cloud.tenant.tenant_world import (
     MAKER,
     PARENT_FLOW,
     TenantWorld,
-    serve_tenant_world,
 )
 
 API = "https://api.powerplatform.com"
 FLOWS = f"{API}/powerautomate/environments/{ENVIRONMENT}"
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[TenantWorld]:
-    async with serve_tenant_world() as served:
-        yield served
 
 
 async def list_all(world: TenantWorld, url: str, **query: str) -> list[dict[str, Any]]:

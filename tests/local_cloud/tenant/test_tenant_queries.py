@@ -1,5 +1,3 @@
-from collections.abc import AsyncIterator
-
 import pytest
 
 from local_cloud.tenant.core.tenant import Tenant
@@ -21,7 +19,6 @@ from tests.local_cloud.tenant.tenant_world import (
     UNLICENSED,
     TenantWorld,
     build_definition,
-    serve_tenant_world,
 )
 
 ARM = "https://management.azure.com"
@@ -30,12 +27,6 @@ VAULT = "https://kv-cmk.vault.azure.net"
 MIGRATE = f"{FLOW_HOST.replace('Microsoft.ProcessSimple', 'Microsoft.Flow')}/environments"
 OWN_FLOWS = f"{MAKER_FLOWS}/flows"
 NOBODY = "c0000000-0000-4000-8000-000000000009"
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[TenantWorld]:
-    async with serve_tenant_world() as served:
-        yield served
 
 
 def find_audience(url: str) -> str | None:

@@ -3,10 +3,7 @@
 See platform.md#connector-shapes, #rejected-saves.
 """
 
-from collections.abc import AsyncIterator
 from typing import Any
-
-import pytest
 
 from tests.local_cloud.tenant.dataverse_flow import (
     COPY,
@@ -25,17 +22,10 @@ from tests.local_cloud.tenant.tenant_world import (
     build_client_data,
     build_definition,
     build_references,
-    serve_tenant_world,
 )
 
 OFFICE = "shared_office365"
 ENTRY = {"connectionName": "office-maker", "source": "Embedded", "id": f"/apis/{OFFICE}"}
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[TenantWorld]:
-    async with serve_tenant_world() as served:
-        yield served
 
 
 def build_mail_definition(**host: str) -> dict[str, Any]:

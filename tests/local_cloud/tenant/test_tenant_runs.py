@@ -1,4 +1,3 @@
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -21,18 +20,11 @@ from tests.local_cloud.tenant.tenant_world import (
     build_client_data,
     build_definition,
     build_http_action,
-    serve_tenant_world,
 )
 
 FLOWS = f"/environments/{ENVIRONMENT}/flows"
 KEEP = "IncludeAuthorizationHeadersInOutputs"
 TENANT = HTTP | {"inputs": {"triggerAuthenticationType": "Tenant"}}
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[TenantWorld]:
-    async with serve_tenant_world() as served:
-        yield served
 
 
 async def read_ledger(world: TenantWorld) -> list[dict[str, Any]]:

@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import msal
@@ -22,16 +21,9 @@ from tests.local_cloud.tenant.tenant_world import (
     MAKER,
     TENANT_ID,
     TenantWorld,
-    serve_tenant_world,
 )
 
 AUTHORITY = f"https://login.microsoftonline.com/{TENANT_ID}"
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[TenantWorld]:
-    async with serve_tenant_world() as served:
-        yield served
 
 
 def build_http_client(world: TenantWorld) -> requests.Session:

@@ -2,7 +2,6 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -13,16 +12,9 @@ from tests.local_cloud.tenant.tenant_world import (
     BAP,
     SEED,
     TenantWorld,
-    serve_tenant_world,
 )
 
 ENVIRONMENTS = f"{BAP}/scopes/admin/environments"
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[TenantWorld]:
-    async with serve_tenant_world() as served:
-        yield served
 
 
 #: A client that knows nothing of this project, told all by its environment.
