@@ -36,6 +36,10 @@ _SECRET_URI = re.compile(
 )
 #: Status of a Key Vault reference (platform.md#key-vault-references).
 _RESOLVED = "Resolved"
+_PINNED = (
+    "It refers to a fixed version of a Key Vault secret. Refer to the secret without a version, or "
+    "to the version with the new URL."
+)
 #: Granted by infra/modules/caller-group.bicep.
 _NEEDS = RequiredPermissions(
     role="app settings",
@@ -201,18 +205,9 @@ class AppSettingCallers(SearchedCallers):
 
     def _build_caller(self, site: Site, name: str, reference: SecretReference | None) -> Caller:
         pinned = reference is not None and bool(reference.version)
-        return Caller(
-            kind=self.kind,
-            address=f"{site.id}|{name}",
-            label=f"{self.noun} {name} of the app {site.name}",
-            resource_id=f"{self.kind}/{site.id}".lower(),
-            manual_reason=(
-                "It refers to a fixed version of a Key Vault secret. Refer to the secret without a "
-                "version, or to the version with the new URL."
-                if pinned
-                else ""
-            ),
-        )
+        label = f"{self.noun} {name} of the app {site.name}"
+        reason = _PINNED if pinned else ""
+        return self.build_place(f"{site.id}|{name}", label, reason, resource=site.id)
 
     async def _list_watched_secrets(self) -> _Watched:
         places: dict[tuple[str, str], tuple[str, str]] = {}

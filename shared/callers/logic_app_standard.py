@@ -86,7 +86,10 @@ class LogicAppStandardCallers(SearchedCallers):
             async for site, found in readings:
                 reason = locks.explain_lock_removal(site.id) or found.manual_reason
                 for path, text in found.texts.items():
-                    for caller in find_callers_in_text(text, _build_caller(site, path, reason)):
+                    label = f"file {path} of the logic app {site.name}"
+                    address = f"{site.id}|{path}"
+                    place = self.build_place(address, label, reason, resource=site.id)
+                    for caller in find_callers_in_text(text, place):
                         yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
@@ -121,16 +124,6 @@ class LogicAppStandardCallers(SearchedCallers):
             package = (await self._settings.read(site.id)).get(_PACKAGE, "")
             reason = _FROM_PACKAGE if package not in ("", "0") else ""
         return _SiteReading(texts, reason)
-
-
-def _build_caller(site: Site, path: str, manual_reason: str) -> Caller:
-    return Caller(
-        kind=LogicAppStandardCallers.kind,
-        address=f"{site.id}|{path}",
-        label=f"file {path} of the logic app {site.name}",
-        resource_id=f"{LogicAppStandardCallers.kind}/{site.id}".lower(),
-        manual_reason=manual_reason,
-    )
 
 
 @contextmanager

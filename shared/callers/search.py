@@ -279,12 +279,17 @@ class SearchedCallers(ABC):
         to search, if the kind is in environments.
         """
 
-    def build_place(self, address: str, label: str, manual_reason: str = "") -> Caller:
-        """Return the caller at an address, without ids. A write changes only this address."""
+    def build_place(
+        self, address: str, label: str, manual_reason: str = "", *, resource: str = ""
+    ) -> Caller:
+        """Return the caller at an address, without ids.
+
+        `resource` is what a write replaces, if that is more than the address.
+        """
         return Caller(
             kind=self.kind,
             address=address,
             label=label,
-            resource_id=f"{self.kind}/{address}".lower(),
+            resource_id=f"{self.kind}/{resource or address}".lower(),
             manual_reason=manual_reason,
         )

@@ -18,7 +18,7 @@ from shared.adapters.power_apps.canvas_app_document import (
     find_flow_ids,
     find_ids_in_text,
 )
-from shared.adapters.power_apps.connections import VERSION, Creator, build_admin_url, read_page_at
+from shared.adapters.power_apps.connections import Creator, PowerAppsAdapter, read_page_at
 from shared.concurrency import read_each
 from shared.domain.clouds import Cloud
 from shared.domain.power_apps import CanvasApp
@@ -75,14 +75,11 @@ class _AppEntity(Wire):
         return uris.document_uri.readonly_value if uris and uris.document_uri else ""
 
 
-class PowerAppsCanvasApps(CanvasApps):
+class PowerAppsCanvasApps(PowerAppsAdapter, CanvasApps):
     """Implements the port `CanvasApps` with the Power Apps service in the admin scope."""
 
     def __init__(self, http: HttpClient, service: HttpService, cloud: Cloud) -> None:
-        """`service` has the audience of the admin API. See platform.md#audiences."""
-        self._http = http
-        self._service = service
-        self._url = build_admin_url(cloud)
+        super().__init__(http, service, cloud)
         self._gate = asyncio.Semaphore(_DOCUMENTS_AT_ONCE)
 
     async def list_with_flows(self, environment_id: str) -> list[CanvasApp]:
@@ -90,7 +87,7 @@ class PowerAppsCanvasApps(CanvasApps):
         return await read_each([app for app in apps if app.uses_flows], self._read_canvas_app)
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[CanvasApp]:
-        call = self._build_list_request(environment_id)
+        call = self._build_request(environment_id, "apps")
         rows, following = await read_page_at(self._http, self._service, call, cursor)
         apps = [parse_wire(_AppEntity, row) for row in rows]
         found = await read_each([app for app in apps if app.uses_flows], self._read_canvas_app)
@@ -116,16 +113,11 @@ class PowerAppsCanvasApps(CanvasApps):
         raise NotFound(f"No app {name}")
 
     async def _read_apps(self, environment_id: str) -> list[_AppEntity]:
-        call = self._build_list_request(environment_id)
+        call = self._build_request(environment_id, "apps")
         return [
             parse_wire(_AppEntity, item)
             async for item in self._http.read_items(self._service, call)
         ]
-
-    def _build_list_request(self, environment_id: str) -> ServiceRequest:
-        return ServiceRequest(
-            method="GET", url=f"{self._url}/{environment_id}/apps", params=VERSION
-        )
 
     async def _read_canvas_app(self, app: _AppEntity) -> CanvasApp:
         try:

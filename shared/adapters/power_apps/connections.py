@@ -22,13 +22,24 @@ from shared.domain.power_apps import Connection, add_sign_in
 from shared.errors import NotFound, PlatformError
 from shared.ports import Connections, ResultPage
 
-VERSION = {"api-version": "2016-11-01"}
+_VERSION = {"api-version": "2016-11-01"}
+_PATH = "providers/Microsoft.PowerApps/scopes/admin/environments"
 
 
-def build_admin_url(cloud: Cloud) -> str:
-    """Return the URL of the Power Apps service for all environments, in the admin scope."""
-    path = "providers/Microsoft.PowerApps/scopes/admin/environments"
-    return f"https://{cloud.power_apps_host}/{path}"
+class PowerAppsAdapter:
+    """The base class of adapters that read from the Power Apps service in the admin scope."""
+
+    def __init__(self, http: HttpClient, service: HttpService, cloud: Cloud) -> None:
+        """`service` has the audience of the admin API. See platform.md#audiences."""
+        self._http = http
+        self._service = service
+        self._url = f"https://{cloud.power_apps_host}/{_PATH}"
+
+    def _build_request(self, environment_id: str, path: str) -> ServiceRequest:
+        """Return the request for a path below an environment, such as `apps`."""
+        return ServiceRequest(
+            method="GET", url=f"{self._url}/{environment_id}/{path}", params=_VERSION
+        )
 
 
 class Creator(Wire):
@@ -92,14 +103,8 @@ class _ConnectionEntity(Wire):
         )
 
 
-class PowerAppsConnections(Connections):
+class PowerAppsConnections(PowerAppsAdapter, Connections):
     """Implements the port `Connections` with the Power Apps service in the admin scope."""
-
-    def __init__(self, http: HttpClient, service: HttpService, cloud: Cloud) -> None:
-        """`service` has the audience of the admin API. See platform.md#audiences."""
-        self._http = http
-        self._service = service
-        self._url = build_admin_url(cloud)
 
     async def list(self, environment_id: str) -> list[Connection]:
         found = [one.to_domain() for one in await self._read_entities(environment_id)]
@@ -108,9 +113,7 @@ class PowerAppsConnections(Connections):
         return add_sign_in(found, dict(zip(names, read, strict=True)))
 
     async def read_page(self, environment_id: str, cursor: str = "") -> ResultPage[Connection]:
-        call = ServiceRequest(
-            method="GET", url=f"{self._url}/{environment_id}/connections", params=VERSION
-        )
+        call = self._build_request(environment_id, "connections")
         rows, following = await read_page_at(self._http, self._service, call, cursor)
         found = (parse_wire(_ConnectionEntity, row).to_domain() for row in rows)
         return ResultPage(items=tuple(found), cursor=following)
@@ -119,18 +122,14 @@ class PowerAppsConnections(Connections):
         return {one.name.lower(): one.error for one in await self._read_entities(environment_id)}
 
     async def _read_entities(self, environment_id: str) -> Sequence[_ConnectionEntity]:
-        call = ServiceRequest(
-            method="GET", url=f"{self._url}/{environment_id}/connections", params=VERSION
-        )
+        call = self._build_request(environment_id, "connections")
         return [
             parse_wire(_ConnectionEntity, item)
             async for item in self._http.read_items(self._service, call)
         ]
 
     async def read_sign_in(self, environment_id: str, connector: str) -> ConnectorSignIn:
-        call = ServiceRequest(
-            method="GET", url=f"{self._url}/{environment_id}/apis/{connector}", params=VERSION
-        )
+        call = self._build_request(environment_id, f"apis/{connector}")
         try:
             answer = parse_object(self._service, await self._http.send(self._service, call))
         except (NotFound, PlatformError):
