@@ -5,9 +5,9 @@ migrated some flows, and the others are still on Microsoft's key.
 """
 
 from local_cloud.demo.definitions import (
+    WORK,
     DemoFlow,
     build_child_flow_action,
-    build_compose_action,
     build_http_trigger,
     build_post_action,
     build_request_trigger,
@@ -19,21 +19,15 @@ NAME = "customer_care"
 #: A host of another company, whose firewall the app cannot read (azure.py).
 COURIER_HOST = "api.fabrikam.example"
 
-_WORK = {"Work": build_compose_action("done")}
 _MOVED = {"isProtected": True}
 
 FLOWS = (
-    DemoFlow(
-        slug="survey", title="Take survey answers", trigger=build_http_trigger(), actions=_WORK
-    ),
-    DemoFlow(
-        slug="complaint", title="Take complaints", trigger=build_http_trigger(), actions=_WORK
-    ),
+    DemoFlow(slug="survey", title="Take survey answers", trigger=build_http_trigger()),
+    DemoFlow(slug="complaint", title="Take complaints", trigger=build_http_trigger()),
     DemoFlow(
         slug="chat",
         title="Post chats to a channel",
         trigger=build_request_trigger("TeamsWebhook", triggerAuthenticationType="All"),
-        actions=_WORK,
     ),
     DemoFlow(
         slug="call-back",
@@ -45,13 +39,12 @@ FLOWS = (
         slug="customer",
         title="Look up customer",
         trigger=build_http_trigger(),
-        actions={**_WORK, "Answer": build_response_action()},
+        actions={**WORK, "Answer": build_response_action()},
     ),
     DemoFlow(
         slug="feedback",
         title="Take feedback (rolled back)",
         trigger=build_http_trigger(),
-        actions=_WORK,
         extra={"urlForm": "capacity_unit"},
     ),
     DemoFlow(
@@ -64,21 +57,18 @@ FLOWS = (
         slug="campaign",
         title="Last year's campaign (off)",
         trigger=build_http_trigger(),
-        actions=_WORK,
         extra={"state": "Stopped", "wasOn": True},
     ),
     DemoFlow(
         slug="reply",
         title="Suggest a reply",
         trigger=build_request_trigger("PowerAppV2"),
-        actions=_WORK,
         extra=_MOVED,
     ),
     DemoFlow(
         slug="case",
         title="Follow new cases",
         trigger=build_webhook_trigger("shared_commondataserviceforapps", "SubscribeWebhookTrigger"),
-        actions=_WORK,
         extra=_MOVED,
     ),
 )

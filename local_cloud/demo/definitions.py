@@ -32,7 +32,7 @@ class DemoFlow:
     slug: str
     title: str
     trigger: Json
-    actions: Mapping[str, Json] = field(default_factory=dict)
+    actions: Mapping[str, Json] = field(default_factory=lambda: WORK)
     #: Members of the seed's flow that are not the usual ones: `state`, `inSolution`, …
     extra: Mapping[str, Any] = field(default_factory=dict)
     #: Parameters of the definition that read environment variables: parameter → schema name.
@@ -153,6 +153,10 @@ def build_connector_action(connector: str, name: str) -> Json:
 def build_compose_action(text: str) -> Json:
     """Return the action *Compose*, which represents a flow's real work in the demo."""
     return {"type": "Compose", "inputs": text}
+
+
+#: The actions of a flow of which only the trigger matters.
+WORK: Mapping[str, Json] = {"Work": build_compose_action("done")}
 
 
 def build_response_action() -> Json:

@@ -7,9 +7,9 @@ results.
 from typing import Any
 
 from local_cloud.demo.definitions import (
+    WORK,
     DemoFlow,
     build_child_flow_action,
-    build_compose_action,
     build_connector_action,
     build_http_trigger,
     build_polling_trigger,
@@ -44,7 +44,6 @@ PRICING_HOST = "pricing.contoso.example"
 RECEIPTS_HOST = "receipts.contoso.example"
 LABELS_HOST = "labels.contoso.example"
 
-_WORK = {"Work": build_compose_action("done")}
 _TEAMS = "shared_teams"
 _MANAGEMENT = "shared_flowmanagement"
 
@@ -54,7 +53,6 @@ CALLED = (
         slug="orders",
         title="Take orders",
         trigger=build_http_trigger(),
-        actions=_WORK,
         extra={
             "description": "What the shop sends",
             "coOwners": {COLLEAGUE: "CanEdit", SALES: "CanView"},
@@ -65,36 +63,30 @@ CALLED = (
         slug="old-host",
         title="Take returns (URL on the old host)",
         trigger=build_http_trigger(),
-        actions=_WORK,
         extra={"urlForm": "classic"},
     ),
     DemoFlow(
         slug="stock",
         title="Answer stock level",
         trigger=build_http_trigger(method="POST"),
-        actions={**_WORK, "Answer": build_response_action()},
+        actions={**WORK, "Answer": build_response_action()},
     ),
     DemoFlow(
         slug="invoices",
         title="Book invoice",
         trigger=build_http_trigger(method="POST", relativePath="invoices/{number}"),
-        actions=_WORK,
     ),
     DemoFlow(
         slug="partners",
         title="Hear from partners (tenant only)",
         trigger=build_http_trigger(triggerAuthenticationType="Tenant"),
-        actions=_WORK,
     ),
-    DemoFlow(
-        slug="warehouse", title="Order from warehouse", trigger=build_http_trigger(), actions=_WORK
-    ),
-    DemoFlow(slug="carrier", title="Book carrier", trigger=build_http_trigger(), actions=_WORK),
+    DemoFlow(slug="warehouse", title="Order from warehouse", trigger=build_http_trigger()),
+    DemoFlow(slug="carrier", title="Book carrier", trigger=build_http_trigger()),
     DemoFlow(
         slug="alerts",
         title="Post alerts to a channel",
         trigger=build_request_trigger("TeamsWebhook", triggerAuthenticationType="All"),
-        actions=_WORK,
     ),
 )
 
@@ -177,7 +169,7 @@ FAMILY = (
         slug="audit",
         title="Write audit record",
         trigger=build_http_trigger(),
-        actions={**_WORK, "Answer": build_response_action()},
+        actions={**WORK, "Answer": build_response_action()},
     ),
     DemoFlow(
         slug="spot-check",
@@ -193,31 +185,26 @@ TEAMS = (
         slug="ticket",
         title="Make a ticket of a message",
         trigger=build_selection_trigger(_TEAMS, "OnMessageSelectedV2"),
-        actions=_WORK,
     ),
     DemoFlow(
         slug="compose-box",
         title="Insert an order link",
         trigger=build_selection_trigger(_TEAMS, "OnComposeMessageV2"),
-        actions=_WORK,
     ),
     DemoFlow(
         slug="card",
         title="Take the answer to a card",
         trigger=build_selection_trigger(_TEAMS, "TeamsCardTrigger"),
-        actions=_WORK,
     ),
     DemoFlow(
         slug="keyword",
         title="Hear a keyword",
         trigger=build_webhook_trigger(_TEAMS, "WebhookKeywordTrigger"),
-        actions=_WORK,
     ),
     DemoFlow(
         slug="mention",
         title="Hear a mention",
         trigger=build_webhook_trigger(_TEAMS, "WebhookAtMentionTrigger"),
-        actions=_WORK,
     ),
     DemoFlow(
         slug="channel",
@@ -233,14 +220,12 @@ SPECIAL = (
         slug="archive",
         title="Import the archive (off)",
         trigger=build_http_trigger(),
-        actions=_WORK,
         extra={"state": "Stopped", "wasOn": True},
     ),
     DemoFlow(
         slug="vendor",
         title="Vendor intake (managed)",
         trigger=build_http_trigger(),
-        actions=_WORK,
         extra={"isManaged": True},
     ),
     DemoFlow(
@@ -277,7 +262,6 @@ SPECIAL = (
         slug="old-app",
         title="Answer the old app",
         trigger=build_request_trigger("PowerApp", schema=APP_SCHEMA),
-        actions=_WORK,
         extra={"inSolution": False},
     ),
 )

@@ -16,7 +16,6 @@ from local_cloud.demo.definitions import (
     build_webhook_trigger,
 )
 
-_WORK = {"Work": build_compose_action("done")}
 _OFFICE = "shared_office365"
 _MANAGEMENT = "shared_flowmanagement"
 #: The input of a trigger of Power Apps (V1).
@@ -32,7 +31,6 @@ PREPARED = (
         slug="visitors",
         title="Register a visitor (V1)",
         trigger=build_request_trigger("PowerApp", schema=APP_SCHEMA),
-        actions=_WORK,
         extra={"inSolution": False},
     ),
     DemoFlow(
@@ -56,31 +54,26 @@ MOVING = (
         slug="app-v1",
         title="Answer the app (V1, in a solution)",
         trigger=build_request_trigger("PowerApp", schema=APP_SCHEMA),
-        actions=_WORK,
     ),
     DemoFlow(
         slug="skill",
         title="Serve a copilot",
         trigger=build_request_trigger("Skills"),
-        actions=_WORK,
     ),
     DemoFlow(
         slug="selected-file",
         title="Approve a selected file",
         trigger=build_selection_trigger("shared_sharepointonline", "ForASelectedFileHybridTrigger"),
-        actions=_WORK,
     ),
     DemoFlow(
         slug="mail",
         title="Read the shared mailbox",
         trigger=build_polling_trigger(_OFFICE, "SharedMailboxOnNewEmailV2"),
-        actions=_WORK,
     ),
     DemoFlow(
         slug="rows",
         title="Follow changed rows",
         trigger=build_webhook_trigger("shared_commondataserviceforapps", "SubscribeWebhookTrigger"),
-        actions=_WORK,
     ),
     DemoFlow(
         slug="inventory-v2",

@@ -30,6 +30,8 @@ AUDIENCES = ("https://management.azure.com", "https://management.core.windows.ne
 SUBSCRIPTION = "/subscriptions/{subscription}"
 GROUP = f"{SUBSCRIPTION}/resourceGroups/{{group}}"
 
+#: Names in a path of the resources that others lie below.
+_PARENTS = ("parent", "child")
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?")
 
 
@@ -57,6 +59,11 @@ class ArmCall:
     def get_path_part(self, name: str) -> str:
         value: str = self.request.path_params[name]
         return value
+
+    def list_path_names(self) -> list[str]:
+        """Return the names in a path of `build_collection_path`, the outermost resource first."""
+        parameters = self.request.path_params
+        return [parameters[key] for key in (*_PARENTS, "name") if key in parameters]
 
     def build_resource_id(self, resource_type: str, *names: str) -> str:
         """Return the id of the resource with this type and these names, in the path's scope."""
@@ -107,6 +114,14 @@ class ArmCall:
                 400, "InvalidSkipToken", f"The skip token '{token}' is invalid."
             )
         return int(token)
+
+
+def build_collection_path(resource_type: str) -> str:
+    """Return the path of all resources of a type that are in one group and have one parent."""
+    namespace, kind, *children = resource_type.split("/")
+    parents = zip(_PARENTS, children, strict=False)
+    below = "".join(f"/{{{parent}}}/{child}" for parent, child in parents)
+    return f"{GROUP}/providers/{namespace}/{kind}{below}"
 
 
 type ArmHandler = Callable[[ArmCall], Awaitable[JsonObject | Response]]

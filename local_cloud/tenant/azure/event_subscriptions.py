@@ -10,7 +10,12 @@ from urllib.parse import parse_qsl, urlsplit
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, ArmHandler, build_arm_route
+from local_cloud.tenant.azure.arm_call import (
+    ArmCall,
+    ArmHandler,
+    build_arm_route,
+    build_collection_path,
+)
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 from local_cloud.tenant.core.tenant import Tenant
@@ -27,18 +32,13 @@ EVENT_SUBSCRIPTIONS = {
     "": f"{_PROVIDER}/systemTopics/eventSubscriptions",
     "topic_": f"{_PROVIDER}/topics/eventSubscriptions",
 }
-_PARENTS = ("parent", "child")
 _FLOW_PATH = re.compile(r"/workflows/(?P<workflow>[0-9a-fA-F]{32})/triggers/")
 
 
 def build_routes() -> list[Route]:
     found: list[Route] = []
     for start, resource_type in EVENT_SUBSCRIPTIONS.items():
-        _, *kinds = resource_type.split("/")
-        parents = "".join(
-            f"/{kind}/{{{name}}}" for kind, name in zip(kinds[:-1], _PARENTS, strict=False)
-        )
-        path = f"{GROUP}/providers/{_PROVIDER}{parents}/eventSubscriptions/{{name}}"
+        path = f"{build_collection_path(resource_type)}/{{name}}"
         found += [
             build_arm_route("PATCH", path, _update_handler(start, resource_type)),
             build_arm_route(
@@ -83,9 +83,7 @@ def _build_full_url_handler(start: str, resource_type: str) -> ArmHandler:
 
 
 def _find_subscription(call: ArmCall, resource_type: str) -> JsonObject:
-    parameters = call.request.path_params
-    names = [parameters[key] for key in (*_PARENTS, "name") if key in parameters]
-    return call.get_existing(resource_type, *names)
+    return call.get_existing(resource_type, *call.list_path_names())
 
 
 def _require_validated(tenant: Tenant, url: str) -> None:

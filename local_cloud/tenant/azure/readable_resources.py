@@ -7,11 +7,11 @@ The documents come from the seed, in the format of Resource Manager (platform.md
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.arm_call import (
-    GROUP,
     SUBSCRIPTION,
     ArmCall,
     ArmHandler,
     build_arm_route,
+    build_collection_path,
 )
 from local_cloud.tenant.azure.container_apps import CONTAINER_APPS, REVISIONS, show_container_app
 from local_cloud.tenant.azure.data_factory import FACTORIES, PARTS
@@ -111,8 +111,6 @@ OPTIONS = {
     for (plural, _), resource_type in READABLE.items()
     if resource_type.startswith("Microsoft.EventGrid/")
 }
-#: Names in a path of the resources that others lie below.
-_PARENTS = ("parent", "child")
 
 
 def build_routes() -> list[Route]:
@@ -122,7 +120,7 @@ def build_routes() -> list[Route]:
             _list_handler(plural, resource_type),
             _get_handler(singular, resource_type),
         )
-        collection = _get_collection(resource_type)
+        collection = build_collection_path(resource_type)
         if resource_type.count("/") == 1:
             path = f"{SUBSCRIPTION}/providers/{resource_type}"
             found.append(build_arm_route("GET", path, list_handler))
@@ -131,24 +129,11 @@ def build_routes() -> list[Route]:
     return found
 
 
-def _get_collection(resource_type: str) -> str:
-    namespace, kind, *child = resource_type.split("/")
-    path = f"{GROUP}/providers/{namespace}/{kind}"
-    return path + "".join(
-        f"/{{{parent}}}/{each}" for parent, each in zip(_PARENTS, child, strict=False)
-    )
-
-
-def _list_path_names(call: ArmCall) -> list[str]:
-    parameters = call.request.path_params
-    return [parameters[key] for key in (*_PARENTS, "name") if key in parameters]
-
-
 def _list_handler(plural: str, resource_type: str) -> ArmHandler:
     async def list_resources(call: ArmCall) -> JsonObject:
         _require_provider(call, resource_type.partition("/")[0])
         documents = call.azure.resources.list_within(resource_type, call.scope)
-        if parents := _list_path_names(call):
+        if parents := call.list_path_names():
             parent = call.get_existing(resource_type.rpartition("/")[0], *parents)
             start = parent["id"].lower() + "/"
             documents = [each for each in documents if each["id"].lower().startswith(start)]
@@ -174,7 +159,7 @@ def _require_provider(call: ArmCall, namespace: str) -> None:
 
 def _get_handler(singular: str, resource_type: str) -> ArmHandler:
     async def get_resource(call: ArmCall) -> JsonObject:
-        return _show_resource(call, call.get_existing(resource_type, *_list_path_names(call)))
+        return _show_resource(call, call.get_existing(resource_type, *call.list_path_names()))
 
     get_resource.__name__ = f"get_{singular}"
     return get_resource

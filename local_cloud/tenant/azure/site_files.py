@@ -13,7 +13,8 @@ from starlette.routing import Route
 from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, build_arm_route
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.site_runtime import get_configuration
-from local_cloud.tenant.azure.state import SITES, SLOTS
+from local_cloud.tenant.azure.site_settings import get_site_id
+from local_cloud.tenant.azure.state import SITES
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
 
 _SITE = f"{GROUP}/providers/{SITES}/{{site}}"
@@ -60,7 +61,7 @@ async def get_site_file(call: ArmCall) -> Response:
 
 async def put_site_file(call: ArmCall) -> Response:
     files, path = _get_files(call), call.get_path_part("path")
-    package = get_configuration(call.azure, _get_site_id(call), "appsettings").get(
+    package = get_configuration(call.azure, get_site_id(call), "appsettings").get(
         "WEBSITE_RUN_FROM_PACKAGE", "0"
     )
     if package != "0":
@@ -74,17 +75,8 @@ async def put_site_file(call: ArmCall) -> Response:
     return Response(status_code=201 if there is None else 204, headers=headers)
 
 
-def _get_site_id(call: ArmCall) -> str:
-    site, slot = call.get_path_part("site"), call.request.path_params.get("slot")
-    document = (
-        call.get_existing(SITES, site) if slot is None else call.get_existing(SLOTS, site, slot)
-    )
-    site_id: str = document["id"]
-    return site_id
-
-
 def _get_files(call: ArmCall) -> dict[str, bytes]:
-    return call.azure.site_files[_get_site_id(call).lower()]
+    return call.azure.site_files[get_site_id(call).lower()]
 
 
 def _require_file(call: ArmCall) -> bytes:
@@ -101,7 +93,7 @@ def _build_etag(content: bytes) -> str:
 
 
 def _show_workflow(call: ArmCall, name: str) -> JsonObject:
-    site_id = _get_site_id(call)
+    site_id = get_site_id(call)
     return {
         "id": f"{site_id}/workflows/{name}",
         "name": f"{site_id.rpartition('/')[2]}/{name}",

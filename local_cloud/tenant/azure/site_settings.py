@@ -72,7 +72,7 @@ async def get_web_configuration(call: ArmCall) -> JsonObject:
 
 
 async def update_web_configuration(call: ArmCall) -> JsonObject:
-    site_id = _get_site_id(call)
+    site_id = get_site_id(call)
     changes = (await call.read_json()).get("properties", {})
     current = get_configuration(call.azure, site_id, "web")
     document = put_configuration(call.azure, site_id, "web", current | changes)
@@ -88,7 +88,7 @@ async def list_string_references(call: ArmCall) -> JsonObject:
 
 
 def _list_references(call: ArmCall, part: str) -> JsonObject:
-    site_id = _get_site_id(call)
+    site_id = get_site_id(call)
     known = get_references(call.azure, site_id, call.tenant.clock.now(), part)
     place = f"{site_id}/{_REFERENCES}/{part}"
     return call.build_page(
@@ -97,24 +97,24 @@ def _list_references(call: ArmCall, part: str) -> JsonObject:
 
 
 async def refresh_setting_references(call: ArmCall) -> Response:
-    resolve_references(call.azure, _get_site_id(call), call.tenant.clock.now())
+    resolve_references(call.azure, get_site_id(call), call.tenant.clock.now())
     return Response(status_code=200)
 
 
 async def restart_site(call: ArmCall) -> Response:
-    restart(call.azure, _get_site_id(call), call.tenant.clock.now())
+    restart(call.azure, get_site_id(call), call.tenant.clock.now())
     return Response(status_code=200)
 
 
 async def start_site(call: ArmCall) -> Response:
-    site_id = _get_site_id(call)
+    site_id = get_site_id(call)
     _set_state(call, site_id, "Running")
     restart(call.azure, site_id, call.tenant.clock.now())
     return Response(status_code=200)
 
 
 async def stop_site(call: ArmCall) -> Response:
-    _set_state(call, _get_site_id(call), "Stopped")
+    _set_state(call, get_site_id(call), "Stopped")
     return Response(status_code=200)
 
 
@@ -127,7 +127,7 @@ def _set_state(call: ArmCall, site_id: str, state: str) -> None:
 
 async def get_slot_setting_names(call: ArmCall) -> JsonObject:
     """Return the names of settings that stay in their slot during a swap. There are none."""
-    site_id = _get_site_id(call)
+    site_id = get_site_id(call)
     return {
         "id": f"{site_id}/config/slotConfigNames",
         "name": "slotConfigNames",
@@ -141,7 +141,7 @@ async def list_publishing_profiles(call: ArmCall) -> Response:
 
     There is no password, because basic authentication is off.
     """
-    name = _get_site_id(call).rpartition("/sites/")[2].replace("/slots/", "-")
+    name = get_site_id(call).rpartition("/sites/")[2].replace("/slots/", "-")
     profile = (
         f'<publishData><publishProfile profileName="{name} - Web Deploy" publishMethod="MSDeploy" '
         f'publishUrl="{name}.scm.azurewebsites.net:443" userName="REDACTED" userPWD="REDACTED" '
@@ -151,12 +151,12 @@ async def list_publishing_profiles(call: ArmCall) -> Response:
 
 
 async def list_host_keys(call: ArmCall) -> JsonObject:
-    site_id = _get_site_id(call)
+    site_id = get_site_id(call)
     key = hashlib.sha256(site_id.lower().encode()).hexdigest()
     return {"masterKey": key[::-1], "functionKeys": {"default": key}, "systemKeys": {}}
 
 
-def _get_site_id(call: ArmCall) -> str:
+def get_site_id(call: ArmCall) -> str:
     site, slot = call.get_path_part("site"), call.request.path_params.get("slot")
     document = (
         call.get_existing(SITES, site) if slot is None else call.get_existing(SLOTS, site, slot)
@@ -166,7 +166,7 @@ def _get_site_id(call: ArmCall) -> str:
 
 
 def _build_configuration(call: ArmCall, name: str) -> JsonObject:
-    site_id = _get_site_id(call)
+    site_id = get_site_id(call)
     return {
         "id": f"{site_id}/config/{name}",
         "name": name,
@@ -176,7 +176,7 @@ def _build_configuration(call: ArmCall, name: str) -> JsonObject:
 
 
 async def _replace_settings(call: ArmCall, name: str) -> JsonObject:
-    site_id = _get_site_id(call)
+    site_id = get_site_id(call)
     properties = (await call.read_json()).get("properties") or {}
     if not isinstance(properties, dict):
         raise SimulatedPlatformError(

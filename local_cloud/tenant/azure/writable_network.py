@@ -13,7 +13,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local_cloud.tenant.azure.arm_call import GROUP, ArmCall, ArmHandler, build_arm_route
+from local_cloud.tenant.azure.arm_call import (
+    ArmCall,
+    ArmHandler,
+    build_arm_route,
+    build_collection_path,
+)
 from local_cloud.tenant.azure.network import build_security_group
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import SECURITY_GROUPS, Azure
@@ -38,9 +43,7 @@ _PRIVATE_ADDRESS = "10.0.0.4"
 def build_routes() -> list[Route]:
     found: list[Route] = []
     for name, resource_type in _WRITABLE.items():
-        _, kind, *child = resource_type.split("/")
-        parent = f"/{{parent}}/{child[0]}" if child else ""
-        path = f"{GROUP}/providers/{_NETWORK}/{kind}{parent}/{{name}}"
+        path = f"{build_collection_path(resource_type)}/{{name}}"
         found.append(build_arm_route("PUT", path, _put_handler(name, resource_type)))
         found.append(build_arm_route("DELETE", path, _delete_handler(name, resource_type)))
     return found
@@ -79,14 +82,9 @@ def _build_etag_error() -> SimulatedPlatformError:
     return SimulatedPlatformError(412, "PreconditionFailed", text)
 
 
-def _list_path_names(call: ArmCall) -> list[str]:
-    parameters = call.request.path_params
-    return [parameters[key] for key in ("parent", "name") if key in parameters]
-
-
 def _put_handler(name: str, resource_type: str) -> ArmHandler:
     async def put_resource(call: ArmCall) -> Response:
-        names, resources = _list_path_names(call), call.azure.resources
+        names, resources = call.list_path_names(), call.azure.resources
         if len(names) > 1:
             call.get_existing(resource_type.rpartition("/")[0], names[0])
         identity = call.build_resource_id(resource_type, *names)
@@ -103,7 +101,7 @@ def _put_handler(name: str, resource_type: str) -> ArmHandler:
 
 def _delete_handler(name: str, resource_type: str) -> ArmHandler:
     async def delete_resource(call: ArmCall) -> Response:
-        document = call.get_existing(resource_type, *_list_path_names(call))
+        document = call.get_existing(resource_type, *call.list_path_names())
         call.azure.resources.remove(resource_type, document["id"])
         return Response(status_code=200)
 

@@ -12,12 +12,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_cloud.tenant.azure.arm_call import (
-    GROUP,
     HOST,
     SUBSCRIPTION,
     ArmCall,
     ArmHandler,
     build_arm_route,
+    build_collection_path,
 )
 from local_cloud.tenant.azure.resources import JsonObject
 from local_cloud.tenant.azure.state import VAULTS
@@ -67,12 +67,7 @@ _LONGEST_STORAGE_PREFIX = 30
 def build_routes() -> list[Route]:
     found: list[Route] = []
     for name, (resource_type, methods) in _WRITABLE.items():
-        namespace, kind, *children = resource_type.split("/")
-        parents = "".join(
-            f"/{{{parent}}}/{child}"
-            for parent, child in zip(("parent", "child"), children, strict=False)
-        )
-        path = f"{GROUP}/providers/{namespace}/{kind}{parents}/{{name}}"
+        path = f"{build_collection_path(resource_type)}/{{name}}"
         found += [
             build_arm_route(method, path, _write_handler(name, resource_type, method))
             for method in methods
@@ -104,8 +99,7 @@ def with_defaults(document: JsonObject) -> JsonObject:
 
 def _write_handler(name: str, resource_type: str, method: str) -> ArmHandler:
     async def write_resource(call: ArmCall) -> Response:
-        parameters = call.request.path_params
-        names = [parameters[key] for key in ("parent", "child", "name") if key in parameters]
+        names = call.list_path_names()
         is_child = len(names) > 1
         if is_child:
             call.get_existing(resource_type.rpartition("/")[0], *names[:-1])
@@ -118,7 +112,8 @@ def _write_handler(name: str, resource_type: str, method: str) -> ArmHandler:
         document = _build_written_resource(
             there, body, identity, resource_type, is_patch=method == "PATCH"
         )
-        _CHECKS.get(resource_type, _accept_anything)(document)
+        if check := _CHECKS.get(resource_type):
+            check(document)
         call.azure.resources.put(document)
         if resource_type in _ANSWERED_LATER:
             return _build_accepted_response(call, resource_type)
@@ -156,10 +151,6 @@ def _add_endpoint(document: JsonObject) -> None:
     }
 
 
-def _accept_anything(document: JsonObject) -> None:
-    """Accept every document of a service that has no checks here."""
-
-
 def _require_valid_range(document: JsonObject) -> None:
     properties = document["properties"]
     try:
@@ -173,7 +164,7 @@ def _require_valid_range(document: JsonObject) -> None:
 
 
 def _require_valid_storage_rules(document: JsonObject) -> None:
-    rules = _read_ip_rules(document, "networkAcls")
+    rules = _read_ip_rules(document)
     networks = [_parse_network(rule.get("value")) for rule in rules]
     too_long = [
         one
@@ -191,7 +182,7 @@ def _is_private(network: IPv4Network) -> bool:
 
 def _require_valid_vault_rules(document: JsonObject) -> None:
     """Reject too many IP rules, and store each one as a prefix, as Key Vault does."""
-    rules = _read_ip_rules(document, "networkAcls")
+    rules = _read_ip_rules(document)
     if len(rules) > _MOST_VAULT_RULES:
         raise _build_invalid_error(f"A vault has at most {_MOST_VAULT_RULES} IP rules.")
     for rule in rules:
@@ -208,8 +199,8 @@ def _require_valid_rule_set(document: JsonObject) -> None:
         _parse_network(rule.get("ipMask"))
 
 
-def _read_ip_rules(document: JsonObject, member: str) -> list[JsonObject]:
-    rules: list[JsonObject] = (document["properties"].get(member) or {}).get("ipRules") or []
+def _read_ip_rules(document: JsonObject) -> list[JsonObject]:
+    rules: list[JsonObject] = (document["properties"].get("networkAcls") or {}).get("ipRules") or []
     return rules
 
 

@@ -17,6 +17,7 @@ from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
 from local_cloud.tenant.entra.managed_identity import issue_identity_token
 from local_cloud.tenant.entra.sign_in import build_sign_in_routes
+from local_cloud.tenant.environments.access import find_tenant
 from local_cloud.tenant.flows.self_starting import apply_effects_of_time
 from local_cloud.tenant.receivers.received_messages import Receivers
 
@@ -51,11 +52,6 @@ def build_control_application(tenant: Tenant, identity_header: str) -> Starlette
     return app
 
 
-def get_tenant(request: Request) -> Tenant:
-    tenant: Tenant = request.app.state.tenant
-    return tenant
-
-
 async def _answer_bad_request(_: Request, error: Exception) -> Response:
     name = "" if type(error) is ValueError else f"{type(error).__name__}: "
     body = SimulatedPlatformError(400, "BadControlRequest", f"{name}{error}").build_body()
@@ -63,12 +59,12 @@ async def _answer_bad_request(_: Request, error: Exception) -> Response:
 
 
 async def read_clock(request: Request) -> Response:
-    return JSONResponse({"now": format_time(get_tenant(request).clock.now())})
+    return JSONResponse({"now": format_time(find_tenant(request).clock.now())})
 
 
 async def advance_clock(request: Request) -> Response:
-    get_tenant(request).clock.advance(float((await request.json())["seconds"]))
-    await apply_effects_of_time(get_tenant(request))
+    find_tenant(request).clock.advance(float((await request.json())["seconds"]))
+    await apply_effects_of_time(find_tenant(request))
     return await read_clock(request)
 
 
@@ -77,7 +73,7 @@ async def read_refused_hosts(request: Request) -> Response:
 
 
 async def read_calls(request: Request) -> Response:
-    calls = get_tenant(request).calls
+    calls = find_tenant(request).calls
     return JSONResponse(
         {
             "routes": dict(calls.routes),
@@ -88,16 +84,16 @@ async def read_calls(request: Request) -> Response:
 
 
 async def reset_calls(request: Request) -> Response:
-    get_tenant(request).calls.reset()
+    find_tenant(request).calls.reset()
     return Response(status_code=204)
 
 
 async def list_received_messages(request: Request) -> Response:
-    return JSONResponse(get_tenant(request).get_part(Receivers).to_json())
+    return JSONResponse(find_tenant(request).get_part(Receivers).to_json())
 
 
 async def set_device_code_user(request: Request) -> Response:
-    directory, upn = get_tenant(request).get_part(Directory), (await request.json())["upn"]
+    directory, upn = find_tenant(request).get_part(Directory), (await request.json())["upn"]
     found = [one.object_id for one in directory.principals.values() if upn and one.upn == upn]
     if not found:
         names = ", ".join(sorted(one.upn for one in directory.principals.values() if one.upn))
@@ -111,7 +107,7 @@ async def set_budgets(request: Request) -> Response:
 
     Null removes a budget.
     """
-    budgets = get_tenant(request).calls.budgets
+    budgets = find_tenant(request).calls.budgets
     for name, budget in (await request.json()).items():
         budgets.pop(name, None)
         if budget is not None:
@@ -122,10 +118,10 @@ async def set_budgets(request: Request) -> Response:
 async def add_fault(request: Request) -> Response:
     orders = await request.json()
     for order in orders if isinstance(orders, list) else [orders]:
-        get_tenant(request).faults.add(Fault.parse(order))
+        find_tenant(request).faults.add(Fault.parse(order))
     return Response(status_code=204)
 
 
 async def clear_faults(request: Request) -> Response:
-    get_tenant(request).faults.clear()
+    find_tenant(request).faults.clear()
     return Response(status_code=204)

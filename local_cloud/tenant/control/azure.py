@@ -15,7 +15,7 @@ from local_cloud.tenant.azure.site_runtime import get_running_settings
 from local_cloud.tenant.azure.state import POLICIES, SITES, SLOTS, Azure
 from local_cloud.tenant.azure.vault_contents import Key, VaultContents
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
-from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.environments.access import find_tenant
 from local_cloud.tenant.seed.azure import seed_azure
 
 
@@ -31,7 +31,7 @@ def build_control_routes() -> list[Route]:
 
 
 async def add_seed(request: Request) -> Response:
-    seed_azure(_get_tenant(request), await request.json())
+    seed_azure(find_tenant(request), await request.json())
     return Response(status_code=204)
 
 
@@ -40,12 +40,12 @@ async def read_site(request: Request) -> Response:
     azure = _get_azure(request)
     if not any(azure.resources.find(kind, site_id) for kind in (SITES, SLOTS)):
         raise SimulatedPlatformError(404, "NotFound", f"There is no site or slot '{site_id}'.")
-    settings = get_running_settings(azure, site_id, _get_tenant(request).clock.now())
+    settings = get_running_settings(azure, site_id, find_tenant(request).clock.now())
     return JSONResponse({"settings": settings, "restarts": azure.restarts[site_id.lower()]})
 
 
 async def read_locks(request: Request) -> Response:
-    azure, now = _get_azure(request), _get_tenant(request).clock.now()
+    azure, now = _get_azure(request), find_tenant(request).clock.now()
     policies = azure.resources.list_of_type(POLICIES)
     return JSONResponse(
         {policy["id"]: find_lock_reason(azure, policy["id"], now) for policy in policies}
@@ -69,14 +69,14 @@ async def publish_event(request: Request) -> Response:
     news = KeyEventPayload(
         kind=KeyEvent(order["kind"]), vault=vault, key_name=key.name, version=key.latest
     )
-    await publish_key_event(_get_tenant(request), news)
+    await publish_key_event(find_tenant(request), news)
     return Response(status_code=204)
 
 
 async def set_key_enabled(request: Request) -> Response:
     order = await request.json()
     _, key = _find_key(request, order["vault"], order["key"])
-    now = _get_tenant(request).clock.now()
+    now = find_tenant(request).clock.now()
     key.latest.attributes.change({"enabled": bool(order["enabled"])}, now)
     return await read_locks(request)
 
@@ -89,10 +89,5 @@ def _find_key(request: Request, vault_name: str, name: str) -> tuple[VaultConten
     return vault, key
 
 
-def _get_tenant(request: Request) -> Tenant:
-    tenant: Tenant = request.app.state.tenant
-    return tenant
-
-
 def _get_azure(request: Request) -> Azure:
-    return _get_tenant(request).get_part(Azure)
+    return find_tenant(request).get_part(Azure)

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from local_cloud.tenant.azure.key_health import is_locked
 from local_cloud.tenant.core.clock import format_time
 from local_cloud.tenant.core.platform_error import SimulatedPlatformError
-from local_cloud.tenant.core.tenant import Tenant
+from local_cloud.tenant.environments.access import find_tenant
 from local_cloud.tenant.environments.environment import SimulatedEnvironment
 from local_cloud.tenant.environments.flow import Flow, SimulatedFlowState
 from local_cloud.tenant.environments.migration import apply_ended_operation
@@ -49,14 +49,9 @@ def build_control_routes() -> list[Route]:
     ]
 
 
-def _get_tenant(request: Request) -> Tenant:
-    tenant: Tenant = request.app.state.tenant
-    return tenant
-
-
 def _require_environment(request: Request) -> SimulatedEnvironment:
     platform, name = (
-        _get_tenant(request).get_part(PowerPlatform),
+        find_tenant(request).get_part(PowerPlatform),
         request.path_params["environment"],
     )
     environment = platform.environments.get(name)
@@ -64,7 +59,7 @@ def _require_environment(request: Request) -> SimulatedEnvironment:
         raise SimulatedPlatformError(
             404, "EnvironmentNotFound", f"There is no environment '{name}'."
         )
-    apply_ended_operation(platform, environment, _get_tenant(request).clock.now())
+    apply_ended_operation(platform, environment, find_tenant(request).clock.now())
     return environment
 
 
@@ -77,30 +72,30 @@ def _require_flow(request: Request) -> tuple[SimulatedEnvironment, Flow]:
 
 
 async def add_seed(request: Request) -> Response:
-    seed(_get_tenant(request), await request.json())
+    seed(find_tenant(request), await request.json())
     return Response(status_code=204)
 
 
 async def change_assumptions(request: Request) -> Response:
-    _get_tenant(request).get_part(PowerPlatform).assumptions.change(await request.json())
+    find_tenant(request).get_part(PowerPlatform).assumptions.change(await request.json())
     return Response(status_code=204)
 
 
 async def read_ledger(request: Request) -> Response:
     """Return the calls and starts of flows from entry `?since=` on, and the next `since`."""
-    tenant = _get_tenant(request)
+    tenant = find_tenant(request)
     ledger, since = tenant.get_part(CallHistory), int(request.query_params.get("since", "0"))
     entries = ledger.to_json(since, tenant.clock.now())
     return JSONResponse({"entries": entries, "next": since + len(entries)})
 
 
 async def expire_tokens(request: Request) -> Response:
-    _get_tenant(request).tokens.expire_all()
+    find_tenant(request).tokens.expire_all()
     return Response(status_code=204)
 
 
 async def read_outbox(request: Request) -> Response:
-    messages = _get_tenant(request).outbox.messages
+    messages = find_tenant(request).outbox.messages
     return JSONResponse(
         [
             {"queue": message.queue, "body": message.body, "properties": message.properties}
@@ -110,7 +105,7 @@ async def read_outbox(request: Request) -> Response:
 
 
 async def read_environment(request: Request) -> Response:
-    environment, now = _require_environment(request), _get_tenant(request).clock.now()
+    environment, now = _require_environment(request), find_tenant(request).clock.now()
     present = [flow for flow in environment.order if flow.state != SimulatedFlowState.DELETED]
     return JSONResponse(
         {
@@ -118,7 +113,7 @@ async def read_environment(request: Request) -> Response:
             "linkStatus": environment.policy.status if environment.policy else None,
             "systemId": environment.policy.system_id if environment.policy else None,
             "isMigrating": environment.is_migrating(now),
-            "isLocked": is_locked(_get_tenant(request), environment),
+            "isLocked": is_locked(find_tenant(request), environment),
             "flows": len(present),
             "protectedFlows": sum(flow.is_protected(now) for flow in present),
         }
@@ -135,19 +130,19 @@ async def change_environment(request: Request) -> Response:
 
 async def link_environment(request: Request) -> Response:
     system_id = (await request.json())["systemId"]
-    start_link(_get_tenant(request), _require_environment(request), system_id, "administrator")
+    start_link(find_tenant(request), _require_environment(request), system_id, "administrator")
     return await read_environment(request)
 
 
 async def unlink_environment(request: Request) -> Response:
     environment = _require_environment(request)
     system_id = environment.policy.system_id if environment.policy else ""
-    start_unlink(_get_tenant(request), environment, system_id, "administrator")
+    start_unlink(find_tenant(request), environment, system_id, "administrator")
     return await read_environment(request)
 
 
 async def emit_event(request: Request) -> Response:
-    started = play_event(_get_tenant(request), _require_environment(request), await request.json())
+    started = play_event(find_tenant(request), _require_environment(request), await request.json())
     return JSONResponse({"started": started})
 
 
@@ -168,7 +163,7 @@ async def publish_app(request: Request) -> Response:
 
 
 async def list_flows(request: Request) -> Response:
-    environment, now = _require_environment(request), _get_tenant(request).clock.now()
+    environment, now = _require_environment(request), find_tenant(request).clock.now()
     return JSONResponse([_build_summary(flow, now) for flow in environment.order])
 
 
@@ -187,7 +182,7 @@ def _build_summary(flow: Flow, now: Any) -> dict[str, Any]:
 
 async def read_flow(request: Request) -> Response:
     environment, flow = _require_flow(request)
-    now = _get_tenant(request).clock.now()
+    now = find_tenant(request).clock.now()
     has_url = flow.get_facts().has_callback_url
     body = _build_summary(flow, now) | {
         "clientData": flow.client_data,
@@ -207,7 +202,7 @@ async def read_flow(request: Request) -> Response:
 async def edit_flow(request: Request) -> Response:
     """Edit a flow as the person `by`: `clientData`, `displayName`, `state` or `runSeconds`."""
     environment, flow = _require_flow(request)
-    tenant, body = _get_tenant(request), await request.json()
+    tenant, body = find_tenant(request), await request.json()
     by = body.get("by", flow.owner)
     tenant.get_part(PowerPlatform).keep_flow_for_reads(environment, flow, tenant.clock.now())
     if "clientData" in body:
@@ -226,7 +221,7 @@ async def run_flow(request: Request) -> Response:
     environment, flow = _require_flow(request)
     if flow.state != SimulatedFlowState.STARTED:
         raise SimulatedPlatformError(409, "FlowIsOff", "The flow is not turned on.")
-    tenant = _get_tenant(request)
+    tenant = find_tenant(request)
     body = await request.json() if await request.body() else {}
     start = Start(cause=RunStartKind.MANUAL, by=body.get("by", "somebody"))
     run = start_run(tenant, environment, flow, start)

@@ -22,6 +22,7 @@ from local_cloud.tenant.core.tenant import Tenant
 from local_cloud.tenant.entra.directory import Directory
 from local_cloud.tenant.environments.access import (
     find_environment,
+    find_platform,
     find_tenant,
     find_visible_environments,
     require_bap_admin,
@@ -32,7 +33,7 @@ from local_cloud.tenant.environments.environment import (
     SimulatedConnection,
     SimulatedEnvironment,
 )
-from local_cloud.tenant.environments.power_platform import PowerPlatform, list_runtime_endpoints
+from local_cloud.tenant.environments.power_platform import list_runtime_endpoints
 
 #: Where apps' documents lie: the address carries a signature, and no token is taken.
 DOCUMENT_HOST = "pafeblobprodlocal.blob.core.windows.net"
@@ -97,7 +98,7 @@ async def list_connections(request: Request) -> Response:
     """
     caller = require_bap_admin(request)
     environment = _require_environment(request)
-    hidden = _get_platform(request).assumptions.connections_hidden_from_applications
+    hidden = find_platform(request).assumptions.connections_hidden_from_applications
     shown = [] if hidden and not caller.is_delegated else list(environment.connections.values())
     return _build_list_response(
         request, [_build_connection_body(request, environment, one) for one in shown]
@@ -109,7 +110,7 @@ async def get_connector(request: Request) -> Response:
     require_bap_admin(request)
     _require_environment(request)
     name = request.path_params["connector"]
-    is_basic = name in _get_platform(request).assumptions.connectors_without_oauth
+    is_basic = name in find_platform(request).assumptions.connectors_without_oauth
     parameters: dict[str, Any] = (
         {"username": {"type": "string"}, "password": {"type": "securestring"}}
         if is_basic
@@ -147,13 +148,9 @@ def _build_list_response(request: Request, items: list[dict[str, Any]]) -> Respo
     return JSONResponse({"value": chosen} | ({"nextLink": next_link} if next_link else {}))
 
 
-def _get_platform(request: Request) -> PowerPlatform:
-    return find_tenant(request).get_part(PowerPlatform)
-
-
 def _require_environment(request: Request) -> SimulatedEnvironment:
     name = request.path_params["environment"]
-    found = _get_platform(request).environments.get(name)
+    found = find_platform(request).environments.get(name)
     if found is None:
         raise _build_environment_error(name)
     return found
