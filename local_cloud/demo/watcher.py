@@ -56,15 +56,13 @@ class Watcher:
             )
         self.progress.environments = lines
 
-    def find_remediation(
-        self, start_source: str, environment: str, *, mode: str = "apply"
-    ) -> Json | None:
-        """Return an environment's newest remediation with this start source and mode, or None."""
+    def find_remediation(self, start_source: str, environment: str) -> Json | None:
+        """Return an environment's newest `apply` remediation with this start source, or None."""
         for detail in self.remediations:
             remediation = detail["remediation"]
             if (
                 remediation["start_source"] == start_source
-                and remediation["mode"] == mode
+                and remediation["mode"] == "apply"
                 and environment in remediation["environment_ids"]
             ):
                 return detail

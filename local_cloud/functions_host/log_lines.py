@@ -3,10 +3,8 @@
 import json
 import logging
 import os
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TextIO
 
 from azure_functions_runtime import invocation_id_cv
 
@@ -76,13 +74,13 @@ class JsonLines(logging.Formatter):
         return line
 
 
-def start_logging(level: int, running: Mapping[str, str], stream: TextIO = sys.stderr) -> None:
-    """Make the root logger write to `stream`: one JSON line for each record of `level` or above.
+def start_logging(level: int, running: Mapping[str, str]) -> None:
+    """Make the root logger write to stderr: one JSON line for each record of `level` or above.
 
     The loggers of the host's libraries write only warnings and errors, unless
     PYTHON_ENABLE_DEBUG_LOGGING is `1` or `true`.
     """
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler()
     handler.setFormatter(JsonLines(running))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     if os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING", "").lower() not in ("1", "true"):

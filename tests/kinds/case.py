@@ -117,11 +117,7 @@ def build_resource(resource_type: str, *names: str, properties: Json, **more: ob
 
 
 def build_resources_case(
-    name: str,
-    command: str,
-    build: Callable[[Sequence[str]], Sequence[Json]],
-    *,
-    takes_service_tags: bool = False,
+    name: str, command: str, build: Callable[[Sequence[str]], Sequence[Json]]
 ) -> FirewallCase:
     """Return the test data of a firewall kind whose resources are equal on the fakes and in the
     local tenant.
@@ -131,7 +127,7 @@ def build_resources_case(
         command=command,
         resources=lambda sources: {one["id"]: one for one in build(sources)},
         seed=lambda sources: {"resources": [*build(sources)]},
-        takes_service_tags=takes_service_tags,
+        takes_service_tags=False,
     )
 
 

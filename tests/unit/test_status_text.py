@@ -12,7 +12,6 @@ from cmkflow.terminal import Terminal
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SOON = (NOW + timedelta(minutes=30)).isoformat()
 LATER = (NOW + timedelta(days=6)).isoformat()
-HEALTH: dict[str, Any] = {}
 BLOCKED: dict[str, Any] = {
     "kind": "flows_blocked",
     "title": "7 flows blocked in Finance and operations of the northern region: owner",

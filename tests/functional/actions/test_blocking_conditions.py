@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.plan_item import PlannedAction
 from shared.errors import IssueNotFound
@@ -47,11 +47,7 @@ async def test_job_is_blocked_if_environment_becomes_read_only() -> None:
     scenario = Scenario()
     scenario.build.add_http_flow("Orders")
     await plan_and_run_until(scenario, "Orders", FlowJobState.COPIED)
-    await scenario.services.tables.environment_settings.upsert(
-        EnvironmentSettings(
-            environment_id=scenario.build.environment.id, approval_policy=ApprovalPolicy.READ_ONLY
-        )
-    )
+    await scenario.set_approval_policy(ApprovalPolicy.READ_ONLY)
     writes = len(scenario.world.writes)
 
     await scenario.run(timedelta(days=3))

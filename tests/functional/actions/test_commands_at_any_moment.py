@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.environment_states import EnvironmentJobState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import JobBlocked
@@ -183,10 +183,7 @@ async def test_approval_is_rejected_for_all_environments_if_one_is_read_only() -
     scenario = await build_two_plans()
     tables = scenario.services.tables
     for build in scenario.builders:
-        row = EnvironmentSettings(
-            environment_id=build.environment.id, approval_policy=ApprovalPolicy.READ_ONLY
-        )
-        await tables.environment_settings.upsert(row)
+        await scenario.set_approval_policy(ApprovalPolicy.READ_ONLY, build.environment.id)
         with pytest.raises(JobBlocked):
             await approve_shown(scenario.services, scenario.remediation.id)
         await scenario.opt_in_both(ApprovalPolicy.REQUIRED)

@@ -1,6 +1,6 @@
 from datetime import timedelta
 
-from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.flow_states import FlowJobState
 from tests.fakes import definition_builder as define
 from tests.fakes.builder import Builder
@@ -44,10 +44,7 @@ async def test_parent_with_same_child_id_in_another_environment_is_not_changed()
         "Parent", define.build_request_trigger("Button"), {"Run": call}, is_on=False
     )
     before = fake.client_data
-    own = EnvironmentSettings(
-        environment_id=neighbour.environment.id, approval_policy=ApprovalPolicy.AUTOMATIC
-    )
-    await scenario.services.tables.environment_settings.upsert(own)
+    await scenario.set_approval_policy(ApprovalPolicy.AUTOMATIC, neighbour.environment.id)
     scenario.build.apply_key()
 
     await scenario.start_remediation()

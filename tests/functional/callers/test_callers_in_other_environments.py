@@ -89,10 +89,7 @@ async def test_caller_is_not_changed_while_its_plan_awaits_approval() -> None:
     scenario, orders, shop = build_two_environments()
     before = shop.client_data
     await scenario.opt_in_both()
-    row = EnvironmentSettings(
-        environment_id=shop.environment_id, approval_policy=ApprovalPolicy.REQUIRED
-    )
-    await scenario.services.tables.environment_settings.upsert(row)
+    await scenario.set_approval_policy(ApprovalPolicy.REQUIRED, shop.environment_id)
 
     await scenario.start_remediation_of(scenario.build, scenario.other)
     await scenario.run(timedelta(days=3))

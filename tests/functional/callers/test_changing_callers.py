@@ -1,6 +1,6 @@
 from datetime import timedelta
 
-from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.ids import hash_key
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.leases import ResourceLease
@@ -116,10 +116,7 @@ async def test_caller_in_a_read_only_environment_is_a_manual_caller() -> None:
     await scenario.approve()
     blocked = await scenario.read_job("Orders")
     untouched = caller.client_data == before
-    row = EnvironmentSettings(
-        environment_id=other.environment.id, approval_policy=ApprovalPolicy.AUTOMATIC
-    )
-    await scenario.services.tables.environment_settings.upsert(row)
+    await scenario.set_approval_policy(ApprovalPolicy.AUTOMATIC, other.environment.id)
     await scenario.retry()
 
     assert (blocked.state, blocked.reason_code) == (FlowJobState.BLOCKED, "manual_caller")
@@ -136,18 +133,12 @@ async def test_rollback_does_not_write_a_caller_in_a_read_only_environment() -> 
     orders = scenario.build.add_http_flow("Orders")
     other = Builder(scenario.world, name="Other")
     caller = other.add_flow_caller(orders, name="Elsewhere")
-    row = EnvironmentSettings(
-        environment_id=other.environment.id, approval_policy=ApprovalPolicy.AUTOMATIC
-    )
-    await scenario.services.tables.environment_settings.upsert(row)
+    await scenario.set_approval_policy(ApprovalPolicy.AUTOMATIC, other.environment.id)
     before = caller.client_data
     await plan_remediation(scenario)
     await scenario.approve()
     moved = caller.client_data
-    row = EnvironmentSettings(
-        environment_id=other.environment.id, approval_policy=ApprovalPolicy.READ_ONLY
-    )
-    await scenario.services.tables.environment_settings.upsert(row)
+    await scenario.set_approval_policy(ApprovalPolicy.READ_ONLY, other.environment.id)
 
     await scenario.roll_back()
 

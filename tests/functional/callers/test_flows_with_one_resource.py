@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import InternalErrorRepeated, MustWait, PlatformError
 from shared.jobs.job_kinds import FLOW
@@ -262,8 +262,7 @@ async def test_batched_write_omits_a_flow_of_a_read_only_environment(
     late.allow_copies(there)
     await scenario.run(MINUTE)
     assert (await scenario.read_all_jobs())["There"].reason_code == Reason.BATCHING_CALLER_WRITES
-    row = EnvironmentSettings(environment_id=scenario.other.environment.id, approval_policy=mode)
-    await scenario.services.tables.environment_settings.upsert(row)
+    await scenario.set_approval_policy(mode, scenario.other.environment.id)
 
     late.allow_copies(here)
     await scenario.run(MINUTE)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.flow import FlowState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import PlatformError, ThrottledError
@@ -94,12 +94,8 @@ async def test_jobs_do_not_wait_for_a_blocked_job() -> None:
 
 
 async def exclude_flow(scenario: Scenario, flow: FakeFlow) -> None:
-    settings = EnvironmentSettings(
-        environment_id=scenario.build.environment.id,
-        approval_policy=ApprovalPolicy.REQUIRED,
-        excluded_flows=frozenset({flow.workflow_id}),
-    )
-    await scenario.services.tables.environment_settings.upsert(settings)
+    excluded = frozenset({flow.workflow_id})
+    await scenario.set_approval_policy(ApprovalPolicy.REQUIRED, excluded_flows=excluded)
 
 
 async def test_flow_excluded_while_it_waits_is_not_part_of_the_write() -> None:

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.deletion_states import DeletionState
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.jobs.run_archive import RunArchiveState
@@ -132,10 +132,7 @@ async def test_no_deletion_is_scheduled_if_one_of_the_flows_is_excluded() -> Non
 async def test_read_only_environment_rejects_and_blocks_deletions() -> None:
     scenario = await build_retired_scenario()
     await request_deletions(scenario)
-    settings = EnvironmentSettings(
-        environment_id=scenario.build.environment.id, approval_policy=ApprovalPolicy.READ_ONLY
-    )
-    await scenario.services.tables.environment_settings.upsert(settings)
+    await scenario.set_approval_policy(ApprovalPolicy.READ_ONLY)
 
     with pytest.raises(JobBlocked) as refusal:
         await request_deletions(scenario)

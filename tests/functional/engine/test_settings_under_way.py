@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.ports import StoreRow
 from shared.reason import Reason
@@ -59,11 +59,7 @@ async def test_read_only_environment_stops_an_invocation_within_seconds(
 
     async def create_and_take_back(*arguments: object) -> None:
         await create(*arguments)  # type: ignore[arg-type]  # whatever it was given
-        await scenario.services.tables.environment_settings.upsert(
-            EnvironmentSettings(
-                environment_id=environment, approval_policy=ApprovalPolicy.READ_ONLY
-            )
-        )
+        await scenario.set_approval_policy(ApprovalPolicy.READ_ONLY, environment)
         scenario.world.clock.advance(LATELY + SECOND)
 
     monkeypatch.setattr(scenario.fakes.ports.workflows, "create", create_and_take_back)

@@ -2,7 +2,7 @@ import json
 
 from functions.remediations_api import start_remediation
 from shared.bootstrap import provide
-from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.plans.remediation import Remediation, RemediationMode, StartSource
 from shared.use_cases.start_remediation import start_manual_remediation
 from tests.functional.cli.cli_app import serve_app
@@ -48,10 +48,7 @@ async def test_flow_without_dataverse_row_is_found_only_by_a_full_comparison() -
 async def test_daily_check_does_not_compare_all_flows() -> None:
     """A full list of flows needs much of the request budget."""
     scenario = _build_scenario()
-    settings = EnvironmentSettings(
-        environment_id=scenario.build.environment.id, approval_policy=ApprovalPolicy.READ_ONLY
-    )
-    await scenario.services.tables.environment_settings.upsert(settings)
+    await scenario.set_approval_policy(ApprovalPolicy.READ_ONLY)
     order = Remediation(
         created_at=scenario.services.now,
         mode=RemediationMode.ASSESS,

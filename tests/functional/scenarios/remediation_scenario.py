@@ -97,8 +97,16 @@ class Scenario:
         `mode`.
         """
         self.world.assumptions.change(PROFILES[self.profile])
+        await self.set_approval_policy(self.mode, **settings)
+
+    async def set_approval_policy(
+        self, policy: ApprovalPolicy, environment_id: str = "", **settings: Any
+    ) -> None:
+        """Store the settings of an environment, by default of the only one."""
         row = EnvironmentSettings(
-            environment_id=self.build.environment.id, approval_policy=self.mode, **settings
+            environment_id=environment_id or self.build.environment.id,
+            approval_policy=policy,
+            **settings,
         )
         await self.services.tables.environment_settings.upsert(row)
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from shared.domain.environment import ApprovalPolicy, EnvironmentSettings
+from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.flow_job import FlowJob
 from tests.fakes import definition_builder as define
 from tests.fakes.builder import Builder
@@ -34,8 +34,7 @@ class TwoEnvironments(Scenario):
 
     async def opt_in_both(self, mode: ApprovalPolicy = ApprovalPolicy.AUTOMATIC) -> None:
         for build in self.builders:
-            row = EnvironmentSettings(environment_id=build.environment.id, approval_policy=mode)
-            await self.services.tables.environment_settings.upsert(row)
+            await self.set_approval_policy(mode, build.environment.id)
 
     async def start_remediation_of(
         self, *builds: Builder, cause: str = "both", run: timedelta = timedelta(minutes=30)

@@ -1,7 +1,3 @@
-from collections.abc import AsyncIterator
-
-import pytest
-
 from local_cloud.tenant.core.requests import Budget
 from tests.local_cloud.tenant.azure_world import (
     ARM,
@@ -9,16 +5,9 @@ from tests.local_cloud.tenant.azure_world import (
     SUBSCRIPTION,
     VAULT_ID,
     AzureWorld,
-    serve_azure_world,
 )
 
 VAULTS = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.KeyVault/vaults"
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[AzureWorld]:
-    async with serve_azure_world() as served:
-        yield served
 
 
 async def test_a_call_without_api_version_is_refused(world: AzureWorld) -> None:

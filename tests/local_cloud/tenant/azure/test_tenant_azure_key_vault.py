@@ -17,16 +17,9 @@ from tests.local_cloud.tenant.azure_world import (
     VAULT_ID,
     AzureWorld,
     require_present,
-    serve_azure_world,
 )
 
 URL = "https://kv-cmk.vault.azure.net"
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[AzureWorld]:
-    async with serve_azure_world() as served:
-        yield served
 
 
 @pytest.fixture

@@ -15,14 +15,7 @@ from tests.local_cloud.tenant.azure_world import (
     VAULT_ID,
     AzureWorld,
     require_present,
-    serve_azure_world,
 )
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[AzureWorld]:
-    async with serve_azure_world() as served:
-        yield served
 
 
 @pytest.fixture

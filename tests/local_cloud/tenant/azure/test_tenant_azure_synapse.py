@@ -7,6 +7,7 @@ import pytest
 
 from local_cloud.tenant.environments.power_platform import PowerPlatform
 from local_cloud.tenant.seed.azure import seed_azure
+from tests.local_cloud.tenant.azure.test_tenant_azure_services import build_resource
 from tests.local_cloud.tenant.azure_world import (
     CALLER,
     GROUP_ID,
@@ -14,7 +15,6 @@ from tests.local_cloud.tenant.azure_world import (
     AzureWorld,
     serve_azure_world,
 )
-from tests.local_cloud.tenant.test_tenant_azure_services import build_resource
 
 WORKSPACE = f"{GROUP_ID}/providers/Microsoft.Synapse/workspaces/contoso"
 HOST = "https://contoso.dev.azuresynapse.net"

@@ -1,5 +1,4 @@
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from tests.local_cloud.tenant.azure_world import (
     SUBSCRIPTION,
     VAULT_ID,
     AzureWorld,
-    serve_azure_world,
 )
 
 NEW_ID = f"{GROUP_ID}/providers/Microsoft.PowerPlatform/enterprisePolicies/cmk-new"
@@ -31,12 +29,6 @@ BODY: dict[str, Any] = {
         }
     },
 }
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[AzureWorld]:
-    async with serve_azure_world() as served:
-        yield served
 
 
 def add_linked_environment(world: AzureWorld, policy_id: str) -> None:

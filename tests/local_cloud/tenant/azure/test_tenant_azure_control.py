@@ -1,22 +1,12 @@
 import json
-from collections.abc import AsyncIterator
 from typing import Any
-
-import pytest
 
 from tests.local_cloud.tenant.azure_world import (
     GROUP_OF_RULES_ID,
     POLICY_ID,
     SITE_ID,
     AzureWorld,
-    serve_azure_world,
 )
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[AzureWorld]:
-    async with serve_azure_world() as served:
-        yield served
 
 
 async def call_control_api(
