@@ -40,14 +40,14 @@ class ServiceModule(Protocol):
 
 
 def _build_service(
-    name: str, module: ServiceModule, *, query_refused: str = "InvalidQueryParameter"
+    name: str, module: ServiceModule, *, query_error: str = "InvalidQueryParameter"
 ) -> Service:
     return Service(
         name=name,
         hosts=module.HOSTS,
         routes=module.build_routes,
         options=module.OPTIONS,
-        query_refused=query_refused,
+        query_refused=query_error,
     )
 
 
@@ -63,7 +63,7 @@ SERVICES: tuple[Service, ...] = (
     _build_service("flow_service", flow_service),
     _build_service("power_platform_api", management_api),
     _build_service("power_apps", power_apps),
-    _build_service("dataverse", dataverse, query_refused="0x80060888"),
+    _build_service("dataverse", dataverse, query_error="0x80060888"),
     Service(
         name="triggers",
         hosts=trigger_endpoints.HOSTS,
@@ -71,7 +71,7 @@ SERVICES: tuple[Service, ...] = (
         options=None,
     ),
     _build_service("resource_manager", resource_manager),
-    _build_service("key_vault", key_vault, query_refused="BadParameter"),
+    _build_service("key_vault", key_vault, query_error="BadParameter"),
     _build_service("app_configuration", app_configuration),
     _build_service("synapse", synapse),
     *(one.service for one in list_external_services()),
