@@ -5,7 +5,7 @@ kind `app_setting`. See platform.md#logic-apps-standard.
 """
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import override
@@ -115,10 +115,8 @@ class LogicAppStandardCallers(SearchedCallers):
         workflows = await self._files.list_workflows(site.id)
         texts: dict[str, str] = {}
         for path in (*(f"{name}/workflow.json" for name in workflows), *_SHARED_FILES):
-            try:
+            with suppress(NotFound):
                 texts[path] = (await self._files.read(site.id, path)).text
-            except NotFound:
-                continue
         reason = ""
         if any(find_trigger_urls(text) for text in texts.values()):
             package = (await self._settings.read(site.id)).get(_PACKAGE, "")

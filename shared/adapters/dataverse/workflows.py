@@ -8,6 +8,7 @@ platform.md#dataverse-api, #impersonation, #conditional-writes.
 
 import re
 from collections.abc import AsyncIterator, Collection
+from contextlib import suppress
 from itertools import batched
 from typing import Literal
 
@@ -187,10 +188,8 @@ class DataverseWorkflows(DataverseAdapter, Workflows):
         call = ServiceRequest(
             method="DELETE", url=_format_row_path(workflow_id), headers={"If-Match": etag}
         )
-        try:
+        with suppress(NotFound):
             await self._dataverse.send(environment, call)
-        except NotFound:
-            return
 
 
 def _parse_summaries(
