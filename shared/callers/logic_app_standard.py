@@ -17,7 +17,7 @@ from shared.domain.permissions import RequiredPermissions
 from shared.domain.trigger_urls.trigger_url import find_trigger_urls
 from shared.errors import Conflict, NotFound, PlatformError, TransientError
 from shared.ports import AppSettings, ResourceReader, Site, SiteFiles
-from shared.read_only_locks import ReadOnlyLocks, read_read_only_locks
+from shared.read_only_locks import ReadOnlyLocks
 
 _SHARED_FILES = ("connections.json", "parameters.json")
 _PACKAGE = "WEBSITE_RUN_FROM_PACKAGE"
@@ -78,7 +78,11 @@ class LogicAppStandardCallers(SearchedCallers):
     ) -> AsyncGenerator[Caller]:
         listed = await unreadable.list_readable(self._settings.read_sites(), "logic apps")
         sites = [one for one in listed if one.is_workflow_app]
-        locks = await read_read_only_locks(self._resources) if sites else ReadOnlyLocks({})
+        locks = (
+            await unreadable.read_locks(self._resources, "read-only locks")
+            if sites
+            else ReadOnlyLocks({})
+        )
         readings = unreadable.read_readable_places(
             sites, lambda site: site.id, self._read_site, lambda site: f"logic app {site.name}"
         )

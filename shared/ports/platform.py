@@ -76,7 +76,7 @@ class AssessmentPorts:
 class PlatformPorts(StepPorts, AssessmentPorts):
     """All ports for Power Platform and Azure.
 
-    `bootstrap` provides adapters, and tests provide fakes.
+    `bootstrap` provides adapters, and tests provide their own implementations.
     """
 
     environment_variables: EnvironmentVariables

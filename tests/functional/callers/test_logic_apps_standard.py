@@ -11,6 +11,7 @@ from shared.domain.environment import ApprovalPolicy
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import Conflict, JobBlocked, PlatformError
 from shared.ports import SiteFile
+from tests.fakes.resource_reader import FakeResourceReader
 from tests.fakes.site_files import FakeSiteFiles
 from tests.functional.callers.called_tenant import Tenant
 from tests.functional.scenarios.remediation_scenario import Scenario
@@ -117,6 +118,27 @@ async def test_app_whose_files_cannot_be_read_is_reported(
         _ = [caller async for caller in tenant.kinds[KIND].find([], search)]
 
     assert search.unreadable == ["logic app hub (AuthorizationFailed)"]
+
+
+async def test_callers_are_found_although_the_locks_cannot_be_read(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def reject(*_: object) -> None:
+        raise PlatformError("no", code="AuthorizationFailed", status=403)
+
+    tenant.builder.add_workflow_file_caller(tenant.original)
+    monkeypatch.setattr(FakeResourceReader, "list", reject)
+    search, found = CallerSearchPosition(), list[Caller]()
+
+    async def collect_callers() -> None:
+        async for caller in tenant.kinds[KIND].find([], search):
+            found.append(caller)
+
+    with pytest.raises(JobBlocked):
+        await collect_callers()
+
+    assert len(found) == 1
+    assert "read-only locks" in " ".join(search.unreadable)
 
 
 class RestartingFiles:
