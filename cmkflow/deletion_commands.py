@@ -113,7 +113,7 @@ def schedule_deletions(
     moment = _parse_date(day)
     call = ApiCall(method="GET", path=("remediations", remediation, "deletions"))
     shown = remove_line_breaks(api.send(call))
-    chosen = _select_originals(shown, flows)
+    chosen = _select_originals(shown, flows, remediation)
     _require_allowed_date(chosen, moment)
     if not yes:
         replaced = [one for one in shown["items"] if _is_scheduled(one)]
@@ -177,7 +177,7 @@ def _require_allowed_date(originals: Sequence[Any], moment: datetime) -> None:
         raise ApiError("\n".join([text, *lines]), ExitCode.USAGE_ERROR)
 
 
-def _select_originals(shown: Any, flows: list[str] | None) -> list[Any]:
+def _select_originals(shown: Any, flows: list[str] | None, remediation: str) -> list[Any]:
     deletable = shown["deletable_originals"]
     if not flows:
         if not deletable:
@@ -188,7 +188,7 @@ def _select_originals(shown: Any, flows: list[str] | None) -> list[Any]:
     named = {name for one in chosen for name in (one["original_id"], one["flow_name"].lower())}
     if missing := sorted(wanted - named):
         raise ApiError(
-            f"Not retired, or deleted already: {', '.join(missing)}. List them: cmkflow "
-            "deletion list."
+            f"Not retired, or deleted already: {', '.join(missing)}. List the originals that can "
+            f"be deleted: cmkflow deletion list {remediation}."
         )
     return chosen

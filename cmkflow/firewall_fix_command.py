@@ -65,7 +65,9 @@ def fix_firewalls(
         FixLanguage, typer.Option("--language", help="Language of the fix.")
     ] = FixLanguage.AZURE_CLI,
     apply: Annotated[bool, typer.Option("--apply", help="Apply the fix.")] = False,
-    revert: Annotated[bool, typer.Option("--revert", help="Revert a fix of the app.")] = False,
+    revert: Annotated[
+        bool, typer.Option("--revert", help="Revert a fix that the app applied.")
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Revert it even if flows need it.")
     ] = False,

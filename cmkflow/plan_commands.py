@@ -12,10 +12,10 @@ from cmkflow.api_command import Shown, api_command
 from cmkflow.flow_owners import OfOwner
 from cmkflow.named_files import parse_file_name, write_file
 from cmkflow.names import FLOWS_OF_PLANS, InEnvironment, RemediationId
-from cmkflow.paragraphs import format_names, format_number
+from cmkflow.paragraphs import format_number
 from cmkflow.plan_text import format_approval, format_plan
 from cmkflow.remediation_commands import Yes
-from cmkflow.remediation_tables import format_count_sentence
+from cmkflow.remediation_tables import format_count_sentence, format_kill_switch_warning
 from cmkflow.signed_in_name import Name
 from cmkflow.terminal import Terminal, confirm, echo, remove_line_breaks
 from shared.domain.environment import UrlSecretUse
@@ -136,9 +136,7 @@ def _format_next_commands(answer: Any, remediation: str) -> list[str]:
 def _format_approval_result(answer: Any) -> Text:
     lines = [format_count_sentence(answer["flow_count"], "plan", "approved")]
     if answer["kill_switch_on"]:
-        flow_names = format_names(answer["flow_names"], 5)
-        text = f"The kill switch is on. The app writes nothing in {flow_names} until it is off."
-        lines.append(Text(text, style="bold red"))
+        lines.append(format_kill_switch_warning(answer["flow_names"]))
     return Text("\n").join(lines)
 
 

@@ -18,10 +18,10 @@ from cmkflow.names import (
     RemediationId,
     build_name_completion,
 )
-from cmkflow.paragraphs import format_names
 from cmkflow.remediation_tables import (
     build_remediation_table,
     format_count_sentence,
+    format_kill_switch_warning,
     format_unreadable_rows,
 )
 from cmkflow.remediation_text import format_remediation
@@ -65,9 +65,7 @@ def _format_action_result(answer: Any, done: str) -> RenderableType:
         *format_unreadable_rows(answer),
     ]
     if answer["flow_count"] and answer["kill_switch_on"]:
-        flow_names = format_names(answer["flow_names"], 5)
-        text = f"The kill switch is on. The app writes nothing in {flow_names} until it is off"
-        lines.append(Text(f"{text} (cmkflow kill-switch off).", style="bold red"))
+        lines.append(format_kill_switch_warning(answer["flow_names"]))
     lines += [
         Text(
             f"{replay['display_name']} will process the events since {replay['off_since']} a "

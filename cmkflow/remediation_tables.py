@@ -1,19 +1,28 @@
 """Format lists of remediations, and the results of actions."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cmkflow.listing import Column, Kind, Listing
-from cmkflow.paragraphs import Paragraph
+from cmkflow.paragraphs import Paragraph, format_names
 from cmkflow.timestamps import format_minute
 from shared.domain.plans.display_text import format_remediation_state
 
 #: At the end of the key of a start without a key.
 _GENERATED_ID = re.compile(r" [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+
+
+def format_kill_switch_warning(names: Sequence[str]) -> Text:
+    """Return the warning after an action on flows or environments while the kill switch is on."""
+    text = (
+        "The kill switch is on. Until it is off (cmkflow kill-switch off), the app does not change "
+        f"{format_names(names, 5)}, except to turn on a flow that a cutover left off."
+    )
+    return Text(text, style="bold red")
 
 
 def format_count_sentence(number: int, noun: str, participle: str) -> Text:

@@ -38,7 +38,8 @@ def format_archive_and_deletion_lines(answer: Any) -> Iterable[RenderableType]:
     definitions = sum(bool(job["archive_name"]) for job in answer["flow_jobs"])
     yield Text(
         f"Archived: {format_number(definitions, 'definition')}, "
-        f"run summaries of {format_number(archived, 'original')} (details: cmkflow deletion list)."
+        f"run summaries of {format_number(archived, 'original')} "
+        f"(details: cmkflow deletion list {answer['remediation']['id']})."
     )
     yield from (Text(format_support_window(one)) for one in answer["support_windows"])
     counts = Counter(one["state"] for one in answer["deletions"])

@@ -163,7 +163,7 @@ async def _store_record(place: StatePlace, record: Record) -> None:
         case {"file": str(name)}:
             await place.archive.put(name, record.body)
             if await place.archive.get(name) != record.body:
-                raise InvalidInput(f"The archive has another file {name}.")
+                raise InvalidInput(f"The archive already contains a different file named {name}.")
         case {"table": str(table)} if table != SCHEMA:
             partitions: dict[str, list[StoreRow]] = {}
             for row in parse_rows(record):

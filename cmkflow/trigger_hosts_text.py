@@ -25,7 +25,7 @@ def _format_host_lines(hosts: Any) -> Iterator[str]:
     yield ""
     domains = sorted({f"*.{host['host'].partition('.environment.')[2]}" for host in hosts})
     yield f"The addresses of these hosts change: allow the names, or {', '.join(domains)}."
-    yield "Keep the existing entries: after a rollback, callers use these hosts again."
+    yield "Keep the existing entries: after a rollback, callers use the old hosts again."
     yield ""
     yield "Flows and known callers:"
     for host in hosts:

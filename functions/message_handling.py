@@ -8,6 +8,7 @@ queue |
 | `ServiceUnavailable` | the same, but for up to three days |
 | `MustWait`, `ThrottledError`, `ServiceOutage` | completed; a copy is sent for the time that the
 error names |
+| `PlatformMigrationInProgress` | completed; a copy is sent, due after the poll interval |
 | any other `CmkflowError` | completed; moved to the poison queue with the error's text |
 | any other exception | abandoned; the broker sends it again, at most ten times |
 

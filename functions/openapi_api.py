@@ -21,7 +21,7 @@ async def show_openapi(_call: ApiRequest[NoQuery, NoBody]) -> func.HttpResponse:
 
     settings = services().settings
     schemes = {
-        SIGN_IN: settings.has_platform_sign_in,
+        SIGN_IN: settings.has_app_service_authentication,
         FUNCTION_KEY: bool(settings.function_key_roles),
     }
     document = build_openapi_document(frozenset(name for name, counts in schemes.items() if counts))

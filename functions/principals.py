@@ -52,9 +52,9 @@ async def identify_principal(
         raise NotSignedIn(
             "The function key is not valid for this app.",
             fix="List the keys: az functionapp keys list. Or sign in: cmkflow login.",
-            can_sign_in=settings.has_platform_sign_in,
+            can_sign_in=settings.has_app_service_authentication,
         )
-    if settings.has_platform_sign_in:
+    if settings.has_app_service_authentication:
         raise _build_not_signed_in_error(can_sign_in=True)
     if settings.function_key_roles:
         raise NotSignedIn(
@@ -74,7 +74,7 @@ def find_signed_in_principal(req: func.HttpRequest, settings: SignInSettings) ->
 
     Raises `NotSignedIn` if the header with the principal cannot be read.
     """
-    encoded = req.headers.get(PRINCIPAL) if settings.has_platform_sign_in else None
+    encoded = req.headers.get(PRINCIPAL) if settings.has_app_service_authentication else None
     return _parse_signed_in_principal(encoded) if encoded else None
 
 

@@ -25,7 +25,7 @@ async def show_sign_in_configuration(
 ) -> SignInConfigurationResponse:
     """Return how programs sign in to this app. Needs no sign-in, and contains no secret."""
     settings = services().settings
-    client_id = settings.sign_in_client_id if settings.has_platform_sign_in else ""
+    client_id = settings.sign_in_client_id if settings.has_app_service_authentication else ""
     return SignInConfigurationResponse(
         tenant_id=settings.tenant_id,
         client_id=client_id,

@@ -3,8 +3,8 @@
 CmkflowError
 ├── TransientError       retried with back-off, up to a limit
 │   ├── ThrottledError       the platform or the app's own budget allows no request now
-│   ├── TokenRejected        the service rejected the access token, and also a new one
 │   ├── RefusedForNow        the platform rejected a request that it may accept later
+│   │   └── TokenRejected        the service rejected the access token, and also a new one
 │   └── ServiceUnavailable   no response, or a 5xx response
 │       ├── EnvironmentDisabled  the platform rejects all requests for the environment
 │       └── ServiceOutage        the whole service: the job waits without limit

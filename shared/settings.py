@@ -91,7 +91,7 @@ class SignInSettings(BaseSettings):
         return {name: one for name, one in (values | texts).items() if one != ""}
 
     @property
-    def has_platform_sign_in(self) -> bool:
+    def has_app_service_authentication(self) -> bool:
         """Return whether App Service authenticates users and programs. If not, its headers are not
         trusted.
         """

@@ -76,7 +76,7 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
                     "Excluded flows",
                     [
                         "The app never changes or deletes an excluded flow.",
-                        "Flows that have started continue.",
+                        "If the migration of an excluded flow has started, it continues.",
                     ],
                 )
             ],

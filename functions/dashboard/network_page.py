@@ -69,7 +69,7 @@ class FirewallRow:
     firewall: IncompleteFirewall
     look: str
     words: str
-    #: How many address ranges it misses.
+    #: How many address ranges it lacks.
     ranges: str
     #: Each environment that it concerns, with the URL of the fix.
     places: tuple[tuple[ConcernedEnvironment, str], ...]
@@ -141,8 +141,8 @@ def _build_headline(view: PageContext, status: NetworkStatus) -> Headline:
         lead = f"Fix {what} or ignore it, then retry its flows."
         return Headline(look="person", text=text, lead=lead)
     if incomplete := kinds.count(FirewallStatus.INCOMPLETE):
-        misses = "misses" if incomplete == 1 else "miss"
-        text = f"{format_count(incomplete, 'firewall')} {misses} address ranges, no flow is blocked"
+        lack = "lacks" if incomplete == 1 else "lack"
+        text = f"{format_count(incomplete, 'firewall')} {lack} address ranges; no flow is blocked"
         return Headline(look="wait", text=text, lead=lead)
     if age := _find_age_of_outdated_tag_list(view, status):
         text = f"Microsoft's list was last read {format_span(age)} ago"

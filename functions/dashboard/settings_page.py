@@ -98,7 +98,7 @@ def _list_deployment_facts(found: Configuration, settings: Settings) -> list[tup
 
 
 def _describe_sign_in(settings: Settings) -> str:
-    ways = ["App Service authentication"] if settings.has_platform_sign_in else []
+    ways = ["App Service authentication"] if settings.has_app_service_authentication else []
     if roles := settings.function_key_roles:
         ways.append(f"function keys ({', '.join(roles)})")
     return " and ".join(ways) or "none"

@@ -131,7 +131,7 @@ class ResultCollector:
         return lost
 
     async def count_changed_callers(self, jobs: dict[tuple[str, str], Json]) -> Counter[str]:
-        """Count the flows and environment variables whose trigger URLs have changed.
+        """Count the flows that call other trigger URLs than before, and the changed variables.
 
         Flows with a flow job, and variables that only they use, are not counted.
         """

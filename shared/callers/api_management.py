@@ -119,7 +119,7 @@ class ApiManagementCallers(SearchedCallers):
                         yield caller
 
     async def read(self, caller: Caller) -> CallerContent:
-        return await self._find_places(caller).read(caller.address)
+        return await self._get_places_of_kind(caller).read(caller.address)
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
         now = await self.read(caller)
@@ -127,7 +127,7 @@ class ApiManagementCallers(SearchedCallers):
             return
         if value.etag not in {"", now.etag}:
             raise Conflict(f"The {caller.label} was changed")
-        await self._find_places(caller).write(caller.address, now, value)
+        await self._get_places_of_kind(caller).write(caller.address, now, value)
 
     async def find_secret_obstacles(self, secrets: Mapping[str, str]) -> Mapping[str, str]:
         """Return, by address, why a service may be unable to read its secret.
@@ -163,7 +163,7 @@ class ApiManagementCallers(SearchedCallers):
                 found[address] = status
         return found
 
-    def _find_places(self, caller: Caller) -> Places:
+    def _get_places_of_kind(self, caller: Caller) -> Places:
         return self._places[caller.address.split("/")[-2]]
 
     async def _list_parents(

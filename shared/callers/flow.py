@@ -76,18 +76,18 @@ class FlowCallers(SearchedCallers):
                 )
 
     async def read(self, caller: Caller) -> CallerContent:
-        environment, workflow_id = await self._read_environment_and_id(caller)
+        environment, workflow_id = await self._read_environment_and_workflow_id(caller)
         workflow = await self._workflows.get(environment, workflow_id)
         return CallerContent(
             text=workflow.client_data, etag=workflow.etag, owner_id=workflow.owner_id
         )
 
     async def write(self, caller: Caller, value: CallerContent) -> None:
-        environment, workflow_id = await self._read_environment_and_id(caller)
+        environment, workflow_id = await self._read_environment_and_workflow_id(caller)
         change = WorkflowUpdate(client_data=value.text, on_behalf_of=value.on_behalf_of)
         await self._workflows.update(environment, workflow_id, change, etag=value.etag)
 
-    async def _read_environment_and_id(self, caller: Caller) -> tuple[Environment, str]:
+    async def _read_environment_and_workflow_id(self, caller: Caller) -> tuple[Environment, str]:
         environment_id, _, workflow_id = caller.address.partition("/")
         return await self._environments.get_cached(environment_id), workflow_id
 

@@ -113,7 +113,7 @@ async def approve_plans(
         plans = _select_plans_by_version(waiting, left)
         for plan in plans:
             await _require_approvable_plan(services, plan.job)
-        _require_known_flows(plans, approval)
+        _require_valid_flow_selection(plans, approval)
         try:
             for plan in plans:
                 approved_jobs[plan.version] = await _approve_one_plan(services, plan, approval)
@@ -196,7 +196,7 @@ async def _with_excluded_workflow_ids(
     return replace(approval, excluded_flow_ids=tuple(ids))
 
 
-def _require_known_flows(plans: Sequence[AwaitingPlan], approval: ApprovalInput) -> None:
+def _require_valid_flow_selection(plans: Sequence[AwaitingPlan], approval: ApprovalInput) -> None:
     open_items = [item for plan in plans for item in plan.awaiting_items]
     known = frozenset(item.workflow_id for item in open_items)
     unknown = [flow for flow in approval.included_flow_ids or () if flow not in known]

@@ -80,8 +80,8 @@ async def record_result(
 async def record_rejection(services: Services, entry: AuditEntry) -> None:
     """Record that a principal was rejected, once for each principal, route and hour.
 
-    The limit keeps a principal without a role from filling the store. An error of the app is only
-    logged.
+    The limit keeps a principal without a role from filling the store. If the entry cannot
+    be stored, logs the error and raises nothing.
     """
     name = f"{entry.who_id}/{entry.operation}/{entry.recorded_at:%Y-%m-%dT%H}"
     rejection = replace(entry, id=str(uuid5(NAMESPACE, f"refusal/{name}")), is_rejection=True)

@@ -161,10 +161,10 @@ def check_settings(services: Services) -> list[Finding]:
         text = "CMK_CLIENT_ID is empty, so the app uses the system-assigned identity."
         fix = "Deploy again (azd up), which sets it to the identity that has the roles."
         found.append(warning("settings", text, fix))
-    if settings.has_platform_sign_in and not settings.sign_in_client_id:
+    if settings.has_app_service_authentication and not settings.sign_in_client_id:
         text = "CMK_SIGN_IN_CLIENT_ID is empty, so cmkflow login does not find the registration."
         found.append(warning("sign_in", text, "Deploy again (azd up), which sets it."))
-    if settings.has_platform_sign_in:
+    if settings.has_app_service_authentication:
         found.append(passed("sign_in", "App Service authentication is on."))
     else:
         text = "App Service authentication is off, so names of requesters are not verified."

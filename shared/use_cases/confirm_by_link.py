@@ -12,7 +12,7 @@ from shared.domain.callers.confirmation_link import (
     verify_link_token,
 )
 from shared.domain.callers.declared_caller import DECLARED_CALLER, CalledFlow, DeclaredCaller
-from shared.domain.jobs.called_sides import choose_side_to_leave
+from shared.domain.jobs.called_sides import get_ids_that_callers_stop_calling
 from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import AlreadyExists, LinkRejected, UnreadableRow
 from shared.services import Services
@@ -42,7 +42,7 @@ class LinkedFlow:
     @property
     def is_confirmed(self) -> bool:
         """Return whether the caller no longer calls the flow that it must stop calling."""
-        return not choose_side_to_leave(self.job).matches(self.flow)
+        return not get_ids_that_callers_stop_calling(self.job).matches(self.flow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,11 @@ from shared.domain.callers.declared_caller import (
     build_declared_caller_id,
     build_secret_callers,
 )
-from shared.domain.jobs.called_sides import choose_side_to_leave, get_copy_ids, get_original_ids
+from shared.domain.jobs.called_sides import (
+    get_copy_ids,
+    get_ids_that_callers_stop_calling,
+    get_original_ids,
+)
 from shared.domain.jobs.flow_job import FlowJob
 from shared.errors import DeclaredCallerNotFound, FlowNotFound, JobBlocked, NotFound
 from shared.reason import Reason
@@ -26,7 +30,7 @@ from shared.use_cases.name_flows import select_flows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """A declared caller after the confirmation of one flow that it calls."""
+    """The result of confirming that a declared caller calls the other side of a flow."""
 
     caller: DeclaredCaller
     #: Name of the flow, and whether the caller now calls its copy; False: the original.
@@ -46,7 +50,9 @@ async def confirm_caller(services: Services, name: str, flow: str, *, by: str) -
     called = kept.item.flows
     jobs = {job.id: job for one in called for job in await read_jobs_of_called_flow(services, one)}
     where = f"{kept.item.name} with a verified copy"
-    open_jobs = [job for job in jobs.values() if choose_side_to_leave(job).is_called(called)]
+    open_jobs = [
+        job for job in jobs.values() if get_ids_that_callers_stop_calling(job).is_called(called)
+    ]
     try:
         job = select_flows(open_jobs, [flow], where)[0]
     except FlowNotFound:
@@ -68,7 +74,7 @@ async def confirm_caller_of_job(
             caller,
             flows=tuple(
                 _with_confirmation(one, job, services, by)
-                if choose_side_to_leave(job).matches(one)
+                if get_ids_that_callers_stop_calling(job).matches(one)
                 else one
                 for one in caller.flows
             ),

@@ -66,12 +66,12 @@ async def _poll_environment(services: Services, environment: Environment) -> int
         await table.upsert(record)
         await _send_link_event(services, record)
         changed += 1
-    elif previous and previous != (seen := _with_current_name(services, environment, previous)):
+    elif previous and previous != (seen := _with_current_facts(services, environment, previous)):
         await table.upsert(seen)
     return changed
 
 
-def _with_current_name(
+def _with_current_facts(
     services: Services, environment: Environment, previous: PolicyLinkRecord
 ) -> PolicyLinkRecord:
     return replace(

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain.callers.declared_caller import DECLARED_CALLER, CalledFlow, DeclaredCaller
-from shared.domain.jobs.called_sides import choose_side_to_leave, get_copy_ids, get_original_ids
+from shared.domain.jobs.called_sides import (
+    get_copy_ids,
+    get_ids_that_callers_stop_calling,
+    get_original_ids,
+)
 from shared.domain.jobs.flow_job import FlowJob
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.errors import UnreadableRow
@@ -99,7 +103,7 @@ def _build_called_flow_view(
         if get_original_ids(job).matches(flow) or get_copy_ids(job).matches(flow)
     ]
     # A copy may itself be replaced, so a caller that is to leave a flow comes first.
-    left = [job for job in found if choose_side_to_leave(job).matches(flow)]
+    left = [job for job in found if get_ids_that_callers_stop_calling(job).matches(flow)]
     job = next(iter(left or found), None)
     state = CalledFlowState.UNCHANGED
     if left:

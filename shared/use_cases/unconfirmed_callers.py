@@ -13,7 +13,7 @@ from shared.domain.callers.declared_caller import (
     DeclaredCaller,
     describe_place_of_new_url,
 )
-from shared.domain.jobs.called_sides import choose_side_to_leave
+from shared.domain.jobs.called_sides import get_ids_that_callers_stop_calling
 from shared.domain.jobs.flow_job import FlowJob, RollbackStage
 from shared.domain.jobs.flow_states import FlowJobState
 from shared.domain.plans.pending_actions import (
@@ -55,7 +55,7 @@ async def find_unconfirmed_callers(
         groups: dict[tuple[str, str], dict[str, tuple[FlowJob, CalledFlow]]] = defaultdict(dict)
         for job in jobs:
             for flow in caller.flows:
-                if choose_side_to_leave(job).matches(flow):
+                if get_ids_that_callers_stop_calling(job).matches(flow):
                     groups[job.environment_id, job.remediation_id][job.id] = (job, flow)
         for (environment_id, _), group in groups.items():
             pairs = sorted(group.values(), key=lambda pair: pair[0].display_name)

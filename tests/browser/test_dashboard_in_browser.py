@@ -29,7 +29,7 @@ ACCOUNT = "admin@contoso.example"
 
 
 class Outside:
-    """Makes the changes for which the dashboard has no page."""
+    """Does what people do outside the dashboard."""
 
     def __init__(self, session: aiohttp.ClientSession, text: str) -> None:
         exports = dict(re.findall(r"export (\w+)=(\S+)", text))

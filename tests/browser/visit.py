@@ -81,7 +81,9 @@ class Visit:
         return await reply.json()
 
     async def check(self) -> None:
-        """Fail if the page is not accessible, is wider than the screen, or contains a signature."""
+        """Fail if the page is not accessible, is wider than the screen, or contains the signature
+        of a trigger URL.
+        """
         found = await self.page.evaluate(f"{self.axe}; axe.run()")
         wrong = [(one["id"], one["help"], _list_places(one)) for one in found["violations"]]
         assert not wrong, (self.page.url, wrong)

@@ -6,12 +6,12 @@ import asyncio
 import json
 import re
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from local_cloud.demo.report import Report, write_reports
+from local_cloud.demo import command
+from local_cloud.demo.flow_results import DemoResult
 from local_cloud.demo.run import DemoOptions, DemoRun
 from tests.e2e.log_reader import LogReader
 
@@ -29,40 +29,38 @@ KILLS = (
 )
 
 
-async def kill_app_at(demo: DemoRun, scenario: asyncio.Task[object]) -> int:
-    """Kill and start the app as `KILLS` says, until the scenario ends. Return the kills."""
-    counts, kills = Counter[str](), 0
-    log = LogReader(demo.stack.locate_log("app"))
-    for text, times in KILLS:
-        while not scenario.done() and counts[text] < times:
-            await asyncio.sleep(0.02)
-            for line in log.read_new_lines():
-                counts.update(text for text, _ in KILLS if text in line)
-        if not scenario.done():
-            await demo.stack.kill_app()
-            kills += 1
-            await demo.stack.start_app()
-    return kills
+class InterruptedDemo(DemoRun):
+    """A demo during which the app is killed and started again as `KILLS` says."""
+
+    kills = 0
+
+    async def play(self) -> DemoResult:
+        scenario = asyncio.create_task(super().play())
+        counts, log = Counter[str](), LogReader(self.stack.locate_log("app"))
+        for text, times in KILLS:
+            while not scenario.done() and counts[text] < times:
+                await asyncio.sleep(0.02)
+                for line in log.read_new_lines():
+                    counts.update(text for text, _ in KILLS if text in line)
+            if not scenario.done():
+                await self.stack.kill_app()
+                InterruptedDemo.kills += 1
+                await self.stack.start_app()
+        return await scenario
 
 
 @pytest.mark.e2e
 @pytest.mark.timeout(900)
-async def test_demo_loses_no_call_and_reports_each_end_state(tmp_path: Path) -> None:
+async def test_demo_loses_no_call_and_reports_each_end_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "demo"
-    async with DemoRun(DemoOptions(folder=folder)) as demo:
-        scenario = asyncio.create_task(demo.play())
-        kills = await kill_app_at(demo, scenario)
-        report = Report(
-            outcome=await scenario,
-            account=demo.traffic.account,
-            meter=demo.meter,
-            seconds=demo.watcher.progress.seconds,
-            notes=demo.watcher.progress.notes,
-            ended_at=datetime.now(UTC),
-        )
-    await asyncio.to_thread(write_reports, report, folder)
+    monkeypatch.setattr(command, "DemoRun", InterruptedDemo)
 
-    assert kills == len(KILLS)
+    code = await command.play_demo(DemoOptions(folder=folder))
+
+    assert code == 0
+    assert InterruptedDemo.kills == len(KILLS)
     document = json.loads((folder / "report.json").read_text())
     assert document["failures"] == []
     assert document["succeeded"]

@@ -98,4 +98,4 @@ def test_sign_in_is_known_despite_another_wrong_setting(monkeypatch: pytest.Monk
     monkeypatch.setenv("CMK_FUNCTION_KEY_ROLES", "everybody")
     monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "True")
 
-    assert SignInSettings().has_platform_sign_in
+    assert SignInSettings().has_app_service_authentication

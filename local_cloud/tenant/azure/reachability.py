@@ -3,8 +3,8 @@
 A flow calls from the ranges of a service tag in its region: `LogicApps` on Microsoft's key, and
 `PowerPlatformPlex` on the customer's key (platform.md#plex-tag). In front of the host, there may be
 a network security group, an Azure Firewall, the access restrictions of an App Service site, an
-address list of another service, an `ip-filter` of API Management, or a firewall of a provider. One
-denied range is enough to deny the call, because the range of a call cannot be predicted.
+address list of another service, an `ip-filter` of API Management, or the firewall of a database.
+One denied range is enough to deny the call, because the range of a call cannot be predicted.
 """
 
 from collections.abc import Iterable, Iterator

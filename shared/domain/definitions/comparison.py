@@ -40,10 +40,7 @@ def is_same_definition(a: str, b: str) -> bool:
 
 @lru_cache(maxsize=64)  # an invocation reads the same few texts several times
 def hash_definition(text: str) -> str:
-    """Return a hash that is equal for two texts exactly if they describe the same flow.
-
-    See `is_same_definition`.
-    """
+    """Return a hash that two texts share if and only if `is_same_definition` holds for them."""
     return DefinitionText(text).digest()
 
 

@@ -37,7 +37,7 @@ def get_copy_ids(job: FlowJob) -> FlowIds:
     return FlowIds(job.environment_id, job.copy.ids, job.copy.url_id)
 
 
-def choose_side_to_leave(job: FlowJob) -> FlowIds:
+def get_ids_that_callers_stop_calling(job: FlowJob) -> FlowIds:
     """Return the ids of the flow that callers must stop calling.
 
     This is the original, or in a rollback the copy.

@@ -186,7 +186,7 @@ def select_reported_flows(
     return {flow.identity: flow for part in pages for flow in part.reported}
 
 
-def select_known_flows(parts: Iterable[DiscoveryPage]) -> dict[str, WorkflowSummary]:
+def select_dataverse_flows(parts: Iterable[DiscoveryPage]) -> dict[str, WorkflowSummary]:
     """Return the flows in Dataverse by id.
 
     A later page replaces what an earlier page has of a flow.
@@ -206,7 +206,7 @@ def combine_pages(parts: Sequence[DiscoveryPage]) -> DiscoveryResult:
     """
     alone = list_whole_pages(parts, DiscoverySource.SINGLE_FLOW)
     known, reported = (
-        select_known_flows(parts),
+        select_dataverse_flows(parts),
         select_reported_flows(parts, DiscoverySource.MICROSOFT_KEY_LIST),
     )
     children: dict[str, frozenset[str]] = {}

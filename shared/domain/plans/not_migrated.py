@@ -19,7 +19,7 @@ def count_flows_not_included(mode: RemediationMode, items: Iterable[PlanItem]) -
 
 
 def describe_retired_originals(number: int) -> tuple[str, ...]:
-    """Return a finding that counts retired originals, which a plan does not list, or none."""
+    """Return a finding that counts the retired originals, if there are any: a plan omits them."""
     if not number:
         return ()
     flows = "1 retired original is" if number == 1 else f"{number} retired originals are"

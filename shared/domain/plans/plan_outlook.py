@@ -82,10 +82,11 @@ def _find_paused_flows(
     stopped: Mapping[str, Outlook],
     paused_by_person: Collection[str],
 ) -> dict[str, tuple[Outlook, str]]:
-    """Return the outlook of each flow that pauses, and the flow that it waits for.
+    """Return the outlook of each flow that pauses, and the flow that it waits for, or "".
 
-    `stopped` are flows whose copies cannot be verified before a person acts. A parent is copied
-    after its children are verified, and a child is retired after its parents.
+    A flow that is `stopped`, because a person must act before its copy is verified, pauses its
+    parents, which are copied later. A flow that pauses also pauses its children, which are retired
+    later. `paused_by_person` are flows with a caller that a person changes.
     """
     if not stopped and not paused_by_person:
         return {}

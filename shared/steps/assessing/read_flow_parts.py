@@ -1,7 +1,7 @@
-"""Read every cloud flow of an environment for an assessment that runs in the background.
+"""Read the cloud flows of an environment for an assessment that runs in the background.
 
-Reads the same as `read_flow_facts.py`, but stores each page before it requests the next one, so
-that after a crash or a used-up budget, only one page is read again.
+Stores each page before it requests the next one, so that after a crash or a used-up budget, only
+one page is read again.
 """
 
 from collections.abc import Awaitable, Sequence

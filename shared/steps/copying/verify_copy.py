@@ -40,7 +40,7 @@ async def verify_copy(work: StepContext) -> FlowJob:
             reads.create_task(share.is_known_to_be_shared())
     await _store_url_ids(work)
     await _require_customer_managed_key(work)
-    await _require_open_firewalls(work)
+    await _apply_fixes_and_require_open_firewalls(work)
     text = "The copy is verified: it reads as written, is on your key, and no firewall denies it."
     return move_to_state(work.job, FlowJobState.VERIFIED, text, now=work.services.now)
 
@@ -91,7 +91,7 @@ async def _require_customer_managed_key(work: StepContext) -> None:
         )
 
 
-async def _require_open_firewalls(work: StepContext) -> None:
+async def _apply_fixes_and_require_open_firewalls(work: StepContext) -> None:
     job = work.job
     ignored = (await work.read_settings()).ignored_issues
     find_issues = partial(

@@ -332,7 +332,7 @@ async def delete_original(
         # delete.
         now = await find_readable_original(work)
         await revoke_all_grants(work)
-        if now is None or _get_state_and_definition(now) != _get_state_and_definition(original):
+        if now is None or _get_state_and_version(now) != _get_state_and_version(original):
             raise Conflict(f"{job.display_name} was changed after it was read")
         await services.flow_switch.delete(job.environment_id, job.original.flow_name)
 
@@ -346,7 +346,7 @@ async def delete_original(
         )
 
 
-def _get_state_and_definition(original: OriginalFlow) -> tuple[FlowState, str]:
+def _get_state_and_version(original: OriginalFlow) -> tuple[FlowState, str]:
     return original.state, original.etag or hash_definition(original.client_data)
 
 

@@ -28,7 +28,7 @@ from shared.domain.plans.discovery import (
     DiscoverySource,
     FlowOnMicrosoftKey,
     combine_pages,
-    select_known_flows,
+    select_dataverse_flows,
     select_reported_flows,
 )
 from shared.errors import InvalidInput, NotFound
@@ -160,7 +160,7 @@ async def _read_and_store_workflows(
         await index_callers_in_flows(services, environment, page.items)
         return page
 
-    known = select_known_flows(parts.parts)
+    known = select_dataverse_flows(parts.parts)
     if not parts.get_position(DiscoverySource.DATAVERSE).is_read:
         await parts.read_and_store_remaining_pages(
             DiscoverySource.DATAVERSE, read_and_index_page, build_rows
@@ -196,7 +196,7 @@ async def _read_and_store_missing_flows(
     parts: DiscoveryPages,
     hidden: HiddenDefinitions | None,
 ) -> None:
-    known = select_known_flows(parts.parts)
+    known = select_dataverse_flows(parts.parts)
     reported = select_reported_flows(parts.parts, DiscoverySource.MICROSOFT_KEY_LIST)
     read = set(select_reported_flows(parts.parts, DiscoverySource.SINGLE_FLOW))
     for identity, flow in reported.items():

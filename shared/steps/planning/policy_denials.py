@@ -46,7 +46,7 @@ async def find_policy_denials(
     for item in items:
         if item.action.is_copy and item.migration_method is MigrationMethod.UPDATE_CALLERS:
             for place in places.get(item.trigger_url_id, ()):
-                if written := _find_written_resource(services, place.caller):
+                if written := _find_resource_to_write(services, place.caller):
                     resources[place.caller.address] = written
     distinct = [*dict.fromkeys(resources.values())]
     answers = await read_each(
@@ -56,7 +56,7 @@ async def find_policy_denials(
     return {address: found[written] for address, written in resources.items()}
 
 
-def _find_written_resource(services: Services, caller: Caller) -> _Written | None:
+def _find_resource_to_write(services: Services, caller: Caller) -> _Written | None:
     resource_id = caller.address.partition("|")[0]
     kind = services.callers.get(caller.kind)  # None: only another version of the app knows it
     if kind is None or caller.manual_reason or not resource_id.startswith("/subscriptions/"):

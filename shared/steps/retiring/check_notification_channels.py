@@ -27,6 +27,6 @@ def require_no_own_channel(work: StepContext) -> None:
 
 
 def find_channels_of_job(services: Services, job: FlowJob) -> list[str]:
-    """Return the names of settings that contain the URL of the flow to turn off."""
+    """Return a label of each setting of the app that has the URL of the flow to turn off."""
     url_id = job.copy.url_id if job.rollback_stage else job.original.url_id
     return [label for _, label in find_channels_using(services.settings.channel_addresses, url_id)]

@@ -57,8 +57,8 @@ async def run_until_no_call_period(scenario: Scenario) -> None:
 
 
 def read_hidden_fields(page: Reply, action: str) -> dict[str, str]:
-    """Return the hidden fields of the first form whose URL ends with `action`."""
-    pattern = rf'<form method="post" action="[^"]*{action}"[^>]*>(.*?)</form>'
+    """Return the hidden fields of the first form whose URL matches the pattern `action`."""
+    pattern = rf'<form method="post" action="{action}"[^>]*>(.*?)</form>'
     found = re.search(pattern, page.text, re.DOTALL)
     assert found is not None, action
     hidden = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', found[1])

@@ -227,8 +227,8 @@ async def test_principal_name_of_a_request_with_function_key_is_not_recorded() -
 @pytest.mark.parametrize("said", ["", "False", "false", "0", "no", "TRUE,", "yes"])
 def test_only_the_value_of_app_service_turns_authentication_on(said: str) -> None:
     """App Service sets WEBSITE_AUTH_ENABLED to `True`."""
-    assert not build_fake_settings(WEBSITE_AUTH_ENABLED=said).has_platform_sign_in
-    assert build_fake_settings(WEBSITE_AUTH_ENABLED="True").has_platform_sign_in
+    assert not build_fake_settings(WEBSITE_AUTH_ENABLED=said).has_app_service_authentication
+    assert build_fake_settings(WEBSITE_AUTH_ENABLED="True").has_app_service_authentication
 
 
 def build_principal_header(**changes: object) -> dict[str, str]:

@@ -138,7 +138,7 @@ async def test_changed_list_is_one_line_and_its_ranges_are_folded(scenario: Scen
     assert "no earlier list to compare with" in page
     assert page.count("<code>30.0.") <= 2 * MOST_RANGES
     assert f"and {100 - MOST_RANGES} others" in page
-    assert ">erp</a> misses 100 added ranges" in page
+    assert ">erp</a> lacks 100 added ranges" in page
     assert "last read less than 1 min ago, 2026-" in page
 
 
@@ -248,7 +248,7 @@ async def test_firewall_is_listed_while_its_flows_are_tried_again(scenario: Scen
     await run_next_daily_check(scenario, "retried")
 
     page = await show_page()
-    assert "1 firewall misses address ranges, no flow is blocked</h1>" in page
+    assert "1 firewall lacks address ranges; no flow is blocked</h1>" in page
     assert ">Contoso</a>: 2 flows<" in page
     scenario.world.firewalls = [build_erp_firewall("PowerPlatformPlex")]
     await scenario.run(timedelta(hours=6))
@@ -268,7 +268,7 @@ async def test_unreadable_row_does_not_hide_other_rows(scenario: Scenario) -> No
     assert "This version of the app cannot read 1 row" in page
     assert "List 372" in page
     assert "List 371" not in page
-    assert "1 firewall misses address ranges, no flow is blocked</h1>" in page
+    assert "1 firewall lacks address ranges; no flow is blocked</h1>" in page
 
 
 async def test_reader_can_open_the_page(scenario: Scenario) -> None:

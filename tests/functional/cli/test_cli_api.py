@@ -172,8 +172,8 @@ async def test_retry_while_the_kill_switch_is_on_reports_it(
     first, told = retried.stdout.splitlines()
     assert first == "1 job is retried."
     assert told == (
-        "The kill switch is on. The app writes nothing in Orders until it is off "
-        "(cmkflow kill-switch off)."
+        "The kill switch is on. Until it is off (cmkflow kill-switch off), the app does not change "
+        "Orders, except to turn on a flow that a cutover left off."
     )
     assert (held.state, held.reason_code) == (FlowJobState.WAITING, "kill_switch_on")
     assert rolled.stdout == "1 job is cancelled or rolled back.\n"

@@ -178,7 +178,6 @@ async def test_kill_switch_during_the_checks_stops_the_deletion() -> None:
 
 
 async def test_original_edited_during_the_checks_is_not_deleted() -> None:
-    """The platform deletes only the version that the app has read."""
     scenario = await build_due_scenario()
     orders = find_original(scenario, "Orders")
 

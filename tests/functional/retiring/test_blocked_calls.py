@@ -38,7 +38,8 @@ async def scenario(request: pytest.FixtureRequest) -> Scenario:
     scenario.build.add_http_flow(
         "Labels", {"Call": define.build_http_action("https://labels.example/")}
     )
-    tags = {WEST: ["20.1.0.0/24"], "LogicApps.WestEurope": ["20.9.0.0/24"]}
+    old = ["20.9.0.0/24"]
+    tags = {WEST: ["20.1.0.0/24"], "LogicApps": old, "LogicApps.WestEurope": old}
     scenario.world.service_tags = {WEST.lower(): tags[WEST], **tags}
     scenario.world.firewalls = [build_erp_firewall(WEST)]
     await plan_remediation(scenario)

@@ -34,6 +34,7 @@ class Meter:
         return sorted(moment for name in SCARCE for moment in self.made[name])
 
     def find_most_in_a_minute(self) -> int:
+        assert self.flow_service_requests, "no request was recorded"
         return count_most_within(self.flow_service_requests, MINUTE)
 
     def count_requests(self) -> Counter[str]:
