@@ -38,7 +38,7 @@ def _format_firewalls(answer: Any) -> RenderableType:
     if answer["items"]:
         parts.append(Listing(columns=_FIREWALL, items=answer["items"]))
     elif answer["firewalls_read_at"]:
-        parts.append(Text("No firewall is known to miss address ranges."))
+        parts.append(Text("No firewall is known to lack address ranges."))
     else:
         parts.append(Text("No firewall was read yet. Assessments and plans read them."))
     parts += [Text(f"Not known: {one['name']}") for one in answer["unknowns"]]

@@ -83,7 +83,7 @@ def mark_request_filed(
     api: ApiClient,
     request: SupportRequestId,
     by: Name,
-    ticket: Annotated[str, typer.Option("--ticket", help="Number of the ticket.")],
+    ticket: Annotated[str, typer.Option("--ticket", help="Ticket number.")],
 ) -> object:
     """Record that you filed a support request, so that the days left to file it are no longer
     shown.

@@ -51,7 +51,7 @@ _DONE = {
     "flows": "The caller is declared.",
     "import": "The callers of the file are declared.",
     "confirm": "The caller is confirmed. Retried {jobs}.",
-    "remove": "The caller is removed.",
+    "remove": "The declared caller is removed.",
     "assessment": "The assessment has started.",
     "remediations": "The remediation has started.",
     "firewall-fixes": "Fixed {firewalls}. Now retry the blocked flows.",

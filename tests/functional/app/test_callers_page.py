@@ -106,7 +106,7 @@ async def test_a_caller_is_declared_confirmed_and_removed_by_forms(scenario: Sce
     assert "The caller is confirmed. Retried 1 job." in confirmed.text
     assert "Confirmed by anna@contoso.example" in read_text(confirmed)
     assert job.state is FlowJobState.RETIRED
-    assert "The caller is removed." in removed.text
+    assert "The declared caller is removed." in removed.text
     assert "No caller is declared" in read_text(removed)
 
 
