@@ -159,7 +159,7 @@ async def test_deleted_original_blocks_the_job_until_it_is_restored(
         job = await scenario.read_job()
         assert (job.state, job.reason_code) == (FlowJobState.BLOCKED, "original_deleted")
         assert job.message == "The original Take orders was deleted."
-        assert "Restore the original in Power Automate (21 days)" in job.fix
+        assert "Restore the original in Power Automate within 21 days" in job.fix
         scenario.environment.restore_flow(original)
         await scenario.retry()
         await require_retired(scenario)
