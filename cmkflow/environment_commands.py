@@ -52,7 +52,7 @@ def _format_environment(answer: Any) -> Facts:
             "Pilot flows": "\n".join(settings["pilot_flows"]),
             "Excluded flows": "\n".join(settings["excluded_flows"]),
             "Firewalls the app may fix": "\n".join(settings["writable_firewalls"]),
-            "Callers from runs": "read" if settings["observe_callers"] else "not read",
+            "Headers of calls to originals": "read" if settings["observe_callers"] else "not read",
             "Failed runs": "reported" if settings["report_failed_runs"] else "not reported",
             "Notification recipients": "\n".join(settings["notification_recipients"]),
             "Ignored issues": "\n".join(waived),

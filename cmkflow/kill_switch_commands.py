@@ -37,7 +37,7 @@ def _format_queue_status(calls: Any) -> str:
     pace = f"{calls['requests_per_minute']} requests per minute"
     if left is not None:
         pace = f"{pace}, {left:,} left today" if left else "the daily limit is used up"
-    return f"{calls['waiting']}, {pace}; next at {format_minute(calls['next_at'])} UTC"
+    return f"{calls['waiting']}; {pace}; next request at {format_minute(calls['next_at'])} UTC"
 
 
 def _format_health(answer: Any) -> Facts:

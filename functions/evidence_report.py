@@ -1,4 +1,4 @@
-"""Collect the content of the report in an evidence file.
+"""Collect the content of the report that an evidence file contains.
 
 The report keeps one short row for each flow, because a remediation may have thousands of flows.
 """

@@ -11,7 +11,7 @@ from shared.domain.ids import normalize_environment_id
 from shared.domain.principal import Role
 from shared.domain.solution_setting import SolutionSettingState
 from shared.use_cases import change_solution_setting
-from shared.use_cases.audit_state import read_solution_setting
+from shared.use_cases.audit_state import read_solution_setting_change_state
 
 
 class ChangeSolutionSettingRequest(RequestModel):
@@ -48,7 +48,7 @@ async def show_solution_setting(call: ApiRequest[NoQuery, NoBody]) -> SolutionSe
     return SolutionSettingResponse.model_validate(found)
 
 
-@endpoint(role=Role.OPERATOR, subject=read_solution_setting)
+@endpoint(role=Role.OPERATOR, subject=read_solution_setting_change_state)
 async def turn_on_solution_setting(
     call: ApiRequest[NoQuery, ChangeSolutionSettingRequest],
 ) -> SolutionSettingResponse:
@@ -65,7 +65,7 @@ async def turn_on_solution_setting(
     return SolutionSettingResponse.model_validate(found)
 
 
-@endpoint(role=Role.OPERATOR, subject=read_solution_setting)
+@endpoint(role=Role.OPERATOR, subject=read_solution_setting_change_state)
 async def revert_solution_setting(
     call: ApiRequest[NoQuery, ChangeSolutionSettingRequest],
 ) -> SolutionSettingResponse:

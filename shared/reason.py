@@ -304,7 +304,7 @@ class Reason(StrEnum):
     FIREWALL_FIX_IN_USE = (
         "firewall_fix_in_use",
         "Copies need the firewall change that is to be reverted.",
-        "Roll back the remediations that the message names first, or add `--force`.",
+        "First roll back the remediations that the message names, or add `--force`.",
     )
     ISSUE_NOT_FOUND = (
         "issue_not_found",
@@ -570,7 +570,7 @@ class Reason(StrEnum):
         "environment_disabled",
         "The platform has disabled the environment, as it does when its key cannot be used.",
         (
-            "Restore the key: enable or recover it, or grant its access again. The jobs continue "
+            "Restore the key: enable or recover it, or grant access to it again. The jobs continue "
             "within twenty minutes. If the key works, check the environment in the admin center."
         ),
     )
@@ -578,8 +578,8 @@ class Reason(StrEnum):
         "storage_key_unusable",
         "The app's storage account cannot use its customer-managed key, so the app has stopped.",
         (
-            "Restore the key of the storage account: enable or recover it, or grant its access "
-            "again. Everything continues automatically."
+            "Restore the key of the storage account: enable or recover it, or grant the account "
+            "access to it again. Everything continues automatically."
         ),
     )
     ORPHANED_COPY = (

@@ -168,7 +168,10 @@ def _describe_called_flow(view: CalledFlowView) -> str:
     if view.state is CalledFlowState.CONFIRMED and flow.confirmed_at:
         return f"Confirmed by {flow.confirmed_by} on {flow.confirmed_at:%Y-%m-%d %H:%M} UTC."
     if view.state is CalledFlowState.IN_PROGRESS:
-        return "Its copy is not ready yet."
+        is_rolling_back = job is not None and job.is_rolling_back
+        return (
+            "Its original is being restored." if is_rolling_back else "Its copy is not ready yet."
+        )
     return ""
 
 

@@ -150,6 +150,8 @@ def _describe_remaining_work(one: EnvironmentStatus, situation: Situation) -> st
         return "Nothing was changed"
     if one.flow_count:
         return "Every flow is on your key"
+    if one.state is EnvironmentJobState.CANCELLED:
+        return "Cancelled before its flows were known"
     return "No flow has to be migrated" if one.is_over else "The flows are not known yet"
 
 

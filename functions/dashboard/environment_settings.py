@@ -95,7 +95,7 @@ def build_setting_lines(one: KnownEnvironment, principal: Principal) -> list[Set
             ],
         ),
         SettingLine(
-            title="Callers from runs",
+            title="Headers of calls to originals",
             values=[("read" if settings.observe_callers else "not read", False)],
             actions=[_build_caller_observation_action(one, principal)],
         ),

@@ -119,5 +119,7 @@ def _describe_remaining_work(one: RemediationView, now: datetime) -> str:
     if continued:
         belong = PARTS["other_remediation"].format_verb_phrase(continued)
         return f"{format_count(continued, 'flow')} {belong}"
+    if one.progress.state is RemediationState.CANCELLED:
+        return "Cancelled before its flows were known"
     is_over = one.progress.state is RemediationState.COMPLETED
     return "No flow is left to migrate" if is_over else "The flows are not known yet"

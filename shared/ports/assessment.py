@@ -1,4 +1,4 @@
-"""The read-only ports that only assessments use."""
+"""The read-only ports for connections, canvas apps and hosted machine groups."""
 
 from typing import Protocol
 

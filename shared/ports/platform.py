@@ -63,7 +63,7 @@ class StepPorts:
 
 @dataclass(frozen=True, kw_only=True)
 class AssessmentPorts:
-    """The read-only ports that only assessments use."""
+    """The ports that mainly assessments use."""
 
     connections: Connections
     canvas_apps: CanvasApps

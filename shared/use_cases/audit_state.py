@@ -86,7 +86,7 @@ async def read_firewall_fixes(services: Services, _: str) -> State:
     }
 
 
-async def read_solution_setting(services: Services, environment_id: str) -> State:
+async def read_solution_setting_change_state(services: Services, environment_id: str) -> State:
     """Return the app's last change of an environment's solution setting, or nothing."""
     change = await read_solution_setting_change(services, normalize_environment_id(environment_id))
     return {"solution_setting": str(change.state)} if change else {}

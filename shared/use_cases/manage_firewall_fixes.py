@@ -292,6 +292,6 @@ async def _require_unused_fixes(services: Services, records: Sequence[FirewallFi
         listed = ", ".join(f"{number} of {name}" for name, number in sorted(flows.items()))
         raise JobBlocked(
             f"Copies still call through this firewall: {listed}.",
-            fix="Roll these flows back first, or repeat the request with even_in_use.",
+            fix="Roll these flows back first, or repeat the request with `force`.",
             code=Reason.FIREWALL_FIX_IN_USE,
         )

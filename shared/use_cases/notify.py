@@ -2,8 +2,8 @@
 
 A timer runs this; no migration step depends on a channel. Before a notification is sent, its row is
 claimed, so that two runs do not both send it. After a crash it is sent again with the same id. Each
-run sends a limited number to each channel, within a limited time. What is left is sent as one
-digest.
+run sends a limited number to each channel; the last one is a digest of the others. What a run has
+no time for, a later run sends.
 """
 
 import asyncio

@@ -87,8 +87,8 @@ def _format_wide_table(results: Results, *, most_load: float) -> Iterator[str]:
     """Yield the table of runs over the wire, without runs on a busy machine."""
     yield (
         "This table shows runs over the wire, without request budgets and without a no-call"
-        " period. The serial script moves 50 flows, and its time is scaled; the parallel script"
-        " moves 8 at a time. CPU in brackets is without the"
+        " period. The serial script moves 50 flows, and its time is multiplied up to the row's"
+        " flows; the parallel script moves all, 8 at a time. CPU in brackets is without the"
         f" local Functions host. Load is the machine's before the run, {most_load} at most:"
     )
     yield ""

@@ -124,7 +124,7 @@ async def count_requests(scenario: WireScenario, monkeypatch: pytest.MonkeyPatch
 async def test_flow_needs_the_documented_number_of_requests(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The table's numbers are upper limits, at most `SLACK` too high."""
+    """The numbers in docs/performance.md are upper limits, at most `SLACK` too high."""
     async with serve_wire_scenario(monkeypatch, tmp_path, build_seeds()[name]) as scenario:
         calls = await count_requests(scenario, monkeypatch)
 

@@ -83,6 +83,13 @@ REASON = NotMigratedReason
         ),
         (build_status("discovering"), AT_WORK, "work", "Planning", "The flows are not known yet"),
         (
+            build_status("cancelled"),
+            AT_WORK,
+            "over",
+            "Cancelled",
+            "Cancelled before its flows were known",
+        ),
+        (
             build_status("completed", 20, not_migrated={REASON.OVER_FLOW_LIMIT: 10}),
             AT_WORK,
             "wait",

@@ -39,10 +39,10 @@ class WriteNotVisible(MustWait):
 async def read_back[T](
     work: StepContext, what: str, read: Callable[[], Awaitable[T]], shows: Callable[[T], bool]
 ) -> T:
-    """Return what is read, as soon as it shows the write or the deadline has passed.
+    """Read an item until it shows a write, and return it.
 
-    Raises `WriteNotVisible` before the deadline, and `NotFound` after it if the item is still
-    missing.
+    Raises `WriteNotVisible` if this invocation sees no sign of the write: a later one reads again.
+    After the write's deadline, returns what was read last, or raises `NotFound`.
     """
     gone: NotFound | None = None
     found: T | None = None

@@ -280,12 +280,12 @@ async def rename_flow(
     workflows, short = work.services.workflows, shorten_with_suffix(name)
     row = seen or await workflows.get(work.environment, workflow_id)
 
-    def has_name(row: OriginalFlow | Workflow) -> bool:
+    def has_wanted_name(row: OriginalFlow | Workflow) -> bool:
         return row.name == name or (
             row.name == short and _build_note_about_short_name(short) in work.job.notes
         )
 
-    if has_name(row) and not (anew and row.name == name):
+    if has_wanted_name(row) and not (anew and row.name == name):
         return
 
     def build_rename(name: str, on_refusal: OnRefusal) -> Write:
@@ -304,8 +304,8 @@ async def rename_flow(
 
     await perform(build_rename(name, build_shorter_rename))
     read = partial(workflows.get, work.environment, workflow_id)
-    now = await read_back(work, f"The name {name}", read, has_name)
-    if not has_name(now):
+    now = await read_back(work, f"The name {name}", read, has_wanted_name)
+    if not has_wanted_name(now):
         raise JobBlocked(
             f"The platform accepted the name {name} for the flow {now.name}, but did not keep it.",
             code=Reason.FLOW_NAME_NOT_CHANGED,

@@ -206,7 +206,7 @@ async def write_callers(
             _use_urls_in_last_attempt(tries, values, (first, *others))
             continue
         except JobBlocked as err:
-            if isinstance(err, ContentRejected) and _reject_references(
+            if isinstance(err, ContentRejected) and _replace_references_with_urls_next(
                 values, (first, *others), str(err.__cause__)
             ):
                 continue
@@ -305,7 +305,7 @@ async def _check_written_callers(
     if not isinstance(kind, WritesWholeResource) and not await _are_texts_visible(
         work, kind, values
     ):
-        _reject_references(values, writers, "not stored")
+        _replace_references_with_urls_next(values, writers, "not stored")
         return False
     unresolved = await find_unresolved_references(work, kind, values)
     for writer in writers:
@@ -316,10 +316,12 @@ async def _check_written_callers(
 def _use_urls_in_last_attempt(tries: int, values: Values, writers: Sequence[CallerWriter]) -> None:
     # Azure may accept a Key Vault reference and drop it later.
     if tries == CALLER_WRITE_ATTEMPTS - 1:
-        _reject_references(values, writers, "not stored")
+        _replace_references_with_urls_next(values, writers, "not stored")
 
 
-def _reject_references(values: Values, writers: Sequence[CallerWriter], status: str) -> bool:
+def _replace_references_with_urls_next(
+    values: Values, writers: Sequence[CallerWriter], status: str
+) -> bool:
     """Make the callers that got a reference get the URL in the next write.
 
     Return whether there are any.

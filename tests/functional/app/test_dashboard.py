@@ -10,7 +10,9 @@ from azure.functions import HttpResponse
 from functions import dashboard_api, plan_page_api
 from functions.dashboard.page_layout import read_assets
 from shared.bootstrap import provide
+from shared.use_cases import change_remediation
 from tests.functional.app.dashboard_scenario import (
+    build_app_scenario,
     build_dashboard_scenario,
     find_flow_id,
     run_until_no_call_period,
@@ -251,3 +253,18 @@ async def test_list_counts_the_flows_that_are_migrated(scenario: Scenario) -> No
     counts = re.search(r'aria-label="(\d+) of (\d+) flows on your key"', page.text)
     assert counts
     assert counts[1] == counts[2] != "0"
+
+
+async def test_pages_of_a_remediation_that_was_cancelled_before_its_plan_are_true() -> None:
+    scenario = await build_app_scenario("Orders")
+    await scenario.order(run=None)
+    await change_remediation.cancel(scenario.services, scenario.remediation.id)
+    await scenario.run(timedelta(hours=1))
+
+    overview = await call(dashboard_api.show_status_page)
+    listed = await call(dashboard_api.show_remediations_page)
+    plan = await call(plan_page_api.show_plan_page, id=scenario.remediation.id)
+
+    for page in (overview, listed):
+        assert "Cancelled before its flows were known" in page.text
+    assert "The job ended before it had a plan." in plan.text

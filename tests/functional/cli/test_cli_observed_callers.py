@@ -30,7 +30,7 @@ async def test_flow_show_lists_who_still_calls_the_original(cli: CommandLine) ->
     after = parse_output(await cli.run("flow", "show", "Sales", "-o", "json"))
 
     assert before["settings"]["observe_callers"] is False
-    assert "Callers from runs" in permitted.stdout
+    assert "Headers of calls to originals" in permitted.stdout
     lines = [" ".join(line.split()) for line in shown.stdout.splitlines()]
     assert "Calls to the original after its known callers were updated" in lines
     assert any(line.startswith("unknown caller, claims to be curl/8.5 1 ") for line in lines)

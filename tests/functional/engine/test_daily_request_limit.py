@@ -62,9 +62,9 @@ async def test_jobs_continue_the_next_day_after_the_daily_limit(cli: CommandLine
     assert health.alert_counts == {Reason.THROTTLED: 1}
     [told] = health.alerts
     assert told.message.startswith("The flow service has reached its daily limit until ")
-    pace = "the daily limit is used up; next at 2026-"
+    pace = "the daily limit is used up; next request at 2026-"
     assert (
-        f"Jobs waiting for the request limit\t{health.request_queues.waiting}, {pace}"
+        f"Jobs waiting for the request limit\t{health.request_queues.waiting}; {pace}"
         in shown.stdout
     )
     reasons = {

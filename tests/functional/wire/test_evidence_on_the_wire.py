@@ -113,7 +113,7 @@ async def test_evidence_is_signed_and_time_stamped_unless_a_service_fails(
 
 
 class _Entered:
-    """A credential of the tenant, in place of the Azure CLI's credential."""
+    """A context manager that yields a credential of the tenant, not the Azure CLI's."""
 
     def __init__(self, credential: Credential) -> None:
         self._credential = credential
