@@ -122,7 +122,7 @@ def format_plan(answer: Any, remediation: str, *, is_full: bool = False) -> Rend
         for one in summaries
         for part in (*_format_single_plan(one, remediation, is_full), Text())
     ]
-    return Group(*parts[:-1]) if parts else Text("The plan is not ready yet.")
+    return Group(*parts[:-1]) if parts else Text("No plan is ready.")
 
 
 def format_approval(plan: Any, remediation: str, excluded: Collection[str]) -> RenderableType:
