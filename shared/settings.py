@@ -52,10 +52,9 @@ def _split_list(value: object) -> object:
 
 
 def _split_place_names(value: object) -> object:
-    """Return names without the parts that differ between copied URLs, and each name once.
+    """Return the names of places in a setting, each once, whatever its case.
 
-    Services ignore case, so names that differ only in case are the same. A scheme, the host of
-    GitHub or Azure DevOps, and a final slash are removed.
+    A person may paste a URL, so what `_URL_START` matches and final slashes are removed.
     """
     found = _split_list(value)
     if not isinstance(found, tuple):

@@ -117,7 +117,7 @@ def convert_long_outages() -> Iterator[None]:
 
 
 def build_manual_caller_error(caller: Caller, reason: str) -> JobBlocked:
-    """Return the error of a write that only a person can make, as `reason` describes."""
+    """Return the error for a caller that only a person can change. `reason` becomes the fix."""
     return JobBlocked(
         f"The app cannot change the {caller.label}.",
         fix=f"{reason} Then retry.",

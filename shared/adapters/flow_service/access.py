@@ -76,7 +76,7 @@ class FlowServiceAccountFlows(FlowsAsServiceAccount):
         return await self._account.read_object_id()
 
     async def renew_sign_in(self) -> datetime | None:
-        """Renew the service account's sign-in: a new token comes with a new refresh token."""
+        """Request a token: if the cached one has expired, a new refresh token comes with it."""
         await self._account.get_token(self._as_account.scope)
         return await self._account.read_renewed_at()
 

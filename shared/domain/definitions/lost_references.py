@@ -46,9 +46,9 @@ def find_lost_references(before: str, now: str) -> References:
 
 
 def with_lost_references(before: str, now: str) -> str:
-    """Return `now` with the connection references that the platform removed.
+    """Return the definition `now` with the references of `before` that the platform removed.
 
-    If none is lost, `now` is returned byte for byte. If nothing else differs, `before` is.
+    Returns `now` unchanged if none is lost, and `before` if nothing else differs.
     """
     lost, document = find_lost_references(before, now), _decode_client_data(now)
     place = find_definition_place(document)

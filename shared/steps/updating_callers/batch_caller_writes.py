@@ -63,14 +63,14 @@ async def wait_for_other_jobs(work: StepContext, caller: Caller) -> bool:
     if not held or until <= services.now:
         return True
     async for other in _iterate_expected_jobs(work, held):
-        if not _can_reach_callers_by(other, until):
+        if not _can_start_caller_update_before(other, until):
             continue
         # Recorded before the other job is read again: if it stops after that, it wakes this one.
         await services.tables.pending_caller_writes.upsert(
             replace(own, resource_id=other.id, held_ids=frozenset())
         )
         kept = await services.tables.flow_jobs.get(other.environment_id, other.id)
-        if kept and _can_reach_callers_by(kept.item, until):
+        if kept and _can_start_caller_update_before(kept.item, until):
             raise MustWait(
                 f"{other.display_name} may have callers in the same place ({caller.label}). The "
                 "app waits to write them in one request.",
@@ -114,7 +114,7 @@ async def wake_waiting_jobs(services: Services, before: FlowJob, after: FlowJob)
     if has_come or not _is_before_callers(before):
         return
     # Reasons that every job waits for: checking each time would cost more than it saves.
-    if _can_reach_callers_by(after, until) or after.reason_code in {
+    if _can_start_caller_update_before(after, until) or after.reason_code in {
         Reason.THROTTLED,
         Reason.WAITING_FOR_MICROSOFT_KEY_LIST,
     }:
@@ -145,7 +145,7 @@ def _is_before_callers(job: FlowJob) -> bool:
     return has_callers and job.state_properties.precedes_callers
 
 
-def _can_reach_callers_by(job: FlowJob, until: datetime) -> bool:
+def _can_start_caller_update_before(job: FlowJob, until: datetime) -> bool:
     return (
         _is_before_callers(job)
         and not job.is_inactive
