@@ -192,10 +192,9 @@ def parse_group(
 ) -> list[Firewall]:
     """Return the firewalls of a group from Azure Resource Manager or a template.
 
-    A group whose tag lists hosts is one firewall, in which rules for some destinations are
-    uncertain. So is a group whose rules cannot be parsed. Any other group is a firewall for each
-    destination that a rule names, for each of the `machines` behind it, and for all other
-    destinations.
+    A group is one firewall if its tag lists hosts, or if its rules cannot be parsed. With hosts,
+    rules for some destinations are uncertain. Any other group is a firewall for each destination
+    that a rule names, for each of the `machines` behind it, and for all other destinations.
     """
     properties = mapping_at(resource, "properties")
     listed = [

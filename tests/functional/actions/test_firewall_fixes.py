@@ -248,6 +248,7 @@ async def test_revert_is_rejected_while_a_copy_uses_the_firewall() -> None:
     [closed] = await revert_fix(scenario.services, build_fix_input("network_security_group"))
 
     assert in_use.value.code == Reason.FIREWALL_FIX_IN_USE
+    assert "`force`" in in_use.value.fix
     assert f"1 of {scenario.remediation.id}" in in_use.value.reason
     assert after_rollback == opened
     assert closed.state is FirewallFixState.REVERTED

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from contextlib import suppress
 
 import pytest
@@ -6,6 +7,7 @@ from shared.domain.callers.caller import FILLED_IN, Caller, CallerContent
 from shared.domain.callers.search_position import CallerSearchPosition
 from shared.domain.definitions.json_values import mapping_at
 from shared.errors import Conflict, JobBlocked, PlatformError
+from tests.fakes.resource_reader import FakeResourceReader
 from tests.fakes.resource_secrets import FakeResourceSecrets
 from tests.functional.callers.called_tenant import Tenant
 
@@ -195,3 +197,27 @@ async def test_service_in_a_resource_group_named_service_is_searched(tenant: Ten
     caller = await find_only_caller(tenant, "backend")
 
     assert caller.label.endswith("in the API Management service contoso")
+
+
+async def test_callers_are_found_although_the_locks_cannot_be_read(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = FakeResourceReader.list
+
+    async def reject_locks(
+        reader: FakeResourceReader, resource_type: str, api_version: str
+    ) -> list[Mapping[str, object]]:
+        if resource_type == "Microsoft.Authorization/locks":
+            raise PlatformError("no", code="AuthorizationFailed", status=403)
+        return await read(reader, resource_type, api_version)
+
+    add_callers(tenant)
+    monkeypatch.setattr(FakeResourceReader, "list", reject_locks)
+    search, found = CallerSearchPosition(), set()
+
+    with suppress(JobBlocked):
+        async for caller in tenant.kinds["api_management"].find([], search):
+            found.add(caller.label.split()[0])
+
+    assert found == {"backend", "named", "policy"}
+    assert any("AuthorizationFailed" in one for one in search.unreadable)

@@ -26,7 +26,7 @@ async def scenario() -> Scenario:
 async def test_audit_log_names_the_function_key_beside_a_claimed_name(
     scenario: Scenario, cli: CommandLine
 ) -> None:
-    """Whoever has the function key can claim any name."""
+    """A person with the function key can claim any name."""
     await cli.run("kill-switch", "on", "--justification", "an audit")
     shown = await cli.run("audit", "list")
 
